@@ -1,0 +1,55 @@
+"""The one tree of errors: each carries what is wrong, its value, what was expected and what to do."""
+
+from __future__ import annotations
+
+
+class NowcastError(Exception):
+    """A mistake that the user can mend; the command line prints it as one line and exits with 2."""
+
+
+class FileError(NowcastError):
+    """A file that is absent, truncated, of no known format or not what it says it is."""
+
+
+class GridError(NowcastError):
+    """Two grids that should be one, or a grid that says too little about itself."""
+
+
+class TimeError(NowcastError):
+    """A time off the step, in the future, given twice with different content, or a period without frames."""
+
+
+class SettingsError(NowcastError):
+    """An unknown key, a value of the wrong type or outside its range."""
+
+
+class ArchiveError(NowcastError):
+    """An archive that does not exist, is damaged or cannot take what it is given."""
+
+
+class CheckpointError(NowcastError):
+    """A checkpoint that cannot be read safely or does not fit the network."""
+
+
+class MissingExtraError(NowcastError):
+    """A feature whose optional library is not installed; the message names the extra."""
+
+    def __init__(self, feature: str, library: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the library '{library}', which is not installed: "
+            f"pip install 'nowcast[{extra}]'"
+        )
+
+
+def complain(what: str, value: object, expected: str, remedy: str) -> str:
+    """Give the one line every error message is made of.
+
+    Why: a message that lacks one of the four parts sends the user to the source code.
+
+    Args:
+        what: the thing at fault, named as the user knows it (a file, a setting, a threshold).
+        value: what was found.
+        expected: what would have been right.
+        remedy: what to do now.
+    """
+    return f"{what}: got {value}, expected {expected}; {remedy}"

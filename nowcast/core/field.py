@@ -1,0 +1,109 @@
+"""The field: what a radar sequence *is* everywhere between the readers and the page.
+
+A field is an ``xr.DataArray`` named ``reflectivity`` in dBZ, float32, dims ``(time, y, x)``, with a CF
+grid mapping. Three kinds of absence are never mixed: *not observed* is NaN, *no echo* is
+``NO_ECHO_DBZ``, and a *missing frame* is a time that is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from nowcast.core.errors import NowcastError
+from nowcast.core.grid import Grid
+from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.core.times import Times
+
+NAME = "reflectivity"
+HIGHEST_DBZ = 100.0
+ATTRS: Mapping[str, str] = {
+    "standard_name": "equivalent_reflectivity_factor",
+    "long_name": "radar reflectivity",
+    "units": "dBZ",
+    "grid_mapping": "crs",
+}
+
+
+class FieldError(NowcastError):
+    """Data that is not a field: wrong dims, dtype, values out of range, unsorted or repeated times."""
+
+
+def make_field(
+    dbz: Any, times: Times, grid: Grid, attrs: Mapping[str, Any] | None = None
+) -> xr.DataArray:
+    """Put labels on dBZ of shape (T, H, W): a numpy or dask array becomes a field.
+
+    Args:
+        dbz: float32 dBZ; NaN is not observed, ``NO_ECHO_DBZ`` is observed and dry.
+        times: T sorted, unique UTC times.
+        grid: where it lies; H rows north to south, W columns west to east.
+        attrs: further attributes (source, licence, the Z-R relation of a rain-rate source).
+    """
+    coords = {"time": ("time", np.asarray(times, "datetime64[ns]"), {"standard_name": "time"})}
+    return xr.DataArray(
+        dbz, dims=("time", "y", "x"), coords={**coords, **grid_coords(grid)}, name=NAME,
+        attrs={**ATTRS, **(attrs or {})},
+    )
+
+
+def grid_coords(grid: Grid) -> dict[str, Any]:
+    """Give the coordinates ``y``, ``x`` and the scalar ``crs`` with their CF attributes."""
+    if grid.geographic:
+        y_attrs = {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}
+        x_attrs = {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}
+    else:
+        y_attrs = {"standard_name": "projection_y_coordinate", "units": "m", "axis": "Y"}
+        x_attrs = {"standard_name": "projection_x_coordinate", "units": "m", "axis": "X"}
+    mapping = {k: v for k, v in grid.crs.to_cf().items() if v is not None}
+    mapping["crs_wkt"] = grid.crs_wkt
+    return {
+        "y": ("y", grid.y, y_attrs),
+        "x": ("x", grid.x, x_attrs),
+        "crs": ((), np.int32(0), mapping),
+    }
+
+
+def check(field: xr.DataArray, values: bool = True) -> xr.DataArray:
+    """Give ``field`` back if it keeps the contract of this module.
+
+    Args:
+        field: what claims to be a field.
+        values: also look at the numbers (this computes a lazy field).
+
+    Raises:
+        FieldError: the first thing that is wrong, with its value and what was expected.
+    """
+    if field.name != NAME or field.dims != ("time", "y", "x"):
+        raise FieldError(f"field: got '{field.name}' {field.dims}, expected '{NAME}' (time, y, x)")
+    if field.dtype != np.float32:
+        raise FieldError(f"field: got {field.dtype}, expected float32")
+    if field.attrs.get("units") != "dBZ":
+        raise FieldError(f"field: got units {field.attrs.get('units')!r}, expected 'dBZ'")
+    times = field["time"].values
+    if len(times) > 1 and (np.diff(times) <= np.timedelta64(0, "ns")).any():
+        raise FieldError("field: times must be sorted and unique")
+    Grid.of(field)
+    if values:
+        check_values(field.values)
+    return field
+
+
+def check_values(dbz: npt.NDArray[np.floating]) -> None:
+    """Refuse dBZ outside [NO_ECHO_DBZ, HIGHEST_DBZ] and infinities; NaN is allowed.
+
+    Raises:
+        FieldError: with the lowest and highest value found.
+    """
+    if dbz.size == 0 or np.isnan(dbz).all():
+        return
+    low, high = float(np.nanmin(dbz)), float(np.nanmax(dbz))
+    if low < NO_ECHO_DBZ or high > HIGHEST_DBZ:
+        raise FieldError(
+            f"field: got values from {low:g} to {high:g}, expected dBZ within "
+            f"{NO_ECHO_DBZ:g} to {HIGHEST_DBZ:g}; check the source's gain, offset and unit"
+        )

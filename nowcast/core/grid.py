@@ -1,0 +1,132 @@
+"""Where a field lies: its CRS and the coordinates of its cell centres, projected or geographic."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyproj
+
+from nowcast.core.errors import GridError
+
+Array = npt.NDArray[np.float64]
+_UNEVEN = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A regular grid: CRS as WKT 2 and 1-D cell centres ``y`` (north to south) and ``x`` (west to east).
+
+    Units: metres for a projected CRS, degrees for a geographic one. Row 0 is the northernmost (largest
+    y), column 0 the westernmost, whatever order the source file has: readers flip on the way in.
+
+    Raises:
+        GridError: not regular, wrong direction, or a CRS that cannot be understood.
+    """
+
+    crs_wkt: str
+    y: Array
+    x: Array
+
+    def __post_init__(self) -> None:
+        for name, values, sign in (("y", self.y, -1), ("x", self.x, 1)):
+            steps = np.diff(values) * sign
+            if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
+                raise GridError(f"grid: {name} must be at least two finite numbers in one row")
+            if (steps <= 0).any() or np.ptp(steps) > _UNEVEN * steps.mean():
+                order = "falling (north to south)" if sign < 0 else "rising (west to east)"
+                raise GridError(f"grid: {name} must be evenly spaced and {order}")
+
+    @classmethod
+    def of(cls, field: Any) -> Grid:
+        """Read the grid off an xarray object that carries ``y``, ``x`` and a CF grid mapping."""
+        mapping = field.attrs.get("grid_mapping") or field.encoding.get("grid_mapping", "crs")
+        if mapping not in field.coords or "crs_wkt" not in field.coords[mapping].attrs:
+            raise GridError(
+                f"field: got no grid mapping '{mapping}' with crs_wkt, expected one as CF demands; "
+                "read the file with a reader of nowcast.ingest"
+            )
+        return cls(
+            str(field.coords[mapping].attrs["crs_wkt"]),
+            np.asarray(field["y"].values, dtype=np.float64),
+            np.asarray(field["x"].values, dtype=np.float64),
+        )
+
+    @cached_property
+    def crs(self) -> pyproj.CRS:
+        """The coordinate reference system."""
+        try:
+            return pyproj.CRS.from_wkt(self.crs_wkt)
+        except pyproj.exceptions.CRSError as error:
+            raise GridError(f"grid: crs_wkt cannot be understood ({error})") from error
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns (H, W)."""
+        return len(self.y), len(self.x)
+
+    @property
+    def geographic(self) -> bool:
+        """Whether y and x are latitude and longitude in degrees."""
+        return bool(self.crs.is_geographic)
+
+    @property
+    def spacing(self) -> tuple[float, float]:
+        """Distance between neighbouring rows and columns in the units of the CRS, both positive."""
+        return (
+            float((self.y[0] - self.y[-1]) / (len(self.y) - 1)),
+            float((self.x[-1] - self.x[0]) / (len(self.x) - 1)),
+        )
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Outer edges (west, east, south, north) of the cells, in the units of the CRS."""
+        dy, dx = self.spacing
+        return self.x[0] - dx / 2, self.x[-1] + dx / 2, self.y[-1] - dy / 2, self.y[0] + dy / 2
+
+    @cached_property
+    def cell_km(self) -> tuple[float, float]:
+        """Height and width of the middle cell on the ground, in kilometres, along the ellipsoid."""
+        row, column = len(self.y) // 2, len(self.x) // 2
+        geod = self.crs.get_geod() or pyproj.Geod(ellps="WGS84")
+        lon, lat = self.lonlat(
+            np.array([self.y[row], self.y[row - 1], self.y[row]]),
+            np.array([self.x[column], self.x[column], self.x[column - 1]]),
+        )
+        _, _, metres = geod.inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])
+        return float(metres[0]) / 1000.0, float(metres[1]) / 1000.0
+
+    def lonlat(self, y: Array, x: Array) -> tuple[Array, Array]:
+        """Turn coordinates of this CRS into longitude and latitude (WGS 84), in degrees."""
+        to_degrees = pyproj.Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
+        lon, lat = to_degrees.transform(x, y)
+        return np.asarray(lon), np.asarray(lat)
+
+    def matches(self, other: Grid) -> bool:
+        """Whether both are the same grid to a thousandth of a cell."""
+        return not self.difference(other)
+
+    def difference(self, other: Grid) -> str:
+        """Say in words what differs from ``other``, the empty string when nothing does."""
+        if self.shape != other.shape:
+            return f"shape {other.shape[0]} x {other.shape[1]} instead of {self.shape[0]} x {self.shape[1]}"
+        if self.crs_wkt != other.crs_wkt and not self.crs.equals(other.crs):
+            return f"projection '{other.crs.name}' differs from '{self.crs.name}'"
+        for name, mine, its, step in (
+            ("y", self.y, other.y, self.spacing[0]), ("x", self.x, other.x, self.spacing[1]),
+        ):
+            worst = float(np.abs(mine - its).max()) / step
+            if worst > _UNEVEN:
+                return f"{name} is off by up to {worst:.3g} cells"
+        return ""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that change with CRS, shape, place or spacing."""
+        dy, dx = self.spacing
+        corner = f"{self.shape} {self.y[0] / dy:.2f} {self.x[0] / dx:.2f} {dy:.6g} {dx:.6g}"
+        return hashlib.sha256(f"{self.crs.to_proj4()} {corner}".encode()).hexdigest()[:16]

@@ -1,0 +1,178 @@
+"""Settings: frozen dataclasses built from YAML or ``key=value``, unknown keys refused.
+
+Standard-library dataclasses on purpose: the training path runs on machines that have torch, numpy and
+Lightning (and, with it, PyYAML) and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from nowcast.core.errors import SettingsError
+
+T = TypeVar("T")
+
+
+def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """Make the dataclass ``kind`` from plain values, checking every key and type on the way.
+
+    Nested dataclasses, ``X | None``, ``Literal``, tuples and dicts are followed. An ``int`` is taken
+    where a ``float`` is wanted, nothing else is converted.
+
+    Raises:
+        SettingsError: an unknown or missing key or a value of the wrong type; the message gives the
+            full dotted name, what was found and what would do.
+    """
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{where or kind.__name__}: got {values!r}, expected a group of settings")
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(fields)}"
+            raise SettingsError(f"{_dotted(where, key)}: unknown setting; {hint}")
+    made = {}
+    for name, field in fields.items():
+        if name in values:
+            made[name] = _convert(hints[name], values[name], _dotted(where, name))
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise SettingsError(f"{_dotted(where, name)}: missing, expected {_describe(hints[name])}")
+    return kind(**made)
+
+
+def plain(settings: Any) -> Any:
+    """Give settings back as dicts, lists and scalars, fit for YAML, JSON and a checkpoint."""
+    if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
+        return {f.name: plain(getattr(settings, f.name)) for f in dataclasses.fields(settings)}
+    if isinstance(settings, Mapping):
+        return {str(k): plain(v) for k, v in settings.items()}
+    if isinstance(settings, (list, tuple)):
+        return [plain(v) for v in settings]
+    return str(settings) if isinstance(settings, Path) else settings
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one YAML file of settings.
+
+    Raises:
+        SettingsError: the file is absent, not YAML, or not a mapping at its top.
+    """
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: no such configuration ({error.strerror}); check the path") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise SettingsError(f"{path}: not a YAML file ({line})") from error
+    if not isinstance(found, dict):
+        raise SettingsError(f"{path}: got {type(found).__name__}, expected settings as 'key: value'")
+    return found
+
+
+def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Put ``a.b=c`` assignments over nested settings; the right side is read as YAML.
+
+    Raises:
+        SettingsError: an assignment without ``=`` or through something that is no group.
+    """
+    result = _copy(values)
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name:
+            raise SettingsError(f"--set {assignment}: expected key=value, for example training.steps=100")
+        *groups, last = name.split(".")
+        place = result
+        for group in groups:
+            if place.setdefault(group, {}) is None:
+                place[group] = {}
+            if not isinstance(place[group], dict):
+                raise SettingsError(f"--set {assignment}: '{group}' is a value, not a group of settings")
+            place = place[group]
+        try:
+            place[last] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"--set {assignment}: the value is not YAML") from error
+    return result
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _copy(v) for k, v in value.items()}
+    return [_copy(v) for v in value] if isinstance(value, list) else value
+
+
+def _dotted(where: str, key: object) -> str:
+    return f"{where}.{key}" if where else str(key)
+
+
+def _describe(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if hint is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _convert_union(hint, value, where)
+    if origin is typing.Literal:
+        if value in typing.get_args(hint):
+            return value
+        choices = ", ".join(map(str, typing.get_args(hint)))
+        raise SettingsError(f"{where}: got {value!r}, expected one of {choices}")
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return value if isinstance(value, hint) else build(hint, value, where)
+    if origin is tuple:
+        return _convert_tuple(hint, value, where)
+    if origin in (dict, Mapping) or hint is dict:
+        if isinstance(value, Mapping):
+            inner = typing.get_args(hint)[1] if typing.get_args(hint) else Any
+            return {k: _convert(inner, v, f"{where}.{k}") for k, v in value.items()}
+    elif _is_scalar(hint, value):
+        return float(value) if hint is float else Path(value) if hint is Path else value
+    raise SettingsError(f"{where}: got {value!r}, expected {_describe(hint)}")
+
+
+def _convert_union(hint: Any, value: Any, where: str) -> Any:
+    if value is None and type(None) in typing.get_args(hint):
+        return None
+    errors = []
+    for choice in typing.get_args(hint):
+        if choice is not type(None):
+            try:
+                return _convert(choice, value, where)
+            except SettingsError as error:
+                errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    raise SettingsError(f"{where}: got {value!r}, expected {_describe(hint)}")
+
+
+def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
+    inner = typing.get_args(hint)
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise SettingsError(f"{where}: got {value!r}, expected a list")
+    if len(inner) == 2 and inner[1] is Ellipsis:
+        return tuple(_convert(inner[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    if len(inner) != len(value):
+        raise SettingsError(f"{where}: got {len(value)} values, expected {len(inner)}")
+    return tuple(_convert(h, v, f"{where}[{i}]") for i, (h, v) in enumerate(zip(inner, value, strict=True)))
+
+
+def _is_scalar(hint: Any, value: Any) -> bool:
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint is Path:
+        return isinstance(value, (str, Path))
+    return isinstance(hint, type) and isinstance(value, hint)

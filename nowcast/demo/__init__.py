@@ -1,0 +1,1 @@
+"""The main job on data that the package makes itself."""

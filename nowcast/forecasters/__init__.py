@@ -1,0 +1,1 @@
+"""Fields in, fields out: baselines, networks and wrappers behind one interface."""

@@ -1,0 +1,1 @@
+"""One file a radar format; catalog.READERS names them all."""

@@ -1,0 +1,55 @@
+"""What a recurrent cell is. Nothing is kept on the module: state goes in and comes out.
+
+Letters: B batch, C channels, h rows, w columns (of the patched map), L frames in a clip (3-D cells).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+
+class Relay(NamedTuple):
+    """What climbs the stack within one time step, from each cell to the next."""
+
+    memory: Tensor | None = None
+    """PredRNN's M, E3D-LSTM's and ASTM's spatial memory; from the top it goes to the next step's bottom."""
+    difference: Tensor | None = None
+    """MIM: what the cell below said now minus what it said one step ago; starts anew each step."""
+    highway: Tensor | None = None
+    """MotionRNN's motion highway, PredRNN++'s gradient highway; starts anew each step."""
+
+
+class CellOutput(NamedTuple):
+    """What a cell gives at one time step."""
+
+    hidden: Tensor
+    """(B, C, h, w), or (B, C, L, h, w) from a 3-D cell: the input of the next cell up."""
+    state: Any
+    """A NamedTuple of tensors, handed back at the next time step."""
+    relay: Relay
+    gate: Tensor | None = None
+    """The output gate in [0, 1], shaped like ``hidden``; None from a cell that has none."""
+
+
+class RecurrentCell(nn.Module, ABC):
+    """One layer of a recurrent stack."""
+
+    in_channels: int
+    hidden_channels: int
+
+    @abstractmethod
+    def initial_state(self, x: Tensor) -> Any:
+        """Give the state before the first step, zeros on the device and in the dtype of ``x``."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, state: Any, relay: Relay) -> CellOutput:
+        """Take one time step.
+
+        Args:
+            x: (B, in_channels, h, w): the frame or the hidden map of the cell below.
+            state: what this cell gave at the step before, or `initial_state`.
+            relay: what the cell below gave, or (at the bottom) the top's memory of the step before.
+        """

@@ -1,0 +1,76 @@
+"""THE loop over time: reading the past, free running, scheduled sampling. It exists once.
+
+Letters: B batch, T past frames, S forecast steps, C channels, h rows, w columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from nowcast.models.base import Teacher
+
+
+class Stepper(Protocol):
+    """A network seen one time step at a time; state goes in and comes out."""
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Turn frames (N, C, h, w) into the input of `step` (N, ...), all at once."""
+        ...
+
+    def start(self, first: Tensor, past: Tensor) -> Any:
+        """Give the state before the first step.
+
+        Args:
+            first: the encoded first frame.
+            past: the whole past (B, T, C, h, w), for what is computed once a sequence.
+        """
+        ...
+
+    def step(self, x: Tensor, state: Any, emit: bool) -> tuple[Tensor | None, Any]:
+        """Take one encoded frame; give the next frame (B, C, h, w) (None unless ``emit``) and the state."""
+        ...
+
+
+def unroll(
+    net: Stepper, past: Tensor, steps: int, teacher: Teacher | None = None, warm: bool = False
+) -> Tensor:
+    """Feed the past, then the network's own predictions (or the truth where the teacher says so).
+
+    Args:
+        net: what takes one step.
+        past: (B, T, C, h, w).
+        steps: S, how many frames to forecast.
+        teacher: true frames (B, S, C, h, w) and where to use them (B, S - 1); None runs free.
+        warm: also give the one-step predictions made while reading the past.
+
+    Returns:
+        (B, S, C, h, w), or (B, T - 1 + S, C, h, w) when ``warm``. Predictions are not clipped
+        between steps.
+    """
+    batch, length = past.shape[:2]
+    encoded = net.encode(past.flatten(0, 1)).unflatten(0, (batch, length))
+    state = net.start(encoded[:, 0], past)
+    outputs: list[Tensor] = []
+    frame: Tensor | None = None
+    for t in range(length - 1 + steps):
+        if t < length:
+            x = encoded[:, t]
+        else:
+            assert frame is not None
+            x = net.encode(_mix(frame, teacher, t - length))
+        emit = warm or t >= length - 1
+        frame, state = net.step(x, state, emit)
+        if emit:
+            assert frame is not None
+            outputs.append(frame)
+    return torch.stack(outputs, dim=1)
+
+
+def _mix(frame: Tensor, teacher: Teacher | None, index: int) -> Tensor:
+    if teacher is None:
+        return frame
+    use = teacher.use[:, index].view(-1, 1, 1, 1)
+    return torch.where(use, teacher.frames[:, index].to(frame.dtype), frame)

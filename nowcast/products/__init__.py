@@ -1,0 +1,1 @@
+"""Files that others read: the CF forecast file and ODIM_H5 composites."""

@@ -1,0 +1,1 @@
+"""Everything that draws: maps, charts and the self-contained page."""

@@ -1,0 +1,1 @@
+"""One nowcast cycle, its schedule and its ledger."""

@@ -1,0 +1,1 @@
+"""The one LightningModule, its data, losses and runs."""

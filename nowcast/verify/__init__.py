@@ -1,0 +1,1 @@
+"""Scores as sums that add up over chunks, batches, ranks and years."""
