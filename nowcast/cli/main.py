@@ -1,0 +1,59 @@
+"""The command line: finds the command, imports only that one, turns mistakes into one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from nowcast import __version__
+from nowcast.core.errors import NowcastError
+
+COMMANDS: dict[str, str] = {
+    "ingest": "read radar files into an archive",
+    "info": "say what an archive holds",
+    "train": "train a network from a configuration",
+    "forecast": "forecast from an archive and write a CF netCDF file",
+    "verify": "score forecasters over a period and write the table and the page",
+    "models": "list what can be named as a model",
+    "demo": "run the main job on data that the package makes itself",
+}
+"""Command name -> one line of help. ``nowcast.cli.NAME`` has ``add_arguments(parser)`` and ``run(args)``."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: what the command says, 2 for a mistake the user can mend, 130 for Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="nowcast", description=__doc__.split(":")[0] + " of nowcast.")
+    parser.add_argument("--version", action="version", version=f"nowcast {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text)
+        if name in arguments[:1]:
+            importlib.import_module(_module(name)).add_arguments(sub)
+    args = parser.parse_args(arguments)
+    try:
+        return int(importlib.import_module(_module(args.command)).run(args))
+    except NowcastError as error:
+        print(f"nowcast {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"nowcast {args.command}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _module(command: str) -> str:
+    return f"nowcast.cli.{command.replace('-', '_')}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
