@@ -30,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: what the command says, 2 for a mistake the user can mend, 130 for Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="nowcast", description=__doc__.split(":")[0] + " of nowcast.")
+    parser = argparse.ArgumentParser(
+        prog="nowcast", description=__doc__.split(":")[0] + " of nowcast."
+    )
     parser.add_argument("--version", action="version", version=f"nowcast {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():

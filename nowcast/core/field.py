@@ -46,7 +46,10 @@ def make_field(
     """
     coords = {"time": ("time", np.asarray(times, "datetime64[ns]"), {"standard_name": "time"})}
     return xr.DataArray(
-        dbz, dims=("time", "y", "x"), coords={**coords, **grid_coords(grid)}, name=NAME,
+        dbz,
+        dims=("time", "y", "x"),
+        coords={**coords, **grid_coords(grid)},
+        name=NAME,
         attrs={**ATTRS, **(attrs or {})},
     )
 

@@ -13,7 +13,7 @@ import pyproj
 
 from nowcast.core.errors import GridError
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[np.floating]
 _UNEVEN = 1e-3
 
 
@@ -117,7 +117,8 @@ class Grid:
         if self.crs_wkt != other.crs_wkt and not self.crs.equals(other.crs):
             return f"projection '{other.crs.name}' differs from '{self.crs.name}'"
         for name, mine, its, step in (
-            ("y", self.y, other.y, self.spacing[0]), ("x", self.x, other.x, self.spacing[1]),
+            ("y", self.y, other.y, self.spacing[0]),
+            ("x", self.x, other.x, self.spacing[1]),
         ):
             worst = float(np.abs(mine - its).max()) / step
             if worst > _UNEVEN:

@@ -36,7 +36,8 @@ class Scaling:
         """Scale dBZ to [0, 1] as a new float32 array; NaN stays NaN."""
         scaled = np.subtract(dbz, np.float32(self.low_dbz), dtype=np.float32)
         scaled *= np.float32(1.0 / (self.high_dbz - self.low_dbz))
-        return np.clip(scaled, 0.0, 1.0, out=scaled)
+        np.clip(scaled, 0.0, 1.0, out=scaled)
+        return scaled
 
     def decode(self, scaled: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Scale a network's output back to dBZ; at or below 0 becomes no echo, NaN stays NaN."""

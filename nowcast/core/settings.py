@@ -32,7 +32,9 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
             full dotted name, what was found and what would do.
     """
     if not isinstance(values, Mapping):
-        raise SettingsError(f"{where or kind.__name__}: got {values!r}, expected a group of settings")
+        raise SettingsError(
+            f"{where or kind.__name__}: got {values!r}, expected a group of settings"
+        )
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
     for key in values:
@@ -45,7 +47,9 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
         if name in values:
             made[name] = _convert(hints[name], values[name], _dotted(where, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise SettingsError(f"{_dotted(where, name)}: missing, expected {_describe(hints[name])}")
+            raise SettingsError(
+                f"{_dotted(where, name)}: missing, expected {_describe(hints[name])}"
+            )
     return kind(**made)
 
 
@@ -69,12 +73,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(f"{path}: no such configuration ({error.strerror}); check the path") from error
+        raise SettingsError(
+            f"{path}: no such configuration ({error.strerror}); check the path"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = " ".join(str(error).split())
         raise SettingsError(f"{path}: not a YAML file ({line})") from error
     if not isinstance(found, dict):
-        raise SettingsError(f"{path}: got {type(found).__name__}, expected settings as 'key: value'")
+        raise SettingsError(
+            f"{path}: got {type(found).__name__}, expected settings as 'key: value'"
+        )
     return found
 
 
@@ -88,14 +96,18 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name:
-            raise SettingsError(f"--set {assignment}: expected key=value, for example training.steps=100")
+            raise SettingsError(
+                f"--set {assignment}: expected key=value, for example training.steps=100"
+            )
         *groups, last = name.split(".")
         place = result
         for group in groups:
             if place.setdefault(group, {}) is None:
                 place[group] = {}
             if not isinstance(place[group], dict):
-                raise SettingsError(f"--set {assignment}: '{group}' is a value, not a group of settings")
+                raise SettingsError(
+                    f"--set {assignment}: '{group}' is a value, not a group of settings"
+                )
             place = place[group]
         try:
             place[last] = yaml.safe_load(text)
@@ -165,7 +177,9 @@ def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
         return tuple(_convert(inner[0], v, f"{where}[{i}]") for i, v in enumerate(value))
     if len(inner) != len(value):
         raise SettingsError(f"{where}: got {len(value)} values, expected {len(inner)}")
-    return tuple(_convert(h, v, f"{where}[{i}]") for i, (h, v) in enumerate(zip(inner, value, strict=True)))
+    return tuple(
+        _convert(h, v, f"{where}[{i}]") for i, (h, v) in enumerate(zip(inner, value, strict=True))
+    )
 
 
 def _is_scalar(hint: Any, value: Any) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ def parse_time(text: str) -> np.datetime64:
             f"time: got '{text}', expected ISO 8601 in UTC such as 2025-03-22T12:00"
         ) from error
     if found.tzinfo is not None:
-        found = found.astimezone(timezone.utc).replace(tzinfo=None)
+        found = found.astimezone(UTC).replace(tzinfo=None)
     return np.datetime64(found, "ns")
 
 
@@ -54,7 +55,7 @@ def to_text(time: np.datetime64) -> str:
 
 def now_utc() -> np.datetime64:
     """Give the present moment in UTC."""
-    return np.datetime64(datetime.now(timezone.utc).replace(tzinfo=None), "ns")
+    return np.datetime64(datetime.now(UTC).replace(tzinfo=None), "ns")
 
 
 def minutes(delta: np.timedelta64) -> float:
@@ -68,7 +69,11 @@ def as_step(delta: timedelta | np.timedelta64) -> np.timedelta64:
     Raises:
         TimeError: zero or negative.
     """
-    step = np.timedelta64(delta, "ns") if isinstance(delta, timedelta) else delta.astype("timedelta64[ns]")
+    step = (
+        np.timedelta64(delta, "ns")
+        if isinstance(delta, timedelta)
+        else delta.astype("timedelta64[ns]")
+    )
     if step <= np.timedelta64(0, "ns"):
         raise TimeError(f"step: got {delta}, expected a time difference above zero")
     return step
@@ -83,4 +88,4 @@ def unbroken_runs(times: Times, step: np.timedelta64) -> list[tuple[int, int]]:
         return []
     breaks = np.flatnonzero(np.diff(times) != step) + 1
     edges = [0, *breaks.tolist(), len(times)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))

@@ -64,11 +64,14 @@ def label_forecast(
     """Put labels on forecast dBZ of shape (S, H, W): dims (lead_time, y, x), ``issued``, ``valid_time``."""
     leads = np.asarray(lead_times, "timedelta64[ns]")
     return xr.DataArray(
-        dbz, dims=("lead_time", "y", "x"), name=NAME, attrs=dict(ATTRS),
+        dbz,
+        dims=("lead_time", "y", "x"),
+        name=NAME,
+        attrs=dict(ATTRS),
         coords={
             "lead_time": ("lead_time", leads),
-            "issued": ((), np.datetime64(issued, "ns")),
-            "valid_time": ("lead_time", np.datetime64(issued, "ns") + leads),
+            "issued": ((), issued.astype("datetime64[ns]")),
+            "valid_time": ("lead_time", issued.astype("datetime64[ns]") + leads),
             **grid_coords(grid),
         },
     )

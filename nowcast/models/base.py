@@ -71,9 +71,12 @@ class SequenceModel(nn.Module, ABC):
             (B, T - 1 + S, C, H, W): predictions of frames 1 ... T + S - 1; (B, S, C, H, W) from a
             network that says nothing while it reads the past.
         """
-        return self(past, steps, teacher)
+        forecast: Tensor = self(past, steps, teacher)
+        return forecast
 
-    def phases(self, clip: Clip, teacher: Teacher | None, generator: torch.Generator) -> Iterator[Phase]:
+    def phases(
+        self, clip: Clip, teacher: Teacher | None, generator: torch.Generator
+    ) -> Iterator[Phase]:
         """Yield one `Phase` for each optimiser step on this batch.
 
         The trainer steps between two yields, so a later phase sees the moved weights. Parameters whose

@@ -51,7 +51,8 @@ def unroll(
         between steps.
     """
     batch, length = past.shape[:2]
-    encoded = net.encode(past.flatten(0, 1)).unflatten(0, (batch, length))
+    encoded = net.encode(past.flatten(0, 1))
+    encoded = encoded.view(batch, length, *encoded.shape[1:])
     state = net.start(encoded[:, 0], past)
     outputs: list[Tensor] = []
     frame: Tensor | None = None

@@ -1,0 +1,39 @@
+"""The frame of the command line: help, unknown commands, mistakes as one line with exit code 2."""
+
+import importlib
+
+import pytest
+
+from nowcast.cli.main import COMMANDS, main
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_two_functions_and_help(name, capsys):
+    module = importlib.import_module(f"nowcast.cli.{name.replace('-', '_')}")
+    assert callable(module.add_arguments)
+    assert callable(module.run)
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    assert COMMANDS[name] in " ".join(capsys.readouterr().out.split())
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("nowcast ")
+
+
+def test_unknown_command_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["forcast"])
+    assert stop.value.code == 2
+    assert "invalid choice" in capsys.readouterr().err
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(capsys, tmp_path):
+    assert main(["info", str(tmp_path / "nowhere.zarr")]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "nowhere.zarr" in err
