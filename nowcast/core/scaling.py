@@ -34,7 +34,7 @@ class Scaling:
 
     def encode(self, dbz: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Scale dBZ to [0, 1] as a new float32 array; NaN stays NaN."""
-        scaled = np.subtract(dbz, np.float32(self.low_dbz), dtype=np.float32)
+        scaled: npt.NDArray[np.float32] = np.subtract(dbz, np.float32(self.low_dbz), dtype=np.float32)
         scaled *= np.float32(1.0 / (self.high_dbz - self.low_dbz))
         np.clip(scaled, 0.0, 1.0, out=scaled)
         return scaled

@@ -92,7 +92,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
     Raises:
         SettingsError: an assignment without ``=`` or through something that is no group.
     """
-    result = _copy(values)
+    result: dict[str, Any] = _copy(values)
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name:

@@ -50,7 +50,7 @@ def parse_period(text: str) -> tuple[np.datetime64, np.datetime64]:
 
 def to_text(time: np.datetime64) -> str:
     """Write a time as ISO 8601 to the second with a Z, as logs and attributes show it."""
-    return f"{np.datetime_as_string(np.datetime64(time, 's'))}Z"
+    return f"{np.datetime_as_string(time.astype('datetime64[s]'))}Z"
 
 
 def now_utc() -> np.datetime64:
