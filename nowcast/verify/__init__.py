@@ -1,1 +1,1 @@
-"""Scores as sums that add up over chunks, batches, ranks and years."""
+"""Scores: sums that add up over anything, and the values they end in. Knows no forecaster and no file."""

@@ -1,0 +1,138 @@
+"""Pairs of dBZ arrays as every metric takes them: numpy, torch or lazy (dask, xarray), one code for all.
+
+Letters: S lead times, H rows, W columns; further axes in front (a batch) are pooled like pixels.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nowcast.core.errors import NowcastError
+
+
+class ScoreError(NowcastError):
+    """A pair of arrays or a parameter that cannot be scored."""
+
+
+class Pair(NamedTuple):
+    """Forecast and observed of one shape (..., S, H, W), and the module whose functions they obey."""
+
+    forecast: Any
+    observed: Any
+    xp: Any
+
+
+def pair(forecast: Any, observed: Any) -> Pair:
+    """Take labels off and make sure both are one shape.
+
+    Why no alignment by label: a forecast is labelled by lead time and an observed field by time; who
+    calls has put the two in the same order.
+
+    Raises:
+        ScoreError: shapes that differ, fewer than three axes, or a tensor paired with an array.
+    """
+    forecast, observed = (getattr(a, "data", a) if _is_labelled(a) else a for a in (forecast, observed))
+    if tuple(forecast.shape) != tuple(observed.shape) or len(forecast.shape) < 3:
+        raise ScoreError(
+            f"scores: got a forecast of shape {tuple(forecast.shape)} and an observed of "
+            f"{tuple(observed.shape)}, expected one shape (..., lead time, y, x) for both"
+        )
+    tensors = [_is_tensor(a) for a in (forecast, observed)]
+    if any(tensors) and not all(tensors):
+        raise ScoreError("scores: got a tensor and an array, expected two of one kind")
+    return Pair(forecast, observed, sys.modules["torch"] if tensors[0] else np)
+
+
+def bounded(both: Pair, low_dbz: float, high_dbz: float | None = None) -> tuple[Any, Any, Any]:
+    """Value no echo: clip both to [low, high] dBZ in float64; what is NaN becomes ``low_dbz``.
+
+    Returns:
+        forecast, observed, and a bool array that is True where the pixel was observed.
+    """
+    seen = ~both.xp.isnan(both.observed)
+    return _bound(both.forecast, both.xp, low_dbz, high_dbz), _bound(
+        both.observed, both.xp, low_dbz, high_dbz
+    ), seen
+
+
+def per_lead(values: Any, xp: Any) -> Any:
+    """Add up over everything but lead time: (..., S, H, W) -> (S,), exact in int64 or in float64."""
+    axes = tuple(i for i in range(len(values.shape)) if i != len(values.shape) - 3)
+    kind = xp.int64 if values.dtype == xp.bool or "int" in str(values.dtype) else xp.float64
+    return values.sum(axis=axes, dtype=kind)
+
+
+def ratio(above: Any, below: Any) -> Any:
+    """Divide, giving NaN (never a warning, never infinity) where ``below`` is 0."""
+    if _is_tensor(above):
+        torch = sys.modules["torch"]
+        none = below == 0
+        return torch.where(none, torch.nan, above.to(torch.float64) / torch.where(none, 1, below))
+    none = below == 0
+    return np.where(none, np.nan, above / np.where(none, 1, below))
+
+
+def by_frames(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]:
+    """Run a numpy function on whole frames of a pair and keep lazy arrays lazy.
+
+    Why: windows and neighbours cross the borders of chunks, so lazy frames are joined in y and x (and
+    only there) first. Tensors are looked at through numpy, on the CPU.
+
+    Args:
+        function: takes forecast and observed (N, H, W), gives ``parts`` sums stacked as (parts, N).
+        both: the pair.
+        parts: how many sums it gives.
+
+    Returns:
+        ``parts`` arrays (S,) of the kind that came in.
+    """
+    if _is_tensor(both.forecast):
+        torch = sys.modules["torch"]
+        found = _stacked(function, *(a.detach().cpu().numpy() for a in both[:2]))
+        device = both.forecast.device
+        return [torch.as_tensor(f, device=device) for f in found]
+    if hasattr(both.forecast, "dask") or hasattr(both.observed, "dask"):
+        return _lazily(function, both, parts)
+    return list(_stacked(function, both.forecast, both.observed))
+
+
+def _stacked(function: Callable[..., Any], forecast: Any, observed: Any) -> Any:
+    """Pool the axes in front of lead time: gives (parts, S)."""
+    s, h, w = forecast.shape[-3:]
+    found = function(forecast.reshape(-1, h, w), observed.reshape(-1, h, w))
+    return found.reshape(len(found), -1, s).sum(axis=1)
+
+
+def _lazily(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]:
+    import dask.array
+
+    da: Any = dask.array
+
+    h, w = both.forecast.shape[-2:]
+    chunks = {-2: -1, -1: -1}
+    lazy = [da.asarray(a).rechunk({a.ndim + k: v for k, v in chunks.items()}) for a in both[:2]]
+    lazy = [a.reshape(-1, h, w) for a in lazy]
+    lazy[1] = lazy[1].rechunk(lazy[0].chunks)
+    found = da.map_blocks(
+        function, *lazy, dtype=np.float64, drop_axis=(1, 2), new_axis=0,
+        chunks=((parts,), lazy[0].chunks[0]),
+    )
+    pooled = found.reshape(parts, -1, both.forecast.shape[-3]).sum(axis=1)
+    return [pooled[i] for i in range(parts)]
+
+
+def _bound(values: Any, xp: Any, low: float, high: float | None) -> Any:
+    wide = values.to(xp.float64) if _is_tensor(values) else values.astype(np.float64)
+    return xp.where(xp.isnan(wide), low, wide.clip(low, high))
+
+
+def _is_tensor(values: Any) -> bool:
+    return type(values).__module__.partition(".")[0] == "torch"
+
+
+def _is_labelled(values: Any) -> bool:
+    return type(values).__module__.partition(".")[0] == "xarray"

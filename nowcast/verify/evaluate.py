@@ -1,0 +1,83 @@
+"""Many scores at once: a tally that shares counts between metrics, adds up, and ends in a long table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nowcast.core.files import whole_file
+from nowcast.verify.base import Metric, Sums, add
+
+HEADER = ("model", "score", "threshold_dbz", "lead_minutes", "value")
+
+
+class ScoreRow(NamedTuple):
+    """One value of the long table."""
+
+    model: str
+    score: str
+    threshold_dbz: float | None
+    """None for scores of values rather than of events."""
+    lead_minutes: float | None
+    """None for the mean over lead times."""
+    value: float
+
+
+class Tally:
+    """Sums of many metrics over many forecasts of one model; its size does not grow with their number.
+
+    Metrics with the same parameters that count the same (CSI and POD of one threshold) share one count.
+    """
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self.metrics = tuple(metrics)
+        self._sums: dict[Any, Sums] = {}
+
+    def add(self, forecast: Any, observed: Any) -> None:
+        """Count one pair of dBZ arrays (..., S, H, W); see `nowcast.verify.base.Metric.sums`."""
+        for key, metric in {_key(m): m for m in self.metrics}.items():
+            self._sums[key] = add(self._sums.get(key, {}), metric.sums(forecast, observed))
+
+    def merge(self, other: Tally) -> None:
+        """Add what another tally of the same metrics has counted (another rank, year or machine)."""
+        for key, sums in other._sums.items():
+            self._sums[key] = add(self._sums.get(key, {}), sums)
+
+    def value(self, metric: Metric) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Finish one metric: (S,), NaN where nothing was counted."""
+        return np.asarray(metric.value(self._sums[_key(metric)]), dtype=np.float64)
+
+    def rows(self, model: str, lead_minutes: Sequence[float]) -> Iterator[ScoreRow]:
+        """Give every value by lead time, then its mean over the lead times where it is defined."""
+        for metric in self.metrics:
+            values = self.value(metric)
+            threshold = getattr(metric, "threshold_dbz", None)
+            for minutes, value in zip(lead_minutes, values, strict=True):
+                yield ScoreRow(model, metric.name, threshold, float(minutes), float(value))
+            defined = values[~np.isnan(values)]
+            mean = float(defined.mean()) if len(defined) else float("nan")
+            yield ScoreRow(model, metric.name, threshold, None, mean)
+
+
+def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
+    """Write the long table as CSV, whole or not at all.
+
+    ``lead_minutes`` is ``mean`` for the mean over lead times; ``threshold_dbz`` is empty for scores of
+    values rather than of events; an undefined value is ``nan``.
+    """
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(HEADER)
+        for row in rows:
+            threshold = "" if row.threshold_dbz is None else f"{row.threshold_dbz:g}"
+            lead = "mean" if row.lead_minutes is None else f"{row.lead_minutes:g}"
+            writer.writerow([row.model, row.score, threshold, lead, f"{row.value:.9g}"])
+
+
+def _key(metric: Metric) -> Any:
+    """Tell apart what is counted: the counting function and the metric's fields, which are its parameters."""
+    return (type(metric).sums, tuple(sorted(vars(metric).items())))
