@@ -1,0 +1,108 @@
+import h5py
+import numpy as np
+import pyproj
+import pytest
+
+from nowcast.core.errors import FileError, SettingsError
+from nowcast.core.field import FieldError
+from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.products import odim_h5
+from nowcast.products.odim_h5 import OdimPacking, write_composite
+from tests.fakes.fields import geographic_grid, projected_grid
+
+TIME = np.datetime64("2025-03-22T12:05:00", "ns")
+
+
+def frame(grid, gain=0.5):
+    rng = np.random.default_rng(3)
+    dbz = (rng.integers(1, 150, grid.shape) * gain + NO_ECHO_DBZ).astype(np.float32)
+    dbz[0, :5] = np.nan
+    dbz[1, :5] = NO_ECHO_DBZ
+    return dbz
+
+
+def read_by_hand(path):
+    with h5py.File(path) as file:
+        attributes = file["dataset1/data1/what"].attrs
+        what = {name: float(attributes[name]) for name in ("gain", "offset", "nodata", "undetect")}
+        codes = file["dataset1/data1/data"][:].astype(float)
+    dbz = (codes * what["gain"] + what["offset"]).astype(np.float32)
+    dbz[codes == what["undetect"]] = NO_ECHO_DBZ
+    dbz[codes == what["nodata"]] = np.nan
+    return dbz
+
+
+@pytest.mark.parametrize("packing", [OdimPacking(), OdimPacking(gain=0.01, bits=16)])
+def test_values_nodata_and_undetect_come_back_exactly(tmp_path, packing):
+    grid = projected_grid()
+    dbz = frame(grid, packing.gain)
+    path = write_composite(tmp_path / "a.h5", dbz, TIME, grid, packing=packing)
+    np.testing.assert_array_equal(read_by_hand(path), dbz)
+
+
+def test_mandatory_attributes_of_odim_2_4(tmp_path):
+    grid = projected_grid()
+    path = write_composite(
+        tmp_path / "a.h5", frame(grid), TIME, grid, source="NOD:xxnow", how={"task": "nowcast é"}
+    )
+    with h5py.File(path) as file:
+        assert file.attrs["Conventions"] == b"ODIM_H5/V2_4"
+        assert dict(file["what"].attrs) == {
+            "object": b"COMP", "version": b"H5rad 2.4", "date": b"20250322", "time": b"120500",
+            "source": b"NOD:xxnow",
+        }
+        assert file["dataset1/what"].attrs["starttime"] == b"120500"
+        assert file["dataset1/data1/what"].attrs["quantity"] == b"DBZH"
+        assert file["how"].attrs["task"].decode() == "nowcast é"
+        kind = file["what"].attrs.get_id("object").get_type()
+        assert kind.get_strpad() == h5py.h5t.STR_NULLTERM
+        assert file["dataset1/data1/data"].attrs["CLASS"] == b"IMAGE"
+
+
+@pytest.mark.parametrize("grid", [projected_grid(), geographic_grid()], ids=["projected", "geographic"])
+def test_corners_are_the_outer_corners_of_the_grid(tmp_path, grid):
+    path = write_composite(tmp_path / "a.h5", frame(grid), TIME, grid)
+    with h5py.File(path) as file:
+        where = dict(file["where"].attrs)
+    to_crs = pyproj.Transformer.from_crs("EPSG:4326", where["projdef"].decode(), always_xy=True)
+    west, east, south, north = grid.extent
+    dy, dx = grid.spacing
+    assert (where["xscale"], where["yscale"]) == (dx, dy)
+    assert (int(where["ysize"]), int(where["xsize"])) == grid.shape
+    for corner, x, y in (("LL", west, south), ("UL", west, north), ("UR", east, north), ("LR", east, south)):
+        found = to_crs.transform(where[f"{corner}_lon"], where[f"{corner}_lat"])
+        assert found == pytest.approx((x, y), abs=1e-5 * dx)
+
+
+def test_values_outside_the_codes_are_refused_and_nothing_is_left(tmp_path):
+    grid = projected_grid()
+    dbz = frame(grid)
+    dbz[3, 3] = 95.5
+    with pytest.raises(FieldError, match=r"95\.5 dBZ, expected -31\.5 to 95 dBZ"):
+        write_composite(tmp_path / "a.h5", dbz, TIME, grid)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shape_that_is_not_the_grids_is_refused(tmp_path):
+    with pytest.raises(FieldError, match="shape"):
+        write_composite(tmp_path / "a.h5", np.zeros((3, 4), np.float32), TIME, projected_grid())
+
+
+def test_a_packing_without_steps_is_refused():
+    with pytest.raises(SettingsError, match="gain"):
+        OdimPacking(gain=0.0)
+
+
+def test_a_full_disk_leaves_the_old_file_alone(tmp_path, monkeypatch):
+    grid = projected_grid()
+    path = write_composite(tmp_path / "a.h5", frame(grid), TIME, grid)
+    before = path.read_bytes()
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(odim_h5, "_where", full)
+    with pytest.raises(FileError, match="No space left"):
+        write_composite(path, frame(grid), TIME, grid)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]
