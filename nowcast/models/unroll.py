@@ -5,12 +5,16 @@ Letters: B batch, T past frames, S forecast steps, C channels, h rows, w columns
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from nowcast.models.base import Teacher
+
+Watch = Callable[[int, Any], None]
+"""Shown each time step and the state after it, for what one wants to see inside (motion, drift)."""
 
 
 class Stepper(Protocol):
@@ -35,7 +39,12 @@ class Stepper(Protocol):
 
 
 def unroll(
-    net: Stepper, past: Tensor, steps: int, teacher: Teacher | None = None, warm: bool = False
+    net: Stepper,
+    past: Tensor,
+    steps: int,
+    teacher: Teacher | None = None,
+    warm: bool = False,
+    watch: Watch | None = None,
 ) -> Tensor:
     """Feed the past, then the network's own predictions (or the truth where the teacher says so).
 
@@ -45,6 +54,7 @@ def unroll(
         steps: S, how many frames to forecast.
         teacher: true frames (B, S, C, h, w) and where to use them (B, S - 1); None runs free.
         warm: also give the one-step predictions made while reading the past.
+        watch: called after each step with t = 0 ... T + S - 2 and the state.
 
     Returns:
         (B, S, C, h, w), or (B, T - 1 + S, C, h, w) when ``warm``. Predictions are not clipped
@@ -64,6 +74,8 @@ def unroll(
             x = net.encode(_mix(frame, teacher, t - length))
         emit = warm or t >= length - 1
         frame, state = net.step(x, state, emit)
+        if watch is not None:
+            watch(t, state)
         if emit:
             assert frame is not None
             outputs.append(frame)

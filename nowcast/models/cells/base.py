@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from nowcast.core.errors import SettingsError, complain
+
 
 class Relay(NamedTuple):
     """What climbs the stack within one time step, from each cell to the next."""
@@ -28,7 +30,8 @@ class CellOutput(NamedTuple):
     hidden: Tensor
     """(B, C, h, w), or (B, C, L, h, w) from a 3-D cell: the input of the next cell up."""
     state: Any
-    """A NamedTuple of tensors, handed back at the next time step."""
+    """A NamedTuple of tensors, handed back at the next time step. Its field ``hidden`` is the map that the
+    cell reads back as H[t-1]; a wrapper (`nowcast.models.cells.motion`) may replace that one field."""
     relay: Relay
     gate: Tensor | None = None
     """The output gate in [0, 1], shaped like ``hidden``; None from a cell that has none."""
@@ -39,6 +42,15 @@ class RecurrentCell(nn.Module, ABC):
 
     in_channels: int
     hidden_channels: int
+
+    map_multiple: int = 1
+    """Rows and columns of the patched map must be multiples of this."""
+
+    clip_frames: int = 0
+    """L of a 3-D cell, whose maps are (B, C, L, h, w); 0 for a cell on 2-D maps."""
+
+    carries_memory: bool = False
+    """The cell reads and writes ``relay.memory``, so all layers must have one hidden size."""
 
     @abstractmethod
     def initial_state(self, x: Tensor) -> Any:
@@ -53,3 +65,14 @@ class RecurrentCell(nn.Module, ABC):
             state: what this cell gave at the step before, or `initial_state`.
             relay: what the cell below gave, or (at the bottom) the top's memory of the step before.
         """
+
+
+def check_filter_size(name: str, size: int) -> None:
+    """Refuse an even or non-positive filter: only odd ones have a middle, so only they keep the map's size.
+
+    Raises:
+        SettingsError: with the two odd sizes next to it.
+    """
+    if size < 1 or size % 2 == 0:
+        near = f"{max(size - 1, 1)} or {max(size + 1, 3)}"
+        raise SettingsError(complain(name, size, "an odd filter size", f"take {near}"))

@@ -1,0 +1,86 @@
+"""Every network by name: a line in MODELS is the registration, and the conformance tests run over it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nowcast.core.errors import SettingsError
+from nowcast.core.settings import build
+from nowcast.models.base import SequenceModel
+from nowcast.models.families import (
+    ConvLSTMSettings,
+    MotionConvLSTMSettings,
+    MotionPredRNNSettings,
+    PredRNNSettings,
+    build_convlstm,
+    build_predrnn,
+)
+
+MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One network: what it is, where it comes from, what can be set, and how it is built."""
+
+    title: str
+    paper: str
+    """Authors, name, venue and year."""
+    settings: type
+    """A frozen dataclass; every default is the paper's."""
+    build: Callable[[Any, int, tuple[int, int] | None], SequenceModel]
+    """(settings, channels of a frame, (H, W) where the network is tied to it) -> network."""
+
+
+MODELS: dict[str, ModelEntry] = {
+    "convlstm": ModelEntry(
+        "ConvLSTM", "Shi et al., Convolutional LSTM Network, NeurIPS 2015", ConvLSTMSettings, build_convlstm
+    ),
+    "predrnn": ModelEntry(
+        "PredRNN", "Wang et al., PredRNN, NeurIPS 2017", PredRNNSettings, build_predrnn
+    ),
+    "motionrnn_convlstm": ModelEntry(
+        "MotionRNN on ConvLSTM", MOTIONRNN, MotionConvLSTMSettings, build_convlstm
+    ),
+    "motionrnn_predrnn": ModelEntry(
+        "MotionRNN on PredRNN", MOTIONRNN, MotionPredRNNSettings, build_predrnn
+    ),
+}
+"""Name -> network, as ``model.name`` in an experiment and ``--model`` on the command line know it."""
+
+
+def find_model(name: str) -> ModelEntry:
+    """Give the catalog's entry.
+
+    Raises:
+        SettingsError: no such network; the message names the nearest, or all.
+    """
+    if name not in MODELS:
+        near = difflib.get_close_matches(str(name), MODELS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(MODELS)}"
+        raise SettingsError(f"model.name: got '{name}', which is no network of this package; {hint}")
+    return MODELS[name]
+
+
+def build_model(
+    name: str, settings: Mapping[str, Any], channels: int = 1, size: tuple[int, int] | None = None
+) -> SequenceModel:
+    """Build a network with fresh weights.
+
+    Args:
+        name: a key of `MODELS`.
+        settings: plain values for the network's dataclass; what is left out keeps its default.
+        channels: C of a frame.
+        size: (H, W) of the frames, needed only where the settings tie the network to it (layer norm);
+            when given, it is checked.
+
+    Raises:
+        SettingsError: an unknown name or setting, a value out of range, a size that does not fit.
+    """
+    entry = find_model(name)
+    if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
+        raise SettingsError(f"channels: got {channels!r}, expected 1 or more; radar has 1, colour video 3")
+    return entry.build(build(entry.settings, settings, where="model.settings"), channels, size)

@@ -1,0 +1,86 @@
+"""The spatiotemporal LSTM of PredRNN (Wang et al., NeurIPS 2017).
+
+Letters: B batch, C channels, h rows, w columns (of the patched map).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay, check_filter_size
+from nowcast.models.cells.convlstm import FORGET_BIAS
+
+
+class STLSTMState(NamedTuple):
+    """Both (B, hidden_channels, h, w)."""
+
+    hidden: Tensor
+    cell: Tensor
+
+
+class STLSTM(RecurrentCell):
+    """One ST-LSTM layer: a temporal cell C of its own and the spatial memory M that climbs the stack.
+
+    Channel blocks are (i, f, g, i', f', g', o) of x, (i, f, g, o) of h, (i', f', g') of M, and C before
+    M where both are joined. ``map_size`` switches on the layer norm over (channels, h, w) of the published
+    code after each of the four gate convolutions; it ties the weights to that map.
+
+    Source: Wang et al., PredRNN, NeurIPS 2017, equation 3.
+    """
+
+    carries_memory = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        filter_size: int = 5,
+        map_size: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        check_filter_size("filter_size", filter_size)
+        self.in_channels, self.hidden_channels = in_channels, hidden_channels
+        size, pad, wide = filter_size, filter_size // 2, hidden_channels
+        self.conv_x = nn.Conv2d(in_channels, 7 * wide, size, padding=pad, bias=False)
+        self.conv_h = nn.Conv2d(wide, 4 * wide, size, padding=pad, bias=False)
+        self.conv_m = nn.Conv2d(wide, 3 * wide, size, padding=pad, bias=False)
+        self.conv_o = nn.Conv2d(2 * wide, wide, size, padding=pad, bias=False)
+        self.conv_last = nn.Conv2d(2 * wide, wide, 1, bias=False)
+        self.norm_x = _norm(7 * wide, map_size)
+        self.norm_h = _norm(4 * wide, map_size)
+        self.norm_m = _norm(3 * wide, map_size)
+        self.norm_o = _norm(wide, map_size)
+
+    def initial_state(self, x: Tensor) -> STLSTMState:
+        """Give zeros (B, hidden_channels, h, w)."""
+        zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:])
+        return STLSTMState(zeros, zeros)
+
+    def forward(self, x: Tensor, state: STLSTMState, relay: Relay) -> CellOutput:
+        """Take one time step; ``relay.memory`` None stands for zeros."""
+        memory = torch.zeros_like(state.cell) if relay.memory is None else relay.memory
+        from_x: Tensor = self.norm_x(self.conv_x(x))
+        from_h: Tensor = self.norm_h(self.conv_h(state.hidden))
+        from_m: Tensor = self.norm_m(self.conv_m(memory))
+        wide = self.hidden_channels
+        time = from_x[:, : 3 * wide] + from_h[:, : 3 * wide]
+        space = from_x[:, 3 * wide : 6 * wide] + from_m
+        cell = _update(time, state.cell)
+        memory = _update(space, memory)
+        both = torch.cat([cell, memory], dim=1)
+        gate = torch.sigmoid(from_x[:, 6 * wide :] + from_h[:, 3 * wide :] + self.norm_o(self.conv_o(both)))
+        hidden = gate * torch.tanh(self.conv_last(both))
+        return CellOutput(hidden, STLSTMState(hidden, cell), relay._replace(memory=memory), gate)
+
+
+def _norm(channels: int, map_size: tuple[int, int] | None) -> nn.Module:
+    return nn.LayerNorm([channels, *map_size]) if map_size else nn.Identity()
+
+
+def _update(gates: Tensor, old: Tensor) -> Tensor:
+    """Forget and take in: ``gates`` (B, 3C, h, w) in the order input, forget, candidate."""
+    i, f, g = gates.chunk(3, dim=1)
+    return torch.sigmoid(f + FORGET_BIAS) * old + torch.sigmoid(i) * torch.tanh(g)

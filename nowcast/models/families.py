@@ -1,0 +1,142 @@
+"""Settings of the recurrent networks and how each family becomes a stack of cells.
+
+A family is one backbone, alone or under MotionRNN: the settings of the second only add ``motion``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nowcast.core.errors import SettingsError, complain
+from nowcast.models.cells.base import RecurrentCell, check_filter_size
+from nowcast.models.cells.convlstm import ConvLSTM
+from nowcast.models.cells.motion import MotionCell, MotionSettings
+from nowcast.models.cells.stlstm import STLSTM
+from nowcast.models.padding import check_size
+from nowcast.models.recurrent import RecurrentStack
+
+Size = tuple[int, int] | None
+CellMaker = Callable[[int, int, int], RecurrentCell]
+"""(layer, channels in, hidden channels) -> cell."""
+
+
+@dataclass(frozen=True)
+class StackSettings:
+    """What every stack of recurrent cells has; defaults from MotionRNN (CVPR 2021), section 4."""
+
+    hidden: tuple[int, ...] = (64, 64, 64, 64)
+    """Hidden channels of each layer, from bottom to top."""
+    filter_size: int = 5
+    """Side of the cells' convolutions; odd."""
+    patch: int = 4
+    """Side of the square of pixels that becomes one place with as many more channels."""
+
+    def __post_init__(self) -> None:
+        check_filter_size("filter_size", self.filter_size)
+        if not self.hidden or min(self.hidden) < 1:
+            raise SettingsError(complain("hidden", list(self.hidden), "one size a layer, 1 or more each",
+                                         "take for example [64, 64, 64, 64]"))
+        if self.patch < 1:
+            raise SettingsError(complain("patch", self.patch, "1 or more pixels", "the papers take 4"))
+
+
+@dataclass(frozen=True)
+class ConvLSTMSettings(StackSettings):
+    """ConvLSTM."""
+
+    peephole: bool = True
+    """The convolutional peephole, with which the counts of MotionRNN's Table 2 come out."""
+
+
+@dataclass(frozen=True)
+class PredRNNSettings(StackSettings):
+    """PredRNN: ST-LSTM cells."""
+
+    layer_norm: bool = False
+    """Layer norm after each gate convolution; ties the network to one frame size."""
+
+
+@dataclass(frozen=True)
+class MotionConvLSTMSettings(ConvLSTMSettings):
+    """ConvLSTM under MotionRNN."""
+
+    motion: MotionSettings = field(default_factory=MotionSettings)
+
+
+@dataclass(frozen=True)
+class MotionPredRNNSettings(PredRNNSettings):
+    """PredRNN under MotionRNN."""
+
+    motion: MotionSettings = field(default_factory=MotionSettings)
+
+
+def build_convlstm(settings: ConvLSTMSettings, channels: int, size: Size) -> RecurrentStack:
+    """Build ConvLSTM, under MotionRNN where the settings have ``motion``."""
+
+    def cell(layer: int, wide_in: int, wide: int) -> RecurrentCell:
+        del layer
+        return ConvLSTM(wide_in, wide, settings.filter_size, settings.peephole)
+
+    return build_stack(settings, channels, size, cell)
+
+
+def build_predrnn(settings: PredRNNSettings, channels: int, size: Size) -> RecurrentStack:
+    """Build PredRNN, under MotionRNN where the settings have ``motion``."""
+    map_size = map_of(size, settings) if settings.layer_norm else None
+
+    def cell(layer: int, wide_in: int, wide: int) -> RecurrentCell:
+        del layer
+        return STLSTM(wide_in, wide, settings.filter_size, map_size)
+
+    return build_stack(settings, channels, size, cell, tied=settings.layer_norm)
+
+
+def build_stack(
+    settings: StackSettings, channels: int, size: Size, cell: CellMaker, tied: bool = False
+) -> RecurrentStack:
+    """Put the cells one above the other, each in a `MotionCell` where the settings have ``motion``.
+
+    Args:
+        settings: of the family; its ``motion``, where it has one, is a `MotionSettings`.
+        channels: C of a frame.
+        size: (H, W) or None; refused before anything is built when it does not fit.
+        cell: makes the cell of one layer.
+        tied: the cells hold weights of the map's size, so only this size will do.
+
+    Raises:
+        SettingsError: a size, hidden channels or layers that do not fit.
+    """
+    motion: MotionSettings | None = getattr(settings, "motion", None)
+    if size is not None:
+        side = settings.patch * (2 if motion else 1)
+        check_size((side, side), *size)
+    wide_in, cells = settings.patch**2 * channels, []
+    for layer, wide in enumerate(settings.hidden):
+        made = cell(layer, wide_in, wide)
+        if motion is not None:
+            top = layer == len(settings.hidden) - 1
+            made = MotionCell(made, motion, settings.filter_size, moves=not top)
+        cells.append(made)
+        wide_in = wide
+    from_input = motion is not None and motion.highway and motion.variant == "released"
+    if motion is not None and len(cells) < 2:
+        raise SettingsError(complain("hidden", list(settings.hidden), "two layers or more",
+                                     "MotionGRU stands between two layers; build the plain backbone"))
+    if motion is not None and motion.highway and len(set(settings.hidden)) > 1:
+        raise SettingsError(complain("hidden", list(settings.hidden), "one size for all layers",
+                                     "the Motion Highway adds them; or set motion.highway=false"))
+    return RecurrentStack(cells, channels, settings.patch, size if tied else None, from_input)
+
+
+def map_of(size: Size, settings: StackSettings) -> tuple[int, int]:
+    """Give the patched map's (h, w).
+
+    Raises:
+        SettingsError: no size is given, though the settings tie the network to one.
+    """
+    if size is None:
+        raise SettingsError(complain("size", None, "rows and columns of the frames",
+                                     "layer norm ties the network to one frame size: give it"))
+    check_size((settings.patch, settings.patch), *size)
+    return size[0] // settings.patch, size[1] // settings.patch

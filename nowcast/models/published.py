@@ -1,0 +1,177 @@
+"""Checkpoints of the papers' published code: read safely, named as ours, and what did not fit.
+
+A published checkpoint is a dictionary of tensors under some key (``net_param`` for MotionRNN). Its
+shapes tell layers, hidden channels, filter size and layer norm, so nothing of that need be given.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pickle
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nowcast.core.errors import CheckpointError
+from nowcast.models.base import SequenceModel
+from nowcast.models.catalog import build_model
+
+Weights = Mapping[str, Tensor]
+Size = tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Published:
+    """One kind of published checkpoint: how to know its settings and its names."""
+
+    title: str
+    key: str
+    """Under which key of the file the tensors lie; a file may also hold them at the top."""
+    infer: Callable[[Weights, int, int], dict[str, Any]]
+    """(weights, channels, patch) -> plain settings for `build_model`."""
+    rename: Callable[[str], str]
+    """Published name -> ours."""
+    reshape: Callable[[str, Tensor], Tensor] = lambda name, tensor: tensor
+    """Published name and tensor -> the tensor as ours holds it."""
+
+
+_MOTION = (
+    (r"^cell_list\.(\d+)\.conv_([xhmo])\.0\.", r"cells.\1.cell.conv_\2."),
+    (r"^cell_list\.(\d+)\.conv_([xhmo])\.1\.", r"cells.\1.cell.norm_\2."),
+    (r"^cell_list\.(\d+)\.conv_last\.", r"cells.\1.cell.conv_last."),
+    (r"^enc_list\.(\d+)\.", r"cells.\1.reduce."),
+    (r"^motion_list\.(\d+)\.warp\.warp_gate\.", r"cells.\1.motion.mask."),
+    (r"^motion_list\.(\d+)\.warp\.conv\.", r"cells.\1.motion.mix."),
+    (r"^motion_list\.(\d+)\.", r"cells.\1.motion."),
+    (r"^dec_list\.(\d+)\.", r"cells.\1.restore."),
+    (r"^gate_list\.(\d+)\.", r"cells.\1.gate."),
+    (r"^conv_first_v\.", "first."),
+    (r"^conv_last\.", "last."),
+)
+
+
+def _rename_motionrnn(name: str) -> str:
+    for pattern, ours in _MOTION:
+        new, found = re.subn(pattern, ours, name)
+        if found:
+            return new
+    return name
+
+
+def _infer_motionrnn(weights: Weights, channels: int, patch: int) -> dict[str, Any]:
+    del channels
+    layers = [w for n, w in weights.items() if re.fullmatch(r"cell_list\.\d+\.conv_h\.0\.weight", n)]
+    if not layers:
+        raise CheckpointError("no 'cell_list.N.conv_h.0.weight' in it: not a MotionRNN-PredRNN checkpoint")
+    return {
+        "hidden": [int(w.shape[1]) for w in layers],
+        "filter_size": int(layers[0].shape[-1]),
+        "patch": patch,
+        "layer_norm": "cell_list.0.conv_h.1.weight" in weights,
+        "motion": {"variant": "released", "stability": "none"},
+    }
+
+
+PUBLISHED: dict[str, Published] = {
+    "motionrnn_predrnn": Published(
+        "MotionRNN on PredRNN, the authors' code of 2021", "net_param", _infer_motionrnn, _rename_motionrnn
+    ),
+}
+"""Name in `nowcast.models.catalog.MODELS` -> how its published checkpoints read."""
+
+
+def load_published(
+    path: str | Path, name: str, channels: int = 1, patch: int = 4, size: Size = None
+) -> SequenceModel:
+    """Load a checkpoint of the published code into the network that computes what that code computes.
+
+    Args:
+        path: the file; only tensors and plain containers are read from it, never code.
+        name: a key of `PUBLISHED`.
+        channels: C of the frames it was trained on.
+        patch: side of its patches, which the shapes alone do not tell.
+        size: (H, W) of its frames; needed where it has layer norm.
+
+    Returns:
+        The network in eval mode.
+
+    Raises:
+        CheckpointError: unsafe or damaged, of another network, or tensors that do not fit (all listed).
+    """
+    model, _ = load_published_with_settings(path, name, channels, patch, size)
+    return model
+
+
+def load_published_with_settings(
+    path: str | Path, name: str, channels: int = 1, patch: int = 4, size: Size = None
+) -> tuple[SequenceModel, dict[str, Any]]:
+    """Like `load_published`, and also give the settings that were inferred, as `build_model` takes them."""
+    if name not in PUBLISHED:
+        near = difflib.get_close_matches(name, PUBLISHED, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(PUBLISHED)}"
+        raise CheckpointError(f"--model: got '{name}', of which no published checkpoint is known; {hint}")
+    kind = PUBLISHED[name]
+    weights = read_weights(Path(path), kind.key)
+    try:
+        settings = kind.infer(weights, channels, patch)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    model = build_model(name, settings, channels, size)
+    fit(model, {kind.rename(n): kind.reshape(n, w) for n, w in weights.items()}, Path(path))
+    return model.eval(), settings
+
+
+def read_weights(path: Path, key: str) -> dict[str, Tensor]:
+    """Read named tensors from a file without running anything that is in it.
+
+    Raises:
+        CheckpointError: absent, damaged, with objects other than tensors and plain containers, or
+            without tensors under ``key`` or at the top.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such checkpoint; check the path") from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: got a file that holds more than tensors or is damaged, expected named tensors; "
+            "nothing in it was run: ask its author for the weights alone"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AssertionError) as error:
+        raise CheckpointError(f"{path}: not a readable checkpoint; fetch it again") from error
+    inner = found.get(key, found) if isinstance(found, Mapping) else found
+    if not isinstance(inner, Mapping) or not inner or not all(
+        isinstance(n, str) and isinstance(w, Tensor) for n, w in inner.items()
+    ):
+        raise CheckpointError(
+            f"{path}: got no named tensors, expected them under '{key}'; is it another network's checkpoint?"
+        )
+    return {n.removeprefix("module."): w for n, w in inner.items()}
+
+
+def fit(model: SequenceModel, weights: Weights, path: Path) -> None:
+    """Put all weights into the network, or none: every tensor must find its place, and every place its tensor.
+
+    Raises:
+        CheckpointError: lists what is missing, what is left over and which shapes differ.
+    """
+    places = model.state_dict()
+    wrong = [
+        f"{n}: has {tuple(weights[n].shape)}, needs {tuple(places[n].shape)}"
+        for n in places
+        if n in weights and weights[n].shape != places[n].shape
+    ]
+    missing = [f"{n}: missing" for n in places if n not in weights]
+    spare = [f"{n}: no place for it" for n in weights if n not in places]
+    if wrong or missing or spare:
+        listed = "; ".join([*wrong, *missing, *spare])
+        raise CheckpointError(
+            f"{path}: {len(wrong)} tensors of another shape, {len(missing)} missing, {len(spare)} left over; "
+            f"check channels, patch and size: {listed}"
+        )
+    model.load_state_dict(dict(weights))

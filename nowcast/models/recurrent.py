@@ -1,0 +1,195 @@
+"""The stack of recurrent cells as one network: patches in, cells one above the other, a frame out.
+
+Letters: B batch, T past frames, S forecast steps, C channels, H rows, W columns of a frame; P patch side;
+D = P * P * C patch channels, h = H / P, w = W / P of the patched map; L frames of a 3-D cell's clip.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nowcast.core.errors import SettingsError, complain
+from nowcast.models.base import SequenceModel, Teacher
+from nowcast.models.cells.base import RecurrentCell, Relay
+from nowcast.models.padding import check_size
+from nowcast.models.patches import from_patches, to_patches
+from nowcast.models.unroll import Watch, unroll
+
+
+class StackState(NamedTuple):
+    """What the stack hands to itself at the next time step."""
+
+    cells: tuple[Any, ...]
+    memory: Tensor | None
+    """The top's spatial memory, for the bottom; None in a stack without one and before the first step."""
+    clip: Tensor | None
+    """(B, D, L - 1, h, w): the frames fed before, for 3-D cells; zeros before the first."""
+
+
+class RecurrentStack(SequenceModel):
+    """Cells one above the other, unrolled over time by `nowcast.models.unroll`.
+
+    Within a step each cell gets the hidden map of the cell below and the relay; the spatial memory goes
+    from the top to the next step's bottom, difference and highway start anew. 3-D cells get the last L
+    frames that were fed, with zeros before the first.
+
+    Args:
+        cells: from bottom to top; the bottom one takes D channels.
+        channels: C of a frame.
+        patch: P.
+        size: (H, W) when something in the cells is tied to the map (layer norm), else None for any.
+        highway_from_input: give the bottom cell a 1x1 projection of its input as its highway, as the
+            published MotionRNN does.
+
+    Raises:
+        SettingsError: cells that do not fit one on top of the other.
+    """
+
+    def __init__(
+        self,
+        cells: Sequence[RecurrentCell],
+        channels: int,
+        patch: int,
+        size: tuple[int, int] | None = None,
+        highway_from_input: bool = False,
+    ) -> None:
+        super().__init__()
+        depth = patch * patch * channels
+        _check_fit(cells, depth)
+        self.channels, self.patch, self.size = channels, patch, size
+        self.cells = nn.ModuleList(cells)
+        side = patch * math.lcm(*(cell.map_multiple for cell in cells))
+        self.multiple_of = (side, side)
+        self.clip_frames = cells[0].clip_frames
+        wide, top = cells[0].hidden_channels, cells[-1].hidden_channels
+        self.first: nn.Module | None = None
+        self.last: nn.Module
+        if self.clip_frames:
+            long = self.clip_frames
+            self.last = nn.Conv3d(top, depth, (long, 1, 1), bias=False)
+            if highway_from_input:
+                self.first = nn.Conv3d(depth, wide, 1, bias=False)
+        else:
+            self.last = nn.Conv2d(top, depth, 1, bias=False)
+            if highway_from_input:
+                self.first = nn.Conv2d(depth, wide, 1, bias=False)
+        if size is not None:
+            check_size(self.multiple_of, *size)
+
+    def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
+        """Forecast ``steps`` frames from ``past`` (B, T, C, H, W): gives (B, S, C, H, W).
+
+        Raises:
+            SettingsError: channels or a frame size that the network cannot take.
+        """
+        return self.run(past, steps, teacher)
+
+    def rollout(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
+        """Forecast with the one-step predictions of the past in front: (B, T - 1 + S, C, H, W)."""
+        return self.run(past, steps, teacher, warm=True)
+
+    def run(
+        self,
+        past: Tensor,
+        steps: int,
+        teacher: Teacher | None = None,
+        warm: bool = False,
+        watch: Watch | None = None,
+    ) -> Tensor:
+        """Do the work of `forward` and `rollout`; ``watch`` is shown the state after each time step."""
+        self.check_input(past)
+        if teacher is not None:
+            teacher = Teacher(to_patches(teacher.frames, self.patch), teacher.use)
+        patches = unroll(self, to_patches(past, self.patch), steps, teacher, warm, watch)
+        return from_patches(patches, self.patch)
+
+    def check_input(self, past: Tensor) -> None:
+        """Refuse frames the network cannot take, before anything is computed.
+
+        Raises:
+            SettingsError: wrong dims, channels or size, with what would do.
+        """
+        if past.dim() != 5 or past.shape[1] < self.past_min or past.shape[2] != self.channels:
+            raise SettingsError(
+                complain(
+                    "past frames",
+                    tuple(past.shape),
+                    f"(batch, at least {self.past_min} frames, {self.channels} channels, rows, columns)",
+                    "give frames as the network was built for",
+                )
+            )
+        height, width = past.shape[-2:]
+        check_size(self.multiple_of, height, width)
+        if self.size is not None and (height, width) != tuple(self.size):
+            raise SettingsError(
+                complain(
+                    "frame size",
+                    f"{height} x {width}",
+                    f"{self.size[0]} x {self.size[1]}, to which layer norm ties the network",
+                    "build it for that size, or without layer norm",
+                )
+            )
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Give the patched frames (N, D, h, w) as they are: the first cell's convolutions read them."""
+        return frames
+
+    def start(self, first: Tensor, past: Tensor) -> StackState:
+        """Give zeros for every cell, on the device and in the dtype of the first frame."""
+        del past
+        x = first
+        clip = None
+        if self.clip_frames:
+            batch, depth, rows, columns = first.shape
+            clip = first.new_zeros(batch, depth, self.clip_frames - 1, rows, columns)
+            x = torch.cat([clip, first.unsqueeze(2)], dim=2)
+        return StackState(tuple(cell.initial_state(x) for cell in self._layers()), None, clip)
+
+    def step(self, x: Tensor, state: StackState, emit: bool) -> tuple[Tensor | None, StackState]:
+        """Take one patched frame (B, D, h, w) through all cells; give the next frame when ``emit``."""
+        clip = state.clip
+        if clip is not None:
+            x = torch.cat([clip, x.unsqueeze(2)], dim=2)
+            clip = x[:, :, 1:]
+        relay = Relay(memory=state.memory, highway=None if self.first is None else self.first(x))
+        states = []
+        for cell, old in zip(self._layers(), state.cells, strict=True):
+            out = cell(x, old, relay)
+            x, relay = out.hidden, out.relay
+            states.append(out.state)
+        frame = self._decode(x) if emit else None
+        return frame, StackState(tuple(states), relay.memory, clip)
+
+    def _decode(self, hidden: Tensor) -> Tensor:
+        frame: Tensor = self.last(hidden)
+        return frame.squeeze(2) if self.clip_frames else frame
+
+    def _layers(self) -> list[RecurrentCell]:
+        return [cell for cell in self.cells if isinstance(cell, RecurrentCell)]
+
+
+def _check_fit(cells: Sequence[RecurrentCell], depth: int) -> None:
+    if not cells:
+        raise SettingsError(complain("hidden", "no layers", "one size a layer", "give for example [64, 64]"))
+    wanted = depth
+    for number, cell in enumerate(cells):
+        if cell.in_channels != wanted or cell.clip_frames != cells[0].clip_frames:
+            raise SettingsError(
+                complain(f"layer {number}", f"{cell.in_channels} channels in", f"{wanted}", "match the cells")
+            )
+        wanted = cell.hidden_channels
+    sizes = {cell.hidden_channels for cell in cells if cell.carries_memory}
+    if len(sizes) > 1:
+        raise SettingsError(
+            complain(
+                "hidden",
+                [cell.hidden_channels for cell in cells],
+                "one size for all layers, because the spatial memory passes through all of them",
+                f"take {[max(sizes)] * len(cells)}",
+            )
+        )
