@@ -1,0 +1,76 @@
+"""Where frames come from: every kind of source by the name that a configuration gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nowcast.core.errors import SettingsError
+from nowcast.core.scaling import Scaling
+from nowcast.core.settings import build
+from nowcast.data.moving_digits import DigitSettings, MovingDigits
+from nowcast.data.radar_archive import ArchiveSettings, open_cached
+from nowcast.data.radar_cache import CacheSettings, RadarCache
+from nowcast.data.source import FrameSource
+from nowcast.data.video_folder import VideoFolderSettings, open_videos
+
+
+@dataclass(frozen=True)
+class SourceEntry:
+    """One kind of source."""
+
+    summary: str
+    settings: type[Any]
+    """Frozen dataclass of its settings."""
+    open: Callable[[Any, Scaling], Sequence[FrameSource]]
+    """Makes the sources from those settings; only radar takes notice of the scaling."""
+
+
+SOURCES: dict[str, SourceEntry] = {
+    "radar_archive": SourceEntry(
+        "an archive, read through its memory-mapped cache, which is made when it is missing or stale",
+        ArchiveSettings, lambda settings, scaling: [open_cached(settings, scaling)],
+    ),
+    "radar_cache": SourceEntry(
+        "a memory-mapped cache without its archive, on a machine with numpy and torch alone",
+        CacheSettings, lambda settings, scaling: [RadarCache(settings.path, scaling)],
+    ),
+    "video_folder": SourceEntry(
+        "videos as folders of frame pictures, also in categories",
+        VideoFolderSettings, lambda settings, _: open_videos(settings),
+    ),
+    "moving_digits": SourceEntry(
+        "digits that move and bounce (Moving MNIST), also rotate and scale (V-MNIST), made on the fly",
+        DigitSettings, lambda settings, _: [MovingDigits(settings)],
+    ),
+}
+
+
+def build_sources(
+    choices: Sequence[Mapping[str, Any]], scaling: Scaling | None = None, where: str = "data.sources"
+) -> list[FrameSource]:
+    """Open the sources that a configuration names.
+
+    Args:
+        choices: each ``{"kind": name in SOURCES, "settings": {...}}``.
+        scaling: how dBZ of radar sources become what a network reads.
+        where: name of the group of settings, for errors.
+
+    Raises:
+        SettingsError: an unknown kind, or an unknown or wrong setting of it.
+        FileError, ArchiveError: what it names is not there.
+    """
+    sources: list[FrameSource] = []
+    for number, choice in enumerate(choices):
+        place = f"{where}[{number}]"
+        unknown = [key for key in choice if key not in ("kind", "settings")]
+        if unknown or choice.get("kind") not in SOURCES:
+            raise SettingsError(
+                f"{place}: got {dict(choice)!r}, expected 'kind' (one of {', '.join(SOURCES)}) and "
+                "'settings'"
+            )
+        entry = SOURCES[choice["kind"]]
+        settings = build(entry.settings, choice.get("settings") or {}, f"{place}.settings")
+        sources.extend(entry.open(settings, scaling or Scaling()))
+    return sources

@@ -1,0 +1,250 @@
+"""Clips: windows over frame sources, cut, turned and stacked for a network. numpy only.
+
+Letters: T past frames, S future frames, N all frames of a window, C channels, H rows, W columns of
+the crop. torch's DataLoader takes the data set as it is: it asks for ``__len__`` and ``__getitem__``
+and stacks the arrays of a NamedTuple into tensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from multiprocessing import RawValue
+from multiprocessing.context import get_spawning_popen
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nowcast.core.errors import SettingsError, TimeError
+from nowcast.data.crops import Crop, Turn, centre, cut_tiles, draw, turn
+from nowcast.data.source import Frames, FrameSource
+from nowcast.data.wet import WetSettings, window_weights
+from nowcast.data.windows import Window
+
+
+class Clip(NamedTuple):
+    """One clip. Unseen pixels hold 0 in the frames and False in ``seen``."""
+
+    past: Frames
+    """(T, C, H, W) float32 in [0, 1]"""
+    future: Frames
+    """(S, C, H, W)"""
+    seen: npt.NDArray[np.bool_]
+    """(T + S, C, H, W): True where the pixel was observed."""
+    context: Frames
+    """(N, C, H, W): the clip with the frames before and after it; N = 0 if none were asked for."""
+
+
+class Place(NamedTuple):
+    """Where a clip comes from."""
+
+    source: int
+    first: int
+    """Index of the first frame of the window, its ``before`` frames included."""
+    crop: Crop
+    turn: Turn
+
+
+class VideoDataset:
+    """All clips of some frame sources, one an index: radar, videos and digits alike.
+
+    In training the data set shuffles itself: index i of epoch e is a draw from ``(seed, e, i)`` alone,
+    so it is the same with any number of workers, in any order and after a resume; a loader need not
+    shuffle. Without wet weighting every window comes once an epoch, with it windows are drawn with
+    replacement. Outside training the clips are those of every window in order, uncropped, or cut at the
+    centre or into tiles.
+
+    Args:
+        sources: frame sources of one step and one number of channels.
+        window: which frames make a clip.
+        crop: rows and columns; None takes whole frames, which then must all have one size.
+        seed: of all draws, >= 0.
+        train: draw clips at random.
+        turns: flip and (square crops) rotate by quarter turns in training.
+        wet: prefer wet clips and crops in training; only sources that know their wet area are weighed.
+        cut: outside training, one crop at the centre or as many tiles as fit.
+        length: clips an epoch in training; None is the number of windows.
+
+    Raises:
+        SettingsError: no sources, sizes, channels that differ, a crop larger than a frame.
+        TimeError: steps that differ, or no gap-free window at all.
+    """
+
+    def __init__(
+        self, sources: Sequence[FrameSource], window: Window, *, crop: tuple[int, int] | None = None,
+        seed: int = 0, train: bool = True, turns: bool = True, wet: WetSettings | None = None,
+        cut: Literal["centre", "tiles"] = "centre", length: int | None = None,
+    ) -> None:
+        self.sources = tuple(sources)
+        self.window = window
+        self.seed = seed
+        self.train = train
+        self.turns = turns
+        self.wet = wet
+        self.crop = _check_shapes(self.sources, crop)
+        if seed < 0 or (length is not None and length < 1):
+            raise SettingsError(f"data: got seed={seed}, length={length}, expected seed >= 0, length >= 1")
+        starts = [window.starts(source.times, source.step) for source in self.sources]
+        self._source = np.repeat(np.arange(len(starts)), [len(found) for found in starts])
+        self._first = np.concatenate(starts)
+        if len(self._first) == 0:
+            longest = max(len(source.times) for source in self.sources)
+            raise TimeError(
+                f"data: got no {window.steps} frames without a gap in {len(self.sources)} sources "
+                f"(the longest has {longest} frames), expected at least one window of "
+                f"{window.past} + {window.future}; take a longer period or a shorter window"
+            )
+        if train and wet is not None:
+            self._chances = window_weights(self.sources, starts, window, wet.floor).cumsum()
+        sizes = [source.frame_shape[1:] for source in self.sources]
+        self._tiles = [
+            cut_tiles(size, self.crop) if cut == "tiles" else [centre(size, self.crop)] for size in sizes
+        ]
+        tiles = np.array([len(found) for found in self._tiles])
+        self._ends = np.cumsum(tiles[self._source])
+        self._length = (length or len(self._first)) if train else int(self._ends[-1])
+        self._epoch = RawValue("q", 0)
+        self._order: tuple[tuple[int, int], npt.NDArray[np.int64]] | None = None
+
+    def __len__(self) -> int:
+        """Clips an epoch."""
+        return self._length
+
+    @property
+    def windows(self) -> int:
+        """Gap-free windows over all sources."""
+        return len(self._first)
+
+    @property
+    def channels(self) -> int:
+        """Channels of a frame."""
+        return self.sources[0].frame_shape[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of a clip."""
+        return self.crop
+
+    @property
+    def step(self) -> np.timedelta64:
+        """Time between two frames of a clip."""
+        return self.sources[0].step * self.window.every
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change with the frames' content, their times or the window."""
+        digest = hashlib.sha256(repr((self.window, self.crop)).encode())
+        for source in self.sources:
+            digest.update(str(getattr(source, "fingerprint", source.name)).encode())
+            digest.update(np.ascontiguousarray(source.times).tobytes())
+        return digest.hexdigest()[:16]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch: other draws. Running workers see it too, persistent ones included."""
+        self._epoch.value = epoch
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose clips are given."""
+        return int(self._epoch.value)
+
+    def place(self, index: int) -> Place:
+        """Say where clip ``index`` of this epoch comes from."""
+        if not 0 <= index < self._length:
+            raise IndexError(f"clip {index} of {self._length}")
+        if not self.train:
+            number = int(np.searchsorted(self._ends, index, side="right"))
+            source = int(self._source[number])
+            tile = self._tiles[source][index - int(self._ends[number])]
+            return Place(source, int(self._first[number]), tile, Turn())
+        random = np.random.default_rng((self.seed, self.epoch, index))
+        number = self._draw_window(index, random)
+        source, first = int(self._source[number]), int(self._first[number])
+        frames = slice(first, first + self.window.steps)
+        floor = None if self.wet is None else self.wet.floor
+        crop = draw(self.sources[source], frames, self.crop, floor, random)
+        square = self.crop[0] == self.crop[1]
+        return Place(source, first, crop, Turn.draw(random, square) if self.turns else Turn())
+
+    def issued(self, index: int) -> np.datetime64:
+        """Give the time of the newest past frame of clip ``index``."""
+        place = self.place(index)
+        newest = place.first + (self.window.before + self.window.past - 1) * self.window.every
+        return np.datetime64(self.sources[place.source].times[newest], "ns")
+
+    def __getitem__(self, index: int) -> Clip:
+        """Give clip ``index`` of this epoch."""
+        window, place = self.window, self.place(index)
+        frames = turn(self._read(place), place.turn)
+        seen = np.isnan(frames)
+        if seen.any():
+            np.copyto(frames, np.float32(0), where=seen)
+        np.logical_not(seen, out=seen)
+        first, issue, last = window.before, window.before + window.past, window.frames - window.after
+        has_context = window.before + window.after > 0
+        return Clip(
+            past=frames[first:issue], future=frames[issue:last], seen=seen[first:last],
+            context=frames if has_context else frames[:0],
+        )
+
+    def _read(self, place: Place) -> Frames:
+        source, (rows, columns) = self.sources[place.source], place.crop
+        if self.window.every == 1:
+            return source.read(place.first, self.window.frames, rows, columns)
+        numbers = range(place.first, place.first + self.window.steps, self.window.every)
+        return np.concatenate([source.read(number, 1, rows, columns) for number in numbers])
+
+    def _draw_window(self, index: int, random: np.random.Generator) -> int:
+        if self.wet is not None:
+            found = np.searchsorted(self._chances, random.random() * self._chances[-1], side="right")
+            return min(int(found), self.windows - 1)
+        turn_number, place = divmod(index, self.windows)
+        key = (self.epoch, turn_number)
+        if self._order is None or self._order[0] != key:
+            shuffled = np.random.default_rng((self.seed, *key, 0, 1)).permutation(self.windows)
+            self._order = (key, shuffled)
+        return int(self._order[1][place])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what a worker needs; the epoch stays shared only with workers of a loader."""
+        state = self.__dict__.copy()
+        if get_spawning_popen() is None:
+            state["_epoch"] = self.epoch
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what `__getstate__` gave."""
+        self.__dict__.update(state)
+        if isinstance(state["_epoch"], int):
+            self._epoch = RawValue("q", state["_epoch"])
+
+
+def _check_shapes(sources: Sequence[FrameSource], crop: tuple[int, int] | None) -> tuple[int, int]:
+    if not sources:
+        raise SettingsError("data: got no sources, expected at least one; look at the paths and periods")
+    lead = sources[0]
+    for source in sources:
+        channels, height, width = source.frame_shape
+        if source.step != lead.step:
+            raise TimeError(
+                f"data: '{source.name}' has a step of {source.step}, expected {lead.step} as "
+                f"'{lead.name}'; train on sources of one step"
+            )
+        if channels != lead.frame_shape[0]:
+            raise SettingsError(
+                f"data: '{source.name}' has {channels} channels, expected {lead.frame_shape[0]} as "
+                f"'{lead.name}'; read all in gray or all in colour"
+            )
+        if crop is None and source.frame_shape != lead.frame_shape:
+            raise SettingsError(
+                f"data: '{source.name}' has frames of {height} x {width}, expected "
+                f"{lead.frame_shape[1]} x {lead.frame_shape[2]} as '{lead.name}'; set a crop or a size"
+            )
+        if crop is not None and (min(crop) < 1 or crop[0] > height or crop[1] > width):
+            raise SettingsError(
+                f"data: got a crop of {crop[0]} x {crop[1]}, expected at most {height} x {width}, the "
+                f"frames of '{source.name}'; choose a smaller crop"
+            )
+    return crop if crop is not None else lead.frame_shape[1:]

@@ -1,0 +1,114 @@
+"""From archive to cache: a memory-mapped copy for training, made once and again when the archive changed.
+
+A training clip reads a small cut of many frames; from the archive (one compressed frame a chunk) each
+costs a whole frame, from a memory map only its own bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from nowcast.core.errors import ArchiveError, FileError
+from nowcast.core.files import whole_folder
+from nowcast.core.scaling import Scaling
+from nowcast.data.radar_cache import FRAMES, WET, Facts, RadarCache, to_dbz
+from nowcast.data.wet import WetBlocks
+
+if TYPE_CHECKING:
+    from nowcast.archive.reader import Archive
+
+WET_DBZ = 20.0
+"""Reflectivity from which a pixel counts as wet: about 0.6 mm/h."""
+BLOCK = 16
+"""Side of a block in pixels, for drawing wet crops."""
+
+
+@dataclass(frozen=True)
+class ArchiveSettings:
+    """An archive, read through its cache; without ``cache`` it lies beside the archive."""
+
+    path: Path
+    cache: Path | None = None
+
+
+def cache_folder(archive_path: Path) -> Path:
+    """Say where the cache of an archive lies by default: ``italy.zarr`` -> ``italy.cache`` beside it."""
+    return Path(archive_path).with_suffix(".cache")
+
+
+def open_cached(settings: ArchiveSettings, scaling: Scaling) -> RadarCache:
+    """Open an archive for training: make its cache if there is none or the archive has changed."""
+    folder = make_cache(settings.path, settings.cache)
+    return RadarCache(folder, scaling)
+
+
+def make_cache(archive_path: Path, folder: Path | None = None, progress: bool = True) -> Path:
+    """Make the cache of an archive unless an equal one is there already.
+
+    The folder appears whole or not at all; the old one serves until the new one is ready.
+
+    Args:
+        archive_path: the archive.
+        folder: where to put it; None is `cache_folder`.
+        progress: show a progress bar.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ArchiveError: no archive, no frames in it.
+        FileError: the disk is full or the folder is something else than a cache.
+    """
+    from nowcast.archive.reader import Archive
+
+    archive = Archive.open(Path(archive_path))
+    folder = Path(folder) if folder is not None else cache_folder(archive_path)
+    if _is_fresh(folder, archive.fingerprint):
+        return folder
+    if len(archive.times) == 0:
+        raise ArchiveError(f"{archive_path}: got no frames, expected some; ingest files into it first")
+    with whole_folder(folder) as temporary:
+        _fill(archive, temporary, progress)
+    return folder
+
+
+def _is_fresh(folder: Path, fingerprint: str) -> bool:
+    if not folder.exists():
+        return False
+    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / FRAMES).exists()):
+        raise FileError(
+            f"{folder}: got something that is no radar cache, expected a cache or nothing there; "
+            "name another place"
+        )
+    try:
+        RadarCache(folder)
+        return Facts.read(folder).fingerprint == fingerprint
+    except FileError:
+        return False
+
+
+def _fill(archive: Archive, folder: Path, progress: bool) -> None:
+    height, width = archive.grid.shape
+    times, packing = archive.times, archive.packing
+    facts = Facts(
+        times_ns=tuple(np.asarray(times, "datetime64[ns]").astype(np.int64).tolist()),
+        step_ns=int(archive.step.astype("timedelta64[ns]").astype(np.int64)),
+        scale=float(packing.scale), offset=float(packing.offset), fill=int(packing.fill),
+        no_echo=int(packing.no_echo), fingerprint=archive.fingerprint, grid_km=archive.grid.cell_km,
+        wet_dbz=WET_DBZ, block=BLOCK,
+    )
+    blocks = (-(-height // BLOCK), -(-width // BLOCK))
+    frames = np.lib.format.open_memmap(folder / FRAMES, "w+", np.int16, (len(times), height, width))
+    wet = np.zeros((len(times), *blocks), np.uint16)
+    label = f"cache {Path(archive.path).name}"
+    for index, time in enumerate(tqdm(times, label, unit="frame", disable=not progress, delay=2)):
+        frames[index] = archive.packed(time)
+        wet[index] = WetBlocks.count(to_dbz(frames[index], facts) >= WET_DBZ, BLOCK)
+    frames.flush()
+    np.save(folder / WET, wet)
+    facts.write(folder)

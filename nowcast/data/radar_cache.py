@@ -1,0 +1,208 @@
+"""The memory-mapped radar cache: what training reads. numpy only, so that it runs on a bare GPU box.
+
+A cache is a folder: ``frames.npy`` (T, H, W) int16 packed dBZ as in the archive, ``wet.npy`` (T, h, w)
+wet pixels a block, and ``cache.json`` with times, step, packing, ground size and the fingerprint of
+the archive it was made from. Letters: T frames, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nowcast.core.errors import FileError
+from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
+from nowcast.core.times import Times
+from nowcast.data.source import Frames
+from nowcast.data.wet import WetBlocks
+
+FORMAT = 1
+FRAMES, WET, FACTS = "frames.npy", "wet.npy", "cache.json"
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """A cache that was made before, by `nowcast.data.radar_archive.make_cache`."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What ``cache.json`` holds."""
+
+    times_ns: tuple[int, ...]
+    step_ns: int
+    scale: float
+    offset: float
+    fill: int
+    """Code of not observed."""
+    no_echo: int
+    """Code of observed and dry."""
+    fingerprint: str
+    """Of the archive."""
+    grid_km: tuple[float, float]
+    """Height and width of a cell on the ground."""
+    wet_dbz: float
+    block: int
+    """Side of a block of ``wet.npy`` in pixels."""
+    format: int = FORMAT
+
+    def write(self, folder: Path) -> None:
+        """Write ``cache.json`` into ``folder``."""
+        (folder / FACTS).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Facts:
+        """Read ``cache.json`` of ``folder``.
+
+        Raises:
+            FileError: no cache there, or not one of this version.
+        """
+        again = "make it anew from its archive"
+        try:
+            found = json.loads((Path(folder) / FACTS).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise FileError(f"{folder}: no radar cache ({error.strerror}); {again}") from error
+        except ValueError as error:
+            raise FileError(f"{folder}/{FACTS}: damaged ({error}); {again}") from error
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise FileError(f"{folder}/{FACTS}: not a cache of format {FORMAT}; {again}")
+        try:
+            lists = {"times_ns": tuple(found["times_ns"]), "grid_km": tuple(found["grid_km"])}
+            return cls(**{**found, **lists})
+        except (KeyError, TypeError) as error:
+            raise FileError(f"{folder}/{FACTS}: damaged ({error}); {again}") from error
+
+
+class RadarCache:
+    """A frame source over a cache folder.
+
+    The map of the file is opened at the first read and not sent to workers, which open their own.
+
+    Args:
+        path: the folder.
+        scaling: how dBZ become what a network reads.
+
+    Raises:
+        FileError: no cache, or a damaged one.
+    """
+
+    def __init__(self, path: Path, scaling: Scaling | None = None) -> None:
+        self.path = Path(path)
+        self.name = str(self.path)
+        self.scaling = scaling or Scaling()
+        self.facts = Facts.read(self.path)
+        self._decoder = Decoder.of(self.facts, self.scaling)
+        if len(self._frames) != len(self.facts.times_ns):
+            raise FileError(
+                f"{self.path}: got {len(self._frames)} frames, expected {len(self.facts.times_ns)}; "
+                "make it anew from its archive"
+            )
+
+    @cached_property
+    def times(self) -> Times:
+        """Times of the frames, UTC ``datetime64[ns]``."""
+        return np.array(self.facts.times_ns, dtype=np.int64).view("datetime64[ns]")
+
+    @property
+    def step(self) -> np.timedelta64:
+        """The archive's step."""
+        return np.timedelta64(self.facts.step_ns, "ns")
+
+    @property
+    def fingerprint(self) -> str:
+        """The archive's fingerprint and the scaling: changes when what is read changes."""
+        return f"{self.facts.fingerprint}:{self.scaling.low_dbz:g}:{self.scaling.high_dbz:g}"
+
+    @property
+    def grid_km(self) -> tuple[float, float]:
+        """Height and width of a cell on the ground, km."""
+        return self.facts.grid_km
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """(1, H, W)."""
+        return (1, *self._frames.shape[1:])
+
+    @cached_property
+    def wet(self) -> WetBlocks:
+        """Wet pixels a block, for drawing wet clips more often."""
+        counts = _open(self.path / WET)
+        pixels = self._frames.shape[1] * self._frames.shape[2]
+        return WetBlocks(np.asarray(counts), self.facts.block, self.facts.wet_dbz, pixels)
+
+    def packed(self, first: int, count: int, rows: slice, columns: slice) -> npt.NDArray[np.int16]:
+        """Give packed frames as they lie in the file, without a copy: (T, h, w)."""
+        if first < 0 or first + count > len(self._frames):
+            raise IndexError(f"{self.name}: frames {first} to {first + count} of {len(self._frames)}")
+        found: npt.NDArray[np.int16] = self._frames[first : first + count, rows, columns]
+        return found
+
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+        """Read frames cut to rows and columns: (T, 1, h, w) in [0, 1], NaN where not observed."""
+        return self._decoder.decode(self.packed(first, count, rows, columns))[:, np.newaxis]
+
+    @cached_property
+    def _frames(self) -> npt.NDArray[np.int16]:
+        found = _open(self.path / FRAMES)
+        if found.dtype != np.int16 or found.ndim != 3:
+            raise FileError(f"{self.path}/{FRAMES}: got {found.dtype} {found.shape}, expected int16 (T, H, W)")
+        return found.view(np.ndarray)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the maps behind: a worker opens its own."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_frames", "wet", "times")}
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Packed codes to [0, 1] in place and in few passes: ``code * gain + bias``, clipped, NaN at ``fill``."""
+
+    gain: np.float32
+    bias: np.float32
+    fill: np.int16
+    no_echo: np.int16 | None
+    """None where the clipping already makes no echo 0."""
+
+    @classmethod
+    def of(cls, facts: Facts, scaling: Scaling) -> Decoder:
+        """Join packing and scaling into one linear map."""
+        width = scaling.high_dbz - scaling.low_dbz
+        dry = facts.no_echo * facts.scale + facts.offset
+        return cls(
+            np.float32(facts.scale / width), np.float32((facts.offset - scaling.low_dbz) / width),
+            np.int16(facts.fill), None if dry <= scaling.low_dbz else np.int16(facts.no_echo),
+        )
+
+    def decode(self, codes: npt.NDArray[np.int16]) -> Frames:
+        """Decode codes of any shape to a new float32 array."""
+        scaled = codes.astype(np.float32)
+        scaled *= self.gain
+        scaled += self.bias
+        np.clip(scaled, 0.0, 1.0, out=scaled)
+        if self.no_echo is not None:
+            np.copyto(scaled, np.float32(0), where=codes == self.no_echo)
+        np.copyto(scaled, np.float32(np.nan), where=codes == self.fill)
+        return scaled
+
+
+def to_dbz(codes: npt.NDArray[np.int16], facts: Facts) -> Frames:
+    """Decode codes to dBZ: no echo becomes ``NO_ECHO_DBZ``, not observed NaN."""
+    dbz = codes.astype(np.float32) * np.float32(facts.scale) + np.float32(facts.offset)
+    dbz[codes == facts.no_echo] = NO_ECHO_DBZ
+    dbz[codes == facts.fill] = np.nan
+    return dbz
+
+
+def _open(path: Path) -> npt.NDArray[Any]:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    except (OSError, ValueError, EOFError) as error:
+        raise FileError(f"{path}: damaged radar cache ({error}); make it anew from its archive") from error

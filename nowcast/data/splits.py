@@ -1,0 +1,123 @@
+"""Train, validation and test: apart in time by at least one whole window, or apart by video.
+
+Why a gap: two windows of different parts that share weather, or lie minutes apart, let a network score
+on what it has seen. The parts are checked against each other before any frame is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from nowcast.core.errors import SettingsError, TimeError
+from nowcast.core.times import Times, parse_period, to_text
+from nowcast.data.source import Frames, FrameSource
+from nowcast.data.wet import WetBlocks, wet_blocks
+from nowcast.data.windows import Window
+
+Period = tuple[np.datetime64, np.datetime64]
+
+
+class Stretch:
+    """Part of a frame source: frames [first, last), counted from 0; the others cannot be read."""
+
+    def __init__(self, source: FrameSource, first: int, last: int) -> None:
+        self.name = source.name
+        self._source = source
+        self._first, self._last = first, last
+
+    @property
+    def times(self) -> Times:
+        """Times of these frames."""
+        return self._source.times[self._first : self._last]
+
+    @property
+    def step(self) -> np.timedelta64:
+        """The source's step."""
+        return self._source.step
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """The source's (C, H, W)."""
+        return self._source.frame_shape
+
+    @property
+    def fingerprint(self) -> str:
+        """Which frames of what."""
+        return f"{getattr(self._source, 'fingerprint', self.name)}:{self._first}:{self._last}"
+
+    @property
+    def wet(self) -> WetBlocks | None:
+        """Wet blocks of these frames, where the source knows them."""
+        blocks = wet_blocks(self._source)
+        return None if blocks is None else blocks.part(self._first, self._last)
+
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+        """Read frames as the source does; an index outside the stretch is refused."""
+        if first < 0 or self._first + first + count > self._last:
+            raise IndexError(f"{self.name}: frames {first} to {first + count} of {self._last - self._first}")
+        return self._source.read(self._first + first, count, rows, columns)
+
+
+def within(source: FrameSource, periods: Sequence[Period]) -> list[FrameSource]:
+    """Give the parts of a source that lie in the half-open periods, in order; none may be left."""
+    found: list[FrameSource] = []
+    for start, end in sorted(periods):
+        first, last = np.searchsorted(source.times, [start, end]).tolist()
+        if last > first:
+            found.append(Stretch(source, first, last))
+    return found
+
+
+def parse_periods(texts: Sequence[str], where: str) -> list[Period]:
+    """Read periods ``START/END``; the error names the setting ``where``."""
+    try:
+        return [parse_period(text) for text in texts]
+    except TimeError as error:
+        raise TimeError(f"{where}: {error}") from error
+
+
+def check_gap(parts: Mapping[str, Sequence[Period]], window: Window, step: np.timedelta64) -> None:
+    """Refuse parts that overlap, touch or lie nearer to each other than one whole window.
+
+    Args:
+        parts: periods by the name of the part (train, val, test).
+        window: its length over ``step`` is the smallest gap.
+        step: of the frames.
+
+    Raises:
+        TimeError: which two periods, how far apart, and what gap is needed.
+    """
+    needed = window.steps * step
+    for (one, periods), (other, others) in combinations(parts.items(), 2):
+        for first in periods:
+            for second in others:
+                early, late = sorted([first, second])
+                gap = late[0] - early[1]
+                if gap < needed:
+                    raise TimeError(
+                        f"data: got {one} and {other} with {_minutes(gap)} between "
+                        f"{to_text(early[1])} and {to_text(late[0])}, expected at least one window "
+                        f"({_minutes(needed)}); move one of the periods"
+                    )
+
+
+def check_names(parts: Mapping[str, Sequence[FrameSource]]) -> None:
+    """Refuse two parts that are not apart in time and read one and the same source.
+
+    Raises:
+        SettingsError: which source.
+    """
+    for (one, sources), (other, others) in combinations(parts.items(), 2):
+        shared = sorted({s.name for s in sources} & {s.name for s in others})
+        if shared:
+            raise SettingsError(
+                f"data: got '{shared[0]}' in both {one} and {other}, expected each video in one part; "
+                "give the parts periods or other sources"
+            )
+
+
+def _minutes(delta: np.timedelta64) -> str:
+    return f"{float(delta / np.timedelta64(1, 'm')):g} min"
