@@ -127,7 +127,12 @@ class Grid:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that change with CRS, shape, place or spacing."""
-        dy, dx = self.spacing
-        corner = f"{self.shape} {self.y[0] / dy:.2f} {self.x[0] / dx:.2f} {dy:.6g} {dx:.6g}"
-        return hashlib.sha256(f"{self.crs.to_proj4()} {corner}".encode()).hexdigest()[:16]
+        """Sixteen hexadecimal digits that change with shape, place, spacing or projection.
+
+        Why from places on the ground: the same CRS is written in many ways.
+        """
+        rows = np.linspace(0, len(self.y) - 1, 3).round().astype(int)
+        columns = np.linspace(0, len(self.x) - 1, 3).round().astype(int)
+        places = self.lonlat(np.repeat(self.y[rows], 3), np.tile(self.x[columns], 3))
+        text = " ".join(f"{value:.4f}" for value in np.concatenate(places))
+        return hashlib.sha256(f"{self.shape} {text}".encode()).hexdigest()[:16]
