@@ -1,0 +1,134 @@
+"""Five questions to every network of the catalog, and what `SequenceModel` promises besides."""
+
+import pytest
+import torch
+
+from nowcast.core.errors import SettingsError
+from nowcast.models.base import Clip, Teacher
+from nowcast.models.catalog import MODELS, build_model
+from nowcast.models.padding import AnySize
+from tests.fakes.tiny_models import PAST, frames, size_of, tiny_model, tiny_settings
+
+every_model = pytest.mark.parametrize("name", list(MODELS))
+STEPS = 3
+
+
+def forecast(model, past, steps=STEPS, teacher=None):
+    with torch.no_grad():
+        return model(past, steps, teacher)
+
+
+@every_model
+def test_the_same_input_twice_gives_the_same_output(name):
+    model, past = tiny_model(name), frames(name, 2, PAST)
+    first = forecast(model, past)
+    assert first.std() > 0
+    forecast(model, frames(name, 3, PAST, seed=5))
+    assert torch.equal(forecast(model, past), first)
+
+
+@every_model
+@pytest.mark.parametrize("batch", [1, 3])
+def test_any_batch_size_and_number_of_channels(name, batch):
+    channels = 2
+    past = frames(name, batch, PAST, channels)
+    out = forecast(tiny_model(name, channels), past)
+    assert out.shape == (batch, STEPS, channels, *size_of(name))
+    assert out.isfinite().all()
+
+
+@every_model
+def test_a_sample_alone_equals_itself_in_a_batch(name):
+    model, past = tiny_model(name), frames(name, 3, PAST)
+    together = forecast(model, past)
+    for sample in range(3):
+        alone = forecast(model, past[sample : sample + 1])
+        assert (alone - together[sample : sample + 1]).abs().max() <= 1e-6
+
+
+@every_model
+def test_every_parameter_gets_a_gradient(name):
+    model = tiny_model(name).train()
+    past, future = frames(name, 2, PAST), frames(name, 2, STEPS, seed=2)
+    context = frames(name, 2, PAST + STEPS + 4, seed=4)
+    seen = torch.ones_like(torch.cat([past, future], dim=1), dtype=torch.bool)
+    reached = dict.fromkeys(dict(model.named_parameters()), False)
+    for phase in model.phases(Clip(past, future, seen, context), None, torch.Generator().manual_seed(0)):
+        model.zero_grad()
+        assert phase.prediction.shape == phase.target.shape == phase.seen.shape
+        (phase.prediction - phase.target).square().sum().backward()
+        for parameter, p in model.named_parameters():
+            reached[parameter] |= p.grad is not None and bool(p.grad.abs().max() > 0)
+    assert [p for p, found in reached.items() if not found] == []
+
+
+@every_model
+def test_later_frames_do_not_change_earlier_outputs(name):
+    model, past = tiny_model(name), frames(name, 2, PAST)
+    changed = past.clone()
+    changed[:, -1] = 1 - changed[:, -1]
+    with torch.no_grad():
+        before, after = model.rollout(past, STEPS), model.rollout(changed, STEPS)
+    early = before.shape[1] - STEPS
+    assert torch.equal(before[:, :early], after[:, :early])
+    assert not torch.equal(before[:, early], after[:, early])
+    truth = frames(name, 2, STEPS, seed=3)
+    other = truth.clone()
+    other[:, 1:] = 1 - other[:, 1:]
+    use = torch.ones(2, STEPS - 1, dtype=torch.bool)
+    one, two = (forecast(model, past, teacher=Teacher(t, use)) for t in (truth, other))
+    assert torch.equal(one[:, :2], two[:, :2])
+    assert not torch.equal(one[:, 2], two[:, 2])
+
+
+@every_model
+def test_rollout_ends_with_the_forecast(name):
+    model, past = tiny_model(name), frames(name, 2, PAST)
+    with torch.no_grad():
+        torch.testing.assert_close(model.rollout(past, STEPS)[:, -STEPS:], forecast(model, past))
+
+
+@every_model
+def test_the_teacher_is_heard_only_where_it_is_used(name):
+    model, past, truth = tiny_model(name), frames(name, 2, PAST), frames(name, 2, STEPS, seed=3)
+    free = forecast(model, past)
+    deaf = torch.zeros(2, STEPS - 1, dtype=torch.bool)
+    assert torch.equal(forecast(model, past, teacher=Teacher(truth, deaf)), free)
+    half = deaf.clone()
+    half[1] = True
+    taught = forecast(model, past, teacher=Teacher(truth, half))
+    assert torch.equal(taught[0], free[0])
+    assert torch.equal(taught[1, 0], free[1, 0])
+    assert not torch.equal(taught[1, 1], free[1, 1])
+
+
+@every_model
+def test_a_size_that_does_not_fit_is_refused_and_any_size_is_padded(name):
+    model = tiny_model(name)
+    rows, columns = size_of(name)
+    odd = torch.rand(1, PAST, 1, rows - 1, columns - 3)
+    if model.multiple_of != (1, 1):
+        with pytest.raises(SettingsError, match="would do"):
+            model(odd, STEPS)
+    assert forecast(AnySize(model), odd).shape == (1, STEPS, 1, rows - 1, columns - 3)
+
+
+@every_model
+def test_another_number_of_channels_is_refused(name):
+    with pytest.raises(SettingsError, match="channel"):
+        tiny_model(name)(frames(name, 1, PAST, channels=2), STEPS)
+
+
+@every_model
+def test_unknown_settings_are_refused(name):
+    with pytest.raises(SettingsError, match="no_such_setting"):
+        build_model(name, {**tiny_settings(name), "no_such_setting": 1}, 1, size_of(name))
+
+
+@every_model
+def test_weights_come_back_from_their_state(name, tmp_path):
+    model, other = tiny_model(name, seed=0), tiny_model(name, seed=1)
+    torch.save(model.state_dict(), tmp_path / "w.pt")
+    other.load_state_dict(torch.load(tmp_path / "w.pt", weights_only=True))
+    past = frames(name, 1, PAST)
+    assert torch.equal(forecast(model, past), forecast(other, past))

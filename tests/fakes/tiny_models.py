@@ -1,0 +1,37 @@
+"""Settings that make every network of the catalog small enough for a test."""
+
+import torch
+
+from nowcast.models.base import SequenceModel
+from nowcast.models.catalog import MODELS, build_model
+
+RECURRENT = {"hidden": [8, 8, 8], "filter_size": 3, "patch": 2}
+TINY: dict[str, dict] = {}
+"""Networks that need other settings than `RECURRENT`, or another size than `SIZE`."""
+SIZE = (16, 24)
+SIZES: dict[str, tuple[int, int]] = {}
+PAST = 4
+
+
+def tiny_settings(name: str) -> dict:
+    known = set(MODELS[name].settings.__dataclass_fields__)
+    return TINY.get(name, {k: v for k, v in RECURRENT.items() if k in known})
+
+
+def tiny_model(name: str, channels: int = 1, seed: int = 0) -> SequenceModel:
+    """Build it and shake all weights, so that nothing hides behind a zero start."""
+    torch.manual_seed(seed)
+    model = build_model(name, tiny_settings(name), channels, size_of(name))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+def size_of(name: str) -> tuple[int, int]:
+    return SIZES.get(name, SIZE)
+
+
+def frames(name: str, batch: int, length: int, channels: int = 1, seed: int = 1) -> torch.Tensor:
+    draw = torch.Generator().manual_seed(seed)
+    return torch.rand(batch, length, channels, *size_of(name), generator=draw)
