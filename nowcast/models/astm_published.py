@@ -17,7 +17,7 @@ def our_name(published: str) -> str:
         layer, gate, part, kind = found.groups()
         return f"cells.{layer}.conv_{gate}.{('conv', 'norm')[int(part)]}.{kind}"
     if name.startswith("conv_last."):
-        return name.replace("conv_last.", "decoder.0.")
+        return name.replace("conv_last.", "last.0.")
     return name.replace("cell_list.", "cells.")
 
 

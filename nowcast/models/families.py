@@ -14,7 +14,7 @@ from nowcast.models.cells.convlstm import ConvLSTM
 from nowcast.models.cells.motion import MotionCell, MotionSettings
 from nowcast.models.cells.stlstm import STLSTM
 from nowcast.models.padding import check_size
-from nowcast.models.recurrent import RecurrentStack
+from nowcast.models.recurrent import Ends, RecurrentStack
 
 Size = tuple[int, int] | None
 CellMaker = Callable[[int, int, int], RecurrentCell]
@@ -93,7 +93,12 @@ def build_predrnn(settings: PredRNNSettings, channels: int, size: Size) -> Recur
 
 
 def build_stack(
-    settings: StackSettings, channels: int, size: Size, cell: CellMaker, tied: bool = False
+    settings: StackSettings,
+    channels: int,
+    size: Size,
+    cell: CellMaker,
+    tied: bool = False,
+    ends: Ends | None = None,
 ) -> RecurrentStack:
     """Put the cells one above the other, each in a `MotionCell` where the settings have ``motion``.
 
@@ -103,15 +108,22 @@ def build_stack(
         size: (H, W) or None; refused before anything is built when it does not fit.
         cell: makes the cell of one layer.
         tied: the cells hold weights of the map's size, so only this size will do.
+        ends: what stands before the bottom and after the top cell, where it is not the usual.
 
     Raises:
         SettingsError: a size, hidden channels or layers that do not fit.
     """
     motion: MotionSettings | None = getattr(settings, "motion", None)
     if size is not None:
-        side = settings.patch * (2 if motion else 1)
+        side = settings.patch * (2 if motion else 1) * (ends.shrink if ends else 1)
         check_size((side, side), *size)
-    wide_in, cells = settings.patch**2 * channels, []
+    if motion is not None and len(settings.hidden) < 2:
+        raise SettingsError(complain("hidden", list(settings.hidden), "two layers or more",
+                                     "MotionGRU stands between two layers; build the plain backbone"))
+    if motion is not None and motion.highway and len(set(settings.hidden)) > 1:
+        raise SettingsError(complain("hidden", list(settings.hidden), "one size for all layers",
+                                     "the Motion Highway adds them; or set motion.highway=false"))
+    wide_in, cells = ends.channels if ends else settings.patch**2 * channels, []
     for layer, wide in enumerate(settings.hidden):
         made = cell(layer, wide_in, wide)
         if motion is not None:
@@ -120,13 +132,7 @@ def build_stack(
         cells.append(made)
         wide_in = wide
     from_input = motion is not None and motion.highway and motion.variant == "released"
-    if motion is not None and len(cells) < 2:
-        raise SettingsError(complain("hidden", list(settings.hidden), "two layers or more",
-                                     "MotionGRU stands between two layers; build the plain backbone"))
-    if motion is not None and motion.highway and len(set(settings.hidden)) > 1:
-        raise SettingsError(complain("hidden", list(settings.hidden), "one size for all layers",
-                                     "the Motion Highway adds them; or set motion.highway=false"))
-    return RecurrentStack(cells, channels, settings.patch, size if tied else None, from_input)
+    return RecurrentStack(cells, channels, settings.patch, size if tied else None, from_input, ends)
 
 
 def map_of(size: Size, settings: StackSettings) -> tuple[int, int]:

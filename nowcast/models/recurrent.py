@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from nowcast.core.errors import SettingsError, complain
 from nowcast.models.base import SequenceModel, Teacher
 from nowcast.models.cells.base import RecurrentCell, Relay
+from nowcast.models.cells.motion import MotionCell, drift
 from nowcast.models.padding import check_size
 from nowcast.models.patches import from_patches, to_patches
 from nowcast.models.unroll import Watch, unroll
@@ -29,6 +30,19 @@ class StackState(NamedTuple):
     """The top's spatial memory, for the bottom; None in a stack without one and before the first step."""
     clip: Tensor | None
     """(B, D, L - 1, h, w): the frames fed before, for 3-D cells; zeros before the first."""
+
+
+class Ends(NamedTuple):
+    """What stands before the bottom cell and after the top one."""
+
+    embed: nn.Module
+    """Patched frame, or clip for 3-D cells, to the bottom cell's input."""
+    last: nn.Module
+    """The top cell's hidden map to a patched frame: (B, C, h, w), or (B, C, L, h, w) to one frame long."""
+    channels: int
+    """What ``embed`` gives."""
+    shrink: int = 1
+    """How many times ``embed`` reduces rows and columns; ``last`` brings them back."""
 
 
 class RecurrentStack(SequenceModel):
@@ -45,6 +59,8 @@ class RecurrentStack(SequenceModel):
         size: (H, W) when something in the cells is tied to the map (layer norm), else None for any.
         highway_from_input: give the bottom cell a 1x1 projection of its input as its highway, as the
             published MotionRNN does.
+        ends: what stands before the bottom cell and after the top one; by default nothing and one
+            convolution without bias.
 
     Raises:
         SettingsError: cells that do not fit one on top of the other.
@@ -57,27 +73,29 @@ class RecurrentStack(SequenceModel):
         patch: int,
         size: tuple[int, int] | None = None,
         highway_from_input: bool = False,
+        ends: Ends | None = None,
     ) -> None:
         super().__init__()
         depth = patch * patch * channels
-        _check_fit(cells, depth)
+        _check_fit(cells, ends.channels if ends else depth)
         self.channels, self.patch, self.size = channels, patch, size
         self.cells = nn.ModuleList(cells)
-        side = patch * math.lcm(*(cell.map_multiple for cell in cells))
+        side = patch * math.lcm(*(cell.map_multiple for cell in cells)) * (ends.shrink if ends else 1)
         self.multiple_of = (side, side)
         self.clip_frames = cells[0].clip_frames
         wide, top = cells[0].hidden_channels, cells[-1].hidden_channels
         self.first: nn.Module | None = None
+        self.embed = ends.embed if ends else None
         self.last: nn.Module
-        if self.clip_frames:
-            long = self.clip_frames
-            self.last = nn.Conv3d(top, depth, (long, 1, 1), bias=False)
-            if highway_from_input:
-                self.first = nn.Conv3d(depth, wide, 1, bias=False)
+        if ends:
+            self.last = ends.last
+        elif self.clip_frames:
+            self.last = nn.Conv3d(top, depth, (self.clip_frames, 1, 1), bias=False)
         else:
             self.last = nn.Conv2d(top, depth, 1, bias=False)
-            if highway_from_input:
-                self.first = nn.Conv2d(depth, wide, 1, bias=False)
+        if highway_from_input:
+            project = nn.Conv3d if self.clip_frames else nn.Conv2d
+            self.first = project(cells[0].in_channels, wide, 1, bias=False)
         if size is not None:
             check_size(self.multiple_of, *size)
 
@@ -107,6 +125,38 @@ class RecurrentStack(SequenceModel):
             teacher = Teacher(to_patches(teacher.frames, self.patch), teacher.use)
         patches = unroll(self, to_patches(past, self.patch), steps, teacher, warm, watch)
         return from_patches(patches, self.patch)
+
+    def motion(self, past: Tensor, steps: int) -> Tensor:
+        """Give the motion that the MotionGRUs believe in at each forecast step.
+
+        Why: it can be drawn as arrows on the map, beside those of an optical flow.
+
+        Returns:
+            (B, S, layers, 2, H / 2P, W / 2P): pixels a step downwards and to the right, from the trending
+            momentum of each MotionGRU (from the filter itself where the trend is switched off), as mean
+            over its neighbours. The last map is the one that the last forecast frame was made with.
+
+        Raises:
+            SettingsError: a network without MotionGRU, or frames it cannot take.
+        """
+        gathered: list[Tensor] = []
+        movers = [n for n, cell in enumerate(self.cells) if isinstance(cell, MotionCell) and cell.moves]
+        if not movers:
+            raise SettingsError("motion: got a network without MotionGRU, expected a MotionRNN; take one")
+
+        def watch(t: int, state: StackState) -> None:
+            if t >= past.shape[1] - 1:
+                drifts = [drift(state.cells[n], self._mover(n).settings) for n in movers]
+                gathered.append(torch.stack(drifts, dim=1))
+
+        self.run(past, steps, watch=watch)
+        maps = torch.stack(gathered, dim=1)
+        return maps * (past.shape[-2] / maps.shape[-2])
+
+    def _mover(self, layer: int) -> MotionCell:
+        cell = self.cells[layer]
+        assert isinstance(cell, MotionCell)
+        return cell
 
     def check_input(self, past: Tensor) -> None:
         """Refuse frames the network cannot take, before anything is computed.
@@ -148,6 +198,7 @@ class RecurrentStack(SequenceModel):
             batch, depth, rows, columns = first.shape
             clip = first.new_zeros(batch, depth, self.clip_frames - 1, rows, columns)
             x = torch.cat([clip, first.unsqueeze(2)], dim=2)
+        x = x if self.embed is None else self.embed(x)
         return StackState(tuple(cell.initial_state(x) for cell in self._layers()), None, clip)
 
     def step(self, x: Tensor, state: StackState, emit: bool) -> tuple[Tensor | None, StackState]:
@@ -156,6 +207,7 @@ class RecurrentStack(SequenceModel):
         if clip is not None:
             x = torch.cat([clip, x.unsqueeze(2)], dim=2)
             clip = x[:, :, 1:]
+        x = x if self.embed is None else self.embed(x)
         relay = Relay(memory=state.memory, highway=None if self.first is None else self.first(x))
         states = []
         for cell, old in zip(self._layers(), state.cells, strict=True):

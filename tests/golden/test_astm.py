@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from nowcast.models.astm import ASTM, ASTMSettings
+from nowcast.models.astm import ASTMSettings, build_astm
 from nowcast.models.astm_published import our_name, our_state
 from nowcast.models.cells.base import Relay
 from nowcast.models.patches import to_patches
@@ -31,7 +31,7 @@ def published_weight(name, shape):
 def network(history, dtype):
     shapes = json.loads(str(np.load(golden("astm_equation7.npz"))["state"]))
     settings = ASTMSettings(hidden=(16,) * 4, layer_norm=True, history=history)
-    net = ASTM(settings, channels=1, size=(64, 64))
+    net = build_astm(settings, 1, (64, 64))
     net.load_state_dict(our_state({name: published_weight(name, s) for name, s in shapes.items()}))
     return net.to(dtype)
 

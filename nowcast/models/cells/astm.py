@@ -76,6 +76,7 @@ class ASTMCell(RecurrentCell):
         kernel: taps over frames, rows and columns.
         tau: how many past memories the gate attends to. With 1 there is nothing to choose from and the
             cell is the plain ST-LSTM on clips, the paper's ablation without attention.
+        clip_frames: L.
         norm_over: (L, h, w) to put a LayerNorm after each gate convolution, which ties the weights to
             that size; None for none.
 
@@ -90,12 +91,13 @@ class ASTMCell(RecurrentCell):
         hidden_channels: int,
         kernel: tuple[int, int, int] = (3, 5, 5),
         tau: int = 5,
+        clip_frames: int = 2,
         norm_over: tuple[int, int, int] | None = None,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
         self.hidden_channels = H = hidden_channels
-        self.tau = tau
+        self.tau, self.clip_frames = tau, clip_frames
         self.conv_x = GateConv(in_channels, 7 * H, kernel, norm_over)
         self.conv_h = GateConv(H, 4 * H, kernel, norm_over)
         self.conv_m = GateConv(H, 3 * H, kernel, norm_over)
