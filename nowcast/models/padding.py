@@ -71,6 +71,18 @@ class AnySize(SequenceModel):
         padded = self.network.rollout(self._pad(past), steps, self._pad_teacher(teacher))
         return padded[..., :height, :width]
 
+    def motion(self, past: Tensor, steps: int) -> Tensor:
+        """Give the wrapped MotionRNN's motion (`RecurrentStack.motion`) for the padded frame.
+
+        Raises:
+            SettingsError: the network inside has no MotionGRU.
+        """
+        inner = getattr(self.network, "motion", None)
+        if inner is None:
+            raise SettingsError("motion: got a network without MotionGRU, expected a MotionRNN; take one")
+        found: Tensor = inner(self._pad(past), steps)
+        return found
+
     def phases(self, clip: Clip, teacher: Teacher | None, generator: torch.Generator) -> Iterator[Phase]:
         """Yield the network's own phases, cropped back to the clip."""
         height, width = clip.past.shape[-2:]

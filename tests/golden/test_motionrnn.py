@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nowcast.models import load_published
+from nowcast.models.cells.base import Relay
 from nowcast.models.patches import to_patches
 from tests.fakes.published_weights import made_weights
 from tests.shared_data import golden
@@ -34,6 +35,20 @@ def test_outputs_equal_the_published_ones(case, dtype, tolerance):
     patches = to_patches(out, 4).movedim(2, -1).numpy()
     assert patches.shape == stored["output_patches_f64"].shape
     assert np.abs(patches - stored["output_patches_f64"]).max() <= tolerance
+
+
+@pytest.mark.parametrize("when", ["t0", "t8"])
+def test_values_inside_the_first_cell_equal_the_published_ones(case, when):
+    stored, path = case
+    cell = load_published(path, "motionrnn_predrnn").cells[0]
+    x, h, c, m, highway = (torch.from_numpy(stored[f"mid/{when}/cell_list.0/in{n}"]) for n in range(5))
+    state = cell.initial_state(x)
+    state = state._replace(cell=state.cell._replace(hidden=h, cell=c))
+    with torch.no_grad():
+        out = cell(x, state, Relay(memory=m, highway=highway))
+    ours = (out.relay.highway, out.state.cell.cell, out.relay.memory, out.relay.highway)
+    for n, value in enumerate(ours):
+        assert np.abs(value.numpy() - stored[f"mid/{when}/cell_list.0/out{n}"]).max() <= 1e-5
 
 
 @pytest.mark.parametrize("loss", ["mse", "l1l2"])

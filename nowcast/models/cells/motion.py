@@ -97,6 +97,17 @@ def gather(features: Tensor, offsets: Tensor, places: Tensor) -> Tensor:
     return found.reshape(batch, wide, -1, rows, columns)
 
 
+def drift(state: MotionState, settings: MotionSettings) -> Tensor:
+    """Give how far features move in a step, (B, 2, r, q): cells of the reduced map, down and right.
+
+    A place reads its neighbours at their offset, so what it shows has come from there: the motion is
+    the mean offset with its sign turned.
+    """
+    offsets = state.trend if settings.trend else state.filter
+    assert offsets is not None
+    return -offsets.reshape(len(offsets), 2, -1, *offsets.shape[2:]).mean(dim=2)
+
+
 class MotionGRU(nn.Module):
     """Learns how features move between two layers, and moves them.
 
