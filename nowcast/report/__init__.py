@@ -1,1 +1,1 @@
-"""Everything that draws: maps, charts and the self-contained page."""
+"""What a person looks at: maps, charts and one self-contained page. The only part that draws."""

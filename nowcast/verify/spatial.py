@@ -119,7 +119,8 @@ class Ssim:
             return sums
         c1, c2 = ((k * (self.high_dbz - self.low_dbz)) ** 2 for k in (0.01, 0.03))
         for i in range(len(said)):
-            f, o = said[i] - self.low_dbz, came[i] - self.low_dbz
+            f = np.where(seen[i], said[i] - self.low_dbz, 0.0)
+            o = came[i] - self.low_dbz
             mf, mo = _inside(f, weights), _inside(o, weights)
             vf = unbias * (_inside(f * f, weights) - mf * mf)
             vo = unbias * (_inside(o * o, weights) - mo * mo)

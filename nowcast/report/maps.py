@@ -1,0 +1,181 @@
+"""Maps with cartopy, coastlines and borders from the package's own file: nothing is ever downloaded.
+
+A map is drawn in the projection of the grid itself, so a cell is a rectangle and nothing is resampled;
+latitude and longitude are stretched so that a kilometre is as long both ways in the middle of the map.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cartopy.crs as ccrs
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from matplotlib import patheffects
+from matplotlib.collections import LineCollection
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
+from matplotlib.figure import Figure
+from shapely.geometry import LinearRing  # type: ignore[import-untyped]
+
+from nowcast.core.grid import Grid
+from nowcast.report.coastlines import on_grid
+from nowcast.report.colours import LEVELS_DBZ, NOT_OBSERVED, NOT_OBSERVED_ALPHA, REFLECTIVITY
+
+Array = npt.NDArray[np.floating]
+INK = "#7c8591"
+"""Gray of lines and labels, readable on white and on black."""
+WIDTH_INCHES = 5.2
+
+
+class GridProjection(ccrs.Projection):  # type: ignore[misc]
+    """The projection of a projected grid, bounded by a frame around that grid."""
+
+    def __init__(self, grid: Grid) -> None:
+        west, east, south, north = grid.extent
+        mx, my = east - west, north - south
+        self._box = (west - mx, east + mx, south - my, north + my)
+        super().__init__(grid.crs)
+        self.threshold = mx / 1000  # how finely lines are followed, in metres
+
+    @property
+    def x_limits(self) -> tuple[float, float]:
+        """Lowest and highest x that can be drawn, in metres."""
+        return self._box[0], self._box[1]
+
+    @property
+    def y_limits(self) -> tuple[float, float]:
+        """Lowest and highest y that can be drawn, in metres."""
+        return self._box[2], self._box[3]
+
+    @property
+    def boundary(self) -> Any:
+        """The frame."""
+        west, east, south, north = self._box
+        return LinearRing([(west, south), (east, south), (east, north), (west, north)])
+
+
+def projection(grid: Grid) -> ccrs.Projection:
+    """Give the cartopy projection in which the cells of a grid are rectangles."""
+    if not grid.geographic:
+        return GridProjection(grid)
+    return ccrs.PlateCarree(globe=ccrs.Globe(ellipse="WGS84"))
+
+
+def reflectivity_colours() -> tuple[Colormap, BoundaryNorm]:
+    """Give matplotlib's colour map and norm of `nowcast.report.colours`; below 5 dBZ is transparent."""
+    colours = ListedColormap(REFLECTIVITY).with_extremes(under=(0, 0, 0, 0), bad=(0, 0, 0, 0))
+    return colours, BoundaryNorm([*LEVELS_DBZ, 200.0], len(REFLECTIVITY))
+
+
+def base_map(grid: Grid, width_inches: float = WIDTH_INCHES, labels: bool = True) -> tuple[Figure, Any]:
+    """Make a figure with one map of a grid: coasts, borders, a graticule, and nothing on it yet.
+
+    Returns:
+        The figure and its cartopy axes, whose data coordinates are those of the grid's CRS.
+    """
+    west, east, south, north = grid.extent
+    km_y, km_x = grid.cell_km
+    shape = (km_y * grid.shape[0]) / (km_x * grid.shape[1])
+    figure = Figure(figsize=(width_inches, width_inches * shape), facecolor="none")
+    margin = (0.09, 0.09 / shape, 0.895, 1 - 0.105 / shape) if labels else (0, 0, 1, 1)
+    axes: Any = figure.add_axes(margin, projection=projection(grid), facecolor="none")
+    axes.set_xlim(west, east)
+    axes.set_ylim(south, north)
+    axes.set_aspect("auto")
+    axes.spines["geo"].set(edgecolor=INK, linewidth=0.8)
+    for kind, width in (("coast", 0.9), ("border", 0.7)):
+        lines = on_grid(grid, kind)  # type: ignore[arg-type]
+        style = "solid" if kind == "coast" else (0, (3, 2))
+        axes.add_collection(
+            LineCollection(
+                lines, colors=INK, linewidths=width, linestyles=style, zorder=5,
+                path_effects=[patheffects.withStroke(linewidth=width + 1.4, foreground="#ffffff66")],
+            ),
+            autolim=False,
+        )
+    _graticule(axes, labels)
+    return figure, axes
+
+
+def map_of_field(
+    frame: xr.DataArray, title: str = "", width_inches: float = WIDTH_INCHES
+) -> Figure:
+    """Draw one frame (y, x) of dBZ: stepped colours, gray where not observed, clear where no echo is."""
+    grid = Grid.of(frame)
+    figure, axes = base_map(grid, width_inches)
+    dbz = np.asarray(frame.values, np.float32)
+    colours, norm = reflectivity_colours()
+    west, east, south, north = grid.extent
+    extent = (west, east, south, north)
+    unseen = np.where(np.isnan(dbz), 1.0, np.nan)
+    gray = ListedColormap([NOT_OBSERVED]).with_extremes(bad=(0, 0, 0, 0))
+    _cells(axes, unseen, extent, gray, Normalize(0, 1), NOT_OBSERVED_ALPHA)
+    _cells(axes, np.ma.masked_invalid(dbz), extent, colours, norm, 1.0)
+    if title:
+        axes.set_title(title, fontsize=9, color=INK)
+    return figure
+
+
+def map_of_cells(
+    grid: Grid, values: Array, block: int, highest: float, width_inches: float = WIDTH_INCHES
+) -> Figure:
+    """Draw one score of each block of cells from 0 to ``highest``; clear where it is undefined (NaN).
+
+    Args:
+        grid: the grid of single cells.
+        values: (ceil(H / block), ceil(W / block)); the last row and column may be narrower.
+        block: cells a block, each way.
+        highest: value of the last colour.
+    """
+    figure, axes = base_map(grid, width_inches)
+    (h, w), (dy, dx) = grid.shape, grid.spacing
+    west, _, _, north = grid.extent
+    columns = west + dx * np.minimum(np.arange(values.shape[1] + 1) * block, w)
+    rows = north - dy * np.minimum(np.arange(values.shape[0] + 1) * block, h)
+    axes.pcolormesh(
+        columns, rows, np.ma.masked_invalid(values), cmap="viridis", norm=Normalize(0, highest),
+        shading="flat", rasterized=True, zorder=2,
+    )
+    axes.set_xlim(grid.extent[0], grid.extent[1])
+    axes.set_ylim(grid.extent[2], grid.extent[3])
+    return figure
+
+
+def add_arrows(axes: Any, grid: Grid, u: Array, v: Array, every: int = 24) -> None:
+    """Draw motion on a map, one arrow for every ``every`` cells each way.
+
+    Args:
+        axes: what `base_map` gave.
+        grid: its grid.
+        u, v: eastward and northward motion of each cell (H, W) in one unit; NaN draws no arrow.
+        every: distance of the arrows in cells.
+    """
+    half = every // 2
+    pick = (slice(half, None, every), slice(half, None, every))
+    x, y = np.meshgrid(grid.x[pick[1]], grid.y[pick[0]])
+    axes.quiver(
+        x, y, u[pick], v[pick], color="#1c2430", edgecolor="white", linewidth=0.4, width=0.004,
+        pivot="mid", zorder=6,
+    )
+
+
+def _cells(
+    axes: Any, values: Any, extent: tuple[float, ...], cmap: Colormap, norm: Normalize, alpha: float
+) -> None:
+    """Put cells on the axes without cartopy's resampling, which the axes' own projection makes needless."""
+    from matplotlib.axes import Axes
+
+    Axes.imshow(
+        axes, values, extent=extent, origin="upper", cmap=cmap, norm=norm, alpha=alpha,  # type: ignore[arg-type]
+        interpolation="nearest", aspect="auto", zorder=2,
+    )
+
+
+def _graticule(axes: Any, labels: bool) -> None:
+    lines = axes.gridlines(
+        crs=ccrs.PlateCarree(), draw_labels=["left", "bottom"] if labels else False,
+        linewidth=0.4, color=INK, alpha=0.5, x_inline=False, y_inline=False,
+    )
+    lines.xlabel_style = lines.ylabel_style = {"size": 7, "color": INK, "rotation": 0}
+    lines.xpadding = lines.ypadding = 3
