@@ -89,8 +89,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
     """Put ``a.b=c`` assignments over nested settings; the right side is read as YAML.
 
+    An entry of a list is named by its number, from 0: ``data.sources.0.settings.path=my.zarr``.
+
     Raises:
-        SettingsError: an assignment without ``=`` or through something that is no group.
+        SettingsError: an assignment without ``=``, through something that is no group, or beyond a list.
     """
     result: dict[str, Any] = _copy(values)
     for assignment in assignments:
@@ -100,20 +102,32 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
                 f"--set {assignment}: expected key=value, for example training.steps=100"
             )
         *groups, last = name.split(".")
-        place = result
+        place: Any = result
         for group in groups:
-            if place.setdefault(group, {}) is None:
-                place[group] = {}
-            if not isinstance(place[group], dict):
+            key = _place(place, group, assignment)
+            if isinstance(place, dict) and place.setdefault(key, {}) is None:
+                place[key] = {}
+            if not isinstance(place[key], (dict, list)):
                 raise SettingsError(
                     f"--set {assignment}: '{group}' is a value, not a group of settings"
                 )
-            place = place[group]
+            place = place[key]
         try:
-            place[last] = yaml.safe_load(text)
+            place[_place(place, last, assignment)] = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise SettingsError(f"--set {assignment}: the value is not YAML") from error
     return result
+
+
+def _place(group: dict[str, Any] | list[Any], name: str, assignment: str) -> Any:
+    """Give the key of a group, or the number of an entry that a list has."""
+    if isinstance(group, dict):
+        return name
+    if name.isdecimal() and int(name) < len(group):
+        return int(name)
+    raise SettingsError(
+        f"--set {assignment}: got '{name}', expected a number from 0 to {len(group) - 1}"
+    )
 
 
 def _copy(value: Any) -> Any:

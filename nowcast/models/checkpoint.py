@@ -1,0 +1,225 @@
+"""Checkpoints: what is written beside the weights, and reading them back without running anything.
+
+A checkpoint is a file of `torch.save` with Lightning's ``state_dict`` (keys start with ``network.``) and,
+under ``nowcast``, a plain dict that says all that `forecast` needs. Nothing in it but tensors, numbers,
+texts, lists and dicts: it is read with ``weights_only=True`` and anything else is refused.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nowcast.core.errors import CheckpointError, NowcastError, SettingsError
+from nowcast.core.files import provenance, sha256, whole_file
+from nowcast.core.scaling import Scaling
+from nowcast.core.settings import build, plain
+from nowcast.models.base import SequenceModel
+
+FORMAT_VERSION = 1
+"""Raised by one whenever a checkpoint of before can no longer be read the same way."""
+
+PREFIX = "network."
+_HEAD = b"PK\x03\x04"
+
+
+@dataclass(frozen=True)
+class CheckpointMeta:
+    """What a checkpoint says about itself."""
+
+    model: str
+    """Name in the model catalog."""
+    settings: dict[str, Any]
+    """Settings of that network."""
+    channels: int
+    size: tuple[int, int] | None
+    """Rows and columns of the training crop, for networks whose parameters depend on them."""
+    past: int
+    future: int
+    step_seconds: float
+    """Time between two frames it was trained on."""
+    scaling: Scaling | None
+    """dBZ range of [0, 1]; None for videos."""
+    grid_km: tuple[float, float] | None = None
+    """Height and width of a grid cell it was trained on, in km; None where it has none."""
+    data_fingerprint: str = ""
+    """Changes with the data it was trained on."""
+    experiment: dict[str, Any] = field(default_factory=dict)
+    """All settings of the training run, resolved."""
+    provenance: dict[str, str] = field(default_factory=provenance)
+    """Commit and versions that made it."""
+    format_version: int = FORMAT_VERSION
+
+
+class LoadedNetwork(NamedTuple):
+    """A network ready to forecast."""
+
+    model: SequenceModel
+    """In eval mode, on the CPU, with the weights that scored best on validation (their EMA if kept)."""
+    meta: CheckpointMeta
+    sha256: str
+    """Of the file, 64 hexadecimal digits."""
+
+
+def pack(weights: Mapping[str, Tensor], meta: CheckpointMeta) -> dict[str, Any]:
+    """Give the dict that a checkpoint file holds: plain values and tensors only."""
+    state = {PREFIX + name: value.detach().cpu() for name, value in weights.items()}
+    return {"state_dict": state, "nowcast": plain(meta)}
+
+
+def save(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint whole or not at all.
+
+    Raises:
+        FileError: the disk is full or the folder cannot be written.
+    """
+    with whole_file(path) as temporary:
+        try:
+            torch.save(dict(content), temporary)
+        except RuntimeError as error:  # torch's own writer does not raise OSError on a full disk
+            raise OSError(None, " ".join(str(error).split())) from error
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read the dict of a checkpoint of this package; tensors on the CPU, nothing is run.
+
+    Raises:
+        CheckpointError: absent, not a checkpoint, truncated, of another program or another version, or
+            with objects in it that are neither tensors nor plain values.
+    """
+    path = Path(path)
+    _look_at_head(path)
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: got objects other than tensors and plain values, expected none; refused, and "
+            "nothing in it was run; take checkpoints only from 'nowcast train'"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path}: damaged checkpoint ({_line(error)}); copy or train it again") from error
+    if not isinstance(found, dict) or not isinstance(found.get("nowcast"), dict):
+        raise CheckpointError(
+            f"{path}: got a checkpoint of another program, expected one of 'nowcast train'; weights of "
+            "published code are read by nowcast.models.load_published"
+        )
+    version = found["nowcast"].get("format_version")
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: got checkpoint format {version}, expected {FORMAT_VERSION}; it was written by another "
+            f"version of nowcast ({_maker(found['nowcast'])}): use that one, or train again"
+        )
+    return found
+
+
+def meta_of(path: Path, content: Mapping[str, Any]) -> CheckpointMeta:
+    """Read what a checkpoint says about itself.
+
+    Raises:
+        CheckpointError: something is missing, unknown or of the wrong type.
+    """
+    try:
+        return build(CheckpointMeta, content["nowcast"])
+    except SettingsError as error:
+        raise CheckpointError(
+            f"{path}: its description does not fit this version of nowcast ({error}); it was written by "
+            f"{_maker(content['nowcast'])}"
+        ) from error
+
+
+def load_network(path: Path | str, channels: int | None = None) -> LoadedNetwork:
+    """Build the network of a checkpoint and fill in its weights; nothing else is needed.
+
+    Args:
+        path: the file, as written by `nowcast train`.
+        channels: how many the caller's frames have, if it should be checked.
+
+    Raises:
+        CheckpointError: see `read`; or the network is unknown here, its weights do not fit, are not
+            finite, or it takes another number of channels.
+    """
+    path = Path(path)
+    content = read(path)
+    meta = meta_of(path, content)
+    if channels is not None and channels != meta.channels:
+        raise CheckpointError(
+            f"{path}: got frames of {channels} channels, expected {meta.channels}; "
+            "use data like that it was trained on, or train on yours"
+        )
+    network = build_network(meta, path)
+    average = content.get("average")
+    fill(network, average["weights"] if isinstance(average, dict) else content.get("state_dict"), path)
+    return LoadedNetwork(network.eval(), meta, sha256(path))
+
+
+def build_network(meta: CheckpointMeta, path: Path) -> SequenceModel:
+    """Make the network a checkpoint names, with fresh weights.
+
+    Raises:
+        CheckpointError: no such network here, or its settings are not known.
+    """
+    from nowcast.models.catalog import build_model
+
+    try:
+        return build_model(meta.model, meta.settings, channels=meta.channels, size=meta.size)
+    except NowcastError as error:
+        raise CheckpointError(f"{path}: its network cannot be built here ({error})") from error
+
+
+def fill(network: SequenceModel, state: object, path: Path) -> None:
+    """Put the weights of a checkpoint's ``state_dict`` into ``network``.
+
+    Raises:
+        CheckpointError: a tensor is missing, too many, of another shape, or not finite.
+    """
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise CheckpointError(f"{path}: got no 'state_dict' of tensors, expected one; train it again")
+    weights = {str(k).removeprefix(PREFIX): v for k, v in state.items()}
+    own = network.state_dict()
+    if wrong := sorted(set(own) ^ set(weights)):
+        where = "missing" if wrong[0] in own else "unknown"
+        raise CheckpointError(
+            f"{path}: {len(wrong)} tensors do not fit the network, the first is '{wrong[0]}' ({where}); "
+            "it was written by another version of this network"
+        )
+    for name, value in weights.items():
+        if value.shape != own[name].shape:
+            raise CheckpointError(
+                f"{path}: tensor '{name}': got shape {tuple(value.shape)}, expected "
+                f"{tuple(own[name].shape)}; channels or settings are not those of these weights"
+            )
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise CheckpointError(
+                f"{path}: tensor '{name}' holds values that are not finite; training went wrong, "
+                "train again with a lower learning rate or gradient clipping"
+            )
+    network.load_state_dict(weights)
+
+
+def _look_at_head(path: Path) -> None:
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(4)
+    except OSError as error:
+        raise CheckpointError(f"{path}: no such checkpoint ({error.strerror}); check the path") from error
+    if head != _HEAD:
+        found = "an empty file" if not head else f"a file that starts with {head!r}"
+        raise CheckpointError(f"{path}: got {found}, expected a checkpoint of 'nowcast train' (.ckpt)")
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError(f"{path}: truncated checkpoint, its end is missing; copy or train it again")
+
+
+def _maker(meta: Mapping[str, Any]) -> str:
+    made = meta.get("provenance")
+    return f"nowcast {made.get('nowcast', 'unknown')}" if isinstance(made, dict) else "an unknown version"
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:120]

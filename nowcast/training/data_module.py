@@ -1,0 +1,172 @@
+"""Clips to batches: which clips an iteration takes follows from its number alone.
+
+Letters: B batch on one device.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, Dataset, get_worker_info
+
+from nowcast.models.base import Clip
+from nowcast.training.experiment import Training
+
+Key = tuple[int, int]
+"""Epoch and index of a clip."""
+
+
+class ClipData(Protocol):
+    """What training asks of a data set; `nowcast.data.clips.VideoDataset` is one.
+
+    In training, index i of epoch e is a random draw from (seed, e, i); the data set shuffles itself.
+    """
+
+    @property
+    def channels(self) -> int:
+        """Channels of a frame."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of a clip."""
+        ...
+
+    @property
+    def step(self) -> np.timedelta64:
+        """Time between two frames."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the data."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch."""
+        ...
+
+    def __getitem__(self, index: int) -> Any:
+        """Give an unbatched clip: past, future, seen, context as numpy arrays or tensors."""
+        ...
+
+
+class _Keyed(Dataset[Any]):
+    def __init__(self, clips: ClipData) -> None:
+        self.clips = clips
+
+    def __getitem__(self, key: Key) -> Any:
+        epoch, index = key
+        self.clips.set_epoch(epoch)
+        return self.clips[index]
+
+
+def _own_epoch(worker: int) -> None:
+    """Give a worker its own copy of the data set: the epoch may be shared, and batches can cross epochs."""
+    del worker
+    info = get_worker_info()
+    assert info is not None
+    info.dataset.clips = copy.copy(info.dataset.clips)  # type: ignore[attr-defined]
+
+
+def collate(clips: list[Any]) -> Clip:
+    """Stack unbatched clips of the data wing into one `Clip` of tensors."""
+    return Clip(*(torch.stack([torch.as_tensor(part) for part in parts]) for parts in zip(*clips, strict=True)))
+
+
+class Batches:
+    """An iterable of batches with a length. Lightning takes it as it is: nothing of it is exchanged.
+
+    Args:
+        clips: the data set.
+        keys: of each batch on this device.
+        workers: processes that load.
+        pin: load into page-locked memory, for a GPU.
+    """
+
+    def __init__(self, clips: ClipData, keys: list[list[Key]], workers: int, pin: bool) -> None:
+        self.clips, self.keys, self.workers, self.pin = clips, keys, workers, pin
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[Clip]:
+        return iter(
+            DataLoader(
+                _Keyed(self.clips), batch_sampler=self.keys, num_workers=self.workers,
+                collate_fn=collate, pin_memory=self.pin, generator=torch.Generator(),
+                worker_init_fn=_own_epoch if self.workers else None,
+            )
+        )
+
+
+def keys_of(iteration: int, batch: int, length: int) -> list[Key]:
+    """Give the clips of one iteration (counted from 0) over all devices; a batch may cross epochs."""
+    return [divmod(iteration * batch + i, length) for i in range(batch)]
+
+
+class Stretch(NamedTuple):
+    """Iterations [first, last) between two validations."""
+
+    first: int
+    last: int
+
+
+class ClipDataModule(pl.LightningDataModule):  # type: ignore[misc]  # Lightning comes without types
+    """Gives the batches of one stretch at a time, from wherever the run stands.
+
+    Args:
+        train_data: clips to train on.
+        val_data: clips to validate on.
+        training: settings.
+        clips: at most so many validation clips, spread evenly.
+        iteration: says how many iterations are done.
+    """
+
+    def __init__(
+        self, train_data: ClipData, val_data: ClipData, training: Training, clips: int,
+        iteration: Callable[[], int],
+    ) -> None:
+        super().__init__()
+        self.train_data, self.val_data = train_data, val_data
+        self.training, self.clips, self.iteration = training, clips, iteration
+
+    def stretch(self) -> Stretch:
+        """Give the iterations up to the next validation or the end."""
+        first, every = self.iteration(), self.training.validate_every
+        last = (first // every + 1) * every
+        return Stretch(first, last if self.training.steps is None else min(last, self.training.steps))
+
+    def train_dataloader(self) -> Batches:
+        """Give the batches of the next stretch that fall to this device."""
+        rank, world = self._place()
+        first, last = self.stretch()
+        length, size = len(self.train_data), self.training.batch
+        keys = [keys_of(number, size, length)[rank::world] for number in range(first, last)]
+        return self._batches(self.train_data, keys)
+
+    def val_dataloader(self) -> Batches:
+        """Give the same validation clips every time; every device gets its share."""
+        rank, world = self._place()
+        length = len(self.val_data)
+        count = min(self.clips, length)
+        chosen = [i * length // count for i in range(count)][rank::world]
+        size = max(1, self.training.batch // world)
+        keys = [[(0, i) for i in chosen[at : at + size]] for at in range(0, len(chosen), size)]
+        return self._batches(self.val_data, keys)
+
+    def _batches(self, clips: ClipData, keys: list[list[Key]]) -> Batches:
+        pin = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return Batches(clips, keys, self.training.workers, pin)
+
+    def _place(self) -> tuple[int, int]:
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size

@@ -1,0 +1,199 @@
+"""The settings of a training run: every default with its source. `configs/experiment` holds values only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nowcast.core.errors import SettingsError
+from nowcast.core.scaling import Scaling
+from nowcast.core.settings import build, override, plain, read_yaml
+from nowcast.data.windows import Window
+from nowcast.training.losses import LOSSES, IntensityWeights
+from nowcast.training.sampling import ScheduledSampling
+from nowcast.training.schedule import LearningRate
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which network."""
+
+    name: str
+    """Name in the model catalog (`nowcast models`)."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Its settings; what is not given has the default of the network."""
+
+
+@dataclass(frozen=True)
+class SourceChoice:
+    """Where frames come from."""
+
+    kind: str
+    """Name in `nowcast.data.catalog.SOURCES`: radar_archive, radar_cache, video_folder, moving_digits."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of that source, for example ``path``."""
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """Which frames, cut into which clips."""
+
+    sources: tuple[SourceChoice, ...]
+    window: Window = field(default_factory=lambda: Window(past=5, future=10))
+    """Source: MotionRNN's radar experiments, 5 -> 10."""
+    crop: tuple[int, int] | None = None
+    """Rows and columns of a random crop; None takes whole frames. A crop of 128 is a choice of ours."""
+    train: tuple[str, ...] = ()
+    """Periods START/END (an end date includes its day) to train on, over all sources alike; none is all."""
+    validation: tuple[str, ...] = ()
+    """Periods on which the best checkpoint is chosen, at least a window away from those of training."""
+    test: tuple[str, ...] = ()
+    """Periods for testing only: never read here, but nothing above may come near them."""
+    validation_sources: tuple[SourceChoice, ...] = ()
+    """Validate on these instead of on periods (videos of other persons, other digits)."""
+    validation_clips: int = 64
+    """At most so many, spread evenly and the same every time; a choice for two cores."""
+    validation_stride: int = 3
+    """Steps between the starts of validation clips."""
+    scaling: Scaling | None = field(default_factory=Scaling)
+    """dBZ range of [0, 1]; none (null) for videos, which come as pixels / 255."""
+    turns: bool = True
+    """Flips and quarter turns: rain knows no preferred direction on a small crop. Digits and people do."""
+    wet_floor: float | None = None
+    """Weight of a dry clip when wet ones are preferred, see `nowcast.data.wet`; None draws all alike."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the network is trained."""
+
+    steps: int | None = None
+    """Iterations (batches); an iteration takes one optimiser step per phase, two with `reverse_input`."""
+    minutes: float | None = None
+    """Time budget on the clock, validation included; the first of both ends the run."""
+    batch: int = 8
+    """Clips an iteration, over all devices. Source: MotionRNN's script."""
+    learning_rate: LearningRate = field(default_factory=LearningRate)
+    gradient_clip: float | None = None
+    """Largest norm of the gradient; None: the published code of all three systems clips nothing."""
+    precision: Literal["32", "bf16"] = "32"
+    """bf16: autocast with weights kept in float32."""
+    loss: str = "l1_l2"
+    """Source: the papers of MotionRNN and LMC-Memory."""
+    intensity: IntensityWeights = field(default_factory=IntensityWeights)
+    """Used by loss weighted_l1_l2."""
+    sampling: ScheduledSampling = field(default_factory=ScheduledSampling)
+    reverse_input: bool = False
+    """Each iteration also takes the clips backwards. Source: MotionRNN's script has it on; weather
+    does not run backwards, so it is off here."""
+    ema_decay: float | None = None
+    """Decay of the moving average of the weights, which is what validates and forecasts; None keeps none."""
+    monitor: Literal["loss", "csi20", "csi30"] = "loss"
+    """What on validation chooses the best checkpoint."""
+    validate_every: int = 500
+    """Iterations; a choice of ours (published: 1 000 to 5 000 at 10 times our speed)."""
+    seed: int = 0
+    workers: int = 0
+    """Processes that load clips; 0 loads in the training process, right on two cores."""
+    devices: int = 1
+    """Devices (or, on the CPU, processes) that share each batch."""
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    log_every: int = 10
+    """Iterations between two lines of metrics.csv."""
+    logger: Literal["csv", "tensorboard"] = "csv"
+    """tensorboard writes its files besides metrics.csv."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training run.
+
+    Raises:
+        SettingsError: values that cannot be, each with its name and what was expected.
+    """
+
+    name: str
+    """Folder under `runs`."""
+    model: ModelChoice
+    data: DataChoice
+    training: Training
+
+    def __post_init__(self) -> None:
+        t, d = self.training, self.data
+        if not self.name or self.name != Path(self.name).name or self.name.startswith("."):
+            raise SettingsError(
+                f"name: got {self.name!r}, expected a plain folder name such as italy_motionrnn"
+            )
+        if t.steps is None and t.minutes is None:
+            raise SettingsError(
+                "training: got neither steps nor minutes, expected a budget; set training.minutes"
+            )
+        if t.loss not in LOSSES:
+            raise SettingsError(f"training.loss: got '{t.loss}', expected one of {', '.join(LOSSES)}")
+        if d.scaling is None and (t.loss == "weighted_l1_l2" or t.monitor != "loss"):
+            raise SettingsError(
+                "training: loss weighted_l1_l2 and monitor csi20, csi30 need dBZ, and data.scaling is null; "
+                "give data.scaling or choose l1_l2 and loss"
+            )
+        self._check_positive()
+
+    def _check_positive(self) -> None:
+        t, d = self.training, self.data
+        above_zero: dict[str, float | None] = {
+            "training.steps": t.steps, "training.minutes": t.minutes, "training.batch": t.batch,
+            "training.gradient_clip": t.gradient_clip, "training.validate_every": t.validate_every,
+            "training.devices": t.devices, "training.log_every": t.log_every,
+            "data.validation_clips": d.validation_clips, "data.validation_stride": d.validation_stride,
+        }
+        for name, value in above_zero.items():
+            if value is not None and not value > 0:
+                raise SettingsError(f"{name}: got {value}, expected a number above 0")
+        if t.seed < 0 or t.workers < 0:
+            raise SettingsError(f"training: got seed={t.seed}, workers={t.workers}, expected 0 or more")
+        if t.ema_decay is not None and not 0 < t.ema_decay < 1:
+            raise SettingsError(f"training.ema_decay: got {t.ema_decay}, expected between 0 and 1, or null")
+        if t.batch % t.devices:
+            raise SettingsError(
+                f"training.batch: got {t.batch}, expected a multiple of training.devices={t.devices}"
+            )
+
+
+def read_experiment(path: Path, assignments: Sequence[str] = ()) -> Experiment:
+    """Read a configuration, put ``a.b=c`` assignments over it and check it.
+
+    Raises:
+        SettingsError: no such file, an unknown key, a value of the wrong type or outside its range.
+    """
+    values = override(read_yaml(path), assignments)
+    values.setdefault("name", Path(path).stem)
+    return build(Experiment, values)
+
+
+def differences(before: dict[str, Any], after: Experiment) -> list[str]:
+    """Name the settings that may not change between a run and its resumption but did.
+
+    Budget, validation, logging and the machine may change; network, data, optimisation may not.
+    """
+    free = {
+        "training.steps", "training.minutes", "training.validate_every", "training.workers",
+        "training.accelerator", "training.log_every", "training.logger", "name",
+    }
+    old, new = _flat(before), _flat(plain(after))
+    changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    return [key for key in changed if key not in free and not _is_path(key)]
+
+
+def _is_path(key: str) -> bool:
+    return key.startswith(("data.sources", "data.validation_sources")) and key.endswith(".path")
+
+
+def _flat(value: Any, where: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        items = [(f"{where}.{k}" if where else str(k), v) for k, v in value.items()]
+    elif isinstance(value, list):
+        items = [(f"{where}[{i}]", v) for i, v in enumerate(value)]
+    else:
+        return {where: value}
+    return {k: v for name, inner in items for k, v in _flat(inner, name).items()}

@@ -1,0 +1,45 @@
+"""metrics.csv: one line an event of a run, which a resumed run continues."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from nowcast.core.files import whole_file
+
+COLUMNS = (
+    "iteration", "seconds", "learning_rate", "train_loss", "val_loss", "val_csi20", "val_csi30",
+)
+
+
+class MetricsFile:
+    """Rows of `COLUMNS`; a value that an event does not have is left empty."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, iteration: int, seconds: float, values: Mapping[str, float]) -> None:
+        """Append one row."""
+        fresh = not self.path.exists()
+        with self.path.open("a", newline="", encoding="utf-8") as handle:
+            rows = csv.DictWriter(handle, COLUMNS, restval="")
+            if fresh:
+                rows.writeheader()
+            told = {name: f"{value:.6g}" for name, value in values.items()}
+            rows.writerow({"iteration": iteration, "seconds": f"{seconds:.1f}", **told})
+
+    def cut_after(self, iteration: int) -> None:
+        """Drop rows beyond ``iteration``: those of a run that went on after its last checkpoint."""
+        if not self.path.exists():
+            return
+        kept = [row for row in self.read() if int(row["iteration"]) <= iteration]
+        with whole_file(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+            rows = csv.DictWriter(handle, COLUMNS)
+            rows.writeheader()
+            rows.writerows(kept)
+
+    def read(self) -> list[dict[str, str]]:
+        """Give the rows; an unfinished last line is left out."""
+        with self.path.open(newline="", encoding="utf-8") as handle:
+            return [row for row in csv.DictReader(handle) if None not in row.values()]

@@ -1,0 +1,191 @@
+"""THE LightningModule: trains any `SequenceModel`, one optimiser step a phase, no special case for any.
+
+Letters: B batch, T past frames, S forecast steps, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from nowcast.core.errors import NowcastError
+from nowcast.models.base import Clip, Phase, SequenceModel, Teacher
+from nowcast.training import sampling
+from nowcast.training.ema import WeightAverage
+from nowcast.training.experiment import Experiment
+from nowcast.training.losses import make_loss
+from nowcast.training.validation import ValidationSums
+
+
+class TrainingError(NowcastError):
+    """Training went wrong in a way that going on cannot mend."""
+
+
+class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning comes without types
+    """The training of one network.
+
+    An iteration takes the phases of one batch (with ``reverse_input`` also those of the batch backwards).
+    Each phase is one optimiser step; gradients are None before it, so a parameter that a phase has
+    switched off is not moved, not even by Adam's momentum. All randomness of an iteration comes from
+    ``(seed, iteration, rank)``, so a resumed run draws what the unbroken one would have drawn.
+
+    Args:
+        network: what is trained.
+        experiment: the settings.
+        clips: clips a device sees in one iteration.
+    """
+
+    def __init__(self, network: SequenceModel, experiment: Experiment) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.network = network
+        self.experiment = experiment
+        self.loss = make_loss(
+            experiment.training.loss, experiment.data.scaling, experiment.training.intensity
+        )
+        decay = experiment.training.ema_decay
+        self.average = WeightAverage(network, decay) if decay is not None else None
+        self.iteration = 0
+        """Iterations that are done."""
+        self.seconds_before = 0.0
+        """Seconds on the clock that earlier parts of a resumed run took."""
+        self.optimizer_state: dict[str, Any] | None = None
+        """Of a checkpoint that is resumed; taken up when training starts."""
+        self.last_loss = math.nan
+        self.last_rate = math.nan
+        self.scores: dict[str, float] = {}
+        """Of the last validation."""
+        self._started = time.monotonic()
+        self._sums: ValidationSums | None = None
+        self._swap = contextlib.ExitStack()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds on the clock since the run began, earlier parts included."""
+        return self.seconds_before + time.monotonic() - self._started
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used up, [0, 1]; the same on all devices."""
+        training = self.experiment.training
+        shares = []
+        if training.steps is not None:
+            shares.append(self.iteration / training.steps)
+        if training.minutes is not None:
+            shares.append(self._common(self.seconds) / (60.0 * training.minutes))
+        return min(1.0, max(shares))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Give Adam with default betas over all parameters, as all three systems use."""
+        return torch.optim.Adam(self.network.parameters(), lr=self.experiment.training.learning_rate.start)
+
+    def on_train_start(self) -> None:
+        """Take up the optimiser of a resumed run; start the clock."""
+        if self.optimizer_state is not None:
+            self.adam.load_state_dict(self.optimizer_state)
+            self.optimizer_state = None
+        self._started = time.monotonic()
+
+    def training_step(self, batch: Clip, batch_idx: int) -> None:
+        """Take all optimiser steps of one iteration."""
+        training = self.experiment.training
+        progress, number = self.progress, self.iteration + 1
+        rate = training.learning_rate.at(number, progress)
+        for group in self.adam.param_groups:
+            group["lr"] = rate
+        seed, rank = training.seed, self.global_rank
+        torch.manual_seed(sampling.draw_seed(seed, number, rank, sampling.GLOBAL))
+        eta = training.sampling.eta(number, progress)
+        drawn = sampling.generator(seed, number, rank, sampling.TEACHER)
+        phases = sampling.generator(seed, number, rank, sampling.PHASES)
+        use = sampling.make_teacher(batch, eta, drawn)
+        losses = self._take_steps(batch, use, phases)
+        if training.reverse_input:
+            reversed_batch = sampling.backwards(batch)
+            if use is not None:
+                use = use._replace(frames=reversed_batch.future)
+            losses += self._take_steps(reversed_batch, use, phases)
+        if self.average is not None:
+            self.average.update(self.network)
+        self.iteration = number
+        self._note_loss(torch.stack(losses).mean(), rate)
+
+    def _take_steps(
+        self, clip: Clip, teacher: Teacher | None, generator: torch.Generator
+    ) -> list[Tensor]:
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        limit = self.experiment.training.gradient_clip
+        losses = []
+        for phase in self.network.phases(clip, teacher, generator):
+            loss = self._loss_of(phase)
+            optimizer.zero_grad(set_to_none=True)
+            self.manual_backward(loss)
+            if limit is not None:
+                torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+            optimizer.step()
+            losses.append(loss.detach())
+        return losses
+
+    def _loss_of(self, phase: Phase) -> Tensor:
+        return self.loss(phase.prediction, phase.target, phase.seen)
+
+    def _note_loss(self, loss: Tensor, rate: float) -> None:
+        if self.iteration % self.experiment.training.log_every and self.iteration > 1:
+            return
+        self.last_loss = float(loss)
+        if not math.isfinite(self.last_loss):
+            raise TrainingError(
+                f"training: got a loss of {self.last_loss} at iteration {self.iteration}, expected a finite "
+                "one; lower training.learning_rate.start or set training.gradient_clip=1.0 and train again"
+            )
+        self.last_rate = rate
+
+    def on_validation_start(self) -> None:
+        """Put the averaged weights in; start new sums."""
+        if self.average is not None:
+            self._swap.enter_context(self.average.swapped_in(self.network))
+        self._sums = ValidationSums(self.experiment.data.scaling, self.loss, self.device)
+
+    def validation_step(self, batch: Clip, batch_idx: int) -> None:
+        """Forecast freely, as in use, and add up errors and counts."""
+        assert self._sums is not None
+        steps = batch.future.shape[1]
+        forecast = self.network(batch.past, steps)
+        self._sums.add(forecast, batch.future, batch.seen[:, -steps:])
+
+    def on_validation_epoch_end(self) -> None:
+        """Put the training weights back; pool the sums of all devices."""
+        self._swap.close()
+        assert self._sums is not None
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(self._sums.total)
+        self.scores = self._sums.values()
+        self._sums = None
+
+    def served_weights(self) -> dict[str, Tensor]:
+        """Give the weights that forecast: the average where one is kept."""
+        return self.average.weights if self.average is not None else self.network.state_dict()
+
+    @property
+    def adam(self) -> torch.optim.Optimizer:
+        """The bare optimiser."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        return optimizer
+
+    def _common(self, seconds: float) -> float:
+        if self._trainer is None or self.trainer.world_size == 1:
+            return seconds
+        clock = torch.tensor([seconds], dtype=torch.float64, device=self._clock_device())
+        torch.distributed.broadcast(clock, src=0)
+        return float(clock)
+
+    def _clock_device(self) -> torch.device:
+        return self.device if self.device.type == "cuda" else torch.device("cpu")

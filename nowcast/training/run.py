@@ -1,0 +1,249 @@
+"""One training run: from settings and clips to best.ckpt, and going on exactly where a run ended."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import yaml
+from pytorch_lightning.strategies import DDPStrategy
+
+from nowcast.core.errors import CheckpointError, MissingExtraError, SettingsError
+from nowcast.core.files import provenance, whole_file
+from nowcast.core.settings import plain
+from nowcast.models import checkpoint
+from nowcast.models.base import SequenceModel
+from nowcast.models.catalog import build_model
+from nowcast.models.checkpoint import CheckpointMeta
+from nowcast.training import sampling
+from nowcast.training.data_module import ClipData, ClipDataModule
+from nowcast.training.experiment import Experiment, differences
+from nowcast.training.keeper import LOG, Interrupted, Keeper
+from nowcast.training.module import TrainingModule
+
+
+def train(
+    experiment: Experiment, train_data: ClipData, val_data: ClipData, out: Path, *,
+    resume: Path | None = None, grid_km: tuple[float, float] | None = None, progress: bool = False,
+) -> Path:
+    """Train a network and give the path of the checkpoint that is best on validation.
+
+    Args:
+        experiment: all settings.
+        train_data: clips to train on; see `ClipData`.
+        val_data: clips on which the best checkpoint is chosen.
+        out: folder of all runs; this one goes to ``out/NAME/vN``.
+        resume: a last.ckpt to go on from, in its own folder; same settings but for the budget.
+        grid_km: height and width of a grid cell in km, for the checkpoint; None for videos.
+        progress: show a bar on stderr.
+
+    Raises:
+        CheckpointError: ``resume`` cannot be read or belongs to other settings or other data.
+        SettingsError: settings and data do not fit.
+        MissingExtraError: TensorBoard is asked for and not installed.
+        TrainingError: the loss is not finite.
+        KeyboardInterrupt: Ctrl-C; last.ckpt was written. (SIGTERM: SystemExit with 143.)
+    """
+    _check(experiment, train_data, val_data)
+    meta = _describe(experiment, train_data, grid_km)
+    torch.manual_seed(sampling.draw_seed(experiment.training.seed, 0, 0, sampling.GLOBAL))
+    network = build_model(
+        experiment.model.name, experiment.model.settings, channels=train_data.channels, size=train_data.size
+    )
+    module = TrainingModule(network.train(), experiment)
+    best = _take_up(module, Path(resume), meta, experiment) if resume is not None else None
+    check_logger(experiment)
+    folder = Path(resume).parent if resume is not None else _new_folder(Path(out) / experiment.name)
+    keeper = Keeper(folder, meta, best, _tensorboard(experiment, folder), progress)
+    data = ClipDataModule(
+        train_data, val_data, experiment.training, experiment.data.validation_clips,
+        lambda: module.iteration,
+    )
+    with _log_to(folder), _quiet_lightning():
+        _write_settings(folder / "settings.yaml", experiment)
+        LOG.info("%s: %s", "resumed" if resume else "started", _opening(network, train_data, val_data))
+        _fit(_trainer(experiment, keeper), module, data, keeper)
+        LOG.info("ended at iteration %d after %.0f s, best %s", module.iteration, module.seconds, keeper.best)
+    return folder / "best.ckpt"
+
+
+def _fit(trainer: pl.Trainer, module: TrainingModule, data: ClipDataModule, keeper: Keeper) -> None:
+    training = module.experiment.training
+    if training.steps is not None and module.iteration >= training.steps:
+        return
+    try:
+        trainer.fit(module, datamodule=data)
+    except Interrupted as interrupted:
+        if interrupted.number == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise SystemExit(128 + interrupted.number) from None
+    finally:
+        keeper.close()
+
+
+def _trainer(experiment: Experiment, keeper: Keeper) -> pl.Trainer:
+    training = experiment.training
+    many = training.devices > 1
+    return pl.Trainer(
+        accelerator=training.accelerator, devices=training.devices,
+        strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if many else "auto",
+        precision="bf16-mixed" if training.precision == "bf16" else "32-true",
+        max_epochs=-1, reload_dataloaders_every_n_epochs=1, num_sanity_val_steps=0,
+        use_distributed_sampler=False, inference_mode=False, logger=False, callbacks=[keeper],
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        log_every_n_steps=1,
+    )
+
+
+def _check(experiment: Experiment, train_data: ClipData, val_data: ClipData) -> None:
+    if train_data.channels != val_data.channels or train_data.step != val_data.step:
+        raise SettingsError(
+            f"data: validation has {val_data.channels} channels every {val_data.step}, expected "
+            f"{train_data.channels} every {train_data.step} as in training; use like sources for both"
+        )
+    fewest = experiment.training.devices
+    if len(val_data) < fewest or experiment.data.validation_clips < fewest:
+        raise SettingsError(
+            f"data: got {min(len(val_data), experiment.data.validation_clips)} validation clips, expected "
+            f"at least {fewest}, one a device; give a longer validation period"
+        )
+
+
+def _describe(experiment: Experiment, data: ClipData, grid_km: tuple[float, float] | None) -> CheckpointMeta:
+    window = experiment.data.window
+    return CheckpointMeta(
+        model=experiment.model.name, settings=plain(experiment.model.settings), channels=data.channels,
+        size=data.size, past=window.past, future=window.future,
+        step_seconds=float(data.step / np.timedelta64(1, "s")), scaling=experiment.data.scaling,
+        grid_km=grid_km, data_fingerprint=data.fingerprint, experiment=plain(experiment),
+    )
+
+
+def _take_up(
+    module: TrainingModule, path: Path, meta: CheckpointMeta, experiment: Experiment
+) -> dict[str, Any] | None:
+    content = checkpoint.read(path)
+    old, run = checkpoint.meta_of(path, content), content.get("run")
+    if not isinstance(run, dict) or not content.get("optimizer_states"):
+        raise CheckpointError(
+            f"{path}: got a checkpoint to forecast with, expected one to go on from; give its last.ckpt"
+        )
+    if changed := differences(old.experiment, experiment):
+        raise CheckpointError(
+            f"{path}: got other settings ({', '.join(changed[:4])}), expected those of the run that is "
+            "resumed; undo them, or train anew without --resume"
+        )
+    if old.data_fingerprint != meta.data_fingerprint:
+        raise CheckpointError(
+            f"{path}: the data has changed since (fingerprint {meta.data_fingerprint}, expected "
+            f"{old.data_fingerprint}); an exact resume is not possible, train anew without --resume"
+        )
+    checkpoint.fill(module.network, content["state_dict"], path)
+    module.optimizer_state = content["optimizer_states"][0]
+    module.iteration, module.seconds_before = int(run["iteration"]), float(run["seconds"])
+    if module.average is not None:
+        average = content["average"]
+        module.average.load(int(average["updates"]), average["weights"])
+    best = run["best"]
+    return dict(best) if best is not None else None
+
+
+def _new_folder(parent: Path) -> Path:
+    """Make ``parent/vN`` with the first free N; other devices than the first write nothing."""
+    number = 0
+    while True:
+        folder = parent / f"v{number}"
+        if int(os.environ.get("LOCAL_RANK", "0")) > 0:
+            return folder
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise SettingsError(
+                f"{folder}: cannot make this folder ({error.strerror}); choose another --out"
+            ) from error
+        else:
+            return folder
+
+
+def _write_settings(path: Path, experiment: Experiment) -> None:
+    if first_device():
+        with whole_file(path) as temporary:
+            text = yaml.safe_dump(plain(experiment), sort_keys=False, allow_unicode=True)
+            temporary.write_text(text, encoding="utf-8")
+
+
+def first_device() -> bool:
+    """Whether this is the process that writes and speaks (the only one, or the first of several)."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("RANK", "0")) == 0
+
+
+def check_logger(experiment: Experiment) -> None:
+    """Refuse TensorBoard where it is not installed, before anything is written.
+
+    Raises:
+        MissingExtraError: it is asked for and not there.
+    """
+    if experiment.training.logger == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
+        raise MissingExtraError("training.logger=tensorboard", "tensorboard", "tensorboard")
+
+
+def _tensorboard(experiment: Experiment, folder: Path) -> Any | None:
+    if experiment.training.logger != "tensorboard":
+        return None
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    return TensorBoardLogger(save_dir=str(folder), name="", version="tensorboard")
+
+
+def _opening(network: SequenceModel, train_data: ClipData, val_data: ClipData) -> str:
+    count = sum(p.numel() for p in network.parameters())
+    made = ", ".join(f"{k} {v}" for k, v in provenance().items())
+    return f"{count} parameters, {len(train_data)} clips an epoch, {len(val_data)} to validate ({made})"
+
+
+@contextlib.contextmanager
+def _log_to(folder: Path) -> Iterator[None]:
+    if not first_device():
+        yield
+        return
+    handler = logging.FileHandler(folder / "train.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    level = LOG.level
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    try:
+        yield
+    except BaseException as error:
+        LOG.info("stopped: %s %s", type(error).__name__, error)
+        raise
+    finally:
+        LOG.removeHandler(handler)
+        LOG.setLevel(level)
+        handler.close()
+
+
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's advertisements, and its quarrel with newer torch, off the terminal while it runs."""
+    log = logging.getLogger("pytorch_lightning")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # Lightning 2.6 asks isinstance(treespec, LeafSpec) wherever it looks at a loader.
+            warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
+            yield
+    finally:
+        log.setLevel(level)

@@ -1,0 +1,89 @@
+"""Scheduled sampling and every other draw of training: each comes from ``(seed, iteration)`` alone.
+
+Letters: B batch, S forecast steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nowcast.core.errors import SettingsError
+from nowcast.models.base import Clip, Teacher
+
+TEACHER, PHASES, GLOBAL = range(3)
+"""Streams of draws that never meet."""
+
+
+@dataclass(frozen=True)
+class ScheduledSampling:
+    """How often the network is fed the truth instead of its own prediction.
+
+    eta falls linearly: ``start - decrease * k`` at iteration k = 1, 2, ..., 0 from iteration ``stop`` on.
+    With ``share`` it falls from ``start`` to 0 over that share of the budget instead, which also works
+    where the budget is in minutes.
+
+    Source of the defaults: Wang et al. 2017 (PredRNN) and the scripts of PredRNN and MotionRNN:
+    1 -> 0 by 2e-5 an iteration, 0 after 50 000.
+    """
+
+    start: float = 1.0
+    decrease: float = 2e-5
+    stop: int = 50_000
+    share: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= 1 or self.decrease < 0 or self.stop < 0:
+            raise SettingsError(
+                f"training.sampling: got start={self.start}, decrease={self.decrease}, stop={self.stop}, "
+                "expected 0 <= start <= 1 and the others 0 or more"
+            )
+        if self.share is not None and not 0 < self.share <= 1:
+            raise SettingsError(f"training.sampling.share: got {self.share}, expected above 0, at most 1")
+
+    def eta(self, iteration: int, progress: float) -> float:
+        """Give the chance that a step is fed the truth.
+
+        Args:
+            iteration: counted from 1.
+            progress: share of the budget that is used up, [0, 1].
+        """
+        if self.share is not None:
+            return self.start * max(0.0, 1.0 - progress / self.share)
+        if iteration >= self.stop:
+            return 0.0
+        return max(0.0, self.start - self.decrease * iteration)
+
+
+def draw_seed(seed: int, iteration: int, rank: int, stream: int) -> int:
+    """Give 63 bits that depend on all four numbers and on nothing else."""
+    state = np.random.SeedSequence([seed, iteration, rank, stream]).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
+
+
+def generator(seed: int, iteration: int, rank: int, stream: int) -> torch.Generator:
+    """Give a CPU generator for one stream of draws of one iteration on one device."""
+    return torch.Generator().manual_seed(draw_seed(seed, iteration, rank, stream))
+
+
+def draw_use(eta: float, batch: int, steps: int, source: torch.Generator) -> Tensor:
+    """Draw one Bernoulli(eta) per sample and step, whole frames: (B, S - 1) bool."""
+    return torch.rand((batch, max(steps - 1, 0)), generator=source) < eta
+
+
+def make_teacher(clip: Clip, eta: float, source: torch.Generator) -> Teacher | None:
+    """Give the teacher of a batch, None where eta is 0: the network then runs free."""
+    if eta <= 0.0:
+        return None
+    batch, steps = clip.future.shape[:2]
+    return Teacher(clip.future, draw_use(eta, batch, steps, source).to(clip.future.device))
+
+
+def backwards(clip: Clip) -> Clip:
+    """Turn the clip round in time: the last frames become the past (MotionRNN's reverse input)."""
+    past = clip.past.shape[1]
+    frames = torch.cat([clip.past, clip.future], dim=1).flip(1)
+    return Clip(frames[:, :past], frames[:, past:], clip.seen.flip(1), clip.context.flip(1))
