@@ -9,6 +9,7 @@ from typing import Any
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.settings import build
+from nowcast.models.astm import ASTMSettings, MotionASTMSettings, build_astm
 from nowcast.models.base import SequenceModel
 from nowcast.models.families import (
     ConvLSTMSettings,
@@ -18,6 +19,7 @@ from nowcast.models.families import (
     build_convlstm,
     build_predrnn,
 )
+from nowcast.models.lmc_memory import LmcSettings, build_lmc
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -48,6 +50,15 @@ MODELS: dict[str, ModelEntry] = {
     "motionrnn_predrnn": ModelEntry(
         "MotionRNN on PredRNN", MOTIONRNN, MotionPredRNNSettings, build_predrnn
     ),
+    "lmc_memory": ModelEntry(
+        "LMC-Memory", "Lee et al., Video Prediction Recalling Long-term Motion Context, CVPR 2021",
+        LmcSettings, build_lmc,
+    ),
+    "astm": ModelEntry(
+        "ASTM", "Chang et al., Attention-based Spatiotemporal Memory for Video Prediction, 2021",
+        ASTMSettings, build_astm,
+    ),
+    "motionrnn_astm": ModelEntry("MotionRNN on ASTM", MOTIONRNN, MotionASTMSettings, build_astm),
 }
 """Name -> network, as ``model.name`` in an experiment and ``--model`` on the command line know it."""
 

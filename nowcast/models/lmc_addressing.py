@@ -70,7 +70,7 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        narrow = max(channels // 8, 1)
+        narrow = max(channels // 8, 4)  # the published 1/8; below 4 a ReLU may leave none alive
         self.weigh = nn.Sequential(
             nn.Linear(2 * channels, narrow), nn.ReLU(), nn.Linear(narrow, channels), nn.Sigmoid()
         )

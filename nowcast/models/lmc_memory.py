@@ -21,6 +21,7 @@ from nowcast.models.lmc_addressing import ChannelAttention, MotionMemory
 from nowcast.models.lmc_alignment import first_motion, frozen, long_motion
 from nowcast.models.lmc_cell import LmcConvLSTM, LmcState
 from nowcast.models.lmc_motion import MotionEncoder, difference_frames
+from nowcast.models.padding import check_size
 from nowcast.models.unroll import unroll
 
 R = TypeVar("R")
@@ -118,7 +119,21 @@ class LmcMemory(SequenceModel):
 
     def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
         """Forecast: see `SequenceModel.forward`. The past's own motion addresses the memory."""
+        self.check_input(past)
         return unroll(_Sequence(self), past, steps, teacher)
+
+    def check_input(self, past: Tensor) -> None:
+        """Refuse frames the network cannot take, before anything is computed.
+
+        Raises:
+            SettingsError: too few frames, other channels, or a size that is no multiple of 16.
+        """
+        if past.dim() != 5 or past.shape[1] < self.past_min or past.shape[2] != self.channels:
+            expected = f"(batch, {self.past_min} frames or more, {self.channels} channels, rows, columns)"
+            raise SettingsError(
+                complain("past frames", tuple(past.shape), expected, "give what the network was built for")
+            )
+        check_size(self.multiple_of, *past.shape[-2:])
 
     def recall(self, motion: Tensor, long: bool = False) -> Recollection:
         """Let difference frames (B, L - 1, C, H, W) of a long or a short clip address the memory."""
@@ -184,6 +199,7 @@ class LmcMemory(SequenceModel):
         if self.training:
             self.batches_seen += 1
         with frozen(self.match_encoder):
+            self.check_input(clip.past)
             stored = unroll(_Sequence(self, motion), clip.past, steps, teacher)
             yield Phase("store", stored, future, seen)
         del stored
@@ -196,6 +212,13 @@ class LmcMemory(SequenceModel):
     def _horizon(self, clip: Clip) -> int:
         steps = clip.future.shape[1]
         return min(steps, self.settings.warmup_steps) if self._warming_up() else steps
+
+
+def build_lmc(settings: LmcSettings, channels: int, size: tuple[int, int] | None) -> LmcMemory:
+    """Build the network for the catalog; a ``size`` that does not fit is refused."""
+    if size is not None:
+        check_size(LmcMemory.multiple_of, *size)
+    return LmcMemory(settings, channels)
 
 
 class _Sequence:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
+
+from nowcast.core.errors import CheckpointError
 
 _GROUPS = {
     "memory.memory_w": "memory.slots",
@@ -40,3 +44,23 @@ def _inner(group: str, rest: str) -> str:
 def our_state(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename the weights of a published checkpoint, with or without its ``module.`` prefix."""
     return {our_name(name): value for name, value in published.items()}
+
+
+def our_settings(published: Mapping[str, Tensor], channels: int, patch: int) -> dict[str, Any]:
+    """Read the settings off the shapes; whether a sigmoid ends the network (KTH) they do not tell.
+
+    Raises:
+        CheckpointError: no memory in it.
+    """
+    del channels, patch
+    layers = [w for n, w in published.items() if re.fullmatch(r"convlstm_list\.\d+\.conv2d_h\.weight", n)]
+    slots = published.get("memory.memory_w")
+    if slots is None or slots.dim() != 2 or not layers:
+        raise CheckpointError("no 'memory.memory_w' and 'convlstm_list' in it: not an LMC-Memory checkpoint")
+    return {
+        "variant": "local",
+        "slots": int(slots.shape[0]),
+        "slot_width": int(slots.shape[1]),
+        "hidden": int(layers[0].shape[1]),
+        "layers": len(layers),
+    }

@@ -6,6 +6,7 @@ shapes tell layers, hidden channels, filter size and layer norm, so nothing of t
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import pickle
 import re
@@ -17,9 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nowcast.core.errors import CheckpointError
+from nowcast.core.errors import CheckpointError, SettingsError, complain
+from nowcast.models.astm_published import our_name as rename_astm
+from nowcast.models.astm_published import our_settings as infer_astm
 from nowcast.models.base import SequenceModel
-from nowcast.models.catalog import build_model
+from nowcast.models.catalog import build_model, find_model
+from nowcast.models.lmc_published import our_name as rename_lmc
+from nowcast.models.lmc_published import our_settings as infer_lmc
 
 Weights = Mapping[str, Tensor]
 Size = tuple[int, int] | None
@@ -38,6 +43,8 @@ class Published:
     """Published name -> ours."""
     reshape: Callable[[str, Tensor], Tensor] = lambda name, tensor: tensor
     """Published name and tensor -> the tensor as ours holds it."""
+    fresh: tuple[str, ...] = ()
+    """Our names of what no published file holds (a counter): they keep the value of a new network."""
 
 
 _MOTION = (
@@ -81,12 +88,17 @@ PUBLISHED: dict[str, Published] = {
     "motionrnn_predrnn": Published(
         "MotionRNN on PredRNN, the authors' code of 2021", "net_param", _infer_motionrnn, _rename_motionrnn
     ),
+    "lmc_memory": Published(
+        "LMC-Memory, the authors' code of 2021", "state_dict", infer_lmc, rename_lmc, fresh=("batches_seen",)
+    ),
+    "astm": Published("ASTM, the authors' program of 2021", "net_param", infer_astm, rename_astm),
 }
 """Name in `nowcast.models.catalog.MODELS` -> how its published checkpoints read."""
 
 
 def load_published(
-    path: str | Path, name: str, channels: int = 1, patch: int = 4, size: Size = None
+    path: str | Path, name: str, channels: int = 1, patch: int = 4, size: Size = None,
+    settings: Mapping[str, Any] | None = None, history: str | None = None,
 ) -> SequenceModel:
     """Load a checkpoint of the published code into the network that computes what that code computes.
 
@@ -96,19 +108,29 @@ def load_published(
         channels: C of the frames it was trained on.
         patch: side of its patches, which the shapes alone do not tell.
         size: (H, W) of its frames; needed where it has layer norm.
+        settings: put over those inferred from the shapes, for what these do not tell (the sigmoid at the
+            end of LMC-Memory for KTH).
+        history: for ASTM, what its gate attends to: ``equation7`` of the paper (the default) or
+            ``released``, with which the published weights were made.
 
     Returns:
         The network in eval mode.
 
     Raises:
         CheckpointError: unsafe or damaged, of another network, or tensors that do not fit (all listed).
+        SettingsError: ``history`` for a network that has none.
     """
-    model, _ = load_published_with_settings(path, name, channels, patch, size)
+    if history is not None:
+        if "history" not in {f.name for f in dataclasses.fields(find_model(name).settings)}:
+            raise SettingsError(complain("history", history, f"none for {name}", "leave it out"))
+        settings = {**(settings or {}), "history": history}
+    model, _ = load_published_with_settings(path, name, channels, patch, size, settings)
     return model
 
 
 def load_published_with_settings(
-    path: str | Path, name: str, channels: int = 1, patch: int = 4, size: Size = None
+    path: str | Path, name: str, channels: int = 1, patch: int = 4, size: Size = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> tuple[SequenceModel, dict[str, Any]]:
     """Like `load_published`, and also give the settings that were inferred, as `build_model` takes them."""
     if name not in PUBLISHED:
@@ -118,12 +140,13 @@ def load_published_with_settings(
     kind = PUBLISHED[name]
     weights = read_weights(Path(path), kind.key)
     try:
-        settings = kind.infer(weights, channels, patch)
+        chosen = {**kind.infer(weights, channels, patch), **(settings or {})}
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    model = build_model(name, settings, channels, size)
-    fit(model, {kind.rename(n): kind.reshape(n, w) for n, w in weights.items()}, Path(path))
-    return model.eval(), settings
+    model = build_model(name, chosen, channels, size)
+    ours = {kind.rename(n): kind.reshape(n, w) for n, w in weights.items()}
+    fit(model, {n: model.state_dict()[n] for n in kind.fresh} | ours, Path(path))
+    return model.eval(), chosen
 
 
 def read_weights(path: Path, key: str) -> dict[str, Tensor]:

@@ -6,10 +6,12 @@ from nowcast.models.base import SequenceModel
 from nowcast.models.catalog import MODELS, build_model
 
 RECURRENT = {"hidden": [8, 8, 8], "filter_size": 3, "patch": 2}
-TINY: dict[str, dict] = {}
+TINY: dict[str, dict] = {
+    "lmc_memory": {"hidden": 8, "slot_width": 16, "slots": 5, "layers": 2, "long_length": 6},
+}
 """Networks that need other settings than `RECURRENT`, or another size than `SIZE`."""
 SIZE = (16, 24)
-SIZES: dict[str, tuple[int, int]] = {}
+SIZES: dict[str, tuple[int, int]] = {"lmc_memory": (16, 32)}
 PAST = 4
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import zlib
 
 import numpy as np
 import pytest
@@ -13,7 +12,9 @@ from nowcast.models.lmc_alignment import frozen
 from nowcast.models.lmc_memory import LmcMemory, LmcSettings, _Sequence
 from nowcast.models.lmc_motion import difference_frames
 from nowcast.models.lmc_published import our_name, our_state
+from nowcast.models.published import load_published_with_settings
 from nowcast.models.unroll import unroll
+from tests.fakes.published_weights import made_weights
 from tests.shared_data import golden
 
 
@@ -25,13 +26,7 @@ def published():
 
 @pytest.fixture(scope="module")
 def weights(published) -> dict[str, torch.Tensor]:
-    """Make each weight from its name and shape, by the rule that stands beside the golden numbers."""
-    state = {}
-    for name, shape in json.loads(str(published["state"])).items():
-        z = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode()))).standard_normal(shape)
-        value = 0.05 * z if len(shape) <= 1 else z / math.sqrt(math.prod(shape[1:]))
-        state[name] = torch.from_numpy(np.asarray(value, np.float32))
-    return state
+    return made_weights(str(published["state"]))
 
 
 def network(weights, **settings) -> LmcMemory:
@@ -47,54 +42,45 @@ def frames(published, name, dtype=torch.float64):
     return torch.from_numpy(published[name]).to(dtype)
 
 
-def forecast(net, published, phase, dtype):
-    motion = difference_frames(frames(published, "long", dtype)) if phase == "phase1" else None
+def forecast(net, published, phase, dtype, batch=2):
+    motion = None
+    if phase == "phase1":
+        motion = difference_frames(frames(published, "long", dtype)[:batch])
     steps = int(published["out_len"])
-    return unroll(_Sequence(net, motion), frames(published, "short", dtype), steps)
+    return unroll(_Sequence(net, motion), frames(published, "short", dtype)[:batch], steps)
 
 
-@pytest.mark.parametrize("phase", ["phase1", "phase2"])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@pytest.mark.parametrize(
+    ("phase", "dtype", "tolerance", "batch"),
+    [("phase1", torch.float32, 1e-5, 2), ("phase2", torch.float32, 1e-5, 2),
+     ("phase1", torch.float64, 1e-10, 1), ("phase2", torch.float64, 1e-10, 1)],
+)
 @torch.no_grad()
-def test_outputs(published, weights, phase, dtype, tolerance):
+def test_outputs(published, weights, phase, dtype, tolerance, batch):
     net = network(weights).to(dtype).eval()
-    expected = published[f"{phase}/output_f64"]
-    np.testing.assert_allclose(forecast(net, published, phase, dtype), expected, atol=tolerance, rtol=0)
-
-
-@torch.no_grad()
-def test_forecast_of_kth_ends_in_a_sigmoid(published, weights):
-    net = network(weights, sigmoid=True).eval()
-    said = net(frames(published, "short", torch.float32)[:1], int(published["out_len"]))
-    np.testing.assert_allclose(said, published["kth_phase2/output"], atol=1e-5, rtol=0)
+    expected = published[f"{phase}/output_f64"][:batch]
+    said = forecast(net, published, phase, dtype, batch)
+    np.testing.assert_allclose(said, expected, atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize(("phase", "clip"), [("phase1", "long"), ("phase2", "short")])
 @torch.no_grad()
 def test_what_is_inside(published, weights, phase, clip):
     net = network(weights).eval()
-    long = phase == "phase1"
-    clip = frames(published, clip, torch.float32)
-    queries = net._queries(difference_frames(clip), long)
     inside = {name: published[f"{phase}/mid/{name}"] for name in
-              ("query_map", "addressing_vec", "memory_embedded_128")}
-    np.testing.assert_allclose(queries, inside["query_map"][:, :, 0], atol=1e-5)
-    vectors = net.address(clip, long).permute(0, 2, 3, 1).flatten(0, 2)
+              ("query_map", "addressing_vec", "memory_embedded_128", "attention_step0")}
+    queries: list[torch.Tensor] = []
+    attention: list[torch.Tensor] = []
+    net.memory.register_forward_pre_hook(lambda module, inputs: queries.append(inputs[0]))
+    net.attention.register_forward_hook(lambda module, inputs, output: attention.append(output))
+    motion = difference_frames(frames(published, clip, torch.float32))
+    run = _Sequence(net, motion if clip == "long" else None)
+    unroll(run, frames(published, "short", torch.float32), 1)
+    np.testing.assert_allclose(queries[0], inside["query_map"][:, :, 0], atol=1e-5)
+    vectors = net.memory.address(queries[0]).permute(0, 2, 3, 1).flatten(0, 2)
     np.testing.assert_allclose(vectors, inside["addressing_vec"], atol=1e-6, rtol=0)
-    recalled = net.recall(difference_frames(clip), long)
-    np.testing.assert_allclose(recalled.map, inside["memory_embedded_128"], atol=1e-5)
-
-
-@pytest.mark.parametrize("phase", ["phase1", "phase2"])
-@torch.no_grad()
-def test_first_attention(published, weights, phase):
-    net = network(weights).eval()
-    given: list[torch.Tensor] = []
-    net.attention.register_forward_hook(lambda module, inputs, output: given.append(output))
-    motion = difference_frames(frames(published, "long", torch.float32)) if phase == "phase1" else None
-    unroll(_Sequence(net, motion), frames(published, "short", torch.float32), 1)
-    expected = published[f"{phase}/mid/attention_step0"]
-    np.testing.assert_allclose(given[0][:, :, 0, 0], expected, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(run.recollection.map, inside["memory_embedded_128"], atol=1e-5)
+    np.testing.assert_allclose(attention[0][:, :, 0, 0], inside["attention_step0"], atol=1e-5, rtol=0)
 
 
 def group_names(published) -> dict[str, str]:
@@ -166,3 +152,21 @@ def test_frozen_gives_back_what_was_frozen():
         assert not layer.weight.requires_grad
     assert layer.weight.requires_grad
     assert not layer.bias.requires_grad
+
+
+def test_a_published_checkpoint_loads_and_says_what_the_published_code_says(published, weights, tmp_path):
+    path = tmp_path / "model.pth"
+    torch.save({f"module.{name}": value for name, value in weights.items()}, path)
+    net, settings = load_published_with_settings(path, "lmc_memory", settings={"sigmoid": True})
+    assert settings == {"variant": "local", "slots": 100, "slot_width": 512, "hidden": 128, "layers": 4,
+                        "sigmoid": True}
+    with torch.no_grad():
+        said = net(frames(published, "short", torch.float32)[:1], int(published["out_len"]))
+    np.testing.assert_allclose(said, published["kth_phase2/output"], atol=1e-5, rtol=0)
+
+
+def test_counts_of_parameters_are_the_published_ones(weights):
+    net = network(weights)
+    count = lambda model: sum(p.numel() for p in model.parameters())  # noqa: E731
+    assert count(net) == 33_911_825
+    assert count(net.forecast_only()) == 20_416_145
