@@ -35,7 +35,7 @@ class StormSettings:
     radius_km: float = 13.0
     wind_kmh: tuple[float, float] = (24.0, 46.0)
     """Lowest and highest speed of the steering wind, whose direction turns slowly."""
-    radar_range_km: float = 150.0
+    radar_range_km: float = 110.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def coverage(settings: StormSettings) -> npt.NDArray[np.bool_]:
     half = settings.size * settings.cell_km / 2
     seen = np.zeros((settings.size, settings.size), dtype=bool)
     for at_y, at_x in ((-0.15 * half, -0.35 * half), (0.2 * half, 0.4 * half)):
-        seen |= np.hypot(y - at_y, x - at_x) <= settings.radar_range_km * 0.75
+        seen |= np.hypot(y - at_y, x - at_x) <= settings.radar_range_km
     return seen
 
 

@@ -1,0 +1,39 @@
+"""`nowcast status`: how a service is doing, for people and for monitoring."""
+
+from __future__ import annotations
+
+import argparse
+
+from nowcast.cli.cycle import add_service_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    add_service_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.epilog = (
+        "Exit codes: 0 healthy, 1 something to look at, 2 bad settings or no service here."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the state; give 0 when healthy, else 1."""
+    from nowcast.core.errors import FileError
+    from nowcast.service.clock import SystemClock
+    from nowcast.service.ledger import Ledger
+    from nowcast.service.settings import read_settings
+    from nowcast.service.status import as_json, as_text, read_status
+
+    settings = read_settings(args.config, args.assignments)
+    path = settings.output / "ledger.sqlite"
+    if not path.exists():
+        raise FileError(
+            f"{path}: no ledger here, expected one of a service that has run; run a cycle first"
+        )
+    ledger = Ledger(path)
+    try:
+        status = read_status(settings, ledger, SystemClock())
+    finally:
+        ledger.close()
+    print(as_json(status) if args.json else as_text(status))
+    return 0 if status.healthy else 1

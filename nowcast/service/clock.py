@@ -1,0 +1,82 @@
+"""The clock a service runs by: the machine's own, or a simulated one that replays an archive."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Protocol
+
+import numpy as np
+
+from nowcast.core.times import now_utc
+
+
+class Clock(Protocol):
+    """Tells the time and waits."""
+
+    def now(self) -> np.datetime64:
+        """Give the present moment, UTC."""
+        ...
+
+    def wait_until(self, moment: np.datetime64, stop: threading.Event) -> bool:
+        """Wait for ``moment``; give False at once when ``stop`` is set."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock; waits in short turns, so that a clock set forward or back is noticed."""
+
+    longest_turn = 5.0
+
+    def now(self) -> np.datetime64:
+        """Give the present moment, UTC."""
+        return now_utc()
+
+    def wait_until(self, moment: np.datetime64, stop: threading.Event) -> bool:
+        """Wait for ``moment``, looking at the clock anew every few seconds."""
+        while (left := _seconds(moment - self.now())) > 0:
+            if stop.wait(min(left, self.longest_turn)):
+                return False
+        return not stop.is_set()
+
+
+class SimulatedClock:
+    """A clock that starts at ``start`` and runs ``speed`` times as fast as the machine's."""
+
+    def __init__(self, start: np.datetime64, speed: float) -> None:
+        self._start = start.astype("datetime64[ns]")
+        self._speed = speed
+        self._began = time.monotonic()
+
+    def now(self) -> np.datetime64:
+        """Give the simulated moment."""
+        passed = (time.monotonic() - self._began) * self._speed
+        moment: np.datetime64 = self._start + np.timedelta64(int(passed * 1e9), "ns")
+        return moment
+
+    def wait_until(self, moment: np.datetime64, stop: threading.Event) -> bool:
+        """Wait for the simulated ``moment``."""
+        while (left := _seconds(moment - self.now()) / self._speed) > 0:
+            if stop.wait(min(left, 1.0)):
+                return False
+        return not stop.is_set()
+
+
+class ManualClock:
+    """A clock that stands still until somebody waits; for tests and for replays as fast as possible."""
+
+    def __init__(self, start: np.datetime64) -> None:
+        self.moment = start.astype("datetime64[ns]")
+
+    def now(self) -> np.datetime64:
+        """Give the moment it stands at."""
+        return self.moment
+
+    def wait_until(self, moment: np.datetime64, stop: threading.Event) -> bool:
+        """Jump to ``moment``."""
+        self.moment = max(self.moment, moment.astype("datetime64[ns]"))
+        return not stop.is_set()
+
+
+def _seconds(delta: np.timedelta64) -> float:
+    return float(delta / np.timedelta64(1, "s"))

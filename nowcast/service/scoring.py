@@ -1,0 +1,93 @@
+"""Check every published nowcast against what came, as soon as it has come."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from nowcast.archive.reader import Archive
+from nowcast.core.errors import NowcastError
+from nowcast.core.times import minutes, to_text
+from nowcast.products.cf_netcdf import read_forecast
+from nowcast.service.ledger import Issued, Ledger, ScoreRow
+from nowcast.service.publish import FORECAST_FILE
+from nowcast.service.settings import ServiceSettings
+from nowcast.verify.categorical import Contingency
+
+log = logging.getLogger(__name__)
+PUBLISHED, PERSISTENCE = "published", "persistence"
+_PATIENCE = np.timedelta64(6, "h")
+"""A frame this much older than the newest one will not come any more."""
+
+
+def score_pending(settings: ServiceSettings, ledger: Ledger, archive: Archive) -> int:
+    """Score every lead time whose frame has come, of the nowcast and of persistence beside it.
+
+    Why both: a number alone says little; the running skill shows what the nowcast adds to "no change".
+    A lead time whose frame can no longer come is given up with the reason. Scores of one nowcast go
+    into the ledger at once or not at all, so a crash between two cycles loses none and counts none twice.
+
+    Returns:
+        How many lead times were scored.
+    """
+    present = set(archive.times.tolist())
+    newest = archive.times[-1]
+    scored = 0
+    for nowcast in ledger.issued(pending_only=True):
+        try:
+            scored += _score_one(settings, ledger, archive, nowcast, present, newest)
+        except NowcastError as error:
+            log.warning("nowcast of %s cannot be verified: %s", to_text(nowcast.issued), error)
+    return scored
+
+
+def _score_one(
+    settings: ServiceSettings, ledger: Ledger, archive: Archive, nowcast: Issued,
+    present: set[int], newest: np.datetime64,
+) -> int:  # fmt: skip
+    settled = ledger.settled_leads(nowcast.issued)
+    leads = archive.step * np.arange(1, settings.leads + 1)
+    open_leads = [d for d in leads if minutes(d) not in settled]
+    due = [d for d in open_leads if _key(nowcast.issued + d) in present]
+    if due:
+        path = Path(settings.output) / nowcast.folder / FORECAST_FILE
+        rows = _counts(settings, archive, nowcast, read_forecast(path), due)
+        ledger.add_scores(rows)
+    for lead in open_leads:
+        valid = nowcast.issued + lead
+        if _key(valid) not in present and newest - valid > _PATIENCE:
+            ledger.give_up(nowcast.issued, minutes(lead), "its frame never came")
+    if len(ledger.settled_leads(nowcast.issued)) == len(leads):
+        ledger.finish(nowcast.issued)
+    return len(due)
+
+
+def _counts(
+    settings: ServiceSettings, archive: Archive, nowcast: Issued, forecast: xr.DataArray,
+    due: list[np.timedelta64],
+) -> list[ScoreRow]:  # fmt: skip
+    observed = archive.frames(np.array([nowcast.issued + d for d in due])).values
+    start = archive.frames(np.array([nowcast.issued])).values
+    said = {
+        PUBLISHED: forecast.sel(lead_time=np.array(due)).values,
+        PERSISTENCE: np.repeat(start, len(due), axis=0),
+    }
+    rows = []
+    for model, dbz in said.items():
+        for threshold in settings.thresholds_dbz:
+            sums = Contingency(threshold).sums(dbz, observed)
+            rows += [
+                ScoreRow(
+                    nowcast.issued, model, minutes(lead), threshold,
+                    int(sums["hits"][i]), int(sums["misses"][i]), int(sums["false_alarms"][i]),
+                )
+                for i, lead in enumerate(due)
+            ]  # fmt: skip
+    return rows
+
+
+def _key(moment: np.datetime64) -> int:
+    return int(moment.astype("datetime64[ns]").astype(np.int64))

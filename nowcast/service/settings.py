@@ -1,0 +1,95 @@
+"""What a scheduled nowcast service is told: where files come in, what to run, what to publish, how long."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nowcast.core.errors import SettingsError
+from nowcast.core.settings import build, override, read_yaml
+
+
+@dataclass(frozen=True)
+class InputSettings:
+    """One folder that radar files come into."""
+
+    folder: Path
+    patterns: tuple[str, ...] = ("*",)
+    """Shell patterns of the file names; hidden files and names ending in .part or .tmp never count."""
+
+
+@dataclass(frozen=True)
+class ProductSettings:
+    """Which files each nowcast consists of; the CF netCDF file is always there."""
+
+    geotiff: bool = False
+    odim: bool = False
+    maps: bool = True
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """One service. Times in the unit their name says.
+
+    Raises:
+        SettingsError: a number outside its range or a name that cannot be part of a path.
+    """
+
+    name: str
+    archive: Path
+    output: Path
+    inputs: tuple[InputSettings, ...]
+    model: str = "extrapolation"
+    """persistence, extrapolation, or the path of a checkpoint."""
+    leads: int = 10
+    settle_seconds: float = 2.0
+    """A file counts once its size and time have not changed for this long."""
+    budget_seconds: float = 60.0
+    """Time the model has, start included; then extrapolation is published in its place."""
+    late_minutes: float = 3.0
+    """How long after a frame's nominal time `watch` waits for it before the cycle runs without it."""
+    missed: Literal["skip", "catch_up"] = "skip"
+    """After an outage: forecast from the newest frame only, or from every frame not yet used."""
+    catch_up_limit: int = 6
+    """Most missed frames that one cycle makes up for."""
+    products: ProductSettings = ProductSettings()
+    thresholds_dbz: tuple[float, ...] = (20.0, 30.0, 40.0)
+    keep_hours: float = 72.0
+    """Published nowcasts older than this (against the newest frame) are removed."""
+    score_hours: float = 24.0
+    """Span of the running skill on the page and in the status."""
+    stale_minutes: float = 30.0
+    """Newest frame older than this: the status says so and its exit code is 1."""
+    future_minutes: float = 10.0
+    """A frame dated further ahead of the clock than this is refused."""
+    prometheus: bool = False
+    """Also write metrics.prom for the text-file collector of a Prometheus node exporter."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", self.name):
+            raise SettingsError(
+                f"name: got '{self.name}', expected letters, digits, dot, dash and underscore"
+            )
+        if not self.inputs:
+            raise SettingsError(
+                "inputs: got none, expected at least one folder that files come into"
+            )
+        for key in ("leads", "budget_seconds", "keep_hours", "score_hours", "catch_up_limit"):
+            if getattr(self, key) <= 0:
+                raise SettingsError(
+                    f"{key}: got {getattr(self, key)}, expected a number above zero"
+                )
+        for key in ("settle_seconds", "late_minutes", "stale_minutes", "future_minutes"):
+            if getattr(self, key) < 0:
+                raise SettingsError(f"{key}: got {getattr(self, key)}, expected zero or more")
+
+
+def read_settings(path: Path, assignments: Sequence[str] = ()) -> ServiceSettings:
+    """Read a service's YAML file and put ``key=value`` assignments over it.
+
+    Relative paths in it are taken from the folder the command runs in.
+    """
+    return build(ServiceSettings, override(read_yaml(path), assignments))

@@ -1,0 +1,90 @@
+"""The ledger: what goes in comes out, once; a full disk leaves it as it was."""
+
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from nowcast.core.errors import FileError
+from nowcast.service.ledger import Issued, Ledger, ScoreRow
+
+T0 = np.datetime64("2025-06-01T12:00", "ns")
+STEP = np.timedelta64(10, "m")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with closing(Ledger(tmp_path / "deep" / "ledger.sqlite")) as made:
+        yield made
+
+
+def _nowcast(moment=T0, folder="issued/a"):
+    return Issued(moment, "extrapolation", "", folder)
+
+
+def test_a_file_is_known_in_its_very_state_only(ledger):
+    ledger.note_file("a.h5", 10, 111, T0, "ingested")
+    assert ledger.file_known("a.h5", 10, 111)
+    assert not ledger.file_known("a.h5", 11, 111)
+    assert not ledger.file_known("a.h5", 10, 112)
+    assert not ledger.file_known("b.h5", 10, 111)
+
+
+def test_the_same_issue_time_twice_is_one_nowcast(ledger):
+    ledger.note_nowcast(_nowcast(), T0, {})
+    ledger.note_nowcast(Issued(T0, "persistence", "late", "issued/b"), T0, {})
+    assert [(n.model, n.folder) for n in ledger.issued()] == [("extrapolation", "issued/a")]
+    assert ledger.is_issued(T0)
+    assert not ledger.is_issued(T0 + STEP)
+
+
+def test_scores_sum_over_nowcasts_and_a_repeat_counts_once(ledger):
+    rows = [ScoreRow(T0 + k * STEP, "published", 10.0, 20.0, 5, 3, 2) for k in range(3)]
+    ledger.add_scores(rows)
+    ledger.add_scores(rows)
+    assert ledger.skill(T0) == [("published", 20.0, 15, 9, 6)]
+    assert ledger.skill(T0 + STEP) == [("published", 20.0, 10, 6, 4)]
+
+
+def test_a_nowcast_is_pending_until_it_is_finished(ledger):
+    ledger.note_nowcast(_nowcast(), T0, {})
+    ledger.add_scores([ScoreRow(T0, "published", 10.0, 20.0, 1, 0, 0)])
+    ledger.give_up(T0, 20.0, "never came")
+    assert ledger.settled_leads(T0) == {10.0, 20.0}
+    assert len(ledger.issued(pending_only=True)) == 1
+    ledger.finish(T0)
+    assert ledger.issued(pending_only=True) == []
+
+
+def test_cycles_are_counted_by_outcome_and_the_last_is_at_hand(ledger):
+    assert ledger.last_cycle() is None
+    for k, outcome in enumerate(["published", "nothing_new", "published"]):
+        ledger.note_cycle(T0 + k * STEP, T0, outcome, 0, f"m{k}", {"total": 1.23456})
+    assert ledger.counts(T0) == {"published": 2, "nothing_new": 1}
+    assert ledger.counts(T0 + STEP) == {"published": 1, "nothing_new": 1}
+    assert ledger.last_cycle()["message"] == "m2"
+    assert ledger.last_cycle()["seconds"] == '{"total": 1.235}'
+
+
+def test_a_write_that_fails_changes_nothing_and_says_what_to_do(ledger):
+    good = ScoreRow(T0, "published", 10.0, 20.0, 1, 0, 0)
+    bad = ScoreRow(T0, "published", 20.0, 20.0, None, 0, 0)
+    with pytest.raises(FileError, match="free some space"):
+        ledger.add_scores([good, bad])
+    assert ledger.settled_leads(T0) == set()
+
+
+def test_something_else_in_its_place_is_refused(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    path.write_text("this is no database, and long enough to look at " * 4)
+    with pytest.raises(FileError, match="move the file away"):
+        Ledger(path)
+
+
+def test_it_is_an_ordinary_sqlite_file(tmp_path):
+    path = tmp_path / "l.sqlite"
+    with closing(Ledger(path)) as made:
+        made.note_nowcast(_nowcast(), T0, {"a": 1})
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT manifest FROM nowcasts").fetchone() == ('{"a": 1}',)
