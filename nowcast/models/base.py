@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,9 @@ class SequenceModel(nn.Module, ABC):
     multiple_of: tuple[int, int] = (1, 1)
     """Rows and columns must be multiples of these; `nowcast.models.padding` takes care of others."""
 
+    left_out: tuple[str, ...] = ()
+    """What the names of parameters start with that `forecast_only` dropped; a checkpoint may hold them."""
+
     @abstractmethod
     def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
         """Forecast ``steps`` frames from ``past`` (B, T, C, H, W): gives (B, S, C, H, W)."""
@@ -87,3 +90,7 @@ class SequenceModel(nn.Module, ABC):
         frames = torch.cat([clip.past, clip.future], dim=1)
         first = frames.shape[1] - prediction.shape[1]
         yield Phase("forecast", prediction, frames[:, first:], clip.seen[:, first:])
+
+    def forecast_only(self) -> Self:
+        """Drop the parts that only training needs (LMC-Memory's encoder of long clips); give itself."""
+        return self

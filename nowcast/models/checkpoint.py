@@ -134,12 +134,13 @@ def meta_of(path: Path, content: Mapping[str, Any]) -> CheckpointMeta:
         ) from error
 
 
-def load_network(path: Path | str, channels: int | None = None) -> LoadedNetwork:
+def load_network(path: Path | str, channels: int | None = None, whole: bool = False) -> LoadedNetwork:
     """Build the network of a checkpoint and fill in its weights; nothing else is needed.
 
     Args:
         path: the file, as written by `nowcast train`.
         channels: how many the caller's frames have, if it should be checked.
+        whole: keep the parts that forecasting does not need; see `SequenceModel.forecast_only`.
 
     Raises:
         CheckpointError: see `read`; or the network is unknown here, its weights do not fit, are not
@@ -154,6 +155,8 @@ def load_network(path: Path | str, channels: int | None = None) -> LoadedNetwork
             "use data like that it was trained on, or train on yours"
         )
     network = build_network(meta, path)
+    if not whole:
+        network = network.forecast_only()
     average = content.get("average")
     fill(network, average["weights"] if isinstance(average, dict) else content.get("state_dict"), path)
     return LoadedNetwork(network.eval(), meta, sha256(path))
@@ -181,7 +184,8 @@ def fill(network: SequenceModel, state: object, path: Path) -> None:
     """
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise CheckpointError(f"{path}: got no 'state_dict' of tensors, expected one; train it again")
-    weights = {str(k).removeprefix(PREFIX): v for k, v in state.items()}
+    named = ((str(k).removeprefix(PREFIX), v) for k, v in state.items())
+    weights = {name: value for name, value in named if not name.startswith(network.left_out)}
     own = network.state_dict()
     if wrong := sorted(set(own) ^ set(weights)):
         where = "missing" if wrong[0] in own else "unknown"

@@ -163,15 +163,15 @@ class LmcMemory(SequenceModel):
     def forecast_only(self) -> Self:
         """Drop the long clip's encoder, which only training needs; a checkpoint may still hold it."""
         self.store_encoder = None
+        self.left_out = ("store_encoder.",)
         return self
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
         """Load weights; those of an encoder that `forecast_only` left out are passed over."""
-        if self.store_encoder is None:
-            state_dict = {n: v for n, v in state_dict.items() if not n.startswith("store_encoder.")}
-        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+        kept = {n: v for n, v in state_dict.items() if not n.startswith(self.left_out)}
+        return super().load_state_dict(kept, strict=strict, assign=assign)
 
     def phases(
         self, clip: Clip, teacher: Teacher | None, generator: torch.Generator

@@ -6,7 +6,7 @@ Letters: B batch, N frames, C channels, H rows, W columns.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -91,6 +91,12 @@ class AnySize(SequenceModel):
         for phase in self.network.phases(padded, self._pad_teacher(teacher), generator):
             tensors = (phase.prediction, phase.target, phase.seen)
             yield Phase(phase.name, *(tensor[..., :height, :width] for tensor in tensors))
+
+    def forecast_only(self) -> Self:
+        """Drop what the network inside does not need to forecast."""
+        self.network.forecast_only()
+        self.left_out = tuple(f"network.{name}" for name in self.network.left_out)
+        return self
 
     def _margin(self, height: int, width: int) -> tuple[int, int, int, int]:
         rows, columns = self.network.multiple_of
