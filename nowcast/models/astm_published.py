@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
+
+from nowcast.core.errors import CheckpointError
 
 _GATE = re.compile(r"^cell_list\.(\d+)\.conv_([xhmo])\.([01])\.(weight|bias)$")
 
@@ -21,11 +24,23 @@ def our_name(published: str) -> str:
     return name.replace("cell_list.", "cells.")
 
 
-def our_state(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the weights of a published checkpoint, with or without its ``module.`` prefix."""
-    return {our_name(name): value for name, value in published.items()}
+def our_settings(weights: Mapping[str, Tensor], channels: int, patch: int) -> dict[str, Any]:
+    """Tell the settings from the shapes; which history was meant they do not tell.
 
-
-def has_layer_norm(published: Mapping[str, Tensor]) -> bool:
-    """Say whether the checkpoint holds the gains of a layer normalisation."""
-    return any(name.endswith("conv_x.1.weight") for name in published)
+    Raises:
+        CheckpointError: the tensors are no ASTM's.
+    """
+    del channels
+    convs = [w for n, w in weights.items() if re.search(r"cell_list\.\d+\.conv_h\.0\.weight$", n)]
+    last = next((w for n, w in weights.items() if re.search(r"(^|\.)conv_last\.weight$", n) and
+                 "cell_list" not in n), None)
+    if not convs or last is None or any(w.dim() != 5 for w in (*convs, last)):
+        raise CheckpointError("no 3-D 'cell_list.N.conv_h.0.weight' and 'conv_last.weight' in it: not an ASTM")
+    return {
+        "hidden": [int(w.shape[1]) for w in convs],
+        "frame_taps": int(convs[0].shape[2]),
+        "filter_size": int(convs[0].shape[-1]),
+        "clip_frames": int(last.shape[2]),
+        "patch": patch,
+        "layer_norm": any(n.endswith("cell_list.0.conv_h.1.weight") for n in weights),
+    }

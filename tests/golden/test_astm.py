@@ -1,60 +1,44 @@
 """ASTM against numbers of the published model, with a true history and as released."""
 
-import json
-import re
-import zlib
-
 import numpy as np
 import pytest
 import torch
 
-from nowcast.models.astm import ASTMSettings, build_astm
-from nowcast.models.astm_published import our_name, our_state
+from nowcast.models import load_published
+from nowcast.models.astm_published import our_name
 from nowcast.models.cells.base import Relay
 from nowcast.models.patches import to_patches
+from tests.fakes.published_weights import made_weights
 from tests.shared_data import golden
 
-LAYER_NORM = re.compile(r"conv_[xhmo]\.1\.(weight|bias)$")
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    weights = made_weights(str(np.load(golden("astm_equation7.npz"))["state"]))
+    path = tmp_path_factory.mktemp("published") / "astm.ckpt"
+    torch.save({"net_param": weights}, path)
+    return path
 
 
-def published_weight(name, shape):
-    noise = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode()))).standard_normal(shape)
-    if LAYER_NORM.search(name):
-        value = 0.05 * noise + (1 if name.endswith("weight") else 0)
-    elif len(shape) <= 1:
-        value = 0.05 * noise
-    else:
-        value = noise / np.sqrt(np.prod(shape[1:]))
-    return torch.from_numpy(value.astype(np.float32))
-
-
-def network(history, dtype):
-    shapes = json.loads(str(np.load(golden("astm_equation7.npz"))["state"]))
-    settings = ASTMSettings(hidden=(16,) * 4, layer_norm=True, history=history)
-    net = build_astm(settings, 1, (64, 64))
-    net.load_state_dict(our_state({name: published_weight(name, s) for name, s in shapes.items()}))
-    return net.to(dtype)
-
-
-def load(history, dtype):
+def load(checkpoint, history, dtype):
+    net = load_published(checkpoint, "astm", channels=1, patch=4, size=(64, 64), history=history)
     numbers = np.load(golden(f"astm_{history}.npz"))
-    frames = torch.from_numpy(numbers["input"]).permute(0, 1, 4, 2, 3).to(dtype)
-    return network(history, dtype), frames, numbers
+    return net.to(dtype), torch.from_numpy(numbers["input"]).permute(0, 1, 4, 2, 3).to(dtype), numbers
 
 
 @pytest.mark.parametrize("grad", [False, True], ids=["forecast", "training"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-10)])
 @pytest.mark.parametrize("history", ["equation7", "released"])
-def test_outputs_equal_the_published_model(history, dtype, tolerance, grad):
-    net, frames, numbers = load(history, dtype)
+def test_outputs_equal_the_published_model(checkpoint, history, dtype, tolerance, grad):
+    net, frames, numbers = load(checkpoint, history, dtype)
     with torch.set_grad_enabled(grad):
         found = to_patches(net.rollout(frames[:, :5], 5), 4).detach().numpy()
     assert np.abs(found - numbers["output_patches_f64"]).max() < tolerance
 
 
 @pytest.mark.parametrize("history", ["equation7", "released"])
-def test_gradients_of_every_parameter_equal_the_published_model(history):
-    net, frames, numbers = load(history, torch.float64)
+def test_gradients_of_every_parameter_equal_the_published_model(checkpoint, history):
+    net, frames, numbers = load(checkpoint, history, torch.float64)
     loss = (net.rollout(frames[:, :5], 5) - frames[:, 1:]).square().mean()
     assert loss.item() == pytest.approx(float(numbers["loss_mse_f64"]), rel=1e-12)
     loss.backward()
@@ -64,8 +48,8 @@ def test_gradients_of_every_parameter_equal_the_published_model(history):
     assert norms == pytest.approx(expected, rel=1e-10)
 
 
-def test_one_cell_equals_the_published_cell_at_its_last_step():
-    net, _, numbers = load("equation7", torch.float32)
+def test_one_cell_equals_the_published_cell_at_its_last_step(checkpoint):
+    net, _, numbers = load(checkpoint, "equation7", torch.float32)
     mid = {n[13:]: torch.from_numpy(numbers[n]) for n in numbers.files if n.startswith("mid/t8/cell0/")}
     cell = net.cells[0]
     with torch.no_grad():
