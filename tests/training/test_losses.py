@@ -1,0 +1,78 @@
+"""Losses by hand, and that what was not seen counts nowhere."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nowcast.core.errors import SettingsError
+from nowcast.core.scaling import Scaling
+from nowcast.training.losses import LOSSES, IntensityWeights, l1_l2, make_loss, mse
+
+SCALING = Scaling(0.0, 50.0)
+
+
+def frames(*values):
+    return torch.tensor(values, dtype=torch.float32).reshape(1, 1, 1, 1, -1)
+
+
+SEEN = frames(1, 1, 1, 0).bool()
+SAID, WAS = frames(0.5, 0.1, 0.9, 0.7), frames(0.3, 0.1, 0.5, 0.0)
+
+
+def test_by_hand():
+    assert l1_l2(SAID, WAS, SEEN).item() == pytest.approx((0.2 + 0.04 + 0.4 + 0.16) / 3)
+    assert mse(SAID, WAS, SEEN).item() == pytest.approx((0.04 + 0.16) / 3)
+
+
+def test_weights_by_hand():
+    """0.3, 0.1, 0.5 are 15, 5 and 25 dBZ; a bound belongs to the class above it."""
+    intensity = IntensityWeights(bounds_dbz=(15.0, 20.0), weights=(1.0, 2.0, 7.0))
+    loss = make_loss("weighted_l1_l2", SCALING, intensity)
+    expected = (2 * (0.2 + 0.04) + 0.0 + 7 * (0.4 + 0.16)) / 3
+    assert loss(SAID, frames(0.3, 0.1, 0.5, 0.0), SEEN).item() == pytest.approx(expected, rel=1e-6)
+    assert intensity.of(frames(0.0, 0.2999, 0.3, 0.41), SCALING).flatten().tolist() == [1, 1, 2, 7]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_unseen_pixels_get_a_gradient_of_exactly_zero(name):
+    loss = make_loss(name, SCALING, IntensityWeights())
+    said = torch.rand(2, 3, 1, 4, 5).requires_grad_()
+    seen = torch.rand(2, 3, 1, 4, 5) < 0.5
+    loss(said, torch.rand(2, 3, 1, 4, 5), seen).backward()
+    assert (said.grad[~seen] == 0).all()
+    assert (said.grad[seen] != 0).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@given(value=st.floats(-1e3, 1e3, width=32))
+def test_what_was_not_seen_changes_nothing(name, value):
+    loss = make_loss(name, SCALING, IntensityWeights())
+    changed = frames(0.5, 0.1, 0.9, value)
+    assert loss(changed, WAS, SEEN) == loss(SAID, WAS, SEEN)
+
+
+def test_nothing_seen_is_zero_and_moves_nothing():
+    said = SAID.clone().requires_grad_()
+    loss = l1_l2(said, WAS, torch.zeros_like(SEEN))
+    loss.backward()
+    assert loss.item() == 0
+    assert (said.grad == 0).all()
+
+
+def test_half_precision_is_summed_in_float32():
+    said = torch.full((1, 1, 1, 300, 300), 0.5, dtype=torch.bfloat16)
+    loss = mse(said, torch.zeros_like(said), torch.ones_like(said, dtype=torch.bool))
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(0.25)
+
+
+def test_mistakes_are_told():
+    with pytest.raises(SettingsError, match="data.scaling"):
+        make_loss("weighted_l1_l2", None, IntensityWeights())
+    with pytest.raises(SettingsError, match="got 'l3'"):
+        make_loss("l3", SCALING, IntensityWeights())
+    with pytest.raises(SettingsError, match="expected 2"):
+        IntensityWeights(bounds_dbz=(20.0,), weights=(1.0,))
+    with pytest.raises(SettingsError, match="rising"):
+        IntensityWeights(bounds_dbz=(30.0, 20.0), weights=(1.0, 1.0, 1.0))

@@ -1,0 +1,87 @@
+"""Scheduled sampling and the learning rate by hand; draws depend on seed and iteration alone."""
+
+import math
+
+import pytest
+import torch
+
+from nowcast.core.errors import SettingsError
+from nowcast.models.base import Clip
+from nowcast.training.sampling import (
+    TEACHER,
+    ScheduledSampling,
+    backwards,
+    draw_seed,
+    draw_use,
+    generator,
+    make_teacher,
+)
+from nowcast.training.schedule import LearningRate
+
+
+def a_clip():
+    frames = torch.arange(5.0).reshape(1, 5, 1, 1, 1)
+    seen = torch.tensor([1, 1, 0, 1, 1]).bool().reshape(1, 5, 1, 1, 1)
+    return Clip(frames[:, :2], frames[:, 2:], seen, torch.arange(7.0).reshape(1, 7, 1, 1, 1))
+
+
+def test_eta_falls_as_in_the_papers():
+    published = ScheduledSampling()
+    assert published.eta(1, 0.0) == pytest.approx(1 - 2e-5)
+    assert published.eta(25_000, 0.0) == pytest.approx(0.5)
+    assert published.eta(50_000, 0.0) == 0.0
+    assert ScheduledSampling(start=0.5, decrease=0.2, stop=10).eta(3, 0.0) == 0.0
+
+
+def test_eta_over_a_share_of_the_budget():
+    half = ScheduledSampling(start=0.8, share=0.5)
+    assert [half.eta(7, p) for p in (0.0, 0.25, 0.5, 0.9)] == pytest.approx([0.8, 0.4, 0.0, 0.0])
+
+
+def test_draws_are_bernoulli_and_repeat():
+    use = draw_use(0.3, 400, 11, generator(1, 2, 0, TEACHER))
+    assert use.shape == (400, 10)
+    assert use.float().mean().item() == pytest.approx(0.3, abs=4 * math.sqrt(0.21 / 4000))
+    assert torch.equal(use, draw_use(0.3, 400, 11, generator(1, 2, 0, TEACHER)))
+
+
+def test_every_number_of_a_draw_counts():
+    seeds = {draw_seed(*key) for key in [(1, 2, 0, 0), (2, 2, 0, 0), (1, 3, 0, 0), (1, 2, 1, 0), (1, 2, 0, 1)]}
+    assert len(seeds) == 5
+
+
+def test_teacher_is_none_when_running_free_and_all_true_at_one():
+    clip = a_clip()
+    assert make_teacher(clip, 0.0, generator(0, 0, 0, 0)) is None
+    teacher = make_teacher(clip, 1.0, generator(0, 0, 0, 0))
+    assert teacher.frames is clip.future
+    assert teacher.use.tolist() == [[True, True]]
+
+
+def test_backwards_turns_frames_and_what_was_seen():
+    clip = backwards(a_clip())
+    assert clip.past.flatten().tolist() == [4, 3]
+    assert clip.future.flatten().tolist() == [2, 1, 0]
+    assert clip.seen.flatten().tolist() == [True, True, False, True, True]
+    assert clip.context.flatten().tolist() == [6, 5, 4, 3, 2, 1, 0]
+
+
+def test_learning_rate_by_hand():
+    warm = LearningRate(start=1.0, warmup=4)
+    assert [warm.at(k, 0.5) for k in (1, 2, 4, 9)] == [0.25, 0.5, 1.0, 1.0]
+    wave = LearningRate(start=2.0, schedule="cosine", floor_share=0.1)
+    assert [wave.at(9, p) for p in (0.0, 0.5, 1.0)] == pytest.approx([2.0, 1.1, 0.2])
+    steps = LearningRate(start=1.0, schedule="exponential", factor=0.9, factor_every=10, factor_after=100)
+    assert [steps.at(k, 0.0) for k in (100, 109, 110, 125)] == pytest.approx([1, 1, 0.9, 0.81])
+
+
+@pytest.mark.parametrize("wrong", [{"start": 2.0}, {"decrease": -1.0}, {"share": 0.0}])
+def test_impossible_sampling_is_refused(wrong):
+    with pytest.raises(SettingsError, match="training.sampling"):
+        ScheduledSampling(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"start": 0.0}, {"warmup": -1}, {"factor": 1.5}, {"floor_share": 2.0}])
+def test_impossible_rates_are_refused(wrong):
+    with pytest.raises(SettingsError, match="training.learning_rate"):
+        LearningRate(**wrong)
