@@ -207,7 +207,8 @@ def _turned(
     )
     rows *= len(fine)
     rows += columns
-    return np.take(fine, rows).reshape(len(rest), side, side)
+    boxes: npt.NDArray[np.uint8] = np.take(fine, rows).reshape(len(rest), side, side)
+    return boxes
 
 
 @lru_cache(maxsize=8)

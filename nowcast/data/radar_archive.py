@@ -68,12 +68,13 @@ def make_cache(archive_path: Path, folder: Path | None = None, progress: bool = 
 
     archive = Archive.open(Path(archive_path))
     folder = Path(folder) if folder is not None else cache_folder(archive_path)
-    if _is_fresh(folder, archive.fingerprint):
+    fingerprint = archive.fingerprint  # before any frame: of what the archive was when it was opened
+    if _is_fresh(folder, fingerprint):
         return folder
     if len(archive.times) == 0:
         raise ArchiveError(f"{archive_path}: got no frames, expected some; ingest files into it first")
     with whole_folder(folder) as temporary:
-        _fill(archive, temporary, progress)
+        _fill(archive, fingerprint, temporary, progress)
     return folder
 
 
@@ -92,14 +93,14 @@ def _is_fresh(folder: Path, fingerprint: str) -> bool:
         return False
 
 
-def _fill(archive: Archive, folder: Path, progress: bool) -> None:
+def _fill(archive: Archive, fingerprint: str, folder: Path, progress: bool) -> None:
     height, width = archive.grid.shape
     times, packing = archive.times, archive.packing
     facts = Facts(
         times_ns=tuple(np.asarray(times, "datetime64[ns]").astype(np.int64).tolist()),
         step_ns=int(archive.step.astype("timedelta64[ns]").astype(np.int64)),
         scale=float(packing.scale), offset=float(packing.offset), fill=int(packing.fill),
-        no_echo=int(packing.no_echo), fingerprint=archive.fingerprint, grid_km=archive.grid.cell_km,
+        no_echo=int(packing.no_echo), fingerprint=fingerprint, grid_km=archive.grid.cell_km,
         wet_dbz=WET_DBZ, block=BLOCK,
     )
     blocks = (-(-height // BLOCK), -(-width // BLOCK))

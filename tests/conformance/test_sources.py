@@ -1,0 +1,82 @@
+"""What holds for every kind of frame source in the catalog."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from nowcast.core.errors import SettingsError
+from nowcast.data.catalog import SOURCES, build_sources
+from nowcast.data.clips import VideoDataset
+from nowcast.data.source import FrameSource
+from nowcast.data.windows import Window
+from tests.fakes.frames import storm_codes, write_cache
+from tests.fakes.videos import counting_pictures, write_video
+
+MADE = [kind for kind in SOURCES if kind != "radar_archive"]
+
+
+@pytest.fixture
+def choice(request, tmp_path):
+    kind = request.param
+    settings = {
+        "radar_cache": lambda: {"path": str(write_cache(tmp_path / "c", storm_codes(12)))},
+        "video_folder": lambda: {"path": str(write_video(tmp_path / "v", counting_pictures(12, (16, 20))))},
+        "moving_digits": lambda: {"count": 3, "length": 6, "size": 32},
+    }[kind]()
+    return {"kind": kind, "settings": settings}
+
+
+@pytest.mark.parametrize("choice", MADE, indirect=True)
+def test_keeps_the_protocol(choice):
+    [source] = build_sources([choice])
+    assert isinstance(source, FrameSource)
+    assert source.times.dtype == "datetime64[ns]"
+    assert source.step.dtype == "timedelta64[ns]"
+    assert (np.diff(source.times) >= source.step).all()
+    channels, height, width = source.frame_shape
+    whole = source.read(0, 5, slice(0, height), slice(0, width))
+    assert whole.shape == (5, channels, height, width)
+    assert whole.dtype == np.float32
+    assert np.nanmin(whole) >= 0
+    assert np.nanmax(whole) <= 1
+
+
+@pytest.mark.parametrize("choice", MADE, indirect=True)
+def test_a_part_equals_the_whole_cut_and_reading_changes_nothing(choice):
+    [source] = build_sources([choice])
+    rows, columns = slice(3, 14), slice(5, 16)
+    whole = source.read(0, 5, slice(None), slice(None))
+    part = source.read(2, 2, rows, columns)
+    np.testing.assert_array_equal(part, whole[2:4, :, rows, columns])
+    part[...] = 7
+    np.testing.assert_array_equal(source.read(2, 2, rows, columns), whole[2:4, :, rows, columns])
+
+
+@pytest.mark.parametrize("choice", MADE, indirect=True)
+def test_gives_the_same_clips_when_opened_again(choice):
+    one, other = (VideoDataset(build_sources([choice]), Window(2, 2), crop=(8, 8)) for _ in range(2))
+    assert one.fingerprint == other.fingerprint
+    for index in range(len(one)):
+        for a, b in zip(one[index], other[index], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("choice", MADE, indirect=True)
+def test_unknown_settings_are_refused(choice):
+    wrong = {**choice, "settings": {**choice["settings"], "colour_of_sky": 1}}
+    with pytest.raises(SettingsError, match=r"data\.sources\[0\]\.settings\.colour_of_sky"):
+        build_sources([wrong])
+
+
+@pytest.mark.parametrize("entry", SOURCES.values(), ids=SOURCES)
+def test_settings_are_frozen_dataclasses_with_a_summary(entry):
+    assert dataclasses.is_dataclass(entry.settings)
+    assert entry.settings.__dataclass_params__.frozen
+    assert len(entry.summary) > 20
+
+
+@pytest.mark.parametrize("wrong", [{}, {"kind": "radio"}, {"kind": "radar_cache", "path": "x"}])
+def test_unknown_kinds_are_refused_with_the_known_ones(wrong):
+    with pytest.raises(SettingsError, match="one of radar_archive, radar_cache"):
+        build_sources([wrong])

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from nowcast.core.errors import SettingsError, TimeError
+from nowcast.data.radar_cache import RadarCache
+from nowcast.data.splits import Stretch, within
+from nowcast.data.training_data import training_data
+from nowcast.data.windows import Window
+from tests.fakes.frames import numbered, storm_codes, times_of, write_cache
+
+WINDOW = Window(2, 3)  # 5 frames of 10 minutes: 50 minutes
+TRAIN = ["2025-03-01T00:00/2025-03-01T04:00"]
+
+
+def split(source, **change):
+    settings = {"train": TRAIN, "validation": ["2025-03-01T05:00/2025-03-01T07:00"], **change}
+    return training_data([source], WINDOW, **settings)
+
+
+def test_each_part_reads_its_own_times_and_no_others():
+    source = numbered(range(60))
+    data = split(source, test=["2025-03-01T08:00/2025-03-01T10:00"])
+    shown = {name: set() for name in data._fields}
+    for name, part in data._asdict().items():
+        for index in range(len(part)):
+            clip = part[index]
+            frames = np.concatenate([clip.past, clip.future])
+            shown[name] |= set(np.floor(frames.min(axis=(1, 2, 3)) * 1e3 + 1e-4).astype(int))
+    assert shown["train"] == set(range(24))
+    assert shown["validation"] == set(range(30, 42))
+
+
+def test_no_index_of_the_training_data_reaches_a_test_frame():
+    source = numbered(range(60))
+    data = split(source, test=["2025-03-01T08:00/2025-03-01T10:00"])
+    first_test = times_of([48])[0]
+    for part in data:
+        for stretch in part.sources:
+            assert stretch.times.max() < first_test
+            for first, count in ((0, len(stretch.times) + 1), (-1, 1), (len(stretch.times), 1), (47, 2)):
+                with pytest.raises(IndexError):
+                    stretch.read(first, count, slice(None), slice(None))
+
+
+@pytest.mark.parametrize(
+    "validation",
+    [
+        "2025-03-01T04:00/2025-03-01T06:00",  # touches
+        "2025-03-01T04:40/2025-03-01T06:00",  # nearer than a window
+        "2025-03-01T03:00/2025-03-01T06:00",  # overlaps
+        "2025-02-28T20:00/2025-03-01T00:00",  # touches, before
+    ],
+)
+def test_parts_that_touch_are_refused(validation):
+    with pytest.raises(TimeError, match=r"train and validation .*at least one window \(50 min\)"):
+        split(numbered(range(60)), validation=[validation])
+
+
+def test_a_gap_of_exactly_one_window_will_do():
+    data = split(numbered(range(60)), validation=["2025-03-01T04:50/2025-03-01T06:00"])
+    assert len(data.validation) == 3
+
+
+def test_test_times_are_kept_from_both_parts():
+    with pytest.raises(TimeError, match="validation and test"):
+        split(numbered(range(60)), test=["2025-03-01T07:00/2025-03-01T08:00"])
+
+
+def test_a_period_without_frames_is_named():
+    with pytest.raises(SettingsError, match=r"data\.validation: got 2026"):
+        split(numbered(range(60)), validation=["2026-01-01/2026-01-02"])
+
+
+def test_videos_are_parted_by_video():
+    a, b = numbered(range(9), name="a"), numbered(range(9), name="b")
+    data = training_data([a], WINDOW, validation_sources=[b])
+    assert data.validation.sources[0].name == "b"
+    with pytest.raises(SettingsError, match="'a' in both train and validation"):
+        training_data([a], WINDOW, validation_sources=[numbered(range(9), name="a")])
+    with pytest.raises(SettingsError, match=r"data\.validation: got none"):
+        training_data([a], WINDOW)
+
+
+def test_a_stretch_is_a_source_with_the_wet_area_of_its_frames(tmp_path):
+    cache = RadarCache(write_cache(tmp_path / "c", storm_codes(20)))
+    period = (times_of([4])[0], times_of([10])[0])
+    [part] = within(cache, [period])
+    assert isinstance(part, Stretch)
+    np.testing.assert_array_equal(part.times, times_of(range(4, 10)))
+    np.testing.assert_array_equal(part.wet.counts, cache.wet.counts[4:10])
+    np.testing.assert_array_equal(
+        part.read(1, 2, slice(0, 9), slice(3, 7)), cache.read(5, 2, slice(0, 9), slice(3, 7))
+    )
+
+
+def test_validation_stride_and_centre_crop():
+    data = split(numbered(range(60), size=(10, 10)), crop=(4, 4), validation_stride=3)
+    assert len(data.validation) == 3
+    assert not data.validation.train
+    assert data.validation.place(0).crop.rows == slice(3, 7)
