@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "forecast": "forecast from an archive and write a CF netCDF file",
     "verify": "score forecasters over a period and write the table and the page",
     "models": "list what can be named as a model",
+    "import-checkpoint": "turn weights of a paper's published code into a checkpoint",
     "demo": "run the main job on data that the package makes itself",
 }
 """Command name -> one line of help. ``nowcast.cli.NAME`` has ``add_arguments(parser)`` and ``run(args)``."""

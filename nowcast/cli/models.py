@@ -1,0 +1,70 @@
+"""``nowcast models``: which networks there are, how large, how much they compute, and where they come from."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nowcast.models.configuration import ModelConfiguration
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument(
+        "rows", nargs="*", metavar="NAME|YAML",
+        help="networks of the catalog or files of configs/model; all networks if none is given",
+    )
+    parser.add_argument(
+        "--measure", action="store_true", help="also count the multiply-accumulates of one sequence"
+    )
+    parser.add_argument("--past", type=int, default=4, help="frames given (default 4)")
+    parser.add_argument("--steps", type=int, default=4, help="frames forecast (default 4)")
+    parser.add_argument("--channels", type=int, default=3, help="channels of a frame (default 3)")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(128, 128), metavar=("ROWS", "COLUMNS"),
+        help="frame size (default 128 128); with the other defaults the setting of MotionRNN's Table 2",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line a network."""
+    from tqdm import tqdm
+
+    rows = [_configuration(row, args) for row in args.rows or _all_names()]
+    print(f"{'network':<22} {'parameters':>12} {'GMAC':>9}  {'sequence':<24} source")
+    busy = tqdm(rows, file=sys.stderr, desc="count", disable=not args.measure, leave=False)
+    lines = [_line(name, row, args.measure) for name, row in busy]
+    print("\n".join(lines))
+    if not args.measure:
+        print("\n--measure counts GMAC, the multiply-accumulates of one sequence, in thousand millions.")
+    return 0
+
+
+def _all_names() -> list[str]:
+    from nowcast.models.catalog import MODELS
+
+    return list(MODELS)
+
+
+def _configuration(row: str, args: argparse.Namespace) -> tuple[str, ModelConfiguration]:
+    from nowcast.models.catalog import find_model
+    from nowcast.models.configuration import ModelConfiguration, NetworkChoice, read_configuration
+
+    if row.endswith((".yaml", ".yml")):
+        return Path(row).stem, read_configuration(Path(row))
+    entry = find_model(row)
+    configuration = ModelConfiguration(
+        entry.title, entry.paper, NetworkChoice(row), args.past, args.steps, tuple(args.size), args.channels
+    )
+    return row, configuration
+
+
+def _line(name: str, row: ModelConfiguration, measure: bool) -> str:
+    counts = row.count() if measure else None
+    parameters = counts.parameters if counts else row.parameters()
+    work = f"{counts.multiply_accumulates / 1e9:9.2f}" if counts else f"{'':>9}"
+    sequence = f"{row.past}->{row.future} {row.size[0]}x{row.size[1]}x{row.channels}"
+    return f"{name:<22} {parameters:>12,} {work}  {sequence:<24} {row.source}"

@@ -1,0 +1,60 @@
+"""A network as a paper used it: name, settings and the sequences it was measured on (configs/model)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nowcast.core.settings import build, read_yaml
+from nowcast.models.base import SequenceModel
+from nowcast.models.catalog import build_model
+from nowcast.models.counts import Counts, count, count_parameters
+
+
+@dataclass(frozen=True)
+class NetworkChoice:
+    """The part an experiment takes over: which network, with which settings."""
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelConfiguration:
+    """One row of a paper's table."""
+
+    title: str
+    source: str
+    """Paper, table and row."""
+    model: NetworkChoice
+    past: int
+    future: int
+    size: tuple[int, int]
+    channels: int
+
+    def build(self) -> SequenceModel:
+        """Build the network for the frames of that row."""
+        return build_model(self.model.name, self.model.settings, self.channels, self.size)
+
+    def parameters(self) -> int:
+        """Count what training moves, without taking memory for it."""
+        with torch.device("meta"):
+            return count_parameters(self.build())
+
+    def count(self) -> Counts:
+        """Count the network on one sequence of that row."""
+        return count(
+            self.model.name, self.model.settings, self.past, self.future, self.size, self.channels
+        )
+
+
+def read_configuration(path: Path) -> ModelConfiguration:
+    """Read one file of ``configs/model``.
+
+    Raises:
+        SettingsError: absent, not YAML, an unknown or missing key.
+    """
+    return build(ModelConfiguration, read_yaml(path), where=str(path))
