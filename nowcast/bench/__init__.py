@@ -1,1 +1,1 @@
-"""Forecasters x data x scores: verification over a period, comparison tables, timings."""
+"""Forecasters times data times scores, timed."""

@@ -1,0 +1,177 @@
+"""Verification over a period: start times, pooling, what a forecaster may see, errors in one line."""
+
+import numpy as np
+import pytest
+
+from nowcast.bench.verification import make_case, verify_period, wettest
+from nowcast.core.errors import NowcastError
+from nowcast.core.field import make_field
+from nowcast.forecasters.base import Needs, label_forecast
+from nowcast.forecasters.persistence import Persistence
+from nowcast.verify.categorical import Contingency
+from tests.fakes.fields import geographic_grid, moving_disc, projected_grid, times
+from tests.fakes.memory_archive import MemoryArchive
+
+DAY = np.datetime64("2025-03-22", "ns"), np.datetime64("2025-03-23", "ns")
+
+
+class Spy:
+    """Says what it was given, forecasts one value, and spoils its input afterwards."""
+
+    def __init__(self, name="spy", dbz=30.0, **needs):
+        self.name, self.dbz, self.needs, self.seen = name, dbz, Needs(**{"past": 2, **needs}), []
+
+    def describe(self):
+        return {}
+
+    def forecast(self, observed, lead_times):
+        from nowcast.core.grid import Grid
+
+        self.seen.append(observed["time"].values)
+        grid = Grid.of(observed)
+        said = np.full((len(lead_times), *grid.shape), self.dbz, np.float32)
+        issued = observed["time"].values[-1]
+        observed.values[:] = 99.0
+        return label_forecast(said, issued, lead_times, grid)
+
+
+def archive(frames=20, missing=(), **kw):
+    field = moving_disc(projected_grid(), frames=frames, velocity=(0.5, 1.0), **kw)
+    keep = [i for i in range(frames) if i not in missing]
+    return MemoryArchive(field.isel(time=keep))
+
+
+def test_windows_are_built_from_times_and_never_bridge_a_gap():
+    spy = Spy()
+    found = verify_period(archive(missing=(9,)), [spy], *DAY, steps=3, least_past=2)
+    clock = times(20)
+    starts = [1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16]
+    assert found.issued.tolist() == clock[starts].tolist()
+    assert [s.tolist() for s in spy.seen] == [clock[i - 1 : i + 1].tolist() for i in starts]
+    assert found.nowcasts == 11
+
+
+def test_stride_counts_from_the_start_of_each_unbroken_run():
+    found = verify_period(archive(missing=(9,)), [Spy()], *DAY, steps=3, least_past=2, stride=4)
+    assert found.issued.tolist() == times(20)[[1, 5, 11, 15]].tolist()
+
+
+def test_start_times_do_not_depend_on_which_small_forecaster_is_asked():
+    alone = verify_period(archive(), [Persistence()], *DAY, steps=3)
+    both = verify_period(archive(), [Persistence(), Spy(past=4)], *DAY, steps=3)
+    np.testing.assert_array_equal(alone.issued, both.issued)
+    assert alone.issued[0] == times(20)[4]
+    long = verify_period(archive(), [Persistence(), Spy(past=8)], *DAY, steps=3)
+    assert long.issued[0] == times(20)[7]
+
+
+def test_every_frame_of_a_window_lies_in_the_period():
+    spy = Spy()
+    clock = times(20)
+    found = verify_period(archive(), [spy], clock[3], clock[12], steps=3, least_past=2)
+    assert found.issued.tolist() == clock[4:9].tolist()
+    assert spy.seen[0][0] == clock[3]
+
+
+def test_scores_are_pooled_over_nowcasts():
+    source = archive()
+    found = verify_period(source, [Persistence()], *DAY, steps=3, stride=2, thresholds=[20.0, 30.0])
+    values = source.whole.values
+    starts = range(4, 17, 2)
+    for lead in (1, 2, 3):
+        sums = Contingency(20.0).sums(
+            np.stack([values[i] for i in starts])[:, None],
+            np.stack([values[i + lead] for i in starts])[:, None],
+        )
+        hits, all_events = sums["hits"][0], sum(sums[k][0] for k in ("hits", "misses", "false_alarms"))
+        assert found.value("persistence", "csi", 20.0, 10.0 * lead) == hits / all_events
+    leads = [found.value("persistence", "csi", 20.0, 10.0 * lead) for lead in (1, 2, 3)]
+    assert found.value("persistence", "csi", 20.0) == pytest.approx(np.mean(leads), abs=1e-15)
+    assert leads == sorted(leads, reverse=True)
+
+
+def test_one_forecaster_cannot_spoil_the_next_ones_input():
+    alone = verify_period(archive(), [Persistence()], *DAY, steps=2)
+    after = verify_period(archive(), {"spy": Spy(), "p": Persistence()}, *DAY, steps=2)
+    for row, other in zip(alone.rows, [r for r in after.rows if r.model == "p"], strict=True):
+        np.testing.assert_equal(tuple(row[1:]), tuple(other[1:]))
+
+
+def test_cells_of_the_map_by_hand():
+    dbz = np.zeros((3, 4, 4), np.float32)
+    dbz[:, 0, 0] = 30.0  # stays: hit
+    dbz[2, 3, 3] = 30.0  # comes: miss
+    source = MemoryArchive(make_field(dbz, times(3), geographic_grid(4, 4)))
+    found = verify_period(
+        source, [Persistence()], *DAY, steps=1, least_past=2, thresholds=[20.0], block=2
+    )
+    np.testing.assert_array_equal(found.csi_cells["persistence", 20.0], [[1.0, np.nan], [np.nan, 0.0]])
+
+
+def test_dry_starts_are_left_out_and_counted():
+    dbz = np.zeros((8, 4, 4), np.float32)
+    dbz[3, :2] = 25.0
+    source = MemoryArchive(make_field(dbz, times(8), projected_grid(4, 4)))
+    found = verify_period(source, [Spy()], *DAY, steps=1, least_past=1, min_wet_pixels=8)
+    assert list(found.issued) == [times(8)[3]]
+    assert found.wet_pixels.tolist() == [8]
+    assert found.too_dry == 6
+    with pytest.raises(NowcastError, match=r"none has 9 pixels >= 20 dBZ \(the wettest has 8\)"):
+        verify_period(source, [Spy()], *DAY, steps=1, least_past=1, min_wet_pixels=9)
+
+
+def test_one_window_is_in_memory_at_a_time():
+    source = archive(frames=40)
+    verify_period(source, [Persistence()], *DAY, steps=3)
+    assert source.most_at_once == 8
+
+
+def test_a_case_holds_what_was_forecast_and_what_came():
+    source = archive()
+    case = make_case(source, [Persistence()], times(20)[6], steps=3, least_past=2, thresholds=[20.0])
+    np.testing.assert_array_equal(case.past["time"].values, times(20)[5:7])
+    np.testing.assert_array_equal(case.observed["time"].values, times(20)[7:10])
+    np.testing.assert_array_equal(case.forecasts["persistence"].values[2], source.whole.values[6])
+    assert [r.lead_minutes for r in case.rows] == [10.0, 20.0, 30.0, None]
+
+
+def test_the_wettest_lie_hours_apart():
+    found = verify_period(archive(frames=110), [Spy()], *DAY, steps=1, least_past=1, stride=6)
+    chosen = wettest(found, 2)
+    assert chosen == sorted(chosen)
+    assert chosen[1] - chosen[0] >= np.timedelta64(6, "h")
+    assert found.issued[np.argmax(found.wet_pixels)] in chosen
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"thresholds": [-5.0]}, "threshold: got -5, expected dBZ"),
+        ({"thresholds": [float("nan")]}, "threshold: got nan"),
+        ({"thresholds": []}, "thresholds: got \\[\\]"),
+        ({"wet_dbz": float("nan")}, "threshold: got nan"),
+        ({"stride": 0}, "stride: got 0"),
+        ({"steps": 0}, "steps: got 0"),
+        ({"steps": 19}, "without one gap-free run of 24"),
+        ({"start": np.datetime64("2024-01-01", "ns"), "end": np.datetime64("2024-01-02", "ns")},
+         "the archive has no frames"),
+        ({"forecasters": []}, "models: got none"),
+        ({"forecasters": [Spy(), Spy()]}, "one name twice"),
+        ({"forecasters": [Spy(step=np.timedelta64(5, "m"))]}, "spy: got an archive with a step of 10 min"),
+        ({"forecasters": [Spy(longest=np.timedelta64(20, "m"))], "steps": 3}, "expected at most 20 min"),
+    ],
+)
+def test_mistakes_are_one_clear_line(change, message):
+    asked = {"forecasters": [Spy()], "start": DAY[0], "end": DAY[1], "steps": 3, **change}
+    with pytest.raises(NowcastError, match=message) as caught:
+        verify_period(archive(), **asked)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_forecast_of_the_wrong_shape_is_refused():
+    class Short(Spy):
+        def forecast(self, observed, lead_times):
+            return super().forecast(observed, lead_times[:-1])
+
+    with pytest.raises(NowcastError, match="this forecaster is at fault"):
+        verify_period(archive(), [Short()], *DAY, steps=3)
