@@ -178,10 +178,10 @@ class VideoDataset:
         """Give clip ``index`` of this epoch."""
         window, place = self.window, self.place(index)
         frames = turn(self._read(place), place.turn)
-        seen = np.isnan(frames)
-        if seen.any():
-            np.copyto(frames, np.float32(0), where=seen)
-        np.logical_not(seen, out=seen)
+        unseen = np.isnan(frames)
+        if unseen.any():
+            np.copyto(frames, np.float32(0), where=unseen)
+        seen = np.logical_not(unseen, out=unseen)
         first, issue, last = window.before, window.before + window.past, window.frames - window.after
         has_context = window.before + window.after > 0
         return Clip(

@@ -189,7 +189,9 @@ class Decoder:
         np.clip(scaled, 0.0, 1.0, out=scaled)
         if self.no_echo is not None:
             np.copyto(scaled, np.float32(0), where=codes == self.no_echo)
-        np.copyto(scaled, np.float32(np.nan), where=codes == self.fill)
+        unseen = codes == self.fill
+        if unseen.any():
+            np.copyto(scaled, np.float32(np.nan), where=unseen)
         return scaled
 
 
