@@ -7,6 +7,7 @@ grid mapping. Three kinds of absence are never mixed: *not observed* is NaN, *no
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,7 +63,9 @@ def grid_coords(grid: Grid) -> dict[str, Any]:
     else:
         y_attrs = {"standard_name": "projection_y_coordinate", "units": "m", "axis": "Y"}
         x_attrs = {"standard_name": "projection_x_coordinate", "units": "m", "axis": "X"}
-    mapping = {k: v for k, v in grid.crs.to_cf().items() if v is not None}
+    with warnings.catch_warnings():  # what CF cannot say of an oblique projection, crs_wkt says
+        warnings.filterwarnings("ignore", message=".*lost in conversion to CF", category=UserWarning)
+        mapping = {k: v for k, v in grid.crs.to_cf().items() if v is not None}
     mapping["crs_wkt"] = grid.crs_wkt
     return {
         "y": ("y", grid.y, y_attrs),

@@ -1,0 +1,76 @@
+"""The ledger: which files an archive was made from, and what became of each.
+
+It lies in Zarr groups ``sources/0``, ``sources/1`` … whose attribute ``files`` lists up to 512 files,
+so that adding a file rewrites one page, however long the archive is, and any Zarr library shows it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nowcast.archive.durable import replace_bytes
+from nowcast.archive.layout import read_json, to_json
+from nowcast.core.errors import ArchiveError
+
+FILES_PER_PAGE = 512
+
+
+@dataclass(frozen=True)
+class Source:
+    """One ingested file.
+
+    ``frames`` counts the frames that the archive holds *from this file*; the file is done only when so
+    many slots name it, which makes a run that was killed in between visible. ``problems`` are frames
+    of the file that could not be taken, each as one line. A file that could not be read to its end,
+    or has frames that may be taken another day, is not ``complete`` and is read again next time.
+    """
+
+    name: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    reader: str
+    frames: int
+    quantity: str = ""
+    z_r_relation: str = ""
+    problems: tuple[str, ...] = ()
+    complete: bool = True
+
+
+def read_ledger(archive: Path) -> list[Source]:
+    """Read all sources in the order of their indices.
+
+    Raises:
+        ArchiveError: a page is damaged.
+    """
+    return [source for page in _pages(archive) for source in _sources(page)]
+
+
+def _pages(archive: Path) -> Iterator[Path]:
+    number = 0
+    while (page := archive / "sources" / str(number) / "zarr.json").exists():
+        yield page
+        number += 1
+
+
+def _sources(page: Path) -> Iterator[Source]:
+    names = {f.name for f in dataclasses.fields(Source)}
+    try:
+        for entry in read_json(page)["attributes"]["files"]:
+            known: dict[str, Any] = {k: v for k, v in entry.items() if k in names}
+            yield Source(**{**known, "problems": tuple(known.get("problems", ()))})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArchiveError(f"{page}: not a list of files ({error}); the archive is damaged") from error
+
+
+def write_ledger(archive: Path, sources: list[Source], changed_from: int) -> None:
+    """Write the pages that hold the sources from index ``changed_from`` on."""
+    for number in range(changed_from // FILES_PER_PAGE, -(-len(sources) // FILES_PER_PAGE)):
+        part = sources[number * FILES_PER_PAGE : (number + 1) * FILES_PER_PAGE]
+        files = [{k: v for k, v in dataclasses.asdict(s).items() if v != "" and v != ()} for s in part]
+        group = {"zarr_format": 3, "node_type": "group", "attributes": {"files": files}}
+        replace_bytes(archive / "sources" / str(number) / "zarr.json", to_json(group))

@@ -1,0 +1,250 @@
+"""Reading an archive: whole frames as lazy fields or packed codes, while others may write."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import weakref
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from nowcast.archive.durable import read_within
+from nowcast.archive.layout import PAGE, TIME_ARRAYS, VERSION, WHOLE, Document, frame_name, read_json
+from nowcast.archive.ledger import Source, read_ledger
+from nowcast.archive.packing import PACKING, Codes, Packing, decode_chunk
+from nowcast.core.errors import ArchiveError, TimeError
+from nowcast.core.field import make_field
+from nowcast.core.grid import Grid
+from nowcast.core.times import Times, to_text
+
+_FIELD_ATTRS = ("source", "licence", "z_r_relation", "quantity")
+
+
+class Archive:
+    """An archive as it was when opened: the frames that were whole then, and how to read them.
+
+    Why its own reader beside ``xr.open_zarr``: it knows which frames are whole, gives float32 fields
+    with an exact floor, costs no thread pool, and stays right when frames are added in front of the
+    others meanwhile (slots shift then; it notices and looks them up anew).
+
+    Attributes:
+        path: the folder.
+        grid: where the frames lie.
+        step: distance of two slots, ``timedelta64[ns]``.
+        times: whole frames, sorted, ``datetime64[ns]``.
+        attrs: attributes of the store: source, licence, provenance.
+        packing: how codes become dBZ.
+    """
+
+    packing: Packing = PACKING
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._load()
+
+    @classmethod
+    def open(cls, path: Path | str) -> Archive:
+        """Open the archive in folder ``path``.
+
+        Raises:
+            ArchiveError: absent, damaged, or of another version.
+        """
+        return cls(Path(path))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Archive, (self.path,)
+
+    def __dask_tokenize__(self) -> tuple[str, str]:
+        return str(self.path), self.fingerprint
+
+    def __repr__(self) -> str:
+        return f"<Archive {self.path}: {len(self.times)} frames of {self.grid.shape}>"
+
+    def _load(self) -> None:
+        """Read everything but the frames, again if the slots were shifted in between."""
+        while True:
+            root = read_root(self.path)
+            self.attrs: Document = root["attributes"]
+            self.slots = int(root["consolidated_metadata"]["metadata"]["time"]["shape"][0])
+            self.step = np.timedelta64(int(self.attrs["step_seconds"]), "s").astype("timedelta64[ns]")
+            self.origin = np.datetime64(int(self.attrs["first_time"]), "s").astype("datetime64[ns]")
+            self._folder = _open_folder(self.path / "reflectivity")
+            weakref.finalize(self, os.close, self._folder)
+            self.grid = read_grid(self.path, root)
+            status = read_over_time(self.path, "frame_status", self.slots)
+            self._whole = np.flatnonzero(status == WHOLE)
+            self.times: Times = self.origin + self._whole * self.step
+            if not self._shifted():
+                return
+
+    def _shifted(self) -> bool:
+        """Whether frames have been added in front of the others since this was opened."""
+        return bool(read_root(self.path)["attributes"]["first_time"] != self.attrs["first_time"])
+
+    def over_time(self, name: str) -> npt.NDArray[Any]:
+        """Read one of the arrays over time (`layout.TIME_ARRAYS`), one value for each of ``times``."""
+        values = read_over_time(self.path, name, self.slots)
+        while self._shifted():
+            self._load()
+            values = read_over_time(self.path, name, self.slots)
+        return np.asarray(values[self._whole])
+
+    @property
+    def sources(self) -> list[Source]:
+        """The files the archive was made from, in the order of the array ``source``."""
+        return read_ledger(self.path)
+
+    def done_sources(self) -> list[Source]:
+        """Give the files that are in to their last frame; a run that was killed leaves one that is not."""
+        sources = self.sources
+        counts = np.bincount(self.over_time("source").clip(0), minlength=len(sources))
+        return [s for s, n in zip(sources, counts, strict=False) if s.complete and n >= s.frames]
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen digits that change with grid, step, the whole frames and the files they are from."""
+        digests = {i: s.sha256.encode() for i, s in enumerate(self.sources)}
+        digest = hashlib.sha256(f"{self.grid.fingerprint} {self.step}".encode())
+        digest.update(self.times.tobytes())
+        for index in self.over_time("source").tolist():
+            digest.update(digests.get(index, b"?"))
+        return digest.hexdigest()[:16]
+
+    def packed(self, time: np.datetime64) -> Codes:
+        """Read one frame as int16 codes (H, W); see ``packing``.
+
+        Raises:
+            TimeError: no whole frame at this time.
+            ArchiveError: the frame should be there and cannot be read.
+        """
+        for again in (False, True):
+            slot = self._slot(time)
+            with contextlib.suppress(FileNotFoundError):
+                data = read_within(self._folder, frame_name(slot))
+                where = f"{self.path}/reflectivity/{frame_name(slot)}"
+                codes: Codes = decode_chunk(data, np.int16, self.grid.shape, where)
+                return codes
+            if not again:
+                self._load()
+        raise ArchiveError(f"{self.path}: the frame of {to_text(time)} counts as whole but its chunk is "
+                           "gone; the archive is damaged, remove it and ingest its files again")
+
+    def _slot(self, time: np.datetime64) -> int:
+        wanted = np.datetime64(time, "ns")
+        place = int(np.searchsorted(self.times, wanted))
+        if place == len(self.times) or self.times[place] != wanted:
+            raise TimeError(f"{self.path}: got {to_text(wanted)}, expected a frame that the archive "
+                            f"holds ({self._span()}); see 'nowcast info'")
+        return int(self._whole[place])
+
+    def _span(self) -> str:
+        if not len(self.times):
+            return "it is empty"
+        return f"{len(self.times)} from {to_text(self.times[0])} to {to_text(self.times[-1])}"
+
+    def dbz(self, time: np.datetime64) -> npt.NDArray[np.float32]:
+        """Read one frame as float32 dBZ (H, W)."""
+        return self.packing.unpack(self.packed(time))
+
+    def field(
+        self, start: np.datetime64 | None = None, end: np.datetime64 | None = None
+    ) -> xr.DataArray:
+        """Give the whole frames within [start, end) as a lazy field, one frame a chunk.
+
+        Raises:
+            TimeError: none lies in the period.
+        """
+        inside = np.ones(len(self.times), dtype=bool)
+        if start is not None:
+            inside &= self.times >= np.datetime64(start, "ns")
+        if end is not None:
+            inside &= self.times < np.datetime64(end, "ns")
+        if not inside.any():
+            first = to_text(start) if start is not None else "the beginning"
+            last = to_text(end) if end is not None else "the end"
+            raise TimeError(f"{self.path}: no frames from {first} until {last}, expected a period within "
+                            f"what the archive holds ({self._span()})")
+        return self.frames(self.times[inside])
+
+    def frames(self, times: Times) -> xr.DataArray:
+        """Give exactly the frames of ``times`` (sorted, unique) as a lazy field.
+
+        Raises:
+            TimeError: naming the first that is missing.
+        """
+        wanted = np.asarray(times, dtype="datetime64[ns]")
+        for time in wanted[~np.isin(wanted, self.times)][:1]:
+            self._slot(time)
+        height, width = self.grid.shape
+        values = da.map_blocks(  # type: ignore[no-untyped-call]
+            self._block, da.from_array(wanted, chunks=1),  # type: ignore[no-untyped-call]
+            chunks=((1,) * len(wanted), (height,), (width,)), new_axis=[1, 2],
+            dtype=np.float32, meta=np.empty((0, 0, 0), np.float32),
+        )
+        attrs = {k: self.attrs[k] for k in _FIELD_ATTRS if k in self.attrs}
+        return make_field(values, wanted, self.grid, attrs)
+
+    def _block(self, times: Times) -> npt.NDArray[np.float32]:
+        return self.dbz(times[0])[np.newaxis]
+
+
+def read_root(path: Path) -> Document:
+    """Read the metadata of the store.
+
+    Raises:
+        ArchiveError: no archive there, or one of another version.
+    """
+    if not (path / "zarr.json").exists():
+        raise ArchiveError(f"{path}: got no archive, expected a folder made by 'nowcast ingest FILES "
+                           f"--archive {path}'; check the path")
+    root = read_json(path / "zarr.json")
+    version = root.get("attributes", {}).get("nowcast_archive")
+    if version != VERSION:
+        raise ArchiveError(f"{path}: got archive version {version}, expected {VERSION}; it is another "
+                           "Zarr store or made by another nowcast, ingest the files again")
+    return root
+
+
+def _open_folder(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ArchiveError(f"{path}: cannot be read ({error.strerror}); the archive is damaged"
+                           ) from error
+
+
+def read_grid(path: Path, root: Document) -> Grid:
+    """Read where the frames of a store lie."""
+    arrays = root["consolidated_metadata"]["metadata"]
+    coords = [
+        decode_chunk(_bytes(path / n / "c.0"), np.float64, tuple(arrays[n]["shape"]), f"{path}/{n}")
+        for n in ("y", "x")
+    ]
+    return Grid(arrays["crs"]["attributes"]["crs_wkt"], *coords)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArchiveError(f"{path}: cannot be read ({error.strerror}); the archive is damaged"
+                           ) from error
+
+
+def read_over_time(path: Path, name: str, slots: int) -> npt.NDArray[Any]:
+    """Read ``slots`` values of one array over time; pages nobody wrote hold its fill value."""
+    dtype, fill = TIME_ARRAYS[name]
+    pages = -(-slots // PAGE)
+    values = np.full(pages * PAGE, fill, dtype=dtype)
+    for page in range(pages):
+        with contextlib.suppress(FileNotFoundError):
+            data = (path / name / f"c.{page}").read_bytes()
+            where = f"{path}/{name}/c.{page}"
+            values[page * PAGE : (page + 1) * PAGE] = decode_chunk(data, dtype, (PAGE,), where)
+    return values[:slots]

@@ -1,0 +1,270 @@
+"""Writing an archive: create, extend at both ends, and count frames in once they are whole."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nowcast.archive import layout
+from nowcast.archive.durable import (
+    exchange, link_or_copy, replace_bytes, sole_writer,
+)
+from nowcast.archive.layout import PAGE, TIME_ARRAYS, WHOLE, frame_name
+from nowcast.archive.ledger import Source, read_ledger, write_ledger
+from nowcast.archive.packing import PACKING, Codes, encode_chunk
+from nowcast.archive.reader import read_grid, read_over_time, read_root
+from nowcast.core.errors import ArchiveError
+from nowcast.core.files import provenance, whole_folder
+from nowcast.core.grid import Grid
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """A frame whose chunk has been written, and what is said of it in the arrays over time."""
+
+    slot: int
+    observed_share: float
+    wet_share: float
+    max_dbz: float
+
+
+def describe(slot: int, codes: Codes) -> FrameRecord:
+    """Give the record of a packed frame; shares are of all cells and of observed cells."""
+    observed = int(np.count_nonzero(codes != PACKING.fill))
+    wet = int(np.count_nonzero(codes >= round(layout.WET_DBZ / PACKING.scale)))
+    highest = float(PACKING.unpack(codes.max(keepdims=True)).item()) if observed else np.nan
+    return FrameRecord(slot, observed / codes.size, wet / observed if observed else np.nan, highest)
+
+
+class ArchiveWriter:
+    """The one writer of an archive; use `open_writer`.
+
+    A frame is first written as a chunk (anyone may, also a worker process), then counted in by
+    `commit`. What a crash leaves between the two does not count and is written anew. The order
+    within `commit` (ledger, arrays over time, metadata, status last) is what makes this true.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._load()
+
+    def _load(self) -> None:
+        path, root = self.path, read_root(self.path)
+        self.attrs: dict[str, Any] = root["attributes"]
+        self.grid = read_grid(path, root)
+        self.step_seconds = int(self.attrs["step_seconds"])
+        self.first_time = int(self.attrs["first_time"])
+        self.slots = int(root["consolidated_metadata"]["metadata"]["time"]["shape"][0])
+        self.sources = read_ledger(path)
+        self._arrays = {n: read_over_time(path, n, self.slots) for n in TIME_ARRAYS}
+
+    @property
+    def whole(self) -> npt.NDArray[np.bool_]:
+        """Which slots hold a whole frame."""
+        return np.asarray(self._arrays["frame_status"] == WHOLE)
+
+    def slot_of(self, times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
+        """Give the slots of times (on the step) relative to the first slot; negative lies before."""
+        seconds = times.astype("datetime64[s]").astype(np.int64)
+        return (seconds - self.first_time) // self.step_seconds
+
+    def source_name(self, slot: int) -> str:
+        """Give the name of the file that the frame in ``slot`` is from."""
+        index = int(self._arrays["source"][slot])
+        return self.sources[index].name if 0 <= index < len(self.sources) else "an unknown file"
+
+    def credit(self, sha256: str) -> int:
+        """Count the whole frames that the archive has from the file with this digest."""
+        for index, source in enumerate(self.sources):
+            if source.sha256 == sha256:
+                return int(np.count_nonzero((self._arrays["source"] == index) & self.whole))
+        return 0
+
+    def sweep(self) -> None:
+        """Remove chunks that do not count; call it when no worker is writing."""
+        whole = {frame_name(s) for s in np.flatnonzero(self.whole).tolist()}
+        for chunk in (self.path / "reflectivity").iterdir():
+            if chunk.name != "zarr.json" and chunk.name not in whole:
+                chunk.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove an archive that holds nothing."""
+        if self.whole.any():
+            raise ArchiveError(f"{self.path}: holds frames, expected an empty archive; it is kept")
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def commit(self, entries: Sequence[tuple[Source, Sequence[FrameRecord]]]) -> None:
+        """Count files and their frames in; the chunks must have been written before."""
+        changed = len(self.sources)
+        places = {s.sha256: i for i, s in enumerate(self.sources)}
+        records: list[tuple[int, FrameRecord]] = []
+        for source, frames in entries:
+            index = places.setdefault(source.sha256, len(self.sources))
+            if index == len(self.sources):
+                self.sources.append(source)
+            elif not self.sources[index].complete:
+                changed = min(changed, index)
+                self.sources[index] = source
+            records += [(index, f) for f in frames]
+        write_ledger(self.path, self.sources, changed)
+        if not records:
+            return
+        slots = np.array([f.slot for _, f in records])
+        if slots.max() >= self.slots:
+            self._grow(int(slots.max()) + 1)
+        columns: Mapping[str, list[Any]] = {
+            "source": [i for i, _ in records],
+            "observed_share": [f.observed_share for _, f in records],
+            "wet_share": [f.wet_share for _, f in records],
+            "max_dbz": [f.max_dbz for _, f in records],
+            "frame_status": [WHOLE] * len(records),
+        }
+        for name, values in columns.items():
+            self._arrays[name][slots] = values
+            self._write_pages(name, np.unique(slots // PAGE))
+
+    def _grow(self, slots: int) -> None:
+        """Extend the time axis at its end; slots nobody wrote are missing frames."""
+        old = self.slots
+        for name, (dtype, fill) in TIME_ARRAYS.items():
+            grown = np.full(slots, fill, dtype=dtype)
+            grown[:old] = self._arrays[name]
+            self._arrays[name] = grown
+        self.slots = slots
+        self._arrays["time"][:] = self.first_time + np.arange(slots) * self.step_seconds
+        self._write_pages("time", range(old // PAGE, -(-slots // PAGE)))
+        _write_documents(self.path, self.attrs, self.grid, slots)
+
+    def _write_pages(self, name: str, pages: Any) -> None:
+        for page in pages:
+            _write_page(self.path, name, int(page), self._arrays[name])
+
+    def prepend(self, count: int) -> None:
+        """Add ``count`` slots in front of the first: frames keep their time, their slots shift.
+
+        The new store is made beside the old one (hard links: no data is copied) and takes its place
+        in one step. Whoever has the old one open keeps reading the old one or finds its frame gone
+        and looks it up anew; nobody sees a frame at another's time.
+        """
+        new = self.path.with_name(f".{self.path.name}.prepend.part")
+        shutil.rmtree(new, ignore_errors=True)
+        try:
+            self._build_shifted(new, count)
+            exchange(new, self.path)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        self._load()
+
+    def _build_shifted(self, new: Path, count: int) -> None:
+        for name in ("y", "x", "crs", "sources"):
+            if (self.path / name).exists():
+                shutil.copytree(self.path / name, new / name, copy_function=_copy)
+        (new / "reflectivity").mkdir(parents=True)
+        for slot in np.flatnonzero(self.whole).tolist():
+            link_or_copy(self.path / "reflectivity" / frame_name(slot),
+                         new / "reflectivity" / frame_name(slot + count))
+        slots = self.slots + count
+        first = self.first_time - count * self.step_seconds
+        for name, (dtype, fill) in TIME_ARRAYS.items():
+            values = np.full(slots, fill, dtype=dtype)
+            values[count:] = self._arrays[name]
+            if name == "time":
+                values = first + np.arange(slots) * self.step_seconds
+            for page in range(-(-slots // PAGE)):
+                _write_page(new, name, page, values.astype(dtype))
+        _write_documents(new, {**self.attrs, "first_time": first}, self.grid, slots)
+
+    def annotate(self, attrs: Mapping[str, Any]) -> None:
+        """Set attributes of the store, written only when one of them changes."""
+        if any(self.attrs.get(k) != v for k, v in attrs.items()):
+            self.attrs.update(attrs)
+            _write_documents(self.path, self.attrs, self.grid, self.slots)
+
+
+def _copy(source: str, target: str) -> None:
+    link_or_copy(Path(source), Path(target))
+
+
+def _write_page(path: Path, name: str, page: int, values: npt.NDArray[Any]) -> None:
+    dtype, fill = TIME_ARRAYS[name]
+    whole_page = np.full(PAGE, fill, dtype=dtype)
+    part = values[page * PAGE : (page + 1) * PAGE]
+    whole_page[: len(part)] = part
+    replace_bytes(path / name / f"c.{page}", encode_chunk(whole_page))
+
+
+def _write_documents(path: Path, attrs: Mapping[str, Any], grid: Grid, slots: int) -> None:
+    """Write all metadata; the root, which holds a copy of the rest, comes last."""
+    arrays = layout.array_documents(grid, slots)
+    for name, document in arrays.items():
+        replace_bytes(path / name / "zarr.json", layout.to_json(document))
+    replace_bytes(path / "zarr.json", layout.to_json(layout.root_document(attrs, arrays)))
+
+
+@dataclass(frozen=True)
+class NewArchive:
+    """What an archive is made with: its grid, step, first slot and attributes (source, licence)."""
+
+    grid: Grid
+    step: np.timedelta64
+    first: np.datetime64
+    attrs: Mapping[str, Any]
+
+
+def _create(path: Path, new: NewArchive) -> None:
+    """Make an empty archive; it appears whole or not at all."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ArchiveError(f"{path}: exists and is no archive of nowcast, expected a new folder or an "
+                           "archive; choose another name")
+    stated = {
+        "Conventions": "CF-1.10", "title": "radar reflectivity archive", "licence": "unknown",
+        **new.attrs, "nowcast_archive": layout.VERSION,
+        "first_time": int(new.first.astype("datetime64[s]").astype(np.int64)),
+        "step_seconds": int(new.step / np.timedelta64(1, "s")),
+        "grid_fingerprint": new.grid.fingerprint, "provenance": provenance(),
+    }
+    with whole_folder(path) as folder:
+        (folder / "reflectivity").mkdir()
+        for name, values in (("y", new.grid.y), ("x", new.grid.x)):
+            replace_bytes(folder / name / "c.0", encode_chunk(values.astype(np.float64)))
+        replace_bytes(folder / "sources" / "zarr.json", layout.to_json(
+            {"zarr_format": 3, "node_type": "group", "attributes": {"comment": "ingested files"}}))
+        _write_documents(folder, stated, new.grid, 0)
+
+
+@contextmanager
+def open_writer(path: Path, new: NewArchive | None = None) -> Iterator[ArchiveWriter]:
+    """Hold the archive for writing; what a killed run left behind is cleared away first.
+
+    Args:
+        path: the folder.
+        new: how to make the archive when there is none.
+
+    Raises:
+        ArchiveError: absent and ``new`` not given, damaged, or somebody else is writing.
+    """
+    with sole_writer(path):
+        _clear_leftovers(path)
+        if new is not None and not (path / "zarr.json").exists():
+            _create(path, new)
+        writer = ArchiveWriter(path)
+        writer.sweep()
+        yield writer
+
+
+def _clear_leftovers(path: Path) -> None:
+    """Undo what a killed run left: temporary files in the store and half-built stores beside it."""
+    aside = path.with_name(f"{path.name}.aside")
+    if aside.exists() and not path.exists():
+        aside.rename(path)
+    for place in path.parent.glob(f".{path.name}.*.part"):
+        shutil.rmtree(place, ignore_errors=True)
+    for place in (*path.glob("*.part"), *path.glob("*/*.part"), *path.glob("sources/*/*.part")):
+        place.unlink(missing_ok=True)

@@ -1,0 +1,44 @@
+"""``nowcast ingest``: read radar files into an archive, or add the new ones to it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE_OR_FOLDER",
+                        help="radar files; folders are searched through")
+    parser.add_argument("--archive", required=True, type=Path, help="the archive, made if need be")
+    parser.add_argument("--reader", metavar="NAME", help="format; found by content if not given")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
+    parser.add_argument("--step", type=float, metavar="MINUTES",
+                        help="step of a new archive; told from the times if not given")
+    parser.add_argument("--licence", metavar="TEXT", help="terms of the data, kept in the archive")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ingest, say what was done, list what could not be taken; 2 when there was any."""
+    import numpy as np
+
+    from nowcast.core.errors import SettingsError
+    from nowcast.ingest.pipeline import ingest
+
+    step = None
+    if args.step is not None:
+        if not 0 < args.step <= 24 * 60:
+            raise SettingsError(f"--step: got {args.step:g}, expected minutes above 0 and up to 1440")
+        step = np.timedelta64(round(args.step * 60), "s")
+    if args.workers is not None and args.workers < 1:
+        raise SettingsError(f"--workers: got {args.workers}, expected 1 or more")
+    report = ingest(args.paths, args.archive, workers_count=args.workers, reader=args.reader,
+                    step=step, licence=args.licence)
+    print(report)
+    if not report.problems:
+        return 0
+    print(f"nowcast ingest: {len(report.problems)} problems; the other files are in:", file=sys.stderr)
+    for problem in report.problems:
+        print(f"  {problem}", file=sys.stderr)
+    return 2
