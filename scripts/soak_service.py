@@ -109,7 +109,7 @@ def _prepare(folder: Path, seed: int, cycles: int) -> Soak:
     (folder / "broken.ckpt").write_bytes(b"PK\x03\x04 this is no checkpoint")
     settings = ServiceSettings(
         name="soak", archive=folder / "archive.zarr", output=folder / "out",
-        inputs=(InputSettings(inbox, ("*.h5",)),), settle_seconds=0.0, leads=4,
+        inputs=(InputSettings(inbox, ("*.h5",)),), settle_seconds=0.0, leads=4, step_minutes=10.0,
         keep_hours=6.0, products=ProductSettings(maps=False, odim=True), thresholds_dbz=(20.0,),
     )  # fmt: skip
     storms = StormSettings(

@@ -23,12 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
     add_service_arguments(parser)
     parser.add_argument(
-        "--step",
-        type=float,
-        metavar="MINUTES",
-        help="time between cycles; the archive's step if not given",
-    )
-    parser.add_argument(
         "--replay", type=Path, metavar="ARCHIVE", help="run on archived data instead"
     )
     parser.add_argument(
@@ -59,22 +53,20 @@ def run(args: argparse.Namespace) -> int:
             replay = Replay(settings, args.replay, args.speed, start)
             _loop(replay.settings, replay.clock, replay.step, stop, args.cycles, replay)
         else:
-            _loop(settings, SystemClock(), _step(args, settings), stop, args.cycles, None)
+            _loop(settings, SystemClock(), _step(settings), stop, args.cycles, None)
     return 0
 
 
-def _step(args: argparse.Namespace, settings: ServiceSettings) -> np.timedelta64:
-    import numpy as np
-
+def _step(settings: ServiceSettings) -> np.timedelta64:
     from nowcast.archive.reader import Archive
     from nowcast.core.errors import SettingsError
 
-    if args.step is not None and args.step > 0:
-        return np.timedelta64(int(args.step * 60), "s").astype("timedelta64[ns]")
-    if args.step is not None or not settings.archive.exists():
+    if settings.step is not None:
+        return settings.step
+    if not settings.archive.exists():
         raise SettingsError(
-            f"--step: got {args.step}, expected minutes above zero; it can be left out once the archive "
-            f"{settings.archive} exists"
+            f"step_minutes: got none, expected the radar's time step; it can be left out once the "
+            f"archive {settings.archive} exists"
         )
     return Archive.open(settings.archive).step
 

@@ -115,10 +115,10 @@ def _take_in(settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cyc
     if not found.arrivals:
         return
     report = ingest(
-        [a.path for a in found.arrivals], settings.archive, workers=1, now=clock.now(),
-        future_minutes=settings.future_minutes, progress=False,
+        [a.path for a in found.arrivals], settings.archive, workers_count=1, progress=False,
+        step=settings.step, now=clock.now(),
     )  # fmt: skip
-    bad = {str(path): reason for path, reason in report.bad.items()}
+    bad = {str(problem.path): str(problem) for problem in report.problems}
     for arrival in found.arrivals:
         reason = bad.get(str(arrival.path), "")
         outcome = "refused" if reason else "ingested"

@@ -9,7 +9,7 @@ import numpy as np
 
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import TimeError
-from nowcast.core.times import to_text
+from nowcast.core.times import minutes, to_text
 from nowcast.products.odim_h5 import OdimPacking, write_composite
 from nowcast.service.clock import Clock, SimulatedClock
 from nowcast.service.settings import InputSettings, ServiceSettings
@@ -56,6 +56,7 @@ class Replay:
             archive=settings.output / "replay" / "archive.zarr",
             inputs=(InputSettings(self._inbox, ("*.h5",)),),
             settle_seconds=0.0,
+            step_minutes=minutes(self._archive.step),
         )
 
     def feed(self) -> list[Path]:

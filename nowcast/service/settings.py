@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from nowcast.core.errors import SettingsError
 from nowcast.core.settings import build, override, read_yaml
 
@@ -45,6 +47,8 @@ class ServiceSettings:
     model: str = "extrapolation"
     """persistence, extrapolation, or the path of a checkpoint."""
     leads: int = 10
+    step_minutes: float | None = None
+    """The radar's time step; None takes the archive's, or tells it from the first files."""
     settle_seconds: float = 2.0
     """A file counts once its size and time have not changed for this long."""
     budget_seconds: float = 60.0
@@ -63,8 +67,6 @@ class ServiceSettings:
     """Span of the running skill on the page and in the status."""
     stale_minutes: float = 30.0
     """Newest frame older than this: the status says so and its exit code is 1."""
-    future_minutes: float = 10.0
-    """A frame dated further ahead of the clock than this is refused."""
     prometheus: bool = False
     """Also write metrics.prom for the text-file collector of a Prometheus node exporter."""
 
@@ -82,9 +84,20 @@ class ServiceSettings:
                 raise SettingsError(
                     f"{key}: got {getattr(self, key)}, expected a number above zero"
                 )
-        for key in ("settle_seconds", "late_minutes", "stale_minutes", "future_minutes"):
+        if self.step_minutes is not None and self.step_minutes <= 0:
+            raise SettingsError(
+                f"step_minutes: got {self.step_minutes}, expected minutes above zero"
+            )
+        for key in ("settle_seconds", "late_minutes", "stale_minutes"):
             if getattr(self, key) < 0:
                 raise SettingsError(f"{key}: got {getattr(self, key)}, expected zero or more")
+
+    @property
+    def step(self) -> np.timedelta64 | None:
+        """The radar's time step, None where the archive or the files must tell."""
+        if self.step_minutes is None:
+            return None
+        return np.timedelta64(round(self.step_minutes * 60), "s").astype("timedelta64[ns]")
 
 
 def read_settings(path: Path, assignments: Sequence[str] = ()) -> ServiceSettings:
