@@ -50,12 +50,12 @@ class GateConv(nn.Module):
         self.conv = ClipConv(in_channels, out_channels, kernel)
         self.norm = nn.LayerNorm((out_channels, *norm_over)) if norm_over else None
 
-    def prepare(self, length: int) -> Ready:
-        """Make the weights ready for clips of ``length`` frames."""
+    def prepare(self, clips: tuple[int, int, int, int]) -> Ready:
+        """Make the weights ready for clips of (B, L, h, w)."""
         if self.norm is None:
-            return Ready(self.conv.prepare(length), None, None)
+            return Ready(self.conv.prepare(clips), None, None)
         gain, bias = (p.permute(1, 2, 3, 0).contiguous() for p in (self.norm.weight, self.norm.bias))
-        return Ready(self.conv.prepare(length), gain, bias)
+        return Ready(self.conv.prepare(clips), gain, bias)
 
     def forward(self, clip: Tensor, ready: Ready) -> Tensor:
         """Convolve (B, C, L, h, w) and normalise."""
@@ -110,7 +110,7 @@ class ASTMCell(RecurrentCell):
         zeros = x.new_zeros(batch, self.hidden_channels, length, rows, columns)
         zeros = zeros.contiguous(memory_format=torch.channels_last_3d)
         parts = (self.conv_x, self.conv_h, self.conv_m, self.conv_o)
-        x_ready, h_ready, m_ready, o_ready = (part.prepare(length) for part in parts)
+        x_ready, h_ready, m_ready, o_ready = (part.prepare((batch, length, rows, columns)) for part in parts)
         return ASTMState(zeros, (zeros,), (x_ready, h_ready, m_ready, o_ready))
 
     def forward(self, x: Tensor, state: ASTMState, relay: Relay) -> CellOutput:

@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nowcast.models.onednn import convolve, pack, packs
+
 
 class Kernels(NamedTuple):
     """A convolution's weights made ready for one sequence; see `ClipConv.prepare`."""
@@ -30,46 +32,52 @@ class Kernels(NamedTuple):
     bias: Tensor | None
 
 
-class ClipConv(nn.Conv3d):
-    """Conv3d with padding that keeps the size; its kernels are made ready once a sequence.
+class ClipConv(nn.Module):
+    """A 3-D convolution with padding that keeps the size; its kernels are made ready once a sequence.
 
-    Weights and their names are those of ``Conv3d``, so published checkpoints fit. Nothing made ready is
-    kept on the module: the caller carries it (in the state of the cell) from step to step, so it can
-    never be older than the weights.
+    Weights, their names and how they start are those of ``Conv3d``, so published checkpoints fit. Nothing
+    made ready is kept on the module: the caller carries it (in the state of the cell) from step to step,
+    so it can never be older than the weights.
     """
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel: tuple[int, int, int], bias: bool = True
     ) -> None:
-        padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
-        super().__init__(in_channels, out_channels, kernel, padding=padding, bias=bias)
+        super().__init__()
+        like = nn.Conv3d(in_channels, out_channels, kernel, bias=bias)
+        self.weight, self.bias = like.weight, like.bias
+        self.padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
 
-    def prepare(self, length: int) -> Kernels:
-        """Make the kernels ready for clips of ``length`` frames (L)."""
+    def prepare(self, clips: tuple[int, int, int, int]) -> Kernels:
+        """Make the kernels ready for clips of (B, L, h, w)."""
         weight, bias = _in_autocast(self.weight), self.bias
         bias = bias if bias is None else _in_autocast(bias)
-        taps = self.kernel_size[0]
-        if (length, taps) == (2, 3):
-            before, now, after = weight.unbind(2)
-            flat = tuple(
-                kernel.contiguous(memory_format=torch.channels_last)
-                for kernel in (now, after - now, before - now)
-            )
-            return Kernels(flat, bias)
-        return Kernels((weight.contiguous(memory_format=torch.channels_last_3d),), bias)
+        batch, length, *sides = clips
+        if (length, weight.shape[2]) != (2, 3):
+            return Kernels((weight.contiguous(memory_format=torch.channels_last_3d),), bias)
+        before, now, after = weight.unbind(2)
+        flat = (now, after - now, before - now)
+        if packs(weight):
+            maps = (batch, sides[0], sides[1])
+            return Kernels(tuple(pack(kernel, self.padding[1:], maps) for kernel in flat), bias)
+        return Kernels(tuple(k.contiguous(memory_format=torch.channels_last) for k in flat), bias)
 
-    def forward(self, clip: Tensor, kernels: Kernels | None = None) -> Tensor:
-        """Convolve (B, C, L, h, w) to (B, C', L, h, w) with kernels from `prepare` for this L."""
-        weights, bias = kernels or self.prepare(clip.shape[2])
+    def forward(self, clip: Tensor, kernels: Kernels) -> Tensor:
+        """Convolve (B, C, L, h, w) to (B, C', L, h, w) with kernels from `prepare` for such clips."""
+        weights, bias = kernels
         if len(weights) == 1:
-            padding = tuple(int(p) for p in self.padding)
-            return F.conv3d(clip, weights[0], bias, padding=padding)
-        padding = (int(self.padding[1]), int(self.padding[2]))
+            return F.conv3d(clip, weights[0], bias, padding=self.padding)
+        sides = self.padding[1:]
+        conv = convolve if weights[0].is_mkldnn else _conv2d
         first, second = clip.unbind(2)
-        shared = F.conv2d(first + second, weights[0], bias, padding=padding)
-        y0 = F.conv2d(second, weights[1], padding=padding).add_(shared)
-        y1 = F.conv2d(first, weights[2], padding=padding).add_(shared)
+        shared = conv(first + second, weights[0], bias, sides)
+        y0 = conv(second, weights[1], None, sides).add_(shared)
+        y1 = conv(first, weights[2], None, sides).add_(shared)
         return torch.stack((y0, y1), dim=2)
+
+
+def _conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> Tensor:
+    return F.conv2d(x, weight, bias, padding=padding)
 
 
 def _in_autocast(weight: Tensor) -> Tensor:
