@@ -71,6 +71,6 @@ def write_ledger(archive: Path, sources: list[Source], changed_from: int) -> Non
     """Write the pages that hold the sources from index ``changed_from`` on."""
     for number in range(changed_from // FILES_PER_PAGE, -(-len(sources) // FILES_PER_PAGE)):
         part = sources[number * FILES_PER_PAGE : (number + 1) * FILES_PER_PAGE]
-        files = [{k: v for k, v in dataclasses.asdict(s).items() if v != "" and v != ()} for s in part]
+        files = [{k: v for k, v in dataclasses.asdict(s).items() if v not in ("", ())} for s in part]
         group = {"zarr_format": 3, "node_type": "group", "attributes": {"files": files}}
         replace_bytes(archive / "sources" / str(number) / "zarr.json", to_json(group))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numcodecs
+import numcodecs  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 
@@ -35,7 +35,7 @@ class Packing:
         """Pack dBZ (any shape); NaN becomes ``fill``."""
         scaled = np.rint(dbz * np.float32(1.0 / self.scale))
         np.nan_to_num(scaled, copy=False, nan=self.fill)
-        return scaled.astype(np.int16)
+        return np.asarray(scaled, dtype=np.float32).astype(np.int16)
 
     def unpack(self, codes: Codes) -> npt.NDArray[np.float32]:
         """Give float32 dBZ, each the nearest float32 to its decimal value; ``fill`` becomes NaN."""

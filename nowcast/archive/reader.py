@@ -15,7 +15,15 @@ import numpy.typing as npt
 import xarray as xr
 
 from nowcast.archive.durable import read_within
-from nowcast.archive.layout import PAGE, TIME_ARRAYS, VERSION, WHOLE, Document, frame_name, read_json
+from nowcast.archive.layout import (
+    PAGE,
+    TIME_ARRAYS,
+    VERSION,
+    WHOLE,
+    Document,
+    frame_name,
+    read_json,
+)
 from nowcast.archive.ledger import Source, read_ledger
 from nowcast.archive.packing import PACKING, Codes, Packing, decode_chunk
 from nowcast.core.errors import ArchiveError, TimeError
@@ -136,7 +144,7 @@ class Archive:
                            "gone; the archive is damaged, remove it and ingest its files again")
 
     def _slot(self, time: np.datetime64) -> int:
-        wanted = np.datetime64(time, "ns")
+        wanted = time.astype("datetime64[ns]")
         place = int(np.searchsorted(self.times, wanted))
         if place == len(self.times) or self.times[place] != wanted:
             raise TimeError(f"{self.path}: got {to_text(wanted)}, expected a frame that the archive "
@@ -162,9 +170,9 @@ class Archive:
         """
         inside = np.ones(len(self.times), dtype=bool)
         if start is not None:
-            inside &= self.times >= np.datetime64(start, "ns")
+            inside &= self.times >= start.astype("datetime64[ns]")
         if end is not None:
-            inside &= self.times < np.datetime64(end, "ns")
+            inside &= self.times < end.astype("datetime64[ns]")
         if not inside.any():
             first = to_text(start) if start is not None else "the beginning"
             last = to_text(end) if end is not None else "the end"

@@ -14,7 +14,10 @@ import numpy.typing as npt
 
 from nowcast.archive import layout
 from nowcast.archive.durable import (
-    exchange, link_or_copy, replace_bytes, sole_writer,
+    exchange,
+    link_or_copy,
+    replace_bytes,
+    sole_writer,
 )
 from nowcast.archive.layout import PAGE, TIME_ARRAYS, WHOLE, frame_name
 from nowcast.archive.ledger import Source, read_ledger, write_ledger

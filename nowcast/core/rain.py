@@ -30,7 +30,7 @@ class ZRelation:
         rate = np.asarray(rate_mm_h, dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             dbz = 10.0 * (np.log10(self.a) + self.b * np.log10(np.where(rate < 0.0, 0.0, rate)))
-        return np.maximum(dbz, NO_ECHO_DBZ).astype(np.float32)
+        return np.asarray(np.maximum(dbz, NO_ECHO_DBZ), dtype=np.float32)
 
     def to_rate(self, dbz: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Turn dBZ into rain rate in mm/h; no echo is 0, NaN stays NaN."""

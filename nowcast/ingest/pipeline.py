@@ -1,4 +1,4 @@
-"""The pipeline from files to archive: list, skip what is in already, scan, fill; nothing raises for one file."""
+"""The pipeline from files to archive: list, skip what is in already, scan, fill."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-import dask
 from dask.callbacks import Callback
 from dask.local import get_sync
 from dask.multiprocessing import get as get_by_processes
@@ -79,7 +78,7 @@ class Workers(Generic[T, R]):
                 done(result)
 
         graph = {f"{_PREFIX}{n}": (partial(work, tasks[n]),) for n in numbers}
-        with Callback(posttask=finished), dask.config.set({"optimization.fuse.active": False}):
+        with Callback(posttask=finished):  # type: ignore[no-untyped-call]
             get(graph, list(graph))
 
     def close(self) -> None:

@@ -15,11 +15,15 @@ class Reader(Protocol):
     Settings go into the constructor of the implementation, never into ``open``.
     """
 
-    name: str
-    """Short name as the catalog and ``--reader`` know it, for example ``odim_h5``."""
+    @property
+    def name(self) -> str:
+        """Short name as the catalog and ``--reader`` know it, for example ``odim_h5``."""
+        ...
 
-    library: str | None
-    """The optional library the reader needs, None when the package always brings it."""
+    @property
+    def library(self) -> str | None:
+        """The optional library the reader needs, None when the package always brings it."""
+        ...
 
     def sniff(self, path: Path) -> bool:
         """Say from less than 1 kB of content (never the name alone) whether the file is of this format.

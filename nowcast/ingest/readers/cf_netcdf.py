@@ -20,7 +20,12 @@ from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import Times
 from nowcast.ingest.readers.lazy import (
-    HDF5_LOCK, Frame, check_size, decode_codes, faults_named, lazy_field,
+    HDF5_LOCK,
+    Frame,
+    check_size,
+    decode_codes,
+    faults_named,
+    lazy_field,
 )
 
 _DBZ = ("dbz",)
@@ -129,8 +134,9 @@ def _times(path: Path, data: Any, variable: Any) -> tuple[Times, npt.NDArray[np.
         numbers, _units(stamps[0]), getattr(stamps[0], "calendar", "standard"),
         only_use_cftime_datetimes=False, only_use_python_datetimes=True,
     )
-    times = np.array([d.replace(tzinfo=None) for d in dates], dtype="datetime64[us]")
-    times = times.astype("datetime64[ns]")
+    naive = [d.replace(tzinfo=None) for d in np.atleast_1d(np.asarray(dates, dtype=object))]
+    whole = np.array(naive, dtype="datetime64[us]") + np.timedelta64(500_000, "us")
+    times = whole.astype("datetime64[s]").astype("datetime64[ns]")
     order = np.argsort(times, kind="stable")
     if (np.diff(times[order]) == np.timedelta64(0, "ns")).any():
         raise FileError(f"{path}: one time stands twice in the file, expected each once")

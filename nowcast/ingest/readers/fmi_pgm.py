@@ -19,7 +19,11 @@ from nowcast.core.errors import FileError, GridError
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingest.readers.lazy import (
-    Frame, check_size, decode_codes, faults_named, lazy_field,
+    Frame,
+    check_size,
+    decode_codes,
+    faults_named,
+    lazy_field,
 )
 
 _LONGEST_HEADER = 1 << 16
@@ -104,8 +108,8 @@ def _grid(path: Path, said: dict[str, str], height: int, width: int) -> Grid:
             "lat_ts": float(said["truelatitude"]), "R": _EARTH_RADIUS_M, "units": "m",
         })
         project = pyproj.Proj(crs)
-        west, south = project(*map(float, said["bottomleft"].split()))
-        east, north = project(*map(float, said["topright"].split()))
+        corners = [[float(word) for word in said[name].split()] for name in ("bottomleft", "topright")]
+        (west, south), (east, north) = (project(lon, lat) for lon, lat in corners)
         stated = float(said["metersperpixel_y"]), float(said["metersperpixel_x"])
     except (KeyError, ValueError, TypeError) as error:
         raise GridError(f"{path}: the comments lack a readable {error}, expected the projection, "

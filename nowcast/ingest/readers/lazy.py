@@ -33,7 +33,7 @@ def lazy_field(
     """Make a field whose frame ``i`` is ``read(i)`` of shape (H, W), called only when computed."""
     count, (height, width) = len(times), grid.shape
     frames = da.map_blocks(  # type: ignore[no-untyped-call]
-        _block, da.arange(count, chunks=1), read,  # type: ignore[no-untyped-call]
+        _block, da.arange(count, chunks=1), read,
         chunks=((1,) * count, (height,), (width,)), new_axis=[1, 2],
         dtype=np.float32, meta=np.empty((0, 0, 0), np.float32),
     )
@@ -81,6 +81,6 @@ def decode_codes(
     Echoes below ``NO_ECHO_DBZ`` count as no echo: the field cannot hold anything lower.
     """
     if raw.dtype == np.uint8:
-        table = to_dbz(np.arange(256, dtype=np.uint8))
-        return np.asarray(np.maximum(table, np.float32(NO_ECHO_DBZ)))[raw]
-    return np.asarray(np.maximum(to_dbz(raw), np.float32(NO_ECHO_DBZ)))
+        table = np.maximum(to_dbz(np.arange(256, dtype=np.uint8)), np.float32(NO_ECHO_DBZ))
+        return np.take(table, raw)
+    return np.maximum(to_dbz(raw), np.float32(NO_ECHO_DBZ))

@@ -18,7 +18,11 @@ from nowcast.core.errors import FileError
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingest.readers.lazy import (
-    HDF5_LOCK, Frame, decode_codes, faults_named, lazy_field,
+    HDF5_LOCK,
+    Frame,
+    decode_codes,
+    faults_named,
+    lazy_field,
 )
 from nowcast.ingest.readers.odim_grid import odim_grid
 

@@ -1,0 +1,110 @@
+"""``nowcast info``: say what an archive holds: grid, times, gaps, what is observed and wet, provenance."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nowcast.archive.reader import Archive
+
+_MOST_GAPS = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("archive", type=Path, help="a folder made by 'nowcast ingest'")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what the archive holds."""
+    from nowcast.archive.reader import Archive
+
+    found = describe(Archive.open(args.archive))
+    print(json.dumps(found, indent=2) if args.json else as_text(found))
+    return 0
+
+
+def describe(archive: Archive) -> dict[str, Any]:
+    """Give everything that ``info`` says, as plain values; no frame is read for it."""
+    import numpy as np
+
+    from nowcast.core.times import minutes, to_text, unbroken_runs
+
+    times, step = archive.times, archive.step
+    runs = unbroken_runs(times, step)
+    gaps = [
+        {"after": to_text(times[end - 1]), "before": to_text(times[end]),
+         "missing_frames": int((times[end] - times[end - 1]) / step) - 1}
+        for _, end in runs[:-1]
+    ]
+    height, width = archive.grid.shape
+    west, east, south, north = archive.grid.extent
+    km = archive.grid.cell_km
+    sources = archive.sources
+
+    def mean(name: str) -> float | None:
+        values = archive.over_time(name)
+        return round(float(np.nanmean(values)), 6) if np.isfinite(values).any() else None
+
+    highest = archive.over_time("max_dbz")
+    highest = highest[np.isfinite(highest)]
+    return {
+        "archive": str(archive.path), "rows": height, "columns": width,
+        "crs": archive.grid.crs.name, "geographic": archive.grid.geographic,
+        "extent_west_east_south_north": [round(float(v), 6) for v in (west, east, south, north)],
+        "cell_km": [round(v, 4) for v in km],
+        "step_minutes": minutes(step), "frames": len(times),
+        "first": to_text(times[0]) if len(times) else None,
+        "last": to_text(times[-1]) if len(times) else None,
+        "missing_frames": sum(g["missing_frames"] for g in gaps), "runs": len(runs),
+        "longest_run": max((b - a for a, b in runs), default=0),
+        "gaps": gaps[:_MOST_GAPS], "gaps_not_listed": max(0, len(gaps) - _MOST_GAPS),
+        "observed_share": mean("observed_share"), "wet_share_of_observed": mean("wet_share"),
+        "max_dbz": round(float(highest.max()), 2) if len(highest) else None,
+        "files": len(sources), "readers": sorted({s.reader for s in sources}),
+        "quantities": sorted({s.quantity for s in sources if s.quantity}),
+        "z_r_relations": sorted({s.z_r_relation for s in sources if s.z_r_relation}),
+        "files_with_problems": [s.name for s in sources if s.problems or not s.complete][:_MOST_GAPS],
+        "source": str(archive.attrs.get("source", "unknown")),
+        "licence": str(archive.attrs.get("licence", "unknown")),
+        "made_by": archive.attrs.get("provenance", {}), "fingerprint": archive.fingerprint,
+    }
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Write the description for people."""
+    unit = "deg" if found["geographic"] else "m"
+    west, east, south, north = found["extent_west_east_south_north"]
+    lines = [
+        f"archive   {found['archive']}",
+        f"grid      {found['rows']} x {found['columns']} cells of {found['cell_km'][0]:g} x "
+        f"{found['cell_km'][1]:g} km, {found['crs']}",
+        f"extent    {west:g} to {east:g} {unit} east, {south:g} to {north:g} {unit} north",
+        f"frames    {found['frames']} every {found['step_minutes']:g} minutes, {found['first']} to "
+        f"{found['last']}",
+        f"runs      {found['runs']} without a gap, the longest of {found['longest_run']} frames; "
+        f"{found['missing_frames']} frames are missing",
+        f"observed  {_percent(found['observed_share'])} of all cells",
+        f"wet       {_percent(found['wet_share_of_observed'])} of the observed cells, highest "
+        f"{found['max_dbz']} dBZ",
+        f"files     {found['files']} by {', '.join(found['readers']) or 'no reader'}: "
+        f"{', '.join(found['quantities'])}",
+        *(f"Z-R       {relation}" for relation in found["z_r_relations"]),
+        f"source    {found['source']}",
+        f"licence   {found['licence']}",
+        "made by   " + ", ".join(f"{k} {v}" for k, v in found["made_by"].items()),
+        *(f"problems  {name}" for name in found["files_with_problems"]),
+        *(f"gap       {g['after']} to {g['before']}: {g['missing_frames']} missing"
+          for g in found["gaps"]),
+    ]
+    if found["gaps_not_listed"]:
+        lines.append(f"          and {found['gaps_not_listed']} more gaps")
+    return "\n".join(lines)
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{share:.2%}"
