@@ -11,15 +11,20 @@ from nowcast.data.clips import VideoDataset
 from nowcast.data.source import FrameSource
 from nowcast.data.windows import Window
 from tests.fakes.frames import storm_codes, write_cache
+from tests.fakes.small_archive import write_archive
 from tests.fakes.videos import counting_pictures, write_video
 
-MADE = [kind for kind in SOURCES if kind != "radar_archive"]
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return write_archive(tmp_path_factory.mktemp("archive"), missing=(7,))[0]
 
 
 @pytest.fixture
 def choice(request, tmp_path):
     kind = request.param
     settings = {
+        "radar_archive": lambda: {"path": str(request.getfixturevalue("archive"))},
         "radar_cache": lambda: {"path": str(write_cache(tmp_path / "c", storm_codes(12)))},
         "video_folder": lambda: {"path": str(write_video(tmp_path / "v", counting_pictures(12, (16, 20))))},
         "moving_digits": lambda: {"count": 3, "length": 6, "size": 32},
@@ -27,7 +32,7 @@ def choice(request, tmp_path):
     return {"kind": kind, "settings": settings}
 
 
-@pytest.mark.parametrize("choice", MADE, indirect=True)
+@pytest.mark.parametrize("choice", SOURCES, indirect=True)
 def test_keeps_the_protocol(choice):
     [source] = build_sources([choice])
     assert isinstance(source, FrameSource)
@@ -42,7 +47,7 @@ def test_keeps_the_protocol(choice):
     assert np.nanmax(whole) <= 1
 
 
-@pytest.mark.parametrize("choice", MADE, indirect=True)
+@pytest.mark.parametrize("choice", SOURCES, indirect=True)
 def test_a_part_equals_the_whole_cut_and_reading_changes_nothing(choice):
     [source] = build_sources([choice])
     rows, columns = slice(3, 14), slice(5, 16)
@@ -53,7 +58,7 @@ def test_a_part_equals_the_whole_cut_and_reading_changes_nothing(choice):
     np.testing.assert_array_equal(source.read(2, 2, rows, columns), whole[2:4, :, rows, columns])
 
 
-@pytest.mark.parametrize("choice", MADE, indirect=True)
+@pytest.mark.parametrize("choice", SOURCES, indirect=True)
 def test_gives_the_same_clips_when_opened_again(choice):
     one, other = (VideoDataset(build_sources([choice]), Window(2, 2), crop=(8, 8)) for _ in range(2))
     assert one.fingerprint == other.fingerprint
@@ -62,7 +67,7 @@ def test_gives_the_same_clips_when_opened_again(choice):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("choice", MADE, indirect=True)
+@pytest.mark.parametrize("choice", SOURCES, indirect=True)
 def test_unknown_settings_are_refused(choice):
     wrong = {**choice, "settings": {**choice["settings"], "colour_of_sky": 1}}
     with pytest.raises(SettingsError, match=r"data\.sources\[0\]\.settings\.colour_of_sky"):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nowcast.core.errors import FileError, SettingsError
@@ -103,10 +103,11 @@ def test_windows_fall_within_sequences():
         source.read(23, 2, slice(None), slice(None))
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.integers(29, 70), st.integers(1, 3))
 def test_any_size_and_count_works(number, size, count):
-    settings = DigitSettings(size=size, digits=count, length=4, **VARIED)
-    frames = make_sequence(settings, draw_digits(), number)
+    chosen = DigitSettings(size=size, digits=count, length=4, **VARIED)
+    frames = make_sequence(chosen, draw_digits(), number)
     assert frames.shape == (4, size, size)
     assert frames.max() > 100
 

@@ -5,9 +5,13 @@ import numpy as np
 import pytest
 
 from nowcast.core.errors import ArchiveError, FileError
-from nowcast.data.radar_archive import BLOCK, make_cache
+from nowcast.core.scaling import Scaling
+from nowcast.data.clips import VideoDataset
+from nowcast.data.radar_archive import BLOCK, ArchiveSettings, make_cache, open_cached
 from nowcast.data.radar_cache import RadarCache
+from nowcast.data.windows import Window
 from tests.fakes.frames import FakeArchive, storm_codes
+from tests.fakes.small_archive import write_archive
 
 
 @pytest.fixture
@@ -77,3 +81,19 @@ def test_an_empty_archive_is_refused(archive):
     archive.codes = archive.codes[:0]
     with pytest.raises(ArchiveError, match="no frames"):
         make_cache(archive.path, progress=False)
+
+
+def test_clips_of_a_real_archive_are_the_scaled_field_without_its_gap(tmp_path):
+    path, field = write_archive(tmp_path, frames=14, missing=(6,))
+    cache = open_cached(ArchiveSettings(path), Scaling())
+    data = VideoDataset([cache], Window(2, 3), train=False)
+    issued = [data.issued(index) for index in range(len(data))]
+    assert np.searchsorted(field["time"].values, issued).tolist() == [1, 2, 8, 9, 10]
+    clip = data[3]
+    expected = Scaling().encode(field.values[8:13])
+    assert clip.seen[:, 0, :, 3:].all()
+    assert not clip.seen[..., :3].any()
+    shown = np.concatenate([clip.past, clip.future])[:, 0]
+    assert shown.max() > 0.5
+    np.testing.assert_allclose(shown, np.nan_to_num(expected), atol=0.26 / 60)  # files have half dBZ steps
+    assert cache.grid_km == pytest.approx((1.0, 1.0), abs=1e-3)
