@@ -1,0 +1,99 @@
+"""What a page shows, as plain data: cases, scores and cells. Whoever calls makes these from its own results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from nowcast.core.grid import Grid
+
+
+class Score(NamedTuple):
+    """One value of the long table of scores."""
+
+    model: str
+    score: str
+    threshold_dbz: float | None
+    """None for scores of values rather than of events."""
+    lead_minutes: float | None
+    """None for the mean over lead times."""
+    value: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """One moment of issue: what was seen, what every model said, and, once it is there, what came."""
+
+    issued: np.datetime64
+    past: xr.DataArray
+    """Field (time, y, x) of the frames up to ``issued``."""
+    forecasts: Mapping[str, xr.DataArray]
+    """By model: dBZ (lead_time, y, x) as `nowcast.forecasters` gives it, all with the same lead times."""
+    observed: xr.DataArray | None = None
+    """Field (time, y, x) of the frames after ``issued`` that exist; others are shown as not there yet."""
+    captions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By model: one short line a lead time to stand under its map, for example its CSI."""
+    name: str = ""
+    """What the list of cases calls it; the time of issue if empty."""
+
+
+@dataclass(frozen=True)
+class CellMap:
+    """One score of each block of cells of a grid, to be drawn on the map."""
+
+    model: str
+    threshold_dbz: float
+    grid: Grid
+    """The grid of single cells."""
+    values: npt.NDArray[np.float64]
+    """(ceil(H / block), ceil(W / block)) in [0, 1]; NaN where it is undefined."""
+    block: int = 1
+
+
+class ScoreText(NamedTuple):
+    """How a score is shown."""
+
+    label: str
+    better: str
+    """``higher``, ``lower``, ``one``, ``zero`` (nearest to it), or empty when nothing is known."""
+    digits: int
+    unit: str
+    text: str
+
+
+SCORE_TEXTS: Mapping[str, ScoreText] = {
+    "csi": ScoreText(
+        "CSI", "higher", 3, "", "Critical success index: of all pixels where the event was forecast or came, "
+        "the share where both. 1 is perfect.",
+    ),
+    "pod": ScoreText("POD", "higher", 3, "", "Probability of detection: share of observed events forecast."),
+    "far": ScoreText("FAR", "lower", 3, "", "False alarm ratio: share of forecast events that did not come."),
+    "bias": ScoreText(
+        "Bias", "one", 2, "", "Frequency bias: forecast events over observed events. 1 is perfect, less is "
+        "too few.",
+    ),
+    "mae": ScoreText("MAE", "lower", 2, "dB", "Mean absolute error; echoes under 5 dBZ count as 5."),
+    "mse": ScoreText("MSE", "lower", 1, "dB²", "Mean squared error; echoes under 5 dBZ count as 5."),
+    "rmse": ScoreText("RMSE", "lower", 2, "dB", "Root of the pooled mean squared error."),
+    "mean_error": ScoreText("Mean error", "zero", 2, "dB", "Forecast minus observed; above 0 is too strong."),
+    "gdl": ScoreText(
+        "GDL", "lower", 3, "dB", "Gradient difference loss (alpha 1, mean): how much the steps between "
+        "neighbouring pixels differ.",
+    ),
+    "ssim": ScoreText(
+        "SSIM", "higher", 3, "", "Structural similarity of 5 to 65 dBZ (data range 60 dB), 7 x 7 windows."
+    ),
+}
+
+
+def text_of(score: str) -> ScoreText:
+    """Say how a score is shown; one that is not known is shown by its name alone."""
+    plain = ScoreText(score, "", 3, "", "")
+    if score.startswith("fss_"):
+        return ScoreText(score.upper().replace("_", " "), "higher", 3, "", "Fractions skill score.")
+    return SCORE_TEXTS.get(score, plain)

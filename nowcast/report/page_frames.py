@@ -1,0 +1,116 @@
+"""The part of the page with the slider: frames of every case as pictures, and where coasts run over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nowcast.core.errors import NowcastError
+from nowcast.core.grid import Grid
+from nowcast.core.times import minutes, to_text
+from nowcast.report.coastlines import as_path
+from nowcast.report.content import Case
+from nowcast.report.pictures import frame_uri
+
+OBSERVED = "Observed"
+MINUS = "\u2212"
+LONGEST_SIDE = 900
+BUDGET_BYTES = 6_000_000
+"""What all frames together may take; coarser pictures are made until they fit."""
+
+
+class PageError(NowcastError):
+    """Cases, scores or cells that do not fit together on one page."""
+
+
+def frames_data(cases: Sequence[Case]) -> dict[str, Any]:
+    """Give all frames and labels as plain data for the page's script.
+
+    Raises:
+        PageError: cases on different grids, or forecasts of one case with different lead times.
+    """
+    if not cases:
+        return {"cases": [], "images": [], "map": None}
+    grid = Grid.of(cases[0].past)
+    for case in cases:
+        _check(case, grid)
+    thin = max(1, -(-max(grid.shape) // LONGEST_SIDE))
+    while True:
+        images: list[str] = []
+        made = [_case(case, images, thin) for case in cases]
+        if sum(map(len, images)) <= BUDGET_BYTES or thin > 16:
+            return {"cases": made, "images": images, "map": _map(grid)}
+        thin += 1
+
+
+def label(lead: float) -> str:
+    """Give a lead time as the page shows it: ``+30 min``, ``now`` for 0, ``−10 min`` for the past."""
+    if lead == 0:
+        return "now"
+    return f"{'+' if lead > 0 else MINUS}{abs(lead):g} min"
+
+
+def _case(case: Case, images: list[str], thin: int) -> dict[str, Any]:
+    """Give one case: its frames in order, each with one picture a panel (an index into ``images``)."""
+
+    def put(dbz: Any) -> int:
+        images.append(frame_uri(np.asarray(dbz), thin))
+        return len(images) - 1
+
+    names = list(case.forecasts)
+    frames = []
+    for i, moment in enumerate(case.past["time"].values):
+        shown = put(case.past.values[i])
+        lead = minutes(moment - case.issued)
+        frames.append(_frame(lead, moment, [shown] * (1 + len(names)), [""] * len(names)))
+    came = {} if case.observed is None else {
+        moment: i for i, moment in enumerate(case.observed["time"].values)
+    }
+    for s, lead_time in enumerate(case.forecasts[names[0]]["lead_time"].values if names else ()):
+        moment = case.issued + lead_time
+        panels = [-1]
+        if case.observed is not None and moment in came:
+            panels = [put(case.observed.values[came[moment]])]
+        panels += [put(case.forecasts[name].values[s]) for name in names]
+        captions = [str(case.captions[n][s]) if n in case.captions else "" for n in names]
+        frames.append(_frame(minutes(lead_time), moment, panels, captions))
+    return {
+        "name": case.name or f"issued {_clock(case.issued)}", "issued": to_text(case.issued),
+        "panels": [OBSERVED, *names], "frames": frames, "start": min(len(case.past["time"]), len(frames) - 1),
+    }
+
+
+def _frame(lead: float, moment: Any, panels: list[int], captions: list[str]) -> dict[str, Any]:
+    return {
+        "lead": lead, "label": label(lead), "valid": _clock(moment), "panels": panels,
+        "captions": ["", *captions],
+    }
+
+
+def _clock(moment: Any) -> str:
+    return to_text(moment)[:16].replace("T", " ") + " UTC"
+
+
+def _map(grid: Grid) -> dict[str, Any]:
+    """Give the shape of the map on the ground, and coasts and borders as SVG paths in cells."""
+    (h, w), (km_y, km_x) = grid.shape, grid.cell_km
+    return {
+        "rows": h, "columns": w, "aspect": round(w * km_x / (h * km_y), 4), "width_km": round(w * km_x, 1),
+        "coast": as_path(grid, "coast"), "border": as_path(grid, "border"),
+    }
+
+
+def _check(case: Case, grid: Grid) -> None:
+    parts = [case.past, *case.forecasts.values(), *([] if case.observed is None else [case.observed])]
+    for part in parts:
+        different = grid.difference(Grid.of(part))
+        if different:
+            raise PageError(f"page: got cases on two grids ({different}), expected one; make a page for each")
+    leads = [f["lead_time"].values for f in case.forecasts.values()]
+    if any(not np.array_equal(leads[0], other) for other in leads[1:]):
+        raise PageError(
+            f"page: got forecasts of {to_text(case.issued)} with different lead times, expected the same "
+            "for every model"
+        )
