@@ -43,9 +43,8 @@ class IntensityWeights:
     def of(self, target: Tensor, scaling: Scaling) -> Tensor:
         """Give the weight of every pixel of ``target`` (scaled to [0, 1]), float32."""
         bounds = [(b - scaling.low_dbz) / (scaling.high_dbz - scaling.low_dbz) for b in self.bounds_dbz]
-        classes = torch.bucketize(
-            target.float(), torch.tensor(bounds, device=target.device), right=True
-        )
+        edges = torch.tensor(bounds, device=target.device)
+        classes = torch.bucketize(target.float().contiguous(), edges, right=True)
         return torch.tensor(self.weights, device=target.device)[classes]
 
 

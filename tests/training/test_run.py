@@ -1,0 +1,310 @@
+"""Whole runs: what they leave, that they go on exactly, and how they end."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from nowcast.core.errors import CheckpointError, MissingExtraError, SettingsError
+from nowcast.core.settings import plain
+from nowcast.models import checkpoint
+from nowcast.models.catalog import MODELS
+from nowcast.training import run
+from nowcast.training.run import train
+from tests.fakes.training_runs import clips, experiment, register
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def two_phase(monkeypatch):
+    models = dict(MODELS)
+    register(models)
+    for name, entry in models.items():
+        monkeypatch.setitem(MODELS, name, entry)
+
+
+def go(out, *assignments, data=None, val=None, resume=None):
+    return train(
+        experiment(*assignments), data or clips(), val or clips(train=False, seed=2), out, resume=resume
+    )
+
+
+def rows(best):
+    with (best.parent / "metrics.csv").open() as handle:
+        return list(csv.DictReader(handle))
+
+
+def everything(best):
+    """All tensors and numbers that decide how a run goes on, clock and settings aside."""
+    content = checkpoint.read(best.parent / "last.ckpt")
+    content["run"].pop("seconds")
+    del content["nowcast"]
+    return content
+
+
+def same(a, b):
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return a == b
+
+
+class Signals:
+    """Clips that send this process a signal when clip number ``at`` is asked for."""
+
+    def __init__(self, number, at):
+        self.inner, self.number, self.at, self.asked = clips(), number, at, 0
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def __len__(self):
+        return len(self.inner)
+
+    def __getitem__(self, index):
+        self.asked += 1
+        if self.asked == self.at:
+            os.kill(os.getpid(), self.number)
+        return self.inner[index]
+
+
+def test_a_run_leaves_its_files_and_says_what_it_did(tmp_path):
+    best = go(tmp_path)
+    assert best == tmp_path / "tiny" / "v0" / "best.ckpt"
+    assert sorted(p.name for p in best.parent.iterdir()) == [
+        "best.ckpt", "last.ckpt", "metrics.csv", "settings.yaml", "train.log",
+    ]
+    assert yaml.safe_load((best.parent / "settings.yaml").read_text()) == plain(experiment())
+    found = rows(best)
+    assert [int(r["iteration"]) for r in found if r["train_loss"]] == list(range(1, 21))
+    assert [int(r["iteration"]) for r in found if r["val_loss"]] == [7, 14, 20]
+    assert all(r["val_csi20"] and r["val_csi30"] for r in found if r["val_loss"])
+    assert float(found[0]["learning_rate"]) == pytest.approx(1e-2 / 3)
+    assert "ended at iteration 20" in (best.parent / "train.log").read_text()
+    assert go(tmp_path, "training.steps=1").parent.name == "v1"
+
+
+@pytest.mark.parametrize("at", [7, 10])
+def test_resume_is_exact(tmp_path, at):
+    """20 iterations = some, then the rest: weights, Adam, average, draws and data, also mid-epoch."""
+    whole = go(tmp_path / "whole")
+    part = go(tmp_path / "part", f"training.steps={at}", "training.learning_rate.schedule=constant")
+    reference = go(tmp_path / "reference", "training.learning_rate.schedule=constant")
+    resumed = go(
+        tmp_path / "part", "training.learning_rate.schedule=constant", resume=part.parent / "last.ckpt"
+    )
+    assert resumed == part
+    left, right = everything(reference), everything(resumed)
+    left["run"].pop("best"), right["run"].pop("best")  # the short run validated once more at its end
+    assert same(left, right)
+    assert not same(everything(whole)["state_dict"], right["state_dict"])
+    losses = [[r["train_loss"] for r in rows(b) if r["train_loss"]] for b in (reference, resumed)]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_leaves_last_ckpt_from_which_the_run_goes_on_exactly(tmp_path, number):
+    whole = go(tmp_path / "whole")
+    error = KeyboardInterrupt if number == signal.SIGINT else SystemExit
+    before = signal.getsignal(number)
+    with pytest.raises(error):
+        go(tmp_path / "cut", data=Signals(number, at=4 * 9 + 2))
+    assert signal.getsignal(number) is before
+    last = tmp_path / "cut" / "tiny" / "v0" / "last.ckpt"
+    assert 9 <= checkpoint.read(last)["run"]["iteration"] <= 10
+    assert "interrupted" in (last.parent / "train.log").read_text()
+    resumed = go(tmp_path / "cut", resume=last)
+    assert same(everything(whole), everything(resumed))
+
+
+def test_metrics_of_a_killed_run_are_not_told_twice(tmp_path):
+    best = go(tmp_path, "training.steps=7")
+    with (best.parent / "metrics.csv").open("a") as handle:
+        handle.write("8,1.0,0.01,0.5,,,\n9,1.1,0.0")  # went on to 9 and was killed while writing
+    go(tmp_path, "training.steps=9", resume=best.parent / "last.ckpt")
+    assert [int(r["iteration"]) for r in rows(best) if r["train_loss"]] == list(range(1, 10))
+
+
+def test_best_is_chosen_on_validation_and_serves_the_average(tmp_path, monkeypatch):
+    """The score is best at the second of three validations: best.ckpt holds the average of iteration 14."""
+    short = go(tmp_path / "short", "training.steps=14", "training.learning_rate.schedule=constant")
+    values = iter([0.5, 0.1, 0.3])
+    monkeypatch.setattr(
+        run.TrainingModule, "on_validation_epoch_end",
+        lambda self: (self._swap.close(), setattr(self, "scores", {"loss": next(values)})),
+    )
+    best = go(tmp_path / "long", "training.learning_rate.schedule=constant")
+    average = checkpoint.read(short.parent / "last.ckpt")["average"]["weights"]
+    served = checkpoint.load_network(best).model.state_dict()
+    assert all(torch.equal(average[name], served[name]) for name in served)
+    training = checkpoint.read(short.parent / "last.ckpt")["state_dict"]
+    assert not torch.equal(training["network.memory"], served["memory"])
+    assert checkpoint.read(best.parent / "last.ckpt")["run"]["best"] == {"score": 0.1, "iteration": 14}
+
+
+def test_a_csi_is_better_when_it_rises(tmp_path):
+    keeper = run.Keeper(tmp_path, None, {"score": 0.3, "iteration": 1}, None, False)
+    assert keeper.is_better(0.4, "csi30")
+    assert not keeper.is_better(0.4, "loss")
+    assert not keeper.is_better(float("nan"), "csi30")
+    keeper.best = {"score": float("nan"), "iteration": 1}
+    assert keeper.is_better(0.0, "csi20")
+
+
+def test_a_budget_in_minutes_ends_the_run(tmp_path):
+    best = go(tmp_path, "training.steps=null", "training.minutes=0.01", "training.validate_every=100000")
+    found = rows(best)
+    assert 0.6 <= float(found[-1]["seconds"]) < 5
+    assert found[-1]["val_loss"]
+    assert float(found[-2]["learning_rate"]) < 1e-3  # the cosine is near its end
+
+
+def test_the_checkpoint_says_all_that_forecasting_needs(tmp_path):
+    loaded = checkpoint.load_network(go(tmp_path, "training.steps=2"))
+    meta = loaded.meta
+    assert (meta.model, meta.channels, meta.size, meta.past, meta.future) == ("two_phase", 1, (4, 4), 2, 3)
+    assert meta.step_seconds == 600
+    assert (meta.scaling.low_dbz, meta.scaling.high_dbz) == (5, 60)
+    assert meta.data_fingerprint == clips().fingerprint
+    assert meta.experiment["training"]["steps"] == 2
+    assert meta.provenance["torch"]
+    assert not loaded.model.training
+
+
+def test_resume_refuses_what_would_not_be_exact(tmp_path):
+    best = go(tmp_path, "training.steps=2")
+    last = best.parent / "last.ckpt"
+    with pytest.raises(CheckpointError, match=r"model\.settings\.width"):
+        go(tmp_path, "model.settings.width=4", resume=last)
+    with pytest.raises(CheckpointError, match="data has changed"):
+        go(tmp_path, data=clips(seed=9), resume=last)
+    with pytest.raises(CheckpointError, match=r"last\.ckpt"):
+        go(tmp_path, resume=best)
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        go(tmp_path, resume=tmp_path / "none.ckpt")
+
+
+def test_a_run_that_has_reached_its_end_resumes_to_nothing(tmp_path):
+    best = go(tmp_path, "training.steps=3")
+    before = everything(best)
+    assert go(tmp_path, "training.steps=3", resume=best.parent / "last.ckpt") == best
+    assert same(before, everything(best))
+
+
+def test_data_that_do_not_fit_are_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(SettingsError, match="validation clips"):
+        go(tmp_path, "training.devices=2", "data.validation_clips=1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tensorboard_is_an_extra(tmp_path, monkeypatch):
+    monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"nowcast\[tensorboard\]"):
+        go(tmp_path, "training.logger=tensorboard")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tensorboard_writes_beside_the_csv(tmp_path):
+    pytest.importorskip("tensorboard")
+    best = go(tmp_path, "training.steps=2", "training.logger=tensorboard")
+    assert list((best.parent / "tensorboard").glob("events.out.tfevents.*"))
+    assert len(rows(best)) == 3
+
+
+def test_bfloat16_trains_and_keeps_float32_weights(tmp_path):
+    best = go(tmp_path, "training.precision=bf16", "training.steps=3")
+    weights = checkpoint.read(best)["state_dict"]
+    assert {v.dtype for v in weights.values() if v.is_floating_point()} == {torch.float32}
+    other = go(tmp_path / "32", "training.steps=3")
+    assert float(rows(best)[0]["train_loss"]) == pytest.approx(float(rows(other)[0]["train_loss"]), rel=0.02)
+    assert not same(everything(best)["state_dict"], everything(other)["state_dict"])
+
+
+BLOCKED = """
+import sys
+for name in ("xarray", "pandas", "zarr", "dask", "netCDF4", "pyproj", "cartopy", "skimage", "matplotlib", "h5py"):
+    sys.modules[name] = None  # importing it raises ModuleNotFoundError
+from nowcast.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_training_needs_torch_numpy_and_lightning_alone(tmp_path):
+    """`nowcast train` from a cache, on a machine without xarray, pandas, zarr and dask."""
+    from tests.fakes.frames import storm_codes, write_cache
+
+    caches = [write_cache(tmp_path / name, storm_codes(20, seed=i), fingerprint=name) for i, name in enumerate("ab")]
+    values = plain(experiment())
+    values["model"] = {"name": "convlstm", "settings": {"hidden": [4, 4], "filter_size": 3, "patch": 2}}
+    values["data"] |= {
+        "sources": [{"kind": "radar_cache", "settings": {"path": str(caches[0])}}],
+        "validation_sources": [{"kind": "radar_cache", "settings": {"path": str(caches[1])}}],
+        "crop": [16, 16], "wet_floor": 0.02,
+    }
+    values["training"] |= {"steps": 2, "loss": "weighted_l1_l2", "precision": "bf16"}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED, "train", "tiny.yaml"], cwd=tmp_path, check=False,
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    best = tmp_path / "runs" / "tiny" / "v0" / "best.ckpt"
+    assert "best on validation: runs/tiny/v0/best.ckpt" in done.stdout
+    assert checkpoint.load_network(best).meta.grid_km == (1.0, 1.0)
+
+
+TWO = """
+import hashlib, os, sys
+from pathlib import Path
+from nowcast.training import keeper
+from nowcast.training.run import train
+from tests.fakes.training_runs import clips, experiment, register
+
+def note(self, trainer, module):
+    digest = hashlib.sha256()
+    for tensors in (module.network.state_dict(), module.average.weights):
+        for value in tensors.values():
+            digest.update(value.numpy().tobytes())
+    Path(f"{sys.argv[1]}.rank{trainer.global_rank}").write_text(f"{digest.hexdigest()} {module.scores}")
+
+keeper.Keeper.on_train_end = note
+register()
+train(experiment(*sys.argv[2:]), clips(), clips(train=False, seed=2), Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_run_of_two_phases(tmp_path):
+    """Both hold the same weights, in step through both phases; what they learn is what one would."""
+    settings = [
+        "model.settings.dropout=0.0", "training.sampling.start=0.0", "training.steps=6",
+        "training.gradient_clip=null", "training.ema_decay=0.5",
+    ]
+    script = tmp_path / "two.py"
+    script.write_text(TWO)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "two"), *settings, "training.devices=2"], cwd=ROOT,
+        check=False, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    sums = {(tmp_path / f"two.rank{rank}").read_text() for rank in range(2)}
+    assert len(sums) == 1
+    two = checkpoint.read(tmp_path / "two" / "tiny" / "v0" / "last.ckpt")
+    assert two["run"]["iteration"] == 6
+    one = checkpoint.read(go(tmp_path / "one", *settings).parent / "last.ckpt")
+    for name, value in one["state_dict"].items():
+        assert torch.allclose(two["state_dict"][name], value, atol=2e-3), name
+    scores = [run_["run"]["best"]["score"] for run_ in (one, two)]
+    assert scores[0] == pytest.approx(scores[1], rel=0.02)
