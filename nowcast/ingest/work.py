@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import dask
 import numpy as np
+from dask.local import get_sync
 
 from nowcast.archive.durable import DISK_FULL, read_within, write_within
 from nowcast.archive.layout import frame_name
@@ -69,8 +69,7 @@ def ingest_file(task: Task) -> Outcome:
         for index, slot in zip(task.wanted.frames, task.slots, strict=True):
             if task.boss not in (os.getpid(), os.getppid()):
                 return Outcome(task.number, disk="the ingest that this worker belongs to has ended")
-            with dask.config.set(scheduler="synchronous"):
-                dbz = np.asarray(blocks[index].compute())[0]
+            dbz = np.asarray(blocks[index].compute(scheduler=get_sync))[0]
             check_values(dbz)
             codes = PACKING.pack(dbz)
             time = to_text(field["time"].values[index])
