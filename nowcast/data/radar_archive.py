@@ -107,7 +107,8 @@ def _fill(archive: Archive, fingerprint: str, folder: Path, progress: bool) -> N
     frames = np.lib.format.open_memmap(folder / FRAMES, "w+", np.int16, (len(times), height, width))
     wet = np.zeros((len(times), *blocks), np.uint16)
     label = f"cache {Path(archive.path).name}"
-    for index, time in enumerate(tqdm(times, label, unit="frame", disable=not progress, delay=2, mininterval=1)):
+    bar = tqdm(times, label, unit="frame", disable=not progress, delay=2, mininterval=1)
+    for index, time in enumerate(bar):
         frames[index] = archive.packed(time)
         wet[index] = WetBlocks.count(to_dbz(frames[index], facts) >= WET_DBZ, BLOCK)
     frames.flush()
