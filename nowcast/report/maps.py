@@ -77,9 +77,12 @@ def base_map(grid: Grid, width_inches: float = WIDTH_INCHES, labels: bool = True
     west, east, south, north = grid.extent
     km_y, km_x = grid.cell_km
     shape = (km_y * grid.shape[0]) / (km_x * grid.shape[1])
-    figure = Figure(figsize=(width_inches, width_inches * shape), facecolor="none")
-    margin = (0.09, 0.09 / shape, 0.895, 1 - 0.105 / shape) if labels else (0, 0, 1, 1)
-    axes: Any = figure.add_axes(margin, projection=projection(grid), facecolor="none")
+    left, foot, rest = (0.085, 0.055, 0.012) if labels else (0.0, 0.0, 0.0)
+    wide = 1 - left - rest
+    height = wide * shape + foot + rest
+    figure = Figure(figsize=(width_inches, width_inches * height), facecolor="none")
+    place = (left, foot / height, wide, wide * shape / height)
+    axes: Any = figure.add_axes(place, projection=projection(grid), facecolor="none")
     axes.set_xlim(west, east)
     axes.set_ylim(south, north)
     axes.set_aspect("auto")
@@ -90,7 +93,7 @@ def base_map(grid: Grid, width_inches: float = WIDTH_INCHES, labels: bool = True
         axes.add_collection(
             LineCollection(
                 lines, colors=INK, linewidths=width, linestyles=style, zorder=5,
-                path_effects=[patheffects.withStroke(linewidth=width + 1.4, foreground="#ffffff66")],
+                path_effects=[patheffects.withStroke(linewidth=width + 0.8, foreground="#ffffff99")],
             ),
             autolim=False,
         )

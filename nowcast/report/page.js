@@ -107,8 +107,9 @@
       const away = { higher: (v) => -v, lower: (v) => v, one: (v) => Math.abs(v - 1), zero: (v) => Math.abs(v) }[head.dataset.better];
       if (!away || cells.length < 2) return;
       const values = cells.map((cell) => parseFloat(cell.textContent.replace("−", "-")));
-      const least = Math.min(...values.filter(Number.isFinite).map(away));
-      cells.forEach((cell, i) => cell.classList.toggle("best", Number.isFinite(values[i]) && away(values[i]) === least));
+      const known = values.filter(Number.isFinite).map(away);
+      const least = Math.min(...known), tied = known.every((v) => v === least);
+      cells.forEach((cell, i) => cell.classList.toggle("best", !tied && Number.isFinite(values[i]) && away(values[i]) === least));
     });
   }
   const tables = [...document.querySelectorAll("table.scores")];

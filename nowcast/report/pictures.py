@@ -21,14 +21,12 @@ def frame_uri(dbz: npt.NDArray[np.floating], thin: int = 1) -> str:
 
     Why an index and not a picture: 4 bits a pixel, so that dozens of frames fit into one page.
     """
-    image = Image.fromarray(indices(dbz[::thin, ::thin]), mode=None)
-    image = image.convert("L")
-    indexed = Image.new("P", image.size)
-    indexed.frombytes(image.tobytes())
+    codes = indices(dbz[::thin, ::thin])
+    indexed = Image.frombytes("P", (codes.shape[1], codes.shape[0]), codes.tobytes())
     colours, alpha = palette()
     indexed.putpalette(colours)
     buffer = io.BytesIO()
-    indexed.save(buffer, "PNG", optimize=True, bits=4, transparency=alpha)
+    indexed.save(buffer, "PNG", compress_level=6, bits=4, transparency=alpha)
     return _uri(buffer.getvalue())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,18 +65,25 @@ class Tally:
 
 
 def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
-    """Write the long table as CSV, whole or not at all.
+    """Write the long table of `scores_csv`, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(scores_csv(rows), encoding="utf-8")
+
+
+def scores_csv(rows: Iterable[ScoreRow]) -> str:
+    """Give the long table as CSV.
 
     ``lead_minutes`` is ``mean`` for the mean over lead times; ``threshold_dbz`` is empty for scores of
     values rather than of events; an undefined value is ``nan``.
     """
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(HEADER)
-        for row in rows:
-            threshold = "" if row.threshold_dbz is None else f"{row.threshold_dbz:g}"
-            lead = "mean" if row.lead_minutes is None else f"{row.lead_minutes:g}"
-            writer.writerow([row.model, row.score, threshold, lead, f"{row.value:.9g}"])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for row in rows:
+        threshold = "" if row.threshold_dbz is None else f"{row.threshold_dbz:g}"
+        lead = "mean" if row.lead_minutes is None else f"{row.lead_minutes:g}"
+        writer.writerow([row.model, row.score, threshold, lead, f"{row.value:.9g}"])
+    return text.getvalue()
 
 
 def _key(metric: Metric) -> Any:

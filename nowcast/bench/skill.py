@@ -1,0 +1,163 @@
+"""A verification as a person keeps it: ``scores.csv``, ``index.html`` and a table in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nowcast.bench.verification import NowcastCase, Verification, make_case, verify_period, wettest
+from nowcast.core.files import provenance, whole_file
+from nowcast.core.times import minutes, to_text
+from nowcast.forecasters.base import Forecaster
+from nowcast.report.content import Case, CellMap, Score
+from nowcast.verify.categorical import DEFAULT_THRESHOLDS_DBZ
+from nowcast.verify.evaluate import scores_csv
+
+NOTE_DBZ = 20.0
+"""Threshold of the CSI that stands under each map, if it is one of those that are scored."""
+MAP_DBZ = (20.0, 30.0, 40.0)
+"""Thresholds whose CSI is drawn on the map, those of them that are scored."""
+
+
+@dataclass(frozen=True)
+class Skill:
+    """What was found and where it is."""
+
+    verification: Verification
+    scores: Path
+    page: Path
+
+
+def write_skill(
+    out: Path,
+    archive: Any,
+    forecasters: Mapping[str, Forecaster],
+    start: np.datetime64,
+    end: np.datetime64,
+    *,
+    stride: int = 6,
+    steps: int = 10,
+    thresholds: Sequence[float] = DEFAULT_THRESHOLDS_DBZ,
+    min_wet_pixels: int = 0,
+    cases: int = 3,
+    title: str = "",
+    notes: Sequence[str] = (),
+    progress: bool = False,
+) -> Skill:
+    """Verify a period and write ``scores.csv`` and ``index.html`` into ``out``: both or neither.
+
+    Args:
+        out: folder; other files in it are left alone.
+        archive: an open `nowcast.archive.reader.Archive`.
+        forecasters: by the name they shall have.
+        start, end, stride, steps, thresholds, min_wet_pixels: see `verify_period`.
+        cases: how many of the wettest nowcasts the page shows frame by frame.
+        title: of the page; the archive and the period if empty.
+        notes: further attribution beside what the archive says of its source and licence.
+        progress: show a bar on stderr.
+
+    Raises:
+        NowcastError: as `verify_period`; the folder cannot be written.
+    """
+    thresholds = list(thresholds)
+    drawn = [t for t in MAP_DBZ if t in thresholds] or thresholds[:1]
+    found = verify_period(
+        archive, forecasters, start, end, stride=stride, steps=steps, thresholds=thresholds,
+        min_wet_pixels=min_wet_pixels, map_thresholds=drawn, progress=progress,
+    )
+    under = NOTE_DBZ if NOTE_DBZ in thresholds else thresholds[0]
+    shown = [
+        as_page_case(make_case(archive, forecasters, issued, steps=steps, thresholds=[under]), under)
+        for issued in wettest(found, cases)
+    ]
+    from nowcast.report.page import render_page  # with matplotlib, which the scores do not need
+
+    page = render_page(
+        title or f"Nowcast skill, {to_text(start)[:10]} to {to_text(end - archive.step)[:10]}",
+        shown, [Score(*row) for row in found.rows],
+        [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
+        subtitle=_subtitle(found), facts=_facts(archive, found, forecasters, start, end),
+        notes=[*_attribution(archive), *notes],
+    )
+    csv_path, page_path = Path(out) / "scores.csv", Path(out) / "index.html"
+    with whole_file(csv_path) as table, whole_file(page_path) as text:
+        table.write_text(scores_csv(found.rows), encoding="utf-8")
+        text.write_text(page, encoding="utf-8")
+    return Skill(found, csv_path, page_path)
+
+
+def as_page_case(case: NowcastCase, threshold_dbz: float) -> Case:
+    """Turn a case into what the page shows, with the CSI of each map under it."""
+    captions = {
+        name: [
+            f"CSI {row.value:.2f} at {threshold_dbz:g} dBZ" if math.isfinite(row.value) else ""
+            for row in case.rows
+            if row[:3] == (name, "csi", threshold_dbz) and row.lead_minutes is not None
+        ]
+        for name in case.forecasts
+    }
+    return Case(case.issued, case.past, case.forecasts, case.observed, captions)
+
+
+def summary(found: Verification) -> str:
+    """Give the means over lead times as a table of plain text, one row a model."""
+    wanted: dict[tuple[str, float | None], str] = {}
+    for row in found.rows:
+        if row.score == "csi":
+            wanted[row.score, row.threshold_dbz] = f"CSI{row.threshold_dbz:g}"
+        elif row.score in ("mae", "gdl", "ssim"):
+            wanted[row.score, None] = row.score.upper()
+    values = {row[:3]: row.value for row in found.rows if row.lead_minutes is None}
+    lines = [["model", *wanted.values()]]
+    lines += [
+        [model, *(f"{values[model, score, threshold]:.3f}" for score, threshold in wanted)]
+        for model in found.models
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    first = found.lead_minutes[0], found.lead_minutes[-1]
+    head = f"mean over lead times of {first[0]:g} to {first[1]:g} minutes, {found.nowcasts} nowcasts"
+    body = [
+        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+        for line in lines
+    ]
+    return "\n".join([head, *body])
+
+
+def _subtitle(found: Verification) -> str:
+    names = ", ".join(found.models)
+    one = "nowcast" if found.nowcasts == 1 else "nowcasts"
+    return (
+        f"{found.nowcasts} {one} of {found.lead_minutes[0]:g} to {found.lead_minutes[-1]:g} minutes by each of "
+        f"{names}, scored on the same start times against what the radars saw."
+    )
+
+
+def _facts(
+    archive: Any, found: Verification, forecasters: Mapping[str, Forecaster],
+    start: np.datetime64, end: np.datetime64,
+) -> dict[str, str]:
+    km_y, km_x = archive.grid.cell_km
+    rows, columns = archive.grid.shape
+    dry = f"; {found.too_dry} start times left out as too dry" if found.too_dry else ""
+    facts = {
+        "Archive": f"{Path(archive.path).name}, content {archive.fingerprint}",
+        "Period": f"{to_text(start)} to {to_text(end)}, end excluded",
+        "Nowcasts": f"{found.nowcasts}, {to_text(found.issued[0])} to {to_text(found.issued[-1])}{dry}",
+        "Grid": f"{rows} x {columns} cells of {km_x:.3g} x {km_y:.3g} km, {archive.grid.crs.name}",
+        "Step": f"{minutes(archive.step):g} minutes",
+    }
+    for name, forecaster in forecasters.items():
+        said = "; ".join(f"{k} {v}" for k, v in forecaster.describe().items() if v and v != "{}")
+        facts[name] = f"{said}; {found.seconds[name]:.2g} s a nowcast".removeprefix("; ")
+    facts["Made with"] = ", ".join(f"{k} {v}" for k, v in provenance().items())
+    return facts
+
+
+def _attribution(archive: Any) -> list[str]:
+    known = [key for key in ("source", "licence") if archive.attrs.get(key)]
+    return [f"{key.capitalize()}: {archive.attrs[key]}" for key in known]

@@ -1,0 +1,100 @@
+"""``nowcast verify``: score forecasters over a period and write the table and the page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nowcast.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from nowcast.forecasters.base import Forecaster
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--archive", type=Path, required=True, help="a folder made by 'nowcast ingest'")
+    parser.add_argument(
+        "--models", required=True, metavar="A,B,...",
+        help="names (see 'nowcast models') and checkpoints, separated by commas",
+    )
+    parser.add_argument("--period", required=True, metavar="START/END", help="UTC; a bare end date is included")
+    parser.add_argument("--stride", type=int, default=6, help="frames between two start times (6)")
+    parser.add_argument(
+        "--thresholds", nargs="+", default=["10", "20", "30", "40", "50"], metavar="DBZ",
+        help="events are at or above these (10 20 30 40 50)",
+    )
+    parser.add_argument("--leads", type=int, default=10, help="lead times, one archive step each (10)")
+    parser.add_argument(
+        "--min-wet-pixels", type=int, default=0, metavar="N",
+        help="leave out start times with fewer pixels of 20 dBZ or more (0)",
+    )
+    parser.add_argument("--cases", type=int, default=3, help="nowcasts that the page shows frame by frame (3)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for scores.csv and index.html")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify and say in a table what came out."""
+    from nowcast.core.times import parse_period
+
+    thresholds = parse_thresholds(args.thresholds)
+    start, end = parse_period(args.period)
+    from nowcast.archive.reader import Archive
+    from nowcast.bench.skill import summary, write_skill
+
+    archive = Archive.open(args.archive)
+    skill = write_skill(
+        args.out, archive, build_models(args.models), start, end, stride=args.stride, steps=args.leads,
+        thresholds=thresholds, min_wet_pixels=args.min_wet_pixels, cases=max(0, args.cases), progress=True,
+    )
+    print(summary(skill.verification))
+    print(f"scores: {skill.scores}\npage:   {skill.page}")
+    return 0
+
+
+def parse_thresholds(texts: list[str]) -> list[float]:
+    """Read thresholds given apart or with commas between them.
+
+    Raises:
+        SettingsError: not a number, NaN, negative, or one twice.
+    """
+    from nowcast.verify.catalog import build_metrics
+
+    found = []
+    for text in ",".join(texts).replace(" ", "").split(","):
+        try:
+            found.append(float(text))
+        except ValueError as error:
+            raise SettingsError(
+                f"threshold: got '{text}', expected a number of dBZ such as 20; correct --thresholds"
+            ) from error
+    build_metrics(found)
+    return found
+
+
+def build_models(text: str) -> dict[str, Forecaster]:
+    """Make the forecasters named, each under a name of its own.
+
+    A checkpoint goes by the name its forecaster gives itself; where two share one, the folder and file
+    that were given tell them apart.
+
+    Raises:
+        SettingsError: nothing named, or one named twice.
+        NowcastError: an unknown name, or a checkpoint that cannot be read.
+    """
+    from nowcast.forecasters.catalog import build_forecaster
+
+    asked = [part.strip() for part in text.split(",") if part.strip()]
+    if not asked or len(set(asked)) < len(asked):
+        raise SettingsError(
+            f"models: got '{text}', expected names or checkpoints with commas between them, each once; "
+            "for example persistence,extrapolation"
+        )
+    made = [build_forecaster(name) for name in asked]
+    own = [forecaster.name for forecaster in made]
+    names = [
+        name if own.count(name) == 1 else f"{name} ({'/'.join(Path(given).parts[-3:])})"
+        for name, given in zip(own, asked, strict=True)
+    ]
+    return dict(zip(names, made, strict=True))
