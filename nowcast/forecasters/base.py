@@ -31,7 +31,10 @@ class Needs:
 class Forecaster(Protocol):
     """Fields in, fields out. Never changes its input; the same input gives the same output."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As tables, maps and files call it."""
+        ...
 
     @property
     def needs(self) -> Needs:

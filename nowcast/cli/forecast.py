@@ -1,0 +1,136 @@
+"""`nowcast forecast`: an archive and a model in, one CF netCDF file with the coming frames out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+    from nowcast.archive.reader import Archive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("--archive", type=Path, required=True, help="archive made by 'nowcast ingest'")
+    parser.add_argument(
+        "--model", required=True, metavar="CKPT_OR_NAME",
+        help="checkpoint of 'nowcast train', or persistence, or extrapolation",
+    )
+    parser.add_argument(
+        "--at", default="latest", metavar="TIME",
+        help="moment of issue, UTC, such as 2025-03-22T12:00; the default is the newest frame",
+    )
+    parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
+    parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
+    parser.add_argument(
+        "--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
+        help="settings of the model, for example method=tvl1 or memory_gb=2",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Forecast, write the file, and say in a few lines what is in it."""
+    import numpy as np
+
+    from nowcast.archive.reader import Archive
+    from nowcast.core.errors import SettingsError, complain
+    from nowcast.core.settings import override
+    from nowcast.forecasters.catalog import build_forecaster
+    from nowcast.products.cf_netcdf import write_forecast
+
+    if args.leads < 1:
+        raise SettingsError(complain("--leads", args.leads, "1 or more frames", "for example 10"))
+    archive = Archive.open(args.archive)
+    forecaster = build_forecaster(args.model, override({}, args.assignments))
+    times = past_times(archive, moment(archive, args.at), forecaster.needs.past)
+    observed = archive.frames(times).compute()
+    forecast = forecaster.forecast(observed, archive.step * np.arange(1, args.leads + 1))
+    described = {
+        **forecaster.describe(),
+        "archive": str(archive.path.name),
+        "archive_fingerprint": archive.fingerprint,
+        "observed_from": str(archive.attrs.get("source", "unknown")),
+        "licence": str(archive.attrs.get("licence", "unknown")),
+    }
+    write_forecast(args.out, forecast, described)
+    print(summary(args.out, forecaster.name, forecast))
+    return 0
+
+
+def moment(archive: Archive, at: str) -> np.datetime64:
+    """Give the moment of issue that ``--at`` names, a frame the archive holds.
+
+    Raises:
+        TimeError: an empty archive, not a time, or a time without a frame; the nearest is named.
+    """
+    import numpy as np
+
+    from nowcast.core.errors import TimeError, complain
+    from nowcast.core.times import parse_time, to_text
+
+    if not len(archive.times):
+        raise TimeError(complain(str(archive.path), "no frames", "at least one", "ingest files first"))
+    newest: np.datetime64 = archive.times[-1]
+    if at == "latest":
+        return newest
+    wanted = parse_time(at)
+    nearest = archive.times[int(np.abs(archive.times - wanted).argmin())]
+    if nearest != wanted:
+        raise TimeError(
+            complain("--at", to_text(wanted), f"the time of a frame in {archive.path}",
+                     f"the nearest is {to_text(nearest)}")
+        )
+    return wanted
+
+
+def past_times(archive: Archive, issued: np.datetime64, count: int) -> np.ndarray:
+    """Give the ``count`` times that end with ``issued``.
+
+    Raises:
+        TimeError: one is missing; all missing ones and the newest moment that would do are named.
+    """
+    import numpy as np
+
+    from nowcast.core.errors import TimeError, complain
+    from nowcast.core.times import to_text, unbroken_runs
+
+    times: np.ndarray = issued - archive.step * np.arange(count - 1, -1, -1)
+    missing = times[~np.isin(times, archive.times)]
+    if not len(missing):
+        return times
+    ends = [
+        archive.times[last - 1]
+        for first, last in unbroken_runs(archive.times, archive.step)
+        if last - first >= count
+    ]
+    before = [end for end in ends if end <= issued] or ends[:1]
+    remedy = f"--at {to_text(before[-1])} would do" if before else "ingest the missing files"
+    raise TimeError(
+        complain(f"past of {to_text(issued)}", f"no frame at {', '.join(map(to_text, missing))}",
+                 f"{count} frames without a gap", remedy)
+    )
+
+
+def summary(path: Path, name: str, forecast: xr.DataArray) -> str:
+    """Say what was written: model, times, strongest echo."""
+    import numpy as np
+
+    from nowcast.core.scaling import NO_ECHO_DBZ
+    from nowcast.core.times import minutes, to_text
+
+    valid = forecast["valid_time"].values
+    issued: np.datetime64 = forecast["issued"].values[()]
+    values = forecast.values
+    seen = np.isfinite(values)
+    wet = float((values[seen] > NO_ECHO_DBZ).mean()) if seen.any() else 0.0
+    strongest = f"{float(values[seen].max()):.1f} dBZ" if wet else "no echo"
+    return "\n".join((
+        f"{path}: {len(valid)} frames of {values.shape[1]} x {values.shape[2]} by {name}",
+        f"  issued {to_text(issued)}, valid {to_text(valid[0])} to {to_text(valid[-1])} "
+        f"(lead {minutes(valid[0] - issued):g} to {minutes(valid[-1] - issued):g} min)",
+        f"  wet {wet:.1%}, strongest {strongest}, unknown {1 - seen.mean():.1%}",
+    ))

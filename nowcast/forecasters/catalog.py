@@ -1,0 +1,71 @@
+"""Every forecaster that has a name, and checkpoints as forecasters."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nowcast.core.errors import SettingsError, complain
+from nowcast.core.settings import build
+from nowcast.forecasters.base import Forecaster
+from nowcast.forecasters.extrapolation import Extrapolation
+from nowcast.forecasters.motion import MOTIONS
+from nowcast.forecasters.neural import Neural, NeuralSettings
+from nowcast.forecasters.persistence import Persistence
+
+
+def build_persistence(settings: Mapping[str, Any]) -> Persistence:
+    """Build persistence; it has no settings."""
+    if settings:
+        raise SettingsError(f"persistence: got settings {', '.join(settings)}, expected none")
+    return Persistence()
+
+
+def build_extrapolation(settings: Mapping[str, Any]) -> Extrapolation:
+    """Build extrapolation; ``method`` names one of `MOTIONS`, ``motion`` holds that one's settings."""
+    rest = dict(settings)
+    method, chosen = rest.pop("method", next(iter(MOTIONS))), rest.pop("motion", {})
+    if method not in MOTIONS:
+        raise SettingsError(
+            complain("extrapolation: method", method, f"one of {', '.join(MOTIONS)}", "choose one")
+        )
+    known = [f.name for f in dataclasses.fields(Extrapolation) if f.name not in ("motion", "name")]
+    for key in rest:
+        if key not in known:
+            names = ", ".join((*known, "method", "motion"))
+            raise SettingsError(f"extrapolation.{key}: unknown setting; known: {names}")
+    motion = build(MOTIONS[method], chosen, "extrapolation.motion")
+    return dataclasses.replace(build(Extrapolation, rest, "extrapolation"), motion=motion)
+
+
+FORECASTERS: dict[str, Callable[[Mapping[str, Any]], Forecaster]] = {
+    "persistence": build_persistence,
+    "extrapolation": build_extrapolation,
+}
+"""Name -> how it is built from plain settings. Everything else that is named must be a checkpoint."""
+
+
+def build_forecaster(name: str | Path, settings: Mapping[str, Any] | None = None) -> Forecaster:
+    """Give a forecaster by its name, or the network of a checkpoint.
+
+    Args:
+        name: a key of `FORECASTERS` or the path of a file that `nowcast train` wrote.
+        settings: plain values; what is left out keeps its default.
+
+    Raises:
+        SettingsError: neither a name nor a file; the message says what is near, or all names.
+        CheckpointError: a file that is no checkpoint of radar.
+    """
+    if str(name) in FORECASTERS:
+        return FORECASTERS[str(name)](settings or {})
+    path = Path(name)
+    if path.is_file() or path.suffix == ".ckpt":
+        return Neural.load(path, build(NeuralSettings, settings or {}, "neural"))
+    near = difflib.get_close_matches(str(name), FORECASTERS, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else "give one of these or the path of a .ckpt file"
+    raise SettingsError(
+        complain("model", f"'{name}'", f"{', '.join(FORECASTERS)} or a checkpoint that exists", hint)
+    )

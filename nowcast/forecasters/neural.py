@@ -1,0 +1,234 @@
+"""A trained network as a forecaster: dBZ in, dBZ out, whatever size the frames have.
+
+Letters: T past frames, S forecast steps, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from nowcast.core.errors import CheckpointError, GridError, TimeError, complain
+from nowcast.core.grid import Grid
+from nowcast.core.scaling import Scaling
+from nowcast.core.settings import plain
+from nowcast.core.times import minutes
+from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
+from nowcast.forecasters.past import check_leads, newest
+from nowcast.forecasters.tiling import blended
+
+if TYPE_CHECKING:
+    from nowcast.models.base import SequenceModel
+    from nowcast.models.checkpoint import LoadedNetwork
+
+Array = npt.NDArray[np.float32]
+_BYTES_PER_GB = 1e9
+
+
+@dataclass(frozen=True)
+class NeuralSettings:
+    """How a network is run."""
+
+    memory_gb: float = 4.0
+    """A frame for which the network would need more than about this is cut into tiles. Fixed, so
+    that the forecast does not depend on how busy the machine is."""
+    tile: tuple[int, int] | None = None
+    """Rows and columns of a tile; None takes the largest that fits."""
+    overlap: int = 64
+    """Cells that neighbouring tiles share."""
+    grid_tolerance: float = 0.25
+    """How far the size of a cell may be from that of the training grid, as a share of it."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 is about twice as fast on CPUs that multiply it natively, to three digits."""
+
+
+class Neural:
+    """Forecast with a network of `nowcast train`.
+
+    The past is scaled to [0, 1] as in training, unseen pixels enter as dry, and what no frame of the
+    past has seen is NaN in the forecast. Lead times beyond those of training are reached by running on
+    freely.
+
+    Args:
+        loaded: what `nowcast.models.checkpoint.load_network` gives.
+        name: as tables and maps call it.
+        settings: how it is run.
+
+    Raises:
+        CheckpointError: a network of colour frames or of videos without a dBZ scaling.
+    """
+
+    def __init__(
+        self, loaded: LoadedNetwork, name: str = "", settings: NeuralSettings | None = None
+    ) -> None:
+        meta = loaded.meta
+        if meta.scaling is None or meta.channels != 1:
+            raise CheckpointError(
+                complain(f"model {meta.model}", f"a network of videos with {meta.channels} channels",
+                         "one trained on radar, 1 channel with a dBZ scaling",
+                         "train on a radar archive")
+            )
+        self.name = name or meta.model
+        self.settings = settings or NeuralSettings()
+        self._loaded = loaded
+        self._scaling: Scaling = meta.scaling
+
+    @classmethod
+    def load(cls, path: Path | str, settings: NeuralSettings | None = None) -> Neural:
+        """Read a checkpoint; its name is the catalog's name of the network.
+
+        Raises:
+            CheckpointError: absent, damaged, unsafe, or not of radar.
+        """
+        from nowcast.models.checkpoint import load_network
+
+        return cls(load_network(path), settings=settings)
+
+    @property
+    def needs(self) -> Needs:
+        """Past and step as in training; any lead time."""
+        meta = self._loaded.meta
+        step = np.timedelta64(round(meta.step_seconds * 1e9), "ns")
+        return Needs(past=meta.past, step=step)
+
+    def describe(self) -> dict[str, str]:
+        """Give the network, its checkpoint's digest and who made it, and how it was run."""
+        meta = self._loaded.meta
+        return {
+            "model": self.name,
+            "network": meta.model,
+            "checkpoint_sha256": self._loaded.sha256,
+            "settings": json.dumps(
+                {"network": meta.settings, "forecast": plain(self.settings)}, sort_keys=True
+            ),
+            "experiment": json.dumps(plain(meta.experiment), sort_keys=True),
+            "scaling": f"{self._scaling.low_dbz:g} to {self._scaling.high_dbz:g} dBZ",
+            "trained_on": meta.data_fingerprint,
+            "trained_with": json.dumps(meta.provenance, sort_keys=True),
+        }
+
+    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
+        """Forecast as `Forecaster.forecast`.
+
+        Raises:
+            TimeError: another step than in training, or lead times between the steps.
+            GridError: cells of another size than in training.
+        """
+        leads = check_leads(lead_times, self.name)
+        past = newest(observed, self.needs, self.name)
+        self._check_grid(past.grid)
+        indices = self._indices(leads)
+        scaled = np.nan_to_num(self._scaling.encode(past.dbz), copy=False)
+        outputs = self._run(scaled, indices)
+        dbz = self._scaling.decode(outputs)
+        never_seen = np.isnan(past.dbz).all(axis=0)
+        dbz[:, never_seen] = np.nan
+        return label_forecast(dbz, past.issued, leads, past.grid)
+
+    def _indices(self, leads: LeadTimes) -> npt.NDArray[np.int64]:
+        step = self.needs.step
+        assert step is not None
+        whole = leads // step
+        if (whole * step != leads).any():
+            raise TimeError(
+                complain(f"{self.name}: lead times",
+                         f"{', '.join(f'{minutes(lead):g}' for lead in leads)} minutes",
+                         f"multiples of the network's step of {minutes(step):g} minutes",
+                         "leave the others out")
+            )
+        indices: npt.NDArray[np.int64] = whole.astype(np.int64) - 1
+        return indices
+
+    def _check_grid(self, grid: Grid) -> None:
+        trained = self._loaded.meta.grid_km
+        if trained is None:
+            return
+        for side, own, now in zip(("height", "width"), trained, grid.cell_km, strict=True):
+            if abs(now / own - 1.0) > self.settings.grid_tolerance:
+                raise GridError(
+                    complain(f"{self.name}: {side} of a grid cell", f"{now:.3g} km",
+                             f"{own:.3g} km as in training, give or take "
+                             f"{self.settings.grid_tolerance:.0%}",
+                             "use an archive of that grid or a network trained on this one")
+                )
+
+    def _run(self, scaled: Array, indices: npt.NDArray[np.int64]) -> Array:
+        """Run the network on (T, H, W) in [0, 1]: gives the chosen steps (S, H, W)."""
+        shape = (scaled.shape[1], scaled.shape[2])
+
+        def tile(rows: slice, columns: slice) -> Array:
+            return self._tile(scaled[:, rows, columns], indices)
+
+        side = self._tile_size(shape)
+        return blended(tile, shape, side, min(self.settings.overlap, min(side) // 4))
+
+    def _tile(self, scaled: Array, indices: npt.NDArray[np.int64]) -> Array:
+        import torch
+
+        rows, columns = scaled.shape[1:]
+        low, wide = self._tied or (rows, columns)
+        padded = np.pad(scaled, ((0, 0), (0, max(low - rows, 0)), (0, max(wide - columns, 0))))
+        network = self._network
+        with torch.no_grad():
+            frames = torch.from_numpy(padded)[None, :, None]
+            found = network(frames, int(indices[-1]) + 1)
+        chosen: Array = found[0, indices, 0, :rows, :columns].float().numpy()
+        return chosen
+
+    def _tile_size(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Give the frame itself where the network can take it whole, else the largest tile that fits."""
+        if self._tied is not None:
+            return self._tied
+        if self.settings.tile is not None:
+            return self.settings.tile
+        most = self.settings.memory_gb * _BYTES_PER_GB / self._bytes_per_pixel
+        if shape[0] * shape[1] <= most:
+            return shape
+        side = max(int(np.sqrt(most)), 4 * max(self._loaded.model.multiple_of), 16)
+        return side, side
+
+    @property
+    def _tied(self) -> tuple[int, int] | None:
+        size = getattr(self._loaded.model, "size", None)
+        return None if size is None else (int(size[0]), int(size[1]))
+
+    @cached_property
+    def _network(self) -> SequenceModel:
+        import torch
+
+        from nowcast.models.fast import fast
+        from nowcast.models.padding import AnySize
+
+        return AnySize(fast(self._loaded.model, getattr(torch, self.settings.precision)))
+
+    @cached_property
+    def _bytes_per_pixel(self) -> float:
+        """Measure on a small frame what one step puts into memory; twice the sum of all maps."""
+        import torch
+        from torch import nn
+
+        model = self._loaded.model
+        rows, columns = (8 * side for side in model.multiple_of)
+        total = [0]
+
+        def count(_module: nn.Module, _inputs: object, output: object) -> None:
+            if isinstance(output, torch.Tensor):
+                total[0] += output.numel() * output.element_size()
+
+        leaves = [m for m in model.modules() if not list(m.children())]
+        hooks = [leaf.register_forward_hook(count) for leaf in leaves]
+        frames = max(model.past_min, self._loaded.meta.past)
+        try:
+            with torch.no_grad():
+                model(torch.zeros(1, frames, 1, rows, columns), 1)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return max(2.0 * total[0] / frames, 1.0) / (rows * columns)
