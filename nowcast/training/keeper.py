@@ -46,14 +46,15 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         self.tensorboard, self.progress = tensorboard, progress
         self.metrics = MetricsFile(folder / "metrics.csv")
         self._signal: int | None = None
-        self._handlers: dict[int, Any] = {}
+        # Lightning sets handlers of its own while it fits: those of before are given back in the end.
+        self._handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         self._bar: Any | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen to Ctrl-C and SIGTERM (after Lightning has set its own ears); show the bar."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._handlers[number] = signal.signal(number, self._note_signal)
+            for number in self._handlers:
+                signal.signal(number, self._note_signal)
         if trainer.is_global_zero:
             self.metrics.cut_after(_module(pl_module).iteration)
             self._bar = tqdm(
@@ -122,9 +123,9 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
 
     def close(self) -> None:
         """Give the signals back, end the bar."""
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers = {}
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
         if self._bar is not None:
             self._bar.close()
         if self.tensorboard is not None:

@@ -107,7 +107,10 @@ def test_a_bare_pickle_is_not_even_looked_into(tmp_path, protocol):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "an empty file"), (b"<!DOCTYPE html>", "starts with b'<!DO'"), (b"\x89HDF\r\n", "expected a checkpoint")],
+    [
+        (b"", "an empty file"), (b"<!DOCTYPE html>", "starts with b'<!DO'"),
+        (b"\x89HDF\r\n", "expected a checkpoint"),
+    ],
 )
 def test_files_that_are_no_checkpoint(tmp_path, content, words):
     path = tmp_path / "a.ckpt"
@@ -180,7 +183,7 @@ def test_weights_that_do_not_fit(tmp_path):
     path = rewritten(
         write(tmp_path / "c.ckpt"), lambda c: c["state_dict"].update({"network.z": torch.zeros(1)})
     )
-    with pytest.raises(CheckpointError, match="'z' .unknown"):
+    with pytest.raises(CheckpointError, match=r"'z' .unknown"):
         load_network(path)
     path = rewritten(write(tmp_path / "d.ckpt"), lambda c: c.pop("state_dict"))
     with pytest.raises(CheckpointError, match="no 'state_dict'"):

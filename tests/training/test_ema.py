@@ -34,9 +34,14 @@ def test_swapping_gives_back_the_same_tensors_even_after_an_error():
     average = WeightAverage(network, decay=0.5)
     nn.init.constant_(network.weight, 5.0)
     parameter = network.weight
-    with pytest.raises(RuntimeError, match="stop"), average.swapped_in(network):
-        assert network.weight.item() == 1.0
-        raise RuntimeError("stop")
+
+    def fail():
+        with average.swapped_in(network):
+            assert network.weight.item() == 1.0
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
     assert network.weight is parameter
     assert parameter.item() == 5.0
     assert average.weights["weight"].item() == 1.0

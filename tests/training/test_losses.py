@@ -68,7 +68,7 @@ def test_half_precision_is_summed_in_float32():
 
 
 def test_mistakes_are_told():
-    with pytest.raises(SettingsError, match="data.scaling"):
+    with pytest.raises(SettingsError, match=r"data\.scaling"):
         make_loss("weighted_l1_l2", None, IntensityWeights())
     with pytest.raises(SettingsError, match="got 'l3'"):
         make_loss("l3", SCALING, IntensityWeights())

@@ -77,11 +77,11 @@ def test_learning_rate_by_hand():
 
 @pytest.mark.parametrize("wrong", [{"start": 2.0}, {"decrease": -1.0}, {"share": 0.0}])
 def test_impossible_sampling_is_refused(wrong):
-    with pytest.raises(SettingsError, match="training.sampling"):
+    with pytest.raises(SettingsError, match=r"training\.sampling"):
         ScheduledSampling(**wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"start": 0.0}, {"warmup": -1}, {"factor": 1.5}, {"floor_share": 2.0}])
 def test_impossible_rates_are_refused(wrong):
-    with pytest.raises(SettingsError, match="training.learning_rate"):
+    with pytest.raises(SettingsError, match=r"training\.learning_rate"):
         LearningRate(**wrong)
