@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyproj
 
 from nowcast.core.errors import GridError
@@ -50,13 +51,16 @@ def odim_grid(path: Path, where: Mapping[str, Any], shape: tuple[int, int]) -> G
     if not ({"LL", "UR"} <= set(corners) or {"UL", "LR"} <= set(corners)):
         raise GridError(f"{path}: 'where' gives corners {sorted(corners)}, expected LL and UR or "
                         "UL and LR at least")
-    faults = []
+    faults: list[str] = []
+    fits: list[tuple[float, Grid]] = []
     for projdef in _readings(str(where["projdef"])):
         try:
-            return _fit(projdef, corners, where, shape)
+            fits.append(_fit(projdef, corners, where, shape))
         except (GridError, pyproj.exceptions.ProjError) as error:
             faults.append(" ".join(str(error).split()))
-    raise GridError(f"{path}: {faults[0]}; the georeference of the file contradicts itself")
+    if not fits:
+        raise GridError(f"{path}: {faults[0]}; the georeference of the file contradicts itself")
+    return min(fits, key=lambda fit: round(fit[0], 6))[1]
 
 
 def _readings(projdef: str) -> list[str]:
@@ -67,7 +71,8 @@ def _readings(projdef: str) -> list[str]:
 def _fit(
     projdef: str, corners: Mapping[str, tuple[float, float]], where: Mapping[str, Any],
     shape: tuple[int, int],
-) -> Grid:
+) -> tuple[float, Grid]:
+    """Give the grid of one reading of the projection, and by how much of a cell its corners miss."""
     crs = pyproj.CRS.from_user_input(projdef)
     project = pyproj.Proj(crs)
     factor = 1.0
@@ -85,12 +90,14 @@ def _fit(
         metre.pop("to_meter", None)
         crs = pyproj.CRS.from_dict(metre)
         edges = {side: value * factor for side, value in edges.items()}
-    x = _centres(edges["west"], edges["east"], shape[1], where.get("xscale"), "x")
-    y = _centres(edges["south"], edges["north"], shape[0], where.get("yscale"), "y")
-    return Grid(crs.to_wkt(), y[::-1], x)
+    miss_x, x = _centres(edges["west"], edges["east"], shape[1], where.get("xscale"), "x")
+    miss_y, y = _centres(edges["south"], edges["north"], shape[0], where.get("yscale"), "y")
+    return miss_x + miss_y, Grid(crs.to_wkt(), y[::-1], x)
 
 
-def _centres(low: float, high: float, count: int, scale: Any, axis: str) -> Any:
+def _centres(
+    low: float, high: float, count: int, scale: Any, axis: str
+) -> tuple[float, npt.NDArray[np.float64]]:
     span = high - low
     step = span / count if not scale else float(scale)
     if not np.isfinite(span) or span <= 0 or step <= 0:
@@ -98,7 +105,8 @@ def _centres(low: float, high: float, count: int, scale: Any, axis: str) -> Any:
     if abs(span / step - count) > _SLACK_CELLS:
         raise GridError(f"corners are {span / step:.2f} cells of {axis}scale {step:g} apart but there "
                         f"are {count} cells")
+    miss = abs(span / step - round(span / step))
     if abs(span / step - count) < 0.01:
         step = span / count
     middle = (low + high) / 2
-    return middle + (np.arange(count) - (count - 1) / 2) * step
+    return miss, middle + (np.arange(count) - (count - 1) / 2) * step
