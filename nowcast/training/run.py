@@ -101,7 +101,7 @@ def _trainer(experiment: Experiment, keeper: Keeper) -> pl.Trainer:
         max_epochs=-1, reload_dataloaders_every_n_epochs=1, num_sanity_val_steps=0,
         use_distributed_sampler=False, inference_mode=False, logger=False, callbacks=[keeper],
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        log_every_n_steps=1,
+        log_every_n_steps=1, benchmark=torch.cuda.is_available() and training.accelerator != "cpu",
     )
 
 

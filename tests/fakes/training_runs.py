@@ -75,14 +75,14 @@ def register(models: dict[str, ModelEntry] = MODELS) -> None:
     )
 
 
-def clips(train=True, frames=30, size=(8, 8), seed=1, window=None, data_seed=5) -> VideoDataset:
+def clips(train=True, frames=30, size=(8, 8), seed=1, window=None, data_seed=5, crop=(4, 4)) -> VideoDataset:
     """Clips of noise in [0, 1], a corner unseen; crops of 4 x 4 in training."""
     random = np.random.default_rng(seed)
     values = random.random((frames, 1, *size)).astype(np.float32)
     values[:, :, -1, -1] = np.nan
     source = ArraySource(f"noise {seed}", values, times_of(np.arange(frames)), STEP)
     return VideoDataset(
-        [source], window or Window(past=2, future=3), crop=(4, 4), seed=data_seed, train=train
+        [source], window or Window(past=2, future=3), crop=crop, seed=data_seed, train=train
     )
 
 
