@@ -1,0 +1,151 @@
+"""Charts by their coordinates, tables by their numbers, and nothing from outside becomes markup."""
+
+import json
+import re
+from html import unescape
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from nowcast.core.errors import NowcastError
+from nowcast.core.times import as_step
+from nowcast.forecasters.base import label_forecast
+from nowcast.report.charts import HEIGHT, TOP, Line, line_chart
+from nowcast.report.content import Case, CellMap, Score
+from nowcast.report.page import render_page, write_page
+from nowcast.report.page_frames import PageError, frames_data, label
+from nowcast.report.page_scores import Table, headline
+from tests.fakes.fields import geographic_grid, moving_disc, projected_grid
+
+EVIL = "<script>alert('x')</script>\"&</title>"
+NAN = float("nan")
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def make_case(names=("persistence",), frames=3, leads=2, grid=None, observed=True, **kw) -> Case:
+    grid = grid or geographic_grid(20, 24)
+    field = moving_disc(grid, frames=frames + leads)
+    issued = field["time"].values[frames - 1]
+    lead_times = as_step(np.timedelta64(10, "m")) * np.arange(1, leads + 1)
+    said = label_forecast(np.repeat(field.values[frames - 1][None], leads, 0), issued, lead_times, grid)
+    return Case(
+        issued, field[:frames], dict.fromkeys(names, said), field[frames:] if observed else None, **kw
+    )
+
+
+def test_a_chart_by_its_coordinates():
+    drawn = line_chart("t", [10, 20, 30], [Line("a", 0, [1.0, NAN, 0.0])], low=0.0)
+    root = ET.fromstring(drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
+    dots = [(float(c.get("cx")), float(c.get("cy"))) for c in root.iter(f"{SVG}circle")]
+    assert [y for _, y in dots] == [TOP, HEIGHT - 34.0]  # 1 at the top, 0 at the foot
+    path = next(iter(root.iter(f"{SVG}path"))).get("d")
+    assert path.count("M") == 2  # the gap is a gap
+    data = json.loads(root.get("data-chart"))
+    assert data["lines"][0]["values"] == [1.0, None, 0.0]
+    assert data["x"][0] == dots[0][0]
+
+
+def test_a_chart_without_a_single_value_is_still_a_chart():
+    assert "circle" not in line_chart("t", [10], [Line("a", 0, [NAN])])
+
+
+def test_labels_of_lead_times():
+    assert [label(v) for v in (0, 30, -10, 2.5)] == ["now", "+30 min", "\u221210 min", "+2.5 min"]
+
+
+def test_frames_in_order_with_pictures_shared_in_the_past():
+    case = make_case(("a", "b"), captions={"a": ["CSI 0.5", "CSI 0.4"]})
+    data = frames_data([case])
+    made = data["cases"][0]
+    assert [f["lead"] for f in made["frames"]] == [-20, -10, 0, 10, 20]
+    assert made["panels"] == ["Observed", "a", "b"]
+    assert made["frames"][0]["panels"] == [0, 0, 0]
+    assert made["frames"][3]["panels"] == [3, 4, 5]
+    assert made["frames"][3]["captions"] == ["", "CSI 0.5", ""]
+    assert made["frames"][3]["valid"] == "2025-03-22 10:30 UTC"
+    assert made["start"] == 3
+    assert len(data["images"]) == 3 + 2 * 3
+    assert data["map"]["columns"] == 24
+
+
+def test_what_has_not_come_yet_is_shown_as_absent():
+    running = make_case(observed=False)
+    assert [f["panels"][0] for f in frames_data([running])["cases"][0]["frames"]] == [0, 1, 2, -1, -1]
+    partly = make_case()
+    partly = Case(partly.issued, partly.past, partly.forecasts, partly.observed[:1])
+    last = frames_data([partly])["cases"][0]["frames"]
+    assert last[3]["panels"][0] >= 0
+    assert last[4]["panels"][0] == -1
+
+
+def test_cases_that_do_not_fit_together_are_refused():
+    with pytest.raises(PageError, match="two grids"):
+        frames_data([make_case(), make_case(grid=projected_grid(20, 24))])
+    case = make_case(("a", "b"))
+    short = {"a": case.forecasts["a"], "b": case.forecasts["b"][:1]}
+    with pytest.raises(PageError, match="different lead times"):
+        frames_data([Case(case.issued, case.past, short, case.observed)])
+
+
+def test_the_table_and_the_tiles_show_the_numbers():
+    scores = [
+        Score("m1", "csi", 20.0, 10.0, 0.5), Score("m1", "csi", 20.0, None, 0.4321),
+        Score("m2", "csi", 20.0, 10.0, NAN), Score("m2", "csi", 20.0, None, 0.6),
+        Score("m1", "mae", None, 10.0, 2.0), Score("m1", "mae", None, None, 2.125),
+    ]
+    table = Table(scores)
+    assert table.value("m1", "csi", 20.0, None) == 0.4321
+    assert table.models == ["m1", "m2"]
+    tiles = headline(scores)
+    assert "0.600" in tiles
+    assert "m2" in tiles
+    page = render_page("t", scores=scores)
+    cells = [json.loads(unescape(c)) for c in re.findall(r'data-values="([^"]*)"', page)]
+    assert cells[0] == ["0.432", "0.500"]
+    assert cells[1] == ["0.600", "\u2013"]
+    assert ["2.12", "2.00"] in cells
+
+
+def test_nothing_from_outside_becomes_markup():
+    grid = geographic_grid(20, 24)
+    page = render_page(
+        EVIL, [make_case((EVIL,), name=EVIL, captions={EVIL: [EVIL, EVIL]})],
+        [Score(EVIL, EVIL, 20.0, 10.0, 0.5), Score(EVIL, "csi", 20.0, None, 0.5)],
+        [CellMap(EVIL, 20.0, grid, np.full((2, 3), 0.5), 10)],
+        subtitle=EVIL, facts={EVIL: EVIL}, notes=[EVIL],
+    )
+    assert "alert(" in page
+    assert "<script>alert" not in page
+    assert page.count("<script") == 2
+    assert page.count("</script>") == 2
+    assert page.count("</title>") == 1
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+    assert data["cases"][0]["panels"][1] == EVIL
+
+
+def test_the_page_refers_to_nothing_outside_itself():
+    page = render_page("t", [make_case()], [Score("m", "csi", 20.0, 10.0, 0.5)])
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]+"', page)
+    assert "url(" not in page
+    assert "default-src 'none'" in page
+
+
+def test_parts_without_content_are_hidden_and_the_page_is_written_whole(tmp_path):
+    path = tmp_path / "deep" / "index.html"
+    write_page(path, "only a title")
+    text = path.read_text()
+    assert text.count(" hidden>") >= 3
+    assert [p.name for p in path.parent.iterdir()] == ["index.html"]
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(NowcastError, match="cannot make this folder"):
+        write_page(blocked / "index.html", "t")
+
+
+def test_frames_are_thinned_until_the_page_is_small_enough(monkeypatch):
+    from nowcast.report import page_frames
+
+    whole = sum(map(len, frames_data([make_case()])["images"]))
+    monkeypatch.setattr(page_frames, "BUDGET_BYTES", whole - 1)
+    assert sum(map(len, frames_data([make_case()])["images"])) < whole
