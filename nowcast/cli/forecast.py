@@ -102,12 +102,9 @@ def past_times(archive: Archive, issued: np.datetime64, count: int) -> np.ndarra
     missing = times[~np.isin(times, archive.times)]
     if not len(missing):
         return times
-    ends = [
-        archive.times[last - 1]
-        for first, last in unbroken_runs(archive.times, archive.step)
-        if last - first >= count
-    ]
-    before = [end for end in ends if end <= issued] or ends[:1]
+    runs = unbroken_runs(archive.times, archive.step)
+    good = [time for first, last in runs for time in archive.times[first + count - 1 : last]]
+    before = [time for time in good if time <= issued] or good[:1]
     remedy = f"--at {to_text(before[-1])} would do" if before else "ingest the missing files"
     raise TimeError(
         complain(f"past of {to_text(issued)}", f"no frame at {', '.join(map(to_text, missing))}",
@@ -123,7 +120,7 @@ def summary(path: Path, name: str, forecast: xr.DataArray) -> str:
     from nowcast.core.times import minutes, to_text
 
     valid = forecast["valid_time"].values
-    issued: np.datetime64 = forecast["issued"].values[()]
+    issued = valid[0] - forecast["lead_time"].values[0]
     values = forecast.values
     seen = np.isfinite(values)
     wet = float((values[seen] > NO_ECHO_DBZ).mean()) if seen.any() else 0.0

@@ -191,8 +191,10 @@ class Neural:
         most = self.settings.memory_gb * _BYTES_PER_GB / self._bytes_per_pixel
         if shape[0] * shape[1] <= most:
             return shape
-        side = max(int(np.sqrt(most)), 4 * max(self._loaded.model.multiple_of), 16)
-        return side, side
+        rows, columns = (
+            max(int(np.sqrt(most)) // multiple, 4) * multiple for multiple in self._loaded.model.multiple_of
+        )
+        return rows, columns
 
     @property
     def _tied(self) -> tuple[int, int] | None:

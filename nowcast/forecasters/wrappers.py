@@ -85,7 +85,8 @@ class Fallback:
     then: Forecaster
     budget_seconds: float | None = None
     most_lost: float = 0.2
-    """A first forecast that is NaN on more than this share of what the newest frame saw counts as failed."""
+    """A forecast that is NaN at its first lead time on more than this share of what the newest frame
+    saw, or everywhere at a later one, counts as failed. Later ones may lose more: air comes from outside."""
 
     @property
     def name(self) -> str:
@@ -115,8 +116,10 @@ class Fallback:
         seen = ~np.isnan(observed.isel(time=-1).values)
         if not seen.any():
             return ""
-        lost = float(np.isnan(forecast.values[:, seen]).mean())
-        return f"gave NaN on {lost:.0%} of what was observed" if lost > self.most_lost else ""
+        lost = np.isnan(forecast.values[:, seen]).mean(axis=1)
+        worst = lost[0] if lost[0] > self.most_lost else lost.max()
+        failed = lost[0] > self.most_lost or worst == 1.0
+        return f"gave NaN on {worst:.0%} of what was observed" if failed else ""
 
 
 def _within(

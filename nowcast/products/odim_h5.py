@@ -11,6 +11,7 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 import numpy.typing as npt
+import pyproj
 
 from nowcast import __version__
 from nowcast.core.errors import GridError, SettingsError, complain
@@ -25,8 +26,7 @@ class OdimPacking:
     """How dBZ become integers: ``dbz = code * gain + offset``; code 0 is undetect, the highest nodata.
 
     The default holds what weather services exchange: 8 bits in steps of 0.5 dBZ from -31.5 to 95 dBZ.
-    A value between two steps goes to the nearer one; for forecasts that must keep more, take
-    ``OdimPacking(gain=0.01, bits=16)``.
+    A value between two steps goes to the nearer one.
     """
 
     gain: float = 0.5
@@ -46,6 +46,13 @@ class OdimPacking:
 
     undetect = 0
     """Code of a pixel that was observed and had no echo."""
+
+    @classmethod
+    def fitting(cls, dbz: npt.NDArray[np.floating]) -> OdimPacking:
+        """Give 8 bits of 0.5 dBZ when that loses nothing, else 16 bits of hundredths as in the archive."""
+        seen = dbz[~np.isnan(dbz)]
+        exact = bool((np.rint(seen * 2) == seen * 2).all()) and bool((seen <= 95.0).all())
+        return cls() if exact else cls(gain=0.01, bits=16)
 
     def encode(self, dbz: npt.NDArray[np.floating]) -> npt.NDArray[np.unsignedinteger]:
         """Turn dBZ into codes.
@@ -86,7 +93,7 @@ def write_composite(
         dbz: (H, W), NaN not observed (nodata), `NO_ECHO_DBZ` observed without echo (undetect).
         time: nominal time, UTC; the valid time of a forecast.
         grid: H rows north to south, W columns west to east.
-        packing: steps of dBZ; the default is 8 bits of 0.5 dBZ.
+        packing: steps of dBZ; by default `OdimPacking.fitting`.
         source: ODIM source identifiers such as ``NOD:xxxxx`` or ``ORG:247``.
         product: ODIM product name of the data set.
         how: further text attributes of ``/how``, for example the model of a forecast.
@@ -102,7 +109,7 @@ def write_composite(
             complain("ODIM composite", f"values of shape {dbz.shape}", f"the grid's {grid.shape}",
                      "give one frame (H, W) and its own grid")
         )
-    packing = packing or OdimPacking()
+    packing = packing or OdimPacking.fitting(dbz)
     codes = packing.encode(dbz)
     day, clock = _stamp(time)
     with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
@@ -132,8 +139,13 @@ def _stamp(time: np.datetime64) -> tuple[str, str]:
 
 
 def _where(grid: Grid) -> dict[str, Any]:
+    """Give projection, scale and outer corners; longitude and latitude on the projection's own ellipsoid.
+
+    Why not WGS 84: a PROJ string names no datum, and readers take the corners back through that string.
+    """
     west, east, south, north = grid.extent
-    lon, lat = grid.lonlat(np.array([south, north, north, south]), np.array([west, west, east, east]))
+    x, y = np.array([west, west, east, east]), np.array([south, north, north, south])
+    lon, lat = (x, y) if grid.geographic else pyproj.Proj(projdef(grid))(x, y, inverse=True)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise GridError("grid: its corners have no longitude and latitude; ODIM_H5 needs all four")
     dy, dx = grid.spacing

@@ -5,11 +5,14 @@ import pytest
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.field import FieldError
+from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.ingest.readers.odim_h5 import OdimH5
 from nowcast.products import odim_h5
 from nowcast.products.odim_h5 import OdimPacking, write_composite
-from tests.fakes.fields import geographic_grid, projected_grid
+from tests.fakes.fields import PROJ_LAEA, geographic_grid, projected_grid
 
+PROJ_STERE = "+proj=stere +lat_0=90 +lon_0=0 +lat_ts=60 +a=6378140 +b=6356750"
 TIME = np.datetime64("2025-03-22T12:05:00", "ns")
 
 
@@ -38,6 +41,36 @@ def test_values_nodata_and_undetect_come_back_exactly(tmp_path, packing):
     dbz = frame(grid, packing.gain)
     path = write_composite(tmp_path / "a.h5", dbz, TIME, grid, packing=packing)
     np.testing.assert_array_equal(read_by_hand(path), dbz)
+
+
+def test_by_default_nothing_is_lost_that_the_archive_would_keep(tmp_path):
+    grid = projected_grid()
+    for gain, dtype in ((0.5, np.uint8), (0.01, np.uint16)):
+        dbz = frame(grid, gain)
+        path = write_composite(tmp_path / f"{gain}.h5", dbz, TIME, grid)
+        with h5py.File(path) as file:
+            assert file["dataset1/data1/data"].dtype == dtype
+        np.testing.assert_array_equal(read_by_hand(path), dbz)
+
+
+@pytest.mark.parametrize("crs", [PROJ_LAEA, "EPSG:4326", "EPSG:21781", PROJ_STERE])
+@pytest.mark.parametrize("gain", [0.5, 0.01])
+def test_our_own_reader_reads_it_back_exactly(tmp_path, crs, gain):
+    like = geographic_grid() if crs == "EPSG:4326" else projected_grid()
+    x, y = (600_000, 200_000) if crs == "EPSG:21781" else (0, -4_000_000) if "stere" in crs else (0, 0)
+    grid = Grid(pyproj.CRS.from_user_input(crs).to_wkt(), like.y + y, like.x + x)
+    dbz = frame(grid, gain)
+    path = write_composite(tmp_path / "a.h5", dbz, TIME, grid)
+    reader = OdimH5()
+    assert reader.sniff(path)
+    field = reader.open(path)
+    np.testing.assert_array_equal(field.values[0], dbz)
+    assert field["time"].values[0] == TIME
+    found = Grid.of(field)
+    np.testing.assert_allclose(found.y, grid.y, atol=1e-6 * grid.spacing[0])
+    np.testing.assert_allclose(found.x, grid.x, atol=1e-6 * grid.spacing[1])
+    if crs.startswith("+proj"):
+        assert found.difference(grid) == ""
 
 
 def test_mandatory_attributes_of_odim_2_4(tmp_path):
@@ -79,7 +112,7 @@ def test_values_outside_the_codes_are_refused_and_nothing_is_left(tmp_path):
     dbz = frame(grid)
     dbz[3, 3] = 95.5
     with pytest.raises(FieldError, match=r"95\.5 dBZ, expected -31\.5 to 95 dBZ"):
-        write_composite(tmp_path / "a.h5", dbz, TIME, grid)
+        write_composite(tmp_path / "a.h5", dbz, TIME, grid, packing=OdimPacking())
     assert list(tmp_path.iterdir()) == []
 
 

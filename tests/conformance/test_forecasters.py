@@ -1,0 +1,115 @@
+"""What holds for every forecaster that has a name, and for networks and wrappers."""
+
+import numpy as np
+import pytest
+
+from nowcast.core.errors import NowcastError
+from nowcast.core.field import HIGHEST_DBZ
+from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.forecasters.base import Forecaster
+from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
+from nowcast.forecasters.neural import Neural
+from nowcast.forecasters.persistence import Persistence
+from nowcast.forecasters.wrappers import Fallback, Tiled
+from tests.fakes.fields import geographic_grid, moving_disc, projected_grid
+from tests.fakes.networks import Repeat, loaded
+
+STEP = np.timedelta64(10, "m")
+LEADS = np.arange(1, 4) * STEP
+OTHERS = {
+    "neural": lambda: Neural(loaded(Repeat(growth=0.01))),
+    "tiled": lambda: Tiled(build_forecaster("extrapolation", {"past": 2}), tile=(32, 24), overlap=8),
+    "fallback": lambda: Fallback(build_forecaster("extrapolation"), Persistence()),
+}
+
+
+@pytest.fixture(params=[*FORECASTERS, *OTHERS])
+def forecaster(request):
+    made = OTHERS[request.param]() if request.param in OTHERS else build_forecaster(request.param)
+    assert isinstance(made, Forecaster)
+    return made
+
+
+def pasts():
+    storm = moving_disc(projected_grid(32, 40))
+    dry = storm.copy(data=np.full_like(storm.values, NO_ECHO_DBZ))
+    part = storm.copy(deep=True)
+    part.values[:, :, :11] = np.nan
+    part.values[1] = np.nan
+    unseen = storm.copy(data=np.full_like(storm.values, np.nan))
+    return {
+        "storm": storm, "dry": dry, "partly unobserved": part, "unobserved": unseen,
+        "geographic": moving_disc(geographic_grid(32, 40)), "tall": moving_disc(projected_grid(44, 24)),
+    }
+
+
+@pytest.fixture(params=list(pasts()))
+def observed(request):
+    return pasts()[request.param]
+
+
+def test_the_input_is_left_alone_and_the_answer_is_the_same_twice(forecaster, observed):
+    before = observed.copy(deep=True)
+    first = forecaster.forecast(observed, LEADS)
+    np.testing.assert_array_equal(observed.values, before.values)
+    assert observed.identical(before)
+    np.testing.assert_array_equal(forecaster.forecast(observed, LEADS).values, first.values)
+    assert not np.shares_memory(first.values, observed.values)
+
+
+def test_labels_and_values(forecaster, observed):
+    forecast = forecaster.forecast(observed, LEADS)
+    assert forecast.dims == ("lead_time", "y", "x")
+    assert forecast.shape == (3, *observed.shape[1:])
+    assert forecast.dtype == np.float32
+    assert forecast.name == "reflectivity"
+    assert forecast.attrs["units"] == "dBZ"
+    assert forecast["issued"].values == observed["time"].values[-1]
+    np.testing.assert_array_equal(forecast["lead_time"].values, LEADS)
+    np.testing.assert_array_equal(forecast["valid_time"].values, observed["time"].values[-1] + LEADS)
+    for name in ("y", "x"):
+        np.testing.assert_array_equal(forecast[name].values, observed[name].values)
+    assert forecast["crs"].attrs["crs_wkt"] == observed["crs"].attrs["crs_wkt"]
+    finite = forecast.values[np.isfinite(forecast.values)]
+    assert not np.isinf(forecast.values).any()
+    assert ((finite >= NO_ECHO_DBZ) & (finite <= HIGHEST_DBZ)).all()
+
+
+def test_nothing_observed_gives_nothing_forecast(forecaster):
+    assert np.isnan(forecaster.forecast(pasts()["unobserved"], LEADS).values).all()
+
+
+def test_a_dry_past_stays_without_strong_echo(forecaster):
+    values = forecaster.forecast(pasts()["dry"], LEADS).values
+    assert np.nanmax(values) < 10.0
+    assert np.isfinite(values).all()
+
+
+def test_one_lead_and_many_leads(forecaster):
+    storm = pasts()["storm"]
+    one = forecaster.forecast(storm, LEADS[:1])
+    many = forecaster.forecast(storm, np.arange(1, 13) * STEP)
+    assert one.shape[0] == 1
+    assert many.shape[0] == 12
+    np.testing.assert_allclose(many.values[0], one.values[0], atol=1e-4)
+
+
+def test_a_longer_past_changes_nothing(forecaster):
+    """Only ``needs.past`` frames are used, so a field of hours gives what its end gives."""
+    storm = moving_disc(projected_grid(32, 40), frames=9, centre=(12, 12))
+    end = storm.isel(time=slice(9 - forecaster.needs.past, None))
+    np.testing.assert_array_equal(
+        forecaster.forecast(storm, LEADS).values, forecaster.forecast(end, LEADS).values
+    )
+
+
+def test_too_few_frames_are_refused_or_made_up_for(forecaster):
+    none = pasts()["storm"].isel(time=slice(0, 0))
+    with pytest.raises(NowcastError, match="frames"):
+        forecaster.forecast(none, LEADS)
+
+
+def test_what_it_says_about_itself_is_text(forecaster):
+    found = forecaster.describe()
+    assert found["model"]
+    assert all(isinstance(k, str) and isinstance(v, str) for k, v in found.items())
