@@ -15,7 +15,8 @@ from nowcast.models.cells.motion import (
     gather,
     neighbour_places,
 )
-from tests.fakes.naive_motion import gather_by_hand, warp_by_gather
+from scripts.naive_networks import warp_by_gather
+from tests.fakes.naive_motion import gather_by_hand
 
 SMALL = {"hidden": [8, 8], "filter_size": 3, "patch": 2}
 

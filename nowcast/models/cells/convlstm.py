@@ -52,10 +52,14 @@ class ConvLSTM(RecurrentCell):
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:])
         return ConvLSTMState(zeros, zeros)
 
+    def gates(self, x: Tensor, hidden: Tensor) -> Tensor:
+        """Give input, forget, candidate and output before their peephole, (B, 4 * hidden_channels, h, w)."""
+        joined: Tensor = self.conv_x(x) + self.conv_h(hidden)
+        return joined
+
     def forward(self, x: Tensor, state: ConvLSTMState, relay: Relay) -> CellOutput:
         """Take one time step; the relay passes by untouched, but for what starts anew at each layer."""
-        gates = self.conv_x(x) + self.conv_h(state.hidden)
-        i, f, g, o = gates.chunk(4, dim=1)
+        i, f, g, o = self.gates(x, state.hidden).chunk(4, dim=1)
         if self.peephole:
             ci, cf = self.conv_c(state.cell).chunk(2, dim=1)
             i, f = i + ci, f + cf

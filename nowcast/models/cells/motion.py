@@ -69,10 +69,14 @@ class MotionState(NamedTuple):
 
 
 def neighbour_places(filter_size: int, rows: int, columns: int, like: Tensor) -> Tensor:
-    """Give where the k x k neighbours of each place lie, (1, K * rows, columns, 2) as (x, y) in [-1, 1]."""
-    reach = torch.arange(filter_size, device=like.device, dtype=like.dtype) - filter_size // 2
-    row = torch.arange(rows, device=like.device, dtype=like.dtype)
-    column = torch.arange(columns, device=like.device, dtype=like.dtype)
+    """Give where the k x k neighbours of each place lie, (1, K * rows, columns, 2) as (x, y) in [-1, 1].
+
+    Never below single precision: half precision cannot tell neighbouring places of a large map apart.
+    """
+    precise = torch.promote_types(like.dtype, torch.float32)
+    reach = torch.arange(filter_size, device=like.device, dtype=precise) - filter_size // 2
+    row = torch.arange(rows, device=like.device, dtype=precise)
+    column = torch.arange(columns, device=like.device, dtype=precise)
     y = (2 * (row + reach[:, None]) + 1) / rows - 1
     x = (2 * (column + reach[:, None]) + 1) / columns - 1
     shape = (filter_size, filter_size, rows, columns)
@@ -91,10 +95,12 @@ def gather(features: Tensor, offsets: Tensor, places: Tensor) -> Tensor:
         places: what `neighbour_places` gives for this map.
     """
     batch, wide, rows, columns = features.shape
-    down, right = offsets.reshape(batch, 2, -1, columns).unbind(1)
+    down, right = offsets.to(places.dtype).reshape(batch, 2, -1, columns).unbind(1)
     grid = places + torch.stack([right * (2 / columns), down * (2 / rows)], dim=-1)
-    found = F.grid_sample(features, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return found.reshape(batch, wide, -1, rows, columns)
+    found = F.grid_sample(
+        features.to(grid.dtype), grid, mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+    return found.to(features.dtype).reshape(batch, wide, -1, rows, columns)
 
 
 def drift(state: MotionState, settings: MotionSettings) -> Tensor:

@@ -59,19 +59,24 @@ class STLSTM(RecurrentCell):
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:])
         return STLSTMState(zeros, zeros)
 
-    def forward(self, x: Tensor, state: STLSTMState, relay: Relay) -> CellOutput:
-        """Take one time step; ``relay.memory`` None stands for zeros."""
-        memory = torch.zeros_like(state.cell) if relay.memory is None else relay.memory
+    def gates(self, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give (i, f, g), (i', f', g') and what of o does not depend on C and M, before the sigmoid."""
         from_x: Tensor = self.norm_x(self.conv_x(x))
-        from_h: Tensor = self.norm_h(self.conv_h(state.hidden))
+        from_h: Tensor = self.norm_h(self.conv_h(hidden))
         from_m: Tensor = self.norm_m(self.conv_m(memory))
         wide = self.hidden_channels
         time = from_x[:, : 3 * wide] + from_h[:, : 3 * wide]
         space = from_x[:, 3 * wide : 6 * wide] + from_m
+        return time, space, from_x[:, 6 * wide :] + from_h[:, 3 * wide :]
+
+    def forward(self, x: Tensor, state: STLSTMState, relay: Relay) -> CellOutput:
+        """Take one time step; ``relay.memory`` None stands for zeros."""
+        memory = torch.zeros_like(state.cell) if relay.memory is None else relay.memory
+        time, space, output = self.gates(x, state.hidden, memory)
         cell = _update(time, state.cell)
         memory = _update(space, memory)
         both = torch.cat([cell, memory], dim=1)
-        gate = torch.sigmoid(from_x[:, 6 * wide :] + from_h[:, 3 * wide :] + self.norm_o(self.conv_o(both)))
+        gate = torch.sigmoid(output + self.norm_o(self.conv_o(both)))
         hidden = gate * torch.tanh(self.conv_last(both))
         return CellOutput(hidden, STLSTMState(hidden, cell), relay._replace(memory=memory), gate)
 

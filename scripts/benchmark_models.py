@@ -1,0 +1,143 @@
+"""Times every backbone at the papers' sizes: forecast and training step, against a naive variant, in one run.
+
+    python scripts/benchmark_models.py [--models motionrnn_predrnn ...] [--threads 2] [--rounds 5]
+
+All variants of a network take turns in each round, so that a busy machine slows them alike; the table
+gives the median of the times and of the ratios within a round. Memory is the peak of the resident set of
+a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import NamedTuple
+
+import torch
+from naive_networks import naive
+
+from nowcast.models.base import SequenceModel
+from nowcast.models.catalog import MODELS, build_model
+from nowcast.models.fast import fast
+
+
+class Setting(NamedTuple):
+    """A sequence of a paper."""
+
+    past: int
+    steps: int
+    size: tuple[int, int]
+    channels: int
+    batch: int
+    """Of the training step."""
+
+
+SETTINGS = {
+    "shanghai": Setting(5, 10, (64, 64), 1, 8),
+    "human": Setting(4, 4, (128, 128), 3, 4),
+    "v-mnist": Setting(10, 10, (64, 64), 1, 8),
+}
+Timed = Callable[[], object]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="*", default=list(MODELS), help="names of the catalog")
+    parser.add_argument("--setting", choices=SETTINGS, default="shanghai")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-training", action="store_true", help="time forecasts only")
+    parser.add_argument("--cpu-time", action="store_true", help="CPU seconds instead of wall time")
+    parser.add_argument("--alone", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    setting = SETTINGS[args.setting]
+    if args.alone:
+        name, work, variant = args.alone
+        _runs(name, work, setting)[variant]()()
+        print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+        return
+    clock = time.process_time if args.cpu_time else time.perf_counter
+    print(f"{args.setting}: {setting}, {args.threads} threads, torch {torch.__version__}")
+    print(f"{'network':<20} {'work':<9} {'variant':<9} {'seconds':>8} {'x naive':>8} {'MB':>6}")
+    for name in args.models:
+        for work in ("forecast", "training")[: 1 if args.no_training else 2]:
+            _table(name, work, setting, args, clock)
+
+
+def _table(
+    name: str, work: str, setting: Setting, args: argparse.Namespace, clock: Callable[[], float]
+) -> None:
+    runs = {variant: make() for variant, make in _runs(name, work, setting).items()}
+    taken: dict[str, list[float]] = {variant: [] for variant in runs}
+    for turn in range(args.rounds + 1):
+        for variant, run in runs.items():
+            start = clock()
+            run()
+            if turn:  # the first round warms up
+                taken[variant].append(clock() - start)
+    for variant, seconds in taken.items():
+        ratio = median(n / s for n, s in zip(taken["naive"], seconds, strict=True))
+        command = [sys.executable, __file__, "--setting", args.setting]
+        command += ["--threads", str(args.threads), "--alone", name, work, variant]
+        peak = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        print(f"{name:<20} {work:<9} {variant:<9} {median(seconds):8.3f} {ratio:8.2f} {peak:6.0f}", flush=True)
+
+
+def _runs(name: str, work: str, setting: Setting) -> dict[str, Callable[[], Timed]]:
+    """Give what makes each variant ready; nothing is built before it is called."""
+    if work == "training":
+        return {
+            "naive": lambda: _training(naive(_model(name, setting)), setting),
+            "float32": lambda: _training(_model(name, setting), setting),
+            "bf16": lambda: _training(_model(name, setting), setting, torch.bfloat16),
+        }
+    return {
+        "naive": lambda: _forecast(naive(_model(name, setting)), setting),
+        "eager": lambda: _forecast(_model(name, setting), setting),
+        "float32": lambda: _forecast(fast(_model(name, setting)), setting),
+        "bf16": lambda: _forecast(fast(_model(name, setting), torch.bfloat16), setting),
+    }
+
+
+def _model(name: str, setting: Setting) -> SequenceModel:
+    torch.manual_seed(0)
+    return build_model(name, {}, setting.channels, setting.size)
+
+
+def _forecast(model: SequenceModel, setting: Setting) -> Timed:
+    past = torch.rand(1, setting.past, setting.channels, *setting.size)
+    model.eval()
+
+    def run() -> None:
+        with torch.no_grad():
+            model(past, setting.steps)
+
+    return run
+
+
+def _training(model: SequenceModel, setting: Setting, dtype: torch.dtype | None = None) -> Timed:
+    frames = torch.rand(setting.batch, setting.past + setting.steps, setting.channels, *setting.size)
+    past, future = frames[:, : setting.past], frames[:, setting.past :]
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    model.train()
+
+    def run() -> None:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):
+            loss = (model(past, setting.steps).float() - future).square().mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return run
+
+
+if __name__ == "__main__":
+    main()
