@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nowcast.core.errors import NowcastError, SettingsError
+from nowcast.core.settings import build
+from nowcast.models.catalog import find_model
 
 _MB = 1e6
 _STATUS = Path("/proc/self/status")
@@ -52,6 +54,7 @@ def peak_forecast_mb(
     Raises:
         SettingsError: as `build_model`, or a machine that does not tell (not Linux, no such GPU).
     """
+    build(find_model(name).settings, settings, where="model.settings")
     if device == "cpu" and not os.access(_RESET, os.W_OK):
         raise SettingsError(f"memory: got {sys.platform}, expected Linux, which tells a process its peak")
     request = {

@@ -16,13 +16,14 @@ Source: Winograd (1980), Arithmetic Complexity of Computations (short convolutio
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nowcast.models.onednn import convolve, pack, packs
+from nowcast.models.packed import convolve, pack, packs
 
 
 class Kernels(NamedTuple):
@@ -50,13 +51,14 @@ class ClipConv(nn.Module):
 
     def prepare(self, clips: tuple[int, int, int, int]) -> Kernels:
         """Make the kernels ready for clips of (B, L, h, w)."""
-        weight, bias = _in_autocast(self.weight), self.bias
-        bias = bias if bias is None else _in_autocast(bias)
+        weight = self.weight
+        bias = None if self.bias is None else _in_autocast(self.bias)
         batch, length, *sides = clips
         if (length, weight.shape[2]) != (2, 3):
-            return Kernels((weight.contiguous(memory_format=torch.channels_last_3d),), bias)
+            weight = _in_autocast(weight).contiguous(memory_format=torch.channels_last_3d)
+            return Kernels((weight,), bias)
         before, now, after = weight.unbind(2)
-        flat = (now, after - now, before - now)
+        flat = tuple(_in_autocast(kernel) for kernel in (now, after - now, before - now))
         if packs(weight):
             maps = (batch, sides[0], sides[1])
             return Kernels(tuple(pack(kernel, self.padding[1:], maps) for kernel in flat), bias)
@@ -68,7 +70,9 @@ class ClipConv(nn.Module):
         if len(weights) == 1:
             return F.conv3d(clip, weights[0], bias, padding=self.padding)
         sides = self.padding[1:]
-        conv = convolve if weights[0].is_mkldnn else _conv2d
+        conv: Callable[..., Tensor] = _conv2d
+        if weights[0].is_mkldnn:
+            conv, clip = convolve, clip.to(weights[0].dtype)
         first, second = clip.unbind(2)
         shared = conv(first + second, weights[0], bias, sides)
         y0 = conv(second, weights[1], None, sides).add_(shared)
@@ -76,7 +80,7 @@ class ClipConv(nn.Module):
         return torch.stack((y0, y1), dim=2)
 
 
-def _conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> Tensor:
+def _conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, padding: Sequence[int]) -> Tensor:
     return F.conv2d(x, weight, bias, padding=padding)
 
 

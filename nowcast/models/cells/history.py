@@ -56,21 +56,20 @@ def attend_plainly(gate: Tensor, history: History) -> Tensor:
     return (weights * memories).sum(dim=1)
 
 
-def _softmax_sum(gate: Tensor, history: History) -> tuple[Tensor, Tensor]:
-    """Give the attended memory and log sum_j exp(F K_j)."""
+def _softmax_sum(gate: Tensor, history: History) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the attended memory, the sum of exp(F (K_j - top)) and -F top, top being the largest K_j."""
     top = torch.maximum(history[0], history[1])
     for memory in history[2:]:
         torch.maximum(top, memory, out=top)
-    scratch = torch.empty_like(top)
-    total = torch.zeros_like(top)
-    attended = torch.zeros_like(top)
-    for memory in history:
-        torch.sub(memory, top, out=scratch)
-        scratch.mul_(gate).exp_()
-        total.add_(scratch)
+    shift = top.mul_(gate).neg_()
+    total = torch.addcmul(shift, gate, history[0]).exp_()
+    attended = total * history[0]
+    scratch = torch.empty_like(total)
+    for memory in history[1:]:
+        torch.addcmul(shift, gate, memory, out=scratch)
+        total.add_(scratch.exp_())
         attended.addcmul_(scratch, memory)
-    attended.div_(total)
-    return attended, total.log_().addcmul_(gate, top)
+    return attended.div_(total), total, shift
 
 
 class _Attend(torch.autograd.Function):
@@ -78,20 +77,21 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, gate: Tensor, *history: Tensor) -> Tensor:
-        attended, normaliser = _softmax_sum(gate, history)
-        ctx.save_for_backward(gate, attended, normaliser, *history)
+        attended, total, shift = _softmax_sum(gate, history)
+        ctx.save_for_backward(gate, attended, shift.sub_(total.log_()), *history)
         return attended
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         # with A_j the weights and T their sum: dT/dK_j = A_j (1 + F (K_j - T)), dT/dF = var_A(K)
-        gate, attended, normaliser, *history = ctx.saved_tensors
+        gate, attended, shift, *history = ctx.saved_tensors
         spread = torch.zeros_like(attended)
         grads = []
         for memory in history:
-            weight = (memory * gate).sub_(normaliser).exp_()
+            weight = torch.addcmul(shift, gate, memory).exp_()
             apart = memory - attended
-            spread.addcmul_(weight * apart, apart)
-            grads.append(apart.mul_(gate).add_(1).mul_(weight).mul_(grad))
+            moved = weight * apart
+            spread.addcmul_(moved, apart)
+            grads.append(weight.addcmul_(gate, moved).mul_(grad))
         return spread.mul_(grad).to(gate.dtype), *grads
