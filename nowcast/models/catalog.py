@@ -10,6 +10,20 @@ from typing import Any
 from nowcast.core.errors import SettingsError
 from nowcast.core.settings import build
 from nowcast.models.astm import ASTMSettings, MotionASTMSettings, build_astm
+from nowcast.models.backbones import (
+    ConvTTLSTMSettings,
+    E3DLSTMSettings,
+    MIMSettings,
+    MotionE3DSettings,
+    MotionMIMSettings,
+    PredRNNPlusPlusSettings,
+    TrajGRUSettings,
+    build_conv_tt_lstm,
+    build_e3d_lstm,
+    build_mim,
+    build_predrnnpp,
+    build_trajgru,
+)
 from nowcast.models.base import SequenceModel
 from nowcast.models.families import (
     ConvLSTMSettings,
@@ -49,6 +63,23 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "motionrnn_predrnn": ModelEntry(
         "MotionRNN on PredRNN", MOTIONRNN, MotionPredRNNSettings, build_predrnn
+    ),
+    "mim": ModelEntry("MIM", "Wang et al., Memory in Memory, CVPR 2019", MIMSettings, build_mim),
+    "e3d_lstm": ModelEntry(
+        "E3D-LSTM", "Wang et al., Eidetic 3D LSTM, ICLR 2019", E3DLSTMSettings, build_e3d_lstm
+    ),
+    "motionrnn_mim": ModelEntry("MotionRNN on MIM", MOTIONRNN, MotionMIMSettings, build_mim),
+    "motionrnn_e3d": ModelEntry("MotionRNN on E3D-LSTM", MOTIONRNN, MotionE3DSettings, build_e3d_lstm),
+    "predrnnpp": ModelEntry(
+        "PredRNN++", "Wang et al., PredRNN++, ICML 2018", PredRNNPlusPlusSettings, build_predrnnpp
+    ),
+    "trajgru": ModelEntry(
+        "TrajGRU", "Shi et al., Deep Learning for Precipitation Nowcasting, NeurIPS 2017",
+        TrajGRUSettings, build_trajgru,
+    ),
+    "conv_tt_lstm": ModelEntry(
+        "Conv-TT-LSTM", "Su et al., Convolutional Tensor-Train LSTM, NeurIPS 2020",
+        ConvTTLSTMSettings, build_conv_tt_lstm,
     ),
     "lmc_memory": ModelEntry(
         "LMC-Memory", "Lee et al., Video Prediction Recalling Long-term Motion Context, CVPR 2021",
