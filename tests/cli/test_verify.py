@@ -1,0 +1,129 @@
+"""``nowcast verify`` from files to scores.csv and the page, and each mistake as one line and exit code 2."""
+
+import csv
+
+import pytest
+
+from nowcast.cli.main import main
+from nowcast.cli.verify import build_models, parse_thresholds
+from nowcast.core.errors import NowcastError
+from nowcast.core.times import to_text
+from nowcast.products.odim_h5 import write_composite
+from tests.fakes.fields import moving_disc, projected_grid
+
+PERIOD = "2025-03-22T10:00/2025-03-22T13:00"
+
+
+@pytest.fixture(scope="module")
+def storms(tmp_path_factory):
+    from nowcast.ingest.pipeline import ingest
+
+    folder = tmp_path_factory.mktemp("storms")
+    field = moving_disc(projected_grid(), frames=14, velocity=(0.5, 2.0))
+    files = [
+        write_composite(
+            folder / f"{to_text(frame['time'].values).replace(':', '')}.h5", frame.values,
+            frame["time"].values, projected_grid(),
+        )
+        for frame in field
+    ]
+    ingest(files, folder / "storms.zarr", 1, progress=False)
+    return folder / "storms.zarr"
+
+
+def verify(archive, out, *extra, models="persistence,extrapolation", period=PERIOD):
+    return main([
+        "verify", "--archive", str(archive), "--models", models, "--period", period, "--out", str(out), *extra,
+    ])
+
+
+def test_files_become_scores_and_a_page(storms, tmp_path, capsys):
+    out = tmp_path / "skill"
+    assert verify(storms, out, "--leads", "3", "--stride", "2", "--thresholds", "20", "30") == 0
+    assert sorted(p.name for p in out.iterdir()) == ["index.html", "scores.csv"]
+    with (out / "scores.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert list(rows[0]) == ["model", "score", "threshold_dbz", "lead_minutes", "value"]
+    assert {r["model"] for r in rows} == {"persistence", "extrapolation"}
+    assert {r["lead_minutes"] for r in rows} == {"10", "20", "30", "mean"}
+    assert {r["threshold_dbz"] for r in rows} == {"20", "30", ""}
+    csi = {
+        r["model"]: float(r["value"]) for r in rows
+        if (r["score"], r["threshold_dbz"], r["lead_minutes"]) == ("csi", "20", "mean")
+    }
+    assert 0 < csi["persistence"] < csi["extrapolation"] <= 1
+    printed = capsys.readouterr().out
+    table = [line for line in printed.splitlines() if line.startswith("persistence")]
+    assert f"{csi['persistence']:.3f}" in table[0]
+    assert "10 to 30 minutes, 4 nowcasts" in printed
+    page = (out / "index.html").read_text()
+    assert f"{csi['extrapolation']:.3f}" in page
+    assert "storms.zarr" in page
+
+
+def test_what_else_is_in_the_folder_stays(storms, tmp_path):
+    kept = tmp_path / "notes.txt"
+    kept.write_text("mine")
+    assert verify(storms, tmp_path, "--leads", "2", "--cases", "0", models="persistence") == 0
+    assert kept.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("extra", "changed", "message"),
+    [
+        (["--thresholds", "-5"], {}, "threshold: got -5"),
+        (["--thresholds", "20", "nan"], {}, "threshold: got nan"),
+        (["--thresholds", "heavy"], {}, "threshold: got 'heavy'"),
+        (["--thresholds", "20", "20"], {}, "each once"),
+        (["--stride", "0"], {}, "stride: got 0"),
+        (["--leads", "0"], {}, "steps: got 0"),
+        (["--leads", "50"], {}, "without one gap-free run"),
+        (["--leads", "3", "--min-wet-pixels", "99999"], {}, "none has 99999 pixels"),
+        ([], {"period": "2020-01-01/2020-01-02"}, "the archive has no frames"),
+        ([], {"period": "yesterday"}, "expected START/END"),
+        ([], {"models": "persistance"}, "persistance"),
+        ([], {"models": "absent.ckpt"}, "absent.ckpt"),
+        ([], {"models": " , "}, "models: got ' , '"),
+        ([], {"models": "persistence,persistence"}, "each once"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(storms, tmp_path, capsys, extra, changed, message):
+    out = tmp_path / "skill"
+    assert verify(storms, out, *extra, **changed) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("nowcast verify:")]
+    assert len(said) == 1
+    assert message in said[0]
+    assert not out.exists()
+
+
+def test_an_archive_that_does_not_exist(tmp_path, capsys):
+    assert verify(tmp_path / "absent.zarr", tmp_path / "skill") == 2
+    assert "absent.zarr" in capsys.readouterr().err
+    assert not (tmp_path / "skill").exists()
+
+
+def test_neither_file_appears_when_one_cannot(storms, tmp_path, monkeypatch):
+    from nowcast.bench import skill
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(skill, "scores_csv", full)
+    out = tmp_path / "skill"
+    assert verify(storms, out, "--leads", "2", "--cases", "0", models="persistence") == 2
+    assert list(out.iterdir()) == []
+
+
+def test_thresholds_apart_or_with_commas():
+    assert parse_thresholds(["10,20", "35.5"]) == [10.0, 20.0, 35.5]
+
+
+def test_forecasters_of_one_name_are_told_apart(monkeypatch):
+    from nowcast.forecasters import catalog
+    from nowcast.forecasters.persistence import Persistence
+
+    monkeypatch.setattr(catalog, "build_forecaster", lambda name: Persistence(name.split("/")[0]))
+    names = list(build_models("m/1/best.ckpt, m/2/best.ckpt,p"))
+    assert names == ["m (m/1/best.ckpt)", "m (m/2/best.ckpt)", "p"]
+    with pytest.raises(NowcastError, match="each once"):
+        build_models("p,p")
