@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay
+from nowcast.models.packed import convolve, pack, packs
 
 
 class LmcState(NamedTuple):
@@ -21,9 +22,9 @@ class LmcState(NamedTuple):
     """(B, K, h, w)"""
     cell: Tensor
     """(B, K, h, w)"""
-    weight: Tensor
-    """(4 K, D + K, 3, 3): joined once a sequence, not once a step; gradients flow through it."""
-    bias: Tensor
+    weight: Tensor | None
+    """(4 K, D + K, 3, 3): joined (and without gradients packed) once a sequence, not once a step."""
+    bias: Tensor | None
     """(4 K,)"""
 
 
@@ -47,21 +48,60 @@ class LmcConvLSTM(RecurrentCell):
     def initial_state(self, x: Tensor) -> LmcState:
         """Give zeros, and the joined convolutions, before the first step."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[-2:])
+        weight, bias = self.joined()
+        if torch.is_autocast_enabled(x.device.type):
+            weight = weight.to(torch.get_autocast_dtype(x.device.type))
+            bias = bias.to(weight.dtype)
+        if packs(weight):
+            weight = pack(weight, (1, 1), (x.shape[0], *x.shape[-2:]))
+        return LmcState(zeros, zeros, weight, bias)
+
+    def joined(self) -> tuple[Tensor, Tensor]:
+        """Give weight (4 K, D + K, 3, 3) and bias (4 K,) of the one convolution that both make."""
         assert self.conv_x.bias is not None
         assert self.conv_h.bias is not None
         weight = torch.cat([self.conv_x.weight, self.conv_h.weight], dim=1)
-        bias = self.conv_x.bias + self.conv_h.bias
-        if torch.is_autocast_enabled(x.device.type):
-            weight = weight.to(torch.get_autocast_dtype(x.device.type))
-        return LmcState(zeros, zeros, weight, bias)
+        return weight, self.conv_x.bias + self.conv_h.bias
+
+    def packable(self) -> LmcConvLSTM:
+        """Give a twin for `nowcast.models.fast`: the two convolutions as one, for good."""
+        return FusedLmcConvLSTM(self)
+
+    def gates(self, joined: Tensor, state: LmcState) -> Tensor:
+        """Give input, candidate, forget and output (B, 4 K, h, w) of input and hidden map (B, D + K, h, w)."""
+        assert state.weight is not None
+        if state.weight.is_mkldnn:
+            return convolve(joined, state.weight, state.bias, (1, 1))
+        return F.conv2d(joined, state.weight, state.bias, padding=1)
 
     def forward(self, x: Tensor, state: LmcState, relay: Relay) -> CellOutput:
         """Take one step: see `RecurrentCell.forward`."""
-        joined = torch.cat([x, state.hidden.to(x.dtype)], dim=1)
-        gates = F.conv2d(joined, state.weight, state.bias, padding=1)
+        gates = self.gates(torch.cat([x, state.hidden.to(x.dtype)], dim=1), state)
         enter, candidate, forget, leave = gates.chunk(4, dim=1)
         kept = torch.sigmoid(forget) * state.cell
         cell = kept + torch.sigmoid(enter) * torch.tanh(candidate)
         gate = torch.sigmoid(leave)
         hidden = gate * torch.tanh(cell)
         return CellOutput(hidden, state._replace(hidden=hidden, cell=cell), relay, gate)
+
+
+class FusedLmcConvLSTM(LmcConvLSTM):
+    """`LmcConvLSTM` with one convolution over input and hidden map; forecasts only."""
+
+    def __init__(self, cell: LmcConvLSTM) -> None:
+        RecurrentCell.__init__(self)
+        self.in_channels, self.hidden_channels = cell.in_channels, cell.hidden_channels
+        weight, bias = cell.joined()
+        self.conv = nn.Conv2d(cell.in_channels + cell.hidden_channels, 4 * cell.hidden_channels, 3, padding=1)
+        self.conv.weight = nn.Parameter(weight.detach(), requires_grad=False)
+        self.conv.bias = nn.Parameter(bias.detach(), requires_grad=False)
+
+    def initial_state(self, x: Tensor) -> LmcState:
+        """Give zeros."""
+        zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[-2:])
+        return LmcState(zeros, zeros, None, None)
+
+    def gates(self, joined: Tensor, state: LmcState) -> Tensor:
+        """Give the four gates."""
+        found: Tensor = self.conv(joined)
+        return found

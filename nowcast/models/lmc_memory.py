@@ -20,6 +20,7 @@ from nowcast.models.cells.base import Relay
 from nowcast.models.lmc_addressing import ChannelAttention, MotionMemory
 from nowcast.models.lmc_alignment import first_motion, frozen, long_motion
 from nowcast.models.lmc_cell import LmcConvLSTM, LmcState
+from nowcast.models.lmc_frames import frame_decoder, frame_encoder
 from nowcast.models.lmc_motion import MotionEncoder, difference_frames
 from nowcast.models.padding import check_size
 from nowcast.models.unroll import unroll
@@ -92,7 +93,7 @@ class LmcMemory(SequenceModel):
         self.settings = settings
         self.channels = channels
         hidden, half = settings.hidden, settings.hidden // 2
-        self.encoder = _encoder(channels, half, hidden)
+        self.encoder = frame_encoder(channels, half, hidden)
         self.cells = nn.ModuleList(LmcConvLSTM(hidden, hidden) for _ in range(settings.layers))
         self.memory: MotionMemory | None = None
         self.attention: ChannelAttention | None = None
@@ -101,7 +102,7 @@ class LmcMemory(SequenceModel):
         if settings.variant != "none":
             self._add_memory(settings, channels)
         recalled = 0 if settings.variant == "none" else hidden
-        self.decoder = _decoder(hidden + recalled, half, hidden, channels, settings.sigmoid)
+        self.decoder = frame_decoder(hidden + recalled, half, hidden, channels, settings.sigmoid)
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
         self.batches_seen: Tensor
 
@@ -272,25 +273,6 @@ class _Sequence:
             return part(*inputs)
         again = checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
         return cast(R, again)
-
-
-def _encoder(channels: int, half: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, half, 3, stride=2, padding=1), nn.ELU(inplace=True),
-        nn.Conv2d(half, half, 3, padding=1), nn.ELU(inplace=True),
-        nn.Conv2d(half, hidden, 3, stride=2, padding=1), nn.ELU(inplace=True),
-        nn.Conv2d(hidden, hidden, 3, padding=1), nn.ELU(inplace=True),
-    )
-
-
-def _decoder(width: int, half: int, hidden: int, channels: int, sigmoid: bool) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ConvTranspose2d(width, hidden, 3, padding=1), nn.ELU(inplace=True),
-        nn.ConvTranspose2d(hidden, half, 3, stride=2, padding=1, output_padding=1), nn.ELU(inplace=True),
-        nn.ConvTranspose2d(half, half, 3, padding=1), nn.ELU(inplace=True),
-        nn.ConvTranspose2d(half, channels, 3, stride=2, padding=1, output_padding=1),
-        nn.Sigmoid() if sigmoid else nn.Identity(),
-    )
 
 
 def _at_least(name: str, value: int, least: int) -> None:
