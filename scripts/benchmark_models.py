@@ -133,7 +133,7 @@ def _training(model: SequenceModel, setting: Setting, dtype: torch.dtype | None 
         optimizer.zero_grad()
         with torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):
             loss = (model(past, setting.steps).float() - future).square().mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
 
     return run

@@ -7,7 +7,7 @@ different inputs become one convolution over both.
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -173,9 +173,10 @@ def _fused(part: nn.Module) -> nn.Module:
     return part
 
 
-def _can_pack(part: nn.Module) -> bool:
+def _can_pack(part: nn.Module) -> TypeGuard[nn.Conv2d | nn.Conv3d]:
     return (
-        type(part) in (nn.Conv2d, nn.Conv3d)
+        isinstance(part, (nn.Conv2d, nn.Conv3d))
+        and type(part) in (nn.Conv2d, nn.Conv3d)
         and isinstance(part.padding, tuple)
         and part.padding_mode == "zeros"
         and part.groups == 1

@@ -22,7 +22,7 @@ def packs(weight: Tensor) -> bool:
         weight.device.type == "cpu"
         and type(weight) in (Tensor, torch.nn.Parameter)
         and weight.dtype in DTYPES
-        and torch.backends.mkldnn.is_available()
+        and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
         and not (torch.is_grad_enabled() and weight.requires_grad)
     )
 
