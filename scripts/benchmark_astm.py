@@ -106,9 +106,9 @@ def _networks(settings: dict[str, Any], side: int, batch: int, rounds: int) -> N
     torch.manual_seed(0)
     network = build_model("astm", settings, 1, (side, side)).eval()
     ways: dict[str, SequenceModel] = {"plain": plainly(network), "astm": network}
-    if "e3dlstm" in MODELS:
+    if "e3d_lstm" in MODELS:
         same = {"hidden": settings["hidden"]}
-        ways["e3dlstm"] = build_model("e3dlstm", same, 1, (side, side)).eval()
+        ways["e3d_lstm"] = build_model("e3d_lstm", same, 1, (side, side)).eval()
     frames = torch.rand(batch, 20, 1, side, side)
     with torch.inference_mode():
         apart = (network(frames[:, :10], 10) - ways["plain"](frames[:, :10], 10)).abs().max().item()
@@ -124,7 +124,7 @@ def _networks(settings: dict[str, Any], side: int, batch: int, rounds: int) -> N
             if kind == "float32":
                 reference = times["plain"]
             note = "" if kind == "float32" else f", against plain float32 {reference / times['astm']:.2f}"
-            rival = f"{times['e3dlstm']:.2f}" if "e3dlstm" in times else "not there"
+            rival = f"{times['e3dlstm']:.2f}" if "e3d_lstm" in times else "not there"
             print(f"| {name}, {kind} | {times['plain']:.3f} | {times['astm']:.3f} | "
                   f"{times['plain'] / times['astm']:.2f}{note} | {rival} |", flush=True)
 
