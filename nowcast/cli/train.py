@@ -23,29 +23,18 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.training.experiment import read_experiment
 
     experiment = read_experiment(args.config, args.assignments)
-    from nowcast.data.catalog import build_sources
-    from nowcast.data.training_data import training_data
-    from nowcast.data.wet import WetSettings
+    from nowcast.bench.experiment_data import open_data
     from nowcast.models.catalog import build_model
     from nowcast.training.run import check_logger, first_device, train
 
-    chosen, training = experiment.data, experiment.training
+    chosen = experiment.data
     check_logger(experiment)
     # A network that cannot be built is said before a cache is made.
     build_model(experiment.model.name, experiment.model.settings, size=chosen.crop)
-    sources = build_sources([vars(s) for s in chosen.sources], chosen.scaling)
-    others = build_sources(
-        [vars(s) for s in chosen.validation_sources], chosen.scaling, "data.validation_sources"
-    )
-    data = training_data(
-        sources, chosen.window, train=chosen.train, validation=chosen.validation, test=chosen.test,
-        validation_sources=others, validation_stride=chosen.validation_stride, crop=chosen.crop,
-        seed=training.seed, turns=chosen.turns,
-        wet=None if chosen.wet_floor is None else WetSettings(chosen.wet_floor),
-    )
+    data = open_data(experiment)
     best = train(
-        experiment, data.train, data.validation, args.out, resume=args.resume,
-        grid_km=getattr(sources[0], "grid_km", None), progress=True,
+        experiment, data.clips.train, data.clips.validation, args.out, resume=args.resume,
+        grid_km=data.grid_km, progress=True,
     )
     if first_device():
         archive = next((s.settings["path"] for s in chosen.sources if s.kind == "radar_archive"), None)

@@ -1,0 +1,42 @@
+"""`nowcast demo`: the main job on data that the package makes itself."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+FEWEST_FRAMES = 200
+"""Below this the held-out parts are too short for windows of 15 frames."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (demo)")
+    parser.add_argument(
+        "--minutes", type=float, default=1.5, help="time for training the small network (1.5)"
+    )
+    parser.add_argument("--frames", type=int, default=420, help="length of the storm season (420)")
+    parser.add_argument("--seed", type=int, default=7, help="another seed, another season (7)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the whole job and print where the page is."""
+    from nowcast.core.errors import SettingsError
+
+    if args.frames < FEWEST_FRAMES:
+        raise SettingsError(f"--frames: got {args.frames}, expected at least {FEWEST_FRAMES}")
+    if not args.minutes > 0:
+        raise SettingsError(f"--minutes: got {args.minutes:g}, expected a number above zero")
+    from nowcast.demo.run import DemoSettings, run_demo
+    from nowcast.demo.storm import StormSettings
+
+    storms = StormSettings(seed=args.seed, frames=args.frames)
+    page = run_demo(args.out, DemoSettings(minutes=args.minutes, storms=storms), say=_say, progress=True)
+    print(f"page: {page.resolve()}")
+    return 0
+
+
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,165 @@
+"""The main job from nothing: storms -> ODIM_H5 files -> archive -> training -> forecasts -> scores -> page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from nowcast.core.settings import build
+from nowcast.core.times import as_step
+from nowcast.demo.storm import StormSettings, make_storms, storm_grid
+
+if TYPE_CHECKING:
+    from nowcast.archive.reader import Archive
+    from nowcast.forecasters.base import Forecaster
+
+START = np.datetime64("2025-06-01T00:00", "ns")
+LICENCE = "made by nowcast, free of any terms"
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """How much of everything; the defaults end within four minutes on two cores."""
+
+    minutes: float = 1.5
+    """Time for training."""
+    hidden: tuple[int, ...] = (24, 24)
+    leads: int = 10
+    storms: StormSettings = field(default_factory=lambda: StormSettings(frames=420))
+
+
+def experiment_values(settings: DemoSettings, archive: Path) -> dict[str, Any]:
+    """Give the experiment of the demonstration as a configuration file would hold it.
+
+    The season is parted by time: the first part to train on, the next to choose the best checkpoint,
+    the last is held out and only verified.
+    """
+    step = as_step(np.timedelta64(settings.storms.step_minutes, "m"))
+    last_train, first_val, last_val = (
+        str((START + step * int(settings.storms.frames * share)).astype("datetime64[m]"))
+        for share in (0.62, 0.67, 0.78)
+    )
+    return {
+        "name": "demo",
+        "model": {
+            "name": "motionrnn_predrnn",
+            "settings": {"hidden": list(settings.hidden), "filter_size": 3, "patch": 4},
+        },
+        "data": {
+            "sources": [{"kind": "radar_archive", "settings": {"path": str(archive)}}],
+            "window": {"past": 5, "future": settings.leads},
+            "crop": [96, 96],
+            "train": [f"{START.astype('datetime64[m]')}/{last_train}"],
+            "validation": [f"{first_val}/{last_val}"],
+            "validation_clips": 8,
+            "scaling": {"low_dbz": 5.0, "high_dbz": 60.0},
+            "turns": False,
+        },
+        "training": {
+            "minutes": settings.minutes,
+            "batch": 4,
+            "learning_rate": {"start": 2.0e-3, "schedule": "cosine", "warmup": 20},
+            "gradient_clip": 1.0,
+            "loss": "weighted_l1_l2",
+            "ema_decay": 0.98,
+            "validate_every": 60,
+            "seed": settings.storms.seed,
+        },
+    }
+
+
+def held_out(settings: DemoSettings) -> tuple[np.datetime64, np.datetime64]:
+    """Give the period that is held out for verification, [start, end)."""
+    step = as_step(np.timedelta64(settings.storms.step_minutes, "m"))
+    return START + step * int(settings.storms.frames * 0.83), START + step * settings.storms.frames
+
+
+def write_files(settings: DemoSettings, folder: Path, progress: bool) -> list[Path]:
+    """Write the season as ODIM_H5 composites, one file a frame."""
+    from nowcast.products.odim_h5 import write_composite
+
+    folder.mkdir(parents=True, exist_ok=True)
+    grid = storm_grid(settings.storms)
+    step = as_step(np.timedelta64(settings.storms.step_minutes, "m"))
+    paths = []
+    frames = make_storms(settings.storms)
+    for i, frame in enumerate(tqdm(frames, desc="writing radar files", disable=not progress)):
+        time = START + i * step
+        name = np.datetime_as_string(time.astype("datetime64[m]")).replace(":", "").replace("-", "")
+        paths.append(write_composite(folder / f"storm_{name}.h5", frame, time, grid))
+    return paths
+
+
+def run_demo(
+    out: Path, settings: DemoSettings, say: Callable[[str], None], progress: bool = False
+) -> Path:
+    """Do the whole job and give the path of the page.
+
+    Args:
+        out: folder of everything; what an earlier run left there is used again where it is whole.
+        settings: how much of everything.
+        say: takes one line about each step.
+        progress: show bars on stderr.
+    """
+    from nowcast.archive.reader import Archive
+    from nowcast.bench.skill import summary, write_skill
+    from nowcast.forecasters.catalog import build_forecaster
+    from nowcast.ingest.pipeline import ingest
+
+    say("1/5  a made-up storm season as ODIM_H5 composites")
+    files = write_files(settings, out / "radar", progress)
+    say(f"2/5  {len(files)} files into an archive")
+    archive_path = out / "storms.zarr"
+    ingest(files, archive_path, progress=progress, licence=LICENCE)
+    say(f"3/5  training a small MotionRNN for {settings.minutes:g} minutes")
+    checkpoint = _train(settings, archive_path, out, progress)
+    say("4/5  forecasts of the last held-out storm")
+    archive = Archive.open(archive_path)
+    names = {"motionrnn": str(checkpoint), "extrapolation": "extrapolation", "persistence": "persistence"}
+    models = {name: build_forecaster(asked) for name, asked in names.items()}
+    _forecast(settings, archive, models, out)
+    say("5/5  scores on held-out times, maps and the page")
+    start, end = held_out(settings)
+    skill = write_skill(
+        out, archive, models, start, end, stride=3, steps=settings.leads, cases=2,
+        title="Nowcast of a made-up storm season",
+        notes=["All data on this page were made by nowcast itself from a seed; no radar saw them."],
+        progress=progress,
+    )  # fmt: skip
+    say(summary(skill.verification))
+    return skill.page
+
+
+def _train(settings: DemoSettings, archive: Path, out: Path, progress: bool) -> Path:
+    from nowcast.bench.experiment_data import open_data
+    from nowcast.training.experiment import Experiment
+    from nowcast.training.run import train
+
+    experiment = build(Experiment, experiment_values(settings, archive))
+    data = open_data(experiment)
+    return train(
+        experiment, data.clips.train, data.clips.validation, out / "runs",
+        grid_km=data.grid_km, progress=progress,
+    )
+
+
+def _forecast(
+    settings: DemoSettings, archive: Archive, models: dict[str, Forecaster], out: Path
+) -> list[Path]:
+    """Forecast from the newest frame that leaves room for all lead times, once by each model."""
+    from nowcast.products.cf_netcdf import write_forecast
+
+    leads = archive.step * np.arange(1, settings.leads + 1)
+    issued = archive.times[-1] - leads[-1]
+    written = []
+    for name, forecaster in models.items():
+        past = issued - archive.step * np.arange(forecaster.needs.past - 1, -1, -1)
+        forecast = forecaster.forecast(archive.frames(past).compute(), leads)
+        described = {**forecaster.describe(), "archive_fingerprint": archive.fingerprint}
+        written.append(write_forecast(out / "forecasts" / f"{name}.nc", forecast, described))
+    return written
