@@ -78,7 +78,7 @@ def write_skill(
     from nowcast.report.page import render_page  # with matplotlib, which the scores do not need
 
     page = render_page(
-        title or f"Nowcast skill, {to_text(start)[:10]} to {to_text(end - archive.step)[:10]}",
+        title or f"Nowcast skill, {_days(found.issued[0], found.issued[-1])}",
         shown, [Score(*row) for row in found.rows],
         [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
         subtitle=_subtitle(found), facts=_facts(archive, found, forecasters, start, end),
@@ -137,18 +137,31 @@ def _subtitle(found: Verification) -> str:
     )
 
 
+def _days(first: np.datetime64, last: np.datetime64) -> str:
+    """Give a period of days as a title shows it: ``21 to 22 March 2025``."""
+    one, other = (moment.astype("datetime64[s]").item() for moment in (first, last))
+    end = f"{other.day} {other:%B %Y}"
+    if one.date() == other.date():
+        return end
+    begin = f"{one:%B %Y}" if one.year != other.year else f"{one:%B}" if one.month != other.month else ""
+    return f"{one.day} {begin}".strip() + f" to {end}"
+
+
 def _facts(
     archive: Any, found: Verification, forecasters: Mapping[str, Forecaster],
     start: np.datetime64, end: np.datetime64,
 ) -> dict[str, str]:
     km_y, km_x = archive.grid.cell_km
     rows, columns = archive.grid.shape
+    projection = archive.grid.crs.name
+    if projection in ("undefined", "unknown"):
+        projection = "latitude and longitude" if archive.grid.geographic else "projected"
     dry = f"; {found.too_dry} start times left out as too dry" if found.too_dry else ""
     facts = {
         "Archive": f"{Path(archive.path).name}, content {archive.fingerprint}",
         "Period": f"{to_text(start)} to {to_text(end)}, end excluded",
         "Nowcasts": f"{found.nowcasts}, {to_text(found.issued[0])} to {to_text(found.issued[-1])}{dry}",
-        "Grid": f"{rows} x {columns} cells of {km_x:.3g} x {km_y:.3g} km, {archive.grid.crs.name}",
+        "Grid": f"{rows} x {columns} cells of {km_x:.3g} x {km_y:.3g} km, {projection}",
         "Step": f"{minutes(archive.step):g} minutes",
     }
     for name, forecaster in forecasters.items():
