@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="networks of the catalog or files of configs/model; all networks if none is given",
     )
     parser.add_argument(
-        "--measure", action="store_true", help="also count the multiply-accumulates of one sequence"
+        "--measure", action="store_true",
+        help="also count the multiply-accumulates of one sequence and measure the memory it takes",
     )
     parser.add_argument("--past", type=int, default=4, help="frames given (default 4)")
     parser.add_argument("--steps", type=int, default=4, help="frames forecast (default 4)")
@@ -34,12 +35,15 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     rows = [_configuration(row, args) for row in args.rows or _all_names()]
-    print(f"{'network':<22} {'parameters':>12} {'GMAC':>9}  {'sequence':<24} source")
-    busy = tqdm(rows, file=sys.stderr, desc="count", disable=not args.measure, leave=False)
+    print(f"{'network':<22} {'parameters':>12} {'GMAC':>9} {'MB':>6}  {'sequence':<24} source")
+    busy = tqdm(rows, file=sys.stderr, desc="measure", disable=not args.measure, leave=False)
     lines = [_line(name, row, args.measure) for name, row in busy]
     print("\n".join(lines))
     if not args.measure:
-        print("\n--measure counts GMAC, the multiply-accumulates of one sequence, in thousand millions.")
+        print(
+            "\n--measure counts GMAC, the multiply-accumulates of one sequence, in thousand millions, and "
+            "measures\nMB, the memory above the weights while it is forecast on this CPU."
+        )
     return 0
 
 
@@ -66,5 +70,16 @@ def _line(name: str, row: ModelConfiguration, measure: bool) -> str:
     counts = row.count() if measure else None
     parameters = counts.parameters if counts else row.parameters()
     work = f"{counts.multiply_accumulates / 1e9:9.2f}" if counts else f"{'':>9}"
+    memory = f"{_megabytes(row) if measure else '':>6}"
     sequence = f"{row.past}->{row.future} {row.size[0]}x{row.size[1]}x{row.channels}"
-    return f"{name:<22} {parameters:>12,} {work}  {sequence:<24} {row.source}"
+    return f"{name:<22} {parameters:>12,} {work} {memory}  {sequence:<24} {row.source}"
+
+
+def _megabytes(row: ModelConfiguration) -> str:
+    from nowcast.models.memory import peak_forecast_mb
+
+    if sys.platform != "linux":  # only Linux tells a process its peak
+        return "-"
+    model = row.model
+    peak = peak_forecast_mb(model.name, model.settings, row.past, row.future, row.size, row.channels)
+    return f"{peak:.0f}"

@@ -20,6 +20,7 @@ def test_work_of_one_network_is_counted(capsys):
     assert main(["models", "convlstm", "--measure", "--size", "32", "32", "--channels", "1"]) == 0
     row = capsys.readouterr().out.splitlines()[1].split()
     assert row[0] == "convlstm"
+    assert 0 <= float(row[3]) < 100  # MB above the weights
     assert float(row[2]) == 1.88  # 7 steps x 8 x 8 places x 4,198,400 weights and 4 x 64 x 1,024 at the end
 
 
