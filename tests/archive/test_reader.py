@@ -1,7 +1,6 @@
 """Reading: whole frames by time, lazily, and right while another process extends the archive."""
 
 import json
-import os
 import pickle
 
 import numpy as np
@@ -105,7 +104,7 @@ def test_what_is_no_archive_says_so(tmp_path, path):
 
 def test_a_frame_that_vanished_is_an_error_not_dry_weather(path):
     archive = Archive.open(path)
-    os.unlink(path / "reflectivity" / "c.1.0.0")
+    (path / "reflectivity" / "c.1.0.0").unlink()
     with pytest.raises(ArchiveError, match="counts as whole but its chunk is gone"):
         archive.packed(FIRST + STEP)
     (path / "reflectivity" / "c.2.0.0").write_bytes(b"\0\0")

@@ -13,7 +13,16 @@ from nowcast.archive.packing import PACKING
 from nowcast.archive.reader import Archive
 from nowcast.archive.writer import NewArchive, describe, open_writer
 from nowcast.core.errors import ArchiveError
-from tests.fakes.stores import FIRST, STEP, frame, put_chunks, small_grid, source, time_of, write_store
+from tests.fakes.stores import (
+    FIRST,
+    STEP,
+    frame,
+    put_chunks,
+    small_grid,
+    source,
+    time_of,
+    write_store,
+)
 
 
 def contents(path):
@@ -30,7 +39,7 @@ def test_a_chunk_without_commit_does_not_count_and_is_swept(tmp_path):
     assert sorted(p.name for p in (path / "reflectivity").glob("c.*")) == ["c.0.0.0", "c.3.0.0"]
 
 
-@pytest.mark.parametrize("crash_at", range(9))
+@pytest.mark.parametrize("crash_at", [0, 1, 2, 8, 12, 13, 14, 17])
 def test_a_commit_that_dies_at_any_write_leaves_the_old_state_and_is_finished_later(
         tmp_path, monkeypatch, crash_at):
     path = write_store(tmp_path / "a.zarr", [0])
@@ -66,8 +75,7 @@ def test_a_prepend_that_dies_leaves_the_old_state(tmp_path, monkeypatch, stage):
         with pytest.raises(ZeroDivisionError), open_writer(path) as writer:
             writer.prepend(3)
     assert contents(path) == before
-    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr", ".a.zarr.lock"] or len(
-        list(tmp_path.iterdir())) == 2
+    assert {p.name for p in tmp_path.iterdir()} == {"a.zarr", ".a.zarr.lock"}
 
 
 def test_frames_in_front_keep_everything_else_in_place(tmp_path):
@@ -119,9 +127,9 @@ def test_two_writers_exclude_each_other_until_one_dies(tmp_path):
 
 
 def test_the_lock_is_the_systems(tmp_path):
-    with durable.sole_writer(tmp_path / "a.zarr"), (tmp_path / ".a.zarr.lock").open() as handle:
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    lock = tmp_path / ".a.zarr.lock"
+    with durable.sole_writer(tmp_path / "a.zarr"), lock.open() as handle, pytest.raises(BlockingIOError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_full_disk_leaves_no_half_written_file(tmp_path, monkeypatch):

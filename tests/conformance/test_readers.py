@@ -110,10 +110,16 @@ def test_a_damaged_file_gives_values_or_one_clear_error(name, seed, tiny):
     for place in rng.integers(0, len(data), 12):
         data[place] = rng.integers(0, 256)
     path.write_bytes(data)
+    assert path.name in _said(READERS[name], path)
+
+
+def _said(reader, path):
+    """What a reader says of a file: its one error, or the name of the file when it can be read."""
     try:
-        READERS[name].open(path).compute()
+        reader.open(path).compute()
     except NowcastError as error:
-        assert path.name in str(error)
+        return str(error)
+    return path.name
 
 
 @each

@@ -146,7 +146,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_archive_as_it_was(good, tmp_pat
 
     with monkeypatch.context() as patch:
         patch.setattr("nowcast.archive.durable.os.fsync", full)
-        with pytest.raises(ArchiveError, match="the disk is full.*make room and run again"):
+        with pytest.raises(ArchiveError, match=r"the disk is full.*make room and run again"):
             run([more], tmp_path / "a.zarr")
     assert calls
     after = {p: p.read_bytes() for p in (tmp_path / "a.zarr").rglob("*") if p.is_file()}

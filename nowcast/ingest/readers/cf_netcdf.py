@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +155,8 @@ def _grid(path: Path, data: Any, variable: Any) -> tuple[Grid, tuple[bool, bool]
     degrees = _units(rows).lower().startswith("degree")
     mapping = data.variables.get(str(getattr(variable, "grid_mapping", "")))
     if mapping is not None:
-        stated = {k: mapping.getncattr(k) for k in mapping.ncattrs()}
-        crs = pyproj.CRS.from_cf(stated)
+        stated = {k: np.asarray(mapping.getncattr(k)).tolist() for k in mapping.ncattrs()}
+        crs = _crs(json.dumps(stated, sort_keys=True))
     elif degrees:
         crs = pyproj.CRS.from_epsg(4326)
     else:
@@ -167,6 +168,12 @@ def _grid(path: Path, data: Any, variable: Any) -> tuple[Grid, tuple[bool, bool]
     y, x = (_even(v, 1.0 if degrees else _metres(path, v)) for v in (rows, columns))
     flips = (bool(y[0] < y[-1]), bool(x[0] > x[-1]))
     return Grid(crs.to_wkt(), y[::-1] if flips[0] else y, x[::-1] if flips[1] else x), flips
+
+
+@lru_cache(maxsize=32)
+def _crs(stated: str) -> pyproj.CRS:
+    """Make the CRS of a CF grid mapping; 0.2 s each, hence once for each mapping."""
+    return pyproj.CRS.from_cf(json.loads(stated))
 
 
 def _metres(path: Path, variable: Any) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,7 @@ class MchGif:
         return lazy_field(read, np.array([time], "datetime64[ns]"), swiss_grid(), attrs)
 
 
+@lru_cache(maxsize=1)
 def swiss_grid() -> Grid:
     """Give the grid of the MeteoSwiss composites in CH1903 / LV03 (EPSG:21781)."""
     y = _NORTH_M - _CELL_M * (np.arange(HEIGHT) + 0.5)

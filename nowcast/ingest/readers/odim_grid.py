@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def _fit(
     shape: tuple[int, int],
 ) -> tuple[float, Grid]:
     """Give the grid of one reading of the projection, and by how much of a cell its corners miss."""
-    crs = pyproj.CRS.from_user_input(projdef)
+    crs = _crs(projdef)
     project = pyproj.Proj(crs)
     factor = 1.0
     if not crs.is_geographic:
@@ -95,6 +96,11 @@ def _fit(
     return miss_x + miss_y, Grid(crs.to_wkt(), y[::-1], x)
 
 
+@lru_cache(maxsize=32)
+def _crs(projdef: str) -> pyproj.CRS:
+    return pyproj.CRS.from_user_input(projdef)
+
+
 def _centres(
     low: float, high: float, count: int, scale: Any, axis: str
 ) -> tuple[float, npt.NDArray[np.float64]]:
@@ -109,4 +115,5 @@ def _centres(
     if abs(span / step - count) < 0.01:
         step = span / count
     middle = (low + high) / 2
-    return miss, middle + (np.arange(count) - (count - 1) / 2) * step
+    places = middle + (np.arange(count) - (count - 1) / 2) * step
+    return miss, np.asarray(places, dtype=np.float64)

@@ -1,0 +1,101 @@
+"""Measure ingest: frames/s and peak memory for 1, 4 and all files of a folder, and the second run.
+
+    python scripts/benchmark_ingest.py FOLDER [--workers N] [--out FOLDER]
+
+Each run is a fresh process; peak memory is the sum of the resident memory of the process and its
+workers, sampled every 50 ms. The bare limit is measured beside it: reading and decoding the same
+files frame by frame in one process, without an archive.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+_SAMPLE_SECONDS = 0.05
+_BARE = """
+import sys, time
+from pathlib import Path
+from nowcast.ingest.readers.catalog import find_reader
+began, frames = time.perf_counter(), 0
+for name in sys.argv[1:]:
+    field = find_reader(Path(name)).open(Path(name))
+    for block in range(len(field.time)):
+        field.data.blocks[block].compute(scheduler="sync")
+        frames += 1
+print(frames, time.perf_counter() - began)
+"""
+
+
+def main() -> int:
+    """Run the measurements and print one line each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, help="where the archives are made; a temporary folder")
+    args = parser.parse_args()
+    files = sorted(p for p in args.folder.iterdir() if p.is_file())
+    work = Path(tempfile.mkdtemp(dir=args.out))
+    try:
+        for count in sorted({1, min(4, len(files)), len(files)}):
+            archive = work / f"{count}.zarr"
+            said, seconds, peak = _ingest(files[:count], archive, args.workers)
+            print(f"{count:4d} files: {_frames(said) / seconds:7.1f} frames/s with start-up, "
+                  f"{seconds:6.1f} s, peak {peak:6.0f} MB | {said}")
+        said, seconds, peak = _ingest(files, archive, args.workers)
+        print(f"again      : {seconds:6.1f} s, peak {peak:6.0f} MB | {said}")
+        done = subprocess.run([sys.executable, "-c", _BARE, *map(str, files[:4])], check=True,
+                              capture_output=True, text=True)
+        frames, bare = done.stdout.split()
+        print(f"bare read  : {int(frames) / float(bare):7.1f} frames/s in one process, no archive")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return 0
+
+
+def _ingest(files: list[Path], archive: Path, workers: int) -> tuple[str, float, float]:
+    command = [sys.executable, "-m", "nowcast.cli.main", "ingest", *map(str, files), "--archive",
+               str(archive), "--workers", str(workers)]
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    peak = 0.0
+    while process.poll() is None:
+        peak = max(peak, _resident_mb(process.pid))
+        time.sleep(_SAMPLE_SECONDS)
+    seconds = time.perf_counter() - began
+    said = process.stdout.read().strip() if process.stdout else ""
+    return said, seconds, peak
+
+
+def _resident_mb(pid: int) -> float:
+    """Give the resident memory of a process and its children in MB (Linux)."""
+    total = 0
+    for one in [pid, *_children(pid)]:
+        try:
+            total += int(Path(f"/proc/{one}/statm").read_text(encoding="ascii").split()[1])
+        except (OSError, IndexError):
+            continue
+    return total * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    except OSError:
+        return []
+    return [int(word) for word in found.split()]
+
+
+def _frames(said: str) -> int:
+    words = said.split(": ", 1)[-1].split()
+    return int(words[0]) if words and words[0].isdigit() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

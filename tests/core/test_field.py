@@ -1,0 +1,56 @@
+"""The contract of a field: each way to break it is told."""
+
+import numpy as np
+import pyproj
+import pytest
+
+from nowcast.core.errors import GridError
+from nowcast.core.field import FieldError, check, check_values, make_field
+from nowcast.core.grid import Grid
+
+GRID = Grid(pyproj.CRS.from_epsg(4326).to_wkt(), np.array([46.0, 45.0]), np.array([7.0, 8.0, 9.0]))
+TIMES = np.array(["2025-01-01T00:00", "2025-01-01T00:10"], "datetime64[ns]")
+
+
+@pytest.fixture
+def field():
+    values = np.float32([[[np.nan, -32, 0], [10, 55.5, 100]]] * 2)
+    return make_field(values, TIMES, GRID, {"source": "test"})
+
+
+def test_a_good_field_passes_unchanged(field):
+    assert check(field) is field
+    assert field.attrs["standard_name"] == "equivalent_reflectivity_factor"
+    assert field.y.attrs["standard_name"] == "latitude"
+    assert pyproj.CRS.from_wkt(field.crs.attrs["crs_wkt"]).is_geographic
+
+
+@pytest.mark.parametrize(("breaking", "words"), [
+    (lambda f: f.rename("rain"), "'rain'"),
+    (lambda f: f.transpose("y", "x", "time"), r"expected 'reflectivity' \(time, y, x\)"),
+    (lambda f: f.astype(np.float64, keep_attrs=True), "float64"),
+    (lambda f: f.assign_attrs(units="mm/h"), "'mm/h'"),
+    (lambda f: f.isel(time=[1, 0]), "sorted and unique"),
+    (lambda f: f.isel(time=[0, 0]), "sorted and unique"),
+    (lambda f: f.where(f < 100, np.inf).assign_attrs(f.attrs), "from -32 to inf"),
+    (lambda f: f.where(f > -32, -33).assign_attrs(f.attrs), "from -33 to"),
+])
+def test_each_breach_is_told(field, breaking, words):
+    with pytest.raises(FieldError, match=words):
+        check(breaking(field).astype(field.dtype if words != "float64" else np.float64))
+
+
+def test_a_field_must_say_where_it_lies(field):
+    with pytest.raises(GridError):
+        check(field.drop_vars("crs"))
+
+
+def test_values_need_not_be_looked_at(field):
+    check(field.copy(data=np.full(field.shape, 500, np.float32)), values=False)
+    check_values(np.full((2, 2), np.nan, np.float32))
+    check_values(np.empty((0, 2), np.float32))
+
+
+def test_an_oblique_projection_needs_no_warning():
+    grid = Grid(pyproj.CRS.from_epsg(21781).to_wkt(), np.array([2000.0, 1000.0]), np.array([0.0, 1000.0]))
+    check(make_field(np.zeros((1, 2, 2), np.float32), TIMES[:1], grid))

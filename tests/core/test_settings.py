@@ -1,0 +1,79 @@
+"""Settings: unknown keys refused, types kept, overrides by dotted name."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from nowcast.core.errors import SettingsError
+from nowcast.core.settings import build, override, plain, read_yaml
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float = 0.1
+    kind: Literal["a", "b"] = "a"
+
+
+@dataclass(frozen=True)
+class Outer:
+    steps: int
+    inner: Inner = field(default_factory=Inner)
+    sizes: tuple[int, ...] = (1, 2)
+    place: Path | None = None
+    extra: dict[str, float] = field(default_factory=dict)
+    anything: Any = None
+    flag: bool = False
+
+
+def test_values_arrive_typed_and_go_back_plain():
+    made = build(Outer, {"steps": 3, "inner": {"rate": 1}, "sizes": [4, 5], "place": "x/y",
+                         "extra": {"a": 2}})
+    assert made == Outer(3, Inner(1.0), (4, 5), Path("x/y"), {"a": 2.0})
+    assert isinstance(made.inner.rate, float)
+    assert plain(made) == {"steps": 3, "inner": {"rate": 1.0, "kind": "a"}, "sizes": [4, 5],
+                           "place": "x/y", "extra": {"a": 2.0}, "anything": None, "flag": False}
+    assert build(Outer, plain(made)) == made
+
+
+@pytest.mark.parametrize(("values", "words"), [
+    ({}, "steps: missing"), ({"steps": 1, "stpes": 2}, "stpes: unknown setting; did you mean 'steps'"),
+    ({"steps": 1.5}, "steps: got 1.5, expected int"), ({"steps": True}, "steps: got True"),
+    ({"steps": 1, "inner": {"kind": "c"}}, "inner.kind: got 'c', expected one of a, b"),
+    ({"steps": 1, "inner": {"rat": 1}}, "inner.rat: unknown"),
+    ({"steps": 1, "inner": 5}, "inner: got 5, expected a group"),
+    ({"steps": 1, "sizes": "12"}, "sizes: got '12', expected a list"),
+    ({"steps": 1, "sizes": [1, "x"]}, r"sizes\[1\]: got 'x'"),
+    ({"steps": 1, "extra": {"a": "x"}}, "extra.a: got 'x'"), ({"steps": 1, "flag": 1}, "flag: got 1"),
+])
+def test_what_does_not_fit_is_told_by_its_dotted_name(values, words):
+    with pytest.raises(SettingsError, match=words):
+        build(Outer, values)
+
+
+def test_overrides_do_not_change_what_they_are_given():
+    values = {"steps": 1, "inner": {"rate": 0.5}}
+    changed = override(values, ["inner.rate=0.25", "steps=7", "sizes=[3]", "new.group.key=x"])
+    assert changed == {"steps": 7, "inner": {"rate": 0.25}, "sizes": [3], "new": {"group": {"key": "x"}}}
+    assert values == {"steps": 1, "inner": {"rate": 0.5}}
+    for wrong in ("steps", "=1", "steps.x=1", "steps=[1"):
+        with pytest.raises(SettingsError, match="--set"):
+            override(values, [wrong])
+
+
+def test_yaml_files(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("steps: 3\n")
+    assert read_yaml(path) == {"steps": 3}
+    path.write_text("- 1\n")
+    with pytest.raises(SettingsError, match="got list"):
+        read_yaml(path)
+    path.write_text("a: [1\n")
+    with pytest.raises(SettingsError, match="not a YAML file"):
+        read_yaml(path)
+    path.write_text("!!python/object/apply:os.system ['true']")
+    with pytest.raises(SettingsError, match="not a YAML file"):
+        read_yaml(path)
+    with pytest.raises(SettingsError, match="no such configuration"):
+        read_yaml(tmp_path / "absent.yaml")
