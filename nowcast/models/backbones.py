@@ -82,7 +82,7 @@ class TrajGRUSettings(StackSettings):
     """TrajGRU."""
 
     links: int = 13
-    """How many learned neighbours each place reads (the paper: 13, and 9 on the smallest maps)."""
+    """How many learned neighbours each place reads."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

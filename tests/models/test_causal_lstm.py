@@ -100,3 +100,10 @@ def test_layer_norm_has_the_width_of_what_it_norms():
 def test_one_layer_needs_no_highway():
     model = build_model("predrnnpp", {"hidden": [4], "filter_size": 3, "patch": 2})
     assert len(model.cells) == 1
+
+
+def test_half_precision_trains():
+    model = build_model("predrnnpp", {"hidden": [4, 4], "filter_size": 3, "patch": 2})
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model(torch.rand(1, 3, 1, 8, 12), 2).float().square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())

@@ -66,3 +66,10 @@ def test_links_bring_the_state_from_where_the_flow_points():
 def test_links_are_asked_for():
     with pytest.raises(SettingsError, match="links: got 0"):
         build_model("trajgru", {"links": 0})
+
+
+def test_half_precision_trains():
+    model = build_model("trajgru", {"hidden": [4, 4], "filter_size": 3, "patch": 2})
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model(torch.rand(1, 3, 1, 8, 12), 2).float().square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())

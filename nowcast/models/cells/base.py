@@ -19,7 +19,7 @@ class Relay(NamedTuple):
     memory: Tensor | None = None
     """PredRNN's M, E3D-LSTM's and ASTM's spatial memory; from the top it goes to the next step's bottom."""
     difference: Tensor | None = None
-    """MIM: what the cell below said now minus what it said one step ago; starts anew each step."""
+    """MIM, where it is relayed: what the MIM-N of the cell below made of the change; starts anew each step."""
     highway: Tensor | None = None
     """MotionRNN's motion highway, PredRNN++'s gradient highway; starts anew each step."""
 

@@ -54,7 +54,8 @@ class CausalLSTM(RecurrentCell):
     Because M passes through a convolution before it is kept, its width may change from layer to layer:
     ``memory_channels`` is that of the cell below (at the bottom: of the top).
 
-    Source: Wang et al., PredRNN++, ICML 2018, equation of Causal LSTM in section 4.1.
+    Source: Wang et al., PredRNN++, ICML 2018, the equations of Causal LSTM;
+    see docs/explanation/differences.md.
     """
 
     carries_memory = False
@@ -110,7 +111,7 @@ class GradientHighwayUnit(RecurrentCell):
     Z = S * P + (1 - S) * Z[t-1], with P = tanh and S = sigmoid of what comes in and of Z[t-1]; channel
     blocks are (p, s). The memory of the stack passes by untouched.
 
-    Source: Wang et al., PredRNN++, ICML 2018, section 4.2.
+    Source: Wang et al., PredRNN++, ICML 2018, the equations of GHU.
     """
 
     def __init__(
@@ -129,5 +130,5 @@ class GradientHighwayUnit(RecurrentCell):
     def forward(self, x: Tensor, state: GHUState, relay: Relay) -> CellOutput:
         """Take one time step."""
         p, s = (self.conv_x(x) + self.conv_z(state.hidden)).chunk(2, dim=1)
-        highway = torch.lerp(state.hidden, torch.tanh(p), torch.sigmoid(s))
+        highway = state.hidden + torch.sigmoid(s) * (torch.tanh(p) - state.hidden)
         return CellOutput(highway, GHUState(highway), relay)

@@ -39,7 +39,7 @@ class ConvTTLSTM(RecurrentCell):
         past_steps: M, not less than N.
         rank: channels that pass along the train.
 
-    Source: Su et al., Convolutional Tensor-Train LSTM, NeurIPS 2020, equations 5 to 8.
+    Source: Su et al., Convolutional Tensor-Train LSTM, NeurIPS 2020; see docs/explanation/differences.md.
     """
 
     def __init__(

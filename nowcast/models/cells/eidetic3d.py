@@ -47,7 +47,7 @@ def recall(gate: Tensor, history: History, reach: Reach = "everywhere") -> Tenso
     Returns:
         The recalled memory, (B, H, L, h, w): at each place a convex combination of old memories.
 
-    Source: Wang et al., E3D-LSTM, ICLR 2019, equation of RECALL.
+    Source: Wang et al., E3D-LSTM, ICLR 2019, RECALL.
     """
     if reach == "in_place":
         memories = torch.stack(history, dim=1)
@@ -85,7 +85,7 @@ class EideticCell(RecurrentCell):
             Without it the sum of two memories would double at each step: then it is their mean.
         reach: see `recall`.
 
-    Source: Wang et al., E3D-LSTM, ICLR 2019, section 3.2; see docs/explanation/differences.md.
+    Source: Wang et al., E3D-LSTM, ICLR 2019; see docs/explanation/differences.md.
     """
 
     carries_memory = True

@@ -80,7 +80,7 @@ class MIMCell(RecurrentCell):
         relayed: take as difference what the MIM-N of the cell below said, where there is one, as the
             published code does; False takes the difference of what comes from below, as the paper says.
 
-    Source: Wang et al., Memory in Memory, CVPR 2019, section 3; see docs/explanation/differences.md.
+    Source: Wang et al., Memory in Memory, CVPR 2019; see docs/explanation/differences.md.
     """
 
     carries_memory = True

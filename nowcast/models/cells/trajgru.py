@@ -15,9 +15,9 @@ from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay, check_fi
 from nowcast.models.cells.motion import gather, neighbour_places
 
 FLOW_CHANNELS = 32
-"""Width of the layer that reads input and state before the flows (published code)."""
+"""Width of the layer that reads input and state before the flows."""
 SLOPE = 0.2
-"""Of the leaky ReLU on the candidate (paper, section 3.3)."""
+"""Of the leaky ReLUs."""
 
 
 class TrajGRUState(NamedTuple):
@@ -30,14 +30,15 @@ class TrajGRUState(NamedTuple):
 
 
 class TrajGRU(RecurrentCell):
-    """One TrajGRU layer, equation 5 of the paper.
+    """One TrajGRU layer.
 
     K flows are read from input and state; the state is gathered along each, bilinearly and with zero
     outside, and one 1x1 convolution over all K gathered maps takes the place of the convolution on the
     state. Flows are offsets in cells of the map: K row offsets, then K column offsets. Channel blocks are
     (z, r, candidate) of both convolutions. It has no output gate.
 
-    Source: Shi et al., Deep Learning for Precipitation Nowcasting, NeurIPS 2017.
+    Source: Shi et al., Deep Learning for Precipitation Nowcasting, NeurIPS 2017; see
+    docs/explanation/differences.md.
     """
 
     def __init__(
@@ -68,5 +69,5 @@ class TrajGRU(RecurrentCell):
         hz, hr, hg = self.conv_links(found.flatten(1, 2)).chunk(3, dim=1)
         update = torch.sigmoid(xz + hz)
         candidate = F.leaky_relu(xg + torch.sigmoid(xr + hr) * hg, SLOPE)
-        hidden = torch.lerp(candidate, old, update)
+        hidden = candidate + update * (old - candidate)
         return CellOutput(hidden, state._replace(hidden=hidden), relay)
