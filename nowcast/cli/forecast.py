@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     archive = Archive.open(args.archive)
     forecaster = build_forecaster(args.model, override({}, args.assignments))
     times = past_times(archive, moment(archive, args.at), forecaster.needs.past)
-    observed = archive.frames(times).compute()
+    observed = archive.frames(times).compute(scheduler="synchronous")
     forecast = forecaster.forecast(observed, archive.step * np.arange(1, args.leads + 1))
     described = {
         **forecaster.describe(),
