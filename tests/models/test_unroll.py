@@ -1,0 +1,64 @@
+"""The loop over time by hand: a network that adds its counter to what it is fed."""
+
+import torch
+
+from nowcast.models.base import Teacher
+from nowcast.models.patches import from_patches, to_patches
+from nowcast.models.unroll import unroll
+
+
+class Counter:
+    """Says frame + 10 * (steps so far); its state is the number of steps."""
+
+    def encode(self, frames):
+        return frames
+
+    def start(self, first, past):
+        self.whole = past
+        return 0
+
+    def step(self, x, state, emit):
+        return (x + 10 * state if emit else None), state + 1
+
+
+def frames(*values):
+    return torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1, 1)
+
+
+def test_the_past_is_read_and_then_the_own_output():
+    # steps 0, 1 read 1 and 2; step 2 reads 2 + 10 = 12; step 3 reads 12 + 20 = 32
+    assert unroll(Counter(), frames(1, 2), 3).flatten().tolist() == [12, 32, 62]
+
+
+def test_warm_gives_the_predictions_of_the_past_too():
+    assert unroll(Counter(), frames(1, 2), 2, warm=True).flatten().tolist() == [1, 12, 32]
+
+
+def test_the_teacher_replaces_what_is_fed_where_it_is_used():
+    teacher = Teacher(frames(100, 200, 300), torch.tensor([[False, True]]))
+    # step 2 reads the own 12, step 3 the truth of the second forecast step, 200
+    assert unroll(Counter(), frames(1, 2), 3, teacher).flatten().tolist() == [12, 32, 230]
+
+
+def test_each_sample_has_its_own_teacher():
+    past, truth = frames(1, 2).expand(2, -1, -1, -1, -1), frames(100, 200).expand(2, -1, -1, -1, -1)
+    out = unroll(Counter(), past, 2, Teacher(truth, torch.tensor([[True], [False]])))
+    assert out[..., 0, 0, 0].tolist() == [[12, 120], [12, 32]]
+
+
+def test_watch_is_shown_every_step():
+    shown = []
+    unroll(Counter(), frames(1, 2, 3), 2, watch=lambda t, state: shown.append((t, state)))
+    assert shown == [(0, 1), (1, 2), (2, 3), (3, 4)]
+
+
+def test_patches_lie_in_the_published_order_and_come_back():
+    image = torch.arange(2 * 4 * 6).view(1, 2, 4, 6)
+    patches = to_patches(image, 2)
+    assert patches.shape == (1, 8, 2, 3)
+    for y in range(4):
+        for x in range(6):
+            for c in range(2):
+                channel = ((y % 2) * 2 + x % 2) * 2 + c
+                assert patches[0, channel, y // 2, x // 2] == image[0, c, y, x]
+    assert torch.equal(from_patches(patches, 2), image)
