@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay
 from nowcast.models.packed import convolve, pack, packs
+from nowcast.models.winograd import WinogradConvolution
 
 
 class LmcState(NamedTuple):
@@ -86,15 +87,17 @@ class LmcConvLSTM(RecurrentCell):
 
 
 class FusedLmcConvLSTM(LmcConvLSTM):
-    """`LmcConvLSTM` with one convolution over input and hidden map; forecasts only."""
+    """`LmcConvLSTM` with one convolution over input and hidden map; forecasts only, on even maps."""
 
     def __init__(self, cell: LmcConvLSTM) -> None:
         RecurrentCell.__init__(self)
         self.in_channels, self.hidden_channels = cell.in_channels, cell.hidden_channels
-        weight, bias = cell.joined()
-        self.conv = nn.Conv2d(cell.in_channels + cell.hidden_channels, 4 * cell.hidden_channels, 3, padding=1)
-        self.conv.weight = nn.Parameter(weight.detach(), requires_grad=False)
-        self.conv.bias = nn.Parameter(bias.detach(), requires_grad=False)
+        weight, bias = (part.detach() for part in cell.joined())
+        self.conv: nn.Module = WinogradConvolution(weight, bias)
+        if weight.dtype == torch.bfloat16:  # too coarse for Winograd's differences
+            self.conv = nn.Conv2d(weight.shape[1], len(weight), 3, padding=1, dtype=weight.dtype)
+            self.conv.weight, self.conv.bias = nn.Parameter(weight), nn.Parameter(bias)
+            self.conv.requires_grad_(False)
 
     def initial_state(self, x: Tensor) -> LmcState:
         """Give zeros."""

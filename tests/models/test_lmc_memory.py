@@ -9,6 +9,7 @@ from nowcast.core.errors import SettingsError
 from nowcast.models.base import Clip
 from nowcast.models.catalog import build_model
 from nowcast.models.cells.base import Relay
+from nowcast.models.fast import fast
 from nowcast.models.lmc_addressing import MotionMemory
 from nowcast.models.lmc_alignment import long_motion
 from nowcast.models.lmc_cell import LmcConvLSTM
@@ -329,3 +330,11 @@ def test_what_only_training_needs_is_left_out_of_forecasting(tmp_path):
         assert torch.equal(light(frames, 2), net(frames, 2))
     with pytest.raises(SettingsError, match="store_encoder"):
         light.address(frames, long=True)
+
+
+@pytest.mark.parametrize("variant", ["none", "local"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+def test_the_fast_copy_says_the_same(variant, dtype, tolerance):
+    net, frames = tiny(variant=variant).eval(), torch.rand(2, 4, 1, 16, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(fast(net, dtype)(frames, 4), net(frames, 4), atol=tolerance, rtol=0)
