@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "verify": "score forecasters over a period and write the table and the page",
     "models": "list what can be named as a model",
     "import-checkpoint": "turn weights of a paper's published code into a checkpoint",
+    "inspect-memory": "show what the memory of a trained LMC-Memory holds",
     "demo": "run the main job on data that the package makes itself",
 }
 """Command name -> one line of help. ``nowcast.cli.NAME`` has ``add_arguments(parser)`` and ``run(args)``."""

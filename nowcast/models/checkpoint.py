@@ -159,7 +159,7 @@ def load_network(path: Path | str, channels: int | None = None, whole: bool = Fa
         network = network.forecast_only()
     average = content.get("average")
     fill(network, average["weights"] if isinstance(average, dict) else content.get("state_dict"), path)
-    return LoadedNetwork(network.forecast_only().eval(), meta, sha256(path))
+    return LoadedNetwork(network.eval(), meta, sha256(path))
 
 
 def build_network(meta: CheckpointMeta, path: Path) -> SequenceModel:

@@ -1,0 +1,195 @@
+"""`nowcast inspect-memory`: what the memory of a trained LMC-Memory holds, as a picture and as numbers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nowcast.core.errors import SettingsError, complain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nowcast.bench.memory_analysis import MemoryAnalysis, NamedClip
+    from nowcast.data.clips import VideoDataset
+    from nowcast.models.checkpoint import LoadedNetwork
+    from nowcast.models.lmc_memory import LmcMemory
+
+SHOWN = 4
+_MULTIPLE = 16
+_WIDEST = 256
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `nowcast inspect-memory` takes."""
+    parser.add_argument("checkpoint", type=Path, metavar="CKPT", help="a trained LMC-Memory with its memory")
+    parser.add_argument(
+        "--data", required=True, metavar="DATA",
+        help="an archive (.zarr), a folder of videos, a folder with MNIST's digits, or 'moving_digits'",
+    )
+    parser.add_argument("--clips", type=int, default=32, help="clips to show to it (default 32)")
+    parser.add_argument(
+        "--crop", type=int, nargs=2, metavar=("ROWS", "COLUMNS"),
+        help=f"middle of the frame to look at, multiples of {_MULTIPLE} (default: at most {_WIDEST} a side)",
+    )
+    parser.add_argument("--period", metavar="START/END", help="only this period of an archive")
+    parser.add_argument(
+        "--classes", choices=("auto", "clip", "day", "source", "category"), default="auto",
+        help="what makes clips alike (auto: the day for radar, the category for videos, else each its own)",
+    )
+    parser.add_argument("--out", type=Path, default=Path("memory"), help="folder for the results")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Analyse; write memory.json, memory.png and, for radar, memory_map.png."""
+    if args.clips < 2:
+        raise SettingsError(complain("--clips", args.clips, "2 or more to compare", "give more"))
+    from nowcast.models.checkpoint import load_network
+    from nowcast.models.lmc_memory import LmcMemory
+
+    loaded = load_network(args.checkpoint, whole=True)
+    network = loaded.model
+    if not isinstance(network, LmcMemory) or network.memory is None:
+        raise SettingsError(
+            complain(f"{args.checkpoint}", f"a {loaded.meta.model} without memory", "an LMC-Memory with one",
+                     "train configs/experiment/italy_lmc.yaml, for example")
+        )
+    kind, data = _data(args, loaded)
+    _analyse(args, kind, data, network)
+    return 0
+
+
+def _data(args: argparse.Namespace, loaded: LoadedNetwork) -> tuple[str, VideoDataset]:
+    from nowcast.data.catalog import build_sources
+    from nowcast.data.clips import VideoDataset
+    from nowcast.data.splits import parse_periods, within
+    from nowcast.data.windows import Window
+
+    meta = loaded.meta
+    trained = meta.experiment.get("data", {}).get("window", {})
+    window = Window(meta.past, meta.future, before=trained.get("before", 0), after=trained.get("after", 0))
+    kind, settings = _source(args.data, window.frames, meta)
+    sources: list[Any] = build_sources([{"kind": kind, "settings": settings}], meta.scaling, "--data")
+    if args.period:
+        if kind != "radar_archive":
+            raise SettingsError(complain("--period", args.period, "it with an archive only", "leave it out"))
+        sources = [part for s in sources for part in within(s, parse_periods([args.period], "--period"))]
+    crop = _crop(args.crop, sources[0].frame_shape[1:]) if sources else (_MULTIPLE, _MULTIPLE)
+    return kind, VideoDataset(sources, window, crop=crop, train=False)
+
+
+def _source(data: str, long: int, meta: Any) -> tuple[str, dict[str, Any]]:
+    digits: dict[str, Any] = {"part": "test", "seed": 1, "count": 64, "length": long, "size": 64}
+    path = Path(data)
+    if data == "moving_digits":
+        return "moving_digits", digits
+    if (path / "zarr.json").exists():
+        return "radar_archive", {"path": data}
+    if any(path.glob("*-ubyte*")):
+        return "moving_digits", {**digits, "path": data}
+    return "video_folder", {"path": data, "colour": "rgb" if meta.channels == 3 else "gray"}
+
+
+def _crop(asked: list[int] | None, size: tuple[int, int]) -> tuple[int, int]:
+    if asked is None:
+        rows, columns = (min(side, _WIDEST) // _MULTIPLE * _MULTIPLE for side in size)
+        asked = [rows, columns]
+    if any(side < _MULTIPLE or side % _MULTIPLE for side in asked):
+        raise SettingsError(
+            complain("--crop", asked, f"multiples of {_MULTIPLE}", f"frames have {size[0]} x {size[1]} pixels")
+        )
+    return asked[0], asked[1]
+
+
+def _analyse(args: argparse.Namespace, kind: str, data: VideoDataset, network: LmcMemory) -> None:
+    import json
+
+    from nowcast.bench.memory_analysis import analyse, numbers
+    from nowcast.core.files import whole_file
+
+    count = min(args.clips, len(data))
+    chosen = [i * len(data) // count for i in range(count)]
+    labels = [_label(args.classes, kind, data, index) for index in chosen]
+    found = analyse(network, _clips(data, chosen, labels, network.settings.long_length))
+    with whole_file(args.out / "memory.json") as temporary:
+        temporary.write_text(json.dumps(numbers(found), indent=1), encoding="utf-8")
+    written = [args.out / "memory.json", *_draw(args, kind, data, chosen, found)]
+    same, other = found.similarity_centred.same_clip, found.similarity_centred.other_class
+    print(f"{found.clips} clips, {found.places} places: {found.slots_in_use:.1f} of {len(found.strongest)} "
+          f"slots in use at a place; centred similarity long to short {same:.3f} within a clip, "
+          f"{other:.3f} between classes")
+    print(f"written: {', '.join(map(str, written))}")
+
+
+def _clips(
+    data: VideoDataset, chosen: list[int], labels: list[str], long_length: int
+) -> Iterator[NamedClip]:
+    import numpy as np
+    from tqdm import tqdm
+
+    from nowcast.bench.memory_analysis import NamedClip
+
+    shown = tqdm(chosen, desc="address the memory", unit="clip")
+    for index, label in zip(shown, labels, strict=True):
+        clip = data[index]
+        around = clip.context if len(clip.context) else np.concatenate([clip.past, clip.future])
+        yield NamedClip(clip.past, around[:long_length], label)
+
+
+def _label(classes: str, kind: str, data: VideoDataset, index: int) -> str:
+    if classes == "auto":
+        classes = {"radar_archive": "day", "video_folder": "category"}.get(kind, "clip")
+    source = data.sources[data.place(index).source].name
+    if classes == "day":
+        return str(data.issued(index).astype("datetime64[D]"))
+    if classes == "category":
+        return source.rsplit("/", 1)[0]
+    return source if classes == "source" else f"clip {index}"
+
+
+def _draw(
+    args: argparse.Namespace, kind: str, data: VideoDataset, chosen: list[int], found: MemoryAnalysis
+) -> list[Path]:
+    import numpy as np
+
+    from nowcast.report.memory import Agreement, SlotPicture, draw_memory, draw_slot_map
+
+    activity = [float(np.abs(np.diff(data[i].past, axis=0)).mean()) for i in chosen]
+    liveliest = sorted(np.argsort(activity)[::-1][:SHOWN].tolist())
+    pictures = []
+    for number in liveliest:
+        newest = data[chosen[number]].past[-1]
+        frame = newest[0] if len(newest) == 1 else np.moveaxis(newest, 0, -1)
+        pictures.append(SlotPicture(_title(kind, data, chosen[number]), frame, found.maps[number]))
+    plain, centred = found.similarity, found.similarity_centred
+    names = ("same clip", "same class", "other classes")
+    agreement = Agreement(
+        names, (plain.same_clip, plain.same_class, plain.other_class),
+        (centred.same_clip, centred.same_class, centred.other_class),
+    )
+    paths = [args.out / "memory.png"]
+    draw_memory(
+        paths[0], found.usage_long, found.usage_short, found.strongest, agreement, found.classes,
+        found.between_classes, pictures,
+    )
+    if kind == "radar_archive":
+        paths.append(args.out / "memory_map.png")
+        busiest = liveliest.index(int(np.argmax(activity)))
+        grid = _grid(Path(args.data), data, chosen[liveliest[busiest]])
+        draw_slot_map(paths[1], grid, pictures[busiest], found.strongest)
+    return paths
+
+
+def _title(kind: str, data: VideoDataset, index: int) -> str:
+    if kind == "radar_archive":
+        return f"{data.issued(index).astype('datetime64[m]')} UTC"
+    return data.sources[data.place(index).source].name.rsplit("/", 1)[-1] + f", clip {index}"
+
+
+def _grid(path: Path, data: VideoDataset, index: int) -> Any:
+    from nowcast.archive.reader import Archive
+    from nowcast.core.grid import Grid
+
+    whole, crop = Archive.open(path).grid, data.place(index).crop
+    return Grid(whole.crs_wkt, whole.y[crop.rows], whole.x[crop.columns])
