@@ -1,6 +1,6 @@
 """Does ASTM's attention help? ASTM against its ablation ``basic`` on moving digits, three seeds.
 
-    python scripts/compare_astm_basic.py --out runs/astm_basic [--digits FOLDER] [--steps 1500] [--minutes 20]
+    python scripts/compare_astm_basic.py --out runs/astm_basic [--digits FOLDER] [--steps 800] [--minutes 20]
 
 Both networks get the same data, seeds, iterations and starting weights (attention has none of its own) and
 are trained in turn, seed by seed. A run that was interrupted goes on where it ended, a finished one is
@@ -8,9 +8,9 @@ not repeated, so the script can be called again until the table is whole. ``rele
 tau times the same memory its softmax gives that memory back, so it is ``basic`` to the last bit, and
 the script checks that before it starts.
 
-Scores are of the checkpoint that is best on validation, on sequences that neither training
-nor validation has seen (with ``--digits`` also other pictures than in training). MSE: squared error summed over the pixels of a frame, mean over
-frames. SSIM: windows of 7 x 7, data range 1.
+Scores are of the checkpoint that is best on validation, on sequences that neither training nor validation
+has seen (with ``--digits`` also of other pictures than in training). MSE: squared error summed over the
+pixels of a frame, mean over frames. SSIM: windows of 7 x 7, data range 1.
 """
 
 from __future__ import annotations
@@ -48,12 +48,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/astm_basic"), help="folder of runs and table")
     parser.add_argument("--digits", type=Path, help="folder with MNIST's IDX files (default: a font)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=1500, help="iterations a run (default 1500)")
+    parser.add_argument("--steps", type=int, default=800, help="iterations a run (default 800)")
     parser.add_argument("--minutes", type=float, help="stop a run after so many minutes all the same")
-    parser.add_argument("--hidden", type=int, nargs="+", default=[32, 32, 32], help="channels of each layer")
+    parser.add_argument("--hidden", type=int, nargs="+", default=[16, 16, 16], help="channels of each layer")
     parser.add_argument("--patch", type=int, default=8, help="side of a patch (default 8, an 8 x 8 map)")
     parser.add_argument("--tau", type=int, default=5)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--precision", choices=("32", "bf16"), default="32")
     parser.add_argument("--test-clips", type=int, default=200)
     args = parser.parse_args()
     try:
@@ -100,8 +101,8 @@ def _experiment(args: argparse.Namespace, variant: str, seed: int) -> Experiment
         "training": {
             "steps": args.steps, "minutes": args.minutes, "batch": args.batch, "seed": seed,
             "learning_rate": {"start": 1e-3, "schedule": "cosine", "warmup": 50}, "gradient_clip": 1.0,
-            "loss": "mse", "sampling": {"start": 1.0, "share": 0.5}, "ema_decay": 0.99,
-            "validate_every": max(50, args.steps // 10),
+            "loss": "mse", "precision": args.precision, "sampling": {"start": 1.0, "share": 0.5},
+            "ema_decay": 0.99, "validate_every": max(50, args.steps // 10),
         },
     })
 
