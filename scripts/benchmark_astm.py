@@ -124,7 +124,7 @@ def _networks(settings: dict[str, Any], side: int, batch: int, rounds: int) -> N
             if kind == "float32":
                 reference = times["plain"]
             note = "" if kind == "float32" else f", against plain float32 {reference / times['astm']:.2f}"
-            rival = f"{times['e3dlstm']:.2f}" if "e3d_lstm" in times else "not there"
+            rival = f"{times['e3d_lstm']:.2f}" if "e3d_lstm" in times else "not there"
             print(f"| {name}, {kind} | {times['plain']:.3f} | {times['astm']:.3f} | "
                   f"{times['plain'] / times['astm']:.2f}{note} | {rival} |", flush=True)
 
