@@ -22,6 +22,10 @@ PIXELS = 16
 """Side of the square of pixels that one place of the query map stands for."""
 
 
+_NOTHING = 1e-7
+"""Length of a difference of addressing vectors, in float32 sums to 1, that is rounding only."""
+
+
 class NamedClip(NamedTuple):
     """What is shown to the memory."""
 
@@ -59,7 +63,8 @@ class MemoryAnalysis:
     """Exponential of the entropy of the weights at one place, averaged: N means uniform, 1 a single slot."""
     similarity: Similarity
     similarity_centred: Similarity
-    """The same after the mean addressing vector is taken off, which all share when weights are near uniform."""
+    """The same after the mean over clips at each place is taken off, which all share when weights are near
+    uniform, or when a place lies at the edge. Places that stay the same in all clips do not count."""
     classes: tuple[str, ...]
     between_classes: Floats
     """(classes, classes): centred similarity, rows long, columns short, a clip with itself left out unless
@@ -89,7 +94,7 @@ def analyse(network: LmcMemory, clips: Iterable[NamedClip]) -> MemoryAnalysis:
     long = np.stack([_address(network, clip.long, True) for clip in chosen])
     short = np.stack([_address(network, clip.short, False) for clip in chosen])
     labels = [clip.label for clip in chosen]
-    plain, centred = _cosines(long, short), _cosines(_centre(long), _centre(short))
+    plain, centred = _cosines(long, short), _cosines(_apart(long), _apart(short))
     classes, between = _between_classes(centred, labels)
     maps = standing_out(short)
     count = long.shape[1]
@@ -116,7 +121,7 @@ def standing_out(weights: Floats) -> npt.NDArray[np.int64]:
 
     Why not the largest weight: one slot is often the largest everywhere and would hide the rest.
     """
-    return np.asarray(np.argmax(_centre(weights), axis=1), np.int64)
+    return np.asarray(np.argmax(weights - weights.mean(axis=(0, 2, 3), keepdims=True), axis=1), np.int64)
 
 
 def numbers(analysis: MemoryAnalysis) -> dict[str, Any]:
@@ -133,20 +138,25 @@ def _address(network: LmcMemory, frames: npt.NDArray[np.float32], long: bool) ->
     return np.asarray(weights[0].cpu().numpy(), np.float64)
 
 
-def _centre(weights: Floats) -> Floats:
-    return np.asarray(weights - weights.mean(axis=(0, 2, 3), keepdims=True), np.float64)
+def _apart(weights: Floats) -> Floats:
+    """Take off the mean over clips at each place."""
+    return np.asarray(weights - weights.mean(axis=0, keepdims=True), np.float64)
 
 
 def _cosines(long: Floats, short: Floats) -> Floats:
-    """(B, N, h, w) twice -> (B, B): mean over places of the cosine at the same place."""
-    long, short = _unit(long), _unit(short)
-    places = long.shape[2] * long.shape[3]
-    return np.asarray(np.einsum("anhw,bnhw->ab", long, short) / places, np.float64)
+    """(B, N, h, w) twice -> (B, B): mean cosine at the same place, over places where neither is 0."""
+    (long, has_long), (short, has_short) = _unit(long), _unit(short)
+    places = np.einsum("ahw,bhw->ab", has_long, has_short)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.einsum("anhw,bnhw->ab", long, short) / places, np.float64)
 
 
-def _unit(weights: Floats) -> Floats:
-    length = np.linalg.norm(weights, axis=1, keepdims=True)
-    return np.asarray(weights / np.where(length > 0, length, 1), np.float64)
+def _unit(weights: Floats) -> tuple[Floats, Floats]:
+    """Give vectors of length 1, and 1 where there was something to scale (else both are 0)."""
+    length = np.linalg.norm(weights, axis=1)
+    some = length > _NOTHING
+    scaled = weights / np.where(some, length, 1)[:, None]
+    return scaled * some[:, None], some.astype(np.float64)
 
 
 def _summary(cosines: Floats, labels: list[str]) -> Similarity:
@@ -195,7 +205,8 @@ def _blocks(frame: npt.NDArray[np.float32]) -> Floats:
 
 
 def _mean(values: Floats) -> float:
-    return float(values.mean()) if values.size else float("nan")
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def _plain(value: Any) -> Any:

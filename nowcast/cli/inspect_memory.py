@@ -153,7 +153,7 @@ def _draw(
 ) -> list[Path]:
     import numpy as np
 
-    from nowcast.report.memory import Agreement, SlotPicture, draw_memory, draw_slot_map
+    from nowcast.report.memory import Agreement, SlotPicture, SlotsSee, draw_memory, draw_slot_map
 
     activity = [float(np.abs(np.diff(data[i].past, axis=0)).mean()) for i in chosen]
     liveliest = sorted(np.argsort(activity)[::-1][:SHOWN].tolist())
@@ -171,7 +171,7 @@ def _draw(
     paths = [args.out / "memory.png"]
     draw_memory(
         paths[0], found.usage_long, found.usage_short, found.strongest, agreement, found.classes,
-        found.between_classes, pictures,
+        found.between_classes, SlotsSee(found.slot_change, found.slot_activity), pictures,
     )
     if kind == "radar_archive":
         paths.append(args.out / "memory_map.png")

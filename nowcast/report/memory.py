@@ -32,6 +32,15 @@ class SlotPicture(NamedTuple):
     """(h, w)"""
 
 
+class SlotsSee(NamedTuple):
+    """What the frames do at the places where each slot stands out, (N,) each; NaN where it never does."""
+
+    change: Floats
+    """Mean change over the short clip."""
+    activity: Floats
+    """Mean absolute change from frame to frame."""
+
+
 class Agreement(NamedTuple):
     """Cosine similarities of addressing vectors, long clip against short, as they are and centred."""
 
@@ -42,7 +51,7 @@ class Agreement(NamedTuple):
 
 def draw_memory(
     path: Path, usage_long: Floats, usage_short: Floats, strongest: Floats, agreement: Agreement,
-    classes: Sequence[str], between_classes: Floats, pictures: Sequence[SlotPicture],
+    classes: Sequence[str], between_classes: Floats, see: SlotsSee, pictures: Sequence[SlotPicture],
 ) -> None:
     """Draw everything on one picture.
 
@@ -54,9 +63,10 @@ def draw_memory(
         agreement: similarities of the same clip, the same class, other classes.
         classes: their names.
         between_classes: (classes, classes) centred similarity.
+        see: what each slot sees.
         pictures: clips to show the slots on.
     """
-    columns = max(3, len(pictures))
+    columns = max(4, len(pictures))
     rows = 2 if pictures else 1
     figure = Figure(figsize=(4.2 * columns, 3.6 * rows), layout="constrained")
     grid = figure.add_gridspec(rows, columns)
@@ -64,6 +74,7 @@ def draw_memory(
     _agreement(figure.add_subplot(grid[0, 1]), agreement)
     _classes(figure, figure.add_subplot(grid[0, 2]), classes, between_classes)
     ranks = _ranks(strongest)
+    _see(figure.add_subplot(grid[0, 3]), see, strongest, ranks)
     for column, picture in enumerate(pictures):
         _slots(figure.add_subplot(grid[1, column]), picture, ranks)
     save(figure, path)
@@ -134,6 +145,23 @@ def _classes(figure: Figure, axes: Any, classes: Sequence[str], table: Floats) -
         axes.set_yticks([])
 
 
+def _see(axes: Any, see: SlotsSee, strongest: Floats, ranks: npt.NDArray[np.int64]) -> None:
+    known = np.isfinite(see.change)
+    colours = _palette()[np.minimum(ranks, _COLOURS - 1)]
+    axes.scatter(
+        see.change[known], see.activity[known], s=30 + 600 * strongest[known], c=colours[known],
+        edgecolor="black", linewidth=0.4,
+    )
+    for slot in np.flatnonzero(known & (ranks < 10)):
+        axes.annotate(str(slot), (see.change[slot], see.activity[slot]), fontsize=6)
+    axes.axvline(0, color="black", linewidth=0.5, linestyle=":")
+    axes.set(title="What the slots see", xlabel="change over the clip", ylabel="change from frame to frame")
+
+
+def _palette() -> Floats:
+    return np.vstack([colormaps["tab20"](np.arange(_COLOURS - 1)), [[0.5, 0.5, 0.5, 1.0]]])
+
+
 def _slots(axes: Any, picture: SlotPicture, ranks: npt.NDArray[np.int64]) -> None:
     height, width = picture.frame.shape[:2]
     _paint(axes, picture, ranks, (0, width, height, 0))
@@ -141,20 +169,19 @@ def _slots(axes: Any, picture: SlotPicture, ranks: npt.NDArray[np.int64]) -> Non
     if picture.slots.size <= 64:
         for (row, column), slot in np.ndenumerate(picture.slots):
             axes.text((column + 0.5) * side, (row + 0.5) * side, str(slot), ha="center", va="center",
-                      fontsize=6, color="white")
+                      fontsize=6)
     axes.set(title=picture.title, xticks=[], yticks=[])
 
 
 def _paint(axes: Any, picture: SlotPicture, ranks: npt.NDArray[np.int64], extent: Any) -> None:
     from matplotlib.axes import Axes
 
-    colours = np.vstack([colormaps["tab20"](np.arange(_COLOURS - 1)), [[0.5, 0.5, 0.5, 1.0]]])
     shown = np.minimum(ranks[picture.slots], _COLOURS - 1)
     options: dict[str, Any] = {"extent": extent, "interpolation": "nearest", "aspect": "auto"}
     ground = np.clip(np.nan_to_num(picture.frame), 0, 1)
     Axes.imshow(axes, ground, cmap="gray_r" if ground.ndim == 2 else None, vmin=0, vmax=1, **options)
     Axes.imshow(
-        axes, shown, cmap=ListedColormap(colours), vmin=-0.5, vmax=_COLOURS - 0.5, alpha=0.45, **options
+        axes, shown, cmap=ListedColormap(_palette()), vmin=-0.5, vmax=_COLOURS - 0.5, alpha=0.45, **options
     )
 
 

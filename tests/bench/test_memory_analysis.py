@@ -50,6 +50,14 @@ def test_similarity_by_hand():
     np.testing.assert_allclose(found.between_classes, [[1, -1], [-1, 1]], atol=1e-9)
 
 
+def test_what_is_the_same_in_all_clips_says_nothing_about_agreement():
+    """The left place never changes; at the right one, long and short agree in one clip of three."""
+    found = analyse(Told(), [shown(C, A, "a"), shown(C, B, "b", short=(C, C)), shown(C, C, "c", short=(C, B))])
+    centred = [np.array(v) - 1 / 3 for v in (A, B, C)]
+    turn = centred[1] @ centred[2] / (np.linalg.norm(centred[1]) * np.linalg.norm(centred[2]))
+    assert found.similarity_centred.same_clip == pytest.approx((1 + 2 * turn) / 3)
+
+
 def test_long_and_short_that_disagree_are_not_alike():
     found = analyse(Told(), [shown(A, A, "a", short=(B, B)), shown(B, B, "b", short=(A, A))])
     assert found.similarity_centred.same_clip == pytest.approx(-1.0)

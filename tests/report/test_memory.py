@@ -5,7 +5,14 @@ import pytest
 from PIL import Image
 
 from nowcast.core.errors import FileError
-from nowcast.report.memory import Agreement, SlotPicture, _ranks, draw_memory, draw_slot_map
+from nowcast.report.memory import (
+    Agreement,
+    SlotPicture,
+    SlotsSee,
+    _ranks,
+    draw_memory,
+    draw_slot_map,
+)
 from tests.fakes.fields import projected_grid
 
 NONE = float("nan")
@@ -17,6 +24,7 @@ def draw(path, slots):
     frame = np.linspace(0, 1, 64 * 64).reshape(64, 64)
     draw_memory(
         path, usage, usage, np.eye(30)[3], AGREEMENT, ("rain", "snow"), np.array([[1.0, -0.5], [np.nan, 1.0]]),
+        SlotsSee(np.where(np.arange(30) < 5, 0.1, np.nan), np.where(np.arange(30) < 5, 0.2, np.nan)),
         [SlotPicture("a clip", frame, slots), SlotPicture("in colour", np.zeros((64, 64, 3)), slots)],
     )
     return np.asarray(Image.open(path).convert("RGB"))
