@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from nowcast.archive.reader import Archive
 
+_RAIN_DBZ = 10.0
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
@@ -123,11 +125,12 @@ def summary(path: Path, name: str, forecast: xr.DataArray) -> str:
     issued = valid[0] - forecast["lead_time"].values[0]
     values = forecast.values
     seen = np.isfinite(values)
-    wet = float((values[seen] > NO_ECHO_DBZ).mean()) if seen.any() else 0.0
-    strongest = f"{float(values[seen].max()):.1f} dBZ" if wet else "no echo"
+    highest = float(values[seen].max()) if seen.any() else NO_ECHO_DBZ
+    rain = float((values[seen] >= _RAIN_DBZ).mean()) if seen.any() else 0.0
+    strongest = f"{highest:.1f} dBZ" if highest > NO_ECHO_DBZ else "no echo"
     return "\n".join((
         f"{path}: {len(valid)} frames of {values.shape[1]} x {values.shape[2]} by {name}",
         f"  issued {to_text(issued)}, valid {to_text(valid[0])} to {to_text(valid[-1])} "
         f"(lead {minutes(valid[0] - issued):g} to {minutes(valid[-1] - issued):g} min)",
-        f"  wet {wet:.1%}, strongest {strongest}, unknown {1 - seen.mean():.1%}",
+        f"  {_RAIN_DBZ:g} dBZ or more on {rain:.1%}, strongest {strongest}, unknown {1 - seen.mean():.1%}",
     ))

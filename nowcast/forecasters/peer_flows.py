@@ -23,9 +23,9 @@ class IterativeLucasKanade:
     Source: Le Besnerais and Champagnat (2005), ICIP; `skimage.registration.optical_flow_ilk`.
     """
 
-    radius: int = 30
+    radius: int = 15
     pairs: int = 4
-    smooth: float = 10.0
+    smooth: float = 0.0
     """Standard deviation in cells by which the median is smoothed."""
 
     def estimate(self, frames: Array, seen: npt.NDArray[np.bool_]) -> Array:
