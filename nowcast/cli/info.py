@@ -54,7 +54,7 @@ def describe(archive: Archive) -> dict[str, Any]:
     highest = highest[np.isfinite(highest)]
     return {
         "archive": str(archive.path), "rows": height, "columns": width,
-        "crs": archive.grid.crs.name, "geographic": archive.grid.geographic,
+        "crs": _crs_name(archive), "geographic": archive.grid.geographic,
         "extent_west_east_south_north": [round(float(v), 6) for v in (west, east, south, north)],
         "cell_km": [round(v, 4) for v in km],
         "step_minutes": minutes(step), "frames": len(times),
@@ -73,6 +73,16 @@ def describe(archive: Archive) -> dict[str, Any]:
         "licence": str(archive.attrs.get("licence", "unknown")),
         "made_by": archive.attrs.get("provenance", {}), "fingerprint": archive.fingerprint,
     }
+
+
+def _crs_name(archive: Archive) -> str:
+    crs = archive.grid.crs
+    if crs.name not in ("undefined", "unknown"):
+        return str(crs.name)
+    operation = crs.coordinate_operation
+    kind = "latitude and longitude" if operation is None else operation.method_name
+    ellipsoid = crs.ellipsoid
+    return kind if ellipsoid is None else f"{kind}, a = {ellipsoid.semi_major_metre:.0f} m"
 
 
 def as_text(found: dict[str, Any]) -> str:
