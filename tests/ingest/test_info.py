@@ -41,7 +41,8 @@ def test_json_holds_every_fact(archive, capsys):
 def test_text_says_the_same(archive, capsys):
     assert main(["info", str(archive)]) == 0
     text = capsys.readouterr().out
-    for words in ("6 x 8 cells of 1.01", "4 every 10 minutes", "83.33% of all cells", "30.0 dBZ", "km, latitude and longitude, a = 6378137 m",
+    for words in ("6 x 8 cells of 1.01", "4 every 10 minutes", "83.33% of all cells", "30.0 dBZ",
+                  "km, latitude and longitude, a = 6378137 m",
                   "gap       2025-03-01T00:10:00Z to 2025-03-01T00:50:00Z: 3 missing", "CC BY-SA 4.0"):
         assert words in text
 
