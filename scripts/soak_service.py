@@ -95,7 +95,7 @@ def main() -> int:
             _one(soak, number)
         _settle(soak, args.cycles)
         flat = _long_process(soak, folder, min(args.cycles, 200))
-    report = _report(soak, args, flat)
+        report = _report(soak, args, flat)
     text = json.dumps(report, indent=1)
     if args.report:
         args.report.write_text(text + "\n", encoding="utf-8")

@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--minutes", type=float, default=1.5, help="time for training the small network (1.5)"
     )
     parser.add_argument("--frames", type=int, default=420, help="length of the storm season (420)")
+    parser.add_argument(
+        "--files-only", action="store_true", help="stop once the radar files are written"
+    )
     parser.add_argument("--seed", type=int, default=7, help="another seed, another season (7)")
 
 
@@ -27,11 +30,16 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(f"--frames: got {args.frames}, expected at least {FEWEST_FRAMES}")
     if not args.minutes > 0:
         raise SettingsError(f"--minutes: got {args.minutes:g}, expected a number above zero")
-    from nowcast.demo.run import DemoSettings, run_demo
+    from nowcast.demo.run import DemoSettings, run_demo, write_files
     from nowcast.demo.storm import StormSettings
 
     storms = StormSettings(seed=args.seed, frames=args.frames)
-    page = run_demo(args.out, DemoSettings(minutes=args.minutes, storms=storms), say=_say, progress=True)
+    settings = DemoSettings(minutes=args.minutes, storms=storms)
+    if args.files_only:
+        files = write_files(settings, args.out / "radar", progress=True)
+        print(f"radar files: {len(files)} in {args.out / 'radar'}")
+        return 0
+    page = run_demo(args.out, settings, say=_say, progress=True)
     print(f"page: {page.resolve()}")
     return 0
 

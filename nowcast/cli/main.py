@@ -20,6 +20,9 @@ COMMANDS: dict[str, str] = {
     "models": "list what can be named as a model",
     "import-checkpoint": "turn weights of a paper's published code into a checkpoint",
     "inspect-memory": "show what the memory of a trained LMC-Memory holds",
+    "cycle": "run one scheduled nowcast: ingest, forecast, publish, verify",
+    "watch": "run scheduled nowcasts on the radar's own clock",
+    "status": "say how a service of scheduled nowcasts is doing",
     "demo": "run the main job on data that the package makes itself",
 }
 """Command name -> one line of help. ``nowcast.cli.NAME`` has ``add_arguments(parser)`` and ``run(args)``."""

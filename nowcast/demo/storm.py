@@ -31,9 +31,9 @@ class StormSettings:
     size: int = 128
     cell_km: float = 2.0
     cells_at_once: float = 14.0
-    lifetime_minutes: float = 80.0
+    lifetime_minutes: float = 110.0
     radius_km: float = 13.0
-    wind_kmh: tuple[float, float] = (24.0, 46.0)
+    wind_kmh: tuple[float, float] = (36.0, 60.0)
     """Lowest and highest speed of the steering wind, whose direction turns slowly."""
     radar_range_km: float = 110.0
 

@@ -16,7 +16,7 @@ from nowcast.core.times import minutes, to_text
 from nowcast.ingest.pipeline import ingest
 from nowcast.service.clock import Clock
 from nowcast.service.inbox import look
-from nowcast.service.ledger import Ledger
+from nowcast.service.ledger import INGESTED, REFUSED, Ledger
 from nowcast.service.lock import only_one
 from nowcast.service.model_run import run_model
 from nowcast.service.publish import point_latest, prune, publish, recover
@@ -109,7 +109,7 @@ def _run(settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cycle) 
 
 
 def _take_in(settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cycle) -> None:
-    found = look(settings.inputs, ledger, settings.settle_seconds)
+    found = look(settings.inputs, ledger, settings.settle_seconds, clock.now())
     for folder in found.unreadable:
         cycle.say(f"input not readable: {folder}")
     if not found.arrivals:
@@ -121,7 +121,7 @@ def _take_in(settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cyc
     bad = {str(problem.path): str(problem) for problem in report.problems}
     for arrival in found.arrivals:
         reason = bad.get(str(arrival.path), "")
-        outcome = "refused" if reason else "ingested"
+        outcome = REFUSED if reason else INGESTED
         ledger.note_file(
             str(arrival.path), arrival.size, arrival.mtime_ns, clock.now(), outcome, reason
         )

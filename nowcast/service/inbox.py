@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from nowcast.service.ledger import Ledger
 from nowcast.service.settings import InputSettings
 
@@ -28,23 +30,27 @@ class Look:
     """Folders that could not be listed, each with the reason."""
 
 
-def look(inputs: tuple[InputSettings, ...], ledger: Ledger, settle_seconds: float) -> Look:
+def look(
+    inputs: tuple[InputSettings, ...], ledger: Ledger, settle_seconds: float, now: np.datetime64
+) -> Look:
     """Find the files that came in since the last look and have stopped changing.
 
     Why twice: a file copied into the folder is there before it is whole. One whose time is younger
     than ``settle_seconds`` (or, after a clock jump, in the future) is looked at again after that long
     and taken only when size and time are the same; else the next cycle takes it.
     """
-    first, unreadable = _listed(inputs, ledger)
-    now = time.time()
-    young = [a for a in first if not 0 <= settle_seconds <= now - a.mtime_ns / 1e9]
+    first, unreadable = _listed(inputs, ledger, now)
+    clock = time.time()
+    young = [a for a in first if not 0 <= settle_seconds <= clock - a.mtime_ns / 1e9]
     if young and settle_seconds > 0:
         time.sleep(settle_seconds)
     steady = [a for a in first if a not in young or _stat(a.path) == a]
     return Look(tuple(steady), tuple(unreadable))
 
 
-def _listed(inputs: tuple[InputSettings, ...], ledger: Ledger) -> tuple[list[Arrival], list[str]]:
+def _listed(
+    inputs: tuple[InputSettings, ...], ledger: Ledger, now: np.datetime64
+) -> tuple[list[Arrival], list[str]]:
     found: dict[Path, Arrival] = {}
     unreadable: list[str] = []
     for source in inputs:
@@ -59,7 +65,7 @@ def _listed(inputs: tuple[InputSettings, ...], ledger: Ledger) -> tuple[list[Arr
             if path.name.startswith(".") or path.suffix in (".part", ".tmp"):
                 continue
             arrival = _stat(path)
-            if arrival and not ledger.file_known(str(path), arrival.size, arrival.mtime_ns):
+            if arrival and not ledger.file_known(str(path), arrival.size, arrival.mtime_ns, now):
                 found[path] = arrival
     return list(found.values()), unreadable
 

@@ -15,6 +15,9 @@ import numpy as np
 from nowcast.core.errors import FileError
 from nowcast.core.times import parse_time, to_text
 
+INGESTED, REFUSED = "ingested", "refused"
+_TRY_AGAIN = np.timedelta64(30, "m")
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
@@ -81,10 +84,15 @@ class Ledger:
         """Close the file."""
         self._db.close()
 
-    def file_known(self, path: str, size: int, mtime_ns: int) -> bool:
-        """Whether this very state of the file was handled before."""
-        row = self._one("SELECT size, mtime_ns FROM files WHERE path = ?", path)
-        return bool(row == (size, mtime_ns))
+    def file_known(self, path: str, size: int, mtime_ns: int, now: np.datetime64) -> bool:
+        """Whether this very state of the file was handled before.
+
+        A refused file is tried again after a while: it may have been the clock that was wrong.
+        """
+        row = self._one("SELECT size, mtime_ns, outcome, seen FROM files WHERE path = ?", path)
+        if row is None or row[:2] != (size, mtime_ns):
+            return False
+        return bool(row[2] == INGESTED or abs(now - parse_time(row[3])) < _TRY_AGAIN)
 
     def note_file(
         self,
@@ -95,7 +103,7 @@ class Ledger:
         outcome: str,
         message: str = "",
     ) -> None:
-        """Record that a file was handled: ``ingested`` or ``refused``."""
+        """Record that a file was handled: `INGESTED` or `REFUSED`."""
         self._write(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)",
             (path, size, mtime_ns, to_text(now), outcome, message),

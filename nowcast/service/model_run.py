@@ -16,14 +16,15 @@ import xarray as xr
 
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError
-from nowcast.core.times import to_text
-from nowcast.forecasters.base import Forecaster
+from nowcast.core.times import to_text, unbroken_runs
 from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.service.settings import ServiceSettings
 
 MOST_LOST = 0.2
 """A forecast that is NaN on more than this share of what the newest frame observed is refused."""
+_MOST_PAST = 12
+_FEWEST_FOR_MOTION = 2
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,23 @@ def run_model(settings: ServiceSettings, archive: Archive, issued: np.datetime64
 def _in_process(
     settings: ServiceSettings, name: str, archive: Archive, issued: np.datetime64, reason: str
 ) -> ModelRun:
-    forecaster = build_forecaster(name)
-    observed = past_of(archive, issued, forecaster)
+    observed = gap_free_past(archive, issued)
+    chosen = {}
+    if name == "extrapolation":
+        most = build_forecaster(name).needs.past
+        if observed.sizes["time"] < _FEWEST_FOR_MOTION:
+            raise NowcastError(f"no frame before {to_text(issued)} to tell the motion from")
+        chosen["past"] = min(most, observed.sizes["time"])
+    forecaster = build_forecaster(name, chosen)
     forecast = forecaster.forecast(observed, lead_times(settings, archive.step))
     return ModelRun(forecast, name, forecaster.describe(), reason)
 
 
-def past_of(archive: Archive, issued: np.datetime64, forecaster: Forecaster) -> xr.DataArray:
-    """Give the gap-free frames up to ``issued`` that a forecaster needs."""
-    count = forecaster.needs.past
-    times = issued - archive.step * np.arange(count - 1, -1, -1)
-    return archive.frames(times).compute()
+def gap_free_past(archive: Archive, issued: np.datetime64) -> xr.DataArray:
+    """Give up to `_MOST_PAST` frames that lead to ``issued`` without a gap."""
+    times = archive.times[archive.times <= issued][-_MOST_PAST:]
+    first = unbroken_runs(times, archive.step)[-1][0]
+    return archive.frames(times[first:]).compute()
 
 
 def lead_times(settings: ServiceSettings, step: np.timedelta64) -> np.ndarray:

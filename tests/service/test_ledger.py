@@ -25,10 +25,18 @@ def _nowcast(moment=T0, folder="issued/a"):
 
 def test_a_file_is_known_in_its_very_state_only(ledger):
     ledger.note_file("a.h5", 10, 111, T0, "ingested")
-    assert ledger.file_known("a.h5", 10, 111)
-    assert not ledger.file_known("a.h5", 11, 111)
-    assert not ledger.file_known("a.h5", 10, 112)
-    assert not ledger.file_known("b.h5", 10, 111)
+    assert ledger.file_known("a.h5", 10, 111, T0)
+    assert ledger.file_known("a.h5", 10, 111, T0 + 1000 * STEP)
+    assert not ledger.file_known("a.h5", 11, 111, T0)
+    assert not ledger.file_known("a.h5", 10, 112, T0)
+    assert not ledger.file_known("b.h5", 10, 111, T0)
+
+
+@pytest.mark.parametrize("jump", [3 * STEP, -18 * STEP])
+def test_a_refused_file_is_tried_again_once_the_clock_has_moved(ledger, jump):
+    ledger.note_file("a.h5", 10, 111, T0, "refused", "dated in the future")
+    assert ledger.file_known("a.h5", 10, 111, T0 + 2 * STEP)
+    assert not ledger.file_known("a.h5", 10, 111, T0 + jump)
 
 
 def test_the_same_issue_time_twice_is_one_nowcast(ledger):

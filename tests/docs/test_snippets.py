@@ -1,0 +1,97 @@
+"""What the README and the tutorial say, run as it stands."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from nowcast.cli.main import COMMANDS
+from nowcast.core.settings import build
+from nowcast.service.settings import ServiceSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.M | re.S)
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_from_top_to_bottom(tmp_path):
+    text = (ROOT / "docs" / "tutorial" / "first-nowcast.md").read_text(encoding="utf-8")
+    steps = re.findall(r"^```(bash|python)\n(.*?)^```$", text, flags=re.M | re.S)
+    assert len(steps) >= 7
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    for language, code in steps:
+        command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else [
+            sys.executable, "-W", "error", "-c", code
+        ]
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False,
+            env={"PATH": path, "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        )
+        assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+    assert (tmp_path / "map.png").stat().st_size > 10_000
+    assert "extrapolation,csi,20,mean," in (tmp_path / "skill" / "scores.csv").read_text()
+    assert "</html>" in (tmp_path / "skill" / "index.html").read_text()
+
+
+def test_the_python_in_the_readme_runs(tmp_path, monkeypatch):
+    from nowcast.demo.run import DemoSettings, write_files
+    from nowcast.demo.storm import StormSettings
+    from nowcast.ingest.pipeline import ingest
+
+    files = write_files(DemoSettings(storms=StormSettings(frames=6, size=32)), tmp_path / "radar", False)
+    ingest(files, tmp_path / "italy.zarr", workers_count=1, progress=False)
+    monkeypatch.chdir(tmp_path)
+    found: dict = {}
+    for code in _blocks(README, "python"):
+        exec(compile(code, "README.md", "exec"), found)
+    assert found["forecast"].dims == ("lead_time", "y", "x")
+    assert np.array_equal(found["forecast"]["lead_time"].values, found["archive"].step * np.arange(1, 4))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_command_and_option_a_page_names_exists(page):
+    """Commands are looked up in the catalog, their options in the command's own help."""
+    import argparse
+    import importlib
+
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in re.findall(r"^\s*(?:\S*/)?nowcast ([a-z-]+)( .*)?$", text, flags=re.M):
+        name, rest = line
+        assert name in COMMANDS, f"{page.name}: nowcast {name}"
+        parser = argparse.ArgumentParser()
+        importlib.import_module(f"nowcast.cli.{name.replace('-', '_')}").add_arguments(parser)
+        known = parser.format_help()
+        for option in re.findall(r"(?<=\s)--[a-z-]+", rest.split("#")[0]):
+            assert option in known, f"{page.name}: nowcast {name} {option}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_file_of_the_project_a_page_names_exists(page):
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:docs|configs|scripts|tests|nowcast)/[\w./-]+)`", text):
+        assert (ROOT / name).exists(), f"{page.name}: {name}"
+
+
+def test_the_readme_lists_every_command():
+    missing = [name for name in COMMANDS if f"`nowcast {name}`" not in README and f"`{name}`" not in README]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "service").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_service_configuration_builds(path):
+    build(ServiceSettings, yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def test_scripts_that_set_up_are_sound_shell():
+    for name in ("scripts/demo", "scripts/test", "scripts/setup", ".ci/run"):
+        done = subprocess.run(["bash", "-n", str(ROOT / name)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr

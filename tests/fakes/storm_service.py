@@ -1,0 +1,47 @@
+"""A tiny service over made-up storms: writes its files, runs its cycles, knows the truth."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from nowcast.core.times import to_text
+from nowcast.demo.storm import StormSettings, make_storms, storm_grid
+from nowcast.products.odim_h5 import write_composite
+from nowcast.service.clock import ManualClock
+from nowcast.service.cycle import Cycle, run_cycle
+from nowcast.service.settings import InputSettings, ProductSettings, ServiceSettings
+
+STEP = np.timedelta64(10, "m").astype("timedelta64[ns]")
+START = np.datetime64("2025-06-01T12:00", "ns")
+STORMS = StormSettings(frames=24, size=40, cell_km=4.0, step_minutes=10, radar_range_km=70.0)
+FRAMES = make_storms(STORMS)
+
+
+class StormService:
+    def __init__(self, folder: Path, **changes):
+        self.inbox = folder / "incoming"
+        self.inbox.mkdir()
+        settings = ServiceSettings(
+            name="storms", archive=folder / "archive.zarr", output=folder / "out",
+            inputs=(InputSettings(self.inbox, ("*.h5",)),), settle_seconds=0.0, leads=3,
+            step_minutes=10.0, products=ProductSettings(maps=False), thresholds_dbz=(20.0,),
+        )
+        self.settings = replace(settings, **changes)
+        self.output = self.settings.output
+
+    def deliver(self, *indices: int) -> list[Path]:
+        return [self.write(FRAMES[i], time_of(i)) for i in indices]
+
+    def write(self, frame, time) -> Path:
+        path = self.inbox / f"{to_text(time).replace(':', '').replace('-', '')}.h5"
+        return write_composite(path, frame, time, storm_grid(STORMS))
+
+    def cycle(self, index: float, **changes) -> Cycle:
+        """Run a cycle two minutes after the nominal time of frame ``index``."""
+        now = START + np.timedelta64(int(index * 600), "s") + np.timedelta64(2, "m")
+        return run_cycle(replace(self.settings, **changes), ManualClock(now))
+
+
+def time_of(index: int) -> np.datetime64:
+    return START + index * STEP
