@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from nowcast.archive.reader import Archive
+    from nowcast.forecasters.base import Forecaster
 
 _RAIN_DBZ = 10.0
 
@@ -29,6 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
     parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
     parser.add_argument(
+        "--motion-arrows", type=Path, metavar="PNG",
+        help="also draw the motion as arrows: a MotionRNN's trending momentum beside the optical flow",
+    )
+    parser.add_argument(
         "--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
         help="settings of the model, for example method=tvl1 or memory_gb=2",
     )
@@ -42,13 +47,17 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.core.errors import SettingsError, complain
     from nowcast.core.settings import override
     from nowcast.forecasters.catalog import build_forecaster
+    from nowcast.forecasters.extrapolation import Extrapolation
     from nowcast.products.cf_netcdf import write_forecast
 
     if args.leads < 1:
         raise SettingsError(complain("--leads", args.leads, "1 or more frames", "for example 10"))
     archive = Archive.open(args.archive)
     forecaster = build_forecaster(args.model, override({}, args.assignments))
-    times = past_times(archive, moment(archive, args.at), forecaster.needs.past)
+    count = forecaster.needs.past
+    if args.motion_arrows is not None:
+        count = max(count, Extrapolation().needs.past)
+    times = past_times(archive, moment(archive, args.at), count)
     observed = archive.frames(times).compute(scheduler="synchronous")
     forecast = forecaster.forecast(observed, archive.step * np.arange(1, args.leads + 1))
     described = {
@@ -60,7 +69,22 @@ def run(args: argparse.Namespace) -> int:
     }
     write_forecast(args.out, forecast, described)
     print(summary(args.out, forecaster.name, forecast))
+    if args.motion_arrows is not None:
+        _draw_motion(args.motion_arrows, forecaster, observed)
+        print(f"motion: {args.motion_arrows}")
     return 0
+
+
+def _draw_motion(path: Path, forecaster: Forecaster, observed: xr.DataArray) -> None:
+    from nowcast.forecasters.extrapolation import Extrapolation
+    from nowcast.forecasters.neural import Neural
+    from nowcast.report.motion import draw_motion
+
+    motions = {}
+    if isinstance(forecaster, Neural):
+        motions["trending momentum"] = forecaster.velocity(observed)
+    motions["optical flow"] = Extrapolation().velocity(observed)
+    draw_motion(path, observed[-1], motions)
 
 
 def moment(archive: Archive, at: str) -> np.datetime64:

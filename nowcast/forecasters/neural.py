@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.core.errors import CheckpointError, GridError, TimeError, complain
+from nowcast.core.errors import CheckpointError, GridError, SettingsError, TimeError, complain
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import plain
@@ -131,6 +131,38 @@ class Neural:
         never_seen = np.isnan(past.dbz).all(axis=0)
         dbz[:, never_seen] = np.nan
         return label_forecast(dbz, past.issued, leads, past.grid)
+
+    def velocity(self, observed: xr.DataArray) -> Array:
+        """Give the motion that a MotionRNN believes in at its first forecast step.
+
+        Returns:
+            (2, H, W): southwards along rows and eastwards along columns, in cells a frame: the
+            trending momentum as mean over the MotionGRUs of all layers.
+
+        Raises:
+            SettingsError: a network without MotionGRU.
+        """
+        import torch
+        from torch.nn.functional import interpolate
+
+        from nowcast.models.recurrent import RecurrentStack
+
+        model = self._loaded.model
+        if not isinstance(model, RecurrentStack):
+            raise SettingsError(
+                complain(f"{self.name}: motion", "a network without MotionGRU", "a MotionRNN",
+                         "take one of the motionrnn networks")
+            )
+        past = newest(observed, self.needs, self.name)
+        scaled = np.nan_to_num(self._scaling.encode(past.dbz), copy=False)
+        rows, columns = scaled.shape[1:]
+        over = [(0, -side % m) for side, m in zip((rows, columns), model.multiple_of, strict=True)]
+        frames = torch.from_numpy(np.pad(scaled, [(0, 0), *over], mode="edge"))[None, :, None]
+        with torch.no_grad():
+            motion = model.motion(frames, 1)[:, -1].mean(dim=1)
+            whole = interpolate(motion, size=frames.shape[-2:], mode="bilinear", align_corners=False)
+        found: Array = whole[0, :, :rows, :columns].numpy()
+        return found
 
     def _indices(self, leads: LeadTimes) -> npt.NDArray[np.int64]:
         step = self.needs.step
