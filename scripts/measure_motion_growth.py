@@ -41,10 +41,11 @@ def main() -> None:
     print("At the start of training, 4 x 64 hidden, 64 x 64 frames:")
     _growth({way: _network(way, args.variant, hidden=[64] * 4) for way in WAYS}, frames)
     for seed in range(args.seeds if args.train else 0):
-        trained = {way: _train(_network(way, args.variant, [16] * 3, seed), args.train, seed) for way in WAYS}
-        print(f"\nAfter {args.train} steps on moving digits, 3 x 16 hidden, seed {seed}:")
-        _growth(trained, digits(seed=1001, clips=8, length=PAST))
-        _errors(trained)
+        print(f"\nAfter {args.train} steps on moving digits, 3 x 16 hidden, seed {seed}:", flush=True)
+        for way in WAYS:
+            trained = {way: _train(_network(way, args.variant, [16] * 3, seed), args.train, seed)}
+            _growth(trained, digits(seed=1001, clips=8, length=PAST))
+            _errors(trained)
 
 
 def digits(seed: int, clips: int, length: int, start: int = 0) -> Tensor:
