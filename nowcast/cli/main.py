@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -26,6 +27,8 @@ COMMANDS: dict[str, str] = {
     "demo": "run the main job on data that the package makes itself",
 }
 """Command name -> one line of help. ``nowcast.cli.NAME`` has ``add_arguments(parser)`` and ``run(args)``."""
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,6 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"nowcast {args.command}: {where}the disk is full ({error.strerror}); "
+            "make room and run again",
+            file=sys.stderr,
+        )
+        return 2
 
 
 def _module(command: str) -> str:

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from nowcast.core.errors import FileError
 from nowcast.core.files import whole_file
 
 COLUMNS = (
@@ -20,14 +21,23 @@ class MetricsFile:
         self.path = path
 
     def add(self, iteration: int, seconds: float, values: Mapping[str, float]) -> None:
-        """Append one row."""
+        """Append one row.
+
+        Raises:
+            FileError: the disk is full.
+        """
         fresh = not self.path.exists()
-        with self.path.open("a", newline="", encoding="utf-8") as handle:
-            rows = csv.DictWriter(handle, COLUMNS, restval="")
-            if fresh:
-                rows.writeheader()
-            told = {name: f"{value:.6g}" for name, value in values.items()}
-            rows.writerow({"iteration": iteration, "seconds": f"{seconds:.1f}", **told})
+        told = {name: f"{value:.6g}" for name, value in values.items()}
+        try:
+            with self.path.open("a", newline="", encoding="utf-8") as handle:
+                rows = csv.DictWriter(handle, COLUMNS, restval="")
+                if fresh:
+                    rows.writeheader()
+                rows.writerow({"iteration": iteration, "seconds": f"{seconds:.1f}", **told})
+        except OSError as error:
+            raise FileError(
+                f"{self.path}: cannot be written ({error.strerror}); make room and resume the run"
+            ) from error
 
     def cut_after(self, iteration: int) -> None:
         """Drop rows beyond ``iteration``: those of a run that went on after its last checkpoint."""

@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ import torch
 import yaml
 from pytorch_lightning.strategies import DDPStrategy
 
-from nowcast.core.errors import CheckpointError, MissingExtraError, SettingsError
+from nowcast.core.errors import CheckpointError, FileError, MissingExtraError, SettingsError
 from nowcast.core.files import provenance, whole_file
 from nowcast.core.settings import plain
 from nowcast.models import checkpoint
@@ -213,12 +214,26 @@ def _opening(network: SequenceModel, train_data: ClipData, val_data: ClipData) -
     return f"{count} parameters, {len(train_data)} clips an epoch, {len(val_data)} to validate ({made})"
 
 
+class _RunLog(logging.FileHandler):
+    """The log of a run, which ends the run when it cannot be written."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name of logging)
+        """Raise one clear line in place of a traceback beside the run."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        raise FileError(
+            f"{self.baseFilename}: cannot be written ({error.strerror}); make room and run again"
+        ) from error
+
+
 @contextlib.contextmanager
 def _log_to(folder: Path) -> Iterator[None]:
     if not first_device():
         yield
         return
-    handler = logging.FileHandler(folder / "train.log", encoding="utf-8")
+    handler = _RunLog(folder / "train.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     level = LOG.level
     LOG.addHandler(handler)
@@ -226,12 +241,14 @@ def _log_to(folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        LOG.info("stopped: %s %s", type(error).__name__, error)
+        with contextlib.suppress(FileError):
+            LOG.info("stopped: %s %s", type(error).__name__, error)
         raise
     finally:
         LOG.removeHandler(handler)
         LOG.setLevel(level)
-        handler.close()
+        with contextlib.suppress(OSError):  # a full disk has been told when the line was written
+            handler.close()
 
 
 @contextlib.contextmanager

@@ -37,3 +37,28 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys, tmp_path):
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "nowhere.zarr" in err
+
+
+def test_a_disk_that_fills_up_anywhere_is_one_line(capsys, monkeypatch):
+    import errno
+
+    from nowcast.cli import info
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device", "a.nc")
+
+    monkeypatch.setattr(info, "run", full)
+    assert main(["info", "a.zarr"]) == 2
+    err = capsys.readouterr().err
+    assert err == "nowcast info: a.nc: the disk is full (No space left on device); make room and run again\n"
+
+
+def test_other_errors_of_the_system_are_not_hidden(monkeypatch):
+    from nowcast.cli import info
+
+    def broken(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(info, "run", broken)
+    with pytest.raises(PermissionError):
+        main(["info", "a.zarr"])

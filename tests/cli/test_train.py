@@ -5,6 +5,7 @@ import yaml
 
 from nowcast.cli.main import main
 from nowcast.models.checkpoint import load_network
+from tests.fakes.full_disk import files_up_to
 from tests.fakes.frames import storm_codes, write_cache
 
 TINY = {
@@ -57,3 +58,14 @@ def test_mistakes_are_one_line_and_leave_nothing(place, capsys, arguments, words
     assert words in error
     assert len(error.strip().splitlines()) == 1
     assert not (place / "runs").exists()
+
+
+def test_a_disk_that_fills_up_is_one_line_and_leaves_no_half_checkpoint(place, capsys):
+    with files_up_to(8192):
+        assert main(["train", "tiny.yaml"]) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("nowcast train:")]
+    assert len(said) == 1
+    assert "best.ckpt: cannot be written" in said[0]
+    assert "free some space" in said[0]
+    left = {p.name for p in (place / "runs/tiny/v0").iterdir()}
+    assert left == {"settings.yaml", "train.log", "metrics.csv"}

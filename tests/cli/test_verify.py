@@ -10,6 +10,7 @@ from nowcast.core.errors import NowcastError
 from nowcast.core.times import to_text
 from nowcast.products.odim_h5 import write_composite
 from tests.fakes.fields import moving_disc, projected_grid
+from tests.fakes.full_disk import files_up_to
 
 PERIOD = "2025-03-22T10:00/2025-03-22T13:00"
 
@@ -112,6 +113,37 @@ def test_neither_file_appears_when_one_cannot(storms, tmp_path, monkeypatch):
     out = tmp_path / "skill"
     assert verify(storms, out, "--leads", "2", "--cases", "0", models="persistence") == 2
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [500, 20_000])
+def test_a_disk_that_fills_up_is_one_line_and_leaves_neither_file(storms, tmp_path, capsys, size):
+    out = tmp_path / "skill"
+    out.mkdir()
+    (out / "scores.csv").write_text("of an earlier run")
+    with files_up_to(size):
+        assert verify(storms, out, "--leads", "2", "--cases", "1", models="persistence") == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("nowcast verify:")]
+    assert len(said) == 1
+    assert "cannot be written (File too large)" in said[0]
+    assert [p.name for p in out.iterdir()] == ["scores.csv"]
+    assert (out / "scores.csv").read_text() == "of an earlier run"
+
+
+def test_without_thresholds_the_events_are_10_to_50_dbz(storms, tmp_path):
+    out = tmp_path / "skill"
+    assert verify(storms, out, "--leads", "2", "--cases", "0", models="persistence") == 0
+    with (out / "scores.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    by_threshold = {r["score"] for r in rows if r["threshold_dbz"]}
+    assert by_threshold == {"csi", "pod", "far", "bias"}
+    for score in by_threshold:
+        assert {r["threshold_dbz"] for r in rows if r["score"] == score} == {"10", "20", "30", "40", "50"}
+    plain = {r["score"] for r in rows if not r["threshold_dbz"]}
+    assert {"mae", "mse", "gdl", "ssim"} <= plain
+    for score in plain | by_threshold:
+        assert {r["lead_minutes"] for r in rows if r["score"] == score} == {"10", "20", "mean"}
+    gdl = [float(r["value"]) for r in rows if r["score"] == "gdl"]
+    assert gdl[2] == pytest.approx((gdl[0] + gdl[1]) / 2)
 
 
 def test_thresholds_apart_or_with_commas():

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from nowcast.core.errors import CheckpointError, MissingExtraError, SettingsError
+from nowcast.core.errors import CheckpointError, FileError, MissingExtraError, SettingsError
 from nowcast.core.settings import plain
 from nowcast.models import checkpoint
 from nowcast.models.catalog import MODELS
@@ -311,3 +311,17 @@ def test_two_processes_share_a_run_of_two_phases(tmp_path):
         assert torch.allclose(two["state_dict"][name], value, atol=2e-3), name
     scores = [run_["run"]["best"]["score"] for run_ in (one, two)]
     assert scores[0] == pytest.approx(scores[1], rel=0.02)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_log_and_metrics_on_a_full_disk_are_one_clear_error(tmp_path, capsys):
+    from nowcast.training.metrics_file import MetricsFile
+
+    for name in ("train.log", "metrics.csv"):
+        (tmp_path / name).symlink_to("/dev/full")
+    with pytest.raises(FileError, match=r"train\.log: cannot be written .No space left"):
+        with run._log_to(tmp_path):
+            run.LOG.info("started")
+    assert "Traceback" not in capsys.readouterr().err
+    with pytest.raises(FileError, match=r"metrics\.csv: cannot be written .No space left"):
+        MetricsFile(tmp_path / "metrics.csv").add(1, 0.5, {"train_loss": 0.25})
