@@ -38,7 +38,9 @@ def run(args: argparse.Namespace) -> int:
     print(report)
     if not report.problems:
         return 0
-    print(f"nowcast ingest: {len(report.problems)} problems; the other files are in:", file=sys.stderr)
+    number = len(report.problems)
+    count = "1 problem" if number == 1 else f"{number} problems"
+    print(f"nowcast ingest: {count}; everything else is in the archive:", file=sys.stderr)
     for problem in report.problems:
         print(f"  {problem}", file=sys.stderr)
     return 2

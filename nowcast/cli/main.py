@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(importlib.import_module(_module(args.command)).run(args))
     except NowcastError as error:
         print(f"nowcast {args.command}: {error}", file=sys.stderr)
+        for note in getattr(error, "__notes__", ()):
+            print(f"  {note}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"nowcast {args.command}: interrupted", file=sys.stderr)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from nowcast.archive.ledger import Source
 from nowcast.archive.reader import Archive
+from nowcast.core.errors import NowcastError
 from nowcast.core.times import now_utc
 from nowcast.ingest.fill import Filled, fill
 from nowcast.ingest.pool import Workers, workers
@@ -69,6 +70,8 @@ def ingest(
         ArchiveError: the archive cannot be written, is damaged, or the disk is full.
         TimeError: a single time and no ``step``.
         SettingsError: no such reader.
+
+    What was found wrong with single files before that is in the error's notes.
     """
     began = clock.monotonic()
     target = Path(archive_path).absolute()
@@ -81,11 +84,17 @@ def ingest(
     filled = Filled([])
     with workers(workers_count) as pool:
         scans, more, twice = _scan(pool, fresh, reader, {s.sha256: s for s in known}, progress)
+        problems += more
         if scans:
-            filled = fill(pool, target, scans, step, licence, now or now_utc(), progress)
+            try:
+                filled = fill(pool, target, scans, step, licence, now or now_utc(), progress)
+            except NowcastError as error:
+                for problem in problems:
+                    error.add_note(str(problem))
+                raise
     return IngestReport(
         target, len(files), len(unread) + twice, filled.frames, filled.same,
-        (*problems, *more, *filled.problems), clock.monotonic() - began,
+        (*problems, *filled.problems), clock.monotonic() - began,
     )
 
 

@@ -61,6 +61,10 @@ def from_the_future(path):
     cf.write_italian(path, cf.frames(2), cf.times("2025-03-07T00:00", 2))
 
 
+def a_time_twice(path):
+    cf.write_italian(path, cf.frames(3), cf.times("2025-03-01T06:00", 3)[[0, 1, 1]])
+
+
 def all_missing(path):
     raw = np.full((1, 6, 8), 255, np.uint8)
     cf.write_italian(path, raw, cf.times("2025-03-01T06:00", 1))
@@ -84,6 +88,7 @@ BAD = {
     shifted_grid: "y is off by up to", another_projection: "projection",
     off_the_step: "off the archive's step of 10 minutes, the first at 2025-03-01T06:05:00Z",
     from_the_future: "dated in the future, the first 2025-03-07T00:00:00Z",
+    a_time_twice: "got 2025-03-01T06:10:00Z twice, expected each time once",
     all_missing: "has not one observed cell", too_strong: "expected dBZ within", bomb: "90000 x 90000",
 }
 
@@ -177,6 +182,32 @@ def test_the_command_lists_the_bad_files_and_exits_with_2(good, tmp_path, capsys
     assert "none.h5: is empty" in err
     assert main(["ingest", str(good), "--archive", archive]) == 0
     assert "0 new frames" in capsys.readouterr().out
+
+
+def test_what_ends_the_run_does_not_hide_the_bad_files(tmp_path, capsys):
+    html(tmp_path / "page.h5")
+    cf.write_italian(tmp_path / "single.nc", cf.frames(1), cf.times("2025-03-01", 1))
+    assert main(["ingest", str(tmp_path), "--archive", str(tmp_path / "a.zarr"), "--workers", "1"]) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if "file/s" not in line]
+    assert said[-2].startswith("nowcast ingest: step: got a single time")
+    assert said[-1].startswith(f"  {tmp_path / 'page.h5'}: is an HTML page")
+    assert not (tmp_path / "a.zarr").exists()
+
+
+def test_the_same_frame_in_two_files_is_once_and_other_content_is_told(good, tmp_path, capsys):
+    """As a person sees it: equal content is nothing to tell, different content is one line and exit code 2."""
+    archive = str(tmp_path / "a.zarr")
+    again = cf.write_italian(tmp_path / "again.nc", cf.frames(4), cf.times("2025-03-01", 4), history="copied")
+    assert main(["ingest", str(good), str(again), "--archive", archive, "--workers", "1"]) == 0
+    assert "4 new frames" in capsys.readouterr().out
+    other = cf.write_italian(tmp_path / "other.nc", cf.frames(4, seed=7), cf.times("2025-03-01", 4))
+    before = {t: Archive.open(archive).packed(t) for t in cf.times("2025-03-01", 4)}
+    assert main(["ingest", str(other), "--archive", archive, "--workers", "1"]) == 2
+    err = capsys.readouterr().err
+    assert "other.nc" in err
+    assert "good.nc" in err
+    for time, codes in before.items():
+        np.testing.assert_array_equal(Archive.open(archive).packed(time), codes)
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

@@ -19,7 +19,7 @@ from nowcast.core.errors import FileError, GridError
 from nowcast.core.grid import Grid
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.core.times import Times
+from nowcast.core.times import Times, to_text
 from nowcast.ingest.readers.lazy import (
     HDF5_LOCK,
     Frame,
@@ -139,8 +139,10 @@ def _times(path: Path, data: Any, variable: Any) -> tuple[Times, npt.NDArray[np.
     whole = np.array(naive, dtype="datetime64[us]") + np.timedelta64(500_000, "us")
     times = whole.astype("datetime64[s]").astype("datetime64[ns]")
     order = np.argsort(times, kind="stable")
-    if (np.diff(times[order]) == np.timedelta64(0, "ns")).any():
-        raise FileError(f"{path}: one time stands twice in the file, expected each once")
+    twice = times[order][1:][np.diff(times[order]) == np.timedelta64(0, "ns")]
+    if len(twice):
+        raise FileError(f"{path}: got {to_text(twice[0])} twice, expected each time once; which of the two "
+                        "frames is right cannot be told, ask the producer or split the file")
     return times, order
 
 
