@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
-
-    from nowcast.archive.reader import Archive
     from nowcast.forecasters.base import Forecaster
 
 _RAIN_DBZ = 10.0
@@ -47,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.core.errors import SettingsError, complain
     from nowcast.core.settings import override
     from nowcast.forecasters.catalog import build_forecaster
+    from nowcast.forecasters.issue import moment, past_times
     from nowcast.forecasters.extrapolation import Extrapolation
     from nowcast.products.cf_netcdf import write_forecast
 
@@ -85,57 +83,6 @@ def _draw_motion(path: Path, forecaster: Forecaster, observed: xr.DataArray) -> 
         motions["trending momentum"] = forecaster.velocity(observed)
     motions["optical flow"] = Extrapolation().velocity(observed)
     draw_motion(path, observed[-1], motions)
-
-
-def moment(archive: Archive, at: str) -> np.datetime64:
-    """Give the moment of issue that ``--at`` names, a frame the archive holds.
-
-    Raises:
-        TimeError: an empty archive, not a time, or a time without a frame; the nearest is named.
-    """
-    import numpy as np
-
-    from nowcast.core.errors import TimeError, complain
-    from nowcast.core.times import parse_time, to_text
-
-    if not len(archive.times):
-        raise TimeError(complain(str(archive.path), "no frames", "at least one", "ingest files first"))
-    newest: np.datetime64 = archive.times[-1]
-    if at == "latest":
-        return newest
-    wanted = parse_time(at)
-    nearest = archive.times[int(np.abs(archive.times - wanted).argmin())]
-    if nearest != wanted:
-        raise TimeError(
-            complain("--at", to_text(wanted), f"the time of a frame in {archive.path}",
-                     f"the nearest is {to_text(nearest)}")
-        )
-    return wanted
-
-
-def past_times(archive: Archive, issued: np.datetime64, count: int) -> np.ndarray:
-    """Give the ``count`` times that end with ``issued``.
-
-    Raises:
-        TimeError: one is missing; all missing ones and the newest moment that would do are named.
-    """
-    import numpy as np
-
-    from nowcast.core.errors import TimeError, complain
-    from nowcast.core.times import to_text, unbroken_runs
-
-    times: np.ndarray = issued - archive.step * np.arange(count - 1, -1, -1)
-    missing = times[~np.isin(times, archive.times)]
-    if not len(missing):
-        return times
-    runs = unbroken_runs(archive.times, archive.step)
-    good = [time for first, last in runs for time in archive.times[first + count - 1 : last]]
-    before = [time for time in good if time <= issued] or good[:1]
-    remedy = f"--at {to_text(before[-1])} would do" if before else "ingest the missing files"
-    raise TimeError(
-        complain(f"past of {to_text(issued)}", f"no frame at {', '.join(map(to_text, missing))}",
-                 f"{count} frames without a gap", remedy)
-    )
 
 
 def summary(path: Path, name: str, forecast: xr.DataArray) -> str:

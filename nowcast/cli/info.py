@@ -62,7 +62,7 @@ def describe(archive: Archive) -> dict[str, Any]:
         "last": to_text(times[-1]) if len(times) else None,
         "missing_frames": sum(g["missing_frames"] for g in gaps), "runs": len(runs),
         "longest_run": max((b - a for a, b in runs), default=0),
-        "gaps": gaps[:_MOST_GAPS], "gaps_not_listed": max(0, len(gaps) - _MOST_GAPS),
+        "gaps": _longest(gaps), "gaps_not_listed": max(0, len(gaps) - _MOST_GAPS),
         "observed_share": mean("observed_share"), "wet_share_of_observed": mean("wet_share"),
         "max_dbz": round(float(highest.max()), 2) if len(highest) else None,
         "files": len(sources), "readers": sorted({s.reader for s in sources}),
@@ -73,6 +73,12 @@ def describe(archive: Archive) -> dict[str, Any]:
         "licence": str(archive.attrs.get("licence", "unknown")),
         "made_by": archive.attrs.get("provenance", {}), "fingerprint": archive.fingerprint,
     }
+
+
+def _longest(gaps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the longest gaps in the order of time: short ones are many and matter less."""
+    chosen = sorted(gaps, key=lambda gap: -int(gap["missing_frames"]))[:_MOST_GAPS]
+    return sorted(chosen, key=lambda gap: str(gap["after"]))
 
 
 def _crs_name(archive: Archive) -> str:
@@ -108,11 +114,11 @@ def as_text(found: dict[str, Any]) -> str:
         f"licence   {found['licence']}",
         "made by   " + ", ".join(f"{k} {v}" for k, v in found["made_by"].items()),
         *(f"problems  {name}" for name in found["files_with_problems"]),
-        *(f"gap       {g['after']} to {g['before']}: {g['missing_frames']} missing"
+        *(f"gap       after {g['after']} until {g['before']}: {g['missing_frames']} missing"
           for g in found["gaps"]),
     ]
     if found["gaps_not_listed"]:
-        lines.append(f"          and {found['gaps_not_listed']} more gaps")
+        lines.append(f"          and {found['gaps_not_listed']} more gaps, none of them longer")
     return "\n".join(lines)
 
 

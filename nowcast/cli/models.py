@@ -1,4 +1,4 @@
-"""``nowcast models``: which networks there are, how large, how much they compute, and where they come from."""
+"""``nowcast models``: what can be named as a model, how large it is, and where it comes from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument(
         "rows", nargs="*", metavar="NAME|YAML",
-        help="networks of the catalog or files of configs/model; all networks if none is given",
+        help="networks of the catalog or files of configs/model; everything if none is given",
     )
     parser.add_argument(
         "--measure", action="store_true",
@@ -39,12 +39,28 @@ def run(args: argparse.Namespace) -> int:
     busy = tqdm(rows, file=sys.stderr, desc="measure", disable=not args.measure, leave=False)
     lines = [_line(name, row, args.measure) for name, row in busy]
     print("\n".join(lines))
+    if not args.rows:
+        print("\n" + _forecasters())
     if not args.measure:
         print(
             "\n--measure counts GMAC, the multiply-accumulates of one sequence, in thousand millions, and "
             "measures\nMB, the memory above the weights while it is forecast on this CPU."
         )
     return 0
+
+
+def _forecasters() -> str:
+    """Say what `forecast` and `verify` take by name, from the first sentence of each one's docstring."""
+    from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
+
+    lines = [f"{'forecaster':<22} {'parameters':>12}  what it does"]
+    for name in FORECASTERS:
+        told = (type(build_forecaster(name)).__doc__ or "").strip().split("\n\n")[0]
+        lines.append(f"{name:<22} {0:>12}  {' '.join(told.split())}")
+    lines.append(
+        "'forecast' and 'verify' take these names and the checkpoints that 'train' makes of the networks above."
+    )
+    return "\n".join(lines)
 
 
 def _all_names() -> list[str]:

@@ -152,13 +152,14 @@ def _forecast(
     settings: DemoSettings, archive: Archive, models: dict[str, Forecaster], out: Path
 ) -> list[Path]:
     """Forecast from the newest frame that leaves room for all lead times, once by each model."""
+    from nowcast.forecasters.issue import past_times
     from nowcast.products.cf_netcdf import write_forecast
 
     leads = archive.step * np.arange(1, settings.leads + 1)
     issued = archive.times[-1] - leads[-1]
     written = []
     for name, forecaster in models.items():
-        past = issued - archive.step * np.arange(forecaster.needs.past - 1, -1, -1)
+        past = past_times(archive, issued, forecaster.needs.past)
         forecast = forecaster.forecast(archive.frames(past).compute(), leads)
         described = {**forecaster.describe(), "archive_fingerprint": archive.fingerprint}
         written.append(write_forecast(out / "forecasts" / f"{name}.nc", forecast, described))

@@ -3,6 +3,7 @@
 import torch
 
 from nowcast.cli.main import main
+from nowcast.forecasters.catalog import FORECASTERS
 from nowcast.models.catalog import MODELS
 from nowcast.models.checkpoint import load_network
 from tests.fakes.published_weights import published_state
@@ -14,6 +15,10 @@ def test_all_networks_are_listed_with_parameters_and_source(capsys):
     assert set(MODELS) <= set(lines)
     assert "6,410,240" in lines["predrnn"]
     assert "NeurIPS 2017" in lines["predrnn"]
+    assert set(FORECASTERS) <= set(lines)
+    for name in FORECASTERS:
+        assert lines[name].split()[1] == "0"
+        assert len(lines[name].split()) > 5
 
 
 def test_work_of_one_network_is_counted(capsys):

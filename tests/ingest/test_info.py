@@ -43,8 +43,19 @@ def test_text_says_the_same(archive, capsys):
     text = capsys.readouterr().out
     for words in ("6 x 8 cells of 1.01", "4 every 10 minutes", "83.33% of all cells", "30.0 dBZ",
                   "km, latitude and longitude, a = 6378137 m",
-                  "gap       2025-03-01T00:10:00Z to 2025-03-01T00:50:00Z: 3 missing", "CC BY-SA 4.0"):
+                  "gap       after 2025-03-01T00:10:00Z until 2025-03-01T00:50:00Z: 3 missing", "CC BY-SA 4.0"):
         assert words in text
+
+
+def test_of_many_gaps_the_longest_are_listed_in_order(tmp_path, capsys):
+    slots = np.r_[0:60:2, 70, 71, 75]  # 29 gaps of one frame, one of 11, one of 3
+    path = cf.write_italian(tmp_path / "d.nc", cf.frames(len(slots)), cf.times("2025-03-01", 80)[slots])
+    ingest([path], tmp_path / "a.zarr", workers_count=1, progress=False, step=np.timedelta64(10, "m"))
+    assert main(["info", str(tmp_path / "a.zarr")]) == 0
+    gaps = [line for line in capsys.readouterr().out.splitlines() if line.startswith("gap")]
+    assert len(gaps) == 20
+    assert [line.split(": ")[1] for line in gaps[-2:]] == ["11 missing", "3 missing"]
+    assert gaps == sorted(gaps)
 
 
 def test_an_absent_archive_is_one_line(tmp_path, capsys):
