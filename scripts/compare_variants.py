@@ -78,11 +78,10 @@ def _astm(**settings: Any) -> tuple[str, dict[str, Any]]:
 
 COMPARISONS: dict[str, Comparison] = {
     "motionrnn": Comparison(
-        "Does MotionRNN help PredRNN, which variant is better, and what does bounding the filter cost?",
+        "Does MotionRNN help PredRNN, and which of its variants is better?",
         {
             "predrnn": ("predrnn", _STACK),
             "motionrnn released": _motionrnn(),
-            "motionrnn released, filter unbounded": _motionrnn(stability="none"),
             "motionrnn paper": _motionrnn(variant="paper"),
         },
         digits=VARIED,
