@@ -319,9 +319,9 @@ def test_log_and_metrics_on_a_full_disk_are_one_clear_error(tmp_path, capsys):
 
     for name in ("train.log", "metrics.csv"):
         (tmp_path / name).symlink_to("/dev/full")
-    with pytest.raises(FileError, match=r"train\.log: cannot be written .No space left"):
-        with run._log_to(tmp_path):
-            run.LOG.info("started")
+    full = pytest.raises(FileError, match=r"train\.log: cannot be written .No space left")
+    with full, run._log_to(tmp_path):
+        run.LOG.info("started")
     assert "Traceback" not in capsys.readouterr().err
     with pytest.raises(FileError, match=r"metrics\.csv: cannot be written .No space left"):
         MetricsFile(tmp_path / "metrics.csv").add(1, 0.5, {"train_loss": 0.25})
