@@ -5,8 +5,8 @@ import yaml
 
 from nowcast.cli.main import main
 from nowcast.models.checkpoint import load_network
-from tests.fakes.full_disk import files_up_to
 from tests.fakes.frames import storm_codes, write_cache
+from tests.fakes.full_disk import files_up_to
 
 TINY = {
     "model": {"name": "convlstm", "settings": {"hidden": [4], "filter_size": 3, "patch": 2}},
