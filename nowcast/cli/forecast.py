@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import xarray as xr
+
     from nowcast.forecasters.base import Forecaster
 
 _RAIN_DBZ = 10.0
@@ -44,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.core.errors import SettingsError, complain
     from nowcast.core.settings import override
     from nowcast.forecasters.catalog import build_forecaster
-    from nowcast.forecasters.issue import moment, past_times
     from nowcast.forecasters.extrapolation import Extrapolation
+    from nowcast.forecasters.issue import moment, past_times
     from nowcast.products.cf_netcdf import write_forecast
 
     if args.leads < 1:

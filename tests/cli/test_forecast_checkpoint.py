@@ -1,4 +1,4 @@
-"""``nowcast forecast`` with a checkpoint: larger frames than trained on, blind and dry pasts, bad checkpoints."""
+"""``nowcast forecast`` with a checkpoint: frames larger than trained on, blind and dry pasts, bad files."""
 
 import os
 import pickle
