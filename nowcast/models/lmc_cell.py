@@ -1,4 +1,4 @@
-"""The ConvLSTM layer of LMC-Memory: no peepholes, no forget bias, both convolutions as one.
+"""The ConvLSTM layer of LMC-Memory: no peepholes, no forget bias, both convolutions as one where it pays.
 
 Letters: B batch, D channels of the input, K hidden channels, h rows, w columns.
 """
@@ -16,17 +16,24 @@ from nowcast.models.packed import convolve, pack, packs
 from nowcast.models.winograd import WinogradConvolution
 
 
+class Joined(NamedTuple):
+    """Both convolutions side by side, made ready once a sequence."""
+
+    weight: Tensor
+    """(4 K, D + K, 3, 3), on a CPU laid out for oneDNN (`nowcast.models.packed`)."""
+    bias: Tensor
+    """(4 K,)"""
+
+
 class LmcState(NamedTuple):
-    """Memory of one layer, and its two convolutions laid side by side for the whole sequence."""
+    """What one layer hands to itself at the next time step."""
 
     hidden: Tensor
     """(B, K, h, w)"""
     cell: Tensor
     """(B, K, h, w)"""
-    weight: Tensor | None
-    """(4 K, D + K, 3, 3): joined (and without gradients packed) once a sequence, not once a step."""
-    bias: Tensor | None
-    """(4 K,)"""
+    joined: Joined | None
+    """None in training."""
 
 
 class LmcConvLSTM(RecurrentCell):
@@ -34,6 +41,7 @@ class LmcConvLSTM(RecurrentCell):
 
     The input's and the hidden map's convolutions hold their own parameters, biases too: joining
     them for good would halve the number of biases and so change what Adam does to their sum.
+    In training they are also computed apart, as their joined input would have to be kept.
 
     Source: Shi et al., NeurIPS 2015, Eq. 3 without the peepholes; gate order of the published code
     of LMC-Memory (Lee et al., CVPR 2021).
@@ -47,38 +55,43 @@ class LmcConvLSTM(RecurrentCell):
         self.conv_h = nn.Conv2d(hidden_channels, 4 * hidden_channels, 3, padding=1)
 
     def initial_state(self, x: Tensor) -> LmcState:
-        """Give zeros, and the joined convolutions, before the first step."""
+        """Give zeros, and without gradients the joined convolutions, before the first step."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[-2:])
+        if torch.is_grad_enabled():
+            return LmcState(zeros, zeros, None)
         weight, bias = self.joined()
         if torch.is_autocast_enabled(x.device.type):
-            weight = weight.to(torch.get_autocast_dtype(x.device.type))
-            bias = bias.to(weight.dtype)
+            dtype = torch.get_autocast_dtype(x.device.type)
+            weight, bias = weight.to(dtype), bias.to(dtype)
         if packs(weight):
             weight = pack(weight, (1, 1), (x.shape[0], *x.shape[-2:]))
-        return LmcState(zeros, zeros, weight, bias)
+        return LmcState(zeros, zeros, Joined(weight, bias))
 
     def joined(self) -> tuple[Tensor, Tensor]:
         """Give weight (4 K, D + K, 3, 3) and bias (4 K,) of the one convolution that both make."""
         assert self.conv_x.bias is not None
         assert self.conv_h.bias is not None
         weight = torch.cat([self.conv_x.weight, self.conv_h.weight], dim=1)
-        return weight, self.conv_x.bias + self.conv_h.bias
+        return weight.detach(), (self.conv_x.bias + self.conv_h.bias).detach()
 
     def packable(self) -> LmcConvLSTM:
         """Give a twin for `nowcast.models.fast`: the two convolutions as one, for good."""
         return FusedLmcConvLSTM(self)
 
-    def gates(self, joined: Tensor, state: LmcState) -> Tensor:
-        """Give input, candidate, forget and output (B, 4 K, h, w) of input and hidden map (B, D + K, h, w)."""
-        assert state.weight is not None
-        if state.weight.is_mkldnn:
-            return convolve(joined, state.weight, state.bias, (1, 1))
-        return F.conv2d(joined, state.weight, state.bias, padding=1)
+    def gates(self, x: Tensor, state: LmcState) -> Tensor:
+        """Give input, candidate, forget and output (B, 4 K, h, w) before the sigmoids."""
+        if state.joined is not None:
+            weight, bias = state.joined
+            both = torch.cat([x, state.hidden], dim=1).to(bias.dtype)
+            if weight.is_mkldnn:
+                return convolve(both, weight, bias, (1, 1))
+            return F.conv2d(both, weight, bias, padding=1)
+        found: Tensor = self.conv_x(x) + self.conv_h(state.hidden)
+        return found
 
     def forward(self, x: Tensor, state: LmcState, relay: Relay) -> CellOutput:
         """Take one step: see `RecurrentCell.forward`."""
-        gates = self.gates(torch.cat([x, state.hidden.to(x.dtype)], dim=1), state)
-        enter, candidate, forget, leave = gates.chunk(4, dim=1)
+        enter, candidate, forget, leave = self.gates(x, state).chunk(4, dim=1)
         kept = torch.sigmoid(forget) * state.cell
         cell = kept + torch.sigmoid(enter) * torch.tanh(candidate)
         gate = torch.sigmoid(leave)
@@ -92,7 +105,7 @@ class FusedLmcConvLSTM(LmcConvLSTM):
     def __init__(self, cell: LmcConvLSTM) -> None:
         RecurrentCell.__init__(self)
         self.in_channels, self.hidden_channels = cell.in_channels, cell.hidden_channels
-        weight, bias = (part.detach() for part in cell.joined())
+        weight, bias = cell.joined()
         self.conv: nn.Module = WinogradConvolution(weight, bias)
         if weight.dtype == torch.bfloat16:  # too coarse for Winograd's differences
             self.conv = nn.Conv2d(weight.shape[1], len(weight), 3, padding=1, dtype=weight.dtype)
@@ -102,9 +115,9 @@ class FusedLmcConvLSTM(LmcConvLSTM):
     def initial_state(self, x: Tensor) -> LmcState:
         """Give zeros."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[-2:])
-        return LmcState(zeros, zeros, None, None)
+        return LmcState(zeros, zeros, None)
 
-    def gates(self, joined: Tensor, state: LmcState) -> Tensor:
+    def gates(self, x: Tensor, state: LmcState) -> Tensor:
         """Give the four gates."""
-        found: Tensor = self.conv(joined)
+        found: Tensor = self.conv(torch.cat([x, state.hidden], dim=1))
         return found

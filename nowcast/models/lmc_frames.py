@@ -7,34 +7,21 @@ Source: Lee et al., CVPR 2021, and the published code's layers.
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 
 class SteadyTransposed(nn.ConvTranspose2d):
-    """A transposed convolution 3 x 3 of stride 1, computed as the convolution that it is.
-
-    Why: convolutions are the faster of the two on a CPU. Weights keep the transposed order of the
-    published checkpoints (in, out, rows, columns).
-    """
+    """A transposed convolution 3 x 3 of stride 1, which has a plain convolution for a twin."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1)
 
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Convolve (B, C, h, w)."""
-        del output_size
-        return F.conv2d(x, self._turned(), self.bias, padding=1)
-
     def packable(self) -> nn.Conv2d:
-        """Give a twin for `nowcast.models.fast`, with the weights in the order of a convolution."""
+        """Give the twin for `nowcast.models.fast`: weights turned by 180 degrees, in the order (out, in)."""
         twin = nn.Conv2d(self.in_channels, self.out_channels, 3, padding=1)
-        twin.weight = nn.Parameter(self._turned().detach().contiguous(), requires_grad=False)
+        twin.weight = nn.Parameter(self.weight.detach().transpose(0, 1).flip(2, 3), requires_grad=False)
         twin.bias = self.bias
         return twin
-
-    def _turned(self) -> Tensor:
-        return self.weight.transpose(0, 1).flip(2, 3)
 
 
 def frame_encoder(channels: int, half: int, hidden: int) -> nn.Sequential:
