@@ -78,11 +78,12 @@ def _astm(**settings: Any) -> tuple[str, dict[str, Any]]:
 
 COMPARISONS: dict[str, Comparison] = {
     "motionrnn": Comparison(
-        "Does MotionRNN help PredRNN, and which of its variants is better?",
+        "Does MotionRNN help PredRNN, which variant is better, and what does bounding the filter cost?",
         {
             "predrnn": ("predrnn", _STACK),
             "motionrnn released": _motionrnn(),
             "motionrnn paper": _motionrnn(variant="paper"),
+            "motionrnn released, unbounded": _motionrnn(stability="none"),
         },
         digits=VARIED,
     ),
