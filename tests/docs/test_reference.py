@@ -1,0 +1,74 @@
+"""What the pages of reference and the how-tos state is what the code does."""
+
+import dataclasses
+import re
+import typing
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from nowcast.archive.reader import Archive
+from nowcast.core.rain import Z_R
+from nowcast.core.settings import build
+from nowcast.ingest.readers.catalog import READERS
+from nowcast.training.experiment import Experiment
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def _rows(page):
+    """First two cells of each row of a page's tables whose first is code: {first: second}."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`|]+)` \| ([^|]*?) \|", text, flags=re.M)
+    assert len(rows) == len({name for name, _ in rows})
+    return {name: cell.strip("`") for name, cell in rows}
+
+
+def _leaves(kind, value, where=""):
+    """Every setting below a dataclass with the value it has."""
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        inner, name = getattr(value, field.name), f"{where}{field.name}"
+        if dataclasses.is_dataclass(inner):
+            yield from _leaves(type(inner), inner, f"{name}.")
+        else:
+            yield name, inner, hints[field.name]
+
+
+def test_every_setting_of_an_experiment_stands_there_with_its_default():
+    least = {
+        "name": "x", "model": {"name": "convlstm"}, "data": {"sources": [{"kind": "radar_cache"}]},
+        "training": {"steps": 1},
+    }
+    told = _rows("reference/configuration.md")
+    found = {name: value for name, value, _ in _leaves(Experiment, build(Experiment, least))}
+    assert set(told) == set(found)
+    for name, value in found.items():
+        if name in ("name", "model.name", "data.sources", "training.steps"):
+            continue
+        stated = yaml.safe_load(told[name])
+        plain = list(value) if isinstance(value, tuple) else value
+        assert type(plain)(stated) == plain if plain is not None else stated is None, name
+
+
+def test_readers_and_z_r_relations_are_listed_with_their_numbers():
+    told = _rows("howto/ingest-radar-files.md")
+    assert set(READERS) <= set(told)
+    text = (DOCS / "howto" / "ingest-radar-files.md").read_text(encoding="utf-8")
+    stated = {n: (float(a), float(b)) for n, a, b in re.findall(r"\| `(\w+)` \| ([\d.]+) \| ([\d.]+) \|", text)}
+    assert stated == {name: (relation.a, relation.b) for name, relation in Z_R.items()}
+
+
+def test_ones_own_radar_gets_into_an_archive_as_the_page_says(tmp_path, monkeypatch):
+    page = (DOCS / "howto" / "bring-your-own-radar.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, flags=re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "bring-your-own-radar.md", "exec"), {})
+    archive = Archive.open(tmp_path / "own.zarr")
+    assert len(archive.times) == 6
+    first = archive.dbz(archive.times[0])
+    assert np.isnan(first[:, :4]).all()
+    assert (first[40:60, 20:50] == 32.0).all()
+    assert (first[:40, 4:] == -32.0).all()
+    assert archive.attrs["licence"] == "mine"
