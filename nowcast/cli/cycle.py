@@ -10,6 +10,7 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
     add_service_arguments(parser)
+    add_log_argument(parser)
     parser.add_argument("--now", metavar="TIME", help="run as if it were this moment (for trials)")
     parser.epilog = (
         "Exit codes: 0 published, 3 nothing new, 4 published by the fallback, 1 failed, "
@@ -26,15 +27,21 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def start_log() -> None:
-    """Log to stderr, one line an event, in UTC."""
-    import time
-
-    logging.Formatter.converter = time.gmtime
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)sZ %(levelname)s %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S",
+def add_log_argument(parser: argparse.ArgumentParser) -> None:
+    """Describe the choice of the log's form."""
+    parser.add_argument(
+        "--log", choices=("text", "json"), default="text",
+        help="one line an event on standard error, for people or as JSON (text)",
     )  # fmt: skip
+
+
+def start_log(form: str) -> None:
+    """Log to stderr, one line an event, in UTC."""
+    from nowcast.service.log_lines import JsonLines, TextLines
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.service.lock import BusyError
     from nowcast.service.settings import read_settings
 
-    start_log()
+    start_log(args.log)
     settings = read_settings(args.config, args.assignments)
     clock: Clock = ManualClock(parse_time(args.now)) if args.now else SystemClock()
     try:
@@ -53,5 +60,6 @@ def run(args: argparse.Namespace) -> int:
     except BusyError as error:
         logging.getLogger(__name__).error("%s", error)
         return 1
+    logging.getLogger(__name__).info("cycle", extra=cycle.record())
     print(f"{cycle.outcome}: {cycle.message or settings.output / 'latest'}")
     return cycle.exit_code

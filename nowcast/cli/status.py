@@ -19,10 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the state; give 0 when healthy, else 1."""
     from nowcast.core.errors import FileError
-    from nowcast.service.clock import SystemClock
     from nowcast.service.ledger import Ledger
     from nowcast.service.settings import read_settings
-    from nowcast.service.status import as_json, as_text, read_status
+    from nowcast.service.status import as_json, as_text, clock_of, read_status
 
     settings = read_settings(args.config, args.assignments)
     path = settings.output / "ledger.sqlite"
@@ -30,10 +29,7 @@ def run(args: argparse.Namespace) -> int:
         raise FileError(
             f"{path}: no ledger here, expected one of a service that has run; run a cycle first"
         )
-    ledger = Ledger(path)
-    try:
-        status = read_status(settings, ledger, SystemClock())
-    finally:
-        ledger.close()
+    with Ledger(path) as ledger:
+        status = read_status(settings, ledger, clock_of(ledger))
     print(as_json(status) if args.json else as_text(status))
     return 0 if status.healthy else 1

@@ -8,12 +8,13 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nowcast.cli.cycle import add_service_arguments, start_log
+from nowcast.cli.cycle import add_log_argument, add_service_arguments, start_log
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nowcast.service.clock import Clock
+    from nowcast.service.replay import Replay
     from nowcast.service.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
@@ -22,12 +23,14 @@ log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
     add_service_arguments(parser)
+    add_log_argument(parser)
     parser.add_argument(
         "--replay", type=Path, metavar="ARCHIVE", help="run on archived data instead"
     )
     parser.add_argument(
-        "--speed", type=float, default=60.0, help="replay so many times as fast (60)"
-    )
+        "--speed", type=float, default=60.0,
+        help="wait so many times shorter in a replay; a cycle takes the time it takes (60)",
+    )  # fmt: skip
     parser.add_argument("--start", metavar="TIME", help="replay from this time on")
     parser.add_argument("--cycles", type=int, metavar="N", help="end after so many cycles")
 
@@ -41,11 +44,13 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.service.schedule import stop_on_signals
     from nowcast.service.settings import read_settings
 
-    start_log()
-    if args.speed <= 0:
+    start_log(args.log)
+    if not 0 < args.speed < float("inf"):
         raise SettingsError(f"--speed: got {args.speed:g}, expected a number above zero")
     if args.cycles is not None and args.cycles < 1:
         raise SettingsError(f"--cycles: got {args.cycles}, expected at least 1")
+    if args.start and not args.replay:
+        raise SettingsError(f"--start: got {args.start}, expected it with --replay only")
     settings = read_settings(args.config, args.assignments)
     with stop_on_signals() as stop:
         if args.replay:
@@ -68,31 +73,36 @@ def _step(settings: ServiceSettings) -> np.timedelta64:
             f"step_minutes: got none, expected the radar's time step; it can be left out once the "
             f"archive {settings.archive} exists"
         )
-    return Archive.open(settings.archive).step
+    step: np.timedelta64 = Archive.open(settings.archive).step
+    return step
 
 
 def _loop(
     settings: ServiceSettings, clock: Clock, step: np.timedelta64, stop: threading.Event,
-    cycles: int | None, replay: object,
+    cycles: int | None, replay: Replay | None,
 ) -> None:  # fmt: skip
     import numpy as np
 
     from nowcast.service.cycle import run_cycle
     from nowcast.service.lock import BusyError
-    from nowcast.service.replay import Replay
     from nowcast.service.schedule import watch
 
+    outcomes: dict[str, int] = {}
+
     def once() -> None:
-        if isinstance(replay, Replay):
+        if replay is not None:
             replay.feed()
             if replay.over:
                 stop.set()
         try:
-            cycle = run_cycle(settings, clock)
-            log.info("%s %s", cycle.outcome, cycle.message)
+            cycle = run_cycle(settings, clock, "" if replay is None else str(replay.source))
         except BusyError as error:
             log.error("%s", error)
+            return
+        outcomes[cycle.outcome] = outcomes.get(cycle.outcome, 0) + 1
+        log.info("cycle", extra=cycle.record())
 
     late = np.timedelta64(int(settings.late_minutes * 60), "s").astype("timedelta64[ns]")
     done = watch(once, clock, step, late, stop, cycles)
-    log.info("ended after %d cycles", done)
+    counted = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()) or "none finished"
+    print(f"ended after {done} cycles: {counted}")

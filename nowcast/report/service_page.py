@@ -33,9 +33,16 @@ class ServicePage:
     skill_header: Sequence[str]
     skill: Sequence[Sequence[str]]
     issued: str
-    """ISO 8601 time of the newest observation; the page counts the age up from it."""
+    """ISO 8601 time of the observation that the nowcast starts from."""
     downloads: Sequence[tuple[str, str]]
     """Label and path relative to the page."""
+    age: str = ""
+    """Age of that observation when the page was made."""
+    stale_minutes: float | None = None
+    """The page counts the age on by the visitor's clock and calls itself out of date beyond this; None
+    keeps ``age``, for a service whose clock is not the visitor's."""
+    notice: str = ""
+    """Stands above everything else."""
 
 
 def write_service_page(path: Path, page: ServicePage) -> None:
@@ -50,6 +57,9 @@ def render(page: ServicePage) -> str:
     return _TEMPLATE.format(
         title=_safe(page.title),
         state=_safe(page.state),
+        notice=f'<p class="notice">{_safe(page.notice)}</p>' if page.notice else "",
+        age=f"({_safe(page.age)} old)" if page.age else "",
+        stale=json.dumps(page.stale_minutes),
         state_class="good" if page.healthy else "bad",
         complaints="".join(f"<li>{_safe(c)}</li>" for c in page.complaints),
         facts="".join(f"<dt>{_safe(k)}</dt><dd>{_safe(v)}</dd>" for k, v in page.facts),
@@ -78,7 +88,7 @@ def _safe(text: str) -> str:
 _TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="120">
+<noscript><meta http-equiv="refresh" content="120"></noscript>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; --line: #8885; --dim: #888; }}
@@ -100,10 +110,12 @@ th, td {{ text-align: right; padding: .2rem .5rem; border-bottom: 1px solid var(
 th:first-child, td:first-child {{ text-align: left; }}
 td {{ font-variant-numeric: tabular-nums; }}
 ul {{ padding-left: 1.2rem; margin: .3rem 0; }} .complaints:empty {{ display: none; }}
+.notice {{ border: 2px dashed #b3261e; border-radius: .4rem; padding: .2rem .7rem; overflow-wrap: anywhere; }}
 </style></head><body>
+{notice}
 <header><h1>{title}</h1><span class="state {state_class}" id="state">{state}</span>
-<span>newest observation <time id="issued" datetime="{issued}">{issued}</time>
-<span id="age"></span></span></header>
+<span>starts from the observation of <time id="issued" datetime="{issued}">{issued}</time>
+<span id="age">{age}</span></span></header>
 <ul class="complaints">{complaints}</ul>
 <main><section{hidden}>
 <figure style="margin:0"><img id="map" src="{first_src}" alt="{first_caption}">
@@ -133,11 +145,17 @@ function play() {{
   $("play").textContent = on ? "Pause" : "Play";
   $("play").setAttribute("aria-pressed", String(on));
 }}
+const stale = {stale};
 function age() {{
   const then = Date.parse($("issued").dateTime);
-  if (!Number.isNaN(then))
-    $("age").textContent = "(" + Math.round((Date.now() - then) / 60000) + " min ago)";
+  if (Number.isNaN(then) || stale === null) return;
+  const minutes = Math.round((Date.now() - then) / 60000);
+  const age = minutes > 120 ? Math.round(minutes / 60) + " hours" : minutes + " minutes";
+  $("age").textContent = "(" + age + " old)";
+  if (minutes > stale) {{ $("state").textContent = "out of date"; $("state").className = "state bad"; }}
 }}
+for (const frame of frames) new Image().src = frame.src;
+setInterval(() => {{ if (timer === null && $("slider").value === "0") location.reload(); }}, 120000);
 $("slider").addEventListener("input", e => show(Number(e.target.value)));
 $("play").addEventListener("click", play);
 age(); setInterval(age, 15000);

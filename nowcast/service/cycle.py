@@ -15,14 +15,25 @@ from nowcast.core.errors import NowcastError
 from nowcast.core.times import minutes, to_text
 from nowcast.ingest.pipeline import ingest
 from nowcast.service.clock import Clock
-from nowcast.service.inbox import look
-from nowcast.service.ledger import INGESTED, REFUSED, Ledger
-from nowcast.service.lock import only_one
-from nowcast.service.model_run import run_model
-from nowcast.service.publish import point_latest, prune, publish, recover
+from nowcast.service.inbox import Arrival, look
+from nowcast.service.keep import prune, recover
+from nowcast.service.ledger import Ledger
+from nowcast.service.lock import BusyError, only_one
+from nowcast.service.model_run import ModelProcess, run_model
+from nowcast.service.publish import point_latest, publish
+from nowcast.service.records import (
+    INGESTED,
+    NEWEST_FRAME,
+    REFUSED,
+    REPLAY,
+    STEP_SECONDS,
+    TRYING,
+    FileRow,
+)
 from nowcast.service.scoring import score_pending
 from nowcast.service.settings import ServiceSettings
-from nowcast.service.status import refresh
+from nowcast.service.status import age_text, refresh
+from nowcast.service.suspects import find_culprits
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +59,25 @@ class Cycle:
         return OUTCOMES[self.exit_code]
 
     def say(self, text: str) -> None:
-        """Add to the message and to the log."""
-        log.info(text)
+        """Add to the message and to the log, on one line whatever a file is called or says."""
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         self.message = f"{self.message}; {text}" if self.message else text
+
+    def fail(self, error: Exception) -> None:
+        """Note that the cycle failed and why; what is no `NowcastError` is logged with its place."""
+        if not isinstance(error, (NowcastError, OSError, MemoryError)):
+            log.error("unexpected", exc_info=error)
+        self.exit_code = FAILED
+        self.say(str(error) or type(error).__name__)
+
+    def record(self) -> dict[str, object]:
+        """Give what the log says of the cycle, for ``logging``'s ``extra``."""
+        return {
+            "outcome": self.outcome, "exit_code": self.exit_code,
+            "frame": None if self.frame is None else to_text(self.frame),
+            "seconds": {part: round(s, 2) for part, s in self.seconds.items()},
+            "detail": self.message,
+        }  # fmt: skip
 
     @contextlib.contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -62,37 +89,55 @@ class Cycle:
             self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - began
 
 
-def run_cycle(settings: ServiceSettings, clock: Clock) -> Cycle:
+def run_cycle(settings: ServiceSettings, clock: Clock, replay: str = "") -> Cycle:
     """Run one cycle to its end; a mistake or a fault ends up in the result, not as an exception.
+
+    Args:
+        settings: the service.
+        clock: the machine's or a simulated one.
+        replay: the archive that is replayed; empty in earnest.
 
     Raises:
         BusyError: another cycle of this service is running.
     """
     cycle = Cycle(clock.now())
-    with only_one(settings.output):
-        try:
-            ledger = Ledger(settings.output / "ledger.sqlite")
-        except NowcastError as error:
-            cycle.exit_code = FAILED
-            cycle.say(str(error))
-            return cycle
-        with contextlib.closing(ledger):
-            try:
-                _run(settings, clock, ledger, cycle)
-            except (NowcastError, OSError, MemoryError) as error:
-                cycle.exit_code = FAILED
-                cycle.say(str(error) or type(error).__name__)
+    try:
+        with only_one(settings.output), Ledger(settings.output / "ledger.sqlite") as ledger:
+            _check_kind(settings, ledger, replay)
+            with contextlib.closing(ModelProcess(settings)) as process:
+                try:
+                    _run(settings, clock, ledger, cycle, process)
+                except Exception as error:
+                    cycle.fail(error)
             _write_down(settings, clock, ledger, cycle)
+    except BusyError:
+        raise
+    except Exception as error:
+        cycle.fail(error)
     return cycle
 
 
-def _run(settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cycle) -> None:
+def _check_kind(settings: ServiceSettings, ledger: Ledger, replay: str) -> None:
+    """Keep real nowcasts and replayed ones in different folders: nobody could tell them apart there."""
+    kind = ledger.facts().get(REPLAY)
+    if kind is None:
+        ledger.note_facts({REPLAY: replay})
+    elif kind != replay:
+        raise NowcastError(
+            f"output: got {settings.output}, which holds {f'a replay of {kind}' if kind else 'nowcasts'}"
+            f", expected a folder of its own for {f'a replay of {replay}' if replay else 'nowcasts'}"
+        )
+
+
+def _run(
+    settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cycle, process: ModelProcess
+) -> None:
     with cycle.timed("recover"):
         again = recover(settings, ledger, clock.now())
         if again:
             cycle.say(f"{again} published nowcasts entered into the ledger after a crash")
     with cycle.timed("ingest"):
-        _take_in(settings, clock, ledger, cycle)
+        _take_in(settings, clock, ledger, cycle, process)
     if not settings.archive.exists():
         cycle.say("no archive yet: no usable file has come in")
         return
@@ -100,33 +145,41 @@ def _run(settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cycle) 
     if len(archive.times) == 0:
         cycle.say("the archive holds no whole frame yet")
         return
+    seconds = int(archive.step / np.timedelta64(1, "s"))
+    ledger.note_facts({NEWEST_FRAME: to_text(archive.times[-1]), STEP_SECONDS: str(seconds)})
     for frame in _frames_to_use(settings, ledger, archive):
-        _forecast(settings, clock, ledger, archive, frame, cycle)
+        _forecast(settings, clock, ledger, archive, frame, cycle, process)
     with cycle.timed("verify"):
         score_pending(settings, ledger, archive)
     with cycle.timed("prune"):
         prune(settings, ledger, archive.times[-1])
 
 
-def _take_in(settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cycle) -> None:
-    found = look(settings.inputs, ledger, settings.settle_seconds, clock.now())
+def _take_in(
+    settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cycle, process: ModelProcess
+) -> None:
+    found = look(settings.inputs, ledger, settings.settle_seconds, clock.now(), process.start)
     for folder in found.unreadable:
         cycle.say(f"input not readable: {folder}")
     if not found.arrivals:
         return
-    report = ingest(
-        [a.path for a in found.arrivals], settings.archive, workers_count=1, progress=False,
-        step=settings.step, now=clock.now(),
-    )  # fmt: skip
-    bad = {str(problem.path): str(problem) for problem in report.problems}
-    for arrival in found.arrivals:
-        reason = bad.get(str(arrival.path), "")
-        outcome = REFUSED if reason else INGESTED
-        ledger.note_file(
-            str(arrival.path), arrival.size, arrival.mtime_ns, clock.now(), outcome, reason
-        )
+    tried = [a.path for a in found.arrivals if ledger.was_tried(*a.state)]
+    bad = {str(path): reason for path, reason in find_culprits(tried).items()}
+    good = [a for a in found.arrivals if str(a.path) not in bad]
+    ledger.note_files([FileRow(*a.state, TRYING) for a in good], clock.now())
+    if good:
+        report = ingest(
+            [a.path for a in good], settings.archive, workers_count=1, progress=False,
+            step=settings.step, now=clock.now(),
+        )  # fmt: skip
+        bad |= {str(problem.path): str(problem) for problem in report.problems}
+    ledger.note_files((_row(a, bad.get(str(a.path), "")) for a in found.arrivals), clock.now())
     if bad:
         cycle.say(f"{len(bad)} files refused, first: {next(iter(bad.values()))}")
+
+
+def _row(arrival: Arrival, reason: str) -> FileRow:
+    return FileRow(*arrival.state, REFUSED if reason else INGESTED, reason)
 
 
 def _frames_to_use(
@@ -136,25 +189,25 @@ def _frames_to_use(
     newest = archive.times[-1]
     if settings.missed == "skip":
         return [] if ledger.is_issued(newest) else [newest]
-    issued = ledger.issued()
-    since = issued[-1].issued if issued else newest - archive.step
+    last = ledger.newest()
+    since = last.issued if last else newest - archive.step
     missed = [t for t in archive.times[::-1] if t > since and not ledger.is_issued(t)]
     return missed[: settings.catch_up_limit]
 
 
 def _forecast(
     settings: ServiceSettings, clock: Clock, ledger: Ledger, archive: Archive,
-    frame: np.datetime64, cycle: Cycle,
+    frame: np.datetime64, cycle: Cycle, process: ModelProcess,
 ) -> None:  # fmt: skip
     age = minutes(clock.now() - frame)
     if age > minutes(archive.step) + settings.late_minutes:
-        cycle.say(f"newest whole frame {to_text(frame)} is {age:.0f} minutes old")
+        cycle.say(f"newest whole frame {to_text(frame)} is {age_text(age)} old")
     with cycle.timed("forecast"):
-        run = run_model(settings, archive, frame)
+        run = run_model(settings, archive, frame, process)
     if run.fallback:
         cycle.say(f"published by {run.model} instead: {run.fallback}")
     with cycle.timed("publish"):
-        nowcast, manifest = publish(settings, archive, frame, run, clock.now())
+        nowcast, manifest = publish(settings, archive, frame, run, clock.now(), cycle.say)
         ledger.note_nowcast(nowcast, clock.now(), manifest)
         if cycle.frame is None or frame > cycle.frame:
             point_latest(settings.output, nowcast.folder)
@@ -171,5 +224,6 @@ def _write_down(settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: 
             cycle.started, cycle.frame, cycle.outcome, cycle.exit_code, cycle.message, cycle.seconds
         )
         refresh(settings, ledger, clock)
-    except (NowcastError, OSError) as error:
-        log.warning("cycle not written down: %s", error)
+    except Exception as error:
+        known = isinstance(error, (NowcastError, OSError))
+        log.warning("cycle not written down: %s", error, exc_info=None if known else error)

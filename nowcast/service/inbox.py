@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,11 @@ class Arrival:
     size: int
     mtime_ns: int
 
+    @property
+    def state(self) -> tuple[str, int, int]:
+        """Path, size and time of change, as the ledger keeps them."""
+        return str(self.path), self.size, self.mtime_ns
+
 
 @dataclass(frozen=True)
 class Look:
@@ -31,15 +38,25 @@ class Look:
 
 
 def look(
-    inputs: tuple[InputSettings, ...], ledger: Ledger, settle_seconds: float, now: np.datetime64
-) -> Look:
+    inputs: tuple[InputSettings, ...], ledger: Ledger, settle_seconds: float, now: np.datetime64,
+    on_found: Callable[[], None] = lambda: None,
+) -> Look:  # fmt: skip
     """Find the files that came in since the last look and have stopped changing.
 
     Why twice: a file copied into the folder is there before it is whole. One whose time is younger
     than ``settle_seconds`` (or, after a clock jump, in the future) is looked at again after that long
     and taken only when size and time are the same; else the next cycle takes it.
+
+    Args:
+        inputs: folders and patterns.
+        ledger: knows what was handled before.
+        settle_seconds: how long a file must have been still.
+        now: the present, for refused files that are tried again.
+        on_found: called at once when something new is there, before it has settled.
     """
     first, unreadable = _listed(inputs, ledger, now)
+    if first:
+        on_found()
     clock = time.time()
     young = [a for a in first if not 0 <= settle_seconds <= clock - a.mtime_ns / 1e9]
     if young and settle_seconds > 0:
@@ -55,9 +72,11 @@ def _listed(
     unreadable: list[str] = []
     for source in inputs:
         try:
+            os.scandir(source.folder).close()  # says why, where glob() finds nothing and is silent
             paths = sorted(p for pattern in source.patterns for p in source.folder.glob(pattern))
-            if not source.folder.is_dir():
-                unreadable.append(f"{source.folder}: no such folder")
+        except FileNotFoundError:
+            unreadable.append(f"{source.folder}: no such folder")
+            continue
         except OSError as error:
             unreadable.append(f"{source.folder}: {error.strerror or error}")
             continue

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,55 +13,10 @@ import numpy as np
 
 from nowcast.core.errors import FileError
 from nowcast.core.times import parse_time, to_text
+from nowcast.service.records import INGESTED, SCHEMA, TRYING, FileRow, Issued, ScoreRow
 
-INGESTED, REFUSED = "ingested", "refused"
 _TRY_AGAIN = np.timedelta64(30, "m")
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (
-    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    seen TEXT NOT NULL, outcome TEXT NOT NULL, message TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS cycles (
-    id INTEGER PRIMARY KEY, started TEXT NOT NULL, frame TEXT, outcome TEXT NOT NULL,
-    exit_code INTEGER NOT NULL, message TEXT NOT NULL, seconds TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS nowcasts (
-    issued TEXT PRIMARY KEY, published TEXT NOT NULL, model TEXT NOT NULL,
-    fallback TEXT NOT NULL, folder TEXT NOT NULL, manifest TEXT NOT NULL,
-    pending INTEGER NOT NULL DEFAULT 1);
-CREATE TABLE IF NOT EXISTS scores (
-    issued TEXT NOT NULL, model TEXT NOT NULL, lead_minutes REAL NOT NULL,
-    threshold_dbz REAL NOT NULL, hits INTEGER NOT NULL, misses INTEGER NOT NULL,
-    false_alarms INTEGER NOT NULL, PRIMARY KEY (issued, model, lead_minutes, threshold_dbz));
-CREATE TABLE IF NOT EXISTS unverified (
-    issued TEXT NOT NULL, lead_minutes REAL NOT NULL, reason TEXT NOT NULL,
-    PRIMARY KEY (issued, lead_minutes));
-"""
-
-
-@dataclass(frozen=True)
-class Issued:
-    """One published nowcast as the ledger knows it."""
-
-    issued: np.datetime64
-    model: str
-    fallback: str
-    folder: str
-    """Below the output folder; empty once the files were removed."""
-    published: str = ""
-    """When it was published, as the ledger wrote it."""
-
-
-@dataclass(frozen=True)
-class ScoreRow:
-    """Contingency counts of one lead time and threshold of one nowcast."""
-
-    issued: np.datetime64
-    model: str
-    lead_minutes: float
-    threshold_dbz: float
-    hits: int
-    misses: int
-    false_alarms: int
+_NOWCAST = "SELECT issued, model, fallback, folder, published FROM nowcasts"
 
 
 class Ledger:
@@ -73,12 +27,18 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None)
             with self._db:
-                self._db.executescript(_SCHEMA)
+                self._db.executescript(SCHEMA)
         except (sqlite3.Error, OSError) as error:
             raise FileError(
                 f"{path}: cannot be opened as the service's ledger ({error}); "
                 "check the disk, or move the file away to begin a new one"
             ) from error
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the file."""
@@ -92,22 +52,29 @@ class Ledger:
         row = self._one("SELECT size, mtime_ns, outcome, seen FROM files WHERE path = ?", path)
         if row is None or row[:2] != (size, mtime_ns):
             return False
-        return bool(row[2] == INGESTED or abs(now - parse_time(row[3])) < _TRY_AGAIN)
+        if row[2] in (INGESTED, TRYING):
+            return bool(row[2] == INGESTED)
+        return bool(abs(now - parse_time(row[3])) < _TRY_AGAIN)
 
-    def note_file(
-        self,
-        path: str,
-        size: int,
-        mtime_ns: int,
-        now: np.datetime64,
-        outcome: str,
-        message: str = "",
-    ) -> None:
-        """Record that a file was handled: `INGESTED` or `REFUSED`."""
-        self._write(
+    def was_tried(self, path: str, size: int, mtime_ns: int) -> bool:
+        """Whether a cycle began to read this very state of the file and never said how that ended."""
+        row = self._one("SELECT size, mtime_ns, outcome FROM files WHERE path = ?", path)
+        return bool(row == (size, mtime_ns, TRYING))
+
+    def note_files(self, rows: Iterable[FileRow], now: np.datetime64) -> None:
+        """Record that files were handled, all of them or none."""
+        self._write_many(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)",
-            (path, size, mtime_ns, to_text(now), outcome, message),
+            [(r.path, r.size, r.mtime_ns, to_text(now), r.outcome, r.message) for r in rows],
         )
+
+    def note_facts(self, facts: Mapping[str, str]) -> None:
+        """Record what is true of the service now: `NEWEST_FRAME`, `STEP_SECONDS`, `REPLAY`."""
+        self._write_many("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
+
+    def facts(self) -> dict[str, str]:
+        """Give what was last recorded as true."""
+        return dict(self._all("SELECT key, value FROM facts"))
 
     def note_cycle(
         self,
@@ -150,12 +117,43 @@ class Ledger:
         )
 
     def issued(self, pending_only: bool = False) -> list[Issued]:
-        """Give the nowcasts, oldest first; only those with unscored lead times when asked."""
+        """Give the nowcasts, oldest first; only those with unscored lead times when asked.
+
+        Without ``pending_only`` this grows with the years: a cycle asks the narrower questions below.
+        """
         where = " WHERE pending = 1" if pending_only else ""
-        rows = self._all(
-            f"SELECT issued, model, fallback, folder, published FROM nowcasts{where} ORDER BY issued"
+        return [_issued(r) for r in self._all(f"{_NOWCAST}{where} ORDER BY issued")]
+
+    def newest(self) -> Issued | None:
+        """Give the nowcast of the newest frame, None before the first."""
+        row = self._one(f"{_NOWCAST} ORDER BY issued DESC LIMIT 1")
+        return None if row is None else _issued(row)
+
+    def kept(self) -> list[Issued]:
+        """Give the nowcasts whose files were not removed, oldest first."""
+        return [_issued(r) for r in self._all(f"{_NOWCAST} WHERE folder != '' ORDER BY issued")]
+
+    def first(self) -> np.datetime64 | None:
+        """Give the issue time of the first nowcast of all."""
+        row = self._one("SELECT MIN(issued) FROM nowcasts")
+        return None if row[0] is None else parse_time(row[0])
+
+    def count_issued(self, since: np.datetime64) -> tuple[int, int]:
+        """Count the nowcasts issued since then, and those of them that are the fallback's."""
+        row = self._one(
+            "SELECT COUNT(*), COALESCE(SUM(fallback != ''), 0) FROM nowcasts WHERE issued >= ?",
+            to_text(since),
         )
-        return [Issued(parse_time(r[0]), *r[1:]) for r in rows]
+        return int(row[0]), int(row[1])
+
+    def count_pending(self) -> int:
+        """Count the nowcasts with lead times that are not settled."""
+        return int(self._one("SELECT COUNT(*) FROM nowcasts WHERE pending = 1")[0])
+
+    def valid_times(self, issued: np.datetime64) -> list[np.datetime64]:
+        """Give the times that a nowcast is for, from its manifest."""
+        row = self._one("SELECT manifest FROM nowcasts WHERE issued = ?", to_text(issued))
+        return [parse_time(text) for text in json.loads(row[0]).get("valid_times", [])]
 
     def is_issued(self, moment: np.datetime64) -> bool:
         """Whether a nowcast of this issue time is out."""
@@ -186,11 +184,11 @@ class Ledger:
             ],
         )
 
-    def give_up(self, issued: np.datetime64, lead_minutes: float, reason: str) -> None:
-        """Record that a lead time can never be verified, and why."""
-        self._write(
+    def give_up(self, issued: np.datetime64, lead_minutes: Iterable[float], reason: str) -> None:
+        """Record that lead times can never be verified, and why."""
+        self._write_many(
             "INSERT OR REPLACE INTO unverified VALUES (?, ?, ?)",
-            (to_text(issued), lead_minutes, reason),
+            [(to_text(issued), lead, reason) for lead in lead_minutes],
         )
 
     def finish(self, issued: np.datetime64) -> None:
@@ -254,3 +252,7 @@ class Ledger:
             raise FileError(
                 f"the service's ledger cannot be written ({error}); free some space on its disk"
             ) from error
+
+
+def _issued(row: Sequence[Any]) -> Issued:
+    return Issued(parse_time(row[0]), *row[1:])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +19,17 @@ import xarray as xr
 
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError
-from nowcast.core.times import to_text, unbroken_runs
+from nowcast.core.times import to_text
 from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
+from nowcast.forecasters.issue import unbroken_past
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.service.settings import ServiceSettings
 
+log = logging.getLogger(__name__)
 MOST_LOST = 0.2
 """A forecast that is NaN on more than this share of what the newest frame observed is refused."""
-_MOST_PAST = 12
+WORK = ".work"
+"""Folder below the output folder for what is not finished; what a crash leaves in it is removed."""
 _FEWEST_FOR_MOTION = 2
 
 
@@ -38,12 +44,98 @@ class ModelRun:
     """Empty when the configured model made it, else the reason why it did not."""
 
 
-def run_model(settings: ServiceSettings, archive: Archive, issued: np.datetime64) -> ModelRun:
+class ModelProcess:
+    """The configured network in a process of its own, loading while the cycle takes in files.
+
+    It answers one request. `close` kills it; so does the end of the cycle's process, and the kernel
+    takes it first when memory runs out.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._settings = settings
+        self._folder = settings.output / WORK
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Begin to load the model, if it is one that needs a process; a second call does nothing."""
+        if self._child is not None or self._settings.model in FORECASTERS:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            sys.executable, "-m", "nowcast.service.model_child", self._settings.model,
+            str(os.getpid()), str(self._settings.memory_gb or 0.0),
+        ]  # fmt: skip
+        with (self._folder / "log").open("wb") as out:
+            self._child = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def forecast(self, archive: Archive, issued: np.datetime64) -> xr.DataArray:
+        """Have it forecast, within ``budget_seconds`` from now.
+
+        Raises:
+            NowcastError: it failed, was killed, or did not answer in time.
+        """
+        began = time.monotonic()
+        try:
+            self.start()
+            target = self._folder / "nowcast.nc"
+            request = {
+                "archive": str(archive.path), "issued": to_text(issued),
+                "leads": self._settings.leads, "target": str(target),
+            }  # fmt: skip
+            self._ask(json.dumps(request), self._settings.budget_seconds)
+            return read_forecast(target).load()
+        except OSError as error:
+            spent = time.monotonic() - began
+            raise NowcastError(f"could not be run after {spent:.1f} s ({error})") from error
+        finally:
+            self.close()
+
+    def _ask(self, request: str, budget_seconds: float) -> None:
+        child = self._child
+        assert child is not None
+        assert child.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it is dead already: its exit code tells more
+            child.stdin.write(request.encode() + b"\n")
+            child.stdin.flush()
+        try:
+            code = child.wait(timeout=budget_seconds)
+        except subprocess.TimeoutExpired as error:
+            raise NowcastError(f"no answer within its {budget_seconds:g} s") from error
+        if code != 0:
+            how = f"code {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
+            raise NowcastError(f"failed with {how} ({self._last_line()})")
+
+    def _last_line(self) -> str:
+        text = (self._folder / "log").read_text(encoding="utf-8", errors="replace")
+        lines = text.strip().splitlines()
+        return lines[-1][:500] if lines else "no output"
+
+    def close(self) -> None:
+        """End the process and remove what it left."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if child.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        if child.stdin is not None:
+            with contextlib.suppress(OSError):
+                child.stdin.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def run_model(
+    settings: ServiceSettings, archive: Archive, issued: np.datetime64, process: ModelProcess
+) -> ModelRun:
     """Forecast from the frames up to ``issued`` with the configured model, or with what works.
 
-    The model runs in a process of its own, which is killed when the budget is spent: a network that
-    hangs, eats the memory or crashes the interpreter costs its process and nothing else. Then
-    extrapolation, then persistence is tried in this process.
+    A network runs in ``process``, which is killed when the budget is spent: one that hangs, eats the
+    memory or crashes the interpreter costs its process and nothing else. Then extrapolation, then
+    persistence is tried in this process.
 
     Raises:
         NowcastError: not even persistence could say anything.
@@ -51,7 +143,10 @@ def run_model(settings: ServiceSettings, archive: Archive, issued: np.datetime64
     reasons: list[str] = []
     if settings.model not in FORECASTERS:
         try:
-            return _in_child(settings, archive, issued)
+            forecast = process.forecast(archive, issued)
+            _check(forecast, archive, issued, settings)
+            described = {k: str(v) for k, v in forecast.attrs.items() if isinstance(v, str)}
+            return ModelRun(forecast, described.get("model", settings.model), described, "")
         except NowcastError as error:
             reasons.append(f"{Path(settings.model).name}: {error}")
     for name in ("extrapolation", "persistence"):
@@ -59,7 +154,9 @@ def run_model(settings: ServiceSettings, archive: Archive, issued: np.datetime64
             continue
         try:
             return _in_process(settings, name, archive, issued, "; ".join(reasons))
-        except (NowcastError, ArithmeticError, ValueError, MemoryError) as error:
+        except Exception as error:
+            if not isinstance(error, NowcastError):
+                log.exception("%s failed", name)
             reasons.append(f"{name}: {error}")
     raise NowcastError("no forecast: " + "; ".join(reasons))
 
@@ -67,23 +164,17 @@ def run_model(settings: ServiceSettings, archive: Archive, issued: np.datetime64
 def _in_process(
     settings: ServiceSettings, name: str, archive: Archive, issued: np.datetime64, reason: str
 ) -> ModelRun:
-    observed = gap_free_past(archive, issued)
+    most = build_forecaster(name).needs.past
+    times = unbroken_past(archive, issued, most)
+    observed = archive.frames(times).compute(scheduler="synchronous")
     chosen = {}
     if name == "extrapolation":
-        most = build_forecaster(name).needs.past
         if observed.sizes["time"] < _FEWEST_FOR_MOTION:
             raise NowcastError(f"no frame before {to_text(issued)} to tell the motion from")
-        chosen["past"] = min(most, observed.sizes["time"])
+        chosen["past"] = observed.sizes["time"]
     forecaster = build_forecaster(name, chosen)
     forecast = forecaster.forecast(observed, lead_times(settings, archive.step))
     return ModelRun(forecast, name, forecaster.describe(), reason)
-
-
-def gap_free_past(archive: Archive, issued: np.datetime64) -> xr.DataArray:
-    """Give up to `_MOST_PAST` frames that lead to ``issued`` without a gap."""
-    times = archive.times[archive.times <= issued][-_MOST_PAST:]
-    first = unbroken_runs(times, archive.step)[-1][0]
-    return archive.frames(times[first:]).compute()
 
 
 def lead_times(settings: ServiceSettings, step: np.timedelta64) -> np.ndarray:
@@ -91,51 +182,15 @@ def lead_times(settings: ServiceSettings, step: np.timedelta64) -> np.ndarray:
     return step * np.arange(1, settings.leads + 1)
 
 
-def _in_child(settings: ServiceSettings, archive: Archive, issued: np.datetime64) -> ModelRun:
-    with tempfile.TemporaryDirectory(prefix="nowcast-") as folder:
-        target = Path(folder) / "nowcast.nc"
-        command = [
-            sys.executable, "-m", "nowcast.cli.main", "forecast", "--archive", str(archive.path),
-            "--model", settings.model, "--at", to_text(issued), "--leads", str(settings.leads),
-            "--out", str(target),
-        ]  # fmt: skip
-        _run_until(command, Path(folder) / "log", settings.budget_seconds)
-        forecast = read_forecast(target).load()
-    _check(forecast, archive, issued, settings)
-    described = {k: str(v) for k, v in forecast.attrs.items() if isinstance(v, str)}
-    return ModelRun(forecast, str(forecast.attrs.get("model", settings.model)), described, "")
-
-
-def _run_until(command: list[str], log: Path, budget_seconds: float) -> None:
-    began = time.monotonic()
-    with log.open("wb") as out:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
-    try:
-        code = child.wait(timeout=budget_seconds)
-    except subprocess.TimeoutExpired as error:
-        raise NowcastError(f"no answer within its {budget_seconds:g} s") from error
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-    if code != 0:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        last = lines[-1] if lines else "no output"
-        raise NowcastError(
-            f"failed with code {code} after {time.monotonic() - began:.1f} s ({last})"
-        )
-
-
 def _check(
     forecast: xr.DataArray, archive: Archive, issued: np.datetime64, settings: ServiceSettings
 ) -> None:
-    """Refuse a forecast with wrong times, or with NaN where something was observed."""
+    """Refuse a forecast with wrong times, of another grid, or with NaN where something was observed."""
     wanted = issued + lead_times(settings, archive.step)
     if not np.array_equal(forecast["valid_time"].values, wanted):
         raise NowcastError("its valid times are not those asked for")
+    if forecast.shape[1:] != archive.grid.shape:
+        raise NowcastError(f"its frames are {forecast.shape[1:]}, the archive's {archive.grid.shape}")
     seen = np.isfinite(archive.frames(np.array([issued])).values[0])
     lost = float((~np.isfinite(forecast.values[:, seen])).mean()) if seen.any() else 0.0
     if lost > MOST_LOST:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ from nowcast.core.grid import Grid
 from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import write_forecast
 from nowcast.products.odim_h5 import write_composite
-from nowcast.service.ledger import Issued, Ledger
 from nowcast.service.model_run import ModelRun
+from nowcast.service.records import Issued
 from nowcast.service.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
@@ -37,12 +39,21 @@ def folder_of(issued: np.datetime64) -> str:
 
 def publish(
     settings: ServiceSettings, archive: Archive, issued: np.datetime64, run: ModelRun,
-    published: np.datetime64,
+    published: np.datetime64, say: Callable[[str], None],
 ) -> tuple[Issued, dict[str, Any]]:  # fmt: skip
     """Write all products of a nowcast and make them visible in one step.
 
     The folder is filled out of sight and renamed, then ``latest`` is exchanged in one step; a crash at
-    any moment leaves the old state or the new one.
+    any moment leaves the old state or the new one. A picture that cannot be drawn or a format that
+    cannot be written does not keep the forecast back: it is said and left out.
+
+    Args:
+        settings: the service.
+        archive: where the forecast started from.
+        issued: its newest frame.
+        run: the forecast.
+        published: the present.
+        say: takes one line about what was left out.
 
     Raises:
         NowcastError: a valid time not after the last observation, a full disk, an unwritable folder.
@@ -55,10 +66,12 @@ def publish(
         )
     name = folder_of(issued)
     with whole_folder(settings.output / name) as folder:
-        _write_products(settings, folder, archive, run)
+        _write_products(settings, folder, archive, run, say)
         manifest = _manifest(settings, folder, archive, issued, run, published)
         with whole_file(folder / MANIFEST) as part:
             part.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        _flush(folder)
+    _flush(settings.output / ISSUED)
     return Issued(issued, run.model, run.fallback, name), manifest
 
 
@@ -74,85 +87,74 @@ def point_latest(output: Path, folder: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def recover(settings: ServiceSettings, ledger: Ledger, now: np.datetime64) -> int:
-    """Bring folder and ledger together after a crash; give how many nowcasts were entered anew.
-
-    What was published but not yet written down is read from its manifest; what was half-written is
-    removed (it was never visible under a name that anybody looks at).
-    """
-    root = settings.output / ISSUED
-    found = 0
-    if root.is_dir():
-        for entry in sorted(root.iterdir()):
-            if entry.name.startswith("."):
-                shutil.rmtree(entry, ignore_errors=True)
-                continue
-            found += _enter(settings, ledger, entry, now)
-    for litter in settings.output.glob(".*.part"):
-        litter.unlink(missing_ok=True)
-    newest = next((n for n in reversed(ledger.issued()) if n.folder), None)
-    latest = settings.output / "latest"
-    if newest and (not latest.is_symlink() or str(latest.readlink()) != newest.folder):
-        point_latest(settings.output, newest.folder)
-    return found
-
-
-def _enter(settings: ServiceSettings, ledger: Ledger, entry: Path, now: np.datetime64) -> int:
-    try:
-        manifest = json.loads((entry / MANIFEST).read_text(encoding="utf-8"))
-        issued = np.datetime64(str(manifest["issued"]).removesuffix("Z"), "ns")
-        if ledger.is_issued(issued):
-            return 0
-        row = Issued(issued, str(manifest["model"]), str(manifest["fallback"]), folder_of(issued))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("%s: no readable manifest (%s)", entry.name, error)
-        return 0
-    if entry != settings.output / row.folder:
-        return 0
-    ledger.note_nowcast(row, now, manifest)
-    return 1
-
-
-def prune(settings: ServiceSettings, ledger: Ledger, newest: np.datetime64) -> int:
-    """Remove the files of nowcasts older than ``keep_hours``; give how many. Their scores stay."""
-    limit = newest - np.timedelta64(int(settings.keep_hours * 3600), "s")
-    gone = 0
-    for nowcast in ledger.issued():
-        if nowcast.issued < limit and nowcast.folder:
-            shutil.rmtree(settings.output / folder_of(nowcast.issued), ignore_errors=True)
-            ledger.forget_folder(nowcast.issued)
-            gone += 1
-    return gone
+def _flush(folder: Path) -> None:
+    """Bring a folder and what is in it onto the disk, so that a power cut leaves no empty file in it."""
+    for path in (folder, *folder.rglob("*")) if folder.name != ISSUED else (folder,):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _write_products(
-    settings: ServiceSettings, folder: Path, archive: Archive, run: ModelRun
-) -> None:
-    described = {**run.described, "archive_fingerprint": archive.fingerprint}
+    settings: ServiceSettings, folder: Path, archive: Archive, run: ModelRun,
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
+    described = {**run.described, "archive_fingerprint": archive.fingerprint, **_origin(archive)}
     if run.fallback:
         described["fallback"] = run.fallback
     write_forecast(folder / FORECAST_FILE, run.forecast, described)
-    grid = Grid.of(run.forecast)
-    for i, lead in enumerate(run.forecast["lead_time"].values):
-        frame = run.forecast.values[i]
-        valid = run.forecast["valid_time"].values[i]
-        stem = f"lead_{int(minutes(lead)):04d}"
-        if settings.products.odim:
-            (folder / "odim").mkdir(exist_ok=True)
-            write_composite(folder / "odim" / f"{stem}.h5", frame, valid, grid)
-        if settings.products.geotiff:
-            from nowcast.products.geotiff import write_geotiff
+    makers = {"odim": _write_odim, "geotiff": _write_geotiff, "maps": _draw}
+    for name, make in makers.items():
+        if not getattr(settings.products, name):
+            continue
+        try:
+            make(folder / name, archive, run.forecast)
+        except OSError:
+            raise
+        except Exception as error:
+            if isinstance(error, FileError):  # the disk: the nowcast would not fit either
+                raise
+            log.warning("%s", name, exc_info=error)
+            say(f"no {name}: {error}")
+            shutil.rmtree(folder / name, ignore_errors=True)
 
-            (folder / "geotiff").mkdir(exist_ok=True)
-            write_geotiff(folder / "geotiff" / f"{stem}.tif", frame, valid, grid)
-    if settings.products.maps:
-        _draw(folder, archive, run.forecast)
+
+def _origin(archive: Archive) -> dict[str, str]:
+    """Say where the observations are from and on what terms."""
+    return {
+        "observed_from": str(archive.attrs.get("source", "unknown")),
+        "licence": str(archive.attrs.get("licence", "unknown")),
+    }
+
+
+def _write_odim(folder: Path, _archive: Archive, forecast: xr.DataArray) -> None:
+    folder.mkdir()
+    grid = Grid.of(forecast)
+    how = {"nowcast_issued": to_text(forecast["issued"].values.reshape(1)[0])}
+    for stem, frame, valid in _each(forecast):
+        write_composite(folder / f"{stem}.h5", frame, valid, grid, how=how)
+
+
+def _write_geotiff(folder: Path, _archive: Archive, forecast: xr.DataArray) -> None:
+    from nowcast.products.geotiff import write_geotiff
+
+    folder.mkdir()
+    grid = Grid.of(forecast)
+    for stem, frame, valid in _each(forecast):
+        write_geotiff(folder / f"{stem}.tif", frame, valid, grid)
+
+
+def _each(forecast: xr.DataArray) -> Iterator[tuple[str, np.ndarray, np.datetime64]]:
+    for i, lead in enumerate(forecast["lead_time"].values):
+        yield f"lead_{int(minutes(lead)):04d}", forecast.values[i], forecast["valid_time"].values[i]
 
 
 def _draw(folder: Path, archive: Archive, forecast: xr.DataArray) -> None:
     from nowcast.report.loop import draw_loop
 
-    draw_loop(folder / "maps", archive.frames(forecast["issued"].values.reshape(1)), forecast)
+    draw_loop(folder, archive.frames(forecast["issued"].values.reshape(1)), forecast)
 
 
 def _manifest(
@@ -166,6 +168,7 @@ def _manifest(
         "published": to_text(published),
         "model": run.model,
         "fallback": run.fallback,
+        **_origin(archive),
         "checkpoint_sha256": run.described.get("checkpoint_sha256", ""),
         "archive_fingerprint": archive.fingerprint,
         "valid_times": [to_text(v) for v in run.forecast["valid_time"].values],

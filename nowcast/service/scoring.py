@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 
 from nowcast.archive.reader import Archive
-from nowcast.core.errors import NowcastError
 from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import read_forecast
-from nowcast.service.ledger import Issued, Ledger, ScoreRow
+from nowcast.service.ledger import Ledger
 from nowcast.service.publish import FORECAST_FILE
+from nowcast.service.records import Issued, ScoreRow
 from nowcast.service.settings import ServiceSettings
 from nowcast.verify.categorical import Contingency
 
@@ -39,7 +39,7 @@ def score_pending(settings: ServiceSettings, ledger: Ledger, archive: Archive) -
     for nowcast in ledger.issued(pending_only=True):
         try:
             scored += _score_one(settings, ledger, archive, nowcast, present, newest)
-        except NowcastError as error:
+        except Exception as error:  # one that cannot be read must not keep the others from their scores
             log.warning("nowcast of %s cannot be verified: %s", to_text(nowcast.issued), error)
     return scored
 
@@ -49,17 +49,16 @@ def _score_one(
     present: set[int], newest: np.datetime64,
 ) -> int:  # fmt: skip
     settled = ledger.settled_leads(nowcast.issued)
-    leads = archive.step * np.arange(1, settings.leads + 1)
+    leads = [valid - nowcast.issued for valid in ledger.valid_times(nowcast.issued)]
     open_leads = [d for d in leads if minutes(d) not in settled]
     due = [d for d in open_leads if _key(nowcast.issued + d) in present]
-    if due:
-        path = Path(settings.output) / nowcast.folder / FORECAST_FILE
-        rows = _counts(settings, archive, nowcast, read_forecast(path), due)
-        ledger.add_scores(rows)
-    for lead in open_leads:
-        valid = nowcast.issued + lead
-        if _key(valid) not in present and newest - valid > _PATIENCE:
-            ledger.give_up(nowcast.issued, minutes(lead), "its frame never came")
+    path = Path(settings.output) / nowcast.folder / FORECAST_FILE
+    if due and path.is_file():
+        ledger.add_scores(_counts(settings, archive, nowcast, read_forecast(path), due))
+    elif due:
+        ledger.give_up(nowcast.issued, map(minutes, due), "its file is gone")
+    late = [d for d in open_leads if d not in due and newest - nowcast.issued - d > _PATIENCE]
+    ledger.give_up(nowcast.issued, map(minutes, late), "its frame never came")
     if len(ledger.settled_leads(nowcast.issued)) == len(leads):
         ledger.finish(nowcast.issued)
     return len(due)

@@ -53,6 +53,8 @@ class ServiceSettings:
     """A file counts once its size and time have not changed for this long."""
     budget_seconds: float = 60.0
     """Time the model has, start included; then extrapolation is published in its place."""
+    memory_gb: float | None = None
+    """Most address space the model's process may take; None for no limit but the machine's."""
     late_minutes: float = 3.0
     """How long after a frame's nominal time `watch` waits for it before the cycle runs without it."""
     missed: Literal["skip", "catch_up"] = "skip"
@@ -67,6 +69,8 @@ class ServiceSettings:
     """Span of the running skill on the page and in the status."""
     stale_minutes: float = 30.0
     """Newest frame older than this: the status says so and its exit code is 1."""
+    low_disk_mb: float = 500.0
+    """Less free space than this on the disk of the output folder: the status says so."""
     prometheus: bool = False
     """Also write metrics.prom for the text-file collector of a Prometheus node exporter."""
 
@@ -80,7 +84,7 @@ class ServiceSettings:
                 "inputs: got none, expected at least one folder that files come into"
             )
         for key in ("leads", "budget_seconds", "keep_hours", "score_hours", "catch_up_limit"):
-            if getattr(self, key) <= 0:
+            if not getattr(self, key) > 0:
                 raise SettingsError(
                     f"{key}: got {getattr(self, key)}, expected a number above zero"
                 )
@@ -88,8 +92,16 @@ class ServiceSettings:
             raise SettingsError(
                 f"step_minutes: got {self.step_minutes}, expected minutes above zero"
             )
-        for key in ("settle_seconds", "late_minutes", "stale_minutes"):
-            if getattr(self, key) < 0:
+        if self.memory_gb is not None and self.memory_gb <= 0:
+            raise SettingsError(f"memory_gb: got {self.memory_gb:g}, expected a number above zero")
+        span = self.leads * (self.step_minutes or 0.0) / 60.0
+        if self.keep_hours < span:
+            raise SettingsError(
+                f"keep_hours: got {self.keep_hours:g}, expected at least the {span:g} h that a nowcast "
+                "reaches ahead; its files are needed until its truth has come"
+            )
+        for key in ("settle_seconds", "late_minutes", "stale_minutes", "low_disk_mb"):
+            if not getattr(self, key) >= 0:
                 raise SettingsError(f"{key}: got {getattr(self, key)}, expected zero or more")
 
     @property
@@ -97,7 +109,10 @@ class ServiceSettings:
         """The radar's time step, None where the archive or the files must tell."""
         if self.step_minutes is None:
             return None
-        return np.timedelta64(round(self.step_minutes * 60), "s").astype("timedelta64[ns]")
+        step: np.timedelta64 = np.timedelta64(round(self.step_minutes * 60), "s").astype(
+            "timedelta64[ns]"
+        )
+        return step
 
 
 def read_settings(path: Path, assignments: Sequence[str] = ()) -> ServiceSettings:

@@ -6,13 +6,15 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nowcast.core.files import whole_file
 from nowcast.core.times import minutes, parse_time, to_text
-from nowcast.service.clock import Clock
+from nowcast.service.clock import Clock, ManualClock, SystemClock
 from nowcast.service.ledger import Ledger
+from nowcast.service.records import NEWEST_FRAME, REPLAY, STEP_SECONDS, Issued
 from nowcast.service.settings import ServiceSettings
 
 
@@ -27,9 +29,15 @@ class Skill:
 
 @dataclass(frozen=True)
 class Status:
-    """What `nowcast status` says. Ages in minutes, None before the first."""
+    """What `nowcast status` says. Ages in minutes, None before the first.
+
+    ``newest_frame`` is the newest observation of the archive, ``newest_nowcast`` the frame that the
+    newest nowcast starts from and ``published`` the moment it came out.
+    """
 
     service: str
+    replay: str
+    """The archive that is replayed, on whose clock all times are; empty in earnest."""
     at: str
     healthy: bool
     complaints: tuple[str, ...]
@@ -37,61 +45,105 @@ class Status:
     frame_age_minutes: float | None
     newest_nowcast: str | None
     nowcast_age_minutes: float | None
+    published: str | None
     model: str | None
     fallback: str | None
     last_cycle: str | None
     cycles: dict[str, int]
     """Cycles of the last ``score_hours`` by outcome."""
+    nowcasts: int
+    """Nowcasts of the last ``score_hours``."""
+    fallbacks: int
+    """Those of them that the configured model did not make."""
+    missed_cycles: int | None
+    """Moments of the radar's clock in the last ``score_hours``, since the first nowcast, that have none."""
     nowcasts_pending: int
     skill: tuple[Skill, ...]
     disk_free_mb: int
+
+
+def clock_of(ledger: Ledger) -> Clock:
+    """Give the machine's clock, or for a replay one that stands where its last cycle began."""
+    last = ledger.last_cycle()
+    if ledger.facts().get(REPLAY) and last:
+        return ManualClock(parse_time(last["started"]))
+    return SystemClock()
 
 
 def read_status(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> Status:
     """Gather the state of the service from ledger and disk, without opening the archive."""
     now = clock.now()
     since = now - np.timedelta64(int(settings.score_hours * 3600), "s")
-    issued = ledger.issued()
-    newest = issued[-1] if issued else None
+    newest, last, facts = ledger.newest(), ledger.last_cycle(), ledger.facts()
+    frame = parse_time(facts[NEWEST_FRAME]) if NEWEST_FRAME in facts else None
     age = minutes(now - newest.issued) if newest else None
-    last = ledger.last_cycle()
     free = shutil.disk_usage(settings.output).free // 2**20
-    complaints = []
-    if newest is None:
-        complaints.append("no nowcast yet")
-    elif age is not None and age > settings.stale_minutes:
-        complaints.append(f"newest nowcast is {age:.0f} minutes old")
-    if last and last["outcome"] == "failed":
-        complaints.append(f"last cycle failed: {last['message']}")
-    if newest and newest.fallback:
-        complaints.append(f"running on the fallback: {newest.fallback}")
-    published = _parse(newest.published) if newest else None
+    nowcasts, fallbacks = ledger.count_issued(since)
+    complaints = _complaints(settings, newest, age, last, free)
     return Status(
-        service=settings.name, at=to_text(now), healthy=not complaints,
-        complaints=tuple(complaints),
-        newest_frame=to_text(newest.issued) if newest else None, frame_age_minutes=age,
-        newest_nowcast=to_text(published) if published is not None else None,
-        nowcast_age_minutes=minutes(now - published) if published is not None else None,
+        service=settings.name, replay=facts.get(REPLAY, ""), at=to_text(now),
+        healthy=not complaints, complaints=complaints,
+        newest_frame=to_text(frame) if frame is not None else None,
+        frame_age_minutes=minutes(now - frame) if frame is not None else None,
+        newest_nowcast=to_text(newest.issued) if newest else None, nowcast_age_minutes=age,
+        published=newest.published if newest else None,
         model=newest.model if newest else None, fallback=newest.fallback if newest else None,
         last_cycle=str(last["started"]) if last else None, cycles=ledger.counts(since),
-        nowcasts_pending=len(ledger.issued(pending_only=True)),
-        skill=_skill(ledger, since), disk_free_mb=int(free),
+        nowcasts=nowcasts, fallbacks=fallbacks,
+        missed_cycles=_missed(settings, ledger, since, now, facts.get(STEP_SECONDS)),
+        nowcasts_pending=ledger.count_pending(), skill=_skill(ledger, since), disk_free_mb=int(free),
     )  # fmt: skip
 
 
-def _parse(text: str) -> np.datetime64 | None:
-    """Read a time the ledger wrote; None for an empty one."""
-    return parse_time(text) if text else None
+def _complaints(
+    settings: ServiceSettings, newest: Issued | None, age: float | None,
+    last: dict[str, Any] | None, free_mb: int,
+) -> tuple[str, ...]:  # fmt: skip
+    found = []
+    if newest is None:
+        found.append("no nowcast yet")
+    elif age is not None and age > settings.stale_minutes:
+        found.append(f"newest nowcast is from {age_text(age)} ago")
+    if last and last["outcome"] == "failed":
+        found.append(f"last cycle failed: {last['message']}")
+    if newest and newest.fallback:
+        found.append(f"running on the fallback: {newest.fallback}")
+    if free_mb < settings.low_disk_mb:
+        found.append(f"the disk is nearly full: {free_mb} MB left")
+    return tuple(found)
+
+
+def _missed(
+    settings: ServiceSettings, ledger: Ledger, since: np.datetime64, now: np.datetime64,
+    step_seconds: str | None,
+) -> int | None:  # fmt: skip
+    """Count the moments from the first nowcast (or ``since``) until now that have no nowcast.
+
+    A moment counts once its frame was waited for and the model's time is over.
+    """
+    first = ledger.first()
+    if first is None or step_seconds is None:
+        return None
+    step = np.timedelta64(int(step_seconds), "s")
+    if first < since:
+        first = first + step * int(np.ceil((since - first) / step))
+    grace = settings.late_minutes * 60 + settings.budget_seconds
+    due = now - np.timedelta64(int(grace), "s")
+    expected = int((due - first) // step) + 1 if due >= first else 0
+    return max(expected - ledger.count_issued(first)[0], 0)
 
 
 def as_text(status: Status) -> str:
     """Write the state for a person at a terminal."""
     lines = [
-        f"{status.service}: {'healthy' if status.healthy else 'NOT HEALTHY'} at {status.at}",
+        f"{status.service}: {'healthy' if status.healthy else 'NOT HEALTHY'} at {status.at}"
+        + (f" on the clock of a replay of {status.replay}" if status.replay else ""),
         *(f"  ! {c}" for c in status.complaints),
         f"  newest frame    {status.newest_frame or '-'} ({_age(status.frame_age_minutes)})",
         f"  newest nowcast  {status.newest_nowcast or '-'} ({_age(status.nowcast_age_minutes)})"
-        f" by {status.model or '-'}",
+        f" by {status.model or '-'}, published {status.published or '-'}",
+        f"  nowcasts        {status.nowcasts}, {status.fallbacks} by the fallback,"
+        f" {'-' if status.missed_cycles is None else status.missed_cycles} missed",
         "  cycles          " + (", ".join(f"{n} {k}" for k, n in status.cycles.items()) or "-"),
         f"  to be verified  {status.nowcasts_pending}",
         f"  disk free       {status.disk_free_mb} MB",
@@ -117,6 +169,8 @@ def as_prometheus(status: Status) -> str:
         "nowcast_frame_age_minutes": status.frame_age_minutes,
         "nowcast_age_minutes": status.nowcast_age_minutes,
         "nowcast_fallback": float(bool(status.fallback)),
+        "nowcast_fallbacks": float(status.fallbacks),
+        "nowcast_missed_cycles": status.missed_cycles,
         "nowcast_disk_free_megabytes": float(status.disk_free_mb),
         "nowcast_pending_verifications": float(status.nowcasts_pending),
     }
@@ -157,7 +211,14 @@ def _skill(ledger: Ledger, since: np.datetime64) -> tuple[Skill, ...]:
 
 
 def _age(value: float | None) -> str:
-    return "none yet" if value is None else f"{value:.0f} min ago"
+    return "none yet" if value is None else f"{age_text(value)} ago"
+
+
+def age_text(age_minutes: float) -> str:
+    """Write an age in the unit people think in: minutes up to two hours, then hours, then days."""
+    if abs(age_minutes) <= 120:
+        return f"{age_minutes:.0f} minutes"
+    return f"{age_minutes / 60:.0f} hours" if abs(age_minutes) <= 2880 else f"{age_minutes / 1440:.0f} days"
 
 
 def csi_text(value: float | None) -> str:

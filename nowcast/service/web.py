@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -9,48 +10,62 @@ from nowcast.report.service_page import Picture, ServicePage, write_service_page
 from nowcast.service.ledger import Ledger
 from nowcast.service.publish import FORECAST_FILE, MANIFEST
 from nowcast.service.settings import ServiceSettings
-from nowcast.service.status import Status, csi_text
+from nowcast.service.status import Status, age_text, csi_text
 
 _SHOWN = {FORECAST_FILE: "forecast (CF netCDF)", "maps/loop.gif": "loop (GIF)"}
 
 
 def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> None:
     """Write ``index.html`` into the output folder, with the newest nowcast whose files are there."""
-    newest = next((n for n in reversed(ledger.issued()) if n.folder), None)
-    manifest: dict[str, Any] = {}
-    if newest:
-        text = (settings.output / newest.folder / MANIFEST).read_text(encoding="utf-8")
-        manifest = json.loads(text)
-    folder = newest.folder if newest else ""
+    folder, manifest = _newest(settings, ledger)
     write_service_page(
         settings.output / "index.html",
         ServicePage(
             title=f"{settings.name}: nowcast",
+            notice=f"a replay of {status.replay}, on its own clock: {status.at}" if status.replay else "",
             state="healthy" if status.healthy else "needs a look",
             healthy=status.healthy,
             complaints=status.complaints,
-            facts=_facts(status),
+            facts=_facts(status, manifest),
             pictures=_pictures(folder, manifest),
             skill_header=("at least", "nowcast", "persistence"),
             skill=[
                 (f"{s.threshold_dbz:g} dBZ", csi_text(s.published), csi_text(s.persistence))
                 for s in status.skill
             ],
-            issued=status.newest_frame or "",
+            issued=status.newest_nowcast or "",
+            age=age_text(status.nowcast_age_minutes) if status.nowcast_age_minutes is not None else "",
+            stale_minutes=None if status.replay else settings.stale_minutes,
             downloads=_downloads(folder, manifest),
         ),
     )
 
 
-def _facts(status: Status) -> list[tuple[str, str]]:
+def _newest(settings: ServiceSettings, ledger: Ledger) -> tuple[str, dict[str, Any]]:
+    """Give the folder and the manifest of the newest nowcast that has both."""
+    for nowcast in reversed(ledger.kept()):
+        path = settings.output / nowcast.folder / MANIFEST
+        with contextlib.suppress(OSError, ValueError):
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(manifest, dict):
+                return nowcast.folder, manifest
+    return "", {}
+
+
+def _facts(status: Status, manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    missed = "-" if status.missed_cycles is None else str(status.missed_cycles)
     return [
         ("model", status.model or "-"),
         ("fallback", status.fallback or "no"),
-        ("published", status.newest_nowcast or "-"),
+        ("published", status.published or "-"),
+        ("newest frame", status.newest_frame or "-"),
         ("page made", status.at),
+        ("nowcasts", f"{status.nowcasts}, {status.fallbacks} by the fallback, {missed} missed"),
         ("cycles", ", ".join(f"{n} {k}" for k, n in status.cycles.items()) or "-"),
         ("to be verified", str(status.nowcasts_pending)),
         ("disk free", f"{status.disk_free_mb} MB"),
+        ("observations", str(manifest.get("observed_from", "-"))),
+        ("licence", str(manifest.get("licence", "-"))),
     ]
 
 

@@ -74,9 +74,8 @@ def test_odim_products_are_read_back_exactly_by_the_reader(service):
     field = find_reader(path).open(path)
     said = read_forecast(service.output / "latest" / "nowcast.nc").values[0]
     assert field["time"].values[0] == time_of(5)
-    echo = np.isfinite(said) & (said > -32)
-    assert np.array_equal(np.isnan(field.values[0]), np.isnan(said))
-    assert np.abs(field.values[0] - said)[echo].max() <= 0.25 + 1e-6
+    assert (said > 20).any()
+    np.testing.assert_allclose(field.values[0], said, rtol=0, atol=1e-4)
 
 
 def test_nothing_new_is_said_and_nothing_written_twice(service):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from nowcast.core.errors import FileError
-from nowcast.service.ledger import Issued, Ledger, ScoreRow
+from nowcast.service.ledger import Ledger
+from nowcast.service.records import FileRow, Issued, ScoreRow
 
 T0 = np.datetime64("2025-06-01T12:00", "ns")
 STEP = np.timedelta64(10, "m")
@@ -24,7 +25,7 @@ def _nowcast(moment=T0, folder="issued/a"):
 
 
 def test_a_file_is_known_in_its_very_state_only(ledger):
-    ledger.note_file("a.h5", 10, 111, T0, "ingested")
+    ledger.note_files([FileRow("a.h5", 10, 111, "ingested")], T0)
     assert ledger.file_known("a.h5", 10, 111, T0)
     assert ledger.file_known("a.h5", 10, 111, T0 + 1000 * STEP)
     assert not ledger.file_known("a.h5", 11, 111, T0)
@@ -34,7 +35,7 @@ def test_a_file_is_known_in_its_very_state_only(ledger):
 
 @pytest.mark.parametrize("jump", [3 * STEP, -18 * STEP])
 def test_a_refused_file_is_tried_again_once_the_clock_has_moved(ledger, jump):
-    ledger.note_file("a.h5", 10, 111, T0, "refused", "dated in the future")
+    ledger.note_files([FileRow("a.h5", 10, 111, "refused", "dated in the future")], T0)
     assert ledger.file_known("a.h5", 10, 111, T0 + 2 * STEP)
     assert not ledger.file_known("a.h5", 10, 111, T0 + jump)
 
@@ -58,7 +59,7 @@ def test_scores_sum_over_nowcasts_and_a_repeat_counts_once(ledger):
 def test_a_nowcast_is_pending_until_it_is_finished(ledger):
     ledger.note_nowcast(_nowcast(), T0, {})
     ledger.add_scores([ScoreRow(T0, "published", 10.0, 20.0, 1, 0, 0)])
-    ledger.give_up(T0, 20.0, "never came")
+    ledger.give_up(T0, [20.0], "never came")
     assert ledger.settled_leads(T0) == {10.0, 20.0}
     assert len(ledger.issued(pending_only=True)) == 1
     ledger.finish(T0)
@@ -96,3 +97,36 @@ def test_it_is_an_ordinary_sqlite_file(tmp_path):
         made.note_nowcast(_nowcast(), T0, {"a": 1})
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT manifest FROM nowcasts").fetchone() == ('{"a": 1}',)
+
+
+def test_a_file_whose_reading_was_cut_off_is_known_as_such(ledger):
+    ledger.note_files([FileRow("a.h5", 10, 111, "trying")], T0)
+    assert ledger.was_tried("a.h5", 10, 111)
+    assert not ledger.was_tried("a.h5", 11, 111)
+    assert not ledger.file_known("a.h5", 10, 111, T0)
+    ledger.note_files([FileRow("a.h5", 10, 111, "ingested")], T0)
+    assert not ledger.was_tried("a.h5", 10, 111)
+
+
+def test_newest_first_and_kept_tell_what_is_there(ledger):
+    assert (ledger.newest(), ledger.first(), ledger.kept()) == (None, None, [])
+    for k in (2, 0, 1):
+        ledger.note_nowcast(_nowcast(T0 + k * STEP, f"issued/{k}"), T0, {})
+    ledger.forget_folder(T0)
+    assert ledger.newest().issued == T0 + 2 * STEP
+    assert ledger.first() == T0
+    assert [n.folder for n in ledger.kept()] == ["issued/1", "issued/2"]
+    assert ledger.count_pending() == 2
+
+
+def test_fallbacks_are_counted_among_the_nowcasts(ledger):
+    for k, fallback in enumerate(["", "late", "broken"]):
+        ledger.note_nowcast(Issued(T0 + k * STEP, "extrapolation", fallback, "a"), T0, {})
+    assert ledger.count_issued(T0) == (3, 2)
+    assert ledger.count_issued(T0 + 2 * STEP) == (1, 1)
+
+
+def test_facts_are_replaced(ledger):
+    ledger.note_facts({"a": "1", "b": "2"})
+    ledger.note_facts({"a": "3"})
+    assert ledger.facts() == {"a": "3", "b": "2"}

@@ -1,0 +1,73 @@
+"""What the ledger holds: its tables, its rows, the words in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+INGESTED, REFUSED, TRYING = "ingested", "refused", "trying"
+"""What became of a file; TRYING: a cycle began to read it and has not said how that ended."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    seen TEXT NOT NULL, outcome TEXT NOT NULL, message TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cycles (
+    id INTEGER PRIMARY KEY, started TEXT NOT NULL, frame TEXT, outcome TEXT NOT NULL,
+    exit_code INTEGER NOT NULL, message TEXT NOT NULL, seconds TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS nowcasts (
+    issued TEXT PRIMARY KEY, published TEXT NOT NULL, model TEXT NOT NULL,
+    fallback TEXT NOT NULL, folder TEXT NOT NULL, manifest TEXT NOT NULL,
+    pending INTEGER NOT NULL DEFAULT 1);
+CREATE TABLE IF NOT EXISTS scores (
+    issued TEXT NOT NULL, model TEXT NOT NULL, lead_minutes REAL NOT NULL,
+    threshold_dbz REAL NOT NULL, hits INTEGER NOT NULL, misses INTEGER NOT NULL,
+    false_alarms INTEGER NOT NULL, PRIMARY KEY (issued, model, lead_minutes, threshold_dbz));
+CREATE TABLE IF NOT EXISTS unverified (
+    issued TEXT NOT NULL, lead_minutes REAL NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (issued, lead_minutes));
+CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS cycles_by_start ON cycles (started);
+CREATE INDEX IF NOT EXISTS nowcasts_pending ON nowcasts (pending) WHERE pending = 1;
+CREATE INDEX IF NOT EXISTS nowcasts_kept ON nowcasts (issued) WHERE folder != '';
+"""
+NEWEST_FRAME, STEP_SECONDS, REPLAY = "newest_frame", "step_seconds", "replay"
+"""Keys of the facts: newest whole frame, the archive's step, what is replayed if anything."""
+
+
+@dataclass(frozen=True)
+class Issued:
+    """One published nowcast as the ledger knows it."""
+
+    issued: np.datetime64
+    model: str
+    fallback: str
+    folder: str
+    """Below the output folder; empty once the files were removed."""
+    published: str = ""
+    """When it was published, as the ledger wrote it."""
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """Contingency counts of one lead time and threshold of one nowcast."""
+
+    issued: np.datetime64
+    model: str
+    lead_minutes: float
+    threshold_dbz: float
+    hits: int
+    misses: int
+    false_alarms: int
+
+
+class FileRow(NamedTuple):
+    """What became of a file in one state of it."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    outcome: str
+    message: str = ""
