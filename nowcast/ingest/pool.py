@@ -15,6 +15,8 @@ from dask.callbacks import Callback
 from dask.local import get_sync
 from dask.multiprocessing import get as get_by_processes
 
+from nowcast.core.errors import NowcastError
+
 T = TypeVar("T")
 R = TypeVar("R")
 _PREFIX = "file-"
@@ -41,10 +43,15 @@ class Workers(Generic[T, R]):
             tasks: its arguments.
             done: called once for each task, in any order.
             lost: makes the result of a task whose process died (out of memory, a crash in a library).
+
+        Raises:
+            NowcastError: no process starts at all, so that none of the tasks is to blame.
         """
         if self.count == 1 or len(tasks) < 2:
             self._run(get_sync, work, tasks, range(len(tasks)), done)
             return
+        if self._pool is None:
+            self._start()
         seen: set[int] = set()
         try:
             self._by_processes(work, tasks, range(len(tasks)), done, seen)
@@ -58,12 +65,23 @@ class Workers(Generic[T, R]):
                 except BrokenProcessPool:
                     done(lost(tasks[number]))
 
+    def _start(self) -> None:
+        self._pool = ProcessPoolExecutor(self.count, multiprocessing.get_context("spawn"))
+        try:
+            self._pool.submit(os.getpid).result()
+        except BrokenProcessPool as error:
+            self.close()
+            raise NowcastError(
+                f"workers: got none of {self.count} processes to start, expected a script that can be "
+                "imported; put the call under 'if __name__ == \"__main__\":' or take 1 worker"
+            ) from error
+
     def _by_processes(
         self, work: Callable[[T], R], tasks: Sequence[T], numbers: Sequence[int],
         done: Callable[[R], None], seen: set[int],
     ) -> None:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.count, multiprocessing.get_context("spawn"))
+            self._start()
         get = partial(get_by_processes, pool=self._pool, num_workers=self.count, chunksize=1)
         self._run(get, work, tasks, numbers, done, seen)
 

@@ -144,10 +144,9 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
     def _show(self, module: TrainingModule, done: float) -> None:
         if self._bar is None:
             return
-        scores = {name: f"{value:.4f}" for name, value in module.scores.items()}
-        self._bar.set_postfix(
-            {"iteration": module.iteration, "loss": f"{module.last_loss:.4f}", **scores}, refresh=False
-        )
+        told = {"loss": module.last_loss, **module.scores}
+        known = {name: f"{value:.4f}" for name, value in told.items() if math.isfinite(value)}
+        self._bar.set_postfix({"iteration": module.iteration, **known}, refresh=False)
         self._bar.update(100.0 * done - self._bar.n)
 
 

@@ -1,5 +1,8 @@
 """The pipeline: what goes in comes out, once, in any order, and the second time nothing is touched."""
 
+import subprocess
+import sys
+
 import netCDF4
 import numpy as np
 import pytest
@@ -195,3 +198,20 @@ def test_an_open_netcdf_library_is_never_left_behind(tmp_path):
     run(folder, tmp_path / "a.zarr")
     with netCDF4.Dataset(next(folder.iterdir()), "a") as data:
         data.note = "a file that is still open elsewhere could not be changed"
+
+
+@pytest.mark.slow
+def test_a_script_that_cannot_start_workers_blames_no_file(tmp_path):
+    """Spawned processes import the script: without its guard none starts, and no file is at fault."""
+    (tmp_path / "in").mkdir()
+    cf.write_italian(tmp_path / "in" / "a.nc", cf.frames(2), cf.times("2025-03-01", 2))
+    cf.write_italian(tmp_path / "in" / "b.nc", cf.frames(2), cf.times("2025-03-02", 2))
+    script = tmp_path / "unguarded.py"
+    script.write_text("from nowcast.ingest.pipeline import ingest\n"
+                      "ingest(['in'], 'a.zarr', workers_count=2, progress=False)\n")
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, check=False, capture_output=True,
+                          text=True, timeout=120)
+    assert done.returncode != 0
+    assert "got none of 2 processes to start" in done.stderr.splitlines()[-1]
+    assert "if __name__" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "a.zarr").exists()
