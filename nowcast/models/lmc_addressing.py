@@ -10,6 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+_SMALLEST = 1e-6
+"""A query shorter than this has no direction. The published 1e-12 gives the same numbers on frames that
+move, and gradients of 1e12 on frames where nothing does: radar is dry most of the time."""
+
 
 class MotionMemory(nn.Module):
     """Slots that hold kinds of motion; a query recalls a mixture of them.
@@ -44,10 +48,10 @@ class MotionMemory(nn.Module):
         with torch.autocast(queries.device.type, enabled=False):
             if self.pooled:
                 mean = queries.to(precise).mean(dim=(2, 3), keepdim=True)
-                asked = F.normalize(mean, dim=1)
+                asked = F.normalize(mean, dim=1, eps=_SMALLEST)
             else:
-                asked = F.normalize(queries.to(precise), dim=1)
-            slots = F.normalize(self.slots.to(precise), dim=1)
+                asked = F.normalize(queries.to(precise), dim=1, eps=_SMALLEST)
+            slots = F.normalize(self.slots.to(precise), dim=1, eps=_SMALLEST)
             cosines = torch.einsum("bdhw,nd->bnhw", asked, slots)
             weights = torch.softmax(cosines / self.temperature, dim=1)
         return weights.expand(-1, -1, *queries.shape[2:]) if self.pooled else weights

@@ -54,18 +54,39 @@ class MotionEncoder(nn.Module):
         clip = differences.transpose(1, 2)
         for number, stage in enumerate(self.stages):
             if self.save_memory and torch.is_grad_enabled():
-                clip = checkpoint(
-                    _stage, stage, number, clip, use_reentrant=False, preserve_rng_state=False
-                )
+                # Two samples at a time: the first stages' maps are the largest of the whole network.
+                pieces = [
+                    checkpoint(
+                        _stage, stage, number, piece, use_reentrant=False, preserve_rng_state=False
+                    )
+                    for piece in torch.split(clip, 2)
+                ]
+                clip = torch.cat(pieces)
             else:
                 clip = _stage(stage, number, clip)
         return clip.mean(dim=2)
 
 
+class _TwoFrameSafeConv3d(nn.Conv3d):
+    """A 3 x 3 x 3 convolution whose gradient is right for two frames in half precision as well.
+
+    Why: for clips of exactly two frames oneDNN's weight gradient in bfloat16 holds whatever the memory
+    held before (up to 1e36 and NaN, torch 2.13 on CPUs). One frame of zeros more, whose output is dropped,
+    is the same convolution, as its padding is zeros too, and takes another path.
+    """
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Convolve (B, C, T, H, W)."""
+        half = torch.is_autocast_enabled("cpu") or clip.dtype == torch.bfloat16
+        if clip.shape[2] == 2 and clip.device.type == "cpu" and half:
+            return super().forward(F.pad(clip, (0, 0, 0, 0, 0, 1)))[:, :, :2]
+        return super().forward(clip)
+
+
 def _convolutions(*widths: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for narrow, wide in pairwise(widths):
-        layers += [nn.Conv3d(narrow, wide, 3, padding=1), nn.ReLU(inplace=True)]
+        layers += [_TwoFrameSafeConv3d(narrow, wide, 3, padding=1), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
