@@ -82,6 +82,13 @@ class _TwoFrameSafeConv3d(nn.Conv3d):
             return super().forward(F.pad(clip, (0, 0, 0, 0, 0, 1)))[:, :, :2]
         return super().forward(clip)
 
+    def packable(self) -> nn.Conv3d:
+        """Give a plain twin for `nowcast.models.fast`: forecasts take no gradient."""
+        size = (self.kernel_size[0], self.kernel_size[1], self.kernel_size[2])
+        twin = nn.Conv3d(self.in_channels, self.out_channels, size, padding=1, device="meta")
+        twin.weight, twin.bias = self.weight, self.bias
+        return twin
+
 
 def _convolutions(*widths: int) -> nn.Sequential:
     layers: list[nn.Module] = []

@@ -338,3 +338,9 @@ def test_the_fast_copy_says_the_same(variant, dtype, tolerance):
     net, frames = tiny(variant=variant).eval(), torch.rand(2, 4, 1, 16, 32)
     with torch.no_grad():
         torch.testing.assert_close(fast(net, dtype)(frames, 4), net(frames, 4), atol=tolerance, rtol=0)
+
+
+def test_the_fast_copy_packs_every_convolution_but_the_enlarging_ones():
+    parts = [part for part in fast(tiny()).modules() if isinstance(part, torch.nn.modules.conv._ConvNd)]
+    assert {type(part) for part in parts} == {torch.nn.ConvTranspose2d}
+    assert {part.stride for part in parts} == {(2, 2)}
