@@ -45,12 +45,12 @@ def draw_loop(folder: Path, observed: xr.DataArray, forecast: xr.DataArray) -> l
         text = f"forecast {valid} (+{minutes(lead):g} min)"
         frames.append(_lay(ground, box, forecast.values[i], text))
     paths = [folder / name for name in names]
-    for path, frame in zip(paths, frames, strict=True):
-        frame.quantize(128).save(path, optimize=False)
+    few = [frame.quantize(128) for frame in frames]
+    for path, picture in zip(paths, few, strict=True):
+        picture.save(path, optimize=False)
     loop = folder / "loop.gif"
-    small = [f.quantize(64) for f in frames]
-    small[0].save(
-        loop, save_all=True, append_images=small[1:], duration=[1500, *[_PICTURE_MS] * len(small[1:])],
+    few[0].save(
+        loop, save_all=True, append_images=few[1:], duration=[1500, *[_PICTURE_MS] * len(few[1:])],
         loop=0,
     )  # fmt: skip
     return [*paths, loop]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nowcast.core.files import whole_file
+from nowcast.report.colours import LEVELS_DBZ, NOT_OBSERVED, REFLECTIVITY
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,14 @@ def render(page: ServicePage) -> str:
         notice=f'<p class="notice">{_safe(page.notice)}</p>' if page.notice else "",
         age=f"({_safe(page.age)} old)" if page.age else "",
         stale=json.dumps(page.stale_minutes),
+        legend=_legend(),
         state_class="good" if page.healthy else "bad",
         complaints="".join(f"<li>{_safe(c)}</li>" for c in page.complaints),
         facts="".join(f"<dt>{_safe(k)}</dt><dd>{_safe(v)}</dd>" for k, v in page.facts),
         # "</" must not end the script element, whatever a caption says.
         frames=frames.replace("<", "\\u003c"),
         last=max(len(page.pictures) - 1, 0),
-        first_src=_safe(page.pictures[0].source if page.pictures else ""),
+        first_src=f'src="{_safe(page.pictures[0].source)}"' if page.pictures else "",
         first_caption=_safe(page.pictures[0].caption if page.pictures else "no map yet"),
         hidden="" if page.pictures else " hidden",
         header="".join(f"<th scope=col>{_safe(c)}</th>" for c in page.skill_header),
@@ -78,6 +80,15 @@ def render(page: ServicePage) -> str:
             f'<li><a href="{_safe(target)}">{_safe(label)}</a></li>'
             for label, target in page.downloads
         ),
+    )
+
+
+def _legend() -> str:
+    """Give one coloured box for each level, and one for what was not observed."""
+    boxes = [(colour, f"{level:g}") for colour, level in zip(REFLECTIVITY, LEVELS_DBZ, strict=True)]
+    return "".join(
+        f'<span><i style="background:{colour}"></i>{text}</span>'
+        for colour, text in [*boxes, (NOT_OBSERVED, "not observed")]
     )
 
 
@@ -110,6 +121,8 @@ th, td {{ text-align: right; padding: .2rem .5rem; border-bottom: 1px solid var(
 th:first-child, td:first-child {{ text-align: left; }}
 td {{ font-variant-numeric: tabular-nums; }}
 ul {{ padding-left: 1.2rem; margin: .3rem 0; }} .complaints:empty {{ display: none; }}
+.legend {{ display: flex; flex-wrap: wrap; gap: .1rem .5rem; font-size: .8rem; margin-top: .3rem; }}
+.legend i {{ display: inline-block; width: .9rem; height: .7rem; margin-right: .2rem; }}
 .notice {{ border: 2px dashed #b3261e; border-radius: .4rem; padding: .2rem .7rem; overflow-wrap: anywhere; }}
 </style></head><body>
 {notice}
@@ -118,10 +131,11 @@ ul {{ padding-left: 1.2rem; margin: .3rem 0; }} .complaints:empty {{ display: no
 <span id="age">{age}</span></span></header>
 <ul class="complaints">{complaints}</ul>
 <main><section{hidden}>
-<figure style="margin:0"><img id="map" src="{first_src}" alt="{first_caption}">
+<figure style="margin:0"><img id="map" {first_src} alt="{first_caption}">
 <div class="controls"><button id="play" type="button" aria-pressed="false">Play</button>
 <input id="slider" type="range" min="0" max="{last}" value="0" aria-label="lead time"></div>
-<figcaption id="caption" aria-live="polite">{first_caption}</figcaption></figure>
+<figcaption><span id="caption" aria-live="polite">{first_caption}</span>
+<div class="legend" aria-label="reflectivity in dBZ, from">dBZ {legend}</div></figcaption></figure>
 </section><section>
 <h2>State</h2><dl>{facts}</dl>
 <h2>Running skill (CSI)</h2>

@@ -4,9 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import yaml
 
+from nowcast.core.settings import plain
 from nowcast.core.times import to_text
 from nowcast.demo.storm import StormSettings, make_storms, storm_grid
+from nowcast.ingest.pipeline import ingest
 from nowcast.products.odim_h5 import write_composite
 from nowcast.service.clock import ManualClock
 from nowcast.service.cycle import Cycle, run_cycle
@@ -45,3 +48,20 @@ class StormService:
 
 def time_of(index: int) -> np.datetime64:
     return START + index * STEP
+
+
+def write_config(service: StormService, path: Path, **changes) -> Path:
+    """Write the service's settings as the YAML file a person would write."""
+    path.write_text(yaml.safe_dump({**plain(service.settings), **changes}), encoding="utf-8")
+    return path
+
+
+def archive_of_storms(folder: Path, frames: int = 10, missing: tuple[int, ...] = ()) -> Path:
+    """Make an archive of the storms, as a replay takes it."""
+    files = folder / "files"
+    files.mkdir()
+    for i in range(frames):
+        if i not in missing:
+            write_composite(files / f"{i:03d}.h5", FRAMES[i], time_of(i), storm_grid(STORMS))
+    ingest([files], folder / "storms.zarr", workers_count=1, progress=False, step=STEP)
+    return folder / "storms.zarr"

@@ -39,7 +39,7 @@ def test_a_whole_nowcast_is_published(service):
     cycle = service.cycle(4, products=ProductSettings(maps=True, odim=True, geotiff=True))
     assert (cycle.exit_code, cycle.frame) == (PUBLISHED, time_of(4)), cycle.message
     folder = service.output / "latest"
-    assert os.readlink(folder) == "issued/20250601T124000Z"
+    assert str(folder.readlink()) == "issued/20250601T124000Z"
     names = {p.relative_to(folder.resolve()).as_posix() for p in folder.resolve().rglob("*.*")}
     assert {"nowcast.nc", "manifest.json", "maps/loop.gif", "maps/lead_0030.png",
             "odim/lead_0010.h5", "geotiff/lead_0020.tif"} <= names
@@ -193,7 +193,7 @@ def test_missed_frames_are_caught_up_with_newest_first_when_asked(service):
     service.cycle(1)
     service.deliver(2, 3, 4, 5)
     assert service.cycle(5, missed="catch_up", catch_up_limit=3).exit_code == PUBLISHED
-    assert os.readlink(service.output / "latest") == folder_of(time_of(5))
+    assert str((service.output / "latest").readlink()) == folder_of(time_of(5))
     with _ledger(service) as ledger:
         assert [n.issued for n in ledger.issued()] == [time_of(i) for i in (1, 3, 4, 5)]
 
@@ -223,7 +223,7 @@ def test_a_crash_after_publishing_is_made_good_by_the_next_cycle(service):
     assert cycle.exit_code == NOTHING_NEW
     assert "1 published nowcasts entered" in cycle.message
     assert not half.exists()
-    assert os.readlink(service.output / "latest") == folder_of(time_of(1))
+    assert str((service.output / "latest").readlink()) == folder_of(time_of(1))
 
 
 def test_a_manifest_cannot_lead_out_of_the_output_folder(service):

@@ -1,0 +1,262 @@
+"""`nowcast cycle`, `watch` and `status` as a person, cron and systemd meet them."""
+
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nowcast.cli.main import main
+from nowcast.core.files import sha256
+from nowcast.service.lock import only_one
+from tests.fakes.storm_service import (
+    StormService,
+    archive_of_storms,
+    time_of,
+    write_config,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+NOWCAST = [sys.executable, "-m", "nowcast.cli.main"]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return archive_of_storms(tmp_path_factory.mktemp("archive"), frames=9)
+
+
+@pytest.fixture
+def service(tmp_path):
+    return StormService(tmp_path)
+
+
+@pytest.fixture
+def config(service, tmp_path):
+    return write_config(service, tmp_path / "service.yaml")
+
+
+def _at(index):
+    return ["--now", f"2025-06-01T12:{10 * index + 2:02d}"]
+
+
+def test_the_exit_code_says_how_a_cycle_went(service, config, tmp_path, capsys):
+    cycle = ["cycle", "--config", str(config)]
+    assert main([*cycle, *_at(0)]) == 3
+    assert "no usable file has come in" in capsys.readouterr().out
+    service.deliver(0)
+    assert main([*cycle, *_at(0)]) == 4
+    service.deliver(1)
+    assert main([*cycle, *_at(1)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("published: ")
+    assert main([*cycle, *_at(1)]) == 3
+    service.deliver(2)
+    broken = tmp_path / "none.ckpt"
+    assert main([*cycle, *_at(2), "--set", f"model={broken}"]) == 4
+    assert "none.ckpt" in capsys.readouterr().out
+    assert main([*cycle, "--set", f"archive={config}"]) == 1
+    with only_one(service.output):
+        assert main(cycle) == 1
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("leads=0", "leads: got 0"), ("models=x", "did you mean 'model'"), ("leads=many", "leads"),
+        ("name=../../etc", "name: got '../../etc'"), ("inputs=[]", "inputs: got none"),
+        ("missed=maybe", "expected one of skip, catch_up"), ("memory_gb=0", "memory_gb: got 0"),
+        ("keep_hours=0.2", "keep_hours: got 0.2"), ("leads", "expected key=value"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["cycle", "watch", "status"])
+def test_bad_settings_are_one_line_and_exit_code_2(config, command, assignment, said, capsys):
+    assert main([command, "--config", str(config), "--set", assignment]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert said in err
+
+
+@pytest.mark.parametrize("wrong", [["--speed", "0"], ["--speed", "nan"], ["--cycles", "0"]])
+def test_a_replay_cannot_be_told_nonsense(config, archive, wrong, capsys):
+    assert main(["watch", "--config", str(config), "--replay", str(archive), *wrong]) == 2
+    assert wrong[0] in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_made_fails_the_cycle_in_one_line(config, capsys):
+    assert main(["cycle", "--config", str(config), "--set", f"output={config}/out"]) == 1
+    assert "out" in capsys.readouterr().out
+
+
+def test_status_before_the_first_cycle_says_so(config, capsys):
+    assert main(["status", "--config", str(config)]) == 2
+    assert "no ledger here" in capsys.readouterr().err
+
+
+def _replay(config, archive, output, *more):
+    return main(["watch", "--config", str(config), "--replay", str(archive), "--speed", "1e6",
+                 "--set", f"output={output}", *more])  # fmt: skip
+
+
+def test_a_replay_publishes_the_right_times_wherever_the_real_inputs_are(archive, tmp_path, capsys):
+    config = tmp_path / "elsewhere.yaml"
+    config.write_text(
+        "name: elsewhere\narchive: /nowhere/a.zarr\noutput: /nowhere/out\nleads: 3\n"
+        "inputs: [{folder: /nowhere/in}]\nproducts: {maps: false}\nthresholds_dbz: [20]\n"
+    )
+    output = tmp_path / "out"
+    assert _replay(config, archive, output, "--cycles", "3") == 0
+    assert capsys.readouterr().out == "ended after 3 cycles: 3 published\n"
+    first = json.loads(next(iter(sorted(output.glob("issued/*/manifest.json")))).read_text())
+    assert first["model"] == "extrapolation"
+    assert first["observed_from"] != ""
+    issued = sorted(p.parent.name for p in output.glob("issued/*/nowcast.nc"))
+    assert len(issued) == 3
+    assert str((output / "latest").readlink()) == f"issued/{issued[-1]}"
+    manifest = json.loads((output / "latest" / "manifest.json").read_text())
+    assert manifest["files"] == {"nowcast.nc": sha256(output / "latest" / "nowcast.nc")}
+    assert issued == ["20250601T124000Z", "20250601T125000Z", "20250601T130000Z"]
+    assert manifest["issued"] == "2025-06-01T13:00:00Z"
+    assert re.fullmatch("2025-06-01T13:0[345]:[0-9][0-9]Z", manifest["published"])
+    assert manifest["valid_times"] == [f"2025-06-01T13:{m}0:00Z" for m in (1, 2, 3)]
+    assert "a replay of" in (output / "index.html").read_text()
+    assert not Path("/nowhere").exists()
+    assert main(["status", "--config", str(config), "--set", f"output={output}", "--json"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert (status["newest_frame"], status["frame_age_minutes"]) == (manifest["issued"], 3.0)
+    assert (status["nowcasts"], status["fallbacks"], status["missed_cycles"]) == (3, 0, 0)
+    assert status["cycles"] == {"published": 3}
+    assert status["skill"][0]["published"] is not None
+
+
+def test_a_replay_goes_on_where_it_ended_and_ends_with_its_archive(config, archive, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert _replay(config, archive, output, "--cycles", "2", "--start", "2025-06-01T12:40") == 0
+    assert _replay(config, archive, output, "--start", "2025-06-01T12:40") == 0
+    assert "ended after 3 cycles: 3 published" in capsys.readouterr().out
+    issued = sorted(p.name for p in (output / "issued").iterdir())
+    assert issued == [f"20250601T{t}00Z" for t in ("1240", "1250", "1300", "1310", "1320")]
+    assert _replay(config, archive, output) == 2
+    assert "up to which it was replayed" in capsys.readouterr().err
+
+
+def test_real_and_replayed_nowcasts_are_kept_apart(service, config, archive, tmp_path, capsys):
+    service.deliver(0, 1)
+    assert main(["cycle", "--config", str(config), *_at(1)]) == 0
+    assert _replay(config, archive, service.output, "--cycles", "1") == 0
+    assert "1 failed" in capsys.readouterr().out
+    assert [p.name for p in (service.output / "issued").iterdir()] == ["20250601T121000Z"]
+
+
+def test_the_log_can_be_json(tmp_path):
+    from nowcast.service.log_lines import JsonLines, TextLines
+
+    record = logging.LogRecord("nowcast.x", logging.INFO, "", 0, "cycle %d\nok", (7,), None)
+    record.outcome, record.exit_code, record.created = "published", 0, 0.0
+    assert json.loads(JsonLines().format(record)) == {
+        "time": "1970-01-01T00:00:00Z", "level": "INFO", "logger": "nowcast.x",
+        "message": "cycle 7\nok", "outcome": "published", "exit_code": 0,
+    }
+    assert JsonLines().format(record).count("\n") == 0
+    assert TextLines().format(record).endswith("outcome=published exit_code=0")
+
+
+# --- as processes -------------------------------------------------------------------------------------
+
+
+def _start(*arguments, **more):
+    return subprocess.Popen(
+        [*NOWCAST, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, **more,
+    )  # fmt: skip
+
+
+def _until(process, text):
+    for line in process.stderr:
+        if text in line:
+            return line
+    raise AssertionError(f"'{text}' was never said; the process ended with {process.wait()}")
+
+
+def _children(of_model):
+    return [
+        p for p in Path("/proc").glob("[0-9]*/cmdline")
+        if of_model.encode() in p.read_bytes() and b"model_child" in p.read_bytes()
+    ]  # fmt: skip
+
+
+def _wait_for(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
+
+
+def test_the_script_for_cron_is_a_cycle(service, config):
+    service.deliver(0, 1)
+    script = [sys.executable, str(ROOT / "scripts" / "run_nowcast.py"), "--config", str(config)]
+    done = subprocess.run(
+        [*script, *_at(1), "--log", "json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stderr.splitlines()[-1])["outcome"] == "published"
+    assert (service.output / "latest" / "nowcast.nc").is_file()
+
+
+@pytest.fixture
+def hanging(tmp_path, config):
+    os.mkfifo(tmp_path / "hangs.ckpt")
+    return ["--config", config, "--set", f"model={tmp_path / 'hangs.ckpt'}"]
+
+
+@pytest.mark.slow
+def test_kill_9_leaves_no_model_behind_and_the_next_cycle_goes_on(service, config, hanging, tmp_path):
+    service.deliver(0, 1)
+    process = _start("cycle", *hanging, *_at(1))
+    _wait_for(lambda: _children(str(tmp_path / "hangs.ckpt")))
+    second = _start("cycle", "--config", config, *_at(1))
+    out, err = second.communicate()
+    assert second.returncode == 1
+    assert f"another cycle of this service is running (process {process.pid})" in err
+    process.kill()
+    process.communicate()
+    _wait_for(lambda: not _children(str(tmp_path / "hangs.ckpt")), 10.0)
+    third = _start("cycle", "--config", config, *_at(1))
+    out, err = third.communicate()
+    assert third.returncode == 0, err
+    assert str((service.output / "latest").readlink()) == "issued/20250601T121000Z"
+    assert not (service.output / ".work").exists()
+    assert out.startswith("published")
+
+
+@pytest.mark.slow
+def test_sigterm_ends_watch_after_the_running_cycle(archive, hanging, tmp_path):
+    process = _start(
+        "watch", *hanging, "--set", "budget_seconds=5", "--set", f"output={tmp_path / 'o'}",
+        "--replay", archive, "--speed", "1e6",
+    )  # fmt: skip
+    _wait_for(lambda: _children(str(tmp_path / "hangs.ckpt")))
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "SIGTERM: ending after the running cycle" in err
+    assert out == "ended after 1 cycles: 1 fallback\n"
+    assert (tmp_path / "o" / "latest" / "nowcast.nc").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_between_two_cycles_ends_watch_at_once(config, number):
+    process = _start("watch", "--config", config)
+    _until(process, "next cycle at")
+    process.send_signal(number)
+    out, _err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, "ended after 0 cycles: none finished\n")
+
+
+def test_times_of_the_fake_are_those_the_tests_write():
+    assert str(time_of(4))[:16] == "2025-06-01T12:40"
