@@ -6,7 +6,11 @@ duplicate, out-of-order and future-dated files, clock jumps, a broken checkpoint
 an input folder that cannot be read. After every cycle the output folder is checked as its readers
 see it. Exit code 0 when every requirement held, 1 when one did not.
 
+The disk that fills up is a tmpfs of its own where this process may mount one, else a limit on the size of
+files. The model that hangs is a named pipe that nobody writes to.
+
 Usage: soak_service.py [--cycles 1000] [--seed 1] [--out FOLDER] [--report FILE.json]
+(the report is also written for people, as FILE.md)
 """
 
 from __future__ import annotations
@@ -21,20 +25,20 @@ import random
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
+from soak_checks import STEP, Soak, check, markdown, report_of
 from tqdm import tqdm
 
-from nowcast.core.files import sha256
-from nowcast.core.times import parse_time, to_text
+from nowcast.core.times import to_text
 from nowcast.demo.storm import StormSettings, make_storms, storm_grid
 from nowcast.products.odim_h5 import write_composite
 from nowcast.service.clock import ManualClock
@@ -42,40 +46,13 @@ from nowcast.service.cycle import run_cycle
 from nowcast.service.ledger import Ledger
 from nowcast.service.settings import InputSettings, ProductSettings, ServiceSettings
 
-STEP = np.timedelta64(10, "m").astype("timedelta64[ns]")
 START = np.datetime64("2025-06-01T00:00", "ns")
 FAULTS = {
     "none": 40, "kill": 18, "full_disk": 6, "truncated": 6, "empty": 4, "html": 2, "late": 6,
     "duplicate": 4, "out_of_order": 4, "future": 4, "clock_back": 2, "clock_forward": 2,
     "broken_checkpoint": 1, "hanging_model": 1, "unreadable_folder": 2, "no_frame": 4,
 }  # fmt: skip
-KILLED = -signal.SIGKILL
-
-
-@dataclass
-class Soak:
-    """The run so far."""
-
-    settings: ServiceSettings
-    rng: random.Random
-    frames: np.ndarray
-    faults: Counter[str] = field(default_factory=Counter)
-    outcomes: Counter[str] = field(default_factory=Counter)
-    broken: list[str] = field(default_factory=list)
-    delivered: set[np.datetime64] = field(default_factory=set)
-    held_back: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    checked: set[str] = field(default_factory=set)
-    recovering: int = 0
-
-    @property
-    def inbox(self) -> Path:
-        """Where files come in."""
-        return self.settings.inputs[0].folder
-
-    def fail(self, text: str) -> None:
-        """Note that a requirement did not hold."""
-        self.broken.append(text)
+DISK_MB = 64
 
 
 def main() -> int:
@@ -90,32 +67,54 @@ def main() -> int:
     warnings.simplefilter("ignore")
     with contextlib.ExitStack() as stack:
         folder = args.out or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        mounted = stack.enter_context(_small_disk(folder / "disk"))
         soak = _prepare(folder, args.seed, args.cycles)
+        soak.tmpfs = mounted
         for number in tqdm(range(args.cycles), desc="soak", unit="cycle", disable=None):
             _one(soak, number)
         _settle(soak, args.cycles)
         flat = _long_process(soak, folder, min(args.cycles, 200))
-        report = _report(soak, args, flat)
+        report = report_of(soak, args, flat)
     text = json.dumps(report, indent=1)
     if args.report:
         args.report.write_text(text + "\n", encoding="utf-8")
+        args.report.with_suffix(".md").write_text(markdown(report), encoding="utf-8")
     print(text)
     return 1 if report["broken"] else 0
+
+
+@contextlib.contextmanager
+def _small_disk(folder: Path) -> Iterator[bool]:
+    """Mount a small tmpfs for archive and output; give False where that is not permitted."""
+    folder.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
 
 
 def _prepare(folder: Path, seed: int, cycles: int) -> Soak:
     inbox = folder / "incoming"
     inbox.mkdir(parents=True, exist_ok=True)
     (folder / "broken.ckpt").write_bytes(b"PK\x03\x04 this is no checkpoint")
+    if not (folder / "hangs.ckpt").exists():
+        os.mkfifo(folder / "hangs.ckpt")
     settings = ServiceSettings(
-        name="soak", archive=folder / "archive.zarr", output=folder / "out",
+        name="soak", archive=folder / "disk" / "archive.zarr", output=folder / "disk" / "out",
         inputs=(InputSettings(inbox, ("*.h5",)),), settle_seconds=0.0, leads=4, step_minutes=10.0,
         keep_hours=6.0, products=ProductSettings(maps=False, odim=True), thresholds_dbz=(20.0,),
     )  # fmt: skip
     storms = StormSettings(
         seed=seed, frames=min(cycles + 8, 400), size=48, cell_km=4.0, step_minutes=10
     )
-    return Soak(settings, random.Random(seed), make_storms(storms))
+    return Soak(settings, random.Random(seed), make_storms(storms), ahead=cycles + 600)
 
 
 def _one(soak: Soak, number: int) -> None:
@@ -127,7 +126,7 @@ def _one(soak: Soak, number: int) -> None:
     if fault == "broken_checkpoint":
         settings = replace(settings, model=str(soak.inbox.parent / "broken.ckpt"))
     elif fault == "hanging_model":
-        settings = replace(settings, model="/dev/stdin", budget_seconds=1.0)
+        settings = replace(settings, model=str(soak.inbox.parent / "hangs.ckpt"), budget_seconds=1.0)
     elif fault == "clock_back":
         now -= np.timedelta64(3, "h")
     elif fault == "clock_forward":
@@ -136,12 +135,25 @@ def _one(soak: Soak, number: int) -> None:
     hidden = soak.inbox.with_name("hidden")
     if unreadable:
         soak.inbox.rename(hidden)
+    ballast = soak.settings.output.parent / "ballast"
+    if fault == "full_disk" and soak.tmpfs:
+        _fill(ballast, soak.rng.choice([0, 4096, 20_000, 100_000]))
     began = time.perf_counter()
-    code = _in_child(settings, now, fault, soak.rng)
+    code = _in_child(soak, settings, now, fault)
     soak.seconds.append(time.perf_counter() - began)
+    ballast.unlink(missing_ok=True)
     if unreadable:
         hidden.rename(soak.inbox)
-    _check(soak, number, fault, code)
+    check(soak, number, fault, code)
+
+
+def _fill(ballast: Path, left: int) -> None:
+    """Write until the disk is full but for about ``left`` bytes."""
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"\0" * 65536)
+    with contextlib.suppress(OSError):
+        os.truncate(ballast, max(ballast.stat().st_size - left, 0))
 
 
 def _deliver(soak: Soak, number: int, fault: str) -> None:
@@ -164,7 +176,7 @@ def _deliver(soak: Soak, number: int, fault: str) -> None:
         if fault == "duplicate":
             shutil.copy(path, path.with_name(f"copy_{path.name}"))
     if fault == "future":
-        ahead = START + STEP * (number + 600)
+        ahead = START + STEP * (number + soak.ahead)
         _write(soak, number, ahead)
 
 
@@ -175,16 +187,17 @@ def _write(soak: Soak, index: int, time_: np.datetime64 | None = None) -> Path:
     return write_composite(soak.inbox / name, soak.frames[index % len(soak.frames)], moment, grid)
 
 
-def _in_child(settings: ServiceSettings, now: np.datetime64, fault: str, rng: random.Random) -> int:
+def _in_child(soak: Soak, settings: ServiceSettings, now: np.datetime64, fault: str) -> int:
     """Run a cycle in a forked process; give its exit code, or minus the signal that ended it."""
-    delay = rng.uniform(0.0, 0.6)
+    usual = float(np.median(soak.seconds)) if soak.seconds else 0.6
+    delay = soak.rng.uniform(0.0, 1.2 * usual)
+    limit = soak.rng.choice([256, 4096, 20_000])
     child = os.fork()
     if child == 0:
         code = 70
         try:
-            if fault == "full_disk":
+            if fault == "full_disk" and not soak.tmpfs:
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-                limit = rng.choice([256, 4096, 20_000])
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
             with contextlib.redirect_stderr(io.StringIO()):
                 code = run_cycle(settings, ManualClock(now)).exit_code
@@ -198,56 +211,12 @@ def _in_child(settings: ServiceSettings, now: np.datetime64, fault: str, rng: ra
     return os.waitstatus_to_exitcode(status)
 
 
-def _check(soak: Soak, number: int, fault: str, code: int) -> None:
-    """Hold the output folder against what is required, as a reader sees it."""
-    soak.outcomes[{0: "published", 3: "nothing_new", 4: "fallback", 1: "failed", KILLED: "killed"}.get(
-        code, f"code {code}")] += 1  # fmt: skip
-    if code == 70:
-        soak.fail(f"cycle {number} ({fault}): the cycle raised")
-    root = soak.settings.output / "issued"
-    folders = [p for p in root.iterdir() if not p.name.startswith(".")] if root.is_dir() else []
-    for folder in folders:
-        if folder.name not in soak.checked:
-            soak.checked.add(folder.name)
-            _check_folder(soak, folder)
-    latest = soak.settings.output / "latest"
-    if latest.is_symlink() and not latest.exists():
-        soak.fail(f"cycle {number} ({fault}): latest leads nowhere")
-    disturbed = fault in ("kill", "full_disk", "unreadable_folder", "clock_back")
-    soak.recovering = 1 if disturbed else 0
-    newest = max((t for t in soak.delivered), default=None)
-    if not disturbed and newest is not None and not _is_out(soak, newest):
-        soak.fail(f"cycle {number} ({fault}, code {code}): no nowcast for {to_text(newest)}")
-
-
-def _is_out(soak: Soak, moment: np.datetime64) -> bool:
-    with contextlib.closing(Ledger(soak.settings.output / "ledger.sqlite")) as ledger:
-        return ledger.is_issued(moment)
-
-
-def _check_folder(soak: Soak, folder: Path) -> None:
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        for name, digest in manifest["files"].items():
-            if sha256(folder / name) != digest:
-                soak.fail(f"{folder.name}/{name}: not what the manifest says")
-        issued = parse_time(manifest["issued"])
-        if issued not in soak.delivered:
-            soak.fail(f"{folder.name}: issued from a frame that never came")
-        with xr.open_dataset(folder / "nowcast.nc", engine="netcdf4") as nowcast:
-            times = nowcast["time"].values
-        if not np.array_equal(times, issued + STEP * np.arange(1, soak.settings.leads + 1)):
-            soak.fail(f"{folder.name}: wrong valid times")
-    except (OSError, ValueError, KeyError) as error:
-        soak.fail(f"{folder.name}: half-written or unreadable ({error})")
-
-
 def _settle(soak: Soak, cycles: int) -> None:
     """Deliver what was held back, run two quiet cycles, then every nowcast with truth must be scored."""
     for extra in range(2):
         _deliver(soak, cycles + extra, "none")
         now = START + STEP * (cycles + extra) + np.timedelta64(2, "m")
-        _check(soak, cycles + extra, "none", _in_child(soak.settings, now, "none", soak.rng))
+        check(soak, cycles + extra, "none", _in_child(soak, soak.settings, now, "none"))
     with contextlib.closing(Ledger(soak.settings.output / "ledger.sqlite")) as ledger:
         leads = [float(k * 10) for k in range(1, soak.settings.leads + 1)]
         for nowcast in ledger.issued():
@@ -286,19 +255,6 @@ def _resident_mb() -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
-
-
-def _report(soak: Soak, args: argparse.Namespace, flat: dict[str, float]) -> dict[str, object]:
-    with contextlib.closing(Ledger(soak.settings.output / "ledger.sqlite")) as ledger:
-        issued = len(ledger.issued())
-        pending = len(ledger.issued(pending_only=True))
-    return {
-        "cycles": args.cycles, "seed": args.seed, "faults": dict(soak.faults),
-        "outcomes": dict(soak.outcomes), "nowcasts_issued": issued, "nowcasts_pending": pending,
-        "folders_checked": len(soak.checked),
-        "cycle_seconds_median": round(float(np.median(soak.seconds)), 3),
-        "one_process": flat, "broken": soak.broken,
-    }  # fmt: skip
 
 
 if __name__ == "__main__":
