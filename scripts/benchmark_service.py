@@ -43,6 +43,7 @@ def main() -> int:
     parser.add_argument("--past", type=int, default=10)
     parser.add_argument("--hidden", type=int, nargs="+", default=[32, 32, 32, 32])
     parser.add_argument("--model", default="motionrnn_predrnn", help="a network, or extrapolation")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--report", type=Path, metavar="FILE.json")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -107,6 +108,7 @@ def write_config(folder: Path, args: argparse.Namespace) -> Path:
         "name": "benchmark", "archive": str(folder / "archive.zarr"), "output": str(folder / "out"),
         "inputs": [{"folder": str(folder / "incoming"), "patterns": ["*.h5"]}], "model": model,
         "leads": LEADS, "step_minutes": 10.0, "budget_seconds": 300.0, "products": {"odim": True},
+        "model_settings": {"precision": args.precision} if model.endswith(".ckpt") else {},
     }  # fmt: skip
     path = folder / "service.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import time
 from collections.abc import Iterator
@@ -158,7 +159,13 @@ def _run(
 def _take_in(
     settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cycle, process: ModelProcess
 ) -> None:
-    found = look(settings.inputs, ledger, settings.settle_seconds, clock.now(), process.start)
+    def prepare() -> None:
+        """Use the wait for a file to settle: load the model beside, and what draws here."""
+        process.start()
+        if settings.products.maps:
+            importlib.import_module("nowcast.report.loop")
+
+    found = look(settings.inputs, ledger, settings.settle_seconds, clock.now(), prepare)
     for folder in found.unreadable:
         cycle.say(f"input not readable: {folder}")
     if not found.arrivals:

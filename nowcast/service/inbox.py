@@ -52,15 +52,16 @@ def look(
         ledger: knows what was handled before.
         settle_seconds: how long a file must have been still.
         now: the present, for refused files that are tried again.
-        on_found: called at once when something new is there, before it has settled.
+        on_found: called at once when something new is there; what it does counts as waiting.
     """
     first, unreadable = _listed(inputs, ledger, now)
+    began = time.monotonic()
     if first:
         on_found()
     clock = time.time()
     young = [a for a in first if not 0 <= settle_seconds <= clock - a.mtime_ns / 1e9]
     if young and settle_seconds > 0:
-        time.sleep(settle_seconds)
+        time.sleep(max(settle_seconds - (time.monotonic() - began), 0.0))
     steady = [a for a in first if a not in young or _stat(a.path) == a]
     return Look(tuple(steady), tuple(unreadable))
 

@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nowcast.core.errors import NowcastError
 
@@ -25,13 +26,13 @@ _BYTES_PER_GB = 2**30
 def main(arguments: Sequence[str]) -> int:
     """Load the model ``MODEL``, then forecast what one line of JSON on standard input asks for.
 
-    Arguments: MODEL, the parent's process id, the most memory in GB (0 for no limit). The request has
-    ``archive``, ``issued``, ``leads`` and ``target``; no request ends the process.
+    Arguments: MODEL, its settings as JSON, the parent's process id, the most memory in GB (0 for no
+    limit). The request has ``archive``, ``issued``, ``leads`` and ``target``; no request ends the process.
     """
-    model, parent, memory_gb = arguments
+    model, settings, parent, memory_gb = arguments
     _bind(int(parent), float(memory_gb))
     try:
-        return _answer(model)
+        return _answer(model, json.loads(settings))
     except (NowcastError, MemoryError) as error:
         print(str(error) or "out of memory", file=sys.stderr)
         return 2
@@ -49,7 +50,7 @@ def _bind(parent: int, memory_gb: float) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def _answer(model: str) -> int:
+def _answer(model: str, settings: dict[str, Any]) -> int:
     import numpy as np
 
     from nowcast.archive.reader import Archive
@@ -58,7 +59,7 @@ def _answer(model: str) -> int:
     from nowcast.forecasters.issue import past_times
     from nowcast.products.cf_netcdf import write_forecast
 
-    forecaster = build_forecaster(model)
+    forecaster = build_forecaster(model, settings)
     line = sys.stdin.readline()
     if not line:
         return 0

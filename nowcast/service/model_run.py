@@ -63,7 +63,8 @@ class ModelProcess:
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [
             sys.executable, "-m", "nowcast.service.model_child", self._settings.model,
-            str(os.getpid()), str(self._settings.memory_gb or 0.0),
+            json.dumps(self._settings.model_settings), str(os.getpid()),
+            str(self._settings.memory_gb or 0.0),
         ]  # fmt: skip
         with (self._folder / "log").open("wb") as out:
             self._child = subprocess.Popen(
@@ -164,10 +165,11 @@ def run_model(
 def _in_process(
     settings: ServiceSettings, name: str, archive: Archive, issued: np.datetime64, reason: str
 ) -> ModelRun:
-    most = build_forecaster(name).needs.past
+    own = settings.model_settings if name == settings.model else {}
+    most = build_forecaster(name, own).needs.past
     times = unbroken_past(archive, issued, most)
     observed = archive.frames(times).compute(scheduler="synchronous")
-    chosen = {}
+    chosen = dict(own)
     if name == "extrapolation":
         if observed.sizes["time"] < _FEWEST_FOR_MOTION:
             raise NowcastError(f"no frame before {to_text(issued)} to tell the motion from")

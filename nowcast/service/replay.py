@@ -62,7 +62,7 @@ class Replay:
             settle_seconds=0.0,
             step_minutes=minutes(self._archive.step),
         )
-        past = _needed(settings.model)
+        past = _needed(settings)
         self._times, first = self._plan(past, start, _newest(own))
         self._next = 0
         self._fed: list[Path] = []
@@ -127,12 +127,13 @@ class Replay:
         )  # fmt: skip
 
 
-def _needed(model: str) -> int:
+def _needed(settings: ServiceSettings) -> int:
     """Give how many frames the model needs; a usual number where it cannot be asked."""
+    model = settings.model
     if not (Path(model).is_file() or model in ("persistence", "extrapolation")):
         return _USUAL_PAST
     try:
-        return build_forecaster(model).needs.past
+        return build_forecaster(model, settings.model_settings).needs.past
     except NowcastError as error:
         log.warning("%s", error)
         return _USUAL_PAST

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class ServiceSettings:
     inputs: tuple[InputSettings, ...]
     model: str = "extrapolation"
     """persistence, extrapolation, or the path of a checkpoint."""
+    model_settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of that model, such as ``precision: bfloat16`` of a network or ``method`` of extrapolation."""
     leads: int = 10
     step_minutes: float | None = None
     """The radar's time step; None takes the archive's, or tells it from the first files."""

@@ -119,16 +119,16 @@ def _missed(
 ) -> int | None:  # fmt: skip
     """Count the moments from the first nowcast (or ``since``) until now that have no nowcast.
 
-    A moment counts once its frame was waited for and the model's time is over.
+    A moment counts once its frame was waited for and the model's time is over, or a later one is out.
     """
-    first = ledger.first()
-    if first is None or step_seconds is None:
+    first, newest = ledger.first(), ledger.newest()
+    if first is None or newest is None or step_seconds is None:
         return None
     step = np.timedelta64(int(step_seconds), "s")
     if first < since:
         first = first + step * int(np.ceil((since - first) / step))
     grace = settings.late_minutes * 60 + settings.budget_seconds
-    due = now - np.timedelta64(int(grace), "s")
+    due = max(now - np.timedelta64(int(grace), "s"), newest.issued)
     expected = int((due - first) // step) + 1 if due >= first else 0
     return max(expected - ledger.count_issued(first)[0], 0)
 
