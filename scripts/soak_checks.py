@@ -55,6 +55,8 @@ def check(soak: Soak, number: int, fault: str, code: int) -> None:
     """Hold the output folder against what is required, as a reader sees it."""
     soak.outcomes[{0: "published", 3: "nothing_new", 4: "fallback", 1: "failed", KILLED: "killed"}.get(
         code, f"code {code}")] += 1  # fmt: skip
+    if code < 0 and fault != "kill":
+        soak.fail(f"cycle {number} ({fault}): the process died of signal {-code}")
     if code == 70:
         soak.fail(f"cycle {number} ({fault}): the cycle raised")
     root = soak.settings.output / "issued"

@@ -58,14 +58,14 @@ def write_forecast(
     values = np.asarray(forecast.values, np.float32)
     check_values(values)
     codes = PACKING.pack(values)
+    # In memory first: the libraries keep a file open for ever when the disk is full while they write it.
+    file = netCDF4.Dataset("nowcast.nc", "w", format="NETCDF4", memory=codes.nbytes)
+    _write_coordinates(file, forecast)
+    _write_values(file, codes)
+    file.setncatts(_attributes(forecast, described or {}))
+    image = file.close()
     with whole_file(path) as temporary:
-        try:
-            with netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
-                _write_coordinates(file, forecast)
-                _write_values(file, codes)
-                file.setncatts(_attributes(forecast, described or {}))
-        except RuntimeError as error:  # the netCDF library's word for a disk that is full
-            raise OSError(None, str(error)) from error
+        temporary.write_bytes(image)
     return Path(path)
 
 

@@ -37,10 +37,11 @@ def write_geotiff(
     dy, dx = grid.spacing
     west, _, _, north = grid.extent
     stamp = np.datetime_as_string(time.astype("datetime64[s]")).replace("-", ":").replace("T", " ")
-    with whole_file(path) as part, warnings.catch_warnings():
+    # In memory first: GDAL does not say everything that goes wrong while it writes to a full disk.
+    with rasterio.MemoryFile() as image, warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(
-            part, "w", driver="GTiff", height=dbz.shape[0], width=dbz.shape[1], count=1,
+        with image.open(
+            driver="GTiff", height=dbz.shape[0], width=dbz.shape[1], count=1,
             dtype="float32", crs=rasterio.crs.CRS.from_wkt(grid.crs_wkt),
             transform=Affine(dx, 0.0, west, 0.0, -dy, north), nodata=float("nan"),
             compress="deflate", predictor=3, tiled=True, blockxsize=256, blockysize=256,
@@ -48,4 +49,6 @@ def write_geotiff(
             file.write(dbz.astype(np.float32), 1)
             file.update_tags(TIFFTAG_DATETIME=stamp, valid_time=to_text(time), units="dBZ")
             file.set_band_description(1, "equivalent_reflectivity_factor")
+        with whole_file(path) as part:
+            part.write_bytes(image.read())
     return Path(path)

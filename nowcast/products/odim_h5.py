@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,7 +113,8 @@ def write_composite(
     packing = packing or OdimPacking.fitting(dbz)
     codes = packing.encode(dbz)
     day, clock = _stamp(time)
-    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+    image = io.BytesIO()  # HDF5 itself crashes the process when the disk is full while it writes
+    with h5py.File(image, "w") as file:
         _write(file, {"Conventions": "ODIM_H5/V2_4"})
         _write(file.create_group("what"), {
             "object": "COMP", "version": "H5rad 2.4", "date": day, "time": clock, "source": source,
@@ -130,6 +132,8 @@ def write_composite(
         })
         array = data.create_dataset("data", data=codes, compression="gzip", compression_opts=6)
         _write(array, {"CLASS": "IMAGE", "IMAGE_VERSION": "1.2"})
+    with whole_file(path) as temporary:
+        temporary.write_bytes(image.getbuffer())
     return Path(path)
 
 

@@ -1,3 +1,6 @@
+import resource
+from pathlib import Path
+
 import netCDF4
 import numpy as np
 import pyproj
@@ -8,7 +11,6 @@ from nowcast.core.errors import FileError
 from nowcast.core.field import FieldError
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.forecasters.base import label_forecast
-from nowcast.products import cf_netcdf
 from nowcast.products.cf_netcdf import read_forecast, write_forecast
 from tests.fakes.fields import geographic_grid, projected_grid
 
@@ -141,16 +143,18 @@ def test_values_that_are_no_dbz_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_the_old_file_alone(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_old_file_alone_and_no_file_open(tmp_path):
+    """The netCDF library keeps the file open for ever when it meets the full disk itself."""
     path = write_forecast(tmp_path / "a.nc", forecast(projected_grid()))
-    before = path.read_bytes()
-
-    def full(*args):
-        raise RuntimeError("NetCDF: HDF error")
-
-    monkeypatch.setattr(cf_netcdf, "_write_values", full)
-    with pytest.raises(FileError, match="cannot be written"):
-        write_forecast(path, forecast(projected_grid()))
+    before, opened = path.read_bytes(), len(list(Path("/proc/self/fd").iterdir()))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(FileError, match=r"a\.nc: cannot be written"):
+            write_forecast(path, forecast(projected_grid()))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.nc"]
 

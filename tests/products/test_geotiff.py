@@ -1,5 +1,7 @@
 """GeoTIFF frames: the right values at the right place, read back with rasterio."""
 
+import resource
+
 import numpy as np
 import pyproj
 import pytest
@@ -58,3 +60,18 @@ def test_an_unwritable_place_leaves_nothing(tmp_path):
     with pytest.raises(FileError):
         write_geotiff(blocked / "a.tif", np.zeros((2, 2), np.float32), TIME, grid)
     assert list(tmp_path.iterdir()) == [blocked]
+
+
+def test_a_disk_that_fills_up_at_the_last_byte_leaves_nothing(tmp_path):
+    """Written straight to the disk, the file would be there, too short, and nobody would say so."""
+    grid = Grid(pyproj.CRS(4326).to_wkt(), np.arange(300.0)[::-1] / 100, np.arange(300.0) / 100)
+    noise = np.random.default_rng(0).random((300, 300)).astype(np.float32)
+    size = write_geotiff(tmp_path / "a.tif", noise, TIME, grid).stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1000, hard))
+    try:
+        with pytest.raises(FileError, match=r"b\.tif: cannot be written"):
+            write_geotiff(tmp_path / "b.tif", noise, TIME, grid)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]

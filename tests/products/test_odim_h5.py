@@ -1,3 +1,6 @@
+import resource
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pyproj
@@ -8,7 +11,6 @@ from nowcast.core.field import FieldError
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingest.readers.odim_h5 import OdimH5
-from nowcast.products import odim_h5
 from nowcast.products.odim_h5 import OdimPacking, write_composite
 from tests.fakes.fields import PROJ_LAEA, geographic_grid, projected_grid
 
@@ -126,16 +128,18 @@ def test_a_packing_without_steps_is_refused():
         OdimPacking(gain=0.0)
 
 
-def test_a_full_disk_leaves_the_old_file_alone(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_old_file_alone_and_the_process_alive(tmp_path):
+    """HDF5 crashes the process, or keeps the file open for ever, when it meets the full disk itself."""
     grid = projected_grid()
     path = write_composite(tmp_path / "a.h5", frame(grid), TIME, grid)
-    before = path.read_bytes()
-
-    def full(*args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(odim_h5, "_where", full)
-    with pytest.raises(FileError, match="No space left"):
-        write_composite(path, frame(grid), TIME, grid)
+    before, opened = path.read_bytes(), len(list(Path("/proc/self/fd").iterdir()))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(FileError, match=r"a\.h5: cannot be written"):
+            write_composite(path, frame(grid), TIME, grid)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]
