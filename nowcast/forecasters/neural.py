@@ -17,7 +17,7 @@ import xarray as xr
 
 from nowcast.core.errors import CheckpointError, GridError, SettingsError, TimeError, complain
 from nowcast.core.grid import Grid
-from nowcast.core.scaling import Scaling
+from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.settings import plain
 from nowcast.core.times import minutes
 from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
@@ -45,6 +45,9 @@ class NeuralSettings:
     """Cells that neighbouring tiles share."""
     grid_tolerance: float = 0.25
     """How far the size of a cell may be from that of the training grid, as a share of it."""
+    least_echo_db: float = 3.0
+    """What lies less than this above the lowest dBZ of the scaling is the network's noise around "dry" and
+    becomes no echo; below the 10 dBZ at which scores begin."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 is about twice as fast on CPUs that multiply it natively, to three digits."""
 
@@ -128,6 +131,7 @@ class Neural:
         scaled = np.nan_to_num(self._scaling.encode(past.dbz), copy=False)
         outputs = self._run(scaled, indices)
         dbz = self._scaling.decode(outputs)
+        dbz[dbz < self._scaling.low_dbz + self.settings.least_echo_db] = NO_ECHO_DBZ
         never_seen = np.isnan(past.dbz).all(axis=0)
         dbz[:, never_seen] = np.nan
         return label_forecast(dbz, past.issued, leads, past.grid)

@@ -130,7 +130,7 @@ def test_a_checkpoint_from_disk_computes_what_its_network_does(tmp_path):
     meta = CheckpointMeta("predrnn", settings, 1, None, 3, 2, 600.0, Scaling(), (1.0, 1.0))
     save(tmp_path / "a.ckpt", pack(network.state_dict(), meta))
     observed = moving_disc(projected_grid(16, 24), peak_dbz=60.0, centre=(8, 8))
-    forecaster = build_forecaster(tmp_path / "a.ckpt")
+    forecaster = build_forecaster(tmp_path / "a.ckpt", {"least_echo_db": 0.0})
     forecast = forecaster.forecast(observed, LEADS)
     past = torch.from_numpy(Scaling().encode(observed.values[-3:]))[None, :, None]
     with torch.no_grad():
@@ -138,3 +138,13 @@ def test_a_checkpoint_from_disk_computes_what_its_network_does(tmp_path):
     close = np.isclose(forecast.values, expected, atol=2e-3)
     assert close.mean() > 0.999  # values within rounding of 0 may come out as no echo in one and not the other
     assert forecaster.name == "predrnn"
+
+
+@pytest.mark.parametrize(("above_db", "said"), [(2.9, -32.0), (3.1, 8.1)])
+def test_noise_around_dry_is_no_echo(above_db, said):
+    """The network adds to a dry past; what stays within 3 dB of the lowest value is not rain."""
+    observed = moving_disc(projected_grid(16, 16), peak_dbz=40.0, centre=(8, 8))
+    dry = observed.copy(data=np.full_like(observed.values, -32.0))
+    neural = Neural(loaded(Repeat(growth=above_db / 60.0), past=3))
+    forecast = neural.forecast(dry, LEADS[:1])
+    assert forecast.values == pytest.approx(said, abs=1e-3)
