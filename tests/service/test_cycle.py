@@ -138,7 +138,10 @@ def test_a_late_newest_frame_is_used_and_its_age_said(service):
     assert "newest whole frame 2025-06-01T12:10:00Z is 52 minutes old" in cycle.message
 
 
-@pytest.mark.parametrize("kind", ["broken", "absent", "hangs"])
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param("broken", marks=pytest.mark.slow), pytest.param("absent", marks=pytest.mark.slow), "hangs"],
+)
 def test_whatever_the_model_does_extrapolation_is_published_in_time(service, tmp_path, kind):
     path = tmp_path / "model.ckpt"
     if kind == "broken":
@@ -146,13 +149,13 @@ def test_whatever_the_model_does_extrapolation_is_published_in_time(service, tmp
     elif kind == "hangs":
         os.mkfifo(path)
     service.deliver(0, 1, 2)
-    cycle = service.cycle(2, model=str(path), budget_seconds=4.0 if kind == "hangs" else 60.0)
+    cycle = service.cycle(2, model=str(path), budget_seconds=2.0 if kind == "hangs" else 60.0)
     assert cycle.exit_code == FALLBACK, cycle.message
     manifest = _manifest(service, 2)
     assert manifest["model"] == "extrapolation"
     assert "model.ckpt" in manifest["fallback"]
     if kind == "hangs":
-        assert "no answer within its 4 s" in manifest["fallback"]
+        assert "no answer within its 2 s" in manifest["fallback"]
         assert cycle.seconds["forecast"] < 15
     with xr.open_dataset(service.output / "latest" / "nowcast.nc", engine="netcdf4") as nowcast:
         assert "model.ckpt" in nowcast.attrs["fallback"]

@@ -65,6 +65,7 @@ def test_a_network_is_published_with_the_fingerprint_of_its_checkpoint(service, 
     assert not (service.output / ".work").exists()
 
 
+@pytest.mark.slow
 def test_a_network_that_forecasts_nan_is_not_published(service, tmp_path):
     service.deliver(0, 1, 2)
     cycle = service.cycle(2, model=str(_network(tmp_path / "nan.ckpt", broken=True)))
@@ -74,6 +75,7 @@ def test_a_network_that_forecasts_nan_is_not_published(service, tmp_path):
     assert np.isfinite(forecast.values[0]).mean() > 0.5
 
 
+@pytest.mark.slow
 def test_a_network_with_too_few_frames_names_the_missing_one(service, tmp_path):
     service.deliver(0, 2, 3)
     cycle = service.cycle(3, model=str(_network(tmp_path / "a.ckpt")))
@@ -89,6 +91,7 @@ def test_a_network_that_runs_out_of_memory_costs_its_process_alone(service, tmp_
     assert _manifest(service, 2)["model"] == "extrapolation"
 
 
+@pytest.mark.slow
 def test_a_model_that_the_kernel_kills_is_replaced(service, tmp_path):
     os.mkfifo(tmp_path / "m.ckpt")
     service.deliver(0, 1, 2)
