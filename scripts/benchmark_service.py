@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -54,7 +55,7 @@ def main() -> int:
     return int(report["median_s"] > MOST_MEDIAN or report["p95_s"] > MOST_P95)
 
 
-def measure(folder: Path, args: argparse.Namespace) -> dict:
+def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Publish once to warm the disk's cache, then time the rounds."""
     rows, columns = args.size
     storms = StormSettings(
