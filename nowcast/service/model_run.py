@@ -66,10 +66,11 @@ class ModelProcess:
             json.dumps(self._settings.model_settings), str(os.getpid()),
             str(self._settings.memory_gb or 0.0),
         ]  # fmt: skip
+        # Threads that wait by spinning are fast alone, and several times slower when a core is shared.
         with (self._folder / "log").open("wb") as out:
             self._child = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
-                start_new_session=True,
+                start_new_session=True, env={"OMP_WAIT_POLICY": "passive", **os.environ},
             )  # fmt: skip
 
     def forecast(self, archive: Archive, issued: np.datetime64) -> xr.DataArray:
