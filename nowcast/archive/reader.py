@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import threading
 import weakref
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
+        self._lock = threading.RLock()
+        """Slots, times and folder belong together: threads see all of one state or all of the next."""
         self._load()
 
     @classmethod
@@ -97,11 +100,12 @@ class Archive:
 
     def over_time(self, name: str) -> npt.NDArray[Any]:
         """Read one of the arrays over time (`layout.TIME_ARRAYS`), one value for each of ``times``."""
-        values = read_over_time(self.path, name, self.slots)
-        while self._shifted():
-            self._load()
+        with self._lock:
             values = read_over_time(self.path, name, self.slots)
-        return np.asarray(values[self._whole])
+            while self._shifted():
+                self._load()
+                values = read_over_time(self.path, name, self.slots)
+            return np.asarray(values[self._whole])
 
     @property
     def sources(self) -> list[Source]:
@@ -132,14 +136,16 @@ class Archive:
             ArchiveError: the frame should be there and cannot be read.
         """
         for again in (False, True):
-            slot = self._slot(time)
+            with self._lock:
+                slot, folder = self._slot(time), self._folder
             with contextlib.suppress(FileNotFoundError):
-                data = read_within(self._folder, frame_name(slot))
+                data = read_within(folder, frame_name(slot))
                 where = f"{self.path}/reflectivity/{frame_name(slot)}"
                 codes: Codes = decode_chunk(data, np.int16, self.grid.shape, where)
                 return codes
-            if not again:
-                self._load()
+            with self._lock:
+                if not again and self._folder == folder:
+                    self._load()
         raise ArchiveError(f"{self.path}: the frame of {to_text(time)} counts as whole but its chunk is "
                            "gone; the archive is damaged, remove it and ingest its files again")
 

@@ -88,6 +88,20 @@ def test_an_open_reader_stays_right_when_frames_are_added_at_both_ends(path):
     assert reopened.origin == time_of(-7)
 
 
+def test_many_threads_read_the_right_frames_while_slots_shift(path):
+    """The reader that notices the shift must not leave another one with half of the new state."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    for early in range(-2, -14, -2):
+        archive = Archive.open(path)
+        write_store(path, [early], name=f"early{early}.h5")
+        wanted = [0, 1, 2, 5, 6] * 8
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(archive.dbz, [time_of(n) for n in wanted]))
+        for n, values in zip(wanted, found, strict=True):
+            np.testing.assert_array_equal(values, frame(n))
+
+
 def test_what_is_no_archive_says_so(tmp_path, path):
     with pytest.raises(ArchiveError, match="got no archive, expected a folder made by 'nowcast ingest"):
         Archive.open(tmp_path / "absent.zarr")
