@@ -1,6 +1,5 @@
 """The page in a real browser: the slider moves, a score is read, keys and tabs work, nothing is fetched."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,21 +9,7 @@ from nowcast.forecasters.base import label_forecast
 from nowcast.report.page import Case, CellMap, Score, write_page
 from tests.fakes.fields import geographic_grid, moving_disc
 
-CHROMIUM = Path("/usr/bin/chromium")
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"no browser at {CHROMIUM}: apt-get install chromium")
-    with playwright.sync_playwright() as running:
-        found = running.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The service's page in a real browser: the slider moves, hostile text stays text, nothing is fetched."""
 
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -12,21 +11,7 @@ from nowcast.service.settings import ProductSettings
 from nowcast.service.status import refresh
 from tests.fakes.storm_service import FRAMES, START, STORMS, StormService, storm_grid, time_of
 
-CHROMIUM = Path("/usr/bin/chromium")
 EVIL = "</script><script>window.hacked=1</script><img src=x onerror='window.hacked=1'>\"&"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"no browser at {CHROMIUM}: apt-get install chromium")
-    with playwright.sync_playwright() as running:
-        found = running.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
