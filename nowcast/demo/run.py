@@ -11,7 +11,6 @@ import numpy as np
 from tqdm import tqdm
 
 from nowcast.core.settings import build
-from nowcast.core.times import as_step
 from nowcast.demo.storm import StormSettings, make_storms, storm_grid
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def experiment_values(settings: DemoSettings, archive: Path) -> dict[str, Any]:
     The season is parted by time: the first part to train on, the next to choose the best checkpoint,
     the last is held out and only verified.
     """
-    step = as_step(np.timedelta64(settings.storms.step_minutes, "m"))
+    step = settings.storms.step
     last_train, first_val, last_val = (
         str((START + step * int(settings.storms.frames * share)).astype("datetime64[m]"))
         for share in (0.62, 0.67, 0.78)
@@ -75,7 +74,7 @@ def experiment_values(settings: DemoSettings, archive: Path) -> dict[str, Any]:
 
 def held_out(settings: DemoSettings) -> tuple[np.datetime64, np.datetime64]:
     """Give the period that is held out for verification, [start, end)."""
-    step = as_step(np.timedelta64(settings.storms.step_minutes, "m"))
+    step = settings.storms.step
     return START + step * int(settings.storms.frames * 0.83), START + step * settings.storms.frames
 
 
@@ -85,7 +84,7 @@ def write_files(settings: DemoSettings, folder: Path, progress: bool) -> list[Pa
 
     folder.mkdir(parents=True, exist_ok=True)
     grid = storm_grid(settings.storms)
-    step = as_step(np.timedelta64(settings.storms.step_minutes, "m"))
+    step = settings.storms.step
     paths = []
     frames = make_storms(settings.storms)
     for i, frame in enumerate(tqdm(frames, desc="writing radar files", disable=not progress)):

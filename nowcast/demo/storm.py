@@ -13,6 +13,7 @@ import pyproj
 
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.core.times import as_step
 
 Array = npt.NDArray[np.floating]
 
@@ -36,6 +37,11 @@ class StormSettings:
     wind_kmh: tuple[float, float] = (36.0, 60.0)
     """Lowest and highest speed of the steering wind, whose direction turns slowly."""
     radar_range_km: float = 110.0
+
+    @property
+    def step(self) -> np.timedelta64:
+        """Time between two frames."""
+        return as_step(np.timedelta64(self.step_minutes, "m"))
 
 
 @dataclass(frozen=True)
