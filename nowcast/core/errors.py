@@ -31,6 +31,10 @@ class CheckpointError(NowcastError):
     """A checkpoint that cannot be read safely or does not fit the network."""
 
 
+class MissingWeightsError(NowcastError):
+    """Pretrained weights that a score needs and that are not here; the message says how to get them."""
+
+
 class MissingExtraError(NowcastError):
     """A feature whose optional library is not installed; the message names the extra."""
 

@@ -11,15 +11,22 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
 from nowcast.verify.arrays import bounded, by_frames, pair, ratio
 from nowcast.verify.base import Sums
 from nowcast.verify.categorical import check_threshold
 from nowcast.verify.continuous import FLOOR_DBZ
+from nowcast.verify.neighbourhood import (
+    Array,
+    Window,
+    gradient_gaps,
+    similarity_map,
+    weigh,
+    whole_windows,
+    window_weights,
+)
 
-Array = npt.NDArray[np.float64]
 HIGH_DBZ = 65.0
 
 
@@ -64,9 +71,9 @@ class Gdl:
         said, came, seen = bounded(pair(forecast, observed), self.floor_dbz)
         total, pairs = np.zeros(len(said)), np.zeros(len(said))
         for axis in (-2, -1):
-            step = np.abs(np.abs(np.diff(came, axis=axis)) - np.abs(np.diff(said, axis=axis)))
+            gaps = gradient_gaps(said, came, axis, self.alpha)
             joined = np.logical_and(*_neighbours(seen, axis))
-            total += (np.where(joined, step, 0.0) ** self.alpha).sum(axis=(-2, -1))
+            total += np.where(joined, gaps, 0.0).sum(axis=(-2, -1))
             pairs += joined.sum(axis=(-2, -1))
         return np.stack([total, pairs, (pairs > 0).astype(np.float64)])
 
@@ -86,7 +93,7 @@ class Ssim:
 
     low_dbz: float = FLOOR_DBZ
     high_dbz: float = HIGH_DBZ
-    window: Literal["uniform", "gaussian"] = "uniform"
+    window: Window = "uniform"
 
     def __post_init__(self) -> None:
         if not self.low_dbz < self.high_dbz or self.window not in ("uniform", "gaussian"):
@@ -111,22 +118,15 @@ class Ssim:
 
     def _frames(self, forecast: Any, observed: Any) -> Array:
         said, came, seen = bounded(pair(forecast, observed), self.low_dbz, self.high_dbz)
-        weights = _weights(self.window)
-        n = len(weights) ** 2
-        unbias = n / (n - 1) if self.window == "uniform" else 1.0
+        k = len(window_weights(self.window))
         sums = np.zeros((2, len(said)))
-        if min(said.shape[1:]) < len(weights):
+        if min(said.shape[1:]) < k:
             return sums
-        c1, c2 = ((k * (self.high_dbz - self.low_dbz)) ** 2 for k in (0.01, 0.03))
         for i in range(len(said)):
             f = np.where(seen[i], said[i] - self.low_dbz, 0.0)
             o = came[i] - self.low_dbz
-            mf, mo = _inside(f, weights), _inside(o, weights)
-            vf = unbias * (_inside(f * f, weights) - mf * mf)
-            vo = unbias * (_inside(o * o, weights) - mo * mo)
-            vfo = unbias * (_inside(f * o, weights) - mf * mo)
-            index = ((2 * mf * mo + c1) * (2 * vfo + c2)) / ((mf**2 + mo**2 + c1) * (vf + vo + c2))
-            whole = _all_seen(seen[i], len(weights))
+            index = similarity_map(f, o, self.high_dbz - self.low_dbz, self.window)
+            whole = whole_windows(seen[i], k)
             sums[:, i] = np.where(whole, index, 0.0).sum(), whole.sum()
         return sums
 
@@ -170,11 +170,11 @@ class Fss:
         weights = np.full(self.window, 1.0 / self.window)
         for i in range(len(forecast)):
             seen = ~np.isnan(observed[i])
-            share = _inside(seen.astype(np.float64), weights)
+            share = weigh(seen.astype(np.float64), weights)
             events = [(a[i] >= self.threshold_dbz) & seen for a in (forecast, observed)]
             enough = share >= 0.5 - 1e-9
             f, o = (
-                np.where(enough, _inside(e.astype(np.float64), weights) / np.where(enough, share, 1), 0)
+                np.where(enough, weigh(e.astype(np.float64), weights) / np.where(enough, share, 1), 0)
                 for e in events
             )
             sums[:, i] = ((f - o) ** 2).sum(), (f * f + o * o).sum()
@@ -185,38 +185,3 @@ def _neighbours(values: Any, axis: int) -> tuple[Any, Any]:
     if axis == -2:
         return values[..., 1:, :], values[..., :-1, :]
     return values[..., 1:], values[..., :-1]
-
-
-def _weights(window: str) -> Array:
-    if window == "uniform":
-        return np.full(7, 1.0 / 7)
-    offsets = np.arange(-5, 6)
-    bell = np.exp(-0.5 * (offsets / 1.5) ** 2)
-    return np.asarray(bell / bell.sum())
-
-
-def _inside(frame: Array, weights: Array) -> Array:
-    """Weigh windows that lie wholly inside the frame: (H, W) -> (H - k + 1, W - k + 1)."""
-    from scipy.ndimage import correlate1d, uniform_filter1d
-
-    k = len(weights)
-    if (weights == weights[0]).all():
-        for axis in (0, 1):
-            frame = uniform_filter1d(frame, k, axis=axis, mode="nearest")
-    else:
-        for axis in (0, 1):
-            frame = correlate1d(frame, weights, axis=axis, mode="nearest")
-    before = k // 2
-    h, w = frame.shape
-    return frame[before : h - (k - 1 - before), before : w - (k - 1 - before)]
-
-
-def _all_seen(seen: npt.NDArray[np.bool_], k: int) -> npt.NDArray[np.bool_]:
-    from scipy.ndimage import minimum_filter1d
-
-    found = seen
-    for axis in (0, 1):
-        found = minimum_filter1d(found.view(np.uint8), k, axis=axis, mode="nearest").view(bool)
-    before = k // 2
-    h, w = found.shape
-    return np.asarray(found[before : h - (k - 1 - before), before : w - (k - 1 - before)])

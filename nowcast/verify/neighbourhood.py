@@ -1,0 +1,84 @@
+"""What scores of neighbours are made of, on plain frames: similarity in windows, gaps between gradients.
+
+Letters: H rows, W columns, k cells a window. Nothing here knows a unit or an unobserved pixel.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Window = Literal["uniform", "gaussian"]
+
+
+def window_weights(window: Window) -> Array:
+    """Give the weights of a window along one axis: 7 alike, or 11 of a Gaussian with sigma 1.5."""
+    if window == "uniform":
+        return np.full(7, 1.0 / 7)
+    offsets = np.arange(-5, 6)
+    bell = np.exp(-0.5 * (offsets / 1.5) ** 2)
+    return np.asarray(bell / bell.sum())
+
+
+def similarity_map(forecast: Array, observed: Array, data_range: float, window: Window) -> Array:
+    """Give the structural similarity of every window wholly inside: (H, W) -> (H - k + 1, W - k + 1).
+
+    The uniform 7 x 7 window uses the sample covariance; the Gaussian one (sigma 1.5, 11 x 11) does
+    not, as in the paper. A frame smaller than the window has none: an empty map.
+
+    Source: Wang, Bovik, Sheikh and Simoncelli 2004, eq. 13; K1 = 0.01, K2 = 0.03.
+    """
+    weights = window_weights(window)
+    if min(forecast.shape) < len(weights):
+        return np.zeros((0, 0))
+    n = len(weights) ** 2
+    unbias = n / (n - 1) if window == "uniform" else 1.0
+    c1, c2 = ((k * data_range) ** 2 for k in (0.01, 0.03))
+    mf, mo = weigh(forecast, weights), weigh(observed, weights)
+    vf = unbias * (weigh(forecast * forecast, weights) - mf * mf)
+    vo = unbias * (weigh(observed * observed, weights) - mo * mo)
+    vfo = unbias * (weigh(forecast * observed, weights) - mf * mo)
+    index = ((2 * mf * mo + c1) * (2 * vfo + c2)) / ((mf**2 + mo**2 + c1) * (vf + vo + c2))
+    return np.asarray(index)
+
+
+def gradient_gaps(forecast: Any, observed: Any, axis: int, alpha: int) -> Any:
+    """Give ``| |observed step| - |forecast step| | ** alpha`` of each pair of neighbours along an axis.
+
+    Source: Mathieu, Couprie and LeCun 2016 (ICLR), eq. 6.
+    """
+    gap = np.abs(np.abs(np.diff(observed, axis=axis)) - np.abs(np.diff(forecast, axis=axis)))
+    return gap if alpha == 1 else gap**alpha
+
+
+def weigh(frame: Array, weights: Array) -> Array:
+    """Weigh windows that lie wholly inside the frame: (H, W) -> (H - k + 1, W - k + 1)."""
+    from scipy.ndimage import correlate1d, uniform_filter1d
+
+    k = len(weights)
+    if (weights == weights[0]).all():
+        for axis in (0, 1):
+            frame = uniform_filter1d(frame, k, axis=axis, mode="nearest")
+    else:
+        for axis in (0, 1):
+            frame = correlate1d(frame, weights, axis=axis, mode="nearest")
+    return _inner(frame, k)
+
+
+def whole_windows(seen: npt.NDArray[np.bool_], k: int) -> npt.NDArray[np.bool_]:
+    """Say which windows of k x k cells are True throughout: (H, W) -> (H - k + 1, W - k + 1)."""
+    from scipy.ndimage import minimum_filter1d
+
+    found = seen
+    for axis in (0, 1):
+        found = minimum_filter1d(found.view(np.uint8), k, axis=axis, mode="nearest").view(bool)
+    return np.asarray(_inner(found, k))
+
+
+def _inner(frame: Any, k: int) -> Any:
+    before = k // 2
+    h, w = frame.shape
+    return frame[before : h - (k - 1 - before), before : w - (k - 1 - before)]
