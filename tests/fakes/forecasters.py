@@ -1,0 +1,53 @@
+"""Forecasters whose truth is known: one that is a fixed number of dB off, one that knows probabilities."""
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from nowcast.core.field import grid_coords
+from nowcast.core.grid import Grid
+from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.forecasters.base import Needs, label_forecast
+
+
+class Weak:
+    """Persistence that is too weak by some dB; counts how often it was asked."""
+
+    def __init__(self, name="weak", by_db=6.0):
+        self.name, self.by_db, self.asked = name, by_db, 0
+        self.needs = Needs(past=2)
+
+    def describe(self):
+        return {"model": self.name, "settings": json.dumps({"by_db": self.by_db})}
+
+    def forecast(self, observed, lead_times):
+        self.asked += 1
+        newest = observed.values[-1]
+        said = np.where(newest > NO_ECHO_DBZ, newest - np.float32(self.by_db), newest)
+        many = np.repeat(said[None], len(lead_times), axis=0)
+        return label_forecast(many, observed["time"].values[-1], lead_times, Grid.of(observed))
+
+
+class Odds(Weak):
+    """Gives probabilities of exceedance: a logistic curve around persistence, too low by a factor."""
+
+    def __init__(self, name="odds", factor=0.6, thresholds=(20.0, 30.0, 40.0), sha256="f" * 64):
+        super().__init__(name)
+        self.factor, self.thresholds, self.sha256 = factor, thresholds, sha256
+
+    def describe(self):
+        return {"model": self.name, "checkpoint_sha256": self.sha256, "settings": "{}"}
+
+    def probabilities(self, observed, lead_times):
+        self.asked += 1
+        newest = observed.values[-1]
+        odds = np.stack([self.factor / (1 + np.exp((t - newest) / 2)) for t in self.thresholds])
+        values = np.repeat(odds[:, None], len(lead_times), axis=1).astype(np.float32)
+        return xr.DataArray(
+            values, dims=("threshold_dbz", "lead_time", "y", "x"),
+            coords={
+                "threshold_dbz": list(self.thresholds),
+                "lead_time": np.asarray(lead_times, "timedelta64[ns]"), **grid_coords(Grid.of(observed)),
+            },
+        )
