@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ from nowcast.core.files import provenance
 from nowcast.core.grid import Grid
 from nowcast.core.times import Times, minutes, to_text
 from nowcast.forecasters.base import Forecaster, LeadTimes
-from nowcast.forecasters.levels import Levels, identity_of
+from nowcast.forecasters.levels import Levels, identity_of, thresholds_of
+from nowcast.forecasters.remembered import Probabilistic
 from nowcast.verify.catalog import build_metrics
 from nowcast.verify.categorical import check_threshold
 from nowcast.verify.decision import Chosen, DbzLevels, ProbabilityLevels
@@ -89,7 +90,7 @@ def calibrate(
     leads = _common_leads(archives, models, steps)
     past = max(least_past, *(f.needs.past for f in models.values()))
     counters = {
-        name: _ProbabilityCounter(f, steps) if callable(getattr(f, "probabilities", None))
+        name: _ProbabilityCounter(name, f, steps) if thresholds_of(f)
         else _DbzCounter(name, f, sorted(thresholds), steps)
         for name, f in models.items()
     }
@@ -160,29 +161,25 @@ class _DbzCounter:
 
 
 class _ProbabilityCounter:
-    """Counts of one model that forecasts probabilities; its thresholds are known from its first answer."""
+    """Counts of one model that forecasts probabilities, at its own thresholds."""
 
-    def __init__(self, forecaster: Forecaster, steps: int) -> None:
-        self._forecaster, self._steps = forecaster, steps
-        self._thresholds: list[float] = []
-        self._counts: ProbabilityLevels | None = None
+    def __init__(self, name: str, forecaster: Forecaster, steps: int) -> None:
+        self._name, self._forecaster, self._thresholds = name, forecaster, thresholds_of(forecaster)
+        self._counts = ProbabilityLevels(self._thresholds, steps)
 
     def add(
         self, observed: xr.DataArray, leads: LeadTimes, came: npt.NDArray[np.float32], grid: Grid
     ) -> None:
-        said = self._forecaster.probabilities(observed, leads)  # type: ignore[attr-defined]
-        if said.dims != ("threshold_dbz", "lead_time", "y", "x") or said.shape[1:] != (len(leads), *grid.shape):
+        said = cast(Probabilistic, self._forecaster).probabilities(observed, leads)
+        expected = (len(self._thresholds), len(leads), *grid.shape)
+        if said.dims != ("threshold_dbz", "lead_time", "y", "x") or said.shape != expected:
             raise SettingsError(
-                f"{self._forecaster.name}: got probabilities {dict(said.sizes)}, expected (threshold_dbz, "
-                "lead_time, y, x) for what was asked; this forecaster is at fault"
+                f"{self._name}: got probabilities {dict(said.sizes)}, expected (threshold_dbz, lead_time, y, "
+                f"x) of {expected}; this forecaster is at fault"
             )
-        if self._counts is None:
-            self._thresholds = [float(t) for t in said["threshold_dbz"].values]
-            self._counts = ProbabilityLevels(self._thresholds, self._steps)
         self._counts.add(said.values, came)
 
     def levels(self, lead_minutes: tuple[float, ...]) -> Levels:
-        assert self._counts is not None
         return _levels(
             self._forecaster, "probability", self._thresholds, lead_minutes, self._counts.choose()
         )

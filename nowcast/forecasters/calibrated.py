@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,22 +20,14 @@ from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.settings import plain
 from nowcast.forecasters.base import Forecaster, LeadTimes, Needs, label_forecast
-from nowcast.forecasters.levels import Levels, LevelsFile, identity_of
+from nowcast.forecasters.levels import Levels, LevelsFile, identity_of, thresholds_of
 from nowcast.forecasters.past import check_leads
 from nowcast.forecasters.rebuild import rebuild_dbz
-from nowcast.forecasters.remembered import Remembered
+from nowcast.forecasters.remembered import Probabilistic, Remembered
 
 Array = npt.NDArray[np.float32]
 SUFFIX = ", calibrated"
 """What a calibrated forecaster's name has more than that of the one inside."""
-
-
-class Probabilistic(Protocol):
-    """What a forecaster has more that knows probabilities of exceedance."""
-
-    def probabilities(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
-        """Give (threshold_dbz, lead_time, y, x) in [0, 1]; NaN where nothing can be said."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -60,10 +52,12 @@ class Calibrated:
                 complain(f"levels of {self.levels.model}", f"levels made for {self.levels.identity}",
                          f"{own}, which is {self.inner.name}", "calibrate this model")
             )
-        if self.levels.kind == "probability" and not callable(getattr(self.inner, "probabilities", None)):
+        known = thresholds_of(self.inner)
+        if self.levels.kind == "probability" and self.levels.thresholds_dbz != known:
             raise SettingsError(
-                complain(f"levels of {self.levels.model}", "levels of probabilities",
-                         "levels of dBZ, as this model gives no probabilities", "calibrate it again")
+                complain(f"levels of {self.levels.model}",
+                         f"levels of probabilities of reaching {_listed(self.levels.thresholds_dbz)}",
+                         f"{_listed(known)}, as the model gives", "calibrate it again")
             )
 
     @property
@@ -91,11 +85,6 @@ class Calibrated:
             dbz = recalibrate_dbz(raw.values, levels, self.levels.thresholds_dbz)
             return raw.copy(data=dbz)
         said = cast(Probabilistic, self.inner).probabilities(observed, leads)
-        if not np.array_equal(said["threshold_dbz"].values, self.levels.thresholds_dbz):
-            raise SettingsError(
-                complain(f"levels of {self.inner.name}", f"thresholds {self.levels.thresholds_dbz}",
-                         f"{said['threshold_dbz'].values.tolist()} dBZ, as it gives", "calibrate it again")
-            )
         dbz = rebuild_dbz(said.values, self.levels.thresholds_dbz, levels)
         return label_forecast(dbz, observed["time"].values[-1], leads, Grid.of(observed))
 
@@ -158,3 +147,7 @@ def with_calibrated(models: Mapping[str, Forecaster], file: LevelsFile) -> dict[
                      f"of at least one of {', '.join(models)}", "calibrate one of these models")
         )
     return found
+
+
+def _listed(thresholds: tuple[float, ...]) -> str:
+    return ", ".join(f"{t:g}" for t in thresholds) + " dBZ" if thresholds else "none"

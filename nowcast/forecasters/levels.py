@@ -104,6 +104,13 @@ def identity_of(forecaster: Forecaster) -> str:
     return f"{said.get('model', forecaster.name)} {said.get('settings', '{}')}"
 
 
+def thresholds_of(forecaster: Forecaster) -> tuple[float, ...]:
+    """Give the thresholds of which a forecaster knows probabilities; none if it forecasts dBZ alone."""
+    if not callable(getattr(forecaster, "probabilities", None)):
+        return ()
+    return tuple(float(t) for t in getattr(forecaster, "thresholds_dbz", ()))
+
+
 def write_levels(path: Path, models: Sequence[Levels], made: Mapping[str, Any]) -> None:
     """Write a file of levels, whole or not at all.
 
@@ -139,7 +146,8 @@ def read_levels(path: Path) -> LevelsFile:
         )
     if found.get("version") != VERSION:
         raise SettingsError(
-            complain(f"{path}: version", found.get("version"), str(VERSION), "make it with this version of nowcast")
+            complain(f"{path}: version", found.get("version"), str(VERSION),
+                     "make it with this version of nowcast")
         )
     return build(LevelsFile, found, where=str(path))
 

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import Protocol, cast
 
 import numpy as np
 import xarray as xr
 
 from nowcast.forecasters.base import Forecaster, LeadTimes, Needs
+from nowcast.forecasters.levels import thresholds_of
 
 Answer = Callable[[xr.DataArray, LeadTimes], xr.DataArray]
+
+
+class Probabilistic(Protocol):
+    """What a forecaster has more that knows probabilities of exceedance."""
+
+    @property
+    def thresholds_dbz(self) -> tuple[float, ...]:
+        """Rising; of these it gives probabilities."""
+        ...
+
+    def probabilities(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
+        """Give (threshold_dbz, lead_time, y, x) in [0, 1]; NaN where nothing can be said."""
+        ...
 
 
 class Remembered:
@@ -27,8 +42,7 @@ class Remembered:
     @staticmethod
     def of(inner: Forecaster) -> Remembered:
         """Wrap a forecaster, with its probabilities where it has them."""
-        known = callable(getattr(inner, "probabilities", None))
-        return RememberedProbabilities(inner) if known else Remembered(inner)
+        return RememberedProbabilities(inner) if thresholds_of(inner) else Remembered(inner)
 
     @property
     def name(self) -> str:
@@ -68,7 +82,12 @@ class Remembered:
 class RememberedProbabilities(Remembered):
     """The same for a forecaster that also gives probabilities of exceedance."""
 
+    @property
+    def thresholds_dbz(self) -> tuple[float, ...]:
+        """Those of the forecaster inside."""
+        return thresholds_of(self.inner)
+
     def probabilities(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
         """Give (threshold_dbz, lead_time, y, x) as the forecaster inside does."""
-        ask: Answer = self.inner.probabilities  # type: ignore[attr-defined]
+        ask = cast(Probabilistic, self.inner).probabilities
         return self._ask("probabilities", ask, observed, lead_times)

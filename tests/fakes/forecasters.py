@@ -34,7 +34,7 @@ class Odds(Weak):
 
     def __init__(self, name="odds", factor=0.6, thresholds=(20.0, 30.0, 40.0), sha256="f" * 64):
         super().__init__(name)
-        self.factor, self.thresholds, self.sha256 = factor, thresholds, sha256
+        self.factor, self.thresholds_dbz, self.sha256 = factor, thresholds, sha256
 
     def describe(self):
         return {"model": self.name, "checkpoint_sha256": self.sha256, "settings": "{}"}
@@ -42,12 +42,12 @@ class Odds(Weak):
     def probabilities(self, observed, lead_times):
         self.asked += 1
         newest = observed.values[-1]
-        odds = np.stack([self.factor / (1 + np.exp((t - newest) / 2)) for t in self.thresholds])
+        odds = np.stack([self.factor / (1 + np.exp((t - newest) / 2)) for t in self.thresholds_dbz])
         values = np.repeat(odds[:, None], len(lead_times), axis=1).astype(np.float32)
         return xr.DataArray(
             values, dims=("threshold_dbz", "lead_time", "y", "x"),
             coords={
-                "threshold_dbz": list(self.thresholds),
+                "threshold_dbz": list(self.thresholds_dbz),
                 "lead_time": np.asarray(lead_times, "timedelta64[ns]"), **grid_coords(Grid.of(observed)),
             },
         )

@@ -85,11 +85,11 @@ def test_probabilities_are_rebuilt_at_their_levels():
     np.testing.assert_array_equal(found.values[0] >= 30, probabilities[1, 0] >= 0.25)
     np.testing.assert_array_equal(found.values[1] >= 30, probabilities[1, 1] >= np.float32(0.1))
     assert found["issued"].values == storm["time"].values[-1]
-    with pytest.raises(SettingsError, match="gives no probabilities"):
+    with pytest.raises(SettingsError, match="expected none, as the model gives"):
         Calibrated(Weak(), levels_for(Weak(), "probability", ((0.3, 0.2), (0.25, 0.1))))
     other = Odds(thresholds=(25.0, 30.0))
-    with pytest.raises(SettingsError, match=r"\[25.0, 30.0\] dBZ, as it gives"):
-        Calibrated(other, levels_for(odds, "probability", ((0.3, 0.2), (0.25, 0.1)))).forecast(storm, LEADS)
+    with pytest.raises(SettingsError, match=r"reaching 20, 30 dBZ, expected 25, 30 dBZ"):
+        Calibrated(other, levels_for(odds, "probability", ((0.3, 0.2), (0.25, 0.1))))
 
 
 def test_levels_of_another_forecaster_are_refused():
