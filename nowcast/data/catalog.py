@@ -9,10 +9,14 @@ from typing import Any
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import build
+from nowcast.data.human36m import Human36mSettings, open_human36m
+from nowcast.data.kth import KthSettings, open_kth
 from nowcast.data.moving_digits import DigitSettings, MovingDigits
+from nowcast.data.moving_mnist_file import MovingMnistFile, MovingMnistFileSettings
 from nowcast.data.radar_archive import ArchiveSettings, open_cached
 from nowcast.data.radar_cache import CacheSettings, RadarCache
 from nowcast.data.source import FrameSource
+from nowcast.data.video_files import VideoFilesSettings, open_video_files
 from nowcast.data.video_folder import VideoFolderSettings, open_videos
 
 
@@ -43,6 +47,22 @@ SOURCES: dict[str, SourceEntry] = {
     "moving_digits": SourceEntry(
         "digits that move and bounce (Moving MNIST), also rotate and scale (V-MNIST), made on the fly",
         DigitSettings, lambda settings, _: [MovingDigits(settings)],
+    ),
+    "moving_mnist_file": SourceEntry(
+        "Moving MNIST's fixed test file mnist_test_seq.npy, memory-mapped",
+        MovingMnistFileSettings, lambda settings, _: [MovingMnistFile(settings)],
+    ),
+    "video_files": SourceEntry(
+        "video files of any format and folders of them, also in categories (MLST, UCF), decoded once",
+        VideoFilesSettings, lambda settings, _: open_video_files(settings),
+    ),
+    "kth": SourceEntry(
+        "KTH human actions, parted by person, as avi files or extracted frames, decoded once",
+        KthSettings, lambda settings, _: open_kth(settings),
+    ),
+    "human36m": SourceEntry(
+        "Human3.6M, parted by subject, as mp4 files or extracted frames, decoded once",
+        Human36mSettings, lambda settings, _: open_human36m(settings),
     ),
 }
 

@@ -9,8 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing.connection import wait
-from threading import Thread
 from typing import Any, Generic, TypeVar
 
 from dask.callbacks import Callback
@@ -18,6 +16,7 @@ from dask.local import get_sync
 from dask.multiprocessing import get as get_by_processes
 
 from nowcast.core.errors import NowcastError
+from nowcast.core.processes import end_with_parent
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -69,7 +68,7 @@ class Workers(Generic[T, R]):
 
     def _start(self) -> None:
         self._pool = ProcessPoolExecutor(
-            self.count, multiprocessing.get_context("spawn"), initializer=_end_with_parent
+            self.count, multiprocessing.get_context("spawn"), initializer=end_with_parent
         )
         try:
             self._pool.submit(os.getpid).result()
@@ -118,15 +117,3 @@ def workers(count: int | None) -> Iterator[Workers[Any, Any]]:
         yield found
     finally:
         found.close()
-
-
-def _end_with_parent() -> None:
-    """End this worker when the process that started it dies: a kill -9 leaves nobody to tell it to."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        Thread(target=_wait_and_end, args=(parent.sentinel,), daemon=True).start()
-
-
-def _wait_and_end(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)

@@ -12,6 +12,7 @@ from nowcast.data.source import FrameSource
 from nowcast.data.windows import Window
 from tests.fakes.frames import storm_codes, write_cache
 from tests.fakes.small_archive import write_archive
+from tests.fakes.video_files import blob, write_avi, write_human36m, write_kth, write_moving_mnist
 from tests.fakes.videos import counting_pictures, write_video
 
 
@@ -28,6 +29,10 @@ def choice(request, tmp_path):
         "radar_cache": lambda: {"path": str(write_cache(tmp_path / "c", storm_codes(12)))},
         "video_folder": lambda: {"path": str(write_video(tmp_path / "v", counting_pictures(12, (16, 20))))},
         "moving_digits": lambda: {"count": 3, "length": 6, "size": 32},
+        "moving_mnist_file": lambda: {"path": str(write_moving_mnist(tmp_path / "m.npy", size=(16, 20)))},
+        "video_files": lambda: {"path": str(write_avi(tmp_path / "v.avi", blob(12, (16, 20))))},
+        "kth": lambda: {"path": str(write_kth(tmp_path / "kth", [1], frames=12)), "size": [16, 20]},
+        "human36m": lambda: {"path": str(write_human36m(tmp_path / "h", ["S5"])), "size": [16, 20]},
     }[kind]()
     return {"kind": kind, "settings": settings}
 

@@ -1,0 +1,187 @@
+"""KTH human actions: 25 persons do 6 actions in 4 scenarios, parted by person.
+
+Source: Schuldt, Laptev, Caputo, "Recognizing human actions: a local SVM approach", ICPR 2004. The
+split is that of video prediction (LMC-Memory, ASTM and before them): persons 1-16 to train on, 17-25 to
+test. The papers validate on nobody else, so some of the 16 are kept from training here.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from nowcast.core.errors import FileError, SettingsError
+from nowcast.core.files import whole_file
+from nowcast.data.cached_video import CachedVideo
+from nowcast.data.source import FrameSource
+from nowcast.data.splits import Stretch
+from nowcast.data.video_cache import VideoSettings, open_takes, open_without_files
+from nowcast.data.video_decode import Take
+from nowcast.data.video_files import find_takes
+from nowcast.data.video_look import Resize
+
+_LOG = logging.getLogger(__name__)
+ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
+TRAIN, TEST = tuple(range(1, 17)), tuple(range(17, 26))
+SEQUENCES = "00sequences.txt"
+_NAME = re.compile(rf"person(\d\d)_({'|'.join(ACTIONS)})_d([1-4])(?:_uncomp)?(?:\.avi)?")
+_LINE = re.compile(r"(person\d\d_[a-z]+_d[1-4])\s+frames?\s+(.*)")
+_RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
+HOW_TO_GET = (
+    "get walking.zip, jogging.zip, running.zip, boxing.zip, handwaving.zip, handclapping.zip and "
+    "00sequences.txt from https://www.csc.kth.se/cvap/actions/ (free for non-commercial use; cite "
+    "Schuldt, Laptev and Caputo, ICPR 2004) and unpack them as "
+    "kth/walking/person01_walking_d1_uncomp.avi (all in one folder does, too), or lay extracted frames "
+    "as kth/walking/person01_walking_d1_uncomp/image_0001.jpg"
+)
+
+
+@dataclass(frozen=True)
+class KthSettings(VideoSettings):
+    """KTH; sizes as in the papers.
+
+    Raises:
+        SettingsError: a person to validate on who is none of those to train on, an unknown action.
+    """
+
+    part: Literal["train", "validation", "test"] = "train"
+    size: tuple[int, int] | None = (128, 128)
+    resize: Resize = "bilinear"
+    validation_persons: tuple[int, ...] = (15, 16)
+    """Of the 16 persons to train on; an eighth is a choice of ours."""
+    actions: tuple[str, ...] = ()
+    """Only these; empty takes all six."""
+    scenarios: tuple[int, ...] = ()
+    """Only these of 1 outdoors, 2 with scale, 3 with other clothes, 4 indoors; empty takes all."""
+    sequences: bool = True
+    """Take only the frame ranges of 00sequences.txt, each an unbroken run, where the folder has it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, known in (("validation_persons", TRAIN), ("actions", ACTIONS), ("scenarios", (1, 2, 3, 4))):
+            for value in getattr(self, name):
+                if value not in known:
+                    raise SettingsError(
+                        f"kth.{name}: got {value}, expected some of {', '.join(map(str, known))}"
+                    )
+        if set(self.validation_persons) == set(TRAIN):
+            raise SettingsError("kth.validation_persons: got all 16, expected some left to train on")
+
+    @property
+    def persons(self) -> tuple[int, ...]:
+        """Persons of the part."""
+        if self.part == "test":
+            return TEST
+        validation = set(self.validation_persons)
+        return tuple(n for n in TRAIN if (n in validation) == (self.part == "validation"))
+
+
+def open_kth(settings: KthSettings, progress: bool = True) -> list[FrameSource]:
+    """Open the videos of a part; with 00sequences.txt each of its ranges is a source of its own.
+
+    Raises:
+        FileError: KTH is not there (the message says where to get it), or no video can be used.
+        MissingExtraError: something must be decoded and PyAV is not installed.
+    """
+    takes = dict(_wanted(find_takes(settings.path), settings)) if settings.path.is_dir() else {}
+    if takes:
+        videos = open_takes(list(takes.values()), settings, progress)
+        listed = _keep(settings.path / SEQUENCES, settings.cache_folder / SEQUENCES)
+    else:
+        found = {} if settings.path.exists() else {v.name: v for v in open_without_files(settings)}
+        videos = [found[name] for name in sorted(found) if _is_wanted(name, settings)]
+        listed = settings.cache_folder / SEQUENCES
+    if not videos:
+        raise FileError(
+            f"{settings.path}: got no KTH videos of the persons, actions and scenarios asked for; {HOW_TO_GET}"
+        )
+    if not settings.sequences or not listed.is_file():
+        return list(videos)
+    return list(_cut(videos, read_sequences(listed)))
+
+
+def read_sequences(path: Path) -> dict[str, list[tuple[int, int]]]:
+    """Read ``00sequences.txt``: first and last frame, from 1, of each range by video.
+
+    Raises:
+        FileError: not such a file.
+    """
+    try:
+        lines = path.read_text(encoding="latin-1").splitlines()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror}); check the file") from error
+    found = {
+        line[1]: [(int(first), int(last)) for first, last in _RANGE.findall(line[2])]
+        for text in lines if (line := _LINE.search(text))
+    }
+    if not found:
+        raise FileError(
+            f"{path}: got no line such as 'person01_boxing_d1 frame 1-95, 96-185', expected the file that "
+            "comes with KTH; get it again, or set sequences: false"
+        )
+    for name, ranges in found.items():
+        for first, last in ranges:
+            if not 1 <= first <= last:
+                raise FileError(
+                    f"{path}: got frames {first}-{last} of {name}, expected them rising from 1; mend the line"
+                )
+    return found
+
+
+def _cut(
+    videos: Sequence[CachedVideo], sequences: Mapping[str, list[tuple[int, int]]]
+) -> Iterator[FrameSource]:
+    beyond = 0
+    for video in videos:
+        ranges = sequences.get(video.name.rsplit("/", 1)[-1])
+        if ranges is None:
+            _LOG.warning("%s: not in %s, taken whole", video.name, SEQUENCES)
+            yield video
+            continue
+        numbers = video.numbers
+        for first, last in ranges:
+            begin, end = np.searchsorted(numbers, [first - 1, last]).tolist()
+            beyond += last > numbers[-1] + 1
+            if end > begin:
+                yield Stretch(video, begin, end)
+    if beyond:
+        _LOG.warning("%s: %d frame ranges end beyond their video and were cut", SEQUENCES, beyond)
+
+
+def _wanted(takes: Sequence[Take], settings: KthSettings) -> Iterator[tuple[str, Take]]:
+    found: dict[str, Take] = {}
+    for take in takes:
+        match = _NAME.fullmatch(take.path.name)
+        if match is None:
+            continue
+        name = f"{match[2]}/person{match[1]}_{match[2]}_d{match[3]}"
+        if not _is_wanted(name, settings):
+            continue
+        twin = found.setdefault(name, take)
+        if twin is not take:
+            raise FileError(f"{take.path}: got {name} twice, also as {twin.path}; remove one of them")
+        yield name, Take(name, take.path, take.pictures)
+
+
+def _is_wanted(name: str, settings: KthSettings) -> bool:
+    match = _NAME.fullmatch(name.rsplit("/", 1)[-1])
+    return (
+        match is not None
+        and int(match[1]) in settings.persons
+        and (not settings.actions or match[2] in settings.actions)
+        and (not settings.scenarios or int(match[3]) in settings.scenarios)
+    )
+
+
+def _keep(listed: Path, kept: Path) -> Path:
+    """Lay a copy of the ranges into the cache, for where the videos are not; give the original."""
+    if listed.is_file() and (not kept.is_file() or kept.read_bytes() != listed.read_bytes()):
+        with whole_file(kept) as temporary:
+            temporary.write_bytes(listed.read_bytes())
+    return listed
