@@ -166,7 +166,7 @@ class FrameSsim(FrameScore):
         shades = [(_truncated(a) if self.eight_bit else _wide(a)).reshape(-1, h, w) for a in both]
         data_range = 255.0 if self.eight_bit else self.data_range
         found = [similarity_map(f, o, data_range, self.window).mean() for f, o in zip(*shades, strict=True)]
-        return np.reshape(found, (b, s, c)).mean(axis=-1)
+        return np.asarray(np.reshape(found, (b, s, c)).mean(axis=-1))
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def weigh(frame: Array, weights: Array) -> Array:
     else:
         for axis in (0, 1):
             frame = correlate1d(frame, weights, axis=axis, mode="nearest")
-    return _inner(frame, k)
+    return np.asarray(_inner(frame, k))
 
 
 def whole_windows(seen: npt.NDArray[np.bool_], k: int) -> npt.NDArray[np.bool_]:

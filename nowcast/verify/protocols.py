@@ -43,11 +43,18 @@ class ProtocolEntry(NamedTuple):
     needs_weights: bool = False
 
 
-def _no_weights(name: str) -> Callable[[Backbones], Metric]:
-    def make(_: Backbones) -> Metric:
-        raise MissingWeightsError(f"{name}: no pretrained weights")
+def _lpips(span: Literal["signed", "unit"], spatial: bool = False) -> Callable[[Backbones], Metric]:
+    def make(backbones: Backbones) -> Metric:
+        from nowcast.verify.lpips import Lpips
+        from nowcast.verify.lpips_weights import find_file
+
+        return Lpips(find_file(backbones.lpips), span, spatial)
 
     return make
+
+
+def _fvd(_: Backbones) -> Metric:
+    raise MissingWeightsError("fvd: no pretrained weights")
 
 
 PROTOCOLS: dict[str, ProtocolEntry] = {
@@ -109,11 +116,19 @@ PROTOCOLS: dict[str, ProtocolEntry] = {
         "perhaps MotionRNN",
     ),
     "lpips": ProtocolEntry(
-        _no_weights("lpips"), "lower", 0, "", "distance of AlexNet features, frames in [-1, 1]",
-        "Zhang et al. 2018", needs_weights=True,
+        _lpips("signed"), "lower", 0, "", "distance of AlexNet features, frames given in [-1, 1]",
+        "the sound one; Zhang et al. 2018", needs_weights=True,
+    ),
+    "lpips_unit": ProtocolEntry(
+        _lpips("unit"), "lower", 0, "", "as lpips, frames given in [0, 1]",
+        "LMC-Memory (printed times 1000), Conv-TT-LSTM", needs_weights=True,
+    ),
+    "lpips_spatial": ProtocolEntry(
+        _lpips("signed", spatial=True), "lower", 0, "",
+        "as lpips, maps enlarged to the frame before the mean", "ASTM (printed times 100)", needs_weights=True,
     ),
     "fvd": ProtocolEntry(
-        _no_weights("fvd"), "lower", 0, "", "Frechet distance of I3D features of whole videos",
+        _fvd, "lower", 0, "", "Frechet distance of I3D features of whole videos",
         "MotionRNN; Unterthiner et al. 2018", needs_weights=True,
     ),
 }
