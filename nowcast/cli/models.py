@@ -71,13 +71,14 @@ def _all_names() -> list[str]:
 
 def _configuration(row: str, args: argparse.Namespace) -> tuple[str, ModelConfiguration]:
     from nowcast.models.catalog import find_model
-    from nowcast.models.configuration import ModelConfiguration, NetworkChoice, read_configuration
+    from nowcast.models.choice import ModelChoice
+    from nowcast.models.configuration import ModelConfiguration, read_configuration
 
     if row.endswith((".yaml", ".yml")):
         return Path(row).stem, read_configuration(Path(row))
     entry = find_model(row)
     configuration = ModelConfiguration(
-        entry.title, entry.paper, NetworkChoice(row), args.past, args.steps, tuple(args.size), args.channels
+        entry.title, entry.paper, ModelChoice(row), args.past, args.steps, tuple(args.size), args.channels
     )
     return row, configuration
 

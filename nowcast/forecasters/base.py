@@ -78,3 +78,12 @@ def label_forecast(
             **grid_coords(grid),
         },
     )
+
+
+def label_probability(
+    probability: npt.NDArray[np.float32], issued: np.datetime64, lead_times: LeadTimes, grid: Grid
+) -> xr.DataArray:
+    """Put the labels of a forecast on the probability (S, H, W) of one event."""
+    labelled = label_forecast(probability, issued, lead_times, grid).rename("probability")
+    labelled.attrs = {"long_name": "probability of reaching the threshold", "units": "1"}
+    return labelled

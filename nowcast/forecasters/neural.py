@@ -20,8 +20,9 @@ from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.settings import plain
 from nowcast.core.times import minutes
-from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
-from nowcast.forecasters.past import check_leads, newest
+from nowcast.forecasters.base import LeadTimes, Needs, label_forecast, label_probability
+from nowcast.forecasters.past import Past, check_leads, newest
+from nowcast.forecasters.rebuild import rebuild_dbz
 from nowcast.forecasters.tiling import blended
 
 if TYPE_CHECKING:
@@ -126,15 +127,60 @@ class Neural:
         """
         leads = check_leads(lead_times, self.name)
         past = newest(observed, self.needs, self.name)
+        outputs = self._outputs(past, leads)
+        if self._loaded.meta.exceedance is None:
+            dbz = self._scaling.decode(outputs[:, 0])
+            dbz[dbz < self._scaling.low_dbz + self.settings.least_echo_db] = NO_ECHO_DBZ
+        else:
+            thresholds = self._loaded.meta.exceedance.thresholds_dbz
+            dbz = rebuild_dbz(outputs.swapaxes(0, 1), thresholds)
+        dbz[:, _never_seen(past)] = np.nan
+        return label_forecast(dbz, past.issued, leads, past.grid)
+
+    def probabilities(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
+        """Forecast the probability of reaching each threshold the network was trained for.
+
+        Returns:
+            (threshold_dbz, lead_time, y, x) float32 in [0, 1], falling with rising threshold; NaN where
+            no frame of the past has seen anything. Coordinates as of `Forecaster.forecast`.
+
+        Raises:
+            SettingsError: a network that forecasts dBZ.
+            TimeError, GridError: as `forecast`.
+        """
+        exceedance = self._loaded.meta.exceedance
+        if exceedance is None:
+            raise SettingsError(
+                complain(f"{self.name}: probabilities", "a network that forecasts dBZ",
+                         "one trained with model.exceedance", "train one, or ask for its forecast")
+            )
+        leads = check_leads(lead_times, self.name)
+        past = newest(observed, self.needs, self.name)
+        outputs = self._outputs(past, leads)
+        outputs[:, :, _never_seen(past)] = np.nan
+        events = [label_probability(p, past.issued, leads, past.grid) for p in outputs.swapaxes(0, 1)]
+        axis = xr.DataArray(
+            np.array(exceedance.thresholds_dbz), dims="threshold_dbz",
+            attrs={"long_name": "radar reflectivity that is reached or exceeded", "units": "dBZ"},
+        )
+        return xr.concat(events, dim="threshold_dbz", combine_attrs="override").assign_coords(
+            threshold_dbz=axis
+        )
+
+    @property
+    def thresholds_dbz(self) -> tuple[float, ...]:
+        """Thresholds of `probabilities`; none from a network that forecasts dBZ."""
+        exceedance = self._loaded.meta.exceedance
+        return () if exceedance is None else exceedance.thresholds_dbz
+
+    def _outputs(self, past: Past, leads: LeadTimes) -> Array:
+        """Run the network: what it gives (S, K or 1, H, W) for the chosen leads."""
         self._check_grid(past.grid)
         indices = self._indices(leads)
-        scaled = np.nan_to_num(self._scaling.encode(past.dbz), copy=False)
-        outputs = self._run(scaled, indices)
-        dbz = self._scaling.decode(outputs)
-        dbz[dbz < self._scaling.low_dbz + self.settings.least_echo_db] = NO_ECHO_DBZ
-        never_seen = np.isnan(past.dbz).all(axis=0)
-        dbz[:, never_seen] = np.nan
-        return label_forecast(dbz, past.issued, leads, past.grid)
+        scaled = self._scaling.encode(past.dbz)
+        if not self._loaded.model.reads_unseen:
+            scaled = np.nan_to_num(scaled, copy=False)
+        return self._run(scaled, indices)
 
     def velocity(self, observed: xr.DataArray) -> Array:
         """Give the motion that a MotionRNN believes in at its first forecast step.
@@ -149,21 +195,22 @@ class Neural:
         import torch
         from torch.nn.functional import interpolate
 
-        from nowcast.models.recurrent import RecurrentStack
-
         model = self._loaded.model
-        if not isinstance(model, RecurrentStack):
+        find = getattr(model, "motion", None)
+        if find is None:
             raise SettingsError(
                 complain(f"{self.name}: motion", "a network without MotionGRU", "a MotionRNN",
                          "take one of the motionrnn networks")
             )
         past = newest(observed, self.needs, self.name)
-        scaled = np.nan_to_num(self._scaling.encode(past.dbz), copy=False)
+        scaled = self._scaling.encode(past.dbz)
+        if not model.reads_unseen:
+            scaled = np.nan_to_num(scaled, copy=False)
         rows, columns = scaled.shape[1:]
         over = [(0, -side % m) for side, m in zip((rows, columns), model.multiple_of, strict=True)]
         frames = torch.from_numpy(np.pad(scaled, [(0, 0), *over], mode="edge"))[None, :, None]
         with torch.no_grad():
-            motion = model.motion(frames, 1)[:, -1].mean(dim=1)
+            motion = find(frames, 1)[:, -1].mean(dim=1)
             whole = interpolate(motion, size=frames.shape[-2:], mode="bilinear", align_corners=False)
         found: Array = whole[0, :, :rows, :columns].numpy()
         return found
@@ -196,7 +243,7 @@ class Neural:
                 )
 
     def _run(self, scaled: Array, indices: npt.NDArray[np.int64]) -> Array:
-        """Run the network on (T, H, W) in [0, 1]: gives the chosen steps (S, H, W)."""
+        """Run the network on (T, H, W) in [0, 1]: gives the chosen steps (S, K, H, W)."""
         shape = (scaled.shape[1], scaled.shape[2])
 
         def tile(rows: slice, columns: slice) -> Array:
@@ -210,12 +257,13 @@ class Neural:
 
         rows, columns = scaled.shape[1:]
         low, wide = self._tied or (rows, columns)
-        padded = np.pad(scaled, ((0, 0), (0, max(low - rows, 0)), (0, max(wide - columns, 0))))
+        over = ((0, 0), (0, max(low - rows, 0)), (0, max(wide - columns, 0)))
+        padded = np.pad(scaled, over) if any(map(any, over)) else scaled
         network = self._network
         with torch.no_grad():
             frames = torch.from_numpy(padded)[None, :, None]
             found = network(frames, int(indices[-1]) + 1)
-        chosen: Array = found[0, indices, 0, :rows, :columns].float().numpy()
+        chosen: Array = found[0, indices, :, :rows, :columns].float().numpy()
         return chosen
 
     def _tile_size(self, shape: tuple[int, int]) -> tuple[int, int]:
@@ -270,3 +318,7 @@ class Neural:
             for hook in hooks:
                 hook.remove()
         return max(2.0 * total[0] / frames, 1.0) / (rows * columns)
+
+
+def _never_seen(past: Past) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.isnan(past.dbz).all(axis=0))

@@ -107,7 +107,10 @@ def _ends(settings: ASTMSettings, depth: int) -> Ends:
     """Give the encoder of the clip and the decoder of the newest hidden clip to one frame."""
     down: list[nn.Module] = []
     up: list[nn.Module] = []
-    top = settings.hidden[-1]
+    top, frame_depth = settings.hidden[-1], depth
+    if settings.embed is not None:
+        down.append(nn.Conv3d(depth, settings.embed, 1))
+        depth = settings.embed
     for _ in range(settings.downsample.bit_length() - 1):
         down += [nn.Conv3d(depth, depth, 3, stride=(1, 2, 2), padding=1), nn.ReLU()]
         up += [nn.ConvTranspose3d(top, top, (1, 4, 4), stride=(1, 2, 2), padding=(0, 1, 1)), nn.ReLU()]
@@ -115,7 +118,7 @@ def _ends(settings: ASTMSettings, depth: int) -> Ends:
     if settings.encoder == "convolution":
         width = settings.hidden[0]
         down.append(nn.Conv3d(depth, width, settings.kernel, padding="same"))
-    last = nn.Sequential(*up, nn.Conv3d(top, depth, (settings.clip_frames, 1, 1)))
+    last = nn.Sequential(*up, nn.Conv3d(top, frame_depth, (settings.clip_frames, 1, 1)))
     return Ends(nn.Sequential(_ChannelsLast(), *down), last, width, settings.downsample)
 
 

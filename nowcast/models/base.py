@@ -7,7 +7,7 @@ Values are what `nowcast.core.scaling` makes of dBZ (or pixels / 255 of a video)
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Self
 
 import torch
@@ -60,6 +60,12 @@ class SequenceModel(nn.Module, ABC):
     multiple_of: tuple[int, int] = (1, 1)
     """Rows and columns must be multiples of these; `nowcast.models.padding` takes care of others."""
 
+    reads_unseen: bool = False
+    """Whether NaN may stand for unseen pixels of the past; else they must hold 0."""
+
+    join: Callable[[Tensor, Tensor], Tensor] | None = None
+    """(frame read, what the network says) -> frame, at every step; None takes what it says as the frame."""
+
     left_out: tuple[str, ...] = ()
     """What the names of parameters start with that `forecast_only` dropped; a checkpoint may hold them."""
 
@@ -90,6 +96,14 @@ class SequenceModel(nn.Module, ABC):
         frames = torch.cat([clip.past, clip.future], dim=1)
         first = frames.shape[1] - prediction.shape[1]
         yield Phase("forecast", prediction, frames[:, first:], clip.seen[:, first:])
+
+    def compared(self, forecast: Tensor, observed: Tensor, seen: Tensor) -> Phase:
+        """Set a forecast (B, S, ...) beside the frames that came (B, S, C, H, W), for the loss."""
+        return Phase("forecast", forecast, observed, seen)
+
+    def frames(self, forecast: Tensor) -> Tensor:
+        """Give frames (B, S, C, H, W) from what `forward` gave, where that is something else."""
+        return forecast
 
     def forecast_only(self) -> Self:
         """Drop the parts that only training needs (LMC-Memory's encoder of long clips); give itself."""

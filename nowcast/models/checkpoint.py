@@ -21,7 +21,9 @@ from nowcast.core.errors import CheckpointError, NowcastError, SettingsError
 from nowcast.core.files import provenance, sha256, whole_file
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import build, plain
+from nowcast.models.advected import AdvectionSettings
 from nowcast.models.base import SequenceModel
+from nowcast.models.exceedance import ExceedanceSettings
 
 FORMAT_VERSION = 1
 """Raised by one whenever a checkpoint of before can no longer be read the same way."""
@@ -56,6 +58,10 @@ class CheckpointMeta:
     provenance: dict[str, str] = field(default_factory=provenance)
     """Commit and versions that made it."""
     format_version: int = FORMAT_VERSION
+    exceedance: ExceedanceSettings | None = None
+    """Thresholds it gives probabilities for; None forecasts frames."""
+    advection: AdvectionSettings | None = None
+    """How frames are carried along the optical flow; None leaves them where they are."""
 
 
 class LoadedNetwork(NamedTuple):
@@ -168,10 +174,11 @@ def build_network(meta: CheckpointMeta, path: Path) -> SequenceModel:
     Raises:
         CheckpointError: no such network here, or its settings are not known.
     """
-    from nowcast.models.catalog import build_model
+    from nowcast.models.choice import ModelChoice
 
+    chosen = ModelChoice(meta.model, meta.settings, meta.exceedance, meta.advection)
     try:
-        return build_model(meta.model, meta.settings, channels=meta.channels, size=meta.size)
+        return chosen.build(meta.channels, meta.size, meta.scaling)
     except NowcastError as error:
         raise CheckpointError(f"{path}: its network cannot be built here ({error})") from error
 

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from nowcast.core.settings import build, read_yaml
 from nowcast.models.base import SequenceModel
-from nowcast.models.catalog import build_model
+from nowcast.models.choice import ModelChoice
 from nowcast.models.counts import Counts, count, count_parameters
-
-
-@dataclass(frozen=True)
-class NetworkChoice:
-    """The part an experiment takes over: which network, with which settings."""
-
-    name: str
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -29,7 +20,7 @@ class ModelConfiguration:
     title: str
     source: str
     """Paper, table and row."""
-    model: NetworkChoice
+    model: ModelChoice
     past: int
     future: int
     size: tuple[int, int]
@@ -37,7 +28,7 @@ class ModelConfiguration:
 
     def build(self) -> SequenceModel:
         """Build the network for the frames of that row."""
-        return build_model(self.model.name, self.model.settings, self.channels, self.size)
+        return self.model.build(self.channels, self.size)
 
     def parameters(self) -> int:
         """Count what training moves, without taking memory for it."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from torch import nn
+
 from nowcast.core.errors import SettingsError, complain
 from nowcast.models.cells.base import RecurrentCell, check_filter_size
 from nowcast.models.cells.convlstm import ConvLSTM
@@ -31,6 +33,9 @@ class StackSettings:
     """Side of the cells' convolutions; odd."""
     patch: int = 4
     """Side of the square of pixels that becomes one place with as many more channels."""
+    embed: int | None = None
+    """Channels to which a 1 x 1 convolution brings each patched frame before the first cell, for frames
+    of many channels; None feeds it as it is, as the papers do."""
 
     def __post_init__(self) -> None:
         check_filter_size("filter_size", self.filter_size)
@@ -39,6 +44,8 @@ class StackSettings:
                                          "take for example [64, 64, 64, 64]"))
         if self.patch < 1:
             raise SettingsError(complain("patch", self.patch, "1 or more pixels", "the papers take 4"))
+        if self.embed is not None and self.embed < 1:
+            raise SettingsError(complain("embed", self.embed, "1 or more channels", "or null"))
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,7 @@ def build_stack(
         SettingsError: a size, hidden channels or layers that do not fit.
     """
     motion: MotionSettings | None = getattr(settings, "motion", None)
+    depth = settings.patch**2 * channels
     if size is not None:
         side = settings.patch * (2 if motion else 1) * (ends.shrink if ends else 1)
         check_size((side, side), *size)
@@ -123,7 +131,7 @@ def build_stack(
     if motion is not None and motion.highway and len(set(settings.hidden)) > 1:
         raise SettingsError(complain("hidden", list(settings.hidden), "one size for all layers",
                                      "the Motion Highway adds them; or set motion.highway=false"))
-    wide_in, cells = ends.channels if ends else settings.patch**2 * channels, []
+    wide_in, cells = ends.channels if ends else settings.embed or depth, []
     for layer, wide in enumerate(settings.hidden):
         made = cell(layer, wide_in, wide)
         if motion is not None:
@@ -131,8 +139,19 @@ def build_stack(
             made = MotionCell(made, motion, settings.filter_size, moves=not top)
         cells.append(made)
         wide_in = wide
+    if ends is None and settings.embed is not None:
+        ends = _embedded(depth, settings.embed, cells)
     from_input = motion is not None and motion.highway and motion.variant == "released"
     return RecurrentStack(cells, channels, settings.patch, size if tied else None, from_input, ends)
+
+
+def _embedded(depth: int, narrow: int, cells: list[RecurrentCell]) -> Ends:
+    """Give a 1 x 1 convolution of ``depth`` to ``narrow`` channels and the usual last one back."""
+    top, frames = cells[-1].hidden_channels, cells[0].clip_frames
+    if frames:
+        last: nn.Module = nn.Conv3d(top, depth, (frames, 1, 1), bias=False)
+        return Ends(nn.Conv3d(depth, narrow, 1), last, narrow)
+    return Ends(nn.Conv2d(depth, narrow, 1), nn.Conv2d(top, depth, 1, bias=False), narrow)
 
 
 def map_of(size: Size, settings: StackSettings) -> tuple[int, int]:

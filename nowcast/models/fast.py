@@ -19,6 +19,7 @@ from nowcast.models.cells.convlstm import ConvLSTM
 from nowcast.models.cells.motion import MotionGRU
 from nowcast.models.cells.stlstm import STLSTM
 from nowcast.models.packed import DTYPES, convolve, pack, packs
+from nowcast.models.wrapper import ModelWrapper
 
 _KEPT_SHAPES = 4
 """Packed copies that one convolution keeps, one for each shape of input it meets."""
@@ -43,6 +44,10 @@ def fast(model: SequenceModel, dtype: torch.dtype | None = None) -> SequenceMode
     chosen = dtype or next(model.parameters()).dtype
     if chosen not in DTYPES:
         raise SettingsError(f"fast: got {chosen}, expected torch.float32 or torch.bfloat16; give one of them")
+    if isinstance(model, ModelWrapper):
+        twin = copy.deepcopy(model)
+        twin.network = fast(model.network, chosen)
+        return twin.eval().requires_grad_(False)
     return FastCopy(model, chosen)
 
 

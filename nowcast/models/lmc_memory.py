@@ -121,7 +121,7 @@ class LmcMemory(SequenceModel):
     def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
         """Forecast: see `SequenceModel.forward`. The past's own motion addresses the memory."""
         self.check_input(past)
-        return unroll(_Sequence(self), past, steps, teacher)
+        return unroll(_Sequence(self), past, steps, teacher, join=self.join)
 
     def check_input(self, past: Tensor) -> None:
         """Refuse frames the network cannot take, before anything is computed.
@@ -201,7 +201,7 @@ class LmcMemory(SequenceModel):
             self.batches_seen += 1
         with frozen(self.match_encoder):
             self.check_input(clip.past)
-            stored = unroll(_Sequence(self, motion), clip.past, steps, teacher)
+            stored = unroll(_Sequence(self, motion), clip.past, steps, teacher, join=self.join)
             yield Phase("store", stored, future, seen)
         del stored
         with frozen(self.store_encoder, self.memory.slots):

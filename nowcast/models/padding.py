@@ -6,7 +6,7 @@ Letters: B batch, N frames, C channels, H rows, W columns.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.models.base import Clip, Phase, SequenceModel, Teacher
+from nowcast.models.wrapper import ModelWrapper
 
 Fill = Literal["replicate", "zero"]
 
@@ -45,7 +46,7 @@ def _near(size: int, multiple: int) -> str:
     return f"{below} or {below + multiple}" if below > 0 else str(multiple)
 
 
-class AnySize(SequenceModel):
+class AnySize(ModelWrapper):
     """A network that takes any frame size: pads below and to the right, runs, and crops.
 
     Why: radar grids are rarely multiples of 8. Edge values are repeated (``replicate``) so that rain at
@@ -54,10 +55,9 @@ class AnySize(SequenceModel):
     """
 
     def __init__(self, network: SequenceModel, fill: Fill = "replicate") -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
         self.fill = fill
-        self.past_min = network.past_min
+        self.multiple_of = (1, 1)
 
     def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
         """Forecast as `SequenceModel.forward` at any H and W."""
@@ -77,11 +77,7 @@ class AnySize(SequenceModel):
         Raises:
             SettingsError: the network inside has no MotionGRU.
         """
-        inner = getattr(self.network, "motion", None)
-        if inner is None:
-            raise SettingsError("motion: got a network without MotionGRU, expected a MotionRNN; take one")
-        found: Tensor = inner(self._pad(past), steps)
-        return found
+        return super().motion(self._pad(past), steps)
 
     def phases(self, clip: Clip, teacher: Teacher | None, generator: torch.Generator) -> Iterator[Phase]:
         """Yield the network's own phases, cropped back to the clip."""
@@ -91,12 +87,6 @@ class AnySize(SequenceModel):
         for phase in self.network.phases(padded, self._pad_teacher(teacher), generator):
             tensors = (phase.prediction, phase.target, phase.seen)
             yield Phase(phase.name, *(tensor[..., :height, :width] for tensor in tensors))
-
-    def forecast_only(self) -> Self:
-        """Drop what the network inside does not need to forecast."""
-        self.network.forecast_only()
-        self.left_out = tuple(f"network.{name}" for name in self.network.left_out)
-        return self
 
     def _margin(self, height: int, width: int) -> tuple[int, int, int, int]:
         rows, columns = self.network.multiple_of

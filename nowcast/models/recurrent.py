@@ -123,7 +123,7 @@ class RecurrentStack(SequenceModel):
         self.check_input(past)
         if teacher is not None:
             teacher = Teacher(to_patches(teacher.frames, self.patch), teacher.use)
-        patches = unroll(self, to_patches(past, self.patch), steps, teacher, warm, watch)
+        patches = unroll(self, to_patches(past, self.patch), steps, teacher, warm, watch, self.join)
         return from_patches(patches, self.patch)
 
     def motion(self, past: Tensor, steps: int) -> Tensor:

@@ -17,6 +17,9 @@ Watch = Callable[[int, Any], None]
 """Shown each time step and the state after it, for what one wants to see inside (motion, drift)."""
 
 
+Join = Callable[[Tensor, Tensor], Tensor]
+
+
 class Stepper(Protocol):
     """A network seen one time step at a time; state goes in and comes out."""
 
@@ -45,6 +48,7 @@ def unroll(
     teacher: Teacher | None = None,
     warm: bool = False,
     watch: Watch | None = None,
+    join: Join | None = None,
 ) -> Tensor:
     """Feed the past, then the network's own predictions (or the truth where the teacher says so).
 
@@ -55,6 +59,7 @@ def unroll(
         teacher: true frames (B, S, C, h, w) and where to use them (B, S - 1); None runs free.
         warm: also give the one-step predictions made while reading the past.
         watch: called after each step with t = 0 ... T + S - 2 and the state.
+        join: makes the frame from the frame that was read and what the network says; see `SequenceModel.join`.
 
     Returns:
         (B, S, C, h, w), or (B, T - 1 + S, C, h, w) when ``warm``. Predictions are not clipped
@@ -68,12 +73,15 @@ def unroll(
     frame: Tensor | None = None
     for t in range(length - 1 + steps):
         if t < length:
-            x = encoded[:, t]
+            read, x = past[:, t], encoded[:, t]
         else:
             assert frame is not None
-            x = net.encode(_mix(frame, teacher, t - length))
+            read = _mix(frame, teacher, t - length)
+            x = net.encode(read)
         emit = warm or t >= length - 1
         frame, state = net.step(x, state, emit)
+        if frame is not None and join is not None:
+            frame = join(read, frame)
         if watch is not None:
             watch(t, state)
         if emit:

@@ -11,19 +11,10 @@ from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import build, override, plain, read_yaml
 from nowcast.data.windows import Window
+from nowcast.models.choice import ModelChoice
 from nowcast.training.losses import LOSSES, IntensityWeights
 from nowcast.training.sampling import ScheduledSampling
 from nowcast.training.schedule import LearningRate
-
-
-@dataclass(frozen=True)
-class ModelChoice:
-    """Which network."""
-
-    name: str
-    """Name in the model catalog (`nowcast models`)."""
-    settings: dict[str, Any] = field(default_factory=dict)
-    """Its settings; what is not given has the default of the network."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +127,11 @@ class Experiment:
             raise SettingsError(
                 "training: loss weighted_l1_l2 and monitor csi20, csi30 need dBZ, and data.scaling is null; "
                 "give data.scaling or choose l1_l2 and loss"
+            )
+        if (t.loss == "log_score") != (self.model.exceedance is not None):
+            raise SettingsError(
+                f"training.loss: got '{t.loss}' {'with' if self.model.exceedance else 'without'} "
+                "model.exceedance, expected log_score with it and another loss without; change one of them"
             )
         self._check_positive()
 

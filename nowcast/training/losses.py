@@ -5,14 +5,19 @@ Letters: B batch, N frames, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
+from nowcast.models.exceedance import ExceedanceSettings
+
+_LEAST = 1e-5
+"""Probabilities are kept this far from 0 and 1, so that no surprise costs more than 11.5."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(prediction, target, seen), all (B, N, C, H, W), to a scalar in float32."""
@@ -96,6 +101,26 @@ def weighted_l1_l2(scaling: Scaling, intensity: IntensityWeights) -> Loss:
     return loss
 
 
+def log_score(weights: Sequence[float]) -> Loss:
+    """Give the logarithmic score of events: minus the log of the probability of what happened.
+
+    The weighted mean over thresholds of the mean over seen pixels; channels are thresholds, the target is
+    0 or 1. Proper for any weights: only honest probabilities reach its minimum.
+
+    Source: Good (1952), J. R. Stat. Soc. B 14, 107-114; ordinal use: Frank and Hall (2001), ECML.
+    """
+    shares = torch.tensor(weights) / sum(weights)
+
+    def loss(prediction: Tensor, target: Tensor, seen: Tensor) -> Tensor:
+        with torch.autocast(prediction.device.type, enabled=False):
+            said = prediction.float().clamp(_LEAST, 1.0 - _LEAST)
+            term = F.binary_cross_entropy(said, target.float(), weight=seen.float(), reduction="none")
+        mean = term.sum(dim=(0, 1, 3, 4)) / seen.sum(dim=(0, 1, 3, 4), dtype=torch.float32).clamp(min=1.0)
+        return (mean * shares.to(mean.device)).sum()
+
+    return loss
+
+
 def _weighted(scaling: Scaling | None, intensity: IntensityWeights) -> Loss:
     if scaling is None:
         raise SettingsError(
@@ -105,15 +130,25 @@ def _weighted(scaling: Scaling | None, intensity: IntensityWeights) -> Loss:
     return weighted_l1_l2(scaling, intensity)
 
 
-LOSSES: Mapping[str, Callable[[Scaling | None, IntensityWeights], Loss]] = {
-    "l1_l2": lambda scaling, intensity: l1_l2,
-    "mse": lambda scaling, intensity: mse,
-    "weighted_l1_l2": _weighted,
+def _of_events(exceedance: ExceedanceSettings | None) -> Loss:
+    if exceedance is None:
+        raise SettingsError("training.loss: 'log_score' scores probabilities; give model.exceedance")
+    return log_score(exceedance.weights or [1.0] * len(exceedance.thresholds_dbz))
+
+
+LOSSES: Mapping[str, Callable[[Scaling | None, IntensityWeights, ExceedanceSettings | None], Loss]] = {
+    "l1_l2": lambda scaling, intensity, exceedance: l1_l2,
+    "mse": lambda scaling, intensity, exceedance: mse,
+    "weighted_l1_l2": lambda scaling, intensity, exceedance: _weighted(scaling, intensity),
+    "log_score": lambda scaling, intensity, exceedance: _of_events(exceedance),
 }
-"""Name -> a maker of the loss from the scaling and the weights by intensity."""
+"""Name -> a maker of the loss from the scaling, the weights by intensity and the thresholds."""
 
 
-def make_loss(name: str, scaling: Scaling | None, intensity: IntensityWeights) -> Loss:
+def make_loss(
+    name: str, scaling: Scaling | None, intensity: IntensityWeights,
+    exceedance: ExceedanceSettings | None = None,
+) -> Loss:
     """Give the loss called ``name``.
 
     Raises:
@@ -121,4 +156,4 @@ def make_loss(name: str, scaling: Scaling | None, intensity: IntensityWeights) -
     """
     if name not in LOSSES:
         raise SettingsError(f"training.loss: got '{name}', expected one of {', '.join(LOSSES)}")
-    return LOSSES[name](scaling, intensity)
+    return LOSSES[name](scaling, intensity, exceedance)

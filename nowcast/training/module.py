@@ -47,7 +47,8 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         self.network = network
         self.experiment = experiment
         self.loss = make_loss(
-            experiment.training.loss, experiment.data.scaling, experiment.training.intensity
+            experiment.training.loss, experiment.data.scaling, experiment.training.intensity,
+            experiment.model.exceedance,
         )
         decay = experiment.training.ema_decay
         self.average = WeightAverage(network, decay) if decay is not None else None
@@ -151,14 +152,18 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         """Put the averaged weights in; start new sums."""
         if self.average is not None:
             self._swap.enter_context(self.average.swapped_in(self.network))
-        self._sums = ValidationSums(self.experiment.data.scaling, self.loss, self.device)
+        self._sums = ValidationSums(self.experiment.data.scaling, self.device)
 
     def validation_step(self, batch: Clip, batch_idx: int) -> None:
         """Forecast freely, as in use, and add up errors and counts."""
         assert self._sums is not None
         steps = batch.future.shape[1]
-        forecast = self.network(batch.past, steps)
-        self._sums.add(forecast, batch.future, batch.seen[:, -steps:])
+        past, seen = batch.past, batch.seen[:, -steps:]
+        if self.network.reads_unseen:
+            past = past.masked_fill(~batch.seen[:, : past.shape[1]], float("nan"))
+        forecast = self.network(past, steps)
+        loss = self._loss_of(self.network.compared(forecast, batch.future, seen))
+        self._sums.add(loss, self.network.frames(forecast), batch.future, seen)
 
     def on_validation_epoch_end(self) -> None:
         """Put the training weights back; pool the sums of all devices."""

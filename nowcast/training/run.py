@@ -24,7 +24,6 @@ from nowcast.core.files import provenance, whole_file
 from nowcast.core.settings import plain
 from nowcast.models import checkpoint
 from nowcast.models.base import SequenceModel
-from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta
 from nowcast.training import sampling
 from nowcast.training.data_module import ClipData, ClipDataModule
@@ -58,9 +57,7 @@ def train(
     _check(experiment, train_data, val_data)
     meta = _describe(experiment, train_data, grid_km)
     torch.manual_seed(sampling.draw_seed(experiment.training.seed, 0, 0, sampling.GLOBAL))
-    network = build_model(
-        experiment.model.name, experiment.model.settings, channels=train_data.channels, size=train_data.size
-    )
+    network = experiment.model.build(train_data.channels, train_data.size, experiment.data.scaling)
     module = TrainingModule(network.train(), experiment)
     best = _take_up(module, Path(resume), meta, experiment) if resume is not None else None
     check_logger(experiment)
@@ -126,6 +123,7 @@ def _describe(experiment: Experiment, data: ClipData, grid_km: tuple[float, floa
         model=experiment.model.name, settings=plain(experiment.model.settings), channels=data.channels,
         size=data.size, past=window.past, future=window.future,
         step_seconds=float(data.step / np.timedelta64(1, "s")), scaling=experiment.data.scaling,
+        exceedance=experiment.model.exceedance, advection=experiment.model.advection,
         grid_km=grid_km, data_fingerprint=data.fingerprint, experiment=plain(experiment),
     )
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from nowcast.core.scaling import Scaling
-from nowcast.training.losses import Loss
 
 THRESHOLDS_DBZ = (20.0, 30.0)
 
@@ -24,12 +23,10 @@ class ValidationSums:
 
     Args:
         scaling: dBZ range of [0, 1]; None counts no events.
-        loss: the loss of training.
         device: where the sums live.
     """
 
-    def __init__(self, scaling: Scaling | None, loss: Loss, device: torch.device) -> None:
-        self.loss = loss
+    def __init__(self, scaling: Scaling | None, device: torch.device) -> None:
         self.levels = [] if scaling is None else [
             (dbz, (dbz - scaling.low_dbz) / (scaling.high_dbz - scaling.low_dbz))
             for dbz in THRESHOLDS_DBZ
@@ -38,10 +35,10 @@ class ValidationSums:
         kind = torch.float32 if device.type == "mps" else torch.float64
         self.total = torch.zeros(2 + 3 * len(self.levels), dtype=kind, device=device)
 
-    def add(self, forecast: Tensor, observed: Tensor, seen: Tensor) -> None:
-        """Add a batch, all (B, S, C, H, W); unseen pixels count nowhere."""
+    def add(self, loss: Tensor, forecast: Tensor, observed: Tensor, seen: Tensor) -> None:
+        """Add a batch: its mean loss, and three of (B, S, C, H, W); unseen pixels count nowhere."""
         pixels = seen.sum()
-        found = [self.loss(forecast, observed, seen) * pixels, pixels]
+        found = [loss * pixels, pixels]
         for _, level in self.levels:
             said, was = forecast.float() >= level, (observed.float() >= level) & seen
             found += [(said & was).sum(), (~said & was).sum(), (said & seen & ~was).sum()]

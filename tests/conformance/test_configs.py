@@ -8,7 +8,6 @@ from nowcast.core.settings import build
 from nowcast.core.times import parse_period
 from nowcast.data.catalog import SOURCES
 from nowcast.data.splits import check_gap, parse_periods
-from nowcast.models.catalog import build_model
 from nowcast.training.experiment import read_experiment
 from nowcast.training.losses import make_loss
 
@@ -27,13 +26,13 @@ def test_it_loads_and_builds(path):
     assert made.name == path.stem
     for choice in (*made.data.sources, *made.data.validation_sources):
         build(SOURCES[choice.kind].settings, choice.settings)
-    network = build_model(made.model.name, made.model.settings, channels=1, size=made.data.crop)
+    network = made.model.build(1, made.data.crop, made.data.scaling)
     rows, columns = network.multiple_of
     if made.data.crop is not None:
         assert made.data.crop[0] % rows == 0
         assert made.data.crop[1] % columns == 0
     assert made.data.window.past >= network.past_min
-    make_loss(made.training.loss, made.data.scaling, made.training.intensity)
+    make_loss(made.training.loss, made.data.scaling, made.training.intensity, made.model.exceedance)
     assert made.data.validation or made.data.validation_sources
 
 

@@ -1,5 +1,7 @@
 """Losses by hand, and that what was not seen counts nowhere."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,9 +9,11 @@ from hypothesis import strategies as st
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
+from nowcast.models.exceedance import ExceedanceSettings
 from nowcast.training.losses import LOSSES, IntensityWeights, l1_l2, make_loss, mse
 
 SCALING = Scaling(0.0, 50.0)
+EVENTS = ExceedanceSettings((20.0, 30.0))
 
 
 def frames(*values):
@@ -34,9 +38,32 @@ def test_weights_by_hand():
     assert intensity.of(frames(0.0, 0.2999, 0.3, 0.41), SCALING).flatten().tolist() == [1, 1, 2, 7]
 
 
+def test_the_log_score_by_hand():
+    """Two thresholds with weights 1 and 3; the second is seen at one of two pixels."""
+    loss = make_loss("log_score", None, IntensityWeights(), ExceedanceSettings((20.0, 30.0), (1.0, 3.0)))
+    said = torch.tensor([[0.9, 0.4], [0.2, 0.5]]).reshape(1, 1, 2, 1, 2)
+    was = torch.tensor([[1.0, 0.0], [1.0, 1.0]]).reshape(1, 1, 2, 1, 2)
+    seen = torch.tensor([[True, True], [True, False]]).reshape(1, 1, 2, 1, 2)
+    expected = 0.25 * -(math.log(0.9) + math.log(0.6)) / 2 + 0.75 * -math.log(0.2)
+    assert loss(said, was, seen).item() == pytest.approx(expected, rel=1e-6)
+
+
+@given(honest=st.floats(0.05, 0.95), said=st.floats(0.05, 0.95))
+def test_only_the_honest_probability_does_best(honest, said):
+    loss = make_loss("log_score", None, IntensityWeights(), ExceedanceSettings((20.0, 30.0)))
+
+    def expected(probability):
+        all_of = torch.full((1, 1, 2, 1, 1), probability)
+        seen = torch.ones_like(all_of, dtype=torch.bool)
+        hit, miss = (loss(all_of, torch.full_like(all_of, was), seen).item() for was in (1.0, 0.0))
+        return honest * hit + (1 - honest) * miss
+
+    assert expected(honest) <= expected(said) + 1e-5
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_unseen_pixels_get_a_gradient_of_exactly_zero(name):
-    loss = make_loss(name, SCALING, IntensityWeights())
+    loss = make_loss(name, SCALING, IntensityWeights(), EVENTS)
     said = torch.rand(2, 3, 1, 4, 5).requires_grad_()
     seen = torch.rand(2, 3, 1, 4, 5) < 0.5
     loss(said, torch.rand(2, 3, 1, 4, 5), seen).backward()
@@ -47,7 +74,7 @@ def test_unseen_pixels_get_a_gradient_of_exactly_zero(name):
 @pytest.mark.parametrize("name", LOSSES)
 @given(value=st.floats(-1e3, 1e3, width=32))
 def test_what_was_not_seen_changes_nothing(name, value):
-    loss = make_loss(name, SCALING, IntensityWeights())
+    loss = make_loss(name, SCALING, IntensityWeights(), EVENTS)
     changed = frames(0.5, 0.1, 0.9, value)
     assert loss(changed, WAS, SEEN) == loss(SAID, WAS, SEEN)
 
@@ -70,6 +97,8 @@ def test_half_precision_is_summed_in_float32():
 def test_mistakes_are_told():
     with pytest.raises(SettingsError, match=r"data\.scaling"):
         make_loss("weighted_l1_l2", None, IntensityWeights())
+    with pytest.raises(SettingsError, match=r"model\.exceedance"):
+        make_loss("log_score", SCALING, IntensityWeights())
     with pytest.raises(SettingsError, match="got 'l3'"):
         make_loss("l3", SCALING, IntensityWeights())
     with pytest.raises(SettingsError, match="expected 2"):

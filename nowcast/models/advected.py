@@ -1,0 +1,127 @@
+"""Advection first, network second: a network that forecasts what advection does not.
+
+Letters: B batch, T past frames, S forecast steps, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from nowcast.core.errors import SettingsError, complain
+from nowcast.models.base import Clip, Phase, SequenceModel, Teacher
+from nowcast.models.flow_settings import FlowSettings
+from nowcast.models.optical_flow import lucas_kanade
+from nowcast.models.trajectories import inside, sample, trajectories
+from nowcast.models.wrapper import ModelWrapper
+
+
+@dataclass(frozen=True)
+class AdvectionSettings:
+    """How frames are moved before a network sees them."""
+
+    flow: FlowSettings = field(default_factory=FlowSettings)
+    fastest: float = 40.0
+    """Cells a frame; faster motion is an error of the estimate and is slowed down to this."""
+    contrast: float = 55.0
+    """Frames in [0, 1] times this enter the estimate of motion, which is made for decibels."""
+
+    def __post_init__(self) -> None:
+        if not self.fastest > 0 or not self.contrast > 0:
+            raise SettingsError(
+                complain("advection: fastest, contrast", f"{self.fastest:g}, {self.contrast:g}",
+                         "numbers above 0", "for example 40 and 55")
+            )
+
+
+class AdvectedModel(ModelWrapper):
+    """A network in the frame of reference of the moving rain.
+
+    The optical flow of the past gives one steady motion. Past frames are carried along it to where they
+    would be at the time of issue; there the network forecasts growth, decay and deformation; each
+    forecast frame is then carried on to its own time. A network that changes nothing gives the
+    extrapolation of its newest frame.
+
+    Training happens at the common place too: the frames to come are carried back to it, with the value of
+    the nearest pixel so that none is smoothed, and what has left the clip counts as not seen. A
+    clip's longer context stays out: one motion does not hold for hours.
+
+    Unseen pixels may come as NaN: they enter the network as dry, and the estimate of motion not at all.
+
+    Source: the Lagrangian frame of Germann and Zawadzki (2002), Mon. Wea. Rev. 130, 2859-2873.
+    """
+
+    def __init__(self, network: SequenceModel, settings: AdvectionSettings | None = None) -> None:
+        super().__init__(network)
+        self.settings = settings or AdvectionSettings()
+        self.past_min = max(2, network.past_min)
+        self.reads_unseen = True
+
+    def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
+        """Forecast as `SequenceModel.forward`; (B, S, C, H, W) with the network's C."""
+        seen = ~past.isnan()
+        past = past.nan_to_num()
+        motion = self._flow(past, seen)
+        moved, _ = self._together(past, seen, motion)
+        if teacher is not None:
+            teacher = Teacher(self._back(teacher.frames, motion, "bilinear")[0], teacher.use)
+        found: Tensor = self.network(moved.to(past.dtype), steps, teacher)
+        out = [sample(found[:, s], places) for s, places in enumerate(trajectories(motion, steps))]
+        return torch.stack(out, dim=1).to(past.dtype)
+
+    def motion(self, past: Tensor, steps: int) -> Tensor:
+        """Give the motion that frames are carried along: (B, S, 1, 2, H, W), cells a frame, rows first."""
+        found = self._flow(past.nan_to_num(), ~past.isnan())
+        return found[:, None, None].expand(-1, steps, 1, -1, -1, -1)
+
+    def phases(self, clip: Clip, teacher: Teacher | None, generator: torch.Generator) -> Iterator[Phase]:
+        """Yield the network's own phases on the clip carried to the common place."""
+        together = self.carried(clip)
+        if teacher is not None:
+            teacher = Teacher(together.future, teacher.use)
+        yield from self.network.phases(together, teacher, generator)
+
+    def carried(self, clip: Clip) -> Clip:
+        """Carry all frames of a clip to their place at the time of issue; nothing stays in its context."""
+        length = clip.past.shape[1]
+        with torch.no_grad():
+            seen = clip.seen[:, :length]
+            motion = self._flow(clip.past, seen)
+            past, past_seen = self._together(clip.past, seen, motion)
+            future, arrived = self._back(clip.future, motion, "nearest")
+            future_seen, _ = self._back(clip.seen[:, length:], motion, "nearest")
+        future_seen = (future_seen > 0.5) & arrived
+        return Clip(
+            past.to(clip.past.dtype), (future * future_seen).to(clip.future.dtype),
+            torch.cat([past_seen, future_seen], dim=1), clip.context[:, :0],
+        )
+
+    def _flow(self, past: Tensor, seen: Tensor) -> Tensor:
+        """Estimate the motion (B, 2, H, W) from the mean over channels."""
+        decibels = past.float().mean(dim=2) * self.settings.contrast
+        motion = lucas_kanade(decibels, seen.all(dim=2), self.settings.flow)
+        speed = motion.square().sum(dim=1, keepdim=True).sqrt()
+        return motion * (self.settings.fastest / speed.clamp(min=self.settings.fastest))
+
+    def _together(self, past: Tensor, seen: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
+        """Carry the past to the time of issue: frames, and where they were seen."""
+        frames, masks = [past[:, -1].float()], [seen[:, -1]]
+        older = reversed(range(past.shape[1] - 1))
+        for t, places in zip(older, trajectories(motion, past.shape[1] - 1), strict=True):
+            frames.append(sample(past[:, t], places))
+            masks.append(sample(seen[:, t], places, mode="nearest") > 0.5)
+        return torch.stack(frames[::-1], dim=1), torch.stack(masks[::-1], dim=1)
+
+    def _back(
+        self, future: Tensor, motion: Tensor, mode: Literal["bilinear", "nearest"]
+    ) -> tuple[Tensor, Tensor]:
+        """Carry frames to come back to the time of issue: frames, and where they lie on the map."""
+        frames, arrived = [], []
+        for s, places in enumerate(trajectories(-motion, future.shape[1])):
+            frames.append(sample(future[:, s], places, mode))
+            arrived.append(inside(places))
+        return torch.stack(frames, dim=1), torch.stack(arrived, dim=1)

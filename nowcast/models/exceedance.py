@@ -1,0 +1,134 @@
+"""Probabilities of exceeding thresholds in place of values: a head for every network.
+
+Letters: B batch, N frames, T past frames, S forecast steps, K thresholds, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from nowcast.core.errors import SettingsError, complain
+from nowcast.core.scaling import Scaling
+from nowcast.models.base import Clip, Phase, SequenceModel, Teacher
+from nowcast.models.wrapper import ModelWrapper
+
+_MARGIN = 0.01
+"""A share is this far from 0 and 1 before its logit is taken."""
+_REACHED = 1.0 - 1e-4
+_EVEN = 0.5
+
+
+@dataclass(frozen=True)
+class ExceedanceSettings:
+    """Which events a network gives the probability of."""
+
+    thresholds_dbz: tuple[float, ...] = (10.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0)
+    """Rising. Those of the scores, and so near to each other that dBZ between them can be interpolated."""
+    weights: tuple[float, ...] | None = None
+    """Of each threshold in the loss; None weighs all alike. Any weights leave the score proper."""
+
+    def __post_init__(self) -> None:
+        rising = all(a < b for a, b in pairwise(self.thresholds_dbz))
+        if len(self.thresholds_dbz) < 2 or not rising:
+            raise SettingsError(
+                complain("exceedance.thresholds_dbz", list(self.thresholds_dbz), "two or more rising values",
+                         "for example [20, 30, 40]")
+            )
+        if self.weights is not None and (
+            len(self.weights) != len(self.thresholds_dbz) or min(self.weights) <= 0
+        ):
+            raise SettingsError(
+                complain("exceedance.weights", list(self.weights),
+                         f"{len(self.thresholds_dbz)} numbers above 0, one a threshold", "or leave them out")
+            )
+
+    def levels(self, scaling: Scaling) -> tuple[float, ...]:
+        """Give the thresholds as values in [0, 1].
+
+        Raises:
+            SettingsError: a threshold outside the range of the scaling.
+        """
+        low, high = scaling.low_dbz, scaling.high_dbz
+        if not low < self.thresholds_dbz[0] or not self.thresholds_dbz[-1] <= high:
+            raise SettingsError(
+                complain("exceedance.thresholds_dbz", list(self.thresholds_dbz),
+                         f"values above {low:g} and up to {high:g} dBZ, the range of data.scaling",
+                         "change one of them")
+            )
+        return tuple((dbz - low) / (high - low) for dbz in self.thresholds_dbz)
+
+
+class ExceedanceModel(ModelWrapper):
+    """A network that gives the probability that each of K rising levels is reached, from frames.
+
+    A frame (1, H, W) goes in as K shares: how far each step of the ladder of levels is climbed, 0 to 1.
+    The network inside reads and gives K channels. What it gives is added to the logits of the shares it
+    has just read (`probability_join`), so a fresh network says "as now", and every step of a forecast
+    changes the odds of the step before. What comes out falls with rising level by construction: no event is
+    likelier than any lower one. (The loss sees each probability before that is enforced.)
+
+    Trained with the logarithmic score of each event, which is proper: only honest probabilities do best.
+    """
+
+    def __init__(self, network: SequenceModel, levels: Sequence[float]) -> None:
+        super().__init__(network)
+        network.join = probability_join
+        steps = [level - below for below, level in pairwise([0.0, *levels])]
+        self.register_buffer("levels", torch.tensor(levels), persistent=False)
+        self.register_buffer("steps", torch.tensor(steps), persistent=False)
+        self.levels: Tensor
+        self.steps: Tensor
+
+    def shares(self, frames: Tensor) -> Tensor:
+        """Turn (B, N, 1, H, W) in [0, 1] into shares (B, N, K, H, W); 1 where a level is reached."""
+        top, step = (v.to(frames.dtype).view(-1, 1, 1) for v in (self.levels, self.steps))
+        return ((frames - (top - step)) / step).clamp(0, 1)
+
+    def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
+        """Give probabilities (B, S, K, H, W) from ``past`` (B, T, 1, H, W)."""
+        found: Tensor = self.network(self.shares(past), steps, self._teacher(teacher))
+        return falling(found)
+
+    def phases(self, clip: Clip, teacher: Teacher | None, generator: torch.Generator) -> Iterator[Phase]:
+        """Yield the network's own phases with events in place of shares as the target."""
+        coded = Clip(
+            self.shares(clip.past), self.shares(clip.future),
+            clip.seen.expand(-1, -1, len(self.levels), -1, -1),
+            self.shares(clip.context) if clip.context.shape[1] else clip.context,
+        )
+        for phase in self.network.phases(coded, self._teacher(teacher), generator):
+            events = (phase.target >= _REACHED).to(phase.prediction.dtype)
+            yield Phase(phase.name, phase.prediction, events, phase.seen)
+
+    def compared(self, forecast: Tensor, observed: Tensor, seen: Tensor) -> Phase:
+        """Set probabilities beside the events of observed frames (B, S, 1, H, W)."""
+        events = (self.shares(observed) >= _REACHED).to(forecast.dtype)
+        return Phase("forecast", forecast, events, seen.expand_as(events))
+
+    def frames(self, forecast: Tensor) -> Tensor:
+        """Give frames (B, S, 1, H, W) of the highest level that is reached with even odds, else 0.
+
+        Why so plain: it is what validation counts events with. Values between the levels, and decision
+        levels other than even odds, are a matter of the forecaster.
+        """
+        ladder = torch.cat([self.levels.new_zeros(1), self.levels])
+        return ladder[(forecast >= _EVEN).sum(dim=2, keepdim=True)]
+
+    def _teacher(self, teacher: Teacher | None) -> Teacher | None:
+        return None if teacher is None else Teacher(self.shares(teacher.frames), teacher.use)
+
+
+def probability_join(read: Tensor, said: Tensor) -> Tensor:
+    """Add what a network says to the logits of the shares it has read, as probabilities."""
+    odds = torch.logit(read.float(), eps=_MARGIN)
+    return torch.sigmoid(odds + said.float()).to(said.dtype)
+
+
+def falling(probabilities: Tensor) -> Tensor:
+    """Let no event (axis 2, rising levels) be likelier than a lower one."""
+    return probabilities.cummin(dim=2).values

@@ -1,0 +1,127 @@
+"""Probabilities of exceedance as a head of every network."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nowcast.core.errors import SettingsError
+from nowcast.core.scaling import Scaling
+from nowcast.core.settings import build
+from nowcast.models.base import Clip, SequenceModel, Teacher
+from nowcast.models.catalog import MODELS, build_model
+from nowcast.models.choice import ModelChoice
+from nowcast.models.exceedance import ExceedanceModel, ExceedanceSettings, probability_join
+from nowcast.models.fast import fast
+from nowcast.models.unroll import unroll
+from tests.fakes.tiny_models import PAST, frames, size_of, tiny_settings
+
+LEVELS = (0.2, 0.4, 0.8)
+
+
+class Silent(SequenceModel):
+    """Says nothing: what comes out is what the head makes of the frames."""
+
+    def forward(self, past, steps, teacher=None):
+        self.given, self.teacher = past, teacher
+        return unroll(self, past, steps, teacher, join=self.join)
+
+    def encode(self, maps):
+        return maps
+
+    def start(self, first, past):
+        return ()
+
+    def step(self, x, state, emit):
+        return torch.zeros_like(x), state
+
+
+def tiny(name, levels=LEVELS):
+    torch.manual_seed(0)
+    return ExceedanceModel(build_model(name, tiny_settings(name), len(levels), size_of(name)), levels)
+
+
+def test_shares_by_hand():
+    """0.3 has climbed the first step and half of the second."""
+    values = torch.tensor([0.0, 0.1, 0.2, 0.3, 0.6, 0.8, 1.0]).reshape(1, 1, 1, 1, 7)
+    shares = ExceedanceModel(Silent(), LEVELS).shares(values)[0, 0, :, 0].T
+    expected = [[0, 0, 0], [0.5, 0, 0], [1, 0, 0], [1, 0.5, 0], [1, 1, 0.5], [1, 1, 1], [1, 1, 1]]
+    torch.testing.assert_close(shares, torch.tensor(expected, dtype=torch.float32), rtol=0, atol=1e-6)
+
+
+@given(value=st.floats(0, 1, width=32))
+def test_an_event_is_a_full_share_and_a_frame_comes_back_at_its_level(value):
+    model = ExceedanceModel(Silent(), LEVELS)
+    frame = torch.full((1, 1, 1, 1, 1), value)
+    events = model.compared(model.shares(frame), frame, torch.ones_like(frame, dtype=torch.bool)).target
+    tolerance = 1e-4
+    for k, level in enumerate(LEVELS):
+        if abs(value - level) > tolerance:
+            assert bool(events[0, 0, k]) == (value >= level)
+    back = model.frames(events).item()
+    assert back == pytest.approx(max([0.0, *(v for v, e in zip(LEVELS, events.flatten(), strict=True) if e)]))
+
+
+def test_a_network_that_says_nothing_forecasts_the_newest_frame():
+    past = torch.tensor([0.0, 0.3, 0.9]).reshape(1, 1, 1, 1, 3).repeat(1, 2, 1, 1, 1)
+    found = ExceedanceModel(Silent(), LEVELS)(past, 4)
+    assert found.shape == (1, 4, 3, 1, 3)
+    expected = torch.tensor([[0.01, 0.01, 0.01], [0.99, 0.5, 0.01], [0.99, 0.99, 0.99]]).T
+    torch.testing.assert_close(found[0, 3, :, 0], expected, rtol=0, atol=1e-5)
+
+
+def test_the_join_adds_to_the_odds():
+    joined = probability_join(torch.tensor([0.5, 1.0]), torch.tensor([math.log(3.0), 0.0]))
+    assert joined.tolist() == pytest.approx([0.75, 0.99])
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_network_gives_probabilities_that_fall_with_the_level(name):
+    model = tiny(name).eval()
+    past = frames(name, 2, PAST)
+    with torch.no_grad():
+        found = model(past, 3)
+        quick = fast(model)(past, 3)
+    assert found.shape == (2, 3, 3, *size_of(name))
+    assert (found[:, :, 1:] <= found[:, :, :-1]).all()
+    assert 0 < found.min() < found.max() < 1
+    assert (found - quick).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("name", ["motionrnn_predrnn", "lmc_memory", "astm"])
+def test_phases_hold_events_as_the_target(name):
+    model = tiny(name).train()
+    past, future = frames(name, 2, PAST), frames(name, 2, 3, seed=2)
+    seen = torch.ones_like(torch.cat([past, future], dim=1), dtype=torch.bool)
+    clip = Clip(past, future, seen, frames(name, 2, 9, seed=3))
+    for phase in model.phases(clip, Teacher(future, torch.ones(2, 2).bool()), torch.Generator()):
+        for k, level in enumerate(LEVELS):
+            assert torch.equal(phase.target[:, -3:, k : k + 1].bool(), future >= level)
+        assert phase.prediction.shape == phase.target.shape == phase.seen.shape
+
+
+def test_levels_are_the_thresholds_on_the_scale():
+    settings = ExceedanceSettings((20.0, 40.0))
+    assert settings.levels(Scaling(0.0, 80.0)) == (0.25, 0.5)
+    with pytest.raises(SettingsError, match="up to 35"):
+        settings.levels(Scaling(0.0, 35.0))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"thresholds_dbz": [30, 20]}, {"thresholds_dbz": [30]}, {"weights": [1.0]},
+     {"thresholds_dbz": [20, 30], "weights": [1, 0]}],
+)
+def test_settings_that_make_no_sense_are_refused(values):
+    with pytest.raises(SettingsError, match="exceedance"):
+        build(ExceedanceSettings, values)
+
+
+def test_frames_without_decibels_have_no_thresholds():
+    chosen = ModelChoice("convlstm", {}, ExceedanceSettings())
+    with pytest.raises(SettingsError, match="expected radar"):
+        chosen.build(channels=3)
+    with pytest.raises(SettingsError, match="no dBZ scaling"):
+        chosen.build(channels=1)

@@ -1,0 +1,70 @@
+"""The optical flow of a batch, and places along it."""
+
+import pytest
+import torch
+
+from nowcast.models.flow_settings import FlowSettings
+from nowcast.models.optical_flow import _band, lucas_kanade
+from nowcast.models.trajectories import home, inside, sample, trajectories
+
+
+def disc(velocity, size=(96, 96), frames=5, centre=(48.0, 48.0)):
+    """A round echo of 50 dBZ at its middle that reaches ``centre`` in the newest frame."""
+    rows, columns = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
+    made = []
+    for age in reversed(range(frames)):
+        middle = [c - age * v for c, v in zip(centre, velocity, strict=True)]
+        far = (rows - middle[0]) ** 2 + (columns - middle[1]) ** 2
+        made.append((50 - far / 10).clamp(min=5.0))
+    return torch.stack(made)
+
+
+def test_each_sequence_of_a_batch_has_the_motion_it_has_alone():
+    past = torch.stack([disc((1.0, 2.0)), disc((-3.0, 0.5))])
+    seen = torch.ones_like(past, dtype=torch.bool)
+    both = lucas_kanade(past, seen, FlowSettings())
+    for i, velocity in enumerate([(1.0, 2.0), (-3.0, 0.5)]):
+        alone = lucas_kanade(past[i : i + 1], seen[:1], FlowSettings())
+        torch.testing.assert_close(both[i : i + 1], alone, rtol=0, atol=1e-5)
+        torch.testing.assert_close(both[i, :, 48, 48], torch.tensor(velocity), rtol=0, atol=0.15)
+
+
+def test_half_precision_around_it_changes_nothing():
+    past = disc((1.0, 2.0))[None]
+    seen = torch.ones_like(past, dtype=torch.bool)
+    plain = lucas_kanade(past, seen, FlowSettings())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(lucas_kanade(past, seen, FlowSettings()), plain)
+
+
+def test_smoothing_by_a_matrix_by_hand():
+    kernel = torch.tensor([0.25, 0.5, 0.25])
+    line = torch.tensor([[4.0, 0.0, 8.0]])
+    assert (line @ _band(kernel, 3, "zeros")).tolist() == [[2.0, 3.0, 4.0]]
+    assert (line @ _band(kernel, 3, "replicate")).tolist() == [[3.0, 3.0, 6.0]]
+
+
+def test_places_of_a_steady_flow_by_hand():
+    motion = torch.zeros(1, 2, 4, 6)
+    motion[:, 1] = 1.5
+    one, two = trajectories(motion, 2)
+    assert torch.equal(one[0, 1] - home(4, 6)[0, 1], torch.full((4, 6), -1.5))
+    assert torch.equal(two[0, 0], home(4, 6)[0, 0])
+    assert inside(two)[0, 0, 0].tolist() == [False, False, False, True, True, True]
+
+
+def test_a_turn_follows_its_circle():
+    """A quarter turn in 30 frames about the middle of the map; straight strides would miss by cells."""
+    rows, columns = home(65, 65)[0] - 32.0
+    rate = torch.pi / 2 / 30
+    motion = torch.stack([columns * rate, -rows * rate])[None]
+    *_, places = trajectories(motion, 30)
+    assert places[0, :, 32, 52].tolist() == pytest.approx([12.0, 32.0], abs=0.1)
+
+
+def test_values_are_read_between_pixels_and_nothing_lies_beyond_the_edge():
+    maps = torch.tensor([[0.0, 1.0], [2.0, 3.0]])[None, None]
+    places = torch.tensor([[0.5, 1.0, 0.0], [0.5, 1.5, -3.0]])[None, :, None]
+    assert sample(maps, places).flatten().tolist() == pytest.approx([1.5, 1.5, 0.0])
+    assert sample(maps, places, padding="border").flatten().tolist() == pytest.approx([1.5, 3.0, 0.0])
+    assert sample(maps, places, mode="nearest", padding="border")[0, 0, 0, 1] == 3.0
