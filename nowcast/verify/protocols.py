@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from nowcast.core.errors import MissingWeightsError, SettingsError
+from nowcast.core.errors import SettingsError
 from nowcast.verify.base import Metric
 from nowcast.verify.frames import FrameErrors, FrameGdl, FramePsnr, FrameSsim
 
@@ -53,8 +53,10 @@ def _lpips(span: Literal["signed", "unit"], spatial: bool = False) -> Callable[[
     return make
 
 
-def _fvd(_: Backbones) -> Metric:
-    raise MissingWeightsError("fvd: no pretrained weights")
+def _fvd(backbones: Backbones) -> Metric:
+    from nowcast.verify import fvd
+
+    return fvd.make(backbones.fvd, backbones.fvd_sha256)
 
 
 PROTOCOLS: dict[str, ProtocolEntry] = {
