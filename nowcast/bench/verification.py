@@ -20,7 +20,7 @@ from nowcast.core.times import Times, minutes
 from nowcast.forecasters.base import Forecaster
 from nowcast.verify.base import Sums, add
 from nowcast.verify.catalog import DEFAULT_SCORES, build_metrics
-from nowcast.verify.categorical import DEFAULT_THRESHOLDS_DBZ, CellCounts, check_threshold
+from nowcast.verify.categorical import DEFAULT_THRESHOLDS_DBZ, CellCounts, Csi, check_threshold
 from nowcast.verify.evaluate import ScoreRow, Tally
 
 LEAST_PAST = 5
@@ -32,7 +32,7 @@ MAP_CELL_KM = 5.0
 
 @dataclass(frozen=True)
 class Verification:
-    """What came out; its size does not grow with the number of nowcasts but for their start times."""
+    """What came out; its size grows with the number of nowcasts only by their times and counts."""
 
     rows: list[ScoreRow]
     models: tuple[str, ...]
@@ -49,6 +49,10 @@ class Verification:
     """Cells a block, each way."""
     seconds: dict[str, float]
     """Mean wall time of one nowcast of each model."""
+    thresholds: tuple[float, ...]
+    """Of events, in dBZ, as they were given."""
+    counts: dict[str, npt.NDArray[np.int64]]
+    """By model, of each nowcast: hits, misses and false alarms (nowcast, threshold, lead time, 3)."""
 
     @property
     def nowcasts(self) -> int:
@@ -87,8 +91,21 @@ class _Counted:
     """Running sums of one model."""
 
     tally: Tally
+    events: Sequence[Csi]
     cells: dict[float, Sums] = field(default_factory=dict)
+    counts: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    """Of each nowcast (threshold, lead time, 3)."""
     seconds: float = 0.0
+
+    def add(self, forecast: npt.NDArray[np.float32], observed: npt.NDArray[np.float32]) -> None:
+        """Score one nowcast (S, H, W)."""
+        own = Tally([*self.tally.metrics, *self.events])
+        own.add(forecast, observed)
+        self.tally.merge(own)
+        sums = [own.sums(event) for event in self.events]
+        self.counts.append(np.stack(
+            [np.stack([s[k] for k in ("hits", "misses", "false_alarms")], axis=-1) for s in sums]
+        ))
 
 
 def verify_period(
@@ -146,7 +163,8 @@ def verify_period(
     cells = [CellCounts(t, block) for t in (thresholds if map_thresholds is None else map_thresholds)]
     starts = windows(archive, start, end, past + steps, stride)
 
-    counted = {name: _Counted(Tally(metrics)) for name in models}
+    events = [Csi(t) for t in thresholds]
+    counted = {name: _Counted(Tally(metrics), events) for name in models}
     issued: list[np.datetime64] = []
     wet: list[int] = []
     wettest = 0
@@ -164,7 +182,7 @@ def verify_period(
             said = forecaster.forecast(frames[:past].copy(deep=True), leads)
             forecast = checked_values(name, said, leads, archive.grid)
             counted[name].seconds += time.perf_counter() - began
-            counted[name].tally.add(forecast, observed)
+            counted[name].add(forecast, observed)
             for metric in cells:
                 kept = counted[name].cells
                 kept[metric.threshold_dbz] = add(
@@ -186,6 +204,7 @@ def verify_period(
             for name, c in counted.items() for m in cells
         },
         block=block, seconds={name: c.seconds / len(issued) for name, c in counted.items()},
+        thresholds=tuple(thresholds), counts={name: np.stack(c.counts) for name, c in counted.items()},
     )
 
 

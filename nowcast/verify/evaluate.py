@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nowcast.core.files import whole_file
 from nowcast.verify.base import Metric, Sums, add
 
 HEADER = ("model", "score", "threshold_dbz", "lead_minutes", "value")
@@ -48,6 +46,10 @@ class Tally:
         for key, sums in other._sums.items():
             self._sums[key] = add(self._sums.get(key, {}), sums)
 
+    def sums(self, metric: Metric) -> Sums:
+        """Give what was counted for one metric."""
+        return self._sums[_key(metric)]
+
     def value(self, metric: Metric) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Finish one metric: (S,), NaN where nothing was counted."""
         return np.asarray(metric.value(self._sums[_key(metric)]), dtype=np.float64)
@@ -62,12 +64,6 @@ class Tally:
             defined = values[~np.isnan(values)]
             mean = float(defined.mean()) if len(defined) else float("nan")
             yield ScoreRow(model, metric.name, threshold, None, mean)
-
-
-def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
-    """Write the long table of `scores_csv`, whole or not at all."""
-    with whole_file(path) as temporary:
-        temporary.write_text(scores_csv(rows), encoding="utf-8")
 
 
 def scores_csv(rows: Iterable[ScoreRow]) -> str:

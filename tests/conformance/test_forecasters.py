@@ -7,20 +7,28 @@ from nowcast.core.errors import NowcastError
 from nowcast.core.field import HIGHEST_DBZ
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.forecasters.base import Forecaster
+from nowcast.forecasters.calibrated import Calibrated
 from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
+from nowcast.forecasters.levels import Levels, identity_of
 from nowcast.forecasters.neural import Neural
-from nowcast.forecasters.persistence import Persistence
-from nowcast.forecasters.wrappers import Fallback, Tiled
+from nowcast.forecasters.remembered import Remembered
 from tests.fakes.fields import geographic_grid, moving_disc, projected_grid
+from tests.fakes.forecasters import Odds
 from tests.fakes.networks import Repeat, loaded
 
 STEP = np.timedelta64(10, "m")
 LEADS = np.arange(1, 4) * STEP
 OTHERS = {
     "neural": lambda: Neural(loaded(Repeat(growth=0.01))),
-    "tiled": lambda: Tiled(build_forecaster("extrapolation", {"past": 2}), tile=(32, 24), overlap=8),
-    "fallback": lambda: Fallback(build_forecaster("extrapolation"), Persistence()),
+    "remembered": lambda: Remembered.of(build_forecaster("extrapolation")),
+    "calibrated": lambda: calibrated(build_forecaster("extrapolation")),
+    "of probabilities": lambda: calibrated(Odds(), "probability", ((0.4, 0.2), (0.3, 0.2), (0.1, 0.1))),
 }
+
+
+def calibrated(inner, kind="dbz", levels=((18.0, 15.0), (26.0, 24.0), (33.0, 30.0))):
+    table = Levels(inner.name, identity_of(inner), kind, (20.0, 30.0, 40.0), (10.0, 30.0), levels)
+    return Calibrated(inner, table)
 
 
 @pytest.fixture(params=[*FORECASTERS, *OTHERS])

@@ -8,6 +8,7 @@ import xarray as xr
 from nowcast.core.field import grid_coords
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.forecasters import past
 from nowcast.forecasters.base import Needs, label_forecast
 
 
@@ -23,7 +24,7 @@ class Weak:
 
     def forecast(self, observed, lead_times):
         self.asked += 1
-        newest = observed.values[-1]
+        newest = past.newest(observed, self.needs, self.name).dbz[-1]
         said = np.where(newest > NO_ECHO_DBZ, newest - np.float32(self.by_db), newest)
         many = np.repeat(said[None], len(lead_times), axis=0)
         return label_forecast(many, observed["time"].values[-1], lead_times, Grid.of(observed))
@@ -41,7 +42,7 @@ class Odds(Weak):
 
     def probabilities(self, observed, lead_times):
         self.asked += 1
-        newest = observed.values[-1]
+        newest = past.newest(observed, self.needs, self.name).dbz[-1]
         odds = np.stack([self.factor / (1 + np.exp((t - newest) / 2)) for t in self.thresholds_dbz])
         values = np.repeat(odds[:, None], len(lead_times), axis=1).astype(np.float32)
         return xr.DataArray(
