@@ -137,7 +137,7 @@ class CachedVideo:
         """
         if first < 0 or first + count > self.facts.shape[0]:
             raise IndexError(f"{self.name}: frames {first} to {first + count} of {self.facts.shape[0]}")
-        frames = _map(self._path, self.facts.shape)[first : first + count, :, rows, columns]
+        frames = _map(self._path, self.facts)[first : first + count, :, rows, columns]
         return np.multiply(frames, np.float32(1 / 255), dtype=np.float32)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -146,10 +146,15 @@ class CachedVideo:
 
 
 @lru_cache(maxsize=_OPEN_MAPS)
-def _map(path: Path, shape: tuple[int, int, int, int]) -> Pixels:
+def _map(path: Path, facts: Facts) -> Pixels:
     try:
-        return np.memmap(path, np.uint8, "r", HEADER_BYTES, shape).view(np.ndarray)
+        return np.memmap(path, np.uint8, "r", HEADER_BYTES, facts.shape).view(np.ndarray)
     except (OSError, ValueError) as error:
         raise FileError(
             f"{path}: damaged or missing ({error}); start again, and the video is decoded anew"
         ) from error
+
+
+def forget_maps() -> None:
+    """Close all maps: what they showed has been replaced."""
+    _map.cache_clear()

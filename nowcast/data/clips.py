@@ -8,6 +8,7 @@ and stacks the arrays of a NamedTuple into tensors.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from multiprocessing import RawValue
@@ -22,6 +23,8 @@ from nowcast.data.crops import Crop, Turn, centre, cut_tiles, draw, turn
 from nowcast.data.source import Frames, FrameSource
 from nowcast.data.wet import WetSettings, window_weights
 from nowcast.data.windows import Window
+
+_LOG = logging.getLogger(__name__)
 
 
 class Clip(NamedTuple):
@@ -96,6 +99,7 @@ class VideoDataset:
                 f"(the longest has {longest} frames), expected at least one window of "
                 f"{window.past} + {window.future}; take a longer period or a shorter window"
             )
+        _tell_short(self.sources, starts, window)
         if train and wet is not None:
             self._chances = window_weights(self.sources, starts, window, wet.floor).cumsum()
         sizes = [source.frame_shape[1:] for source in self.sources]
@@ -219,6 +223,17 @@ class VideoDataset:
         self.__dict__.update(state)
         if isinstance(state["_epoch"], int):
             self._epoch = RawValue("q", state["_epoch"])
+
+
+def _tell_short(
+    sources: Sequence[FrameSource], starts: Sequence[npt.NDArray[np.int64]], window: Window
+) -> None:
+    short = [source.name for source, found in zip(sources, starts, strict=True) if len(found) == 0]
+    if short:
+        _LOG.warning(
+            "data: %d of %d sources have no %d frames without a gap and give no clip, the first is '%s'",
+            len(short), len(sources), window.steps, short[0],
+        )
 
 
 def _check_shapes(sources: Sequence[FrameSource], crop: tuple[int, int] | None) -> tuple[int, int]:

@@ -10,9 +10,8 @@ apart: kept are every 5th (``frame_step``), a clip takes every second of those (
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from nowcast.core.errors import FileError, SettingsError
@@ -89,11 +88,9 @@ def open_human36m(settings: Human36mSettings, progress: bool = True) -> list[Cac
         FileError: Human3.6M is not there (the message says where to get it), or no film can be used.
         MissingExtraError: something must be decoded and PyAV is not installed.
     """
-    videos: list[CachedVideo] = []
     if settings.path.exists():
-        takes = list(_wanted(find_takes(settings.path), settings))
-        if takes:
-            videos = open_takes(takes, settings, progress)
+        takes = _wanted(find_takes(settings.path), settings)
+        videos = open_takes(takes, settings, progress) if takes else []
     else:
         videos = [v for v in open_without_files(settings) if _is_wanted(v.name, settings)]
     if not videos:
@@ -115,16 +112,18 @@ def film_name(path: str) -> str | None:
     return f"{subject[1]}/{_ALIASES.get(scenario[1], scenario[1])}{number}.{camera[1]}"
 
 
-def _wanted(takes: Sequence[Take], settings: Human36mSettings) -> Iterator[Take]:
-    found: dict[str, Path] = {}
+def _wanted(takes: Sequence[Take], settings: Human36mSettings) -> list[Take]:
+    found: dict[str, Take] = {}
     for take in takes:
         name = film_name(f"{take.name}/" if take.pictures else take.name)
         if name is None or not _is_wanted(name, settings):
             continue
         if name in found:
-            raise FileError(f"{take.path}: got film {name} twice, also as {found[name]}; remove one of them")
-        found[name] = take.path
-        yield Take(name, take.path, take.pictures)
+            raise FileError(
+                f"{take.path}: got film {name} twice, also as {found[name].path}; remove one of them"
+            )
+        found[name] = Take(name, take.path, take.pictures)
+    return [found[name] for name in sorted(found)]
 
 
 def _is_wanted(name: str, settings: Human36mSettings) -> bool:

@@ -89,9 +89,9 @@ def open_kth(settings: KthSettings, progress: bool = True) -> list[FrameSource]:
         FileError: KTH is not there (the message says where to get it), or no video can be used.
         MissingExtraError: something must be decoded and PyAV is not installed.
     """
-    takes = dict(_wanted(find_takes(settings.path), settings)) if settings.path.is_dir() else {}
+    takes = _wanted(find_takes(settings.path), settings) if settings.path.is_dir() else []
     if takes:
-        videos = open_takes(list(takes.values()), settings, progress)
+        videos = open_takes(takes, settings, progress)
         listed = _keep(settings.path / SEQUENCES, settings.cache_folder / SEQUENCES)
     else:
         found = {} if settings.path.exists() else {v.name: v for v in open_without_files(settings)}
@@ -154,19 +154,17 @@ def _cut(
         _LOG.warning("%s: %d frame ranges end beyond their video and were cut", SEQUENCES, beyond)
 
 
-def _wanted(takes: Sequence[Take], settings: KthSettings) -> Iterator[tuple[str, Take]]:
+def _wanted(takes: Sequence[Take], settings: KthSettings) -> list[Take]:
     found: dict[str, Take] = {}
     for take in takes:
         match = _NAME.fullmatch(take.path.name)
-        if match is None:
-            continue
-        name = f"{match[2]}/person{match[1]}_{match[2]}_d{match[3]}"
+        name = f"{match[2]}/person{match[1]}_{match[2]}_d{match[3]}" if match else ""
         if not _is_wanted(name, settings):
             continue
-        twin = found.setdefault(name, take)
-        if twin is not take:
-            raise FileError(f"{take.path}: got {name} twice, also as {twin.path}; remove one of them")
-        yield name, Take(name, take.path, take.pictures)
+        if name in found:
+            raise FileError(f"{take.path}: got {name} twice, also as {found[name].path}; remove one of them")
+        found[name] = Take(name, take.path, take.pictures)
+    return [found[name] for name in sorted(found)]
 
 
 def _is_wanted(name: str, settings: KthSettings) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 from tqdm import tqdm
 
 from nowcast.core.errors import FileError, SettingsError
-from nowcast.data.cached_video import CachedVideo, Facts, facts_path
+from nowcast.data.cached_video import CachedVideo, Facts, facts_path, forget_maps
 from nowcast.data.decode_pool import decode_all
 from nowcast.data.video_decode import Take, Task, cache_take, check_decoder
 from nowcast.data.video_look import Colour, Look, Resize
@@ -99,6 +99,7 @@ def open_takes(
             stale = [take for take in takes if take.name not in known]
             for facts in _decode(stale, settings, folder, progress):
                 known[facts.name] = facts
+        forget_maps()
     return _sources([known[take.name] for take in takes], settings)
 
 

@@ -27,6 +27,8 @@ from nowcast.data.video_look import Look, Pixels
 _BATCH_BYTES = 4_000_000
 _LOST_SHARE = 0.05
 """A video of which more frames than this are missing or flagged corrupt counts as damaged."""
+_RATE_SHARE = 0.05
+"""So far may the rate that a file says be from the usual time between its frames."""
 
 
 @dataclass(frozen=True)
@@ -190,12 +192,26 @@ def _open_video(take: Take, look: Look) -> Opened:
         with av.open(str(take.path)) as container:
             if not container.streams.video:
                 raise DamagedVideoError("got no video stream")
-            rate = container.streams.video[0].average_rate or container.streams.video[0].guessed_rate
+            rate = _rate(container)
     except (av.FFmpegError, ValueError) as error:
         raise DamagedVideoError(f"cannot be opened ({error})") from error
-    if not rate:
-        raise DamagedVideoError("got no frame rate")
-    return Opened(Fraction(rate), _batched(_decode(take.path, look, Fraction(rate))))
+    return Opened(rate, _batched(_decode(take.path, look, rate)))
+
+
+def _rate(container: Any) -> Fraction:
+    """Give the frames a second of a video: one over the usual time between two frames.
+
+    What the file says of its rate is taken where it agrees; an average over a film that lacks frames
+    does not, and a rate made of times in whole milliseconds would be off.
+    """
+    stream = container.streams.video[0]
+    places = sorted({p.dts if p.pts is None else p.pts for p in container.demux(stream)} - {None})
+    said = [rate for rate in (stream.base_rate, stream.average_rate, stream.guessed_rate) if rate]
+    if len(places) < 2:
+        return Fraction(said[0]) if said else Fraction(25)
+    usual = Fraction(int(np.median(np.diff(places)))) * stream.time_base
+    nearest = min(said, key=lambda rate: abs(rate * usual - 1), default=1 / usual)
+    return Fraction(nearest if abs(nearest * usual - 1) < _RATE_SHARE else 1 / usual)
 
 
 def _decode(path: Path, look: Look, rate: Fraction) -> Iterator[tuple[int, Any]]:

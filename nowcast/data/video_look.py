@@ -93,7 +93,8 @@ def _weights(old: int, new: int, antialiased: bool) -> npt.NDArray[np.float32]:
         centres = np.clip(centres, 0, old - 1)
     apart = np.abs(np.arange(old) - centres[:, np.newaxis])
     weights = np.clip(1 - apart / reach, 0, None)
-    return np.divide(weights, weights.sum(axis=1, keepdims=True), dtype=np.float64).astype(np.float32)
+    shares: npt.NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 def _middle(length: int, share: float) -> slice:
