@@ -1,0 +1,219 @@
+"""What `nowcast bench` reads: which rows, on what, trained how, scored by what. The schema of configs/bench.
+
+A file of `configs/bench` holds the keys of `Benchmark`; ``data`` and ``training`` are those of an experiment
+(`nowcast.training.experiment`), so whatever `nowcast train` takes a row takes as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nowcast.core.errors import SettingsError, complain
+from nowcast.core.settings import build, override, plain, read_yaml
+from nowcast.models.catalog import find_model
+from nowcast.training.experiment import DataChoice, ModelChoice, SourceChoice, Training
+from nowcast.verify.protocols import PROTOCOLS, Backbones
+
+COSTS = ("parameters", "multiply_accumulates", "seconds", "frames_per_second", "memory_mb")
+"""What is measured besides scores; papers report some of them, so ``reported`` may name them too."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a network to train, one that is trained, or a forecast without a network."""
+
+    name: str
+    """As the table calls it; its run lies in a folder of like name."""
+    model: ModelChoice | None = None
+    """Name in the model catalog and settings; the row is trained once a seed."""
+    checkpoint: Path | None = None
+    """A trained network instead: nothing is trained, seeds do not matter."""
+    forecaster: Literal["copy_last"] | None = None
+    """copy_last: the newest past frame again and again, the floor of every table."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Put over the shared ``training`` for this row alone."""
+    reported: dict[str, float] = field(default_factory=dict)
+    """What the paper prints: name of a score, or of a cost in `COSTS` -> value. It stands in a column of
+    its own and is never mixed with what was computed."""
+
+    def __post_init__(self) -> None:
+        where = f"rows: '{self.name}'"
+        given = [n for n in ("model", "checkpoint", "forecaster") if getattr(self, n) is not None]
+        if not slug(self.name):
+            raise SettingsError(complain("rows.name", repr(self.name), "a name with letters", "give one"))
+        if len(given) != 1:
+            raise SettingsError(
+                complain(where, " and ".join(given) or "nothing to forecast with",
+                         "one of model, checkpoint, forecaster", "keep one")
+            )
+        if self.model is None and self.training:
+            raise SettingsError(complain(where, f"training with a {given[0]}", "a model with it", "drop it"))
+        if self.model is not None:
+            build(find_model(self.model.name).settings, self.model.settings, where=f"{where} model.settings")
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """Pictures of predicted frames, as the figures of the papers."""
+
+    clips: tuple[int, ...] = (0,)
+    """Which test clips, counted from 0; empty draws none."""
+    columns: int = 12
+    """At most so many times on a sheet; the GIF shows all."""
+
+    def __post_init__(self) -> None:
+        if self.columns < 2 or min(self.clips, default=0) < 0 or len(set(self.clips)) < len(self.clips):
+            raise SettingsError(
+                complain("sheets", f"clips={list(self.clips)}, columns={self.columns}",
+                         "clips from 0, each once, and 2 columns or more", "change them")
+            )
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A table to fill.
+
+    Raises:
+        SettingsError: values that cannot be, each with its name and what was expected; test data that shares
+            a seed with what is trained or validated on.
+    """
+
+    title: str
+    data: DataChoice
+    """To train and validate on. For radar, ``data.test`` periods are what is tested on."""
+    rows: tuple[Row, ...]
+    scores: tuple[str, ...]
+    """Names of `nowcast.verify.protocols.PROTOCOLS`, in the order of the columns."""
+    training: Training | None = None
+    """Shared by all rows that name a model; the seed is that of the run."""
+    paper: str = ""
+    """Which table of which paper."""
+    question: str = ""
+    """What the table is to answer, in one sentence."""
+    notes: tuple[str, ...] = ()
+    """What else a reader must know; stands under the table."""
+    test_sources: tuple[SourceChoice, ...] = ()
+    """What is tested on, read after all training is over."""
+    test_clips: int | None = None
+    """At most so many, spread evenly; None takes all."""
+    test_stride: int = 1
+    """Steps between the starts of two test clips."""
+    test_batch: int = 8
+    """Clips forecast at a time; no score changes with it."""
+    seeds: tuple[int, ...] = (0,)
+    """Each row that names a model is trained once for each."""
+    weights: Backbones = field(default_factory=Backbones)
+    """Files with the pretrained weights that lpips and fvd need; without, the table says "not computed"."""
+    sheets: Sheets = field(default_factory=Sheets)
+
+    def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_rows()
+        check_scores(self.scores)
+        self._check_test()
+
+    def _check_numbers(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise SettingsError(
+                complain("seeds", list(self.seeds), "at least one, each once, 0 or more", "take [0, 1, 2]")
+            )
+        for name in ("test_clips", "test_stride", "test_batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingsError(complain(name, value, "1 or more", "change it"))
+        if self.training is not None and self.training.devices > 1:
+            raise SettingsError(
+                complain("training.devices", self.training.devices, "1",
+                         "train on several devices with 'nowcast train' and give the row its checkpoint")
+            )
+
+    def _check_rows(self) -> None:
+        if not self.rows:
+            raise SettingsError(complain("rows", "none", "at least one", "give a row with name and model"))
+        seen: dict[str, str] = {}
+        for row in self.rows:
+            twin = seen.setdefault(slug(row.name), row.name)
+            if twin is not row.name:
+                raise SettingsError(
+                    complain("rows", f"'{twin}' and '{row.name}'", "names that differ in letters and digits",
+                             "rename one")
+                )
+            if row.model is not None and self.training is None:
+                raise SettingsError(
+                    complain("training", f"none, with row '{row.name}' to train", "settings with a budget",
+                             "give training.steps or training.minutes")
+                )
+            for key in row.reported:
+                if key not in (*self.scores, *COSTS):
+                    raise SettingsError(
+                        complain(f"rows: '{row.name}' reported", f"'{key}'",
+                                 f"one of {', '.join((*self.scores, *COSTS))}", "correct it")
+                    )
+
+    def _check_test(self) -> None:
+        if bool(self.test_sources) == bool(self.data.test):
+            raise SettingsError(
+                complain("test_sources", "both these and data.test" if self.test_sources else "none",
+                         "test_sources, or periods in data.test", "give one of them")
+            )
+        learned = [*self.data.sources, *self.data.validation_sources]
+        for test in self.test_sources:
+            check_apart(plain(test), [plain(choice) for choice in learned])
+
+
+def check_apart(test: Mapping[str, Any], learned: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a test source that shows what training or validation shows, as far as settings tell.
+
+    Sequences of moving digits follow from seed and number, so an equal seed means equal motion. Any other
+    source must differ in some setting; that videos have other names is seen when they are opened.
+
+    Raises:
+        SettingsError: they share a seed or all settings.
+    """
+    for other in learned:
+        if test.get("kind") != other.get("kind"):
+            continue
+        mine, its = dict(test.get("settings") or {}), dict(other.get("settings") or {})
+        if test["kind"] == "moving_digits":
+            if mine.get("seed", 0) == its.get("seed", 0):
+                raise SettingsError(
+                    complain("test_sources", f"moving_digits of seed {mine.get('seed', 0)}, which training or "
+                             "validation has too", "a seed of its own", "change it")
+                )
+        elif mine == its:
+            raise SettingsError(
+                complain("test_sources", f"the {test['kind']} of training or validation",
+                         "videos that neither has", "choose another part or path")
+            )
+
+
+def check_scores(names: Sequence[str]) -> None:
+    """Refuse scores that no protocol computes.
+
+    Raises:
+        SettingsError: none, one twice or an unknown one.
+    """
+    if not names or len(set(names)) < len(names):
+        known = f"known: {', '.join(PROTOCOLS)}"
+        raise SettingsError(complain("scores", list(names), "at least one, each once", known))
+    for name in names:
+        if name not in PROTOCOLS:
+            raise SettingsError(complain("scores", f"'{name}'", f"one of {', '.join(PROTOCOLS)}", "correct it"))
+
+
+def slug(name: str) -> str:
+    """Give a name fit for a folder: letters, digits, dots and hyphens, other things as one underscore."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.").lower()
+
+
+def read_benchmark(path: Path, assignments: Sequence[str] = ()) -> Benchmark:
+    """Read a configuration, put ``a.b=c`` assignments over it and check it.
+
+    Raises:
+        SettingsError: no such file, an unknown key, a value of the wrong type or outside its range.
+    """
+    return build(Benchmark, override(read_yaml(path), assignments))

@@ -1,0 +1,115 @@
+"""The entries of a benchmark: each row once a seed, with its experiment, a name on disk and a hash of all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nowcast.bench.benchmark import Benchmark, Row, check_apart, slug
+from nowcast.core.errors import SettingsError, complain
+from nowcast.core.files import sha256
+from nowcast.core.settings import build, plain
+from nowcast.training.experiment import Experiment
+
+NOT_COUNTED = ("workers", "accelerator", "log_every", "logger", "devices")
+"""Settings of training that change where and how it runs, but not what comes out."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run to score."""
+
+    row: Row
+    seed: int | None
+    """None for what is not trained here."""
+    experiment: Experiment | None
+    key: str
+    """Name of its run and of what is written about it."""
+    hash: str
+    """12 hexadecimal digits, the same for all seeds of a row, that change with any setting that can change
+    its numbers. Paths are left out: what data holds, not where it lies, is the fingerprint's part."""
+
+
+def entries_of(bench: Benchmark, rows: Sequence[Row] | None = None) -> list[Entry]:
+    """Give all entries of these rows (None: all), seed by seed, so that a table fills evenly.
+
+    Raises:
+        SettingsError: a row's settings do not fit an experiment.
+        CheckpointError: a row's checkpoint is not there.
+    """
+    chosen = bench.rows if rows is None else rows
+    found = []
+    for number, seed in enumerate(bench.seeds):
+        for row in chosen:
+            if row.model is not None:
+                found.append(_trained(bench, row, seed))
+            elif number == 0:
+                found.append(_given(bench, row))
+    return found
+
+
+def pick_rows(bench: Benchmark, names: Sequence[str]) -> list[Row]:
+    """Give the rows with these names, in the order of the table; all if none is named.
+
+    Raises:
+        SettingsError: a name that no row has.
+    """
+    known = {row.name for row in bench.rows}
+    for name in names:
+        if name not in known:
+            all_names = ", ".join(row.name for row in bench.rows)
+            raise SettingsError(complain("--models", f"'{name}'", f"one of {all_names}", "correct it"))
+    return [row for row in bench.rows if not names or row.name in names]
+
+
+def _trained(bench: Benchmark, row: Row, seed: int) -> Entry:
+    key = f"{slug(row.name)}_seed{seed}"
+    training = _over(plain(bench.training), row.training) | {"seed": seed}
+    experiment = build(Experiment, {
+        "name": key, "model": plain(row.model), "data": plain(bench.data),
+        "training": training,
+    })  # fmt: skip
+    counted = plain(experiment)
+    del counted["name"], counted["training"]["seed"]
+    for name in NOT_COUNTED:
+        del counted["training"][name]
+    return Entry(row, seed, experiment, key, _hash(bench, counted))
+
+
+def _given(bench: Benchmark, row: Row) -> Entry:
+    if row.checkpoint is None:
+        return Entry(row, None, None, slug(row.name), _hash(bench, row.forecaster))
+    from nowcast.models.checkpoint import load_network
+
+    loaded = load_network(row.checkpoint)
+    learned = loaded.meta.experiment.get("data", {})
+    for test in bench.test_sources:
+        check_apart(plain(test), [*learned.get("sources", ()), *learned.get("validation_sources", ())])
+    return Entry(row, None, None, slug(row.name), _hash(bench, sha256(row.checkpoint)))
+
+
+def _hash(bench: Benchmark, what: Any) -> str:
+    tested = {
+        "what": what, "window": plain(bench.data.window), "crop": plain(bench.data.crop),
+        "scores": plain(bench.scores), "test": plain(bench.test_sources) or plain(bench.data.test),
+        "clips": bench.test_clips, "stride": bench.test_stride,
+    }
+    return hashlib.sha256(json.dumps(_without_paths(tested), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_paths(inner) for key, inner in value.items() if key != "path"}
+    return [_without_paths(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _over(shared: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a row's settings over the shared ones, group by group."""
+    found = dict(shared)
+    for key, value in own.items():
+        inner = found.get(key)
+        found[key] = _over(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+    return found

@@ -1,0 +1,250 @@
+"""A benchmark from its configuration to its table: train, only then test, time; going on where it ended."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from nowcast.bench.benchmark import Benchmark, Row, slug
+from nowcast.bench.costs import Costs, Sequences, measure
+from nowcast.bench.entries import Entry, entries_of
+from nowcast.bench.experiment_data import ExperimentData, open_data
+from nowcast.bench.held_out import HeldOut
+from nowcast.bench.records import Record, Records, as_json
+from nowcast.bench.runs import Run, alone, carry_on, find_run
+from nowcast.bench.scoring import ForecastError, Scored, computable, copy_last, score
+from nowcast.core.errors import SettingsError, complain
+from nowcast.core.files import commit
+from nowcast.core.settings import plain
+from nowcast.models.checkpoint import LoadedNetwork, load_network
+from nowcast.models.counts import count
+from nowcast.training.experiment import Experiment
+from nowcast.training.module import TrainingError
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table with all that is known of it."""
+
+    row: Row
+    records: tuple[Record, ...]
+    """One a seed, in the order of the seeds."""
+    frames: dict[int, Any]
+    """Number of a test clip -> forecast (S, C, H, W) in eight bits, of the first seed."""
+    costs: Costs | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What there is of a benchmark."""
+
+    lines: tuple[Line, ...]
+    """Rows of which something is known."""
+    missing: tuple[str, ...]
+    """What the table lacks, and why, one sentence each."""
+
+
+class BenchmarkRun:
+    """One call of `nowcast bench`.
+
+    Args:
+        bench: what to do.
+        out: folder of runs and of what was found.
+        rows: only these are trained and scored; None takes all. The table shows whatever is known.
+        most_minutes: no further training starts later than this after the call.
+        progress: say on stderr what goes on.
+
+    Raises:
+        NowcastError: settings, data and networks that do not fit, before anything is trained.
+    """
+
+    def __init__(
+        self, bench: Benchmark, out: Path, rows: Sequence[Row] | None = None,
+        most_minutes: float | None = None, progress: bool = False,
+    ) -> None:
+        self.bench, self.progress = bench, progress
+        self.runs, self.records = Path(out) / "runs", Records(Path(out) / "results")
+        self._until = None if most_minutes is None else time.monotonic() + 60 * most_minutes
+        self._picked = {row.name for row in (bench.rows if rows is None else rows)}
+        self._opened: tuple[int, ExperimentData] | None = None
+        self._why: dict[str, str] = {}
+        self._entries = entries_of(bench)
+        first = next((e.experiment for e in self._entries if e.experiment is not None), None)
+        data = None if first is None else self._open(first)
+        self._train_data = "" if data is None else data.clips.train.fingerprint
+        self.held_out = HeldOut(bench, None if data is None else data.clips)
+        self._metrics, self._not_computed = computable(bench.scores, bench.weights)
+        self.device = _device(bench)
+        self._wanted = [e for e in self._entries if e.row.name in self._picked and self._known(e) is None]
+        self._check_networks()
+
+    def __call__(self) -> Outcome:
+        """Do what is left to do and give what there is.
+
+        Raises:
+            NowcastError: as training and scoring.
+            KeyboardInterrupt: Ctrl-C; called again, it goes on.
+        """
+        ready = self._train_all()
+        self.held_out.unseal()
+        for number, (entry, run) in enumerate(ready):
+            self._say(f"score {number + 1} of {len(ready)}: {_title(entry)}")
+            self._score(entry, run)
+        lines = [self._line(row) for row in self.bench.rows]
+        return Outcome(tuple(line for line in lines if line.records), tuple(self._missing()))
+
+    def _train_all(self) -> list[tuple[Entry, Run | None]]:
+        """Bring every run to its end that time allows; give those that can be scored."""
+        ready: list[tuple[Entry, Run | None]] = []
+        todo = []
+        for entry in self._wanted:
+            known = self._run_of(entry)
+            if entry.experiment is None or (known is not None and known.finished):
+                ready.append((entry, known))
+            else:
+                todo.append(entry)
+        for number, entry in enumerate(todo):
+            if self._until is not None and time.monotonic() >= self._until:
+                known = self._run_of(entry)
+                done = "not begun" if known is None else f"at iteration {known.iterations}"
+                self._why[entry.key] = f"{done} when the time was up"
+                continue
+            self._say(f"train {number + 1} of {len(todo)}: {_title(entry)}")
+            if (run := self._train(entry)) is not None:
+                ready.append((entry, run))
+        return ready
+
+    def _train(self, entry: Entry) -> Run | None:
+        assert entry.experiment is not None
+        with alone(self.runs, entry.key) as free:
+            if not free:
+                self._why[entry.key] = "another process trains it now"
+                return None
+            try:
+                run = carry_on(self.runs, entry.experiment, self._open(entry.experiment), self.progress)
+            except TrainingError as error:
+                self._why[entry.key] = f"its training failed ({error})"
+                return None
+        assert run.finished
+        return run
+
+    def _score(self, entry: Entry, run: Run | None) -> None:
+        """Forecast the test clips of one entry, score them, and keep what was found."""
+        loaded = self._load(entry, run)
+        network = None if loaded is None else loaded.model.to(self.device)
+        keep = [number for number in self.bench.sheets.clips if number < len(self.held_out.clips)]
+        failed = ""
+        try:
+            found = score(
+                network or copy_last, self.held_out.clips, self.held_out.chosen, self._metrics,
+                keep=keep, batch=self.bench.test_batch,
+                device=self.device, name=_title(entry), progress=self.progress,
+            )  # fmt: skip
+        except ForecastError as error:
+            found, failed = Scored({}), str(error)
+        made = loaded.meta.provenance.get("commit", "unknown") if loaded is not None else commit()
+        record = Record(
+            row=entry.row.name, seed=entry.seed, hash=entry.hash,
+            train_data=loaded.meta.data_fingerprint if loaded is not None else "",
+            test_data=self.held_out.clips.fingerprint, test_clips=len(self.held_out.chosen), commit=made,
+            checkpoint=loaded.sha256[:12] if loaded is not None else "",
+            iterations=run.iterations if run is not None else 0,
+            train_seconds=run.seconds if run is not None else 0.0,
+            scores={name: as_json(values) for name, values in found.scores.items()},
+            not_computed=self._not_computed, failed=failed,
+        )
+        self.records.put(entry.key, record, found.frames)
+        self._measure(entry.row, loaded)
+
+    def _measure(self, row: Row, loaded: LoadedNetwork | None) -> None:
+        about, shape = self._about(row), self._shape
+        if loaded is None or self.records.costs(slug(row.name), about) is not None:
+            return
+        costs = measure(loaded.meta.model, loaded.meta.settings, loaded.model, shape, self.device)
+        self.records.put_costs(slug(row.name), about, costs)
+
+    def _line(self, row: Row) -> Line:
+        found = [(e.key, r) for e in self._entries if e.row is row and (r := self._known(e)) is not None]
+        frames = self.records.frames(found[0][0]) if found else {}
+        costs = self.records.costs(slug(row.name), self._about(row))
+        return Line(row, tuple(record for _, record in found), frames, costs)
+
+    def _missing(self) -> list[str]:
+        found = []
+        for entry in self._entries:
+            if (record := self._known(entry)) is None:
+                found.append(f"{_title(entry)}: {self._why.get(entry.key, 'not asked for, not done yet')}")
+            elif record.failed:
+                found.append(f"{_title(entry)}: {record.failed}")
+            elif entry.experiment is None or entry.seed == self.bench.seeds[0]:
+                told = record.not_computed.items()
+                found += [f"{entry.row.name}: {name} not computed: {why}" for name, why in told]
+        return found
+
+    def _known(self, entry: Entry) -> Record | None:
+        """Give the record of an entry if it is of just these settings and data, and as whole as can be."""
+        record = self.records.get(entry.key)
+        if record is None or record.hash != entry.hash or record.test_data != self.held_out.clips.fingerprint:
+            return None
+        if entry.experiment is not None and record.train_data != self._train_data:
+            return None
+        shown = {number for number in self.bench.sheets.clips if number < len(self.held_out.clips)}
+        drawn = shown <= set(self.records.frames(entry.key)) or record.failed
+        return record if drawn and not set(record.not_computed) - set(self._not_computed) else None
+
+    def _run_of(self, entry: Entry) -> Run | None:
+        if entry.experiment is None:
+            return None
+        return find_run(self.runs, entry.experiment, self._train_data)
+
+    def _load(self, entry: Entry, run: Run | None) -> LoadedNetwork | None:
+        path = entry.row.checkpoint if run is None else run.best
+        return None if path is None else load_network(path, self.held_out.clips.channels)
+
+    def _open(self, experiment: Experiment) -> ExperimentData:
+        """Open the clips of an experiment; rows of one seed share them."""
+        seed = experiment.training.seed
+        if self._opened is None or self._opened[0] != seed:
+            self._opened = (seed, open_data(experiment))
+        return self._opened[1]
+
+    @property
+    def _shape(self) -> Sequences:
+        window, clips = self.bench.data.window, self.held_out.clips
+        return Sequences(window.past, window.future, clips.size, clips.channels)
+
+    def _about(self, row: Row) -> dict[str, Any]:
+        return {"model": plain(row.model), "checkpoint": plain(row.checkpoint), "shape": plain(self._shape)}
+
+    def _check_networks(self) -> None:
+        """Refuse networks that cannot take these clips, before anything is trained."""
+        rows = {entry.row.name: entry.row for entry in self._wanted if entry.row.model is not None}
+        shape = self._shape
+        for row in tqdm(rows.values(), desc="check", unit="network", disable=not self.progress, delay=3):
+            assert row.model is not None
+            try:
+                count(row.model.name, row.model.settings, shape.past, shape.steps, shape.size, shape.channels)
+            except SettingsError as error:
+                raise SettingsError(f"rows: '{row.name}': {error}") from error
+
+    def _say(self, text: str) -> None:
+        if self.progress:
+            print(text, file=sys.stderr, flush=True)
+
+
+def _title(entry: Entry) -> str:
+    return entry.row.name if entry.seed is None else f"{entry.row.name}, seed {entry.seed}"
+
+
+def _device(bench: Benchmark) -> torch.device:
+    asked = "auto" if bench.training is None else bench.training.accelerator
+    if asked == "gpu" and not torch.cuda.is_available():
+        raise SettingsError(complain("training.accelerator", asked, "a GPU on this machine", "take auto"))
+    return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")

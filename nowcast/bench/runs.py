@@ -1,0 +1,113 @@
+"""The training runs of a benchmark on disk: which are finished, which go on, which start."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nowcast.bench.experiment_data import ExperimentData
+from nowcast.core.errors import CheckpointError
+from nowcast.core.settings import plain
+from nowcast.models import checkpoint
+from nowcast.training.experiment import Experiment, differences
+from nowcast.training.run import train
+
+
+@dataclass(frozen=True)
+class Run:
+    """What lies in the folder of one run."""
+
+    folder: Path
+    iterations: int
+    seconds: float
+    finished: bool
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint that is best on validation."""
+        return self.folder / "best.ckpt"
+
+
+def find_run(runs: Path, experiment: Experiment, fingerprint: str) -> Run | None:
+    """Find the run of an experiment on this data, the newest first; None if there is none to go on from.
+
+    Every setting that can change what comes out must be equal, the budget included: a longer run is
+    another run, as its learning rate falls elsewhere. A run that a kill ended before its first checkpoint
+    is none.
+    """
+    folders = sorted((runs / experiment.name).glob("v*/last.ckpt"), key=_number, reverse=True)
+    for last in folders:
+        with contextlib.suppress(CheckpointError):
+            content = checkpoint.read(last)
+            meta = checkpoint.meta_of(last, content)
+            if meta.data_fingerprint == fingerprint and _same(meta.experiment, experiment):
+                run = content["run"]
+                done, seconds = int(run["iteration"]), float(run["seconds"])
+                finished = _over(experiment, done, seconds) and (last.parent / "best.ckpt").exists()
+                return Run(last.parent, done, seconds, finished)
+    return None
+
+
+def carry_on(runs: Path, experiment: Experiment, data: ExperimentData, progress: bool) -> Run:
+    """Train a run to its end from wherever it stands.
+
+    Raises:
+        NowcastError: as `nowcast.training.run.train`.
+        KeyboardInterrupt: Ctrl-C; called again, it goes on.
+    """
+    clips = data.clips
+    known = find_run(runs, experiment, clips.train.fingerprint)
+    if known is None or not known.finished:
+        train(
+            experiment, clips.train, clips.validation, runs, grid_km=data.grid_km, progress=progress,
+            resume=None if known is None else known.folder / "last.ckpt",
+        )  # fmt: skip
+        known = find_run(runs, experiment, clips.train.fingerprint)
+    assert known is not None
+    return known
+
+
+@contextlib.contextmanager
+def alone(runs: Path, name: str) -> Iterator[bool]:
+    """Say whether nobody else trains this run; it stays so for the length of the block.
+
+    Why: several processes may fill one table, each with its share of the cores. The kernel drops the
+    lock with its process, however that ends.
+    """
+    runs.mkdir(parents=True, exist_ok=True)
+    handle = os.open(runs / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+def _same(before: dict[str, object], after: Experiment) -> bool:
+    budget = ("steps", "minutes", "validate_every")
+    old, new = before.get("training"), plain(after)["training"]
+    return (
+        isinstance(old, dict)
+        and all(old.get(name) == new[name] for name in budget)
+        and not differences(before, after)
+    )
+
+
+def _over(experiment: Experiment, iterations: int, seconds: float) -> bool:
+    t = experiment.training
+    return (t.steps is not None and iterations >= t.steps) or (
+        t.minutes is not None and seconds >= 60 * t.minutes
+    )
+
+
+def _number(path: Path) -> int:
+    text = path.parent.name[1:]
+    return int(text) if text.isdecimal() else -1

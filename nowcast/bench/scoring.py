@@ -1,0 +1,122 @@
+"""One entry on the test clips: forecasts, scores a lead time, and the frames that pictures show.
+
+Letters: B batch, T past frames, S forecast steps, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from nowcast.core.errors import MissingWeightsError, NowcastError
+from nowcast.data.clips import VideoDataset
+from nowcast.training.data_module import collate
+from nowcast.verify.base import Metric, Sums, add
+from nowcast.verify.protocols import Backbones, build_protocols
+
+Forecast = Callable[[Tensor, int], Tensor]
+"""(past (B, T, C, H, W), steps) -> (B, S, C, H, W)"""
+Pixels = npt.NDArray[np.uint8]
+
+
+class ForecastError(NowcastError):
+    """A forecast that cannot be scored."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came out for one entry."""
+
+    scores: dict[str, list[float]]
+    """Name -> value a lead time; one value for scores of whole videos."""
+    frames: dict[int, Pixels] = field(default_factory=dict)
+    """Number of a test clip -> its forecast (S, C, H, W)."""
+
+
+def computable(
+    names: Sequence[str], weights: Backbones
+) -> tuple[dict[str, Metric], dict[str, str]]:
+    """Make the scores; those whose pretrained weights are missing are named with the reason."""
+    made: dict[str, Metric] = {}
+    missing: dict[str, str] = {}
+    for name in names:
+        try:
+            (made[name],) = build_protocols([name], weights)
+        except MissingWeightsError as error:
+            missing[name] = str(error)
+    return made, missing
+
+
+def copy_last(past: Tensor, steps: int) -> Tensor:
+    """Repeat the newest past frame."""
+    return past[:, -1:].expand(-1, steps, -1, -1, -1)
+
+
+def score(
+    forecast: Forecast, clips: VideoDataset, chosen: Sequence[int], metrics: Mapping[str, Metric], *,
+    keep: Sequence[int] = (), batch: int = 8, device: torch.device | None = None, name: str = "",
+    progress: bool = False,
+) -> Scored:
+    """Forecast test clips and score them.
+
+    Frames are clamped to [0, 1] first. Pixels that were not observed are taken as 0 on both sides.
+
+    Args:
+        forecast: what is scored.
+        clips: the test split.
+        chosen: which of them are scored.
+        metrics: by name.
+        keep: numbers of clips whose forecast is given back.
+        batch: clips at a time; no score changes with it.
+        device: where the network lies.
+        name: for the bar.
+        progress: show a bar on stderr.
+
+    Raises:
+        ForecastError: a forecast that is not finite.
+    """
+    sums: dict[str, Sums] = {key: {} for key in metrics}
+    for past, future, seen in _batches(clips, chosen, batch, name, progress):
+        found = _frames(forecast, past, future.shape[1], device) * seen
+        for key, metric in metrics.items():
+            sums[key] = add(sums[key], metric.sums(found, future))
+    values = {key: np.atleast_1d(metric.value(sums[key])).tolist() for key, metric in metrics.items()}
+    kept = {}
+    for number in keep:
+        past, future, seen = next(_batches(clips, [number], 1, name, False))
+        kept[number] = to_pixels((_frames(forecast, past, future.shape[1], device) * seen)[0])
+    return Scored(values, kept)
+
+
+def to_pixels(frames: Tensor | npt.NDArray[np.floating[Any]]) -> Pixels:
+    """Round frames in [0, 1] to eight bits, for pictures alone."""
+    return np.rint(np.asarray(frames, np.float32).clip(0, 1) * 255).astype(np.uint8)
+
+
+def _frames(forecast: Forecast, past: Tensor, steps: int, device: torch.device | None) -> Tensor:
+    with torch.inference_mode():
+        found = forecast(past if device is None else past.to(device), steps).float().cpu()
+    if not bool(torch.isfinite(found).all()):
+        raise ForecastError(
+            "forecast: got values that are not finite, expected numbers; the training went wrong, lower "
+            "training.learning_rate.start or set training.gradient_clip"
+        )
+    return found.clamp(0, 1)
+
+
+def _batches(
+    clips: VideoDataset, chosen: Sequence[int], batch: int, name: str, progress: bool
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Give past, future and what was seen of the future."""
+    sampler = [list(chosen[at : at + batch]) for at in range(0, len(chosen), batch)]
+    loader: Any = DataLoader(clips, batch_sampler=sampler, collate_fn=collate)  # type: ignore[arg-type]
+    for clip in tqdm(loader, desc=f"score {name}", unit="batch", disable=not progress, leave=False):
+        yield clip.past, clip.future, clip.seen[:, clip.past.shape[1] :]

@@ -1,0 +1,244 @@
+"""The tables of a benchmark: scores beside what the paper reports, costs, and where each row comes from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from nowcast.bench.benchmark import COSTS, Benchmark
+from nowcast.bench.records import Record
+from nowcast.bench.run import Line, Outcome
+from nowcast.verify.protocols import PROTOCOLS
+
+NOT_COMPUTED = "not computed"
+DASH = "-"
+_COST_HEADS = {
+    "parameters": "parameters", "multiply_accumulates": "GMAC a sequence", "seconds": "s a forecast",
+    "frames_per_second": "frames/s", "memory_mb": "MB",
+}  # fmt: skip
+
+
+class Cell(NamedTuple):
+    """One cell as text."""
+
+    text: str
+    best: bool = False
+    """Whether it is the best of what was computed in its column."""
+
+
+class Table(NamedTuple):
+    """One table as text."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def tables_of(bench: Benchmark, outcome: Outcome) -> list[Table]:
+    """Give all tables: scores, scores of the last third of the lead times, costs, origin."""
+    steps = bench.data.window.future
+    seeds = " and, in brackets, each seed" if any(len(line.records) > 1 for line in outcome.lines) else ""
+    told = f"mean over {steps} lead times{seeds}"
+    late = f"mean over the last {max(1, steps // 3)} of {steps} lead times{seeds}"
+    return [
+        _scores(f"Scores, {told}", bench, outcome.lines, Record.mean, reported=True),
+        _scores(f"Scores, {late}", bench, outcome.lines, Record.late, reported=False),
+        _costs(outcome.lines),
+        _origin(outcome.lines),
+    ]
+
+
+def sentences(bench: Benchmark, outcome: Outcome) -> list[str]:
+    """Say how the numbers were made and what is missing, one sentence a line."""
+    window = bench.data.window
+    clips = max((r.test_clips for line in outcome.lines for r in line.records), default=0)
+    found = [
+        f"{window.past} frames given, {window.future} forecast; {clips} test clips; frames clamped to [0, 1].",
+        "The checkpoint of each run is the one that is best on validation; the test clips are read after all "
+        "training is over.",
+    ]
+    found += [f"{name}: {PROTOCOLS[name].text}." for name in bench.scores]
+    if any(line.row.reported for line in outcome.lines):
+        found.append("Reported: as the paper prints it, made by others on their data; never mixed with ours.")
+    if machines := sorted({line.costs.machine for line in outcome.lines if line.costs is not None}):
+        found.append(
+            f"Times: median at batch 1 on {', '.join(machines)}; frames/s with 8 sequences at a time; "
+            "memory above the weights at batch 1, in 10^6 bytes; GMAC: 10^9 multiply-accumulates."
+        )
+    found += bench.notes
+    return [*found, *(f"Missing: {text}." for text in (t.rstrip(".") for t in outcome.missing))]
+
+
+def markdown(bench: Benchmark, outcome: Outcome, pictures: Sequence[str] = ()) -> str:
+    """Give everything as Markdown.
+
+    Args:
+        bench: what was asked.
+        outcome: what there is.
+        pictures: paths of the pictures, relative to the file.
+    """
+    parts = [f"# {_plain(bench.title)}"]
+    parts += [_plain(text) for text in (bench.paper, bench.question) if text]
+    for table in tables_of(bench, outcome):
+        lines = [
+            _row(table.header), _row(["---"] * len(table.header)),
+            *(_row([f"**{_plain(c.text)}**" if c.best else _plain(c.text) for c in row]) for row in table.rows),
+        ]
+        parts += [f"## {_plain(table.caption)}", "\n".join(lines)]
+    parts.append("\n".join(f"- {_plain(text)}" for text in sentences(bench, outcome)))
+    parts += [f"![Predicted frames]({path})" for path in pictures]
+    return "\n\n".join(parts) + "\n"
+
+
+def wide_csv(bench: Benchmark, outcome: Outcome) -> str:
+    """Give one line a row of the table: means, spreads, last thirds, what is reported, costs, origin."""
+    heads = ["row"]
+    for name in bench.scores:
+        heads += [name, f"{name}_spread", f"{name}_last_third", f"{name}_reported"]
+    for name in COSTS:
+        heads += [name, f"{name}_reported"]
+    heads += ["machine", "seeds", "iterations", "train_seconds", "configuration", "train_data", "test_data",
+              "commit", "checkpoints"]  # fmt: skip
+    lines: list[list[str]] = [heads]
+    for line in outcome.lines:
+        cells = [line.row.name]
+        for name in bench.scores:
+            means = _finite(r.mean(name) for r in line.records)
+            spread = statistics.stdev(means) if len(means) > 1 else math.nan
+            late = _finite(r.late(name) for r in line.records)
+            cells += [_exact(v) for v in (_mean(means), spread, _mean(late), line.row.reported.get(name))]
+        for name in COSTS:
+            cells += [_exact(getattr(line.costs, name, None)), _exact(line.row.reported.get(name))]
+        cells += [line.costs.machine if line.costs is not None else "", *_told_origin(line.records, " ")]
+        lines.append(cells)
+    return _csv(lines)
+
+
+def long_csv(bench: Benchmark, outcome: Outcome) -> str:
+    """Give every value: row, seed, score, lead time in frames (or mean, last_third), value."""
+    lines = [["row", "seed", "score", "lead", "value"]]
+    for line in outcome.lines:
+        for record in line.records:
+            seed = "" if record.seed is None else str(record.seed)
+            for name in bench.scores:
+                values = record.values(name)
+                told = [(str(i + 1), v) for i, v in enumerate(values)] if len(values) > 1 else []
+                told += [("mean", record.mean(name)), ("last_third", record.late(name))]
+                lines += [[line.row.name, seed, name, lead, _exact(value) or "nan"] for lead, value in told]
+    return _csv(lines)
+
+
+def number(value: float) -> str:
+    """Give a value with four figures that count, as a table shows it."""
+    if not math.isfinite(value):
+        return DASH
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.4g}".rstrip(".")
+
+
+def _scores(
+    caption: str, bench: Benchmark, lines: Sequence[Line], of: Callable[[Record, str], float], reported: bool
+) -> Table:
+    header, columns = ["model"], []
+    for name in bench.scores:
+        entry = PROTOCOLS[name]
+        arrow = "↑" if entry.better == "higher" else "↓"
+        header.append(f"{name}{', ' + entry.unit if entry.unit else ''} {arrow}")
+        values = [_finite(of(record, name) for record in line.records) for line in lines]
+        sign = 1 if entry.better == "higher" else -1
+        top = max((sign * _mean(v) for v in values if v), default=math.nan)
+        columns.append(
+            [_score_cell(line, name, v, sign * _mean(v) == top) for line, v in zip(lines, values, strict=True)]
+        )
+        if reported and any(name in line.row.reported for line in lines):
+            header.append(f"{name}, reported")
+            columns.append([_reported_cell(line, name) for line in lines])
+    names = [Cell(line.row.name) for line in lines]
+    return Table(caption, tuple(header), tuple(zip(names, *columns, strict=True)))
+
+
+def _score_cell(line: Line, name: str, values: Sequence[float], best: bool) -> Cell:
+    if not values:
+        return Cell(NOT_COMPUTED if any(name in r.not_computed for r in line.records) else DASH)
+    each = f" ({', '.join(number(v) for v in values)})" if len(values) > 1 else ""
+    return Cell(number(_mean(values)) + each, best)
+
+
+def _reported_cell(line: Line, name: str) -> Cell:
+    value = line.row.reported.get(name)
+    return Cell(DASH if value is None else f"{value:g}")
+
+
+def _costs(lines: Sequence[Line]) -> Table:
+    header, columns = ["model"], []
+    for name in COSTS:
+        header.append(_COST_HEADS[name])
+        columns.append([Cell(_cost(name, getattr(line.costs, name, None))) for line in lines])
+        if any(name in line.row.reported for line in lines):
+            header.append(f"{_COST_HEADS[name]}, reported")
+            columns.append([Cell(_cost(name, line.row.reported.get(name))) for line in lines])
+    names = [Cell(line.row.name) for line in lines]
+    return Table("Costs of a forecast", tuple(header), tuple(zip(names, *columns, strict=True)))
+
+
+def _cost(name: str, value: float | None) -> str:
+    if value is None:
+        return DASH
+    if name == "parameters":
+        return f"{value:,.0f}"
+    return number(value / 1e9) if name == "multiply_accumulates" else number(value)
+
+
+def _origin(lines: Sequence[Line]) -> Table:
+    header = ("model", "seeds", "iterations", "training, s", "configuration", "training data", "test data",
+              "commit", "checkpoints")  # fmt: skip
+    told = [(line.row.name, *_told_origin(line.records, ", ")) for line in lines]
+    rows = tuple(tuple(Cell(text or DASH) for text in row) for row in told)
+    return Table("Where each row comes from", header, rows)
+
+
+def _told_origin(records: Sequence[Record], between: str) -> list[str]:
+    """Say seeds, iterations, seconds, hashes and commits; what all seeds share is said once."""
+
+    def told(values: Sequence[str]) -> str:
+        return between.join(dict.fromkeys(v for v in values if v))
+
+    return [
+        between.join(str(r.seed) for r in records if r.seed is not None),
+        told([str(r.iterations or "") for r in records]),
+        between.join(f"{r.train_seconds:.0f}" for r in records if r.iterations),
+        told([r.hash for r in records]), told([r.train_data for r in records]),
+        told([r.test_data for r in records]), told([r.commit for r in records]),
+        told([r.checkpoint for r in records]),
+    ]
+
+
+def _finite(values: object) -> list[float]:
+    return [v for v in values if math.isfinite(v)]  # type: ignore[attr-defined]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return statistics.fmean(values) if values else math.nan
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.9g}"
+
+
+def _csv(lines: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _plain(text: str) -> str:
+    """Keep what a configuration says from being markup."""
+    one_line = " ".join(text.split())
+    return one_line.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")

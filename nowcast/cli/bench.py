@@ -1,0 +1,49 @@
+"""`nowcast bench`: fill a table of a paper, or one's own: train, test, time, write."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nowcast.core.errors import SettingsError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `nowcast bench` takes."""
+    parser.add_argument("config", type=Path, help="YAML of a benchmark, see configs/bench")
+    parser.add_argument(
+        "--models", metavar="ROW", nargs="+", action="extend", default=[],
+        help="only these rows are trained and scored (default: all); the table shows all that is known",
+    )
+    parser.add_argument(
+        "--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
+        help="put values over the configuration, for example data.sources.0.settings.path=mnist",
+    )
+    parser.add_argument(
+        "--most-minutes", type=float, metavar="N",
+        help="start no training later than this; what is trained by then is scored",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder of runs and tables (default: runs/bench/NAME of the configuration)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what is left to do; print the table and where everything is."""
+    if args.most_minutes is not None and not args.most_minutes >= 0:
+        raise SettingsError(f"--most-minutes: got {args.most_minutes}, expected 0 or more")
+    from nowcast.bench.benchmark import read_benchmark
+
+    bench = read_benchmark(args.config, args.assignments)
+    from nowcast.bench.entries import pick_rows
+
+    rows = pick_rows(bench, args.models)
+    from nowcast.bench.results import write_results
+    from nowcast.bench.run import BenchmarkRun
+
+    out = args.out or Path("runs/bench") / args.config.stem
+    outcome = BenchmarkRun(bench, out, rows, args.most_minutes, progress=True)()
+    written = write_results(out, bench, outcome)
+    print(written.table.read_text(encoding="utf-8"))
+    print(f"table: {written.table}")
+    return 0
