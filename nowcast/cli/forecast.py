@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.forecasters.catalog import build_forecaster
     from nowcast.forecasters.extrapolation import Extrapolation
     from nowcast.forecasters.issue import moment, past_times
+    from nowcast.forecasters.levels import thresholds_of
     from nowcast.products.cf_netcdf import write_forecast
 
     if args.leads < 1:
@@ -58,7 +59,10 @@ def run(args: argparse.Namespace) -> int:
         count = max(count, Extrapolation().needs.past)
     times = past_times(archive, moment(archive, args.at), count)
     observed = archive.frames(times).compute(scheduler="synchronous")
-    forecast = forecaster.forecast(observed, archive.step * np.arange(1, args.leads + 1))
+    leads = archive.step * np.arange(1, args.leads + 1)
+    forecast = forecaster.forecast(observed, leads)
+    thresholds = thresholds_of(forecaster)
+    probabilities = forecaster.probabilities(observed, leads) if thresholds else None  # type: ignore[attr-defined]
     described = {
         **forecaster.describe(),
         "archive": str(archive.path.name),
@@ -66,8 +70,10 @@ def run(args: argparse.Namespace) -> int:
         "observed_from": str(archive.attrs.get("source", "unknown")),
         "licence": str(archive.attrs.get("licence", "unknown")),
     }
-    write_forecast(args.out, forecast, described)
+    write_forecast(args.out, forecast, described, probabilities)
     print(summary(args.out, forecaster.name, forecast))
+    if thresholds:
+        print(f"  with the probability of reaching {', '.join(f'{t:g}' for t in thresholds)} dBZ")
     if args.motion_arrows is not None:
         _draw_motion(args.motion_arrows, forecaster, observed)
         print(f"motion: {args.motion_arrows}")

@@ -44,6 +44,8 @@ class Calibrated:
 
     inner: Forecaster
     levels: Levels
+    called: str = ""
+    """Its name; by default that of the forecaster inside, and that it is calibrated."""
 
     def __post_init__(self) -> None:
         own = identity_of(self.inner)
@@ -62,8 +64,8 @@ class Calibrated:
 
     @property
     def name(self) -> str:
-        """That of the forecaster inside, and that it is calibrated."""
-        return self.inner.name + SUFFIX
+        """As tables call it."""
+        return self.called or self.inner.name + SUFFIX
 
     @property
     def needs(self) -> Needs:

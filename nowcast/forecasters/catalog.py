@@ -14,6 +14,7 @@ from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.extrapolation import Extrapolation
 from nowcast.forecasters.motion import MOTIONS
 from nowcast.forecasters.neural import Neural, NeuralSettings
+from nowcast.forecasters.packaged import packaged, registry
 from nowcast.forecasters.persistence import Persistence
 
 
@@ -52,8 +53,10 @@ def build_forecaster(name: str | Path, settings: Mapping[str, Any] | None = None
     """Give a forecaster by its name, or the network of a checkpoint.
 
     Args:
-        name: a key of `FORECASTERS` or the path of a file that `nowcast train` wrote.
-        settings: plain values; what is left out keeps its default.
+        name: a key of `FORECASTERS`, a network that comes with the package, or the path of a file that
+            `nowcast train` wrote.
+        settings: plain values; what is left out keeps its default. ``raw`` leaves out the decision levels
+            that come with a network.
 
     Raises:
         SettingsError: neither a name nor a file; the message says what is near, or all names.
@@ -61,11 +64,16 @@ def build_forecaster(name: str | Path, settings: Mapping[str, Any] | None = None
     """
     if str(name) in FORECASTERS:
         return FORECASTERS[str(name)](settings or {})
+    if str(name) in registry():
+        rest = dict(settings or {})
+        raw = rest.pop("raw", False) is True
+        return packaged(str(name), build(NeuralSettings, rest, "neural"), raw)
     path = Path(name)
-    if path.is_file() or path.suffix == ".ckpt":
+    if path.is_file() or path.suffix in (".ckpt", ".safetensors"):
         return Neural.load(path, build(NeuralSettings, settings or {}, "neural"))
-    near = difflib.get_close_matches(str(name), FORECASTERS, n=1)
+    known = [*FORECASTERS, *registry()]
+    near = difflib.get_close_matches(str(name), known, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "give one of these or the path of a .ckpt file"
     raise SettingsError(
-        complain("model", f"'{name}'", f"{', '.join(FORECASTERS)} or a checkpoint that exists", hint)
+        complain("model", f"'{name}'", f"{', '.join(known)} or a checkpoint that exists", hint)
     )

@@ -2,7 +2,8 @@
 
 A checkpoint is a file of `torch.save` with Lightning's ``state_dict`` (keys start with ``network.``) and,
 under ``nowcast``, a plain dict that says all that `forecast` needs. Nothing in it but tensors, numbers,
-texts, lists and dicts: it is read with ``weights_only=True`` and anything else is refused.
+texts, lists and dicts: it is read with ``weights_only=True`` and anything else is refused. The same content
+to forecast with alone, small, is a file of `nowcast.models.weights_file`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from nowcast.core.errors import CheckpointError, NowcastError, SettingsError
 from nowcast.core.files import provenance, sha256, whole_file
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import build, plain
+from nowcast.models import weights_file
 from nowcast.models.advected import AdvectionSettings
 from nowcast.models.base import SequenceModel
 from nowcast.models.exceedance import ExceedanceSettings
@@ -101,6 +103,10 @@ def read(path: Path) -> dict[str, Any]:
             with objects in it that are neither tensors nor plain values.
     """
     path = Path(path)
+    if path.suffix == weights_file.SUFFIX:
+        content = weights_file.read(path)
+        _check_version(path, content)
+        return content
     _look_at_head(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
@@ -116,13 +122,17 @@ def read(path: Path) -> dict[str, Any]:
             f"{path}: got a checkpoint of another program, expected one of 'nowcast train'; weights of "
             "published code are read by nowcast.models.load_published"
         )
+    _check_version(path, found)
+    return found
+
+
+def _check_version(path: Path, found: Mapping[str, Any]) -> None:
     version = found["nowcast"].get("format_version")
     if version != FORMAT_VERSION:
         raise CheckpointError(
             f"{path}: got checkpoint format {version}, expected {FORMAT_VERSION}; it was written by another "
             f"version of nowcast ({_maker(found['nowcast'])}): use that one, or train again"
         )
-    return found
 
 
 def meta_of(path: Path, content: Mapping[str, Any]) -> CheckpointMeta:

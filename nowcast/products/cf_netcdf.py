@@ -26,10 +26,14 @@ _EPOCH = "seconds since 1970-01-01 00:00:00"
 _SECOND = np.timedelta64(1, "s")
 _OWN = ("Conventions", "title", "source", "history", "nowcast_format", "created")
 _LARGEST_PIXELS = 2**31
+PROBABILITY = "probability_of_exceedance"
+_CERTAIN, _UNKNOWN = 250, 255
+"""Codes of probability 1 and of "nothing can be said"."""
 
 
 def write_forecast(
-    path: Path, forecast: xr.DataArray, described: Mapping[str, str] | None = None
+    path: Path, forecast: xr.DataArray, described: Mapping[str, str] | None = None,
+    probabilities: xr.DataArray | None = None,
 ) -> Path:
     """Write one forecast, whole or not at all.
 
@@ -42,6 +46,8 @@ def write_forecast(
         forecast: what a forecaster gives: dims (lead_time, y, x), ``issued``, ``valid_time``.
         described: what `Forecaster.describe` gives and the archive's path and fingerprint, as global
             attributes; commit and versions are added.
+        probabilities: of reaching thresholds (threshold_dbz, lead_time, y, x), as a second variable
+            ``probability_of_exceedance`` in steps of 1/250; of the same times and grid.
 
     Raises:
         FieldError: not a forecast, or values that are no dBZ.
@@ -62,6 +68,8 @@ def write_forecast(
     file = netCDF4.Dataset("nowcast.nc", "w", format="NETCDF4", memory=codes.nbytes)
     _write_coordinates(file, forecast)
     _write_values(file, codes)
+    if probabilities is not None:
+        _write_probabilities(file, probabilities, values.shape)
     file.setncatts(_attributes(forecast, described or {}))
     image = file.close()
     with whole_file(path) as temporary:
@@ -114,6 +122,53 @@ def _write_values(file: Any, codes: Codes) -> None:
         "be said, because nothing was observed where it comes from",
     })
     values[:] = codes
+
+
+def _write_probabilities(file: Any, probabilities: xr.DataArray, shape: tuple[int, ...]) -> None:
+    said = np.asarray(probabilities.values, np.float32)
+    if said.shape[1:] != shape or not ((said >= 0) & (said <= 1) | np.isnan(said)).all():
+        raise FieldError(
+            complain("forecast file: probabilities", f"shape {said.shape}",
+                     f"(threshold, {', '.join(map(str, shape))}) in [0, 1], as the forecast",
+                     "give what the forecaster's probabilities() returns")
+        )
+    file.createDimension("threshold", len(said))
+    threshold = file.createVariable("threshold", "f4", ("threshold",))
+    threshold.setncatts({"standard_name": ATTRS["standard_name"], "units": ATTRS["units"],
+                         "long_name": "radar reflectivity that is reached or exceeded"})
+    threshold[:] = probabilities["threshold_dbz"].values
+    variable = file.createVariable(
+        PROBABILITY, "u1", ("threshold", "time", "y", "x"), compression="zlib", complevel=4, shuffle=True,
+        chunksizes=(1, 1, *shape[1:]), fill_value=np.uint8(_UNKNOWN),
+    )
+    variable.set_auto_maskandscale(False)
+    variable.setncatts({
+        "long_name": "probability that reflectivity reaches the threshold", "units": "1",
+        "coordinates": "forecast_reference_time forecast_period", "grid_mapping": "crs",
+        "scale_factor": np.float32(1.0 / _CERTAIN), "add_offset": np.float32(0.0),
+    })
+    variable[:] = np.where(np.isnan(said), _UNKNOWN, np.rint(np.nan_to_num(said) * _CERTAIN)).astype(np.uint8)
+
+
+def read_probabilities(path: Path | str) -> xr.DataArray | None:
+    """Read the probabilities of a forecast file (threshold_dbz, lead_time, y, x); None if it holds none.
+
+    Raises:
+        FileError: as `read_forecast`.
+    """
+    forecast = read_forecast(path)
+    with netCDF4.Dataset(Path(path)) as file:
+        if PROBABILITY not in file.variables:
+            return None
+        file.set_auto_maskandscale(False)
+        codes = np.asarray(file[PROBABILITY][:])
+        thresholds = np.asarray(file["threshold"][:], np.float64)
+    said = np.where(codes == _UNKNOWN, np.float32(np.nan), codes * np.float32(1.0 / _CERTAIN))
+    return xr.DataArray(
+        said, dims=("threshold_dbz", *forecast.dims), name="probability",
+        coords={"threshold_dbz": thresholds, **forecast.coords},
+        attrs={"long_name": "probability of reaching the threshold", "units": "1"},
+    )
 
 
 def _attributes(forecast: xr.DataArray, described: Mapping[str, str]) -> dict[str, str]:

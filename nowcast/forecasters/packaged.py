@@ -1,0 +1,57 @@
+"""Networks that come with the package: trained weights and decision levels, by the name of their system."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from nowcast.core.errors import CheckpointError
+from nowcast.core.files import sha256
+from nowcast.core.settings import build
+from nowcast.forecasters.base import Forecaster
+from nowcast.forecasters.calibrated import Calibrated
+from nowcast.forecasters.levels import LevelsFile, identity_of, read_levels
+from nowcast.forecasters.neural import Neural, NeuralSettings
+
+REGISTRY = "registry.json"
+
+
+def folder() -> Path:
+    """Give the folder of the package that holds weights, levels, cards and their registry."""
+    return Path(str(files("nowcast") / "weights"))
+
+
+def registry() -> dict[str, str]:
+    """Give the networks that come with the package: name -> sha256 of its weights."""
+    found: dict[str, str] = json.loads((folder() / REGISTRY).read_text(encoding="utf-8"))
+    return found
+
+
+def packaged(name: str, settings: NeuralSettings | None = None, raw: bool = False) -> Forecaster:
+    """Give a network that comes with the package, calling events at the levels chosen on validation days.
+
+    Args:
+        name: a key of `registry`.
+        settings: how it is run.
+        raw: leave the decision levels out.
+
+    Raises:
+        CheckpointError: its file is missing or is not the one the registry names.
+    """
+    path = folder() / f"{name}.safetensors"
+    if not path.is_file() or sha256(path) != registry()[name]:
+        raise CheckpointError(
+            f"{path}: got {'other weights' if path.is_file() else 'no file'}, expected those that come with "
+            "nowcast; install the package again"
+        )
+    network = Neural.load(path, settings)
+    network.name = name
+    levels = folder() / f"{name}.levels.json"
+    if raw or not levels.is_file():
+        return network
+    own = [found for found in read_levels(levels).models if found.identity == identity_of(network)]
+    if not own:
+        raise CheckpointError(f"{levels}: got levels of other weights, expected those of {path.name}; "
+                              "install the package again")
+    return Calibrated(network, own[0], name)

@@ -1,0 +1,52 @@
+"""Make a trained network part of the package: small weights, registered by their digest.
+
+    python scripts/package_weights.py motionrnn runs/italy_motionrnn/v0/best.ckpt
+    nowcast calibrate --models nowcast/weights/motionrnn.safetensors --out nowcast/weights/motionrnn.levels.json ...
+
+Writes NAME.safetensors (the weights that forecast, float16), NAME.curve.csv (the learning curve of the run)
+and the digest in registry.json. Decision levels are made after that, because they name the digest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from nowcast.core.errors import NowcastError
+from nowcast.core.files import sha256, whole_file
+from nowcast.forecasters.packaged import REGISTRY, folder, registry
+from nowcast.models import weights_file
+from nowcast.models.checkpoint import load_network, pack
+
+MOST_BYTES = 8_000_000
+
+
+def main() -> int:
+    """Write the files; give 2 where the checkpoint will not do."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", help="of the system, as 'nowcast forecast --model NAME' will know it")
+    parser.add_argument("checkpoint", type=Path, help="best.ckpt of 'nowcast train'")
+    args = parser.parse_args()
+    try:
+        loaded = load_network(args.checkpoint)
+        path = folder() / f"{args.name}{weights_file.SUFFIX}"
+        weights_file.write(path, pack(loaded.model.state_dict(), loaded.meta))
+    except NowcastError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if path.stat().st_size > MOST_BYTES:
+        print(f"{path}: got {path.stat().st_size} bytes, expected at most {MOST_BYTES}", file=sys.stderr)
+        return 2
+    shutil.copyfile(args.checkpoint.parent / "metrics.csv", folder() / f"{args.name}.curve.csv")
+    digests = {**registry(), args.name: sha256(path)}
+    with whole_file(folder() / REGISTRY) as temporary:
+        temporary.write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, sha256 {digests[args.name]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
