@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
@@ -9,7 +10,9 @@ from nowcast.core.errors import SettingsError
 from nowcast.verify.base import Metric
 from nowcast.verify.categorical import Csi, Far, FrequencyBias, Pod, check_threshold
 from nowcast.verify.continuous import Mae, MeanError, Mse, Rmse
+from nowcast.verify.probabilistic import Brier, Reliability
 from nowcast.verify.spatial import Fss, Gdl, Ssim
+from nowcast.verify.spectral import RapsdRatio
 
 
 class MetricEntry(NamedTuple):
@@ -24,6 +27,8 @@ class MetricEntry(NamedTuple):
     """Which of two values is the better one; ``nearer`` is nearer to ``best``."""
     unit: str
     text: str
+    reads: Literal["dbz", "probability"] = "dbz"
+    """What its forecasts are; probabilities are those of reaching the threshold."""
 
 
 METRICS: dict[str, MetricEntry] = {
@@ -55,14 +60,31 @@ METRICS: dict[str, MetricEntry] = {
         lambda _: Ssim(window="gaussian"), False, 1, "higher", "",
         "structural similarity, data range 60 dB, Gaussian windows",
     ),
+    "rapsd_ratio": MetricEntry(
+        lambda _: RapsdRatio(), False, 1, "nearer", "",
+        "power at wavelengths of 8 to 16 km, forecast over observed",
+    ),
+    "brier": MetricEntry(Brier, True, 0, "lower", "", "Brier score of probabilities", "probability"),
+    "reliability": MetricEntry(
+        Reliability, True, 0, "lower", "", "reliability term of the Brier score, 10 bins", "probability"
+    ),
 }
 
 DEFAULT_SCORES = ("csi", "pod", "far", "bias", "mae", "mse", "rmse", "mean_error", "gdl", "ssim")
 """What `nowcast verify` computes unless told otherwise."""
 
 
-def build_metrics(thresholds_dbz: Sequence[float], names: Sequence[str] = DEFAULT_SCORES) -> list[Metric]:
+def build_metrics(
+    thresholds_dbz: Sequence[float],
+    names: Sequence[str] = DEFAULT_SCORES,
+    cell_km: tuple[float, float] | None = None,
+) -> list[Metric]:
     """Make every named score, those of events once for each threshold.
+
+    Args:
+        thresholds_dbz: of events.
+        names: of the scores.
+        cell_km: height and width of the cells, for the scores that measure wavelengths; None takes 1 km.
 
     Raises:
         SettingsError: an unknown score; no threshold, one given twice, or one that cannot be.
@@ -81,4 +103,6 @@ def build_metrics(thresholds_dbz: Sequence[float], names: Sequence[str] = DEFAUL
     for name in names:
         entry = METRICS[name]
         made += [entry.make(t) for t in (thresholds_dbz if entry.per_threshold else (0.0,))]
-    return made
+    if cell_km is None:
+        return made
+    return [dataclasses.replace(m, cell_km=cell_km) if isinstance(m, RapsdRatio) else m for m in made]

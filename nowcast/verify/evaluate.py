@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nowcast.verify.base import Metric, Sums, add
+from nowcast.verify.probabilistic import ProbabilityScore, certain
 
 HEADER = ("model", "score", "threshold_dbz", "lead_minutes", "value")
 
@@ -36,10 +37,21 @@ class Tally:
         self.metrics = tuple(metrics)
         self._sums: dict[Any, Sums] = {}
 
-    def add(self, forecast: Any, observed: Any) -> None:
-        """Count one pair of dBZ arrays (..., S, H, W); see `nowcast.verify.base.Metric.sums`."""
+    def add(
+        self, forecast: Any, observed: Any, probabilities: Mapping[float, Any] | None = None
+    ) -> None:
+        """Count one pair of dBZ arrays (..., S, H, W); see `nowcast.verify.base.Metric.sums`.
+
+        Scores of probabilities read those of their threshold from ``probabilities`` (dBZ -> array of the
+        same shape); where there are none, the forecast counts as certain of what it says.
+        """
         for key, metric in {_key(m): m for m in self.metrics}.items():
-            self._sums[key] = add(self._sums.get(key, {}), metric.sums(forecast, observed))
+            said = forecast
+            if isinstance(metric, ProbabilityScore):
+                threshold = metric.threshold_dbz
+                known = (probabilities or {}).get(threshold)
+                said = certain(forecast, threshold) if known is None else known
+            self._sums[key] = add(self._sums.get(key, {}), metric.sums(said, observed))
 
     def merge(self, other: Tally) -> None:
         """Add what another tally of the same metrics has counted (another rank, year or machine)."""

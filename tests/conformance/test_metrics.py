@@ -15,6 +15,7 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.verify.base import Metric, add
 from nowcast.verify.catalog import DEFAULT_SCORES, METRICS, build_metrics
 from nowcast.verify.evaluate import Tally
+from nowcast.verify.probabilistic import certain
 
 pytestmark = pytest.mark.parametrize("name", METRICS)
 THRESHOLD = 20.0
@@ -27,6 +28,20 @@ def dbz(seed: int, shape=(3, 24, 27)) -> tuple[np.ndarray, np.ndarray]:
     observed[..., :4, :5] = np.nan
     forecast[..., 9, 9] = np.nan
     return forecast, observed
+
+
+def reads(name: str, dbz):
+    """A forecast as the score reads it: dBZ, or a probability that is 0 up to 10 and 1 from 30 dBZ on."""
+    return dbz if METRICS[name].reads == "dbz" else ((dbz - 10) / 20).clip(0, 1)
+
+
+def certainly(name: str, dbz):
+    return dbz if METRICS[name].reads == "dbz" else certain(dbz, THRESHOLD)
+
+
+def given_pair(name: str, *arguments) -> tuple[np.ndarray, np.ndarray]:
+    forecast, observed = dbz(*arguments)
+    return reads(name, forecast), observed
 
 
 def finish(metric: Metric, forecast, observed) -> np.ndarray:
@@ -49,7 +64,7 @@ def test_it_keeps_the_protocol_and_its_identity_is_its_parameters(name):
 @given(seed=st.integers(0, 10_000), cut=st.integers(1, 4))
 def test_sums_of_the_parts_are_the_sums_of_the_whole(name, seed, cut):
     metric = METRICS[name].make(THRESHOLD)
-    forecast, observed = dbz(seed, (5, 2, 24, 20))
+    forecast, observed = given_pair(name, seed, (5, 2, 24, 20))
     whole = metric.sums(forecast, observed)
     parts = add(metric.sums(forecast[:cut], observed[:cut]), metric.sums(forecast[cut:], observed[cut:]))
     assert whole.keys() == parts.keys()
@@ -60,7 +75,7 @@ def test_sums_of_the_parts_are_the_sums_of_the_whole(name, seed, cut):
 
 def test_the_batch_size_changes_nothing(name):
     metric = METRICS[name].make(THRESHOLD)
-    forecast, observed = dbz(3, (8, 2, 24, 20))
+    forecast, observed = given_pair(name, 3, (8, 2, 24, 20))
     values = []
     for size in (1, 3, 8):
         sums: dict = {}
@@ -72,7 +87,7 @@ def test_the_batch_size_changes_nothing(name):
 
 def test_tensors_lazy_arrays_and_labels_give_the_numbers_of_numpy(name):
     metric = METRICS[name].make(THRESHOLD)
-    forecast, observed = dbz(4)
+    forecast, observed = given_pair(name, 4)
     expected = finish(metric, forecast, observed)
     tensors = metric.value(metric.sums(torch.from_numpy(forecast), torch.from_numpy(observed)))
     np.testing.assert_allclose(tensors.numpy(), expected, rtol=1e-12)
@@ -99,7 +114,8 @@ def dask_forbidden():
 def test_a_perfect_forecast_scores_best(name):
     entry = METRICS[name]
     _, observed = dbz(5)
-    np.testing.assert_allclose(finish(entry.make(THRESHOLD), observed, observed), entry.best, atol=1e-12)
+    perfect = certainly(name, observed)
+    np.testing.assert_allclose(finish(entry.make(THRESHOLD), perfect, observed), entry.best, atol=1e-12)
 
 
 def test_a_worse_forecast_scores_worse(name):
@@ -108,8 +124,8 @@ def test_a_worse_forecast_scores_worse(name):
     rng = np.random.default_rng(6)
     observed = rng.normal(20, 10, (1, 40, 40)).astype(np.float32)
     errors = [
-        abs(finish(metric, observed + size * rng.normal(1, 4, observed.shape), observed)[0] - entry.best)
-        for size in (0.2, 3.0)
+        abs(finish(metric, certainly(name, said), observed)[0] - entry.best)
+        for said in (observed + size * rng.normal(1, 4, observed.shape) for size in (0.2, 3.0))
     ]
     if name != "pod":  # a forecast that is too strong everywhere detects more
         assert 0 < errors[0] < errors[1]
@@ -117,8 +133,8 @@ def test_a_worse_forecast_scores_worse(name):
 
 def test_unobserved_pixels_never_count(name):
     metric = METRICS[name].make(THRESHOLD)
-    forecast, observed = dbz(7)
-    changed = np.where(np.isnan(observed), 70.0, forecast)
+    forecast, observed = given_pair(name, 7)
+    changed = np.where(np.isnan(observed), reads(name, np.float32(70.0)), forecast)
     np.testing.assert_array_equal(finish(metric, changed, observed), finish(metric, forecast, observed))
     nothing = np.full_like(observed, np.nan)
     assert np.isnan(finish(metric, forecast, nothing)).all()
@@ -126,14 +142,14 @@ def test_unobserved_pixels_never_count(name):
 
 def test_silence_at_an_observed_pixel_is_a_forecast_of_no_echo(name):
     metric = METRICS[name].make(THRESHOLD)
-    forecast, observed = dbz(8)
+    forecast, observed = given_pair(name, 8)
     forecast[:, 10:20, 10:20] = np.nan
-    dry = np.where(np.isnan(forecast), np.float32(NO_ECHO_DBZ), forecast)
+    dry = np.where(np.isnan(forecast), reads(name, np.float32(NO_ECHO_DBZ)), forecast)
     np.testing.assert_array_equal(finish(metric, forecast, observed), finish(metric, dry, observed))
 
 
 def test_inputs_are_left_alone(name):
-    forecast, observed = dbz(9)
+    forecast, observed = given_pair(name, 9)
     before = forecast.copy(), observed.copy()
     METRICS[name].make(THRESHOLD).sums(forecast, observed)
     np.testing.assert_array_equal(forecast, before[0])
@@ -151,7 +167,7 @@ def test_a_threshold_that_cannot_be_is_refused_in_one_line(name, threshold):
 
 
 def test_shapes_that_differ_are_refused(name):
-    forecast, observed = dbz(1)
+    forecast, observed = given_pair(name, 1)
     with pytest.raises(NowcastError, match="one shape"):
         METRICS[name].make(THRESHOLD).sums(forecast, observed[:, 1:])
 
@@ -161,4 +177,5 @@ def test_a_tally_gives_the_value_of_the_metric_alone(name):
     forecast, observed = dbz(2)
     tally = Tally([*build_metrics([THRESHOLD, 30.0], DEFAULT_SCORES), metric])
     tally.add(forecast, observed)
-    np.testing.assert_array_equal(tally.value(metric), finish(metric, forecast, observed))
+    expected = finish(metric, certainly(name, forecast), observed)
+    np.testing.assert_array_equal(tally.value(metric), expected)
