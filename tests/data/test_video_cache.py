@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nowcast.data.video_cache as video_cache
 import nowcast.data.video_decode as video_decode
 from nowcast.core.errors import FileError, MissingExtraError
 from nowcast.data.cached_video import CachedVideo, Facts
 from nowcast.data.catalog import build_sources
-from nowcast.data.clips import VideoDataset
 from nowcast.data.video_files import VideoFilesSettings, open_video_files
-from nowcast.data.windows import Window
 from tests.fakes.full_disk import files_up_to
 from tests.fakes.video_files import blob, write_avi
 
@@ -209,11 +208,16 @@ def test_reading_outside_and_after_the_cache_has_gone(films, tmp_path):
         fresh.read(0, 2, ALL, ALL)
 
 
-def test_the_bar_counts_videos_and_frames(films, capsys):
+def test_the_bar_counts_videos_and_frames(films, capsys, monkeypatch):
+    original = video_cache.tqdm
+    monkeypatch.setattr(video_cache, "tqdm", lambda *args, **named: original(*args, **{**named, "delay": 0}))
     build_sources([{"kind": "video_files", "settings": {"path": str(films), "processes": 1}}])
-    assert "skipped" not in capsys.readouterr().err  # quick work shows no bar
-    clips = VideoDataset(videos(films), Window(4, 2), train=False)
-    assert len(clips) == 4 * 7
+    said = capsys.readouterr().err
+    assert "decode films: 100%" in said
+    assert "4/4" in said
+    assert "48 frames" in said
+    check(films)
+    assert "decode" not in capsys.readouterr().err
 
 
 DIES_IN = """
