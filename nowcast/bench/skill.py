@@ -1,4 +1,4 @@
-"""A verification as a person keeps it: ``scores.csv``, ``index.html`` and a table in words."""
+"""A verification as a person keeps it: scores.csv, confidence.csv, the page and a table in words."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from nowcast.bench.comparison import Against, Confidence, compare, confidence_csv
 from nowcast.bench.verification import NowcastCase, Verification, make_case, verify_period, wettest
 from nowcast.core.files import provenance, whole_file
 from nowcast.core.times import minutes, to_text
 from nowcast.forecasters.base import Forecaster
+from nowcast.forecasters.calibrated import Calibrated
 from nowcast.report.content import Case, CellMap, Score
 from nowcast.verify.categorical import DEFAULT_THRESHOLDS_DBZ
 from nowcast.verify.evaluate import scores_csv
@@ -29,7 +31,9 @@ class Skill:
     """What was found and where it is."""
 
     verification: Verification
+    confidence: Confidence
     scores: Path
+    intervals: Path
     page: Path
 
 
@@ -47,9 +51,10 @@ def write_skill(
     cases: int = 3,
     title: str = "",
     notes: Sequence[str] = (),
+    against: Against | None = None,
     progress: bool = False,
 ) -> Skill:
-    """Verify a period and write ``scores.csv`` and ``index.html`` into ``out``: both or neither.
+    """Verify a period and write scores.csv, confidence.csv and index.html into ``out``: all or none.
 
     Args:
         out: folder; other files in it are left alone.
@@ -59,17 +64,21 @@ def write_skill(
         cases: how many of the wettest nowcasts the page shows frame by frame.
         title: of the page; the archive and the period if empty.
         notes: further attribution beside what the archive says of its source and licence.
+        against: which model the others are compared with, and how.
         progress: show a bar on stderr.
 
     Raises:
         NowcastError: as `verify_period`; the folder cannot be written.
     """
     thresholds = list(thresholds)
+    against = against or Against()
+    against.check(list(forecasters), thresholds)
     drawn = [t for t in MAP_DBZ if t in thresholds] or thresholds[:1]
     found = verify_period(
         archive, forecasters, start, end, stride=stride, steps=steps, thresholds=thresholds,
         min_wet_pixels=min_wet_pixels, map_thresholds=drawn, progress=progress,
     )
+    sure = compare(found, against)
     under = NOTE_DBZ if NOTE_DBZ in thresholds else thresholds[0]
     shown = [
         as_page_case(make_case(archive, forecasters, issued, steps=steps, thresholds=[under]), under)
@@ -83,12 +92,14 @@ def write_skill(
         [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
         subtitle=_subtitle(found), facts=_facts(archive, found, forecasters, start, end),
         notes=[*_attribution(archive), *notes],
+        comparisons=sure.comparisons, holdings=sure.holdings,
     )
-    csv_path, page_path = Path(out) / "scores.csv", Path(out) / "index.html"
-    with whole_file(csv_path) as table, whole_file(page_path) as text:
+    scores, intervals, index = (Path(out) / name for name in ("scores.csv", "confidence.csv", "index.html"))
+    with whole_file(scores) as table, whole_file(intervals) as other, whole_file(index) as text:
         table.write_text(scores_csv(found.rows), encoding="utf-8")
+        other.write_text(confidence_csv(sure), encoding="utf-8")
         text.write_text(page, encoding="utf-8")
-    return Skill(found, csv_path, page_path)
+    return Skill(found, sure, scores, intervals, index)
 
 
 def as_page_case(case: NowcastCase, threshold_dbz: float) -> Case:
@@ -166,7 +177,8 @@ def _facts(
     }
     for name, forecaster in forecasters.items():
         said = "; ".join(f"{k} {v}" for k, v in forecaster.describe().items() if v and v != "{}")
-        facts[name] = f"{said}; {found.seconds[name]:.2g} s a nowcast".removeprefix("; ")
+        more = " more than the forecast itself" if isinstance(forecaster, Calibrated) else ""
+        facts[name] = f"{said}; {found.seconds[name]:.2g} s a nowcast{more}".removeprefix("; ")
     facts["Made with"] = ", ".join(f"{k} {v}" for k, v in provenance().items())
     return facts
 

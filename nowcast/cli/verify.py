@@ -30,8 +30,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-wet-pixels", type=int, default=0, metavar="N",
         help="leave out start times with fewer pixels of 20 dBZ or more (0)",
     )
+    parser.add_argument(
+        "--levels", type=Path, metavar="JSON",
+        help="decision levels of 'nowcast calibrate': each model that has some is scored with them as well",
+    )
+    parser.add_argument(
+        "--reference", metavar="NAME",
+        help="the model from which differences are taken (extrapolation, or else the first)",
+    )
+    parser.add_argument(
+        "--until", type=float, nargs=2, metavar=("DBZ", "CSI"),
+        help="tell the lead time at which CSI at a threshold falls under a value (30 0.25)",
+    )
     parser.add_argument("--cases", type=int, default=3, help="nowcasts that the page shows frame by frame (3)")
-    parser.add_argument("--out", type=Path, required=True, help="folder for scores.csv and index.html")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for scores.csv, confidence.csv and index.html"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,15 +55,24 @@ def run(args: argparse.Namespace) -> int:
     thresholds = parse_thresholds(args.thresholds)
     start, end = parse_period(args.period)
     from nowcast.archive.reader import Archive
+    from nowcast.bench.comparison import Against, confidence_text
     from nowcast.bench.skill import summary, write_skill
+    from nowcast.forecasters.calibrated import with_calibrated
+    from nowcast.forecasters.levels import read_levels
 
     archive = Archive.open(args.archive)
+    models = build_models(args.models)
+    if args.levels is not None:
+        models = with_calibrated(models, read_levels(args.levels))
+    until = {} if args.until is None else {"until_dbz": args.until[0], "until_csi": args.until[1]}
     skill = write_skill(
-        args.out, archive, build_models(args.models), start, end, stride=args.stride, steps=args.leads,
-        thresholds=thresholds, min_wet_pixels=args.min_wet_pixels, cases=max(0, args.cases), progress=True,
+        args.out, archive, models, start, end, stride=args.stride, steps=args.leads,
+        thresholds=thresholds, min_wet_pixels=args.min_wet_pixels, cases=max(0, args.cases),
+        against=Against(args.reference, **until), progress=True,
     )
     print(summary(skill.verification))
-    print(f"scores: {skill.scores}\npage:   {skill.page}")
+    print(confidence_text(skill.confidence))
+    print(f"scores: {skill.scores}\nintervals: {skill.intervals}\npage:   {skill.page}")
     return 0
 
 

@@ -55,6 +55,35 @@ class CellMap:
     block: int = 1
 
 
+class Comparison(NamedTuple):
+    """CSI of a model less that of another, mean over lead times, at one threshold, with its interval."""
+
+    model: str
+    reference: str
+    threshold_dbz: float
+    difference: float
+    low: float
+    """NaN, like ``high``, where there is no interval."""
+    high: float
+    blocks: int
+    """How many blocks of start times were drawn from."""
+    block_hours: float
+    resamples: int
+    confidence: float
+
+
+class Holding(NamedTuple):
+    """Lead time at which the CSI of a model at a threshold falls under a level."""
+
+    model: str
+    threshold_dbz: float
+    level: float
+    minutes: float
+    """Infinity if not up to the longest lead time, NaN if CSI is undefined."""
+    longest: float
+    """Longest lead time in minutes."""
+
+
 class ScoreText(NamedTuple):
     """How a score is shown."""
 

@@ -112,7 +112,7 @@
       cells.forEach((cell, i) => cell.classList.toggle("best", !tied && Number.isFinite(values[i]) && away(values[i]) === least));
     });
   }
-  const tables = [...document.querySelectorAll("table.scores")];
+  const tables = [...document.querySelectorAll("table.scores[data-score]")];
   tables.forEach(best);
   if ($("lead")) $("lead").addEventListener("change", (event) => {
     const which = Number(event.target.value);

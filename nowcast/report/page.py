@@ -26,11 +26,12 @@ from nowcast.report.colours import (
     REFLECTIVITY,
     rgb,
 )
-from nowcast.report.content import Case, CellMap, Score
+from nowcast.report.content import Case, CellMap, Comparison, Holding, Score
+from nowcast.report.page_confidence import confidence_section
 from nowcast.report.page_frames import frames_data
 from nowcast.report.page_scores import headline, scores_section
 
-__all__ = ["Case", "CellMap", "Score", "render_page", "write_page"]
+__all__ = ["Case", "CellMap", "Comparison", "Holding", "Score", "render_page", "write_page"]
 
 
 def write_page(
@@ -42,6 +43,8 @@ def write_page(
     subtitle: str = "",
     facts: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
+    comparisons: Sequence[Comparison] = (),
+    holdings: Sequence[Holding] = (),
 ) -> None:
     """Write the page, whole or not at all.
 
@@ -54,12 +57,16 @@ def write_page(
         subtitle: one sentence under the title.
         facts: what was done, with what, from which data, by which version, as name and text.
         notes: attribution and licence of the data and whatever else must be said.
+        comparisons: how sure differences between models are; none leaves that part out.
+        holdings: how long the CSI of each model holds; none leaves that part out.
 
     Raises:
         PageError: cases that do not fit together.
         FileError: the file cannot be written.
     """
-    text = render_page(title, cases, scores, maps, subtitle, facts, notes)
+    text = render_page(
+        title, cases, scores, maps, subtitle, facts, notes, comparisons, holdings
+    )
     with whole_file(Path(path)) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -72,6 +79,8 @@ def render_page(
     subtitle: str = "",
     facts: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
+    comparisons: Sequence[Comparison] = (),
+    holdings: Sequence[Holding] = (),
 ) -> str:
     """Give the page of `write_page` as text."""
     scores = [Score(*row) for row in scores]
@@ -87,7 +96,8 @@ def render_page(
         no_cases="" if cases else " hidden", no_scores="" if scores else " hidden",
         no_maps="" if maps else " hidden",
         legend=_reflectivity_legend(),
-        scores=scores_section(scores), maps=_maps_section(maps) if maps else "",
+        scores=scores_section(scores), confidence=confidence_section(comparisons, holdings),
+        maps=_maps_section(maps) if maps else "",
         facts="".join(f"<dt>{_safe(k)}</dt><dd>{_safe(v)}</dd>" for k, v in (facts or {}).items()),
         notes="".join(f"<li>{_safe(note)}</li>" for note in notes),
     )

@@ -41,7 +41,7 @@ def verify(archive, out, *extra, models="persistence,extrapolation", period=PERI
 def test_files_become_scores_and_a_page(storms, tmp_path, capsys):
     out = tmp_path / "skill"
     assert verify(storms, out, "--leads", "3", "--stride", "2", "--thresholds", "20", "30") == 0
-    assert sorted(p.name for p in out.iterdir()) == ["index.html", "scores.csv"]
+    assert sorted(p.name for p in out.iterdir()) == ["confidence.csv", "index.html", "scores.csv"]
     with (out / "scores.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert list(rows[0]) == ["model", "score", "threshold_dbz", "lead_minutes", "value"]
@@ -86,6 +86,10 @@ def test_what_else_is_in_the_folder_stays(storms, tmp_path):
         ([], {"models": "absent.ckpt"}, "absent.ckpt"),
         ([], {"models": " , "}, "models: got ' , '"),
         ([], {"models": "persistence,persistence"}, "each once"),
+        (["--reference", "zebra"], {}, "--reference: got 'zebra'"),
+        (["--until", "35", "0.2"], {}, "--until: got 35 dBZ"),
+        (["--until", "30", "0"], {}, "level of CSI: got 0"),
+        (["--levels", "absent.json"], {}, "absent.json: got no readable file"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(storms, tmp_path, capsys, extra, changed, message):
@@ -101,6 +105,26 @@ def test_an_archive_that_does_not_exist(tmp_path, capsys):
     assert verify(tmp_path / "absent.zarr", tmp_path / "skill") == 2
     assert "absent.zarr" in capsys.readouterr().err
     assert not (tmp_path / "skill").exists()
+
+
+def test_a_calibrated_model_gets_a_second_row_and_a_paired_interval(storms, tmp_path, capsys):
+    levels, out = tmp_path / "levels.json", tmp_path / "skill"
+    common = ["--archive", str(storms), "--models", "persistence,extrapolation", "--period", PERIOD,
+              "--leads", "2", "--stride", "2", "--thresholds", "20", "30"]
+    assert main(["calibrate", *common, "--out", str(levels)]) == 0
+    assert "extrapolation" in capsys.readouterr().out
+    assert main(["verify", *common, "--levels", str(levels), "--cases", "0", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "extrapolation, calibrated" in printed
+    assert "1 block of 6 h" in printed
+    with (out / "confidence.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    pairs = {(r["model"], r["reference"]) for r in rows if r["measure"] == "csi_difference"}
+    assert pairs == {
+        ("persistence", "extrapolation"), ("extrapolation, calibrated", "extrapolation"),
+        ("persistence, calibrated", "extrapolation, calibrated"),
+    }
+    assert "How sure the differences are" in (out / "index.html").read_text()
 
 
 def test_neither_file_appears_when_one_cannot(storms, tmp_path, monkeypatch):

@@ -1,0 +1,53 @@
+"""``nowcast calibrate``: a file of levels, and each mistake as one line and exit code 2."""
+
+import pytest
+
+from nowcast.cli.main import main
+from nowcast.forecasters.levels import read_levels
+from tests.fakes.small_archive import write_archive
+
+PERIOD = "2025-03-22/2025-03-22"
+
+
+@pytest.fixture(scope="module")
+def disc(tmp_path_factory):
+    return write_archive(tmp_path_factory.mktemp("disc"))[0]
+
+
+def calibrate(archive, out, *extra, models="persistence,extrapolation", period=PERIOD):
+    return main([
+        "calibrate", "--archive", str(archive), "--models", models, "--period", period, "--out", str(out),
+        "--leads", "2", "--stride", "2", "--thresholds", "20,30", *extra,
+    ])
+
+
+def test_levels_are_written_and_told(disc, tmp_path, capsys):
+    out = tmp_path / "levels.json"
+    assert calibrate(disc, out) == 0
+    found = read_levels(out)
+    assert [m.model for m in found.models] == ["persistence", "extrapolation"]
+    assert [m.thresholds_dbz for m in found.models] == [(20.0, 30.0)] * 2
+    assert found.made["archives"][0]["name"] == "disc.zarr"
+    printed = capsys.readouterr().out
+    assert str(out) in printed
+    assert printed.splitlines()[1].split()[:4] == ["model", "dBZ", "CSI", "calibrated"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "changed", "message"),
+    [
+        (["--thresholds", "heavy"], {}, "threshold: got 'heavy'"),
+        (["--stride", "0"], {}, "stride: got 0"),
+        (["--min-wet-pixels", "99999"], {}, "no start time with 99999 pixels"),
+        ([], {"period": "2020-01-01/2020-01-02"}, "the archive has no frames"),
+        ([], {"period": "yesterday"}, "expected START/END"),
+        ([], {"models": "persistance"}, "persistance"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(disc, tmp_path, capsys, extra, changed, message):
+    out = tmp_path / "levels.json"
+    assert calibrate(disc, out, *extra, **changed) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("nowcast calibrate:")]
+    assert len(said) == 1
+    assert message in said[0]
+    assert list(tmp_path.iterdir()) == []
