@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.grid import Grid
 from nowcast.core.times import Times, minutes, to_text, unbroken_runs
 from nowcast.forecasters.base import Forecaster, LeadTimes
+from nowcast.forecasters.levels import thresholds_of
+from nowcast.forecasters.remembered import Probabilistic
 
 
 class Frames(Protocol):
@@ -123,3 +125,16 @@ def checked_values(name: str, forecast: xr.DataArray, leads: LeadTimes, grid: Gr
     if not np.array_equal(forecast["lead_time"].values, leads):
         raise TimeError(f"{name}: got other lead times than asked for; this forecaster is at fault")
     return np.asarray(forecast.values, np.float32)
+
+
+def checked_probabilities(
+    name: str, forecaster: Forecaster, past: xr.DataArray, leads: LeadTimes, grid: Grid
+) -> dict[float, npt.NDArray[np.float32]]:
+    """Ask for the probability (S, H, W) of reaching each threshold, by dBZ; none where only dBZ is known."""
+    if not thresholds_of(forecaster):
+        return {}
+    said = cast(Probabilistic, forecaster).probabilities(past, leads)
+    return {
+        float(t): checked_values(name, said.sel(threshold_dbz=t), leads, grid)
+        for t in said["threshold_dbz"].values
+    }

@@ -14,12 +14,20 @@ import numpy.typing as npt
 import xarray as xr
 from tqdm import tqdm
 
-from nowcast.bench.starts import Frames, check_counts, checked_values, lead_times, named, windows
+from nowcast.bench.starts import (
+    Frames,
+    check_counts,
+    checked_probabilities,
+    checked_values,
+    lead_times,
+    named,
+    windows,
+)
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.times import Times, minutes
 from nowcast.forecasters.base import Forecaster
 from nowcast.verify.base import Sums, add
-from nowcast.verify.catalog import DEFAULT_SCORES, build_metrics
+from nowcast.verify.catalog import DEFAULT_SCORES, METRICS, build_metrics
 from nowcast.verify.categorical import DEFAULT_THRESHOLDS_DBZ, CellCounts, Csi, check_threshold
 from nowcast.verify.evaluate import ScoreRow, Tally
 
@@ -97,10 +105,13 @@ class _Counted:
     """Of each nowcast (threshold, lead time, 3)."""
     seconds: float = 0.0
 
-    def add(self, forecast: npt.NDArray[np.float32], observed: npt.NDArray[np.float32]) -> None:
-        """Score one nowcast (S, H, W)."""
+    def add(
+        self, forecast: npt.NDArray[np.float32], observed: npt.NDArray[np.float32],
+        probabilities: Mapping[float, npt.NDArray[np.float32]],
+    ) -> None:
+        """Score one nowcast (S, H, W), and what it says of the probability of thresholds."""
         own = Tally([*self.tally.metrics, *self.events])
-        own.add(forecast, observed)
+        own.add(forecast, observed, probabilities)
         self.tally.merge(own)
         sums = [own.sums(event) for event in self.events]
         self.counts.append(np.stack(
@@ -139,7 +150,8 @@ def verify_period(
         stride: frames between two start times of an unbroken run.
         steps: number of lead times, each one archive step longer.
         thresholds: of events, in dBZ.
-        scores: names of `nowcast.verify.catalog.METRICS`.
+        scores: names of `nowcast.verify.catalog.METRICS`; those of probabilities take a forecast of dBZ
+            alone for certain of what it says.
         min_wet_pixels: leave a start time out if its newest frame has fewer pixels >= ``wet_dbz``.
         wet_dbz: what counts as wet for that.
         least_past: past frames of a window when no forecaster needs more.
@@ -157,7 +169,8 @@ def verify_period(
     past = max(least_past, *(f.needs.past for f in models.values()))
     check_counts(stride=stride, least_past=least_past)
     check_threshold(wet_dbz)
-    metrics = build_metrics(thresholds, scores)
+    metrics = build_metrics(thresholds, scores, archive.grid.cell_km)
+    judged = any(METRICS[s].reads == "probability" for s in scores)
     if block is None:
         block = max(1, round(MAP_CELL_KM / max(archive.grid.cell_km)))
     cells = [CellCounts(t, block) for t in (thresholds if map_thresholds is None else map_thresholds)]
@@ -182,7 +195,11 @@ def verify_period(
             said = forecaster.forecast(frames[:past].copy(deep=True), leads)
             forecast = checked_values(name, said, leads, archive.grid)
             counted[name].seconds += time.perf_counter() - began
-            counted[name].add(forecast, observed)
+            probabilities = (
+                checked_probabilities(name, forecaster, frames[:past].copy(deep=True), leads, archive.grid)
+                if judged else {}
+            )
+            counted[name].add(forecast, observed, probabilities)
             for metric in cells:
                 kept = counted[name].cells
                 kept[metric.threshold_dbz] = add(

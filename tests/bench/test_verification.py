@@ -175,3 +175,26 @@ def test_a_forecast_of_the_wrong_shape_is_refused():
 
     with pytest.raises(NowcastError, match="this forecaster is at fault"):
         verify_period(archive(), [Short()], *DAY, steps=3)
+
+
+class Oracle(Spy):
+    """Says 30 dBZ everywhere, and of reaching 20 dBZ the probability .8."""
+
+    thresholds_dbz = (20.0,)
+
+    def probabilities(self, observed, lead_times):
+        said = self.forecast(observed, lead_times)
+        return (said * 0 + 0.8).expand_dims(threshold_dbz=[20.0])
+
+
+def test_probabilities_are_scored_where_a_forecaster_has_them_and_certainty_where_not():
+    found = verify_period(
+        archive(), [Oracle("unsure"), Spy("sure")], *DAY, steps=3, least_past=2, thresholds=[20.0, 35.0],
+        scores=["csi", "brier", "rapsd_ratio"],
+    )
+    observed = archive().whole.values[2:]
+    wet = np.mean([(observed[i : i + 3] >= 20).mean() for i in range(len(observed) - 2)])
+    assert found.value("unsure", "brier", 20.0) == pytest.approx(wet * 0.2**2 + (1 - wet) * 0.8**2)
+    assert found.value("sure", "brier", 20.0) == pytest.approx(1 - wet)
+    assert found.value("unsure", "brier", 35.0) == found.value("sure", "brier", 35.0)
+    assert found.value("sure", "rapsd_ratio") == pytest.approx(0.0, abs=1e-9)  # one value everywhere
