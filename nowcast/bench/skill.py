@@ -17,6 +17,7 @@ from nowcast.core.times import minutes, to_text
 from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.calibrated import Calibrated
 from nowcast.report.content import Case, CellMap, Score
+from nowcast.verify.catalog import DEFAULT_SCORES
 from nowcast.verify.categorical import DEFAULT_THRESHOLDS_DBZ
 from nowcast.verify.evaluate import scores_csv
 
@@ -47,6 +48,7 @@ def write_skill(
     stride: int = 6,
     steps: int = 10,
     thresholds: Sequence[float] = DEFAULT_THRESHOLDS_DBZ,
+    scores: Sequence[str] = DEFAULT_SCORES,
     min_wet_pixels: int = 0,
     cases: int = 3,
     title: str = "",
@@ -60,7 +62,7 @@ def write_skill(
         out: folder; other files in it are left alone.
         archive: an open `nowcast.archive.reader.Archive`.
         forecasters: by the name they shall have.
-        start, end, stride, steps, thresholds, min_wet_pixels: see `verify_period`.
+        start, end, stride, steps, thresholds, scores, min_wet_pixels: see `verify_period`.
         cases: how many of the wettest nowcasts the page shows frame by frame.
         title: of the page; the archive and the period if empty.
         notes: further attribution beside what the archive says of its source and licence.
@@ -76,7 +78,7 @@ def write_skill(
     drawn = [t for t in MAP_DBZ if t in thresholds] or thresholds[:1]
     found = verify_period(
         archive, forecasters, start, end, stride=stride, steps=steps, thresholds=thresholds,
-        min_wet_pixels=min_wet_pixels, map_thresholds=drawn, progress=progress,
+        scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn, progress=progress,
     )
     sure = compare(found, against)
     under = NOTE_DBZ if NOTE_DBZ in thresholds else thresholds[0]
@@ -94,12 +96,14 @@ def write_skill(
         notes=[*_attribution(archive), *notes],
         comparisons=sure.comparisons, holdings=sure.holdings,
     )
-    scores, intervals, index = (Path(out) / name for name in ("scores.csv", "confidence.csv", "index.html"))
-    with whole_file(scores) as table, whole_file(intervals) as other, whole_file(index) as text:
+    table_path, intervals, index = (
+        Path(out) / name for name in ("scores.csv", "confidence.csv", "index.html")
+    )
+    with whole_file(table_path) as table, whole_file(intervals) as other, whole_file(index) as text:
         table.write_text(scores_csv(found.rows), encoding="utf-8")
         other.write_text(confidence_csv(sure), encoding="utf-8")
         text.write_text(page, encoding="utf-8")
-    return Skill(found, sure, scores, intervals, index)
+    return Skill(found, sure, table_path, intervals, index)
 
 
 def as_page_case(case: NowcastCase, threshold_dbz: float) -> Case:

@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--thresholds", nargs="+", default=["10", "20", "30", "40", "50"], metavar="DBZ",
         help="events are at or above these (10 20 30 40 50)",
     )
+    parser.add_argument(
+        "--scores", metavar="A,B,...",
+        help="names of docs/reference/scores.md, separated by commas (csi, pod, far, bias, mae, mse, rmse, "
+        "mean_error, gdl, ssim)",
+    )
     parser.add_argument("--leads", type=int, default=10, help="lead times, one archive step each (10)")
     parser.add_argument(
         "--min-wet-pixels", type=int, default=0, metavar="N",
@@ -53,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.core.times import parse_period
 
     thresholds = parse_thresholds(args.thresholds)
+    scores = parse_scores(args.scores)
     start, end = parse_period(args.period)
     from nowcast.archive.reader import Archive
     from nowcast.bench.comparison import Against, confidence_text
@@ -67,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     until = {} if args.until is None else {"until_dbz": args.until[0], "until_csi": args.until[1]}
     skill = write_skill(
         args.out, archive, models, start, end, stride=args.stride, steps=args.leads,
-        thresholds=thresholds, min_wet_pixels=args.min_wet_pixels, cases=max(0, args.cases),
+        thresholds=thresholds, scores=scores, min_wet_pixels=args.min_wet_pixels, cases=max(0, args.cases),
         against=Against(args.reference, **until), progress=True,
     )
     print(summary(skill.verification))
@@ -93,6 +99,23 @@ def parse_thresholds(texts: list[str]) -> list[float]:
                 f"threshold: got '{text}', expected a number of dBZ such as 20; correct --thresholds"
             ) from error
     build_metrics(found)
+    return found
+
+
+def parse_scores(text: str | None) -> list[str]:
+    """Read names of scores with commas between them; None gives those that are always computed.
+
+    Raises:
+        SettingsError: nothing named, an unknown name, or one twice.
+    """
+    from nowcast.verify.catalog import DEFAULT_SCORES, build_metrics
+
+    found = list(DEFAULT_SCORES) if text is None else [n.strip() for n in text.split(",") if n.strip()]
+    if not found or len(set(found)) < len(found):
+        raise SettingsError(
+            f"scores: got '{text}', expected names with commas between them, each once; for example csi,mae"
+        )
+    build_metrics([20.0], found)
     return found
 
 

@@ -117,6 +117,18 @@ SCORE_TEXTS: Mapping[str, ScoreText] = {
     "ssim": ScoreText(
         "SSIM", "higher", 3, "", "Structural similarity of 5 to 65 dBZ (data range 60 dB), 7 x 7 windows."
     ),
+    "rapsd_ratio": ScoreText(
+        "RAPSD 8 to 16 km", "one", 2, "", "Power at wavelengths of 8 to 16 km, forecast over observed: "
+        "1 keeps all structure of that size, less is blurred.",
+    ),
+    "brier": ScoreText(
+        "Brier", "lower", 4, "", "Brier score: mean squared difference of probability and event. A forecast "
+        "of dBZ alone counts as certain.",
+    ),
+    "reliability": ScoreText(
+        "Reliability", "lower", 4, "", "Reliability term of the Brier score: how far what comes departs "
+        "from the probability that was given. 0 is perfect.",
+    ),
 }
 
 

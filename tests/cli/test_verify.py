@@ -183,3 +183,22 @@ def test_forecasters_of_one_name_are_told_apart(monkeypatch):
     assert names == ["m (m/1/best.ckpt)", "m (m/2/best.ckpt)", "p"]
     with pytest.raises(NowcastError, match="each once"):
         build_models("p,p")
+
+
+def test_scores_are_chosen_by_name(storms, tmp_path, capsys):
+    out = tmp_path / "skill"
+    chosen = "csi,rapsd_ratio,brier,reliability,fss_17"
+    extra = ("--leads", "2", "--stride", "4", "--thresholds", "20", "--cases", "0", "--scores", chosen)
+    assert verify(storms, out, *extra, models="persistence") == 0
+    with (out / "scores.csv").open(newline="") as handle:
+        rows = {(r["score"], r["threshold_dbz"], r["lead_minutes"]): r["value"] for r in csv.DictReader(handle)}
+    assert {score for score, _, _ in rows} == set(chosen.split(","))
+    # persistence is certain, and the whole of its error is that what it says does not come as it says
+    assert 0 < float(rows["reliability", "20", "mean"]) < float(rows["brier", "20", "mean"]) < 1
+    assert float(rows["rapsd_ratio", "", "10"]) == pytest.approx(1.0, abs=0.2)  # it moves, it does not blur
+    assert "RAPSD 8 to 16 km" in (out / "index.html").read_text()
+    capsys.readouterr()
+    for wrong in ("csi,csi", ",", "cis"):
+        assert verify(storms, tmp_path / "none", "--scores", wrong, models="persistence") == 2
+        assert "score" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
