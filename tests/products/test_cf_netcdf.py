@@ -11,7 +11,7 @@ from nowcast.core.errors import FileError
 from nowcast.core.field import FieldError
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.forecasters.base import label_forecast
-from nowcast.products.cf_netcdf import read_forecast, write_forecast
+from nowcast.products.cf_netcdf import read_forecast, read_probabilities, write_forecast
 from tests.fakes.fields import geographic_grid, projected_grid
 
 ISSUED = np.datetime64("2025-03-22T12:00", "ns")
@@ -174,3 +174,35 @@ def test_a_file_of_another_kind_and_none_at_all(tmp_path):
         read_forecast(tmp_path / "b.nc")
     with pytest.raises(FileError, match="no file"):
         read_forecast(tmp_path / "c.nc")
+
+
+@GRIDS
+def test_probabilities_stand_beside_the_forecast(tmp_path, grid):
+    made = forecast(grid)
+    rng = np.random.default_rng(6)
+    said = np.sort(rng.random((2, *made.shape), np.float32), axis=0)[::-1]
+    said[:, :, :6] = np.nan
+    given = xr.DataArray(said, dims=("threshold_dbz", *made.dims), coords={"threshold_dbz": [20.0, 35.0]})
+    path = write_forecast(tmp_path / "a.nc", made, None, given)
+    found = read_probabilities(path)
+    np.testing.assert_allclose(found.values, said, atol=0.5 / 250 + 1e-6)
+    assert found["threshold_dbz"].values.tolist() == [20.0, 35.0]
+    assert (np.diff(found.values, axis=0)[~np.isnan(found.values[1:])] <= 0).all()
+    xr.testing.assert_identical(read_forecast(path).drop_attrs(), made.drop_attrs())
+    with xr.open_dataset(path, engine="netcdf4", decode_timedelta=False) as by_others:
+        other = by_others["probability_of_exceedance"]
+        assert other.dims == ("threshold", "time", "y", "x")
+        np.testing.assert_allclose(other.values, found.values, atol=1e-6)
+        assert other.attrs["units"] == "1"
+
+
+def test_a_forecast_without_probabilities_has_none(tmp_path):
+    assert read_probabilities(write_forecast(tmp_path / "a.nc", forecast(projected_grid()))) is None
+
+
+@pytest.mark.parametrize("wrong", [np.full((2, 3, 4, 5), 0.5), np.full((2, 3, 48, 64), 1.5)])
+def test_what_is_no_probability_of_this_forecast_is_refused(tmp_path, wrong):
+    given = xr.DataArray(wrong, dims=("threshold_dbz", "lead_time", "y", "x"))
+    with pytest.raises(FieldError, match="probabilities"):
+        write_forecast(tmp_path / "a.nc", forecast(projected_grid()), None, given)
+    assert list(tmp_path.iterdir()) == []
