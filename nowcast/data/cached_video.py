@@ -126,7 +126,7 @@ class CachedVideo:
 
     @property
     def fingerprint(self) -> str:
-        """Name and content: the same on every machine."""
+        """Name and content: not where the frames lie, nor when they were decoded."""
         return f"{self.name}:{self.facts.content}"
 
     def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:

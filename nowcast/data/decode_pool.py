@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -70,7 +71,7 @@ def _alone(work: Callable[[T], R], task: T, crashed: Callable[[T], R]) -> R:
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Start processes of one thread each, so that they do not fight over the cores."""
     context = multiprocessing.get_context("spawn")
-    with _environment(), ProcessPoolExecutor(processes, context, initializer=end_with_parent) as pool:
+    with _environment(), ProcessPoolExecutor(processes, context, initializer=_begin) as pool:
         try:
             pool.submit(os.getpid).result()
         except BrokenProcessPool as error:
@@ -83,6 +84,12 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _begin() -> None:
+    """End quietly with Ctrl-C, and with the process that started this one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_with_parent()
 
 
 @contextmanager

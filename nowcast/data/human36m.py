@@ -56,7 +56,7 @@ class Human36mSettings(VideoSettings):
     frame_step: int = 5
     frames_per_second: float | None = 50.0
     validation_subjects: tuple[str, ...] = ("S8",)
-    """Of the five subjects to train on; the published code chose its checkpoint on the test subjects."""
+    """Of the five subjects to train on; the published code has no validation set, a subject is our choice."""
     scenarios: tuple[str, ...] = ("Walking",)
     """Empty takes all fifteen."""
     cameras: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ VIDEO_SUFFIXES = {
 }
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".webp"}
 _SIZE = re.compile(r"[_-]\d+x\d+$")
-_NUMBER = re.compile(r"(\d+)$")
+_NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
 
 @dataclass(frozen=True)

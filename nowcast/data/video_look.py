@@ -34,7 +34,7 @@ class Look:
     middle: float = 1.0
     """Share of the rows and of the columns that is kept around the middle, before resizing."""
     resize: Resize = "antialiased"
-    """``bilinear`` weighs the four nearest pixels (as cv2.resize, which the papers' code calls);
+    """``bilinear`` weighs the four nearest pixels (as cv2.resize, which MotionRNN's loader calls);
     ``antialiased`` weighs all that a new pixel covers, which is what shrinking calls for."""
     step: int = 1
     """Keep frames 0, step, 2 step, ... of a video."""
