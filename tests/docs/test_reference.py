@@ -13,6 +13,10 @@ from nowcast.core.rain import Z_R
 from nowcast.core.settings import build
 from nowcast.ingest.readers.catalog import READERS
 from nowcast.training.experiment import Experiment
+from nowcast.verify import i3d
+from nowcast.verify.catalog import DEFAULT_SCORES, METRICS
+from nowcast.verify.lpips_weights import default_file
+from nowcast.verify.protocols import PROTOCOLS, build_protocols
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -72,3 +76,25 @@ def test_ones_own_radar_gets_into_an_archive_as_the_page_says(tmp_path, monkeypa
     assert (first[40:60, 20:50] == 32.0).all()
     assert (first[:40, 4:] == -32.0).all()
     assert archive.attrs["licence"] == "mine"
+
+
+def test_every_score_is_listed_and_the_example_has_the_values_that_stand_there():
+    page = (DOCS / "reference" / "scores.md").read_text(encoding="utf-8")
+    radar, frames = page.split("## Video frames")
+    assert re.findall(r"^\| `(\w+)` \|", radar, flags=re.M) == list(METRICS)
+    assert re.findall(r"^\| `(\w+)` \|.*\| yes \|$", radar, flags=re.M) == list(DEFAULT_SCORES)
+    stated = dict(re.findall(r"^\| `(\w+)` \|.*\| ([\d.]*) ?\|$", frames, flags=re.M))
+    assert list(stated) == list(PROTOCOLS)
+    pair: dict = {}
+    exec(re.findall(r"^```python\n(import numpy.*?)^```$", frames, flags=re.M | re.S)[0], pair)
+    for name, value in stated.items():
+        if name == "fvd" or (PROTOCOLS[name].needs_weights and not default_file().is_file()):
+            continue
+        (metric,) = build_protocols([name])
+        found = metric.value(metric.sums(*(pair[k][None, None, None] for k in ("forecast", "observed"))))
+        assert f"{found[0]:.4g}" == value, name
+
+
+def test_the_size_of_i3d_is_what_the_page_says():
+    page = (DOCS / "reference" / "scores.md").read_text(encoding="utf-8")
+    assert f"{len(list(i3d.shapes()))} arrays" in page
