@@ -86,6 +86,38 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return found
 
 
+def read_layered(path: Path) -> dict[str, Any]:
+    """Read a YAML file of settings on top of the file it names as its ``base``, if any.
+
+    Why: experiments on the same data differ in a few lines, which then stand alone. ``base`` is a path
+    from the folder of the file; groups are merged key by key, lists and single values replaced.
+
+    Raises:
+        SettingsError: as `read_yaml`, or a file that is its own base.
+    """
+    return _layers(Path(path), ())
+
+
+def _layers(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in above:
+        raise SettingsError(f"{path}: is its own base; name another file")
+    values = read_yaml(path)
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise SettingsError(f"{path}: base: got {base!r}, expected the path of a configuration")
+    return _merged(_layers(path.parent / base, (*above, path.resolve())), values)
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(found.get(key), dict)
+        found[key] = _merged(found[key], value) if both else value
+    return found
+
+
 def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
     """Put ``a.b=c`` assignments over nested settings; the right side is read as YAML.
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
-from nowcast.core.settings import build, override, plain, read_yaml
+from nowcast.core.settings import build, override, plain, read_layered
 from nowcast.data.windows import Window
 from nowcast.models.choice import ModelChoice
 from nowcast.training.losses import LOSSES, IntensityWeights
@@ -162,7 +162,7 @@ def read_experiment(path: Path, assignments: Sequence[str] = ()) -> Experiment:
     Raises:
         SettingsError: no such file, an unknown key, a value of the wrong type or outside its range.
     """
-    values = override(read_yaml(path), assignments)
+    values = override(read_layered(path), assignments)
     values.setdefault("name", Path(path).stem)
     return build(Experiment, values)
 

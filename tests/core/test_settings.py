@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from nowcast.core.errors import SettingsError
-from nowcast.core.settings import build, override, plain, read_yaml
+from nowcast.core.settings import build, override, plain, read_layered, read_yaml
 
 
 @dataclass(frozen=True)
@@ -77,3 +77,20 @@ def test_yaml_files(tmp_path):
         read_yaml(path)
     with pytest.raises(SettingsError, match="no such configuration"):
         read_yaml(tmp_path / "absent.yaml")
+
+
+def test_a_file_stands_on_its_base(tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "all.yaml").write_text("a: {b: 1, c: [1, 2]}\nd: 4\n")
+    (tmp_path / "own.yaml").write_text("base: base/all.yaml\na: {c: [3]}\ne: 5\n")
+    assert read_layered(tmp_path / "own.yaml") == {"a": {"b": 1, "c": [3]}, "d": 4, "e": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("base: a.yaml\n", "its own base"), ("base: 3\n", "got 3"), ("base: none.yaml\n", "no such configuration")],
+)
+def test_a_base_that_cannot_be_is_refused(tmp_path, text, message):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        read_layered(tmp_path / "a.yaml")
