@@ -193,8 +193,10 @@ def _open_video(take: Take, look: Look) -> Opened:
             if not container.streams.video:
                 raise DamagedVideoError("got no video stream")
             rate = _rate(container)
-    except (av.FFmpegError, ValueError) as error:
-        raise DamagedVideoError(f"cannot be opened ({error})") from error
+    except DamagedVideoError:
+        raise
+    except Exception as error:  # a bad file makes a decoder raise anything
+        raise DamagedVideoError(f"cannot be opened ({_said(error)})") from error
     return Opened(rate, _batched(_decode(take.path, look, rate)))
 
 
@@ -232,10 +234,14 @@ def _decode(path: Path, look: Look, rate: Fraction) -> Iterator[tuple[int, Any]]
                 decoded, good = decoded + 1, good + (not frame.is_corrupt)
                 if number % look.step == 0:
                     yield number, reformatter.reformat(frame, format=form).to_ndarray()
-    except (av.FFmpegError, ValueError) as error:
-        raise DamagedVideoError(f"damaged after {good} frames ({error})") from error
+    except Exception as error:  # a bad file makes a decoder raise anything
+        raise DamagedVideoError(f"damaged after {good} frames ({_said(error)})") from error
     if good < (1 - _LOST_SHARE) * max(declared, decoded):
         raise DamagedVideoError(f"got {good} whole frames of {max(declared, decoded)}")
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
 
 
 def _number(time: float | None, start: float | None, rate: Fraction, before: int) -> int:

@@ -1,10 +1,14 @@
 """What is found, what is in the frames, when they come, and what is skipped."""
 
 import logging
+import tempfile
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nowcast.core.errors import FileError, SettingsError, TimeError
 from nowcast.data.clips import VideoDataset
@@ -17,8 +21,8 @@ from tests.fakes.videos import write_video
 ALL = slice(None)
 
 
-def videos(path, **settings):
-    return open_video_files(VideoFilesSettings(path, processes=1, **settings), progress=False)
+def videos(path, **chosen):
+    return open_video_files(VideoFilesSettings(path, processes=1, **chosen), progress=False)
 
 
 def pixels(source):
@@ -36,6 +40,21 @@ def test_a_gray_video_is_what_was_drawn(tmp_path):
     assert isinstance(video, FrameSource)
     assert video.name == "film.avi"
     np.testing.assert_array_equal(pixels(video)[:, 0], drawn)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    count=st.integers(2, 40), size=st.tuples(st.integers(2, 30), st.integers(2, 30)),
+    step=st.integers(1, 4), batch=st.integers(1, 5000), seed=st.integers(0, 2**32 - 1),
+)
+def test_any_video_without_loss_is_what_was_drawn(count, size, step, batch, seed):
+    drawn = np.random.default_rng(seed).integers(0, 256, (count, *size), dtype=np.uint8)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nowcast.data.video_decode._BATCH_BYTES", batch)
+        path = write_avi(Path(folder) / "film.avi", drawn)
+        [video] = videos(path, frame_step=step, shortest=1)
+        np.testing.assert_array_equal(pixels(video)[:, 0], drawn[::step])
+        assert video.times.astype(np.int64).tolist() == [40_000_000 * n for n in range(0, count, step)]
 
 
 @pytest.mark.parametrize(
@@ -151,6 +170,25 @@ def test_corrupt_and_short_videos_are_named_skipped_and_counted(tmp_path, caplog
     with caplog.at_level(logging.WARNING):
         assert [video.name for video in videos(tmp_path)] == ["a_whole.avi", "e_short.avi"]
     assert "3 of 5 videos skipped" in caplog.text, "named again when they come out of the cache"
+
+
+@pytest.mark.parametrize("name", ["film.avi", "film.mp4", "film.mkv"])
+def test_whatever_the_damage_no_video_stops_the_others(tmp_path, name):
+    write = write_avi if name == "film.avi" else write_mp4
+    whole = write(tmp_path / name, blob(30, (48, 64), colour=True)).read_bytes()
+    write_avi(tmp_path / "films" / "whole.avi", blob(3))
+    random = np.random.default_rng(0)
+    for number in range(20):
+        content = bytearray(whole[: random.integers(1, len(whole))] if number % 3 == 2 else whole)
+        reach = len(content) if number % 3 else min(400, len(content))
+        for place in random.integers(0, reach, 5):
+            content[place] = random.integers(256)
+        (tmp_path / "films" / f"{number:02d}-{name}").write_bytes(content)
+    found = videos(tmp_path / "films")
+    assert found[-1].name == "whole.avi"
+    assert len(found) < 21, "the damage should be such that it is noticed at least once"
+    for video in found:
+        assert pixels(video).shape == (len(video.times), *video.frame_shape)
 
 
 def test_a_damaged_picture_costs_its_video_only(tmp_path, caplog):
