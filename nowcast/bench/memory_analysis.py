@@ -6,16 +6,15 @@ Letters: B clips, L frames, C channels, H rows, W columns, N slots, h, w rows an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from nowcast.core.errors import SettingsError
-from nowcast.models.lmc_memory import LmcMemory
 
 Floats = npt.NDArray[np.float64]
 PIXELS = 16
@@ -24,6 +23,18 @@ PIXELS = 16
 
 _NOTHING = 1e-7
 """Length of a difference of addressing vectors, in float32 sums to 1, that is rounding only."""
+
+
+class Addressed(Protocol):
+    """An LMC-Memory, or one with a head of probabilities."""
+
+    def address(self, frames: torch.Tensor, long: bool = False) -> torch.Tensor:
+        """Give (B, N, h, w) for frames (B, L, C, H, W)."""
+        ...
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """Give its weights."""
+        ...
 
 
 class NamedClip(NamedTuple):
@@ -78,7 +89,7 @@ class MemoryAnalysis:
     frame to the newest, mean absolute change from frame to frame. NaN where it never does."""
 
 
-def analyse(network: LmcMemory, clips: Iterable[NamedClip]) -> MemoryAnalysis:
+def analyse(network: Addressed, clips: Iterable[NamedClip]) -> MemoryAnalysis:
     """Let long and short clips address the memory and count.
 
     Why two similarities: at the published temperature all weights lie near 1 / N, and any two
@@ -131,7 +142,7 @@ def numbers(analysis: MemoryAnalysis) -> dict[str, Any]:
     return {name: _plain(value) for name, value in plain(analysis).items()}
 
 
-def _address(network: LmcMemory, frames: npt.NDArray[np.float32], long: bool) -> Floats:
+def _address(network: Addressed, frames: npt.NDArray[np.float32], long: bool) -> Floats:
     device = next(network.parameters()).device
     with torch.no_grad():
         weights = network.address(torch.from_numpy(frames)[None].to(device), long)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nowcast.core.errors import SettingsError, complain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from nowcast.bench.memory_analysis import MemoryAnalysis, NamedClip
+    from nowcast.bench.memory_analysis import Addressed, MemoryAnalysis, NamedClip
     from nowcast.data.clips import VideoDataset
+    from nowcast.models.base import Clip as ModelClip
     from nowcast.models.checkpoint import LoadedNetwork
-    from nowcast.models.lmc_memory import LmcMemory
 
 SHOWN = 4
 _MULTIPLE = 16
@@ -45,19 +45,33 @@ def run(args: argparse.Namespace) -> int:
     """Analyse; write memory.json, memory.png and, for radar, memory_map.png."""
     if args.clips < 2:
         raise SettingsError(complain("--clips", args.clips, "2 or more to compare", "give more"))
+    from nowcast.models.advected import AdvectedModel
     from nowcast.models.checkpoint import load_network
     from nowcast.models.lmc_memory import LmcMemory
+    from nowcast.models.wrapper import ModelWrapper
 
     loaded = load_network(args.checkpoint, whole=True)
-    network = loaded.model
+    outer = loaded.model
+    addressed: Any = outer.network if isinstance(outer, AdvectedModel) else outer
+    network = addressed.network if isinstance(addressed, ModelWrapper) else addressed
     if not isinstance(network, LmcMemory) or network.memory is None:
         raise SettingsError(
             complain(f"{args.checkpoint}", f"a {loaded.meta.model} without memory", "an LMC-Memory with one",
                      "train configs/experiment/italy_lmc.yaml, for example")
         )
     kind, data = _data(args, loaded)
-    _analyse(args, kind, data, network)
+    carry = outer.carried if isinstance(outer, AdvectedModel) else None
+    _analyse(args, kind, data, _Shown(addressed, network.settings.long_length, carry))
     return 0
+
+
+class _Shown(NamedTuple):
+    """The memory that is looked at."""
+
+    addressed: Addressed
+    long_length: int
+    carry: Callable[[ModelClip], ModelClip] | None
+    """Carries a clip to where the network sees it, where that is not where it is."""
 
 
 def _data(args: argparse.Namespace, loaded: LoadedNetwork) -> tuple[str, VideoDataset]:
@@ -102,7 +116,7 @@ def _crop(asked: list[int] | None, size: tuple[int, int]) -> tuple[int, int]:
     return asked[0], asked[1]
 
 
-def _analyse(args: argparse.Namespace, kind: str, data: VideoDataset, network: LmcMemory) -> None:
+def _analyse(args: argparse.Namespace, kind: str, data: VideoDataset, memory: _Shown) -> None:
     import json
 
     from nowcast.bench.memory_analysis import analyse, numbers
@@ -111,7 +125,7 @@ def _analyse(args: argparse.Namespace, kind: str, data: VideoDataset, network: L
     count = min(args.clips, len(data))
     chosen = [i * len(data) // count for i in range(count)]
     labels = [_label(args.classes, kind, data, index) for index in chosen]
-    found = analyse(network, _clips(data, chosen, labels, network.settings.long_length))
+    found = analyse(memory.addressed, _clips(data, chosen, labels, memory))
     with whole_file(args.out / "memory.json") as temporary:
         temporary.write_text(json.dumps(numbers(found), indent=1), encoding="utf-8")
     written = [args.out / "memory.json", *_draw(args, kind, data, chosen, found)]
@@ -123,18 +137,23 @@ def _analyse(args: argparse.Namespace, kind: str, data: VideoDataset, network: L
 
 
 def _clips(
-    data: VideoDataset, chosen: list[int], labels: list[str], long_length: int
+    data: VideoDataset, chosen: list[int], labels: list[str], memory: _Shown
 ) -> Iterator[NamedClip]:
     import numpy as np
+    import torch
     from tqdm import tqdm
 
     from nowcast.bench.memory_analysis import NamedClip
+    from nowcast.models.base import Clip
 
     shown = tqdm(chosen, desc="address the memory", unit="clip")
     for index, label in zip(shown, labels, strict=True):
         clip = data[index]
+        if memory.carry is not None:
+            batch = Clip(*(torch.from_numpy(part)[None] for part in clip))
+            clip = type(clip)(*(part[0].numpy() for part in memory.carry(batch)))
         around = clip.context if len(clip.context) else np.concatenate([clip.past, clip.future])
-        yield NamedClip(clip.past, around[:long_length], label)
+        yield NamedClip(clip.past, around[: memory.long_length], label)
 
 
 def _label(classes: str, kind: str, data: VideoDataset, index: int) -> str:

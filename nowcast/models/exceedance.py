@@ -15,6 +15,7 @@ from torch import Tensor
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.scaling import Scaling
 from nowcast.models.base import Clip, Phase, SequenceModel, Teacher
+from nowcast.models.lmc_memory import LmcMemory
 from nowcast.models.wrapper import ModelWrapper
 
 _MARGIN = 0.01
@@ -118,6 +119,16 @@ class ExceedanceModel(ModelWrapper):
         """
         ladder = torch.cat([self.levels.new_zeros(1), self.levels])
         return ladder[(forecast >= _EVEN).sum(dim=2, keepdim=True)]
+
+    def address(self, frames: Tensor, long: bool = False) -> Tensor:
+        """Say which slots frames ask for, from an LMC-Memory inside; see `LmcMemory.address`.
+
+        Raises:
+            SettingsError: the network inside has no memory.
+        """
+        if not isinstance(self.network, LmcMemory):
+            raise SettingsError("memory: got a network without one, expected an LMC-Memory; take one")
+        return self.network.address(self.shares(frames), long)
 
     def _teacher(self, teacher: Teacher | None) -> Teacher | None:
         return None if teacher is None else Teacher(self.shares(teacher.frames), teacher.use)

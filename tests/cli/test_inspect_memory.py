@@ -8,8 +8,11 @@ import torch
 
 from nowcast.cli.main import main
 from nowcast.core.scaling import Scaling
+from nowcast.models.advected import AdvectionSettings
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, pack, save
+from nowcast.models.choice import ModelChoice
+from nowcast.models.exceedance import ExceedanceSettings
 from tests.fakes.small_archive import write_archive
 
 LMC = {"hidden": 8, "slot_width": 16, "slots": 5, "layers": 1, "long_length": 6}
@@ -52,6 +55,20 @@ def test_radar_on_a_map_with_long_clips_around_the_short_one(tmp_path):
     assert found["clips"] == 3  # nine frames, seven in a window
     assert np.array(found["maps"]).shape == (3, 1, 2)  # the middle 16 x 32 of 24 x 32
     assert found["similarity"]["other_class"] is None
+
+
+def test_a_memory_behind_a_head_of_probabilities_and_advection(tmp_path):
+    archive, _ = write_archive(tmp_path, frames=9)
+    chosen = ModelChoice("lmc_memory", LMC, ExceedanceSettings((20.0, 30.0)), AdvectionSettings())
+    meta = CheckpointMeta(
+        model=chosen.name, settings=LMC, channels=1, size=None, past=3, future=2, step_seconds=600.0,
+        scaling=Scaling(), exceedance=chosen.exceedance, advection=chosen.advection,
+    )
+    save(tmp_path / "net.ckpt", pack(chosen.build(scaling=Scaling()).state_dict(), meta))
+    out = tmp_path / "out"
+    assert main(["inspect-memory", str(tmp_path / "net.ckpt"), "--data", str(archive), "--out", str(out)]) == 0
+    found = json.loads((out / "memory.json").read_text())
+    assert sum(found["usage_long"]) == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize(
