@@ -143,9 +143,9 @@ class BenchmarkRun:
         failed = ""
         try:
             found = score(
-                network or copy_last, self.held_out.clips, self.held_out.chosen, self._metrics,
-                keep=keep, batch=self.bench.test_batch,
-                device=self.device, name=_title(entry), progress=self.progress,
+                copy_last if network is None else network, self.held_out.clips, self.held_out.chosen,
+                self._metrics, keep=keep, batch=self.bench.test_batch, device=self.device,
+                name=_title(entry), progress=self.progress,
             )  # fmt: skip
         except ForecastError as error:
             found, failed = Scored({}), str(error)

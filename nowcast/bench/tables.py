@@ -7,11 +7,11 @@ import io
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from nowcast.bench.benchmark import COSTS, Benchmark
 from nowcast.bench.records import Record
 from nowcast.bench.run import Line, Outcome
+from nowcast.report.bench_page import Cell, Chart, Table
 from nowcast.verify.protocols import PROTOCOLS
 
 NOT_COMPUTED = "not computed"
@@ -20,22 +20,6 @@ _COST_HEADS = {
     "parameters": "parameters", "multiply_accumulates": "GMAC a sequence", "seconds": "s a forecast",
     "frames_per_second": "frames/s", "memory_mb": "MB",
 }  # fmt: skip
-
-
-class Cell(NamedTuple):
-    """One cell as text."""
-
-    text: str
-    best: bool = False
-    """Whether it is the best of what was computed in its column."""
-
-
-class Table(NamedTuple):
-    """One table as text."""
-
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
 
 
 def tables_of(bench: Benchmark, outcome: Outcome) -> list[Table]:
@@ -53,7 +37,7 @@ def tables_of(bench: Benchmark, outcome: Outcome) -> list[Table]:
 
 
 def sentences(bench: Benchmark, outcome: Outcome) -> list[str]:
-    """Say how the numbers were made and what is missing, one sentence a line."""
+    """Say how the numbers were made, one sentence each."""
     window = bench.data.window
     clips = max((r.test_clips for line in outcome.lines for r in line.records), default=0)
     found = [
@@ -69,8 +53,21 @@ def sentences(bench: Benchmark, outcome: Outcome) -> list[str]:
             f"Times: median at batch 1 on {', '.join(machines)}; frames/s with 8 sequences at a time; "
             "memory above the weights at batch 1, in 10^6 bytes; GMAC: 10^9 multiply-accumulates."
         )
-    found += bench.notes
-    return [*found, *(f"Missing: {text}." for text in (t.rstrip(".") for t in outcome.missing))]
+    return [*found, *bench.notes]
+
+
+def charts_of(bench: Benchmark, outcome: Outcome) -> list[Chart]:
+    """Give each score over lead time, the mean over seeds; scores of whole videos have none."""
+    found = []
+    for name in bench.scores:
+        lines = {}
+        for line in outcome.lines:
+            seeds = [values for r in line.records if len(values := r.values(name)) > 1]
+            if seeds:
+                lines[line.row.name] = [statistics.fmean(step) for step in zip(*seeds, strict=True)]
+        if lines:
+            found.append(Chart(name, lines))
+    return found
 
 
 def markdown(bench: Benchmark, outcome: Outcome, pictures: Sequence[str] = ()) -> str:
@@ -85,11 +82,14 @@ def markdown(bench: Benchmark, outcome: Outcome, pictures: Sequence[str] = ()) -
     parts += [_plain(text) for text in (bench.paper, bench.question) if text]
     for table in tables_of(bench, outcome):
         lines = [
-            _row(table.header), _row(["---"] * len(table.header)),
+            _row([_plain(cell.text) for cell in table.header]), _row(["---"] * len(table.header)),
             *(_row([f"**{_plain(c.text)}**" if c.best else _plain(c.text) for c in row]) for row in table.rows),
         ]
         parts += [f"## {_plain(table.caption)}", "\n".join(lines)]
     parts.append("\n".join(f"- {_plain(text)}" for text in sentences(bench, outcome)))
+    if outcome.missing:
+        told = [f"- {_plain(text)}" for text in outcome.missing]
+        parts.append("\n".join(["## Not whole yet", "", *told]))
     parts += [f"![Predicted frames]({path})" for path in pictures]
     return "\n\n".join(parts) + "\n"
 
@@ -142,11 +142,11 @@ def number(value: float) -> str:
 def _scores(
     caption: str, bench: Benchmark, lines: Sequence[Line], of: Callable[[Record, str], float], reported: bool
 ) -> Table:
-    header, columns = ["model"], []
+    header, columns = [Cell("model")], []
     for name in bench.scores:
         entry = PROTOCOLS[name]
         arrow = "↑" if entry.better == "higher" else "↓"
-        header.append(f"{name}{', ' + entry.unit if entry.unit else ''} {arrow}")
+        header.append(Cell(f"{name}{', ' + entry.unit if entry.unit else ''} {arrow}"))
         values = [_finite(of(record, name) for record in line.records) for line in lines]
         sign = 1 if entry.better == "higher" else -1
         top = max((sign * _mean(v) for v in values if v), default=math.nan)
@@ -154,7 +154,7 @@ def _scores(
             [_score_cell(line, name, v, sign * _mean(v) == top) for line, v in zip(lines, values, strict=True)]
         )
         if reported and any(name in line.row.reported for line in lines):
-            header.append(f"{name}, reported")
+            header.append(Cell(f"{name}, reported", reported=True))
             columns.append([_reported_cell(line, name) for line in lines])
     names = [Cell(line.row.name) for line in lines]
     return Table(caption, tuple(header), tuple(zip(names, *columns, strict=True)))
@@ -169,17 +169,17 @@ def _score_cell(line: Line, name: str, values: Sequence[float], best: bool) -> C
 
 def _reported_cell(line: Line, name: str) -> Cell:
     value = line.row.reported.get(name)
-    return Cell(DASH if value is None else f"{value:g}")
+    return Cell(DASH if value is None else f"{value:g}", reported=True)
 
 
 def _costs(lines: Sequence[Line]) -> Table:
-    header, columns = ["model"], []
+    header, columns = [Cell("model")], []
     for name in COSTS:
-        header.append(_COST_HEADS[name])
+        header.append(Cell(_COST_HEADS[name]))
         columns.append([Cell(_cost(name, getattr(line.costs, name, None))) for line in lines])
         if any(name in line.row.reported for line in lines):
-            header.append(f"{_COST_HEADS[name]}, reported")
-            columns.append([Cell(_cost(name, line.row.reported.get(name))) for line in lines])
+            header.append(Cell(f"{_COST_HEADS[name]}, reported", reported=True))
+            columns.append([Cell(_cost(name, line.row.reported.get(name)), reported=True) for line in lines])
     names = [Cell(line.row.name) for line in lines]
     return Table("Costs of a forecast", tuple(header), tuple(zip(names, *columns, strict=True)))
 
@@ -197,7 +197,7 @@ def _origin(lines: Sequence[Line]) -> Table:
               "commit", "checkpoints")  # fmt: skip
     told = [(line.row.name, *_told_origin(line.records, ", ")) for line in lines]
     rows = tuple(tuple(Cell(text or DASH) for text in row) for row in told)
-    return Table("Where each row comes from", header, rows)
+    return Table("Where each row comes from", tuple(map(Cell, header)), rows)
 
 
 def _told_origin(records: Sequence[Record], between: str) -> list[str]:

@@ -42,8 +42,9 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.bench.run import BenchmarkRun
 
     out = args.out or Path("runs/bench") / args.config.stem
-    outcome = BenchmarkRun(bench, out, rows, args.most_minutes, progress=True)()
-    written = write_results(out, bench, outcome)
+    work = BenchmarkRun(bench, out, rows, args.most_minutes, progress=True)
+    outcome = work()
+    written = write_results(out, bench, outcome, work.held_out)
     print(written.table.read_text(encoding="utf-8"))
-    print(f"table: {written.table}")
+    print(f"table: {written.table}, {written.csv}\nscores: {written.scores}\npage:  {written.page}")
     return 0

@@ -24,6 +24,7 @@ class Line(NamedTuple):
 def line_chart(
     title: str, lead_minutes: Sequence[float], lines: Sequence[Line], digits: int = 3,
     low: float | None = None, high: float | None = None, level: float | None = None,
+    axis: str = "lead time, minutes",
 ) -> str:
     """Draw one chart: a value over lead time for each model.
 
@@ -34,12 +35,13 @@ def line_chart(
         digits: decimals of the values shown on pointing.
         low, high: ends of the axis; None lets the values decide.
         level: a value to mark with a thin line (a perfect bias, no mean error).
+        axis: what the positions are.
     """
     known = [v for line in lines for v in line.values if math.isfinite(v)]
     ticks = _ticks(*_range(known, low, high, level))
     bottom, top = ticks[0], ticks[-1]
     xs = [_x(m, lead_minutes) for m in lead_minutes]
-    parts = [_grid(ticks, lead_minutes, bottom, top)]
+    parts = [_grid(ticks, lead_minutes, bottom, top, axis)]
     if level is not None:
         y = _y(level, bottom, top)
         parts.append(f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
@@ -83,7 +85,9 @@ def _ticks(bottom: float, top: float) -> list[float]:
     return [i * step for i in range(first, last + 1)]
 
 
-def _grid(ticks: Sequence[float], lead_minutes: Sequence[float], bottom: float, top: float) -> str:
+def _grid(
+    ticks: Sequence[float], lead_minutes: Sequence[float], bottom: float, top: float, axis: str
+) -> str:
     parts = []
     for tick in ticks:
         y = _y(tick, bottom, top)
@@ -99,7 +103,7 @@ def _grid(ticks: Sequence[float], lead_minutes: Sequence[float], bottom: float, 
             )
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(
-        f'<text class="axis" x="{middle:g}" y="{HEIGHT - 4:g}" text-anchor="middle">lead time, minutes</text>'
+        f'<text class="axis" x="{middle:g}" y="{HEIGHT - 4:g}" text-anchor="middle">{html.escape(axis)}</text>'
     )
     return "".join(parts)
 

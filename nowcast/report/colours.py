@@ -48,6 +48,14 @@ def rgb(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
+def model_style() -> str:
+    """Give the style rules that colour and dash what is marked ``m0`` to ``m7``."""
+    return "".join(
+        f".m{i}{{--m:{colour}}}.m{i} path{{stroke-dasharray:{dash or 'none'}}}"
+        for i, (colour, dash) in enumerate(zip(MODELS, DASHES, strict=True))
+    )
+
+
 def palette() -> tuple[list[int], bytes]:
     """Give the 16 colours as flat RGB and their 16 alpha bytes, as an indexed PNG stores them."""
     colours = ["#ffffff", NOT_OBSERVED, *REFLECTIVITY]

@@ -1,0 +1,92 @@
+"""What a benchmark configuration may say, and what is refused."""
+
+import pytest
+
+from nowcast.bench.benchmark import read_benchmark, slug
+from nowcast.bench.entries import entries_of, pick_rows
+from nowcast.core.errors import SettingsError
+from tests.fakes.benchmarks import TINY, TINY_STACK, tiny
+
+ROW = {"name": "a", "model": {"name": "convlstm", "settings": TINY_STACK}}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"rows": []}, "rows: got none"),
+        ({"rows": [{"name": "a"}]}, "nothing to forecast with, expected one of model, checkpoint, forecaster"),
+        ({"rows": [{**ROW, "forecaster": "copy_last"}]}, "model and forecaster, expected one of"),
+        ({"rows": [{"name": "  ", "forecaster": "copy_last"}]}, "rows.name"),
+        ({"rows": [{"name": "a", "forecaster": "average"}]}, "copy_last"),
+        (
+            {"rows": [{"name": "a", "forecaster": "copy_last", "training": {"steps": 1}}]},
+            "training with a forecaster",
+        ),
+        ({"rows": [ROW, {**ROW, "name": "A!"}]}, "'a' and 'A!', expected names that differ"),
+        ({"rows": [{**ROW, "model": {"name": "convlstn"}}]}, "did you mean 'convlstm'"),
+        ({"rows": [{**ROW, "model": {"name": "convlstm", "settings": {"patches": 2}}}]}, "unknown setting"),
+        ({"rows": [{**ROW, "reported": {"ssim_range2": 1.0}}]}, "got 'ssim_range2', expected one of mse_sum"),
+        ({"rows": [{**ROW, "training": {"step": 1}}]}, "training.step: unknown setting"),
+        ({"scores": []}, "scores: got \\[\\]"),
+        ({"scores": ["mse", "mse"]}, "each once"),
+        ({"scores": ["mse_total"]}, "scores: got 'mse_total', expected one of mse, mse_sum"),
+        ({"seeds": []}, "seeds: got \\[\\]"),
+        ({"seeds": [1, 1]}, "each once"),
+        ({"seeds": [-1]}, "0 or more"),
+        ({"test_sources": []}, "test_sources: got none"),
+        ({"data": {**TINY["data"], "test": ["2025-01-01/2025-01-02"]}}, "both these and data.test"),
+        ({"test_clips": 0}, "test_clips: got 0"),
+        ({"sheets": {"clips": [0, 0]}}, "sheets"),
+        ({"training": None}, "training: got none"),
+        ({"training": {**TINY["training"], "devices": 2}}, "training.devices: got 2"),
+        ({"titel": "x"}, "titel: unknown setting; did you mean 'title'"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(values, words):
+    with pytest.raises(SettingsError, match=words) as caught:
+        entries_of(tiny(**values))
+    assert "\n" not in str(caught.value)
+
+
+def test_entries_go_seed_by_seed_and_a_row_may_change_its_training():
+    chosen = tiny(rows=[
+        {"name": "copy", "forecaster": "copy_last"}, ROW,
+        {**ROW, "name": "b", "training": {"learning_rate": {"start": 0.5}, "steps": 9}},
+    ])  # fmt: skip
+    found = entries_of(chosen)
+    assert [(e.key, e.seed) for e in found] == [
+        ("copy", None), ("a_seed0", 0), ("b_seed0", 0), ("a_seed1", 1), ("b_seed1", 1),
+    ]  # fmt: skip
+    own = found[2].experiment.training
+    assert (own.learning_rate.start, own.steps, own.batch, own.seed) == (0.5, 9, 2, 0)
+    assert found[4].experiment.training.seed == 1
+    assert found[1].hash == found[3].hash != found[2].hash
+    assert [row.name for row in pick_rows(chosen, ["b", "copy"])] == ["copy", "b"]
+    assert len(pick_rows(chosen, [])) == 3
+    with pytest.raises(SettingsError, match="--models: got 'c', expected one of copy, a, b"):
+        pick_rows(chosen, ["c"])
+
+
+def test_the_hash_knows_settings_but_not_where_data_lies():
+    def hashes(*assignments):
+        return [e.hash for e in entries_of(tiny(*assignments))]
+
+    plain = hashes()
+    assert hashes("test_sources.0.settings.path=mnist", "data.sources.0.settings.path=mnist") == plain
+    assert hashes("title=other", "test_batch=1", "training.workers=2") == plain
+    for changed in ("test_clips=3", "test_sources.0.settings.count=5", "scores=[mse]", "data.window.future=2"):
+        assert all(a != b for a, b in zip(hashes(changed), plain, strict=True)), changed
+
+
+def test_names_become_folders_that_no_name_can_leave():
+    assert slug("MotionRNN, released (3 x 3)") == "motionrnn_released_3_x_3"
+    assert slug("../../etc/passwd") == "etc_passwd"
+    assert slug(" . ") == ""
+
+
+def test_a_file_that_is_not_there_or_of_another_shape(tmp_path):
+    with pytest.raises(SettingsError, match="no such configuration"):
+        read_benchmark(tmp_path / "none.yaml")
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(SettingsError, match="expected settings"):
+        read_benchmark(tmp_path / "list.yaml")
