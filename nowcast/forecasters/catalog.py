@@ -16,6 +16,8 @@ from nowcast.forecasters.motion import MOTIONS
 from nowcast.forecasters.neural import Neural, NeuralSettings
 from nowcast.forecasters.packaged import packaged, registry
 from nowcast.forecasters.persistence import Persistence
+from nowcast.forecasters.pysteps_cascades import Sprog, StepsMean
+from nowcast.forecasters.pysteps_lk import PystepsExtrapolation
 
 
 def build_persistence(settings: Mapping[str, Any]) -> Persistence:
@@ -45,6 +47,9 @@ def build_extrapolation(settings: Mapping[str, Any]) -> Extrapolation:
 FORECASTERS: dict[str, Callable[[Mapping[str, Any]], Forecaster]] = {
     "persistence": build_persistence,
     "extrapolation": build_extrapolation,
+    "pysteps_lk": lambda settings: build(PystepsExtrapolation, settings, "pysteps_lk"),
+    "sprog": lambda settings: build(Sprog, settings, "sprog"),
+    "steps_mean": lambda settings: build(StepsMean, settings, "steps_mean"),
 }
 """Name -> how it is built from plain settings. Everything else that is named must be a checkpoint."""
 

@@ -78,11 +78,15 @@ class PystepsLucasKanade:
         """Estimate motion as `MotionMethod.estimate`; unseen pixels are masked."""
         try:
             with contextlib.redirect_stdout(io.StringIO()):
+                from pysteps.exceptions import MissingOptionalDependency
                 from pysteps.motion.lucaskanade import dense_lucaskanade
         except ImportError as error:
             raise MissingExtraError("motion method 'pysteps'", "pysteps", "pysteps") from error
         masked = np.ma.masked_array(frames, mask=~seen)
-        along_x, along_y = dense_lucaskanade(masked, verbose=False)
+        try:
+            along_x, along_y = dense_lucaskanade(masked, verbose=False)
+        except MissingOptionalDependency as error:  # pysteps does not ask for what it tracks features with
+            raise MissingExtraError("motion method 'pysteps'", "opencv-python-headless", "pysteps") from error
         motion: Array = np.nan_to_num(np.stack([along_y, along_x])).astype(np.float32)
         return motion
 

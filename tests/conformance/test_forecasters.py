@@ -18,6 +18,7 @@ from tests.fakes.networks import Repeat, loaded
 
 STEP = np.timedelta64(10, "m")
 LEADS = np.arange(1, 4) * STEP
+PEERS = ("pysteps_lk", "sprog", "steps_mean")
 OTHERS = {
     "neural": lambda: Neural(loaded(Repeat(growth=0.01))),
     "remembered": lambda: Remembered.of(build_forecaster("extrapolation")),
@@ -33,6 +34,8 @@ def calibrated(inner, kind="dbz", levels=((18.0, 15.0), (26.0, 24.0), (33.0, 30.
 
 @pytest.fixture(params=[*FORECASTERS, *OTHERS])
 def forecaster(request):
+    if request.param in PEERS:
+        pytest.importorskip("pysteps", reason="the extra 'pysteps' is not installed")
     made = OTHERS[request.param]() if request.param in OTHERS else build_forecaster(request.param)
     assert isinstance(made, Forecaster)
     return made
