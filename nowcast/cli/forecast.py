@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from nowcast.archive.reader import Archive
+    from nowcast.archive.thinned import thinned
     from nowcast.core.errors import SettingsError, complain
     from nowcast.core.settings import override
     from nowcast.forecasters.catalog import build_forecaster
@@ -54,12 +55,13 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(complain("--leads", args.leads, "1 or more frames", "for example 10"))
     archive = Archive.open(args.archive)
     forecaster = build_forecaster(args.model, override({}, args.assignments))
+    issued = moment(archive, args.at)
+    frames = thinned(archive, forecaster.needs.step, issued)
     count = forecaster.needs.past
     if args.motion_arrows is not None:
         count = max(count, Extrapolation().needs.past)
-    times = past_times(archive, moment(archive, args.at), count)
-    observed = archive.frames(times).compute(scheduler="synchronous")
-    leads = archive.step * np.arange(1, args.leads + 1)
+    observed = frames.frames(past_times(frames, issued, count)).compute(scheduler="synchronous")
+    leads = frames.step * np.arange(1, args.leads + 1)
     forecast = forecaster.forecast(observed, leads)
     thresholds = thresholds_of(forecaster)
     probabilities = forecaster.probabilities(observed, leads) if thresholds else None  # type: ignore[attr-defined]

@@ -11,6 +11,9 @@ from nowcast.core.errors import SettingsError
 if TYPE_CHECKING:
     from nowcast.forecasters.base import Forecaster
 
+_A_YEAR = 525_600.0
+"""Minutes; no archive has a longer step."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -30,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="names of docs/reference/scores.md, separated by commas (csi, pod, far, bias, mae, mse, rmse, "
         "mean_error, gdl, ssim)",
     )
-    parser.add_argument("--leads", type=int, default=10, help="lead times, one archive step each (10)")
+    parser.add_argument("--leads", type=int, default=10, help="lead times, one step each (10)")
+    parser.add_argument(
+        "--step", type=float, metavar="MINUTES",
+        help="take frames so far apart, for a network made for a longer step than the archive's",
+    )
     parser.add_argument(
         "--min-wet-pixels", type=int, default=0, metavar="N",
         help="leave out start times with fewer pixels of 20 dBZ or more (0)",
@@ -60,13 +67,19 @@ def run(args: argparse.Namespace) -> int:
     thresholds = parse_thresholds(args.thresholds)
     scores = parse_scores(args.scores)
     start, end = parse_period(args.period)
+    import numpy as np
+
     from nowcast.archive.reader import Archive
+    from nowcast.archive.thinned import thinned
     from nowcast.bench.comparison import Against, confidence_text
     from nowcast.bench.skill import summary, write_skill
     from nowcast.forecasters.calibrated import with_calibrated
     from nowcast.forecasters.levels import read_levels
 
-    archive = Archive.open(args.archive)
+    if args.step is not None and not 0 < args.step < _A_YEAR:
+        raise SettingsError(f"--step: got {args.step:g}, expected minutes above 0, for example 10")
+    step = None if args.step is None else np.timedelta64(round(args.step * 60e9), "ns")
+    archive = thinned(Archive.open(args.archive), step)
     models = build_models(args.models)
     if args.levels is not None:
         models = with_calibrated(models, read_levels(args.levels))

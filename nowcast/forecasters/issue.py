@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nowcast.archive.reader import Archive
+from nowcast.archive.thinned import Thinned
 from nowcast.core.errors import TimeError, complain
 from nowcast.core.times import Times, parse_time, to_text, unbroken_runs
 
@@ -36,7 +37,7 @@ def moment(archive: Archive, at: str = LATEST) -> np.datetime64:
     return wanted
 
 
-def past_times(archive: Archive, issued: np.datetime64, count: int) -> Times:
+def past_times(archive: Archive | Thinned, issued: np.datetime64, count: int) -> Times:
     """Give the ``count`` times that end with ``issued``.
 
     Raises:

@@ -1,0 +1,76 @@
+"""An archive of which only every n-th frame is looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from nowcast.archive.reader import Archive
+from nowcast.core.errors import TimeError, complain
+from nowcast.core.grid import Grid
+from nowcast.core.times import Times, minutes
+
+
+class Thinned:
+    """The frames of an archive that lie a whole number of a longer step from one moment.
+
+    Why: a network trained on frames 10 minutes apart sees twice the motion it knows in frames 5 minutes
+    apart. Every second frame is what it was trained on.
+
+    Args:
+        archive: an open archive.
+        step: time between two frames; a multiple of the archive's own.
+        through: a moment whose frame is among those kept; None keeps the first frame.
+
+    Raises:
+        TimeError: a step that is no multiple.
+    """
+
+    def __init__(
+        self, archive: Archive, step: np.timedelta64, through: np.datetime64 | None = None
+    ) -> None:
+        if step <= np.timedelta64(0) or step % archive.step != np.timedelta64(0):
+            raise TimeError(
+                complain("step", f"{minutes(step):g} minutes",
+                         f"a multiple of the {minutes(archive.step):g} minutes of {archive.path}",
+                         "choose another step or another model")
+            )
+        self.archive = archive
+        self.step = step.astype("timedelta64[ns]")
+        anchor = through if through is not None or not len(archive.times) else archive.times[0]
+        kept = (archive.times - anchor) % self.step == np.timedelta64(0) if len(archive.times) else slice(0)
+        self.times: Times = archive.times[kept]
+
+    @property
+    def path(self) -> Path:
+        """The archive's."""
+        return self.archive.path
+
+    @property
+    def grid(self) -> Grid:
+        """The archive's."""
+        return self.archive.grid
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The archive's."""
+        return self.archive.attrs
+
+    @property
+    def fingerprint(self) -> str:
+        """The archive's, and the step."""
+        return f"{self.archive.fingerprint}/{minutes(self.step):g}min"
+
+    def frames(self, times: Times) -> xr.DataArray:
+        """Give exactly these frames, as `Archive.frames`; the field says the longer step by its times."""
+        return self.archive.frames(times)
+
+
+def thinned(
+    archive: Archive, step: np.timedelta64 | None, through: np.datetime64 | None = None
+) -> Archive | Thinned:
+    """Give the archive itself where the step is its own or None, else every n-th frame of it."""
+    return archive if step is None or step == archive.step else Thinned(archive, step, through)
