@@ -18,6 +18,7 @@ from nowcast.core.files import sha256
 from nowcast.verify import i3d
 from nowcast.verify.arrays import ScoreError
 from nowcast.verify.base import Sums
+from nowcast.verify.exact import full_float32
 from nowcast.verify.frames import frames
 from nowcast.verify.frechet import frechet_distance, moments
 
@@ -68,7 +69,7 @@ def features(video: npt.NDArray[Any], weights: i3d.Weights, device: Any) -> npt.
     import torch
     from torch.nn import functional as F
 
-    with torch.inference_mode():
+    with full_float32(device):
         x = torch.tensor(video, dtype=torch.float32, device=device).expand(-1, 3, -1, -1)
         x = F.interpolate(x, size=(i3d.SIDE, i3d.SIDE), mode="bilinear", align_corners=False) * 2 - 1
         found = i3d.logits(x.transpose(0, 1)[None], weights)

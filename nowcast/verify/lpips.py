@@ -15,6 +15,7 @@ import numpy as np
 from nowcast.core.errors import SettingsError
 from nowcast.verify.arrays import ScoreError, ratio
 from nowcast.verify.base import Sums
+from nowcast.verify.exact import full_float32
 from nowcast.verify.frames import frames
 from nowcast.verify.lpips_weights import LAYERS, WEIGHTS_SHA256, read
 
@@ -81,7 +82,7 @@ class Lpips:
         if min(h, w) >= LEAST_SIDE:
             arrays = {k: torch.from_numpy(v).to(device) for k, v in read(self.weights, self.sha256).items()}
             said, came = (torch.tensor(a.reshape(b * s, c, h, w)) for a in both)
-            with torch.inference_mode():
+            with full_float32(device):
                 distances = [
                     self._distance(said[i : i + _AT_ONCE].to(device), came[i : i + _AT_ONCE].to(device), arrays)
                     for i in range(0, b * s, _AT_ONCE)
@@ -102,7 +103,7 @@ class Lpips:
         total = torch.zeros(len(forecast), device=forecast.device)
         for i, (f, o) in enumerate(layers):
             gap = (_unit(f) - _unit(o)) ** 2
-            weighed = torch.einsum("nchw,c->nhw", gap, arrays[f"linear.{i}"])
+            weighed = (gap * arrays[f"linear.{i}"][:, None, None]).sum(dim=1)
             if self.spatial:
                 weighed = F.interpolate(
                     weighed[:, None], size=forecast.shape[-2:], mode="bilinear", align_corners=False

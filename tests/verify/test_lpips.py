@@ -113,6 +113,22 @@ def test_tensors_and_small_frames(weights):
     assert np.isnan(value(metric, forecast[..., :30], observed[..., :30])).all()
 
 
+def test_nothing_switched_on_around_it_moves_the_number(weights):
+    forecast, observed = clips(6, (2, 1, 3, 32, 32))
+    metric = Lpips(**weights)
+    alone = value(metric, forecast, observed)
+    with torch.autocast("cpu", torch.bfloat16):
+        np.testing.assert_array_equal(value(metric, forecast, observed), alone)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+def test_an_accelerator_gives_the_same_number(weights):
+    forecast, observed = clips(6, (2, 2, 3, 64, 64))
+    metric = Lpips(**weights)
+    there = value(metric, *(torch.from_numpy(a).cuda() for a in (forecast, observed)))
+    np.testing.assert_allclose(there, value(metric, forecast, observed), atol=1e-6)
+
+
 def test_what_cannot_be_scored_is_refused(weights):
     forecast, observed = clips(5, (1, 1, 2, 32, 32))
     with pytest.raises(NowcastError, match="2 channels, expected 1"):
