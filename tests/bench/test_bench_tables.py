@@ -1,0 +1,153 @@
+"""The tables of a benchmark, from records made by hand."""
+
+import csv
+import io
+import math
+
+import numpy as np
+import pytest
+
+from nowcast.bench.costs import Costs, Sequences, machine_of, measure
+from nowcast.bench.records import Record, Records, as_json
+from nowcast.bench.run import Line, Outcome
+from nowcast.bench.tables import charts_of, long_csv, markdown, number, tables_of, wide_csv
+from tests.fakes.benchmarks import TINY_STACK, tiny
+
+COSTS = Costs(1234567, 4_500_000_000, 0.0123, 810.5, 12.5, "CPU, 1 thread")
+
+
+def record(row, seed, mse, ssim, **values):
+    known = {
+        "hash": "abc", "train_data": "feed", "test_data": "beef", "test_clips": 6, "commit": "c0ffee",
+        "checkpoint": f"ck{seed}", "iterations": 100, "train_seconds": 60.0, "not_computed": {},
+    }
+    scores = {"mse_sum": as_json(mse), "ssim": as_json(ssim)}
+    return Record(row=row, seed=seed, scores=scores, **{**known, **values})
+
+
+def outcome(**values):
+    chosen = tiny("data.window.future=6", rows=[
+        {"name": "copy | <b>last</b>", "forecaster": "copy_last"},
+        {"name": "net", "model": {"name": "convlstm", "settings": TINY_STACK},
+         "reported": {"mse_sum": 37.2, "parameters": 3000000}},
+    ], **values)  # fmt: skip
+    copied = record("copy", None, [1, 2, 3, 4, 5, 9], [0.9] * 6, checkpoint="", iterations=0, train_data="")
+    one = record("net", 0, [1, 1, 1, 1, 2, 4], [0.5] * 5 + [math.nan])
+    two = record("net", 1, [3, 3, 3, 3, 4, 6], [0.7] * 6)
+    lines = (Line(chosen.rows[0], (copied,), {}, None), Line(chosen.rows[1], (one, two), {}, COSTS))
+    return chosen, Outcome(lines, ("net, seed 2: not begun",))
+
+
+def test_means_last_thirds_spread_and_what_is_reported():
+    chosen, found = outcome()
+    scores, late, costs, origin = tables_of(chosen, found)
+    assert [c.text for c in scores.header] == ["model", "mse_sum ↓", "mse_sum, reported", "ssim ↑"]
+    assert [c.text for c in scores.rows[0]] == ["copy | <b>last</b>", "4.000", "-", "0.9000"]
+    # seeds: (1+1+1+1+2+4)/6 = 1.667, (3+3+3+3+4+6)/6 = 3.667, mean 2.667; what is undefined leaves the mean
+    ssim = "0.6000 (0.5000, 0.7000)"
+    assert [c.text for c in scores.rows[1]] == ["net", "2.667 (1.667, 3.667)", "37.2", ssim]
+    assert [c.best for c in scores.rows[1]] == [False, True, False, False]
+    assert [c.best for c in scores.rows[0]] == [False, False, False, True]
+    assert [c.reported for c in scores.rows[1]] == [False, False, True, False]
+    assert "last 2 of 6" in late.caption
+    assert [c.text for c in late.rows[1]] == ["net", "4.000 (3.000, 5.000)", ssim]
+    assert [c.text for c in costs.rows[1]] == [
+        "net", "1,234,567", "3,000,000", "4.500", "0.01230", "810.5", "12.50",
+    ]  # fmt: skip
+    assert [c.text for c in costs.rows[0]] == ["copy | <b>last</b>", *["-"] * 6]
+    assert [c.text for c in origin.rows[1]] == [
+        "net", "0, 1", "100", "60, 60", "abc", "feed", "beef", "c0ffee", "ck0, ck1",
+    ]  # fmt: skip
+
+
+def test_csv_holds_exact_numbers_and_every_lead_time():
+    chosen, found = outcome()
+    wide = list(csv.DictReader(io.StringIO(wide_csv(chosen, found))))
+    assert [row["row"] for row in wide] == ["copy | <b>last</b>", "net"]
+    net = wide[1]
+    assert float(net["mse_sum"]) == pytest.approx(8 / 3)
+    assert float(net["mse_sum_spread"]) == pytest.approx(math.sqrt(2))  # of 5/3 and 11/3
+    assert (net["mse_sum_last_third"], net["mse_sum_reported"], net["ssim_reported"]) == ("4", "37.2", "")
+    assert (net["parameters"], net["seconds"]) == ("1234567", "0.0123")
+    assert (net["configuration"], net["seeds"]) == ("abc", "0 1")
+    assert (wide[0]["mse_sum_spread"], wide[0]["parameters"]) == ("", "")
+    long = list(csv.reader(io.StringIO(long_csv(chosen, found))))
+    assert long[0] == ["row", "seed", "score", "lead", "value"]
+    assert len(long) == 1 + 3 * 2 * (6 + 2)
+    assert ["net", "0", "mse_sum", "6", "4"] in long
+    assert ["net", "0", "ssim", "6", "nan"] in long
+    assert ["net", "1", "mse_sum", "last_third", "5"] in long
+    assert ["copy | <b>last</b>", "", "mse_sum", "mean", "4"] in long
+
+
+def test_markdown_escapes_names_marks_the_best_and_says_what_is_missing():
+    chosen, found = outcome(notes=["digits stand in"])
+    text = markdown(chosen, found, ["sheets/a.png"])
+    assert "| copy \\| &lt;b>last&lt;/b> | 4.000 | - | **0.9000** |" in text
+    assert "| net | **2.667 (1.667, 3.667)** | 37.2 |" in text
+    assert "- net, seed 2: not begun" in text.split("## Not whole yet")[1]
+    assert "- digits stand in\n" in text
+    assert "![Predicted frames](sheets/a.png)" in text
+
+
+def test_charts_take_the_mean_over_seeds():
+    chosen, found = outcome()
+    mse, ssim = charts_of(chosen, found)
+    assert mse.lines["net"] == [2, 2, 2, 2, 3, 5]
+    assert math.isnan(ssim.lines["net"][-1])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.12345, "0.1235"), (12.0, "12.00"), (1234.56, "1235"), (123.456, "123.5"), (math.nan, "-"),
+        (0, "0.000"),
+    ],
+)
+def test_four_figures_that_count(value, text):
+    assert number(value) == text
+
+
+def test_records_come_back_as_they_were_and_damaged_ones_are_none(tmp_path):
+    kept = Records(tmp_path)
+    made = record("net", 0, [1.5, math.nan], [0.25])
+    frames = np.arange(12, dtype=np.uint8).reshape(3, 1, 2, 2)
+    kept.put("net_seed0", made, {4: frames})
+    assert kept.get("net_seed0") == made
+    assert made.scores["mse_sum"] == (1.5, None)
+    assert np.array_equal(kept.frames("net_seed0")[4], frames)
+    kept.put_costs("net", {"model": 1}, COSTS)
+    assert kept.costs("net", {"model": 1}) == COSTS
+    assert kept.costs("net", {"model": 2}) is None
+    assert kept.get("other") is None
+    for text in ("{", "[]", '{"row": "net"}'):
+        (tmp_path / "net_seed0.json").write_text(text)
+        (tmp_path / "net.costs.json").write_text(text)
+        (tmp_path / "net_seed0.npz").write_text(text)
+        assert kept.get("net_seed0") is None
+        assert kept.costs("net", {"model": 1}) is None
+        assert kept.frames("net_seed0") == {}
+
+
+def test_costs_are_those_of_the_network(monkeypatch):
+    import torch
+
+    from nowcast.models.catalog import build_model
+    from nowcast.models.counts import count
+
+    monkeypatch.setattr("nowcast.bench.costs._LEAST_SECONDS", 0.0)
+    asked = []
+    monkeypatch.setattr("nowcast.bench.costs.peak_forecast_mb", lambda *a: asked.append(a) or 7.0)
+    settings = {"hidden": [4], "filter_size": 3, "patch": 8}
+    network = build_model("convlstm", settings).eval()
+    cpu = torch.device("cpu")
+    found = measure("convlstm", settings, network, Sequences(2, 3, (30, 32), 1), cpu)
+    expected = count("convlstm", settings, 2, 3, (32, 32))
+    assert (found.parameters, found.multiply_accumulates) == (
+        expected.parameters, expected.multiply_accumulates,
+    )  # fmt: skip
+    assert asked == [("convlstm", settings, 2, 3, (32, 32), 1, 1, "cpu")]
+    assert found.memory_mb == 7.0
+    assert 0 < found.seconds < 10
+    assert 0 < found.frames_per_second < math.inf
+    assert found.machine == machine_of(cpu)

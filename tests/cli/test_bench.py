@@ -1,0 +1,118 @@
+"""`nowcast bench`: from a configuration to a table, or one line and exit code 2."""
+
+import copy
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from nowcast.cli.main import main
+from tests.fakes.benchmarks import TINY
+from tests.fakes.full_disk import files_up_to
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nowcast.bench.costs.peak_forecast_mb", lambda *_: 12.5)
+    monkeypatch.setattr("nowcast.bench.costs._LEAST_SECONDS", 0.0)
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    return tmp_path
+
+
+def test_bench_writes_tables_pictures_and_page_and_says_where(place, capsys):
+    assert main(["bench", "tiny.yaml", "--set", "seeds=[0]", "sheets.clips=[1]"]) == 0
+    said = capsys.readouterr()
+    out = place / "runs/bench/tiny"
+    assert said.out.startswith("# tiny\n")
+    assert "page:  runs/bench/tiny/index.html" in said.out
+    assert "train 1 of 1: ConvLSTM, seed 0" in said.err
+    assert {p.name for p in out.iterdir()} == {
+        "runs", "results", "sheets", "results.md", "results.csv", "scores.csv", "index.html",
+    }
+    assert {p.name for p in (out / "sheets").iterdir()} == {"clip_0001.png", "clip_0001.gif"}
+    page = (out / "index.html").read_text()
+    assert page.count("data:image/png") == page.count("data:image/gif") == 1
+    assert main(["bench", "tiny.yaml", "--set", "seeds=[0]", "sheets.clips=[1]"]) == 0
+    assert "train" not in capsys.readouterr().err
+
+
+def test_picked_rows_and_no_time(place, capsys):
+    assert main(["bench", "tiny.yaml", "--models", "copy last", "--out", "here"]) == 0
+    assert "- ConvLSTM, seed 0: not asked for, not done yet" in capsys.readouterr().out
+    assert not (place / "here/runs").exists()
+    assert main(["bench", "tiny.yaml", "--most-minutes", "0", "--out", "here"]) == 0
+    assert "- ConvLSTM, seed 1: not begun when the time was up" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["none.yaml"], "none.yaml: no such configuration"),
+        (["tiny.yaml", "--models", "PredRNN"], "--models: got 'PredRNN', expected one of copy last, ConvLSTM"),
+        (["tiny.yaml", "--set", "scores=[psnr, sim]"], "scores: got 'sim', expected one of mse"),
+        (["tiny.yaml", "--set", "rows=[]"], "rows: got none, expected at least one"),
+        (["tiny.yaml", "--set", "rows.1.model.name=convlstn"], "did you mean 'convlstm'?"),
+        (["tiny.yaml", "--set", "training.step=1"], "training.step: unknown setting; did you mean 'steps'?"),
+        (["tiny.yaml", "--set", "test_sources.0.settings.seed=100"], "moving_digits of seed 100"),
+        (["tiny.yaml", "--set", "test_sources.0.settings.length=4"], "expected at least one window"),
+        (["tiny.yaml", "--set", "data.sources.0.settings.path=nowhere"], "nowhere"),
+        (["tiny.yaml", "--set", "test_sources.0.kind=film"], "test_sources[0]"),
+        (["tiny.yaml", "--most-minutes", "-1"], "--most-minutes: got -1"),
+        (["experiment.yaml"], "model: unknown setting"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(place, capsys, arguments, words):
+    experiment = {"name": "x", "model": {"name": "convlstm"}, "data": TINY["data"], "training": {"steps": 1}}
+    (place / "experiment.yaml").write_text(yaml.safe_dump(experiment))
+    assert main(["bench", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (place / "runs").exists()
+
+
+def test_a_disk_that_fills_up_is_one_line_and_leaves_no_half_table(place, capsys):
+    command = ["bench", "tiny.yaml", "--models", "copy last", "--set", "sheets.clips=[]"]
+    assert main(command) == 0
+    out = place / "runs/bench/tiny"
+    before = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()}
+    capsys.readouterr()
+    with files_up_to(2048):
+        assert main([*command, "title=new"]) == 2
+    told = [t for t in capsys.readouterr().err.splitlines() if t.startswith("nowcast bench:")]
+    assert len(told) == 1
+    assert {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path):
+    """kill -9 while the second of two runs trains: the first is not trained again, the second goes on."""
+    config = copy.deepcopy(TINY)
+    config["training"] |= {"steps": 40, "validate_every": 4}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "nowcast.cli.main", "bench", "tiny.yaml", "--out", "here"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, cwd=tmp_path, env=env, **silent)
+    last = tmp_path / "here/runs/convlstm_seed1/v0/last.ckpt"
+    for _ in range(1200):
+        if last.exists():
+            break
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "here/results.md").exists()
+    first = (tmp_path / "here/runs/convlstm_seed0/v0/best.ckpt").stat().st_mtime_ns
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert "train 1 of 1: ConvLSTM, seed 1" in done.stderr
+    assert (tmp_path / "here/runs/convlstm_seed0/v0/best.ckpt").stat().st_mtime_ns == first
+    for seed in (0, 1):
+        assert [p.name for p in (tmp_path / f"here/runs/convlstm_seed{seed}").iterdir()] == ["v0"]
+    assert "resumed" in (last.parent / "train.log").read_text()
+    assert "Not whole yet" not in done.stdout
