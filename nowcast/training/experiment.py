@@ -182,7 +182,8 @@ def differences(before: dict[str, Any], after: Experiment) -> list[str]:
 
 
 def _is_path(key: str) -> bool:
-    return key.startswith(("data.sources", "data.validation_sources")) and key.endswith(".path")
+    places = (".path", ".cache", ".processes")
+    return key.startswith(("data.sources", "data.validation_sources")) and key.endswith(places)
 
 
 def _flat(value: Any, where: str = "") -> dict[str, Any]:

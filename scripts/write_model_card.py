@@ -1,0 +1,127 @@
+"""Write the card of a network that comes with the package, from its weights, curve and verifications.
+
+    python scripts/write_model_card.py motionrnn --words nowcast/weights/motionrnn.words.md \
+        --skill "Italy, 21 and 22 March 2025=skill" --skill "Finland=skill_fmi"
+
+Every number is read from files: the description within the weights, NAME.curve.csv, and scores.csv and
+confidence.csv of ``nowcast verify``. Only where it fails is told in words, from a file of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nowcast.core.errors import NowcastError
+from nowcast.core.files import sha256, whole_file
+from nowcast.core.settings import plain
+from nowcast.forecasters.packaged import folder
+from nowcast.models.checkpoint import CheckpointMeta, load_network
+
+CURVE_ROWS = 8
+THRESHOLDS = ("20", "30", "35", "40")
+
+
+def main() -> int:
+    """Write NAME.md beside the weights; give 2 where something is missing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", help="of the network, a key of registry.json")
+    parser.add_argument(
+        "--skill", action="append", default=[], metavar="TITLE=FOLDER", help="a folder of nowcast verify"
+    )
+    parser.add_argument("--words", type=Path, required=True, help="where it fails, and what it was trained on")
+    args = parser.parse_args()
+    weights = folder() / f"{args.name}.safetensors"
+    try:
+        loaded = load_network(weights)
+        parameters = sum(p.numel() for p in loaded.model.parameters())
+        parts = [
+            f"# {args.name}", "",
+            f"{loaded.meta.model}, {parameters:,} parameters, {weights.stat().st_size / 1e6:.2f} MB in "
+            f"float16, sha256 `{sha256(weights)}`.", "",
+            *_settings(loaded.meta), *_curve(folder() / f"{args.name}.curve.csv"),
+        ]
+        for asked in args.skill:
+            title, _, place = asked.partition("=")
+            parts += _skill(title, Path(place))
+        parts += [args.words.read_text(encoding="utf-8").strip(), ""]
+    except (NowcastError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    with whole_file(folder() / f"{args.name}.md") as temporary:
+        temporary.write_text("\n".join(parts), encoding="utf-8")
+    print(folder() / f"{args.name}.md")
+    return 0
+
+
+def _settings(meta: CheckpointMeta) -> list[str]:
+    experiment: dict[str, Any] = plain(meta.experiment)
+    data, training = experiment["data"], experiment["training"]
+    for source in data["sources"]:
+        source["settings"]["path"] = Path(source["settings"]["path"]).name
+    kept = {
+        "model": experiment["model"],
+        "data": {k: data[k] for k in ("sources", "window", "crop", "train", "validation", "test", "scaling",
+                                      "turns", "wet_floor")},
+        "training": {k: v for k, v in training.items() if k not in ("workers", "logger", "log_every")},
+    }  # fmt: skip
+    made = ", ".join(f"{name} {value}" for name, value in meta.provenance.items())
+    return [
+        "## Data, split and settings", "",
+        f"Frames every {meta.step_seconds / 60:g} minutes, {meta.past} in, {meta.future} out; data fingerprint "
+        f"`{meta.data_fingerprint}`; made with {made}.", "",
+        "```yaml", yaml.safe_dump(kept, sort_keys=False, default_flow_style=None, width=110).strip(), "```", "",
+    ]  # fmt: skip
+
+
+def _curve(path: Path) -> list[str]:
+    with path.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    scored = [row for row in rows if row["val_loss"]]
+    every = max(1, -(-len(scored) // CURVE_ROWS))
+    shown = scored[::-1][::every][::-1]
+    return [
+        "## Learning curve", "",
+        f"{rows[-1]['iteration']} iterations in {float(rows[-1]['seconds']) / 60:.0f} minutes; the best on "
+        "validation is what is shipped.", "",
+        "| iteration | minutes | validation loss | CSI20 | CSI30 |", "|---|---|---|---|---|",
+        *(
+            f"| {r['iteration']} | {float(r['seconds']) / 60:.1f} | {float(r['val_loss']):.4f} | "
+            f"{float(r['val_csi20']):.3f} | {float(r['val_csi30']):.3f} |" for r in shown
+        ), "",
+    ]  # fmt: skip
+
+
+def _skill(title: str, place: Path) -> list[str]:
+    with (place / "scores.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["lead_minutes"] == "mean"]
+    with (place / "confidence.csv").open(encoding="utf-8") as file:
+        pairs = list(csv.DictReader(file))
+    value = {(r["model"], r["score"], r["threshold_dbz"]): float(r["value"]) for r in rows}
+    models = list(dict.fromkeys(r["model"] for r in rows))
+    known = [t for t in THRESHOLDS if (models[0], "csi", t) in value]
+    out = [
+        f"## Skill: {title}", "", f"| mean over lead times | {' | '.join(f'CSI{t}' for t in known)} | MAE |",
+        "|---|" + "---|" * (len(known) + 1),
+    ]  # fmt: skip
+    for model in models:
+        cells = [f"{value[model, 'csi', t]:.3f}" for t in known]
+        out.append(f"| {model} | {' | '.join(cells)} | {value[model, 'mae', '']:.2f} |")
+    out += ["", "Difference of mean CSI with its 95 % interval, paired, bootstrap of blocks of six hours:", ""]
+    for pair in pairs:
+        if pair["measure"] == "csi_difference" and pair["threshold_dbz"] in known:
+            found, low, high = (float(pair[key]) for key in ("value", "low", "high"))
+            out.append(
+                f"- {pair['model']} less {pair['reference']}, {pair['threshold_dbz']} dBZ: {found:+.3f} "
+                f"[{low:+.3f}, {high:+.3f}] ({pair['blocks']} blocks)"
+            )
+    return [*out, ""]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
