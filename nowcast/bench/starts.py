@@ -61,7 +61,7 @@ def lead_times(archive: Frames, models: Mapping[str, Forecaster], steps: int) ->
         if needs.step is not None and needs.step != archive.step:
             raise TimeError(
                 f"{name}: got an archive with a step of {minutes(archive.step):g} min, expected "
-                f"{minutes(needs.step):g} min; choose a model made for this step, or take every n-th frame (--step)"
+                f"{minutes(needs.step):g} min; take a model made for this step, or frames so far apart (--step)"
             )
         if needs.longest is not None and leads[-1] > needs.longest:
             raise TimeError(

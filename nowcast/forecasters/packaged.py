@@ -8,10 +8,9 @@ from pathlib import Path
 
 from nowcast.core.errors import CheckpointError
 from nowcast.core.files import sha256
-from nowcast.core.settings import build
 from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.calibrated import Calibrated
-from nowcast.forecasters.levels import LevelsFile, identity_of, read_levels
+from nowcast.forecasters.levels import identity_of, read_levels
 from nowcast.forecasters.neural import Neural, NeuralSettings
 
 REGISTRY = "registry.json"

@@ -41,8 +41,8 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
             small[name] = small[name].half()
             if not bool(torch.isfinite(small[name]).all()):
                 raise CheckpointError(
-                    f"{path}: tensor '{name}': got {float(value.abs().max()):g}, expected at most 65504, which is "
-                    "what float16 holds; train again with gradient clipping"
+                    f"{path}: tensor '{name}': got {float(value.abs().max()):g}, expected at most 65504, "
+                    "which is what float16 holds; train again with gradient clipping"
                 )
     image = save(small, {_KEY: json.dumps(content[_KEY], sort_keys=True)})
     with whole_file(path) as temporary:

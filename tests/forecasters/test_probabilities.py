@@ -73,7 +73,7 @@ def test_both_from_one_past_run_the_network_once():
 
 
 def test_a_network_of_dbz_has_none():
-    with pytest.raises(SettingsError, match="expected one trained with model.exceedance"):
+    with pytest.raises(SettingsError, match=r"expected one trained with model\.exceedance"):
         Neural(loaded(Repeat())).probabilities(moving_disc(projected_grid()), LEADS)
     assert thresholds_of(Neural(loaded(Repeat()))) == ()
 
