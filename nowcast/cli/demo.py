@@ -6,18 +6,23 @@ import argparse
 from pathlib import Path
 
 FEWEST_FRAMES = 200
-"""Below this the held-out parts are too short for windows of 15 frames."""
+"""Below this the held-out parts of a season to train on are too short for windows of 15 frames."""
+FEWEST_UNTRAINED = 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (demo)")
     parser.add_argument(
-        "--minutes", type=float, default=1.5, help="time for training the small network (1.5)"
+        "--train", action="store_true",
+        help="train a small network on the season; without, the package's MotionRNN forecasts",
     )
-    parser.add_argument("--frames", type=int, default=420, help="length of the storm season (420)")
+    parser.add_argument("--minutes", type=float, default=1.5, help="time for that training (1.5)")
     parser.add_argument(
-        "--files-only", action="store_true", help="stop once the radar files are written"
+        "--frames", type=int, help="length of the storm season (420 to train on, otherwise 120)"
+    )
+    parser.add_argument(
+        "--files-only", action="store_true", help="stop once the files of a season to train on are written"
     )
     parser.add_argument("--seed", type=int, default=7, help="another seed, another season (7)")
 
@@ -26,15 +31,16 @@ def run(args: argparse.Namespace) -> int:
     """Do the whole job and print where the page is."""
     from nowcast.core.errors import SettingsError
 
-    if args.frames < FEWEST_FRAMES:
-        raise SettingsError(f"--frames: got {args.frames}, expected at least {FEWEST_FRAMES}")
+    train = args.train or args.files_only
+    fewest = FEWEST_FRAMES if train else FEWEST_UNTRAINED
+    if args.frames is not None and args.frames < fewest:
+        raise SettingsError(f"--frames: got {args.frames}, expected at least {fewest}")
     if not args.minutes > 0:
         raise SettingsError(f"--minutes: got {args.minutes:g}, expected a number above zero")
-    from nowcast.demo.run import DemoSettings, run_demo, write_files
-    from nowcast.demo.storm import StormSettings
+    from nowcast.demo.run import DemoSettings, run_demo, season, write_files
 
-    storms = StormSettings(seed=args.seed, frames=args.frames)
-    settings = DemoSettings(minutes=args.minutes, storms=storms)
+    storms = season(train, args.seed, args.frames)
+    settings = DemoSettings(minutes=args.minutes if args.train else None, storms=storms)
     if args.files_only:
         files = write_files(settings, args.out / "radar", progress=True)
         print(f"radar files: {len(files)} in {args.out / 'radar'}")
