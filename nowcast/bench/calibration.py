@@ -19,6 +19,7 @@ from nowcast.core.files import provenance
 from nowcast.core.grid import Grid
 from nowcast.core.times import Times, minutes, to_text
 from nowcast.forecasters.base import Forecaster, LeadTimes
+from nowcast.forecasters.calibrated import raw_of
 from nowcast.forecasters.levels import Levels, identity_of, thresholds_of
 from nowcast.forecasters.remembered import Probabilistic
 from nowcast.verify.catalog import build_metrics
@@ -70,7 +71,7 @@ def calibrate(
 
     Args:
         archives: with one step. A period of which one holds no gap-free window is left out there.
-        forecasters: by the name they go by in messages.
+        forecasters: by the name they go by in messages; levels that one has already are left out.
         periods: half-open, UTC; keep them apart from what a network was trained and is tested on.
         thresholds: in dBZ; sorted here.
         steps, stride, min_wet_pixels, wet_dbz, least_past, progress: as
@@ -81,7 +82,7 @@ def calibrate(
         TimeError: no window in any period of any archive, archives of different steps; a model needs
             another step or reaches less far.
     """
-    models = named(forecasters)
+    models = {name: raw_of(forecaster) for name, forecaster in named(forecasters).items()}
     if not archives or not periods:
         raise SettingsError("calibrate: got no archive or no period, expected at least one of each")
     build_metrics(thresholds, ["csi"])

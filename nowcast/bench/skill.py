@@ -15,7 +15,7 @@ from nowcast.bench.verification import NowcastCase, Verification, make_case, ver
 from nowcast.core.files import provenance, whole_file
 from nowcast.core.times import minutes, to_text
 from nowcast.forecasters.base import Forecaster
-from nowcast.forecasters.calibrated import Calibrated
+from nowcast.forecasters.calibrated import SUFFIX, Calibrated
 from nowcast.report.content import Case, CellMap, Score
 from nowcast.verify.catalog import DEFAULT_SCORES
 from nowcast.verify.categorical import DEFAULT_THRESHOLDS_DBZ
@@ -181,7 +181,8 @@ def _facts(
     }
     for name, forecaster in forecasters.items():
         said = "; ".join(f"{k} {v}" for k, v in forecaster.describe().items() if v and v != "{}")
-        more = " more than the forecast itself" if isinstance(forecaster, Calibrated) else ""
+        shared = isinstance(forecaster, Calibrated) and name.endswith(SUFFIX)
+        more = " more than the forecast itself" if shared else ""
         facts[name] = f"{said}; {found.seconds[name]:.2g} s a nowcast{more}".removeprefix("; ")
     facts["Made with"] = ", ".join(f"{k} {v}" for k, v in provenance().items())
     return facts

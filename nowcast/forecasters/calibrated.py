@@ -122,10 +122,17 @@ def recalibrate_dbz(
     return mapped
 
 
-def with_calibrated(models: Mapping[str, Forecaster], file: LevelsFile) -> dict[str, Forecaster]:
-    """Add, after every model that the file has levels for, that model calibrated.
+def raw_of(forecaster: Forecaster) -> Forecaster:
+    """Give a forecaster without decision levels: the one inside of one that has some."""
+    return forecaster.inner if isinstance(forecaster, Calibrated) else forecaster
 
-    Both share one forecast: what the model says is remembered until it is asked something else.
+
+def with_calibrated(models: Mapping[str, Forecaster], file: LevelsFile) -> dict[str, Forecaster]:
+    """Give every model that the file has levels for twice: as it is, and after that calibrated.
+
+    A network that comes with levels of its own is taken apart in the same way, with these where the file
+    has none for it. Both share one forecast: what the model says is remembered until it is asked
+    something else.
 
     Raises:
         SettingsError: levels under a model's name that were made for another one, or for none of them.
@@ -133,16 +140,18 @@ def with_calibrated(models: Mapping[str, Forecaster], file: LevelsFile) -> dict[
     by_identity = {levels.identity: levels for levels in file.models}
     found: dict[str, Forecaster] = {}
     for name, model in models.items():
-        levels = by_identity.get(identity_of(model))
-        other = next((m for m in file.models if m.model in (name, model.name)), None)
-        if levels is None and other is not None:
-            levels = other  # refused by Calibrated, which says why
+        raw = raw_of(model)
+        levels = by_identity.get(identity_of(raw))
+        other = next((m for m in file.models if m.model in (name, raw.name)), None)
+        levels = levels or other  # another one is refused by Calibrated, which says why
+        if levels is None and isinstance(model, Calibrated):
+            levels = model.levels
         if levels is None:
             found[name] = model
             continue
-        shared = Remembered.of(model)
+        shared = Remembered.of(raw)
         found[name] = shared
-        found[name + SUFFIX] = Calibrated(shared, levels)
+        found[name + SUFFIX] = Calibrated(shared, levels, name + SUFFIX)
     if len(found) == len(models):
         raise SettingsError(
             complain("levels", f"levels of {', '.join(m.model for m in file.models) or 'no model'}",

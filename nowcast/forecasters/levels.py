@@ -99,9 +99,10 @@ def identity_of(forecaster: Forecaster) -> str:
     by more than rounding, or is what levels replace.
     """
     said = forecaster.describe()
+    levels = f" with levels {said['decision_levels']}" if said.get("decision_levels") else ""
     if said.get("checkpoint_sha256"):
-        return f"sha256:{said['checkpoint_sha256']}"
-    return f"{said.get('model', forecaster.name)} {said.get('settings', '{}')}"
+        return f"sha256:{said['checkpoint_sha256']}{levels}"
+    return f"{said.get('model', forecaster.name)} {said.get('settings', '{}')}{levels}"
 
 
 def thresholds_of(forecaster: Forecaster) -> tuple[float, ...]:

@@ -127,6 +127,19 @@ def test_a_model_with_levels_gets_a_second_row_from_the_same_forecast():
     assert weak.asked == 3
 
 
+def test_a_model_that_comes_with_levels_is_taken_apart():
+    weak, storm = Weak(), moving_disc(projected_grid())
+    own = Calibrated(weak, levels_for(weak), "weak")
+    with pytest.raises(SettingsError, match="levels made for weak"):
+        Calibrated(own, levels_for(weak))  # never twice
+    other = levels_for(weak, levels=((10.0, 10.0), (20.0, 20.0)))
+    for file, level in ((LevelsFile((levels_for(Persistence()),)), 14), (LevelsFile((other,)), 10)):
+        found = with_calibrated({"p": Persistence(), "w": own}, file)
+        raw, made = found["w"].forecast(storm, LEADS), found["w, calibrated"].forecast(storm, LEADS)
+        np.testing.assert_array_equal(raw.values[0], weak.forecast(storm, LEADS).values[0])
+        np.testing.assert_array_equal(made.values[0] >= 20, raw.values[0] >= level)
+
+
 def test_levels_for_none_of_the_models_or_another_one_of_that_name():
     file = LevelsFile((levels_for(Weak()),))
     with pytest.raises(SettingsError, match="of at least one of p"):
