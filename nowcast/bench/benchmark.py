@@ -206,14 +206,32 @@ def check_scores(names: Sequence[str]) -> None:
 
 
 def slug(name: str) -> str:
-    """Give a name fit for a folder: letters, digits, dots and hyphens, other things as one underscore."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.").lower()
+    """Give a name fit for a folder: letters, digits, dots, hyphens, a plus in letters, else an underscore."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", name.replace("+", "plus")).strip("_.").lower()
 
 
-def read_benchmark(path: Path, assignments: Sequence[str] = ()) -> Benchmark:
+def read_benchmark(path: Path, assignments: Sequence[str] = (), data: Path | None = None) -> Benchmark:
     """Read a configuration, put ``a.b=c`` assignments over it and check it.
+
+    Args:
+        path: of the YAML file.
+        assignments: see `nowcast.core.settings.override`.
+        data: the ``path`` of every source, whatever the file says; None leaves what it says.
 
     Raises:
         SettingsError: no such file, an unknown key, a value of the wrong type or outside its range.
     """
-    return build(Benchmark, override(read_yaml(path), assignments))
+    values = override(read_yaml(path), assignments)
+    if data is not None:
+        shared = values.get("data")
+        parts = shared if isinstance(shared, dict) else {}
+        for choice in (*_listed(parts, "sources"), *_listed(parts, "validation_sources"),
+                       *_listed(values, "test_sources")):  # fmt: skip
+            choice["settings"] = {**(choice.get("settings") or {}), "path": str(data)}
+    return build(Benchmark, values)
+
+
+def _listed(group: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Give the sources of a group; what is none of a source's shape is left for the check that follows."""
+    found = group.get(name)
+    return [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []

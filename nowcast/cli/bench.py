@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="put values over the configuration, for example data.sources.0.settings.path=mnist",
     )
     parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="where the data lies: the path of every source",
+    )
+    parser.add_argument(
         "--most-minutes", type=float, metavar="N",
         help="start no training later than this; what is trained by then is scored",
     )
@@ -34,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(f"--most-minutes: got {args.most_minutes}, expected 0 or more")
     from nowcast.bench.benchmark import read_benchmark
 
-    bench = read_benchmark(args.config, args.assignments)
+    bench = read_benchmark(args.config, args.assignments, args.data)
     from nowcast.bench.entries import pick_rows
 
     rows = pick_rows(bench, args.models)

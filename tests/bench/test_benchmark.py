@@ -82,6 +82,7 @@ def test_names_become_folders_that_no_name_can_leave():
     assert slug("MotionRNN, released (3 x 3)") == "motionrnn_released_3_x_3"
     assert slug("../../etc/passwd") == "etc_passwd"
     assert slug(" . ") == ""
+    assert slug("PredRNN++") == "predrnnplusplus"
 
 
 def test_a_file_that_is_not_there_or_of_another_shape(tmp_path):
