@@ -104,3 +104,15 @@ def test_every_score_is_listed_and_the_example_has_the_values_that_stand_there()
 def test_the_size_of_i3d_is_what_the_page_says():
     page = (DOCS / "reference" / "scores.md").read_text(encoding="utf-8")
     assert f"{len(list(i3d.shapes()))} arrays" in page
+
+
+def test_every_setting_of_a_benchmark_stands_in_its_how_to():
+    from nowcast.bench.benchmark import COSTS, Benchmark, Row, Sheets
+
+    text = (DOCS / "howto" / "bench.md").read_text(encoding="utf-8")
+    names = {f.name for kind in (Benchmark, Row) for f in dataclasses.fields(kind)} - {"sheets"}
+    names |= {f"sheets.{f.name}" for f in dataclasses.fields(Sheets)} | set(COSTS)
+    assert [name for name in sorted(names) if f"`{name}`" not in text] == []
+    example = yaml.safe_load(re.findall(r"^```yaml\n(.*?)^```$", text, flags=re.M | re.S)[0])
+    made = build(Benchmark, example)
+    assert [row.name for row in made.rows] == ["copy last", "PredRNN", "PredRNN small", "trained before"]
