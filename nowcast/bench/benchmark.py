@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.core.settings import build, override, plain, read_yaml
+from nowcast.core.settings import build, override, plain, read_layered
 from nowcast.models.catalog import find_model
-from nowcast.training.experiment import DataChoice, ModelChoice, SourceChoice, Training
+from nowcast.models.choice import ModelChoice
+from nowcast.training.experiment import DataChoice, SourceChoice, Training
 from nowcast.verify.protocols import PROTOCOLS, Backbones
 
 COSTS = ("parameters", "multiply_accumulates", "seconds", "frames_per_second", "memory_mb")
@@ -54,6 +55,7 @@ class Row:
             raise SettingsError(complain(where, f"training with a {given[0]}", "a model with it", "drop it"))
         if self.model is not None:
             build(find_model(self.model.name).settings, self.model.settings, where=f"{where} model.settings")
+            check_frames(self.model.exceedance is not None, f"{where} model.exceedance")
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,19 @@ class Benchmark:
             check_apart(plain(test), [plain(choice) for choice in learned])
 
 
+def check_frames(probabilities: bool, where: str) -> None:
+    """Refuse a network that forecasts probabilities: all scores here are of frames.
+
+    Raises:
+        SettingsError: it does.
+    """
+    if probabilities:
+        raise SettingsError(
+            complain(where, "a network of probabilities", "one that forecasts frames",
+                     "score it with nowcast verify")
+        )
+
+
 def check_apart(test: Mapping[str, Any], learned: Sequence[Mapping[str, Any]]) -> None:
     """Refuse a test source that shows what training or validation shows, as far as settings tell.
 
@@ -221,7 +236,7 @@ def read_benchmark(path: Path, assignments: Sequence[str] = (), data: Path | Non
     Raises:
         SettingsError: no such file, an unknown key, a value of the wrong type or outside its range.
     """
-    values = override(read_yaml(path), assignments)
+    values = override(read_layered(path), assignments)
     if data is not None:
         shared = values.get("data")
         parts = shared if isinstance(shared, dict) else {}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nowcast.bench.benchmark import Benchmark, Row, check_apart, slug
+from nowcast.bench.benchmark import Benchmark, Row, check_apart, check_frames, slug
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.files import sha256
 from nowcast.core.settings import build, plain
@@ -85,6 +85,7 @@ def _given(bench: Benchmark, row: Row) -> Entry:
     from nowcast.models.checkpoint import load_network
 
     loaded = load_network(row.checkpoint)
+    check_frames(loaded.meta.exceedance is not None, f"rows: '{row.name}' checkpoint")
     learned = loaded.meta.experiment.get("data", {})
     for test in bench.test_sources:
         check_apart(plain(test), [*learned.get("sources", ()), *learned.get("validation_sources", ())])

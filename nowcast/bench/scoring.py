@@ -98,7 +98,8 @@ def score(
 
 def to_pixels(frames: Tensor | npt.NDArray[np.floating[Any]]) -> Pixels:
     """Round frames in [0, 1] to eight bits, for pictures alone."""
-    return np.rint(np.asarray(frames, np.float32).clip(0, 1) * 255).astype(np.uint8)
+    found: Pixels = np.rint(np.asarray(frames, np.float32).clip(0, 1) * 255).astype(np.uint8)
+    return found
 
 
 def _frames(forecast: Forecast, past: Tensor, steps: int, device: torch.device | None) -> Tensor:

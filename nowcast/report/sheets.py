@@ -124,7 +124,7 @@ def _columns(past: int, future: int, columns: int) -> tuple[list[int], list[int]
 
 
 def _zoom(frames: Pixels) -> int:
-    return max(1, round(_SIDE / max(frames.shape[-2:])))
+    return max(1, round(_SIDE / int(max(frames.shape[-2:]))))
 
 
 def _picture(frame: Pixels, zoom: int) -> Image.Image:

@@ -1,6 +1,7 @@
 """What a benchmark configuration may say, and what is refused."""
 
 import pytest
+import yaml
 
 from nowcast.bench.benchmark import read_benchmark, slug
 from nowcast.bench.entries import entries_of, pick_rows
@@ -25,6 +26,10 @@ ROW = {"name": "a", "model": {"name": "convlstm", "settings": TINY_STACK}}
         ({"rows": [ROW, {**ROW, "name": "A!"}]}, "'a' and 'A!', expected names that differ"),
         ({"rows": [{**ROW, "model": {"name": "convlstn"}}]}, "did you mean 'convlstm'"),
         ({"rows": [{**ROW, "model": {"name": "convlstm", "settings": {"patches": 2}}}]}, "unknown setting"),
+        (
+            {"rows": [{"name": "a", "model": {**ROW["model"], "exceedance": {}}}]},
+            "a network of probabilities, expected one that forecasts frames",
+        ),
         ({"rows": [{**ROW, "reported": {"ssim_range2": 1.0}}]}, "got 'ssim_range2', expected one of mse_sum"),
         ({"rows": [{**ROW, "training": {"step": 1}}]}, "training.step: unknown setting"),
         ({"scores": []}, "scores: got \\[\\]"),
@@ -76,6 +81,16 @@ def test_the_hash_knows_settings_but_not_where_data_lies():
     assert hashes("title=other", "test_batch=1", "training.workers=2") == plain
     for changed in ("test_clips=3", "test_sources.0.settings.count=5", "scores=[mse]", "data.window.future=2"):
         assert all(a != b for a, b in zip(hashes(changed), plain, strict=True)), changed
+
+
+def test_a_file_may_stand_on_a_base_and_data_may_lie_elsewhere(tmp_path):
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump(TINY))
+    (tmp_path / "one.yaml").write_text("base: all.yaml\ntitle: one\nseeds: [5]\n")
+    chosen = read_benchmark(tmp_path / "one.yaml", ["training.steps=7"], tmp_path / "mnist")
+    assert (chosen.title, chosen.seeds, chosen.training.steps, len(chosen.rows)) == ("one", (5,), 7, 2)
+    sources = (*chosen.data.sources, *chosen.data.validation_sources, *chosen.test_sources)
+    assert [s.settings["path"] for s in sources] == [str(tmp_path / "mnist")] * 3
+    assert [s.settings["seed"] for s in sources] == [100, 1, 2]
 
 
 def test_names_become_folders_that_no_name_can_leave():
