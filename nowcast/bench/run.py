@@ -97,6 +97,9 @@ class BenchmarkRun:
         for number, (entry, run) in enumerate(ready):
             self._say(f"score {number + 1} of {len(ready)}: {_title(entry)}")
             self._score(entry, run)
+        for row in self.bench.rows:
+            if row.name in self._picked:
+                self._measure(row)
         lines = [self._line(row) for row in self.bench.rows]
         return Outcome(tuple(line for line in lines if line.records), tuple(self._missing()))
 
@@ -161,13 +164,19 @@ class BenchmarkRun:
             not_computed=self._not_computed, failed=failed,
         )
         self.records.put(entry.key, record, found.frames)
-        self._measure(entry.row, loaded)
 
-    def _measure(self, row: Row, loaded: LoadedNetwork | None) -> None:
-        about, shape = self._about(row), self._shape
-        if loaded is None or self.records.costs(slug(row.name), about) is not None:
+    def _measure(self, row: Row) -> None:
+        """Time a row that is scored and was not timed yet; without a network there is nothing to time."""
+        about = self._about(row)
+        entry = next((e for e in self._entries if e.row is row and self._known(e) is not None), None)
+        if entry is None or self.records.costs(slug(row.name), about) is not None:
             return
-        costs = measure(loaded.meta.model, loaded.meta.settings, loaded.model, shape, self.device)
+        loaded = self._load(entry, self._run_of(entry))
+        if loaded is None:
+            return
+        self._say(f"time {row.name}")
+        network = loaded.model.to(self.device)
+        costs = measure(loaded.meta.model, loaded.meta.settings, network, self._shape, self.device)
         self.records.put_costs(slug(row.name), about, costs)
 
     def _line(self, row: Row) -> Line:

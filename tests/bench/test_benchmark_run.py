@@ -87,6 +87,12 @@ def test_a_second_call_trains_scores_and_measures_nothing(tmp_path, monkeypatch)
         monkeypatch.setattr(bench_run, name, never)
     *_, second = bench(tmp_path)
     assert scores_of(second) == scores_of(first)
+    monkeypatch.undo()
+    monkeypatch.setattr("nowcast.bench.costs.peak_forecast_mb", lambda *_: 99.0)
+    monkeypatch.setattr(bench_run, "score", never)
+    assert bench(tmp_path)[2].lines[1].costs.memory_mb == 12.5
+    (tmp_path / "results/convlstm.costs.json").unlink()
+    assert bench(tmp_path)[2].lines[1].costs.memory_mb == 99.0
     shutil.rmtree(tmp_path / "runs")
     assert scores_of(bench(tmp_path)[2]) == scores_of(first)
 
