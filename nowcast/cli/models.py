@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "rows", nargs="*", metavar="NAME|YAML",
         help="networks of the catalog or files of configs/model; everything if none is given",
     )
+    parser.add_argument("--card", metavar="NAME", help="print the card of a network of the package")
     parser.add_argument(
         "--measure", action="store_true",
         help="also count the multiply-accumulates of one sequence and measure the memory it takes",
@@ -31,8 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one line a network."""
+    """Print one line a network, or a card."""
     from tqdm import tqdm
+
+    if args.card is not None:
+        from nowcast.forecasters.packaged import card
+
+        print(card(args.card))
+        return 0
 
     rows = [_configuration(row, args) for row in args.rows or _all_names()]
     print(f"{'network':<22} {'parameters':>12} {'GMAC':>9} {'MB':>6}  {'sequence':<24} source")
@@ -52,11 +59,19 @@ def run(args: argparse.Namespace) -> int:
 def _forecasters() -> str:
     """Say what `forecast` and `verify` take by name, from the first sentence of each one's docstring."""
     from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
+    from nowcast.forecasters.packaged import registry, weights_of
+    from nowcast.models.checkpoint import load_network
 
     lines = [f"{'forecaster':<22} {'parameters':>12}  what it does"]
     for name in FORECASTERS:
         told = (type(build_forecaster(name)).__doc__ or "").strip().split("\n\n")[0]
         lines.append(f"{name:<22} {0:>12}  {' '.join(told.split())}")
+    for name in registry():
+        loaded = load_network(weights_of(name))
+        parameters = sum(p.numel() for p in loaded.model.parameters())
+        step, reach = loaded.meta.step_seconds / 60, loaded.meta.future * loaded.meta.step_seconds / 60
+        told = f"trained {loaded.meta.model}: every {step:g} min to {reach:g} min (--card {name})"
+        lines.append(f"{name:<22} {parameters:>12,}  {told}")
     lines.append(
         "'forecast' and 'verify' take these names and the checkpoints that 'train' makes of the networks above."
     )

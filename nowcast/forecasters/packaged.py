@@ -6,7 +6,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-from nowcast.core.errors import CheckpointError
+from nowcast.core.errors import CheckpointError, SettingsError, complain
 from nowcast.core.files import sha256
 from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.calibrated import Calibrated
@@ -27,6 +27,35 @@ def registry() -> dict[str, str]:
     return found
 
 
+def weights_of(name: str) -> Path:
+    """Give the file of weights of a network that comes with the package.
+
+    Raises:
+        SettingsError: there is no such network.
+        CheckpointError: its file is missing or is not the one the registry names.
+    """
+    known = registry()
+    if name not in known:
+        listed = ", ".join(known) or "none is installed"
+        raise SettingsError(complain("network of the package", f"'{name}'", listed, "choose one"))
+    path = folder() / f"{name}.safetensors"
+    if not path.is_file() or sha256(path) != known[name]:
+        raise CheckpointError(
+            f"{path}: got {'other weights' if path.is_file() else 'no file'}, expected those that come with "
+            "nowcast; install the package again"
+        )
+    return path
+
+
+def card(name: str) -> str:
+    """Give the card of a network that comes with the package, as Markdown.
+
+    Raises:
+        SettingsError, CheckpointError: as `weights_of`.
+    """
+    return weights_of(name).with_suffix(".md").read_text(encoding="utf-8")
+
+
 def packaged(name: str, settings: NeuralSettings | None = None, raw: bool = False) -> Forecaster:
     """Give a network that comes with the package, calling events at the levels chosen on validation days.
 
@@ -38,12 +67,7 @@ def packaged(name: str, settings: NeuralSettings | None = None, raw: bool = Fals
     Raises:
         CheckpointError: its file is missing or is not the one the registry names.
     """
-    path = folder() / f"{name}.safetensors"
-    if not path.is_file() or sha256(path) != registry()[name]:
-        raise CheckpointError(
-            f"{path}: got {'other weights' if path.is_file() else 'no file'}, expected those that come with "
-            "nowcast; install the package again"
-        )
+    path = weights_of(name)
     network = Neural.load(path, settings)
     network.name = name
     levels = folder() / f"{name}.levels.json"

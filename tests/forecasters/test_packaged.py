@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from nowcast.cli.main import main
 from nowcast.core.errors import CheckpointError, SettingsError
 from nowcast.core.files import sha256
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
@@ -77,6 +78,14 @@ def test_other_weights_or_levels_of_others_are_refused(shipped):
 def test_a_wrong_name_lists_those_that_come_with_the_package(shipped):
     with pytest.raises(SettingsError, match="did you mean 'tiny'"):
         build_forecaster("tinny")
+
+
+def test_a_card_is_printed_and_a_wrong_name_is_one_line(shipped, capsys):
+    (module.folder() / "tiny.md").write_text("# tiny")
+    assert main(["models", "--card", "tiny"]) == 0
+    assert capsys.readouterr().out == "# tiny\n"
+    assert main(["models", "--card", "huge"]) == 2
+    assert capsys.readouterr().err.strip().endswith("got 'huge', expected tiny; choose one")
 
 
 @pytest.mark.parametrize("name", sorted(registry()))
