@@ -147,8 +147,9 @@ class BenchmarkRun:
         try:
             found = score(
                 copy_last if network is None else network, self.held_out.clips, self.held_out.chosen,
-                self._metrics, keep=keep, batch=self.bench.test_batch, device=self.device,
-                name=_title(entry), progress=self.progress,
+                self._metrics, keep=keep, batch=self.bench.test_batch,
+                workers=0 if self.bench.training is None else self.bench.training.workers,
+                device=self.device, name=_title(entry), progress=self.progress,
             )  # fmt: skip
         except ForecastError as error:
             found, failed = Scored({}), str(error)

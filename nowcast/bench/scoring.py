@@ -62,8 +62,8 @@ def copy_last(past: Tensor, steps: int) -> Tensor:
 
 def score(
     forecast: Forecast, clips: VideoDataset, chosen: Sequence[int], metrics: Mapping[str, Metric], *,
-    keep: Sequence[int] = (), batch: int = 8, device: torch.device | None = None, name: str = "",
-    progress: bool = False,
+    keep: Sequence[int] = (), batch: int = 8, workers: int = 0, device: torch.device | None = None,
+    name: str = "", progress: bool = False,
 ) -> Scored:
     """Forecast test clips and score them.
 
@@ -76,6 +76,7 @@ def score(
         metrics: by name.
         keep: numbers of clips whose forecast is given back.
         batch: clips at a time; no score changes with it.
+        workers: processes that load clips.
         device: where the network lies.
         name: for the bar.
         progress: show a bar on stderr.
@@ -84,14 +85,14 @@ def score(
         ForecastError: a forecast that is not finite.
     """
     sums: dict[str, Sums] = {key: {} for key in metrics}
-    for past, future, seen in _batches(clips, chosen, batch, name, progress):
+    for past, future, seen in _batches(clips, chosen, batch, workers, name, progress):
         found = _frames(forecast, past, future.shape[1], device) * seen
         for key, metric in metrics.items():
             sums[key] = add(sums[key], metric.sums(found, future))
     values = {key: np.atleast_1d(metric.value(sums[key])).tolist() for key, metric in metrics.items()}
     kept = {}
     for number in keep:
-        past, future, seen = next(_batches(clips, [number], 1, name, False))
+        past, future, seen = next(_batches(clips, [number], 1, 0, name, False))
         kept[number] = to_pixels((_frames(forecast, past, future.shape[1], device) * seen)[0])
     return Scored(values, kept)
 
@@ -114,10 +115,12 @@ def _frames(forecast: Forecast, past: Tensor, steps: int, device: torch.device |
 
 
 def _batches(
-    clips: VideoDataset, chosen: Sequence[int], batch: int, name: str, progress: bool
+    clips: VideoDataset, chosen: Sequence[int], batch: int, workers: int, name: str, progress: bool
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Give past, future and what was seen of the future."""
     sampler = [list(chosen[at : at + batch]) for at in range(0, len(chosen), batch)]
-    loader: Any = DataLoader(clips, batch_sampler=sampler, collate_fn=collate)  # type: ignore[arg-type]
+    loader: Any = DataLoader(
+        clips, batch_sampler=sampler, collate_fn=collate, num_workers=workers,  # type: ignore[arg-type]
+    )  # fmt: skip
     for clip in tqdm(loader, desc=f"score {name}", unit="batch", disable=not progress, leave=False):
         yield clip.past, clip.future, clip.seen[:, clip.past.shape[1] :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from nowcast.core.errors import SettingsError
@@ -49,5 +50,7 @@ def run(args: argparse.Namespace) -> int:
     outcome = work()
     written = write_results(out, bench, outcome, work.held_out)
     print(written.table.read_text(encoding="utf-8"))
+    for text in outcome.missing:
+        print(f"missing: {text}", file=sys.stderr)
     print(f"table: {written.table}, {written.csv}\nscores: {written.scores}\npage:  {written.page}")
     return 0

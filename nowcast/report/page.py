@@ -18,12 +18,11 @@ import numpy as np
 
 from nowcast.core.files import whole_file
 from nowcast.report.colours import (
-    DASHES,
     LEVELS_DBZ,
-    MODELS,
     NOT_OBSERVED,
     NOT_OBSERVED_ALPHA,
     REFLECTIVITY,
+    model_style,
     rgb,
 )
 from nowcast.report.content import Case, CellMap, Comparison, Holding, Score
@@ -90,7 +89,7 @@ def render_page(
         title=_safe(title),
         subtitle=f'<p class="subtitle">{_safe(subtitle)}</p>' if subtitle else "",
         tiles=headline(scores),
-        style=(part / "page.css").read_text(encoding="utf-8") + _model_style(),
+        style=(part / "page.css").read_text(encoding="utf-8") + model_style(),
         script=(part / "page.js").read_text(encoding="utf-8"),
         data=_json(frames_data(cases)),
         no_cases="" if cases else " hidden", no_scores="" if scores else " hidden",
@@ -158,13 +157,6 @@ def _reflectivity_legend() -> str:
         f'<ol>{boxes}</ol><span>dBZ</span><span class="gray"><i style="background:{gray}"></i>not observed'
         "</span></div>"
     )
-
-
-def _model_style() -> str:
-    rules = []
-    for i, (colour, dash) in enumerate(zip(MODELS, DASHES, strict=True)):
-        rules.append(f".m{i}{{--m:{colour}}}.m{i} path{{stroke-dasharray:{dash or 'none'}}}")
-    return "".join(rules)
 
 
 def _json(data: object) -> str:

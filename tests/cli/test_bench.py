@@ -43,7 +43,9 @@ def test_bench_writes_tables_pictures_and_page_and_says_where(place, capsys):
 
 def test_picked_rows_and_no_time(place, capsys):
     assert main(["bench", "tiny.yaml", "--models", "copy last", "--out", "here"]) == 0
-    assert "- ConvLSTM, seed 0: not asked for, not done yet" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "- ConvLSTM, seed 0: not asked for, not done yet" in said.out
+    assert "missing: ConvLSTM, seed 0: not asked for, not done yet\n" in said.err
     assert not (place / "here/runs").exists()
     assert main(["bench", "tiny.yaml", "--most-minutes", "0", "--out", "here"]) == 0
     assert "- ConvLSTM, seed 1: not begun when the time was up" in capsys.readouterr().out
