@@ -22,6 +22,7 @@ from nowcast.models.lmc_alignment import first_motion, frozen, long_motion
 from nowcast.models.lmc_cell import LmcConvLSTM, LmcState
 from nowcast.models.lmc_frames import frame_decoder, frame_encoder
 from nowcast.models.lmc_motion import MotionEncoder, difference_frames
+from nowcast.models.lmc_start import draw_scaled
 from nowcast.models.padding import check_size
 from nowcast.models.unroll import unroll
 
@@ -48,6 +49,9 @@ class LmcSettings:
     """Batches at the start of training with a short horizon; the published code takes 5 000."""
     warmup_steps: int = 10
     """Frames forecast during the warm-up; the long clip is then the past and these."""
+    start: Literal["published", "scaled"] = "published"
+    """How fresh weights are drawn: by PyTorch's defaults, as published, or so that the frames' signal
+    reaches the output (`nowcast.models.lmc_start`), for trainings of less than tens of thousands of iterations."""
     save_memory: bool = False
     """Training only: compute activations again in the backward pass instead of keeping them."""
 
@@ -103,6 +107,10 @@ class LmcMemory(SequenceModel):
             self._add_memory(settings, channels)
         recalled = 0 if settings.variant == "none" else hidden
         self.decoder = frame_decoder(hidden + recalled, half, hidden, channels, settings.sigmoid)
+        if settings.start == "scaled":
+            draw_scaled(self, self.decoder[6])
+            if self.match_encoder is not None and self.store_encoder is not None:
+                self.store_encoder.load_state_dict(self.match_encoder.state_dict())
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
         self.batches_seen: Tensor
 
