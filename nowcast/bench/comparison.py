@@ -145,7 +145,7 @@ def confidence_text(found: Confidence) -> str:
         lines += ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     if found.holdings:
         first = found.holdings[0]
-        times = ", ".join(f"{h.model} {_minutes(h)}" for h in found.holdings)
+        times = "; ".join(f"{h.model} {_minutes(h)}" for h in found.holdings)
         lines.append(f"CSI{first.threshold_dbz:g} falls under {first.level:g} at: {times}")
     return "\n".join(lines)
 
