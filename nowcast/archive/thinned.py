@@ -40,9 +40,10 @@ class Thinned:
             )
         self.archive = archive
         self.step = step.astype("timedelta64[ns]")
-        anchor = through if through is not None or not len(archive.times) else archive.times[0]
-        kept = (archive.times - anchor) % self.step == np.timedelta64(0) if len(archive.times) else slice(0)
-        self.times: Times = archive.times[kept]
+        self.times: Times = archive.times
+        if len(self.times):
+            anchor: np.datetime64 = self.times[0] if through is None else through
+            self.times = self.times[(self.times - anchor) % self.step == np.timedelta64(0)]
 
     @property
     def path(self) -> Path:

@@ -108,9 +108,7 @@ class LmcMemory(SequenceModel):
         recalled = 0 if settings.variant == "none" else hidden
         self.decoder = frame_decoder(hidden + recalled, half, hidden, channels, settings.sigmoid)
         if settings.start == "scaled":
-            draw_scaled(self, self.decoder[6])
-            if self.match_encoder is not None and self.store_encoder is not None:
-                self.store_encoder.load_state_dict(self.match_encoder.state_dict())
+            self._scale_start()
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
         self.batches_seen: Tensor
 
@@ -125,6 +123,11 @@ class LmcMemory(SequenceModel):
         self.store_encoder.load_state_dict(self.match_encoder.state_dict())
         for encoder in (self.match_encoder, self.store_encoder):
             encoder.save_memory = settings.save_memory
+
+    def _scale_start(self) -> None:
+        draw_scaled(self, self.decoder[6])
+        if self.match_encoder is not None and self.store_encoder is not None:
+            self.store_encoder.load_state_dict(self.match_encoder.state_dict())
 
     def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
         """Forecast: see `SequenceModel.forward`. The past's own motion addresses the memory."""
