@@ -62,8 +62,6 @@ def main() -> int:
 def _settings(meta: CheckpointMeta) -> list[str]:
     experiment: dict[str, Any] = plain(meta.experiment)
     data, training = experiment["data"], experiment["training"]
-    for source in data["sources"]:
-        source["settings"]["path"] = Path(source["settings"]["path"]).name
     kept = {
         "model": experiment["model"],
         "data": {k: data[k] for k in ("sources", "window", "crop", "train", "validation", "test", "scaling",

@@ -17,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--train", action="store_true",
         help="train a small network on the season; without, the package's MotionRNN forecasts",
     )
-    parser.add_argument("--minutes", type=float, default=1.5, help="time for that training (1.5)")
+    parser.add_argument(
+        "--minutes", type=float, help="time for that training (1.5); given alone it asks for training, too"
+    )
     parser.add_argument(
         "--frames", type=int, help="length of the storm season (420 to train on, otherwise 120)"
     )
@@ -31,16 +33,18 @@ def run(args: argparse.Namespace) -> int:
     """Do the whole job and print where the page is."""
     from nowcast.core.errors import SettingsError
 
-    train = args.train or args.files_only
+    to_train = args.train or args.minutes is not None
+    train = to_train or args.files_only
     fewest = FEWEST_FRAMES if train else FEWEST_UNTRAINED
     if args.frames is not None and args.frames < fewest:
         raise SettingsError(f"--frames: got {args.frames}, expected at least {fewest}")
-    if not args.minutes > 0:
+    minutes = 1.5 if args.minutes is None else args.minutes
+    if not minutes > 0:
         raise SettingsError(f"--minutes: got {args.minutes:g}, expected a number above zero")
     from nowcast.demo.run import DemoSettings, run_demo, season, write_files
 
     storms = season(train, args.seed, args.frames)
-    settings = DemoSettings(minutes=args.minutes if args.train else None, storms=storms)
+    settings = DemoSettings(minutes=minutes if to_train else None, storms=storms)
     if args.files_only:
         files = write_files(settings, args.out / "radar", progress=True)
         print(f"radar files: {len(files)} in {args.out / 'radar'}")

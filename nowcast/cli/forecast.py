@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import xarray as xr
 
     from nowcast.forecasters.base import Forecaster
@@ -72,26 +74,31 @@ def run(args: argparse.Namespace) -> int:
         "observed_from": str(archive.attrs.get("source", "unknown")),
         "licence": str(archive.attrs.get("licence", "unknown")),
     }
+    motions = None if args.motion_arrows is None else _motions(forecaster, observed)
     write_forecast(args.out, forecast, described, probabilities)
     print(summary(args.out, forecaster.name, forecast))
     if thresholds:
         print(f"  with the probability of reaching {', '.join(f'{t:g}' for t in thresholds)} dBZ")
-    if args.motion_arrows is not None:
-        _draw_motion(args.motion_arrows, forecaster, observed)
+    if motions is not None:
+        from nowcast.report.motion import draw_motion
+
+        draw_motion(args.motion_arrows, observed[-1], motions)
         print(f"motion: {args.motion_arrows}")
     return 0
 
 
-def _draw_motion(path: Path, forecaster: Forecaster, observed: xr.DataArray) -> None:
+def _motions(forecaster: Forecaster, observed: xr.DataArray) -> dict[str, npt.NDArray[np.float32]]:
+    """Give the motions to draw by their titles: what a network moves by, and the optical flow."""
+    from nowcast.forecasters.calibrated import raw_of
     from nowcast.forecasters.extrapolation import Extrapolation
     from nowcast.forecasters.neural import Neural
-    from nowcast.report.motion import draw_motion
 
     motions = {}
-    if isinstance(forecaster, Neural):
-        motions["trending momentum"] = forecaster.velocity(observed)
+    network = raw_of(forecaster)
+    if isinstance(network, Neural):
+        motions[network.motion_name] = network.velocity(observed)
     motions["optical flow"] = Extrapolation().velocity(observed)
-    draw_motion(path, observed[-1], motions)
+    return motions
 
 
 def summary(path: Path, name: str, forecast: xr.DataArray) -> str:

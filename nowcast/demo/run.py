@@ -120,6 +120,8 @@ def run_demo(
     from nowcast.forecasters.catalog import build_forecaster
     from nowcast.ingest.pipeline import ingest
 
+    if settings.minutes is None:
+        build_forecaster("motionrnn")  # fails, if it must, before anything is written
     say("1/5  a made-up storm season as ODIM_H5 composites")
     files = write_files(settings, out / "radar", progress)
     say(f"2/5  {len(files)} files into an archive")

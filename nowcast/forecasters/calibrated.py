@@ -91,6 +91,29 @@ class Calibrated:
         return label_forecast(dbz, observed["time"].values[-1], leads, Grid.of(observed))
 
 
+@dataclass(frozen=True)
+class CalibratedProbabilities(Calibrated):
+    """The same around a forecaster that gives probabilities: they pass through as they are."""
+
+    @property
+    def thresholds_dbz(self) -> tuple[float, ...]:
+        """Those of the forecaster inside."""
+        return thresholds_of(self.inner)
+
+    def probabilities(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
+        """Give (threshold_dbz, lead_time, y, x) as the forecaster inside does: levels do not change odds."""
+        return cast(Probabilistic, self.inner).probabilities(observed, lead_times)
+
+
+def calibrated(inner: Forecaster, levels: Levels, called: str = "") -> Calibrated:
+    """Make a calibrated forecaster, with its probabilities where the one inside has them.
+
+    Raises:
+        SettingsError: see `Calibrated`.
+    """
+    return (CalibratedProbabilities if thresholds_of(inner) else Calibrated)(inner, levels, called)
+
+
 def recalibrate_dbz(
     dbz: npt.NDArray[np.floating], levels: npt.ArrayLike, thresholds_dbz: npt.ArrayLike
 ) -> Array:
@@ -151,7 +174,7 @@ def with_calibrated(models: Mapping[str, Forecaster], file: LevelsFile) -> dict[
             continue
         shared = Remembered.of(raw)
         found[name] = shared
-        found[name + SUFFIX] = Calibrated(shared, levels, name + SUFFIX)
+        found[name + SUFFIX] = calibrated(shared, levels, name + SUFFIX)
     if len(found) == len(models):
         raise SettingsError(
             complain("levels", f"levels of {', '.join(m.model for m in file.models) or 'no model'}",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,16 +21,14 @@ from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.settings import plain
 from nowcast.core.times import minutes
 from nowcast.forecasters.base import LeadTimes, Needs, label_forecast, label_probability
+from nowcast.forecasters.network_runner import NetworkRunner, Running
 from nowcast.forecasters.past import Past, check_leads, newest
 from nowcast.forecasters.rebuild import rebuild_dbz
-from nowcast.forecasters.tiling import blended
 
 if TYPE_CHECKING:
-    from nowcast.models.base import SequenceModel
     from nowcast.models.checkpoint import LoadedNetwork
 
 Array = npt.NDArray[np.float32]
-_BYTES_PER_GB = 1e9
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,11 @@ class NeuralSettings:
     becomes no echo; below the 10 dBZ at which scores begin."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 is about twice as fast on CPUs that multiply it natively, to three digits."""
+
+    @property
+    def running(self) -> Running:
+        """The part that says how large frames are run."""
+        return Running(self.memory_gb, self.tile, self.overlap, self.precision)
 
 
 class Neural:
@@ -85,6 +87,7 @@ class Neural:
         self._loaded = loaded
         self._scaling: Scaling = meta.scaling
         self._said: tuple[bytes, Array] | None = None
+        self._runner = NetworkRunner(loaded, self.settings.running)
 
     @classmethod
     def load(cls, path: Path | str, settings: NeuralSettings | None = None) -> Neural:
@@ -187,11 +190,16 @@ class Neural:
             scaled = np.nan_to_num(scaled, copy=False)
         question = hashlib.blake2b(indices.tobytes() + scaled.tobytes()).digest()
         if self._said is None or self._said[0] != question:
-            self._said = question, self._run(scaled, indices)
+            self._said = question, self._runner.run(scaled, indices)
         return self._said[1].copy()
 
+    @property
+    def motion_name(self) -> str:
+        """What `velocity` gives: the network's own, or the flow that frames are carried along around it."""
+        return "trending momentum" if self._loaded.meta.advection is None else "carried along"
+
     def velocity(self, observed: xr.DataArray) -> Array:
-        """Give the motion that a MotionRNN believes in at its first forecast step.
+        """Give the motion that a MotionRNN believes in at its first step, or what frames are carried by.
 
         Returns:
             (2, H, W): southwards along rows and eastwards along columns, in cells a frame: the
@@ -249,83 +257,6 @@ class Neural:
                              f"{self.settings.grid_tolerance:.0%}",
                              "use an archive of that grid or a network trained on this one")
                 )
-
-    def _run(self, scaled: Array, indices: npt.NDArray[np.int64]) -> Array:
-        """Run the network on (T, H, W) in [0, 1]: gives the chosen steps (S, K, H, W)."""
-        shape = (scaled.shape[1], scaled.shape[2])
-
-        def tile(rows: slice, columns: slice) -> Array:
-            return self._tile(scaled[:, rows, columns], indices)
-
-        side = self._tile_size(shape)
-        return blended(tile, shape, side, min(self.settings.overlap, min(side) // 4))
-
-    def _tile(self, scaled: Array, indices: npt.NDArray[np.int64]) -> Array:
-        import torch
-
-        rows, columns = scaled.shape[1:]
-        low, wide = self._tied or (rows, columns)
-        over = ((0, 0), (0, max(low - rows, 0)), (0, max(wide - columns, 0)))
-        padded = np.pad(scaled, over) if any(map(any, over)) else scaled
-        network = self._network
-        with torch.no_grad():
-            frames = torch.from_numpy(padded)[None, :, None]
-            found = network(frames, int(indices[-1]) + 1)
-        chosen: Array = found[0, indices, :, :rows, :columns].float().numpy()
-        return chosen
-
-    def _tile_size(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Give the frame itself where the network can take it whole, else the largest tile that fits."""
-        if self._tied is not None:
-            return self._tied
-        if self.settings.tile is not None:
-            return self.settings.tile
-        most = self.settings.memory_gb * _BYTES_PER_GB / self._bytes_per_pixel
-        if shape[0] * shape[1] <= most:
-            return shape
-        rows, columns = (
-            max(int(np.sqrt(most)) // multiple, 4) * multiple for multiple in self._loaded.model.multiple_of
-        )
-        return rows, columns
-
-    @property
-    def _tied(self) -> tuple[int, int] | None:
-        size = getattr(self._loaded.model, "size", None)
-        return None if size is None else (int(size[0]), int(size[1]))
-
-    @cached_property
-    def _network(self) -> SequenceModel:
-        import torch
-
-        from nowcast.models.fast import fast
-        from nowcast.models.padding import AnySize
-
-        return AnySize(fast(self._loaded.model, getattr(torch, self.settings.precision)))
-
-    @cached_property
-    def _bytes_per_pixel(self) -> float:
-        """Measure on a small frame what one step puts into memory; twice the sum of all maps."""
-        import torch
-        from torch import nn
-
-        model = self._loaded.model
-        rows, columns = (8 * side for side in model.multiple_of)
-        total = [0]
-
-        def count(_module: nn.Module, _inputs: object, output: object) -> None:
-            if isinstance(output, torch.Tensor):
-                total[0] += output.numel() * output.element_size()
-
-        leaves = [m for m in model.modules() if not list(m.children())]
-        hooks = [leaf.register_forward_hook(count) for leaf in leaves]
-        frames = max(model.past_min, self._loaded.meta.past)
-        try:
-            with torch.no_grad():
-                model(torch.zeros(1, frames, 1, rows, columns), 1)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return max(2.0 * total[0] / frames, 1.0) / (rows * columns)
 
 
 def _never_seen(past: Past) -> npt.NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from nowcast.core.errors import CheckpointError, SettingsError, complain
 from nowcast.core.files import sha256
 from nowcast.forecasters.base import Forecaster
-from nowcast.forecasters.calibrated import Calibrated
+from nowcast.forecasters.calibrated import calibrated
 from nowcast.forecasters.levels import identity_of, read_levels
 from nowcast.forecasters.neural import Neural, NeuralSettings
 
@@ -53,7 +53,11 @@ def card(name: str) -> str:
     Raises:
         SettingsError, CheckpointError: as `weights_of`.
     """
-    return weights_of(name).with_suffix(".md").read_text(encoding="utf-8")
+    path = weights_of(name).with_suffix(".md")
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CheckpointError(f"{path}: no card ({error.strerror}); install the package again") from error
 
 
 def packaged(name: str, settings: NeuralSettings | None = None, raw: bool = False) -> Forecaster:
@@ -77,4 +81,4 @@ def packaged(name: str, settings: NeuralSettings | None = None, raw: bool = Fals
     if not own:
         raise CheckpointError(f"{levels}: got levels of other weights, expected those of {path.name}; "
                               "install the package again")
-    return Calibrated(network, own[0], name)
+    return calibrated(network, own[0], name)

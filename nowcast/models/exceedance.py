@@ -120,6 +120,10 @@ class ExceedanceModel(ModelWrapper):
         ladder = torch.cat([self.levels.new_zeros(1), self.levels])
         return ladder[(forecast >= _EVEN).sum(dim=2, keepdim=True)]
 
+    def motion(self, past: Tensor, steps: int) -> Tensor:
+        """Give the motion that the network inside believes in, from frames; see `ModelWrapper.motion`."""
+        return super().motion(self.shares(past), steps)
+
     def address(self, frames: Tensor, long: bool = False) -> Tensor:
         """Say which slots frames ask for, from an LMC-Memory inside; see `LmcMemory.address`.
 

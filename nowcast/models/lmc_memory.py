@@ -51,7 +51,7 @@ class LmcSettings:
     """Frames forecast during the warm-up; the long clip is then the past and these."""
     start: Literal["published", "scaled"] = "published"
     """How fresh weights are drawn: by PyTorch's defaults, as published, or so that the frames' signal
-    reaches the output (`nowcast.models.lmc_start`), for trainings of less than tens of thousands of iterations."""
+    reaches the output (`nowcast.models.lmc_start`), for trainings of less than some ten thousand iterations."""
     save_memory: bool = False
     """Training only: compute activations again in the backward pass instead of keeping them."""
 

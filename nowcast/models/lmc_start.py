@@ -1,8 +1,8 @@
 """How the weights of LMC-Memory are drawn so that a frame's signal reaches the other end.
 
-Why: with PyTorch's defaults, as published, every layer keeps about a third of its input's variance. After encoder,
-two or four ConvLSTMs and decoder the output of a fresh network hardly depends on its frames, and training
-spends tens of thousands of iterations on finding the signal again.
+Why: with PyTorch's defaults, as published, every layer keeps about a third of its input's variance. After
+encoder, two or four ConvLSTMs and decoder the output of a fresh network hardly depends on its frames, and
+training spends tens of thousands of iterations on finding the signal again.
 """
 
 from __future__ import annotations

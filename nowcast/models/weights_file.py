@@ -19,6 +19,7 @@ from nowcast.core.files import whole_file
 
 SUFFIX = ".safetensors"
 _KEY = "nowcast"
+_FOREIGN = "{}: got weights of another program, expected some that nowcast wrote"
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
@@ -69,9 +70,9 @@ def read(path: Path) -> dict[str, Any]:
     try:
         meta = json.loads(described or "")
     except ValueError as error:
-        raise CheckpointError(
-            f"{path}: got weights of another program, expected some that nowcast wrote"
-        ) from error
+        raise CheckpointError(_FOREIGN.format(path)) from error
+    if not isinstance(meta, dict):
+        raise CheckpointError(_FOREIGN.format(path))
     return {
         _KEY: meta,
         "state_dict": {n: v.float() if v.is_floating_point() else v for n, v in weights.items()},

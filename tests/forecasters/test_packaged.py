@@ -12,10 +12,10 @@ from nowcast.core.files import sha256
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.forecasters import packaged as module
 from nowcast.forecasters.catalog import build_forecaster
-from nowcast.forecasters.levels import Levels, write_levels
+from nowcast.forecasters.levels import Levels, thresholds_of, write_levels
 from nowcast.forecasters.packaged import folder, packaged, registry
 from nowcast.models import weights_file
-from nowcast.models.checkpoint import CheckpointMeta, pack
+from nowcast.models.checkpoint import CheckpointMeta, load_network, pack
 from nowcast.models.choice import ModelChoice
 from nowcast.models.exceedance import ExceedanceSettings
 from tests.fakes.fields import moving_disc, projected_grid
@@ -60,6 +60,8 @@ def test_it_forecasts_by_name_at_its_levels(shipped):
     untouched = build_forecaster("tiny", {"raw": True}).forecast(observed, LEADS)
     np.testing.assert_array_equal(untouched.values, raw.forecast(observed, LEADS).values)
     assert "decision_levels" in calibrated.describe()
+    assert thresholds_of(calibrated) == (20.0, 40.0)
+    np.testing.assert_array_equal(calibrated.probabilities(observed, LEADS), raw.probabilities(observed, LEADS))
 
 
 def test_other_weights_or_levels_of_others_are_refused(shipped):
@@ -91,6 +93,8 @@ def test_a_card_is_printed_and_a_wrong_name_is_one_line(shipped, capsys):
 @pytest.mark.parametrize("name", sorted(registry()))
 def test_what_is_shipped_is_whole_small_and_described(name):
     weights = folder() / f"{name}.safetensors"
+    for source in load_network(weights).meta.experiment["data"]["sources"]:
+        assert "/" not in source["settings"]["path"]
     assert sha256(weights) == registry()[name]
     assert weights.stat().st_size <= 8_000_000
     card = (folder() / f"{name}.md").read_text(encoding="utf-8")

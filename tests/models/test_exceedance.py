@@ -102,6 +102,14 @@ def test_phases_hold_events_as_the_target(name):
         assert phase.prediction.shape == phase.target.shape == phase.seen.shape
 
 
+def test_the_motion_of_a_motionrnn_inside_is_found():
+    model = tiny("motionrnn_predrnn").eval()
+    with torch.no_grad():
+        found = model.motion(frames("motionrnn_predrnn", 2, PAST), 3)
+    assert found.shape[:2] == (2, 3)
+    assert found.isfinite().all()
+
+
 def test_levels_are_the_thresholds_on_the_scale():
     settings = ExceedanceSettings((20.0, 40.0))
     assert settings.levels(Scaling(0.0, 80.0)) == (0.25, 0.5)

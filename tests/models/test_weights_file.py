@@ -55,7 +55,7 @@ def test_a_damaged_file_is_refused(tmp_path, cut):
     weights_file.write(whole, pack(build_model("convlstm", SETTINGS).state_dict(), described()))
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(whole.read_bytes()[:cut])
-    with pytest.raises(CheckpointError, match="broken.safetensors"):
+    with pytest.raises(CheckpointError, match=r"broken\.safetensors"):
         load_network(broken)
 
 
@@ -65,7 +65,11 @@ def test_what_others_wrote_or_is_not_there_is_refused(tmp_path):
         load_network(tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="no such file"):
         load_network(tmp_path / "none.safetensors")
-    save_file({"a": torch.zeros(3)}, tmp_path / "old.safetensors", {"nowcast": json.dumps({"format_version": 0})})
+    save_file({"a": torch.zeros(3)}, tmp_path / "list.safetensors", {"nowcast": "[]"})
+    with pytest.raises(CheckpointError, match="another program"):
+        load_network(tmp_path / "list.safetensors")
+    old = {"nowcast": json.dumps({"format_version": 0})}
+    save_file({"a": torch.zeros(3)}, tmp_path / "old.safetensors", old)
     with pytest.raises(CheckpointError, match="format 0"):
         load_network(tmp_path / "old.safetensors")
 

@@ -1,0 +1,122 @@
+"""A network run on frames of any size: padded, whole where memory allows, else in tiles.
+
+Letters: T past frames, S forecast steps, K channels of the output, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nowcast.forecasters.tiling import blended
+
+if TYPE_CHECKING:
+    from nowcast.models.base import SequenceModel
+    from nowcast.models.checkpoint import LoadedNetwork
+
+Array = npt.NDArray[np.float32]
+_BYTES_PER_GB = 1e9
+
+
+class Running(NamedTuple):
+    """How; see `nowcast.forecasters.neural.NeuralSettings`."""
+
+    memory_gb: float
+    tile: tuple[int, int] | None
+    overlap: int
+    precision: Literal["float32", "bfloat16"]
+
+
+class NetworkRunner:
+    """Runs the packed copy of a network on numpy frames."""
+
+    def __init__(self, loaded: LoadedNetwork, how: Running) -> None:
+        self.how = how
+        self._loaded = loaded
+
+    def run(self, scaled: Array, indices: npt.NDArray[np.int64]) -> Array:
+        """Run the network on (T, H, W) in [0, 1]: gives the chosen steps (S, K, H, W)."""
+        shape = (scaled.shape[1], scaled.shape[2])
+
+        def tile(rows: slice, columns: slice) -> Array:
+            return self._tile(scaled[:, rows, columns], indices)
+
+        side = self._tile_size(shape)
+        return blended(tile, shape, side, self._overlap(side, int(indices[-1]) + 1))
+
+    def _tile(self, scaled: Array, indices: npt.NDArray[np.int64]) -> Array:
+        import torch
+
+        rows, columns = scaled.shape[1:]
+        low, wide = self._tied or (rows, columns)
+        over = ((0, 0), (0, max(low - rows, 0)), (0, max(wide - columns, 0)))
+        padded = np.pad(scaled, over) if any(map(any, over)) else scaled
+        network = self._network
+        with torch.no_grad():
+            frames = torch.from_numpy(padded)[None, :, None]
+            found = network(frames, int(indices[-1]) + 1)
+        chosen: Array = found[0, indices, :, :rows, :columns].float().numpy()
+        return chosen
+
+    def _tile_size(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Give the frame itself where the network can take it whole, else the largest tile that fits."""
+        if self._tied is not None:
+            return self._tied
+        if self.how.tile is not None:
+            return self.how.tile
+        most = self.how.memory_gb * _BYTES_PER_GB / self._bytes_per_pixel
+        if shape[0] * shape[1] <= most:
+            return shape
+        rows, columns = (
+            max(int(np.sqrt(most)) // multiple, 4) * multiple for multiple in self._loaded.model.multiple_of
+        )
+        return rows, columns
+
+    def _overlap(self, side: tuple[int, int], steps: int) -> int:
+        """Give the cells that tiles share: what is carried along a flow comes from as far as it moves."""
+        advection = self._loaded.meta.advection
+        if advection is None:
+            return min(self.how.overlap, min(side) // 4)
+        return min(max(self.how.overlap, round(advection.fastest * steps)), min(side) // 2)
+
+    @property
+    def _tied(self) -> tuple[int, int] | None:
+        size = getattr(self._loaded.model, "size", None)
+        return None if size is None else (int(size[0]), int(size[1]))
+
+    @cached_property
+    def _network(self) -> SequenceModel:
+        import torch
+
+        from nowcast.models.fast import fast
+        from nowcast.models.padding import AnySize
+
+        return AnySize(fast(self._loaded.model, getattr(torch, self.how.precision)))
+
+    @cached_property
+    def _bytes_per_pixel(self) -> float:
+        """Measure on a small frame what one step puts into memory; twice the sum of all maps."""
+        import torch
+        from torch import nn
+
+        model = self._loaded.model
+        rows, columns = (8 * side for side in model.multiple_of)
+        total = [0]
+
+        def count(_module: nn.Module, _inputs: object, output: object) -> None:
+            if isinstance(output, torch.Tensor):
+                total[0] += output.numel() * output.element_size()
+
+        leaves = [m for m in model.modules() if not list(m.children())]
+        hooks = [leaf.register_forward_hook(count) for leaf in leaves]
+        frames = max(model.past_min, self._loaded.meta.past)
+        try:
+            with torch.no_grad():
+                model(torch.zeros(1, frames, 1, rows, columns), 1)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return max(2.0 * total[0] / frames, 1.0) / (rows * columns)
