@@ -12,10 +12,13 @@ from nowcast.bench.benchmark import Benchmark, Row, check_apart, check_frames, s
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.files import sha256
 from nowcast.core.settings import build, plain
+from nowcast.data.splits import parse_periods
 from nowcast.training.experiment import Experiment
 
 NOT_COUNTED = ("workers", "accelerator", "log_every", "logger", "devices")
 """Settings of training that change where and how it runs, but not what comes out."""
+PLACES = ("path", "cache", "processes")
+"""Settings of sources that say where frames lie and how they get there, but not what they are."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,15 @@ class Entry:
     """Name of its run and of what is written about it."""
     hash: str
     """12 hexadecimal digits, the same for all seeds of a row, that change with any setting that can change
-    its numbers. Paths are left out: what data holds, not where it lies, is the fingerprint's part."""
+    its numbers. `PLACES` are left out: what data holds, not where it lies, is the fingerprint's part."""
 
 
 def entries_of(bench: Benchmark, rows: Sequence[Row] | None = None) -> list[Entry]:
     """Give all entries of these rows (None: all), seed by seed, so that a table fills evenly.
 
     Raises:
-        SettingsError: a row's settings do not fit an experiment.
+        SettingsError: a row's settings do not fit an experiment; a checkpoint has learned from what is
+            tested on.
         CheckpointError: a row's checkpoint is not there.
     """
     chosen = bench.rows if rows is None else rows
@@ -89,7 +93,28 @@ def _given(bench: Benchmark, row: Row) -> Entry:
     learned = loaded.meta.experiment.get("data", {})
     for test in bench.test_sources:
         check_apart(plain(test), [*learned.get("sources", ()), *learned.get("validation_sources", ())])
+    for part, sources in (("train", "sources"), ("validation", "validation_sources")):
+        _check_periods(bench, row.name, learned.get(part, ()), learned.get(sources, ()))
     return Entry(row, None, None, slug(row.name), _hash(bench, sha256(row.checkpoint)))
+
+
+def _check_periods(bench: Benchmark, row: str, periods: Sequence[str], sources: Sequence[Any]) -> None:
+    """Refuse test periods that share a moment with those of a checkpoint; no periods are all of its sources."""
+    remedy = "test on other periods or give another checkpoint"
+    tested = parse_periods(bench.data.test, "data.test")
+    for text, (first, last) in zip(periods, parse_periods(periods, f"rows: '{row}'"), strict=True):
+        for mine, (start, end) in zip(bench.data.test, tested, strict=True):
+            if start < last and first < end:
+                raise SettingsError(
+                    complain("data.test", mine, f"periods apart from {text}, from which '{row}' has learned",
+                             remedy)
+                )
+    known = [plain(source) for source in bench.data.sources] if tested and not periods else []
+    if any(source in known for source in sources):
+        raise SettingsError(
+            complain("data.test", ", ".join(bench.data.test),
+                     f"other data than '{row}', which has learned from all of it", remedy)
+        )
 
 
 def _hash(bench: Benchmark, what: Any) -> str:
@@ -98,13 +123,15 @@ def _hash(bench: Benchmark, what: Any) -> str:
         "scores": plain(bench.scores), "test": plain(bench.test_sources) or plain(bench.data.test),
         "clips": bench.test_clips, "stride": bench.test_stride,
     }
-    return hashlib.sha256(json.dumps(_without_paths(tested), sort_keys=True).encode()).hexdigest()[:12]
+    if "fvd" in bench.scores and bench.weights.fvd_sha256 is not None:
+        tested["fvd_sha256"] = bench.weights.fvd_sha256.lower()
+    return hashlib.sha256(json.dumps(_without_places(tested), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _without_paths(value: Any) -> Any:
+def _without_places(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _without_paths(inner) for key, inner in value.items() if key != "path"}
-    return [_without_paths(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+        return {key: _without_places(inner) for key, inner in value.items() if key not in PLACES}
+    return [_without_places(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _over(shared: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

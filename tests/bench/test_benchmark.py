@@ -1,12 +1,14 @@
 """What a benchmark configuration may say, and what is refused."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from nowcast.bench.benchmark import read_benchmark, slug
 from nowcast.bench.entries import entries_of, pick_rows
-from nowcast.core.errors import SettingsError
-from tests.fakes.benchmarks import TINY, TINY_STACK, tiny
+from nowcast.core.errors import NowcastError, SettingsError
+from tests.fakes.benchmarks import TINY, TINY_STACK, tiny, write_checkpoint
 
 ROW = {"name": "a", "model": {"name": "convlstm", "settings": TINY_STACK}}
 
@@ -81,6 +83,53 @@ def test_the_hash_knows_settings_but_not_where_data_lies():
     assert hashes("title=other", "test_batch=1", "training.workers=2") == plain
     for changed in ("test_clips=3", "test_sources.0.settings.count=5", "scores=[mse]", "data.window.future=2"):
         assert all(a != b for a, b in zip(hashes(changed), plain, strict=True)), changed
+
+
+def test_the_hash_knows_the_weights_of_fvd_but_not_how_frames_get_here():
+    def hashes(*assignments, **values):
+        return [e.hash for e in entries_of(tiny(*assignments, **values))]
+
+    assert hashes("test_sources.0.settings.cache=here", "data.sources.0.settings.processes=4") == hashes()
+    assert hashes(weights={"fvd_sha256": "AB"}) == hashes()  # nothing is scored with them
+    one, same, other = (hashes(scores=["fvd"], weights={"fvd_sha256": s}) for s in ("AB", "ab", "cd"))
+    assert one == same
+    assert all(len({*found}) == 3 for found in zip(one, other, hashes(scores=["fvd"]), strict=True))
+
+
+def test_the_hash_of_a_table_that_is_filled_stays():
+    """Were it another one, results that are finished would not be known again."""
+    bench = read_benchmark(Path(__file__).resolve().parents[2] / "configs" / "bench" / "v_mnist_small.yaml")
+    assert {e.key: e.hash for e in entries_of(bench) if e.seed in (None, 0)} == {
+        "copy_last": "2450fbdab44d", "predrnn_seed0": "2faf37d655af",
+        "motionrnn_released_seed0": "8cd59e8cfcc6", "motionrnn_paper_seed0": "3723ddba2630",
+    }  # fmt: skip
+
+
+RADAR = {"kind": "radar_archive", "settings": {"path": "italy.zarr"}}
+
+
+@pytest.mark.parametrize(
+    ("learned", "words"),
+    [
+        ({"train": ["2025-03-01/2025-03-05"]}, "apart from 2025-03-01/2025-03-05, from which 'given' has"),
+        ({"train": ["2025-02-01/2025-02-02"], "validation": ["2025-03-06T23:00/2025-03-09"]}, "2025-03-06T23"),
+        ({"sources": [RADAR]}, "other data than 'given', which has learned from all of it"),
+        ({"train": ["yesterday"]}, "rows: 'given': period: got 'yesterday'"),
+        ({"train": ["2025-03-01/2025-03-04"], "validation": ["2025-03-07/2025-03-09"], "sources": [RADAR]}, ""),
+        ({"sources": [{**RADAR, "settings": {"path": "finland.zarr"}}]}, ""),
+    ],
+)
+def test_a_checkpoint_that_has_learned_from_the_test_periods_is_refused(tmp_path, learned, words):
+    chosen = tiny(
+        rows=[write_checkpoint(tmp_path / "best.ckpt", data=learned)], test_sources=[],
+        data={"sources": [RADAR], "test": ["2025-03-05/2025-03-06"]},
+    )
+    if not words:
+        assert len(entries_of(chosen)) == 1
+        return
+    with pytest.raises(NowcastError, match=words) as caught:
+        entries_of(chosen)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_may_stand_on_a_base_and_data_may_lie_elsewhere(tmp_path):

@@ -1,9 +1,12 @@
 """A benchmark of moving digits so small that a test can run it."""
 
 import copy
+from pathlib import Path
 
 from nowcast.bench.benchmark import Benchmark
 from nowcast.core.settings import build, override
+from nowcast.models.checkpoint import CheckpointMeta, pack, save
+from nowcast.models.choice import ModelChoice
 
 TINY_STACK = {"hidden": [4], "filter_size": 3, "patch": 8}
 
@@ -35,3 +38,14 @@ TINY = {
 
 def tiny(*assignments: str, **values) -> Benchmark:
     return build(Benchmark, override({**copy.deepcopy(TINY), **values}, assignments))
+
+
+def write_checkpoint(path: Path, *, channels=1, size=None, advection=None, data=None, **settings) -> dict:
+    """Write a ConvLSTM with fresh weights that says it was trained on ``data``; give a row that names it."""
+    chosen = ModelChoice("convlstm", {**TINY_STACK, **settings}, advection=advection)
+    meta = CheckpointMeta(
+        model=chosen.name, settings=chosen.settings, channels=channels, size=size, past=2, future=3,
+        step_seconds=1.0, scaling=None, advection=advection, experiment={"data": data or {}},
+    )
+    save(path, pack(chosen.build(channels, size).state_dict(), meta))
+    return {"name": "given", "checkpoint": str(path)}
