@@ -14,6 +14,7 @@ from nowcast.core.errors import CheckpointError
 from nowcast.core.settings import plain
 from nowcast.models import checkpoint
 from nowcast.training.experiment import Experiment, differences
+from nowcast.training.module import TrainingError
 from nowcast.training.run import train
 
 
@@ -57,6 +58,7 @@ def carry_on(runs: Path, experiment: Experiment, data: ExperimentData, progress:
 
     Raises:
         NowcastError: as `nowcast.training.run.train`.
+        TrainingError: it ended and left no best.ckpt, or nothing that can be found again.
         KeyboardInterrupt: Ctrl-C; called again, it goes on.
     """
     clips = data.clips
@@ -67,7 +69,12 @@ def carry_on(runs: Path, experiment: Experiment, data: ExperimentData, progress:
             resume=None if known is None else known.folder / "last.ckpt",
         )  # fmt: skip
         known = find_run(runs, experiment, clips.train.fingerprint)
-    assert known is not None
+    if known is None or not known.finished:
+        folder = runs / experiment.name if known is None else known.folder
+        raise TrainingError(
+            f"{folder}: got a run that has ended and is not whole, expected its last.ckpt and best.ckpt; "
+            "delete this folder and call again"
+        )
     return known
 
 

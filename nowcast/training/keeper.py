@@ -75,10 +75,15 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
             self._show(module, done)
         if done >= 1.0:
             trainer.should_stop = True
-        if trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False):
+        if self._asked_to_end(trainer) and done < 1.0:
             if trainer.is_global_zero:
                 self.save_last(module)
                 LOG.info("interrupted at iteration %d, last.ckpt written", module.iteration)
+            raise Interrupted(self._signal or signal.SIGTERM)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Obey a signal that came after the last iteration began: its validation was waited for."""
+        if self._asked_to_end(trainer):
             raise Interrupted(self._signal or signal.SIGTERM)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -130,6 +135,10 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
             self._bar.close()
         if self.tensorboard is not None:
             self.tensorboard.finalize("success")
+
+    def _asked_to_end(self, trainer: pl.Trainer) -> bool:
+        """Whether a signal has come to any device."""
+        return bool(trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False))
 
     def _note_signal(self, number: int, _frame: Any) -> None:
         self._signal = number

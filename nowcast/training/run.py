@@ -29,7 +29,7 @@ from nowcast.training import sampling
 from nowcast.training.data_module import ClipData, ClipDataModule
 from nowcast.training.experiment import Experiment, differences
 from nowcast.training.keeper import LOG, Interrupted, Keeper
-from nowcast.training.module import TrainingModule
+from nowcast.training.module import TrainingError, TrainingModule
 
 
 def train(
@@ -51,7 +51,7 @@ def train(
         CheckpointError: ``resume`` cannot be read or belongs to other settings or other data.
         SettingsError: settings and data do not fit.
         MissingExtraError: TensorBoard is asked for and not installed.
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite; or ``resume`` has done its last iteration and has no best.ckpt.
         KeyboardInterrupt: Ctrl-C; last.ckpt was written. (SIGTERM: SystemExit with 143.)
     """
     _check(experiment, train_data, val_data)
@@ -78,6 +78,11 @@ def train(
 def _fit(trainer: pl.Trainer, module: TrainingModule, data: ClipDataModule, keeper: Keeper) -> None:
     training = module.experiment.training
     if training.steps is not None and module.iteration >= training.steps:
+        if not (keeper.folder / "best.ckpt").exists():
+            raise TrainingError(
+                f"{keeper.folder}: got a run that has done all its {module.iteration} iterations and has no "
+                "best.ckpt, expected one of its last validation; delete this folder and call again"
+            )
         return
     try:
         trainer.fit(module, datamodule=data)

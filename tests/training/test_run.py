@@ -16,6 +16,7 @@ from nowcast.core.settings import plain
 from nowcast.models import checkpoint
 from nowcast.models.catalog import MODELS
 from nowcast.training import run
+from nowcast.training.module import TrainingError, TrainingModule
 from nowcast.training.run import train
 from tests.fakes.training_runs import clips, experiment, register
 
@@ -125,6 +126,37 @@ def test_a_signal_leaves_last_ckpt_from_which_the_run_goes_on_exactly(tmp_path, 
     assert "interrupted" in (last.parent / "train.log").read_text()
     resumed = go(tmp_path / "cut", resume=last)
     assert same(everything(whole), everything(resumed))
+
+
+def stop_at(monkeypatch, iteration):
+    was = TrainingModule.training_step
+
+    def step(self, batch, batch_idx):
+        was(self, batch, batch_idx)
+        if self.iteration == iteration:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(TrainingModule, "training_step", step)
+
+
+def test_a_signal_at_the_last_iteration_waits_for_its_validation(tmp_path, monkeypatch):
+    whole = go(tmp_path / "whole", "training.steps=8")
+    stop_at(monkeypatch, 8)
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path / "cut", "training.steps=8")
+    best = tmp_path / "cut" / "tiny" / "v0" / "best.ckpt"
+    assert same(everything(whole), everything(best))
+    assert same(checkpoint.read(whole)["state_dict"], checkpoint.read(best)["state_dict"])
+    assert go(tmp_path / "cut", "training.steps=8", resume=best.parent / "last.ckpt") == best
+
+
+def test_a_run_at_its_end_without_best_ckpt_is_told_in_one_line(tmp_path):
+    best = go(tmp_path, "training.steps=2")
+    best.unlink()
+    with pytest.raises(TrainingError, match=r"done all its 2 iterations and has no best\.ckpt") as caught:
+        go(tmp_path, "training.steps=2", resume=best.parent / "last.ckpt")
+    assert str(caught.value).startswith(str(best.parent))
+    assert "\n" not in str(caught.value)
 
 
 def test_metrics_of_a_killed_run_are_not_told_twice(tmp_path):
