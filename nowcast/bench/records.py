@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,11 +85,12 @@ class Records:
         _write(self.folder / f"{key}.json", plain(record))
 
     def frames(self, key: str) -> dict[int, Pixels]:
-        """Give the forecasts kept with an entry, by number of the clip."""
+        """Give the forecasts kept with an entry, by number of the clip; none if they cannot be read."""
         try:
-            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as stored:
+            with (self.folder / f"{key}.npz").open("rb") as handle:
+                stored = np.load(handle, allow_pickle=False)
                 return {int(name.removeprefix("clip_")): stored[name] for name in stored.files}
-        except (OSError, ValueError):
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
             return {}
 
     def costs(self, row: str, about: Any) -> Costs | None:
