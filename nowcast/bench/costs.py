@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nowcast.bench.scoring import Forecast
 from nowcast.core.errors import SettingsError
+from nowcast.models.advected import AdvectedModel
 from nowcast.models.base import SequenceModel
 from nowcast.models.counts import count
 from nowcast.models.fast import fast
@@ -21,6 +22,7 @@ from nowcast.models.padding import AnySize
 
 _BATCH = 8
 _LEAST_SECONDS, _FEWEST, _MOST = 1.0, 3, 30
+_ADVECTED = "work and memory of the optical flow and of carrying frames along it are not counted"
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Costs:
 
     parameters: int
     """Numbers that training moves."""
-    multiply_accumulates: int
-    """Of one sequence, see `nowcast.models.counts`."""
+    multiply_accumulates: int | None
+    """Of one sequence, see `nowcast.models.counts`; None where not all of it can be counted."""
     seconds: float
     """Median of a forecast at batch 1."""
     frames_per_second: float
@@ -39,6 +41,8 @@ class Costs:
     """Peak above the weights at batch 1, in 10^6 bytes; None where the machine does not tell."""
     machine: str
     """What it was measured on."""
+    uncounted: str = ""
+    """Why work and memory are None, for a network of which only a part could be counted; else empty."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ def measure(
     whole = replace(shape, size=_whole(shape.size, network))
     counted = count(name, settings, whole.past, whole.steps, whole.size, whole.channels)
     alone, rate = _times(AnySize(fast(network) if device.type == "cpu" else network), shape, device)
+    if isinstance(network, AdvectedModel):
+        return Costs(counted.parameters, None, alone, rate, None, machine_of(device), _ADVECTED)
     try:
         memory = peak_forecast_mb(
             name, settings, whole.past, whole.steps, whole.size, whole.channels, 1, device.type

@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from nowcast.bench.benchmark import Benchmark, Row, slug
-from nowcast.bench.costs import Costs, Sequences, measure
+from nowcast.bench.costs import Costs, Sequences, machine_of, measure
 from nowcast.bench.entries import Entry, entries_of
 from nowcast.bench.experiment_data import ExperimentData, open_data
 from nowcast.bench.held_out import HeldOut
@@ -21,10 +21,12 @@ from nowcast.bench.records import Record, Records, as_json
 from nowcast.bench.runs import Run, alone, carry_on, find_run
 from nowcast.bench.scoring import ForecastError, Scored, computable, copy_last, score
 from nowcast.core.errors import SettingsError, complain
-from nowcast.core.files import commit
+from nowcast.core.files import commit, sha256
 from nowcast.core.settings import plain
+from nowcast.models.base import SequenceModel
 from nowcast.models.checkpoint import LoadedNetwork, load_network
 from nowcast.models.counts import count
+from nowcast.models.padding import check_size
 from nowcast.training.experiment import Experiment
 from nowcast.training.module import TrainingError
 
@@ -76,6 +78,7 @@ class BenchmarkRun:
         self._opened: tuple[int, ExperimentData] | None = None
         self._why: dict[str, str] = {}
         self._entries = entries_of(bench)
+        self._given = {row.name: sha256(row.checkpoint) for row in bench.rows if row.checkpoint is not None}
         first = next((e.experiment for e in self._entries if e.experiment is not None), None)
         data = None if first is None else self._open(first)
         self._train_data = "" if data is None else data.clips.train.fingerprint
@@ -131,12 +134,10 @@ class BenchmarkRun:
                 self._why[entry.key] = "another process trains it now"
                 return None
             try:
-                run = carry_on(self.runs, entry.experiment, self._open(entry.experiment), self.progress)
+                return carry_on(self.runs, entry.experiment, self._open(entry.experiment), self.progress)
             except TrainingError as error:
                 self._why[entry.key] = f"its training failed ({error})"
                 return None
-        assert run.finished
-        return run
 
     def _score(self, entry: Entry, run: Run | None) -> None:
         """Forecast the test clips of one entry, score them, and keep what was found."""
@@ -149,7 +150,8 @@ class BenchmarkRun:
                 copy_last if network is None else network, self.held_out.clips, self.held_out.chosen,
                 self._metrics, keep=keep, batch=self.bench.test_batch,
                 workers=0 if self.bench.training is None else self.bench.training.workers,
-                device=self.device, name=_title(entry), progress=self.progress,
+                device=self.device, reads_unseen=network is not None and network.reads_unseen,
+                name=_title(entry), progress=self.progress,
             )  # fmt: skip
         except ForecastError as error:
             found, failed = Scored({}), str(error)
@@ -168,9 +170,8 @@ class BenchmarkRun:
 
     def _measure(self, row: Row) -> None:
         """Time a row that is scored and was not timed yet; without a network there is nothing to time."""
-        about = self._about(row)
         entry = next((e for e in self._entries if e.row is row and self._known(e) is not None), None)
-        if entry is None or self.records.costs(slug(row.name), about) is not None:
+        if entry is None or self._costs(row) is not None:
             return
         loaded = self._load(entry, self._run_of(entry))
         if loaded is None:
@@ -178,13 +179,12 @@ class BenchmarkRun:
         self._say(f"time {row.name}")
         network = loaded.model.to(self.device)
         costs = measure(loaded.meta.model, loaded.meta.settings, network, self._shape, self.device)
-        self.records.put_costs(slug(row.name), about, costs)
+        self.records.put_costs(slug(row.name), self._about(row), costs)
 
     def _line(self, row: Row) -> Line:
         found = [(e.key, r) for e in self._entries if e.row is row and (r := self._known(e)) is not None]
         frames = self.records.frames(found[0][0]) if found else {}
-        costs = self.records.costs(slug(row.name), self._about(row))
-        return Line(row, tuple(record for _, record in found), frames, costs)
+        return Line(row, tuple(record for _, record in found), frames, self._costs(row))
 
     def _missing(self) -> list[str]:
         found = []
@@ -230,23 +230,51 @@ class BenchmarkRun:
         window, clips = self.bench.data.window, self.held_out.clips
         return Sequences(window.past, window.future, clips.size, clips.channels)
 
+    def _costs(self, row: Row) -> Costs | None:
+        """Give the costs of a row if they were measured of just this network, shape and machine."""
+        found = self.records.costs(slug(row.name), self._about(row))
+        return found if found is not None and found.machine == machine_of(self.device) else None
+
     def _about(self, row: Row) -> dict[str, Any]:
-        return {"model": plain(row.model), "checkpoint": plain(row.checkpoint), "shape": plain(self._shape)}
+        given = self._given.get(row.name)
+        about = {"model": plain(row.model), "checkpoint": given, "shape": plain(self._shape)}
+        if row.model is not None and row.model.advection is not None:
+            about["counted"] = False  # what was kept with counts of the inner network alone is measured anew
+        return about
 
     def _check_networks(self) -> None:
         """Refuse networks that cannot take these clips, before anything is trained."""
-        rows = {entry.row.name: entry.row for entry in self._wanted if entry.row.model is not None}
-        shape = self._shape
+        rows = {entry.row.name: entry.row for entry in self._wanted if entry.row.forecaster is None}
         for row in tqdm(rows.values(), desc="check", unit="network", disable=not self.progress, delay=3):
-            assert row.model is not None
             try:
-                count(row.model.name, row.model.settings, shape.past, shape.steps, shape.size, shape.channels)
+                self._check_network(row)
             except SettingsError as error:
                 raise SettingsError(f"rows: '{row.name}': {error}") from error
+
+    def _check_network(self, row: Row) -> None:
+        shape = self._shape
+        if row.model is not None:
+            count(row.model.name, row.model.settings, shape.past, shape.steps, shape.size, shape.channels)
+        elif row.checkpoint is not None:
+            _check_fit(load_network(row.checkpoint, shape.channels).model, shape)
 
     def _say(self, text: str) -> None:
         if self.progress:
             print(text, file=sys.stderr, flush=True)
+
+
+def _check_fit(network: SequenceModel, shape: Sequences) -> None:
+    check_size(network.multiple_of, *shape.size)
+    tied = getattr(network, "size", None)
+    if tied is not None and tuple(tied) != shape.size:
+        raise SettingsError(
+            complain("frame size", f"{shape.size[0]} x {shape.size[1]}",
+                     f"{tied[0]} x {tied[1]}, to which layer norm ties the network", "use frames of that size")
+        )
+    if shape.past < network.past_min:
+        raise SettingsError(
+            complain("data.window.past", shape.past, f"{network.past_min} or more", "give more past frames")
+        )
 
 
 def _title(entry: Entry) -> str:

@@ -19,7 +19,10 @@ from tqdm import tqdm
 from nowcast.core.errors import MissingWeightsError, NowcastError
 from nowcast.data.clips import VideoDataset
 from nowcast.training.data_module import collate
+from nowcast.verify import i3d, lpips_weights
 from nowcast.verify.base import Metric, Sums, add
+from nowcast.verify.fvd import Fvd
+from nowcast.verify.lpips import Lpips
 from nowcast.verify.protocols import Backbones, build_protocols
 
 Forecast = Callable[[Tensor, int], Tensor]
@@ -44,7 +47,11 @@ class Scored:
 def computable(
     names: Sequence[str], weights: Backbones
 ) -> tuple[dict[str, Metric], dict[str, str]]:
-    """Make the scores; those whose pretrained weights are missing are named with the reason."""
+    """Make the scores; those whose pretrained weights are missing are named with the reason.
+
+    Raises:
+        FileError: weights that are there and are not the right ones.
+    """
     made: dict[str, Metric] = {}
     missing: dict[str, str] = {}
     for name in names:
@@ -52,7 +59,17 @@ def computable(
             (made[name],) = build_protocols([name], weights)
         except MissingWeightsError as error:
             missing[name] = str(error)
+        else:
+            _read_weights(made[name])
     return made, missing
+
+
+def _read_weights(metric: Metric) -> None:
+    """Read what a score needs now, and not when training is over."""
+    if isinstance(metric, Lpips):
+        lpips_weights.read(metric.weights, metric.sha256)
+    elif isinstance(metric, Fvd):
+        i3d.read(metric.weights, metric.sha256)
 
 
 def copy_last(past: Tensor, steps: int) -> Tensor:
@@ -63,7 +80,7 @@ def copy_last(past: Tensor, steps: int) -> Tensor:
 def score(
     forecast: Forecast, clips: VideoDataset, chosen: Sequence[int], metrics: Mapping[str, Metric], *,
     keep: Sequence[int] = (), batch: int = 8, workers: int = 0, device: torch.device | None = None,
-    name: str = "", progress: bool = False,
+    reads_unseen: bool = False, name: str = "", progress: bool = False,
 ) -> Scored:
     """Forecast test clips and score them.
 
@@ -78,6 +95,7 @@ def score(
         batch: clips at a time; no score changes with it.
         workers: processes that load clips.
         device: where the network lies.
+        reads_unseen: give unseen pixels of the past as NaN, for a network that can tell (else as 0).
         name: for the bar.
         progress: show a bar on stderr.
 
@@ -85,14 +103,14 @@ def score(
         ForecastError: a forecast that is not finite.
     """
     sums: dict[str, Sums] = {key: {} for key in metrics}
-    for past, future, seen in _batches(clips, chosen, batch, workers, name, progress):
+    for past, future, seen in _batches(clips, chosen, batch, workers, reads_unseen, name, progress):
         found = _frames(forecast, past, future.shape[1], device) * seen
         for key, metric in metrics.items():
             sums[key] = add(sums[key], metric.sums(found, future))
     values = {key: np.atleast_1d(metric.value(sums[key])).tolist() for key, metric in metrics.items()}
     kept = {}
     for number in keep:
-        past, future, seen = next(_batches(clips, [number], 1, 0, name, False))
+        past, future, seen = next(_batches(clips, [number], 1, 0, reads_unseen, name, False))
         kept[number] = to_pixels((_frames(forecast, past, future.shape[1], device) * seen)[0])
     return Scored(values, kept)
 
@@ -115,7 +133,8 @@ def _frames(forecast: Forecast, past: Tensor, steps: int, device: torch.device |
 
 
 def _batches(
-    clips: VideoDataset, chosen: Sequence[int], batch: int, workers: int, name: str, progress: bool
+    clips: VideoDataset, chosen: Sequence[int], batch: int, workers: int, reads_unseen: bool, name: str,
+    progress: bool,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Give past, future and what was seen of the future."""
     sampler = [list(chosen[at : at + batch]) for at in range(0, len(chosen), batch)]
@@ -123,4 +142,6 @@ def _batches(
         clips, batch_sampler=sampler, collate_fn=collate, num_workers=workers,  # type: ignore[arg-type]
     )  # fmt: skip
     for clip in tqdm(loader, desc=f"score {name}", unit="batch", disable=not progress, leave=False):
-        yield clip.past, clip.future, clip.seen[:, clip.past.shape[1] :]
+        length = clip.past.shape[1]
+        past = clip.past.masked_fill(~clip.seen[:, :length], torch.nan) if reads_unseen else clip.past
+        yield past, clip.future, clip.seen[:, length:]

@@ -53,6 +53,9 @@ def sentences(bench: Benchmark, outcome: Outcome) -> list[str]:
             f"Times: median at batch 1 on {', '.join(machines)}; frames/s with 8 sequences at a time; "
             "memory above the weights at batch 1, in 10^6 bytes; GMAC: 10^9 multiply-accumulates."
         )
+    for line in outcome.lines:
+        if line.costs is not None and line.costs.uncounted:
+            found.append(f"{line.row.name}: no GMAC and MB: {line.costs.uncounted}.")
     return [*found, *bench.notes]
 
 

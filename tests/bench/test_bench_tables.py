@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,6 +128,43 @@ def test_records_come_back_as_they_were_and_damaged_ones_are_none(tmp_path):
         assert kept.get("net_seed0") is None
         assert kept.costs("net", {"model": 1}) is None
         assert kept.frames("net_seed0") == {}
+
+
+def test_damaged_frames_are_not_there(tmp_path):
+    kept = Records(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (3, 1, 16, 16), dtype=np.uint8)
+    kept.put("net", record("net", 0, [1.5], [0.25]), {0: noise})
+    path = tmp_path / "net.npz"
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    for content in (b"", whole[:middle], whole[:middle] + bytes(8) + whole[middle + 8 :], b"PK" + whole[20:]):
+        path.write_bytes(content)
+        assert kept.frames("net") == {}
+
+
+def test_costs_of_which_a_part_is_not_counted_are_dashes_with_a_reason():
+    chosen, found = outcome()
+    costs = replace(COSTS, multiply_accumulates=None, memory_mb=None, uncounted="the flow is not counted")
+    found = Outcome((found.lines[0], replace(found.lines[1], costs=costs)), ())
+    told = [c.text for c in tables_of(chosen, found)[2].rows[1]]
+    assert told == ["net", "1,234,567", "3,000,000", "-", "0.01230", "810.5", "-"]
+    assert "- net: no GMAC and MB: the flow is not counted." in markdown(chosen, found)
+    net = list(csv.DictReader(io.StringIO(wide_csv(chosen, found))))[1]
+    assert (net["multiply_accumulates"], net["memory_mb"], net["frames_per_second"]) == ("", "", "810.5")
+
+
+def test_an_advected_network_is_timed_but_not_counted(monkeypatch):
+    import torch
+
+    from nowcast.models.choice import AdvectionSettings, ModelChoice
+
+    monkeypatch.setattr("nowcast.bench.costs._LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("nowcast.bench.costs.peak_forecast_mb", lambda *_: 7.0)
+    network = ModelChoice("convlstm", TINY_STACK, advection=AdvectionSettings()).build().eval()
+    found = measure("convlstm", TINY_STACK, network, Sequences(2, 3, (32, 32), 1), torch.device("cpu"))
+    assert (found.multiply_accumulates, found.memory_mb) == (None, None)
+    assert "optical flow" in found.uncounted
+    assert found.parameters == sum(p.numel() for p in network.parameters())
 
 
 def test_costs_are_those_of_the_network(monkeypatch):

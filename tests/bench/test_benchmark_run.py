@@ -10,16 +10,21 @@ import torch
 
 from nowcast.bench import run as bench_run
 from nowcast.bench import runs as bench_runs
+from nowcast.bench.costs import Costs
 from nowcast.bench.results import write_results
 from nowcast.bench.run import BenchmarkRun
 from nowcast.bench.runs import alone
-from nowcast.core.errors import CheckpointError, SettingsError
+from nowcast.bench.scoring import copy_last, score
+from nowcast.core.errors import CheckpointError, FileError, NowcastError, SettingsError
 from nowcast.core.files import sha256
+from nowcast.models.advected import AdvectionSettings
 from nowcast.models.checkpoint import load_network, read
 from nowcast.models.recurrent import RecurrentStack
 from nowcast.training.keeper import Interrupted, Keeper
-from tests.fakes.benchmarks import TINY, TINY_STACK, digits, tiny
+from nowcast.verify.frames import FrameErrors
+from tests.fakes.benchmarks import TINY, TINY_STACK, digits, tiny, write_checkpoint
 from tests.fakes.frames import storm_codes, write_cache
+from tests.fakes.training_runs import clips
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +156,19 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path):
     *_, outcome = bench(tmp_path, "seeds=[0]")
     assert outcome.missing == ()
     assert (tmp_path / "runs/convlstm_seed0/v1/best.ckpt").exists()
+
+
+def test_a_run_at_its_end_without_best_ckpt_is_missing_with_a_reason(tmp_path):
+    bench(tmp_path, "seeds=[0]")
+    shutil.rmtree(tmp_path / "results")
+    folder = tmp_path / "runs/convlstm_seed0/v0"
+    (folder / "best.ckpt").unlink()
+    *_, outcome = bench(tmp_path, "seeds=[0]")
+    (text,) = outcome.missing
+    assert text.startswith(f"ConvLSTM, seed 0: its training failed ({folder}: ")
+    assert text.endswith("delete this folder and call again)")
+    shutil.rmtree(folder)
+    assert bench(tmp_path, "seeds=[0]")[2].missing == ()
 
 
 def test_a_budget_of_minutes_ends(tmp_path):
@@ -290,3 +308,95 @@ def test_networks_that_cannot_take_the_frames_are_refused_before_anything_is_tra
     with pytest.raises(SettingsError, match=r"rows: 'ConvLSTM': .*multiples of"):
         bench(tmp_path, "rows.1.model.settings.patch=7")
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "assignments", "words"),
+    [
+        ({"channels": 3}, [], "got frames of 1 channels, expected 3"),
+        ({"patch": 7}, [], r"rows: 'given': frame size: got 32 x 32, expected rows in multiples of 7"),
+        ({"advection": AdvectionSettings()}, ["data.window.past=1"], "data.window.past: got 1, expected 2 or"),
+    ],
+)
+def test_checkpoints_that_cannot_take_the_frames_are_refused_before_anything_is_trained(
+    tmp_path, given, assignments, words
+):
+    row = write_checkpoint(tmp_path / "best.ckpt", **given)
+    with pytest.raises(NowcastError, match=words):
+        BenchmarkRun(tiny(*assignments, rows=[row]), tmp_path / "out")
+
+
+def test_a_checkpoint_of_another_size_that_it_is_tied_to_is_refused(tmp_path, monkeypatch):
+    row = write_checkpoint(tmp_path / "best.ckpt")
+    monkeypatch.setattr(bench_run, "load_network", lambda *a: load_network(*a)._replace(model=Tied()))
+    with pytest.raises(SettingsError, match="'given': frame size: got 32 x 32, expected 16 x 24, to which"):
+        BenchmarkRun(tiny(rows=[row]), tmp_path / "out")
+
+
+class Tied:
+    multiple_of, size, past_min = (8, 8), (16, 24), 1
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ({"fvd": "bad", "fvd_sha256": "0" * 64}, "bad: sha256"),
+        ({"lpips": "bad"}, "bad: not a file of LPIPS weights"),
+    ],
+)
+def test_bad_pretrained_weights_are_found_before_anything_is_trained(tmp_path, weights, words):
+    (tmp_path / "bad").write_bytes(b"junk")
+    named = {key: str(tmp_path / value) if value == "bad" else value for key, value in weights.items()}
+    with pytest.raises(FileError, match=words):
+        BenchmarkRun(tiny(scores=[next(iter(weights))], weights=named), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_that_can_tell_is_given_nan_for_what_the_past_did_not_see():
+    split = clips(train=False, crop=None)
+    given = []
+
+    def forecast(past, steps):
+        given.append(past)
+        return copy_last(past.nan_to_num(), steps)
+
+    found = [
+        score(forecast, split, [0, 1], {"mse": FrameErrors(2)}, batch=2, reads_unseen=reads).scores
+        for reads in (True, False)
+    ]
+    told, plain = given
+    assert told[..., -1, -1].isnan().all()
+    assert int(told.isnan().sum()) == told[..., -1, -1].numel()
+    assert torch.equal(told.nan_to_num(), plain)
+    assert found[0] == found[1]
+
+
+def test_an_advected_checkpoint_is_told_what_was_not_seen_and_is_not_counted(tmp_path, monkeypatch):
+    row = write_checkpoint(tmp_path / "best.ckpt", advection=AdvectionSettings())
+    asked = []
+    was = bench_run.score
+    monkeypatch.setattr(bench_run, "score", lambda *a, **k: asked.append(k["reads_unseen"]) or was(*a, **k))
+    *_, outcome = bench_rows(tmp_path / "out", [row, TINY["rows"][0]])
+    assert asked == [True, False]
+    assert outcome.lines[0].costs.multiply_accumulates is None
+
+
+def test_times_are_taken_anew_for_another_checkpoint_and_on_another_machine(tmp_path, monkeypatch):
+    path = tmp_path / "best.ckpt"
+    row, asked = write_checkpoint(path), []
+
+    def measured(*_):
+        asked.append(sha256(path))
+        return Costs(1, 2, 0.5, 2.0, None, bench_run.machine_of(torch.device("cpu")))
+
+    monkeypatch.setattr(bench_run, "measure", measured)
+    for _ in range(2):
+        bench_rows(tmp_path / "out", [row])
+    assert len(asked) == 1
+    write_checkpoint(path)
+    bench_rows(tmp_path / "out", [row])
+    assert len({*asked}) == 2
+    monkeypatch.setattr(bench_run, "machine_of", lambda _: "another machine")
+    *_, outcome = bench_rows(tmp_path / "out", [row])
+    assert len(asked) == 3
+    assert outcome.lines[0].costs.machine == "another machine"
