@@ -35,8 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Calibrate and say in a table what the levels gain."""
     from nowcast.cli.verify import build_models, parse_thresholds
+    from nowcast.core.files import check_place
     from nowcast.core.times import parse_period
 
+    check_place(args.out)
     thresholds = parse_thresholds(args.thresholds)
     periods = [parse_period(text) for text in args.period]
     from nowcast.archive.reader import Archive
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         thresholds=thresholds, steps=args.leads, stride=args.stride, min_wet_pixels=args.min_wet_pixels,
         progress=True,
     )
+    print(summary(found), flush=True)
     write_levels(args.out, found.levels, found.made)
-    print(summary(found))
     print(f"levels: {args.out}")
     return 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import platform
 import shutil
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator
 from functools import lru_cache
@@ -48,6 +50,23 @@ def whole_file(target: Path) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_place(target: Path) -> None:
+    """Refuse a file that could not be written, before the work that fills it; nothing is left behind.
+
+    Raises:
+        FileError: it is a folder, or its folder cannot be made or written.
+    """
+    target = Path(target)
+    try:
+        place = next(folder for folder in target.absolute().parents if folder.exists())
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise FileError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
 
 
 @contextlib.contextmanager

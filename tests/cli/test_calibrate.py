@@ -3,6 +3,7 @@
 import pytest
 
 from nowcast.cli.main import main
+from nowcast.core.errors import FileError
 from nowcast.forecasters.levels import read_levels
 from tests.fakes.small_archive import write_archive
 
@@ -31,6 +32,30 @@ def test_levels_are_written_and_told(disc, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert str(out) in printed
     assert printed.splitlines()[1].split()[:4] == ["model", "dBZ", "CSI", "calibrated"]
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_forecasts(disc, tmp_path, capsys, monkeypatch):
+    def never(*_args, **_kwargs):
+        raise AssertionError("forecasts were made")
+
+    monkeypatch.setattr("nowcast.bench.calibration.calibrate", never)
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file" / "levels.json", tmp_path):
+        assert calibrate(disc, out) == 2
+        (said,) = capsys.readouterr().err.splitlines()
+        assert said.startswith(f"nowcast calibrate: {out}: cannot be written (")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_summary_is_told_even_if_the_levels_cannot_be_written(disc, tmp_path, capsys, monkeypatch):
+    def full(path, *_):
+        raise FileError(f"{path}: cannot be written")
+
+    monkeypatch.setattr("nowcast.forecasters.levels.write_levels", full)
+    assert calibrate(disc, tmp_path / "levels.json", models="persistence") == 2
+    said = capsys.readouterr()
+    assert "persistence" in said.out
+    assert "levels.json: cannot be written" in said.err
 
 
 @pytest.mark.parametrize(
