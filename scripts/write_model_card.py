@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -110,15 +111,22 @@ def _skill(title: str, place: Path) -> list[str]:
     for model in models:
         cells = [f"{value[model, 'csi', t]:.3f}" for t in known]
         out.append(f"| {model} | {' | '.join(cells)} | {value[model, 'mae', '']:.2f} |")
-    out += ["", "Difference of mean CSI with its 95 % interval, paired, bootstrap of blocks of six hours:", ""]
-    for pair in pairs:
-        if pair["measure"] == "csi_difference" and pair["threshold_dbz"] in known:
-            found, low, high = (float(pair[key]) for key in ("value", "low", "high"))
-            out.append(
-                f"- {pair['model']} less {pair['reference']}, {pair['threshold_dbz']} dBZ: {found:+.3f} "
-                f"[{low:+.3f}, {high:+.3f}] ({pair['blocks']} blocks)"
-            )
+    shown = [p for p in pairs if p["measure"] == "csi_difference" and p["threshold_dbz"] in known]
+    if shown:
+        out += [
+            "", f"Mean CSI less that of {shown[0]['reference']}, with the 95 % interval where there is more "
+            f"than one block of six hours (here {shown[0]['blocks']}; paired bootstrap):", "",
+            f"| | {' | '.join(f'CSI{t}' for t in known)} |", "|---|" + "---|" * len(known),
+        ]  # fmt: skip
+    for model in dict.fromkeys(p["model"] for p in shown):
+        cells = [_interval(p) for p in shown if p["model"] == model]
+        out.append(f"| {model} | {' | '.join(cells)} |")
     return [*out, ""]
+
+
+def _interval(pair: dict[str, str]) -> str:
+    found, low, high = (float(pair[key]) for key in ("value", "low", "high"))
+    return f"{found:+.3f}" + ("" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]")
 
 
 if __name__ == "__main__":

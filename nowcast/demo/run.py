@@ -37,7 +37,7 @@ def season(train: bool, seed: int = 7, frames: int | None = None) -> StormSettin
     if train:
         return StormSettings(seed=seed, frames=frames or 420)
     return StormSettings(
-        seed=seed, frames=frames or 120, step_minutes=10, size=256, cell_km=1.0, cells_at_once=18.0
+        seed=seed, frames=frames or 120, step_minutes=10, size=256, cell_km=1.0, cells_at_once=9.0
     )
 
 
