@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -84,7 +85,9 @@ class PystepsLucasKanade:
             raise MissingExtraError("motion method 'pysteps'", "pysteps", "pysteps") from error
         masked = np.ma.masked_array(frames, mask=~seen)
         try:
-            along_x, along_y = dense_lucaskanade(masked, verbose=False)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # few features make its outlier detection complain
+                along_x, along_y = dense_lucaskanade(masked, verbose=False)
         except MissingOptionalDependency as error:  # pysteps does not ask for what it tracks features with
             raise MissingExtraError("motion method 'pysteps'", "opencv-python-headless", "pysteps") from error
         motion: Array = np.nan_to_num(np.stack([along_y, along_x])).astype(np.float32)

@@ -55,7 +55,8 @@ def test_a_network_of_a_longer_step_forecasts_from_every_second_frame(tmp_path, 
     leads = read_forecast(out)["lead_time"].values / np.timedelta64(1, "m")
     assert leads.tolist() == [20, 40]
     verify = ["verify", *asked[:2], "--models", f"persistence,{tmp_path / 'a.ckpt'}", "--leads", "2"]
-    period = ["--period", "2000-01-01/2100-01-01", "--stride", "1", "--cases", "0", "--out", str(tmp_path / "s")]
+    whole = ["--period", "2000-01-01/2100-01-01", "--stride", "1", "--cases", "0"]
+    period = [*whole, "--out", str(tmp_path / "s")]
     assert main([*verify, *period]) == 2
     assert "--step" in capsys.readouterr().err
     assert main([*verify, *period, "--step", "nan"]) == 2

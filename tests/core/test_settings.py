@@ -88,7 +88,8 @@ def test_a_file_stands_on_its_base(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("base: a.yaml\n", "its own base"), ("base: 3\n", "got 3"), ("base: none.yaml\n", "no such configuration")],
+    [("base: a.yaml\n", "its own base"), ("base: 3\n", "got 3"),
+     ("base: none.yaml\n", "no such configuration")],
 )
 def test_a_base_that_cannot_be_is_refused(tmp_path, text, message):
     (tmp_path / "a.yaml").write_text(text)

@@ -1,4 +1,5 @@
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -49,7 +50,9 @@ def test_flows_of_scikit_image_point_the_right_way(method):
 
 
 def test_pysteps_where_it_is_absent_names_the_extra(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pysteps", None)
+    loaded = [name for name in sys.modules if name.split(".")[0] == "pysteps"]
+    for name in {"pysteps", *loaded}:
+        monkeypatch.setitem(sys.modules, name, None)
     field = moving_disc(projected_grid())
     with pytest.raises(MissingExtraError, match=r"nowcast\[pysteps\]"):
         Extrapolation(motion=PystepsLucasKanade()).forecast(field, LEADS)
