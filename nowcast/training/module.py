@@ -162,7 +162,8 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         if self.network.reads_unseen:
             past = past.masked_fill(~batch.seen[:, : past.shape[1]], float("nan"))
         forecast = self.network(past, steps)
-        loss = self._loss_of(self.network.compared(forecast, batch.future, seen))
+        beside = self.network.compared(forecast, batch.future, seen)
+        loss = self.loss(beside.prediction, beside.target, beside.seen)
         self._sums.add(loss, self.network.frames(forecast), batch.future, seen)
 
     def on_validation_epoch_end(self) -> None:
