@@ -5,6 +5,7 @@ Letters: M members, T past frames, S lead times, H rows, W columns.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,10 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.rain import z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import minutes
-from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
+from nowcast.forecasters.base import LeadTimes, label_forecast
 from nowcast.forecasters.past import Past, check_leads, newest
 from nowcast.forecasters.pysteps_lk import (
-    described,
+    PystepsForecaster,
     extrapolated,
     function,
     pysteps_motion,
@@ -35,7 +36,7 @@ _FEWEST_WET = 100
 
 
 @dataclass(frozen=True)
-class Cascade:
+class Cascade(PystepsForecaster):
     """What S-PROG and STEPS share: settings, and how dBZ goes in and comes out.
 
     They get dBZ with 0.1 mm/h by Marshall-Palmer (7 dBZ) as the threshold of rain and everything below
@@ -62,20 +63,6 @@ class Cascade:
                          "at least 3 frames and 2 levels, and dry below rain", "for example 5, 6, -1, 7")
             )
 
-    @property
-    def name(self) -> str:
-        """As tables call it."""
-        raise NotImplementedError
-
-    @property
-    def needs(self) -> Needs:
-        """``past`` frames of any step, any lead time."""
-        return Needs(past=self.past)
-
-    def describe(self) -> dict[str, str]:
-        """Give the settings and the version of pysteps."""
-        return described(self)
-
     def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
         """Forecast as `Forecaster.forecast`.
 
@@ -101,11 +88,11 @@ class Cascade:
         dbz[np.isnan(plain)] = np.nan
         return label_forecast(dbz, past.issued, leads, past.grid)
 
+    @abstractmethod
     def _run(
         self, frames: npt.NDArray[np.float64], motion: npt.NDArray[np.float64], steps: list[float], past: Past
     ) -> npt.NDArray[np.floating]:
         """Forecast (S, H, W) dBZ from (3, H, W) without NaN."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -30,8 +31,33 @@ _ROUNDING_DB = 1e-3
 """So far above the floor a mean of floor values may come out."""
 
 
+class PystepsForecaster(ABC):
+    """What all forecasters of pysteps say of themselves; each is a frozen dataclass of its settings."""
+
+    past: int
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As tables call it."""
+
+    @property
+    def needs(self) -> Needs:
+        """``past`` frames of any step, any lead time."""
+        return Needs(past=self.past)
+
+    def describe(self) -> dict[str, str]:
+        """Give name, settings and the version of pysteps."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        said = {"model": self.name, "settings": json.dumps(plain(self), sort_keys=True)}
+        with contextlib.suppress(PackageNotFoundError):
+            said["pysteps"] = version("pysteps")
+        return said
+
+
 @dataclass(frozen=True)
-class PystepsExtrapolation:
+class PystepsExtrapolation(PystepsForecaster):
     """Extrapolation by pysteps (Lucas-Kanade and semi-Lagrangian, its defaults): the peer to compare with.
 
     What comes from outside the grid or the coverage is NaN. Values under ``floor_dbz`` and no echo take
@@ -54,15 +80,6 @@ class PystepsExtrapolation:
     def name(self) -> str:
         """``pysteps_lk``."""
         return "pysteps_lk"
-
-    @property
-    def needs(self) -> Needs:
-        """``past`` frames of any step, any lead time."""
-        return Needs(past=self.past)
-
-    def describe(self) -> dict[str, str]:
-        """Give the settings and the version of pysteps."""
-        return described(self)
 
     def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
         """Forecast as `Forecaster.forecast`; lead times need not be multiples of the step.
@@ -108,16 +125,6 @@ def extrapolated(dbz: Array, motion: Array, steps: Sequence[float], floor_dbz: f
         )
     found: Array = np.where(moved < floor_dbz + _ROUNDING_DB, NO_ECHO_DBZ, moved).astype(np.float32)
     return found
-
-
-def described(forecaster: Any) -> dict[str, str]:
-    """Give name, settings and the version of pysteps of a forecaster of this family."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    said = {"model": forecaster.name, "settings": json.dumps(plain(forecaster), sort_keys=True)}
-    with contextlib.suppress(PackageNotFoundError):
-        said["pysteps"] = version("pysteps")
-    return said
 
 
 def function(name: str, module: str, what: str) -> Callable[..., Any]:

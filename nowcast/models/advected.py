@@ -5,7 +5,7 @@ Letters: B batch, T past frames, S forecast steps, C channels, H rows, W columns
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +18,9 @@ from nowcast.models.flow_settings import FlowSettings
 from nowcast.models.optical_flow import lucas_kanade
 from nowcast.models.trajectories import inside, sample, trajectories
 from nowcast.models.wrapper import ModelWrapper
+
+Mode = Literal["bilinear", "nearest"]
+_HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,12 @@ class AdvectedModel(ModelWrapper):
         seen = ~past.isnan()
         past = past.nan_to_num()
         motion = self._flow(past, seen)
-        moved, _ = self._together(past, seen, motion)
+        moved = _together(past, _before(past, motion))
         if teacher is not None:
-            teacher = Teacher(self._back(teacher.frames, motion, "bilinear")[0], teacher.use)
+            ahead = trajectories(-motion, teacher.frames.shape[1])
+            teacher = Teacher(_carried(teacher.frames, ahead), teacher.use)
         found: Tensor = self.network(moved.to(past.dtype), steps, teacher)
-        out = [sample(found[:, s], places) for s, places in enumerate(trajectories(motion, steps))]
-        return torch.stack(out, dim=1).to(past.dtype)
+        return _carried(found, trajectories(motion, steps)).to(past.dtype)
 
     def motion(self, past: Tensor, steps: int) -> Tensor:
         """Give the motion that frames are carried along: (B, S, 1, 2, H, W), cells a frame, rows first."""
@@ -91,10 +94,12 @@ class AdvectedModel(ModelWrapper):
         with torch.no_grad():
             seen = clip.seen[:, :length]
             motion = self._flow(clip.past, seen)
-            past, past_seen = self._together(clip.past, seen, motion)
-            future, arrived = self._back(clip.future, motion, "nearest")
-            future_seen, _ = self._back(clip.seen[:, length:], motion, "nearest")
-        future_seen = (future_seen > 0.5) & arrived
+            before = _before(clip.past, motion)
+            past, past_seen = _together(clip.past, before), _together(seen, before, "nearest") > _HALF
+            ahead = list(trajectories(-motion, clip.future.shape[1]))
+            future = _carried(clip.future, ahead, "nearest")
+            future_seen = _carried(clip.seen[:, length:], ahead, "nearest") > _HALF
+            future_seen &= torch.stack([inside(places) for places in ahead], dim=1)
         return Clip(
             past.to(clip.past.dtype), (future * future_seen).to(clip.future.dtype),
             torch.cat([past_seen, future_seen], dim=1), clip.context[:, :0],
@@ -107,21 +112,18 @@ class AdvectedModel(ModelWrapper):
         speed = motion.square().sum(dim=1, keepdim=True).sqrt()
         return motion * (self.settings.fastest / speed.clamp(min=self.settings.fastest))
 
-    def _together(self, past: Tensor, seen: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
-        """Carry the past to the time of issue: frames, and where they were seen."""
-        frames, masks = [past[:, -1].float()], [seen[:, -1]]
-        older = reversed(range(past.shape[1] - 1))
-        for t, places in zip(older, trajectories(motion, past.shape[1] - 1), strict=True):
-            frames.append(sample(past[:, t], places))
-            masks.append(sample(seen[:, t], places, mode="nearest") > 0.5)
-        return torch.stack(frames[::-1], dim=1), torch.stack(masks[::-1], dim=1)
 
-    def _back(
-        self, future: Tensor, motion: Tensor, mode: Literal["bilinear", "nearest"]
-    ) -> tuple[Tensor, Tensor]:
-        """Carry frames to come back to the time of issue: frames, and where they lie on the map."""
-        frames, arrived = [], []
-        for s, places in enumerate(trajectories(-motion, future.shape[1])):
-            frames.append(sample(future[:, s], places, mode))
-            arrived.append(inside(places))
-        return torch.stack(frames, dim=1), torch.stack(arrived, dim=1)
+def _before(past: Tensor, motion: Tensor) -> list[Tensor]:
+    """Give, for each past frame but the newest, oldest first, where the air of each pixel was then."""
+    return list(trajectories(motion, past.shape[1] - 1))[::-1]
+
+
+def _together(past: Tensor, before: Sequence[Tensor], mode: Mode = "bilinear") -> Tensor:
+    """Carry past maps (B, T, C, H, W) to the time of issue; the newest one stays as it is."""
+    newest = past[:, -1:].float()
+    return torch.cat([_carried(past, before, mode), newest], dim=1) if before else newest
+
+
+def _carried(maps: Tensor, places: Iterable[Tensor], mode: Mode = "bilinear") -> Tensor:
+    """Read the n-th map (B, N, C, H, W) at the n-th places."""
+    return torch.stack([sample(maps[:, n], at, mode) for n, at in enumerate(places)], dim=1)

@@ -45,8 +45,8 @@ def fast(model: SequenceModel, dtype: torch.dtype | None = None) -> SequenceMode
     if chosen not in DTYPES:
         raise SettingsError(f"fast: got {chosen}, expected torch.float32 or torch.bfloat16; give one of them")
     if isinstance(model, ModelWrapper):
-        twin = copy.deepcopy(model)
-        twin.network = fast(model.network, chosen)
+        inner = fast(model.network, chosen)
+        twin = copy.deepcopy(model, {id(model.network): inner})  # stands in for the copy of the network inside
         return twin.eval().requires_grad_(False)
     return FastCopy(model, chosen)
 

@@ -7,6 +7,7 @@ Letters: B batch, S lead times, C channels, H rows, W columns.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -57,7 +58,7 @@ def frames(forecast: Any, observed: Any) -> Frames:
 
 
 @dataclass(frozen=True)
-class FrameScore:
+class FrameScore(ABC):
     """The mean over frames of one number a frame; a subclass says which number."""
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
@@ -73,9 +74,9 @@ class FrameScore:
         """Finish: (S,)."""
         return ratio(sums["total"], sums["frames"])
 
+    @abstractmethod
     def per_frame(self, both: Frames) -> Array:
         """Give the number of each frame, float64 (B, S)."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
