@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.data.cached_video import CachedVideo
+from nowcast.data.official_split import Part, check_choices, of_part
 from nowcast.data.video_cache import VideoSettings, open_takes, open_without_files
 from nowcast.data.video_decode import Take
 from nowcast.data.video_files import find_takes
@@ -48,7 +48,7 @@ class Human36mSettings(VideoSettings):
         SettingsError: a subject to validate on who is none of those to train on, an unknown scenario or camera.
     """
 
-    part: Literal["train", "validation", "test"] = "train"
+    part: Part = "train"
     colour: Colour = "rgb"
     size: tuple[int, int] | None = (128, 128)
     middle: float = 0.5
@@ -64,21 +64,17 @@ class Human36mSettings(VideoSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        groups = (("validation_subjects", TRAIN), ("scenarios", SCENARIOS), ("cameras", CAMERAS))
-        for name, known in groups:
-            for value in getattr(self, name):
-                if value not in known:
-                    raise SettingsError(f"human36m.{name}: got {value}, expected some of {', '.join(known)}")
+        check_choices("human36m", {
+            "validation_subjects": (self.validation_subjects, TRAIN),
+            "scenarios": (self.scenarios, SCENARIOS), "cameras": (self.cameras, CAMERAS),
+        })  # fmt: skip
         if set(self.validation_subjects) == set(TRAIN):
             raise SettingsError("human36m.validation_subjects: got all five, expected some left to train on")
 
     @property
     def subjects(self) -> tuple[str, ...]:
         """Subjects of the part."""
-        if self.part == "test":
-            return TEST
-        validation = set(self.validation_subjects)
-        return tuple(s for s in TRAIN if (s in validation) == (self.part == "validation"))
+        return of_part(self.part, TRAIN, self.validation_subjects, TEST)
 
 
 def open_human36m(settings: Human36mSettings, progress: bool = True) -> list[CachedVideo]:

@@ -12,13 +12,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.files import whole_file
 from nowcast.data.cached_video import CachedVideo
+from nowcast.data.official_split import Part, check_choices, of_part
 from nowcast.data.source import FrameSource
 from nowcast.data.splits import Stretch
 from nowcast.data.video_cache import VideoSettings, open_takes, open_without_files
@@ -50,7 +50,7 @@ class KthSettings(VideoSettings):
         SettingsError: a person to validate on who is none of those to train on, an unknown action.
     """
 
-    part: Literal["train", "validation", "test"] = "train"
+    part: Part = "train"
     size: tuple[int, int] | None = (128, 128)
     resize: Resize = "bilinear"
     validation_persons: tuple[int, ...] = (15, 16)
@@ -64,22 +64,17 @@ class KthSettings(VideoSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, known in (("validation_persons", TRAIN), ("actions", ACTIONS), ("scenarios", (1, 2, 3, 4))):
-            for value in getattr(self, name):
-                if value not in known:
-                    raise SettingsError(
-                        f"kth.{name}: got {value}, expected some of {', '.join(map(str, known))}"
-                    )
+        check_choices("kth", {
+            "validation_persons": (self.validation_persons, TRAIN), "actions": (self.actions, ACTIONS),
+            "scenarios": (self.scenarios, (1, 2, 3, 4)),
+        })  # fmt: skip
         if set(self.validation_persons) == set(TRAIN):
             raise SettingsError("kth.validation_persons: got all 16, expected some left to train on")
 
     @property
     def persons(self) -> tuple[int, ...]:
         """Persons of the part."""
-        if self.part == "test":
-            return TEST
-        validation = set(self.validation_persons)
-        return tuple(n for n in TRAIN if (n in validation) == (self.part == "validation"))
+        return of_part(self.part, TRAIN, self.validation_persons, TEST)
 
 
 def open_kth(settings: KthSettings, progress: bool = True) -> list[FrameSource]:
