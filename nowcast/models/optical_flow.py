@@ -6,17 +6,15 @@ Letters: B batch, T past frames, H rows, W columns; h, w the same at a coarser l
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nowcast.models.flow_settings import FlowSettings
+from nowcast.models.smoothing import gaussian
 from nowcast.models.trajectories import home, sample
 
 _TINY = 1e-6
-_TRUNCATE = 3.0
 _FEWEST_CELLS = 8
 """A level of the pyramid has at least this many cells along its shorter side."""
 _SURE = 1e-3
@@ -44,7 +42,7 @@ def _coarse_to_fine(frames: Tensor, seen: Tensor, settings: FlowSettings) -> Ten
     motion: Tensor | None = None
     before = 1
     for side in [s for s in settings.levels if min(height, width) // s >= _FEWEST_CELLS] or [1]:
-        level = _gaussian(_coarser(frames, side), settings.blur, "replicate")
+        level = gaussian(_coarser(frames, side), settings.blur, "replicate")
         trusted = _all_around(_coarser(seen.float(), side) > 1 - _TINY)
         if motion is None:
             motion = frames.new_zeros(len(frames), 2, level.shape[-2], level.shape[-1])
@@ -66,8 +64,8 @@ def _improved(
     for t, weight in enumerate(weights):
         products += weight * _products(frames[:, t : t + 2], trusted[:, t : t + 2], motion)
     sigma = settings.window / side
-    near = _gaussian(products, sigma, "zeros")
-    wide = _gaussian(products, sigma * settings.wide_factor, "zeros")
+    near = gaussian(products, sigma, "zeros")
+    wide = gaussian(products, sigma * settings.wide_factor, "zeros")
     frame = products.mean(dim=(-2, -1), keepdim=True)
     return _solve(near + settings.wide_weight * wide + settings.frame_weight * frame)
 
@@ -117,31 +115,3 @@ def _resample(motion: Tensor, before: int, side: int, height: int, width: int) -
     ratio = before / side
     places = (home(height, width, motion.device) + 0.5) / ratio - 0.5
     return sample(motion, places.expand(len(motion), -1, -1, -1), padding="border") * ratio
-
-
-def _gaussian(maps: Tensor, sigma: float, edge: str) -> Tensor:
-    """Smooth (B, C, h, w) with a truncated Gaussian; beyond the edge lies 0 or the edge's value."""
-    if sigma <= 0:
-        return maps
-    batch, channels, rows, columns = maps.shape
-    radius = math.floor(_TRUNCATE * sigma + 0.5)
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64, device=maps.device)
-    kernel = torch.exp(-0.5 * (offsets / sigma).square())
-    kernel = (kernel / kernel.sum()).to(maps.dtype)
-    flat = maps.reshape(batch * channels, 1, rows, columns)
-    for axis, length in ((2, rows), (3, columns)):
-        flat = torch.movedim(torch.movedim(flat, axis, -1) @ _band(kernel, length, edge), -1, axis)
-    return flat.view(batch, channels, rows, columns)
-
-
-def _band(kernel: Tensor, length: int, edge: str) -> Tensor:
-    """Give the smoothing as a matrix (length, length): products of matrices beat long convolutions."""
-    radius = len(kernel) // 2
-    offsets = torch.arange(-radius, radius + 1, device=kernel.device)
-    into = torch.arange(length, device=kernel.device)[:, None] + offsets
-    weights = kernel.expand(length, -1)
-    if edge == "zeros":
-        weights = weights * ((into >= 0) & (into < length))
-    matrix = kernel.new_zeros(length, length)
-    matrix.scatter_add_(1, into.clamp(0, length - 1), weights.contiguous())
-    return matrix.T

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nowcast.models.flow_settings import FlowSettings
-from nowcast.models.optical_flow import _band, lucas_kanade
+from nowcast.models.optical_flow import lucas_kanade
 from nowcast.models.trajectories import home, inside, sample, trajectories
 
 
@@ -35,13 +35,6 @@ def test_half_precision_around_it_changes_nothing():
     plain = lucas_kanade(past, seen, FlowSettings())
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(lucas_kanade(past, seen, FlowSettings()), plain)
-
-
-def test_smoothing_by_a_matrix_by_hand():
-    kernel = torch.tensor([0.25, 0.5, 0.25])
-    line = torch.tensor([[4.0, 0.0, 8.0]])
-    assert (line @ _band(kernel, 3, "zeros")).tolist() == [[2.0, 3.0, 4.0]]
-    assert (line @ _band(kernel, 3, "replicate")).tolist() == [[3.0, 3.0, 6.0]]
 
 
 def test_places_of_a_steady_flow_by_hand():
