@@ -34,6 +34,7 @@ from nowcast.models.families import (
     build_predrnn,
 )
 from nowcast.models.lmc_memory import LmcSettings, build_lmc
+from nowcast.models.steady import SteadySettings, build_steady
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -90,6 +91,10 @@ MODELS: dict[str, ModelEntry] = {
         ASTMSettings, build_astm,
     ),
     "motionrnn_astm": ModelEntry("MotionRNN on ASTM", MOTIONRNN, MotionASTMSettings, build_astm),
+    "steady": ModelEntry(
+        "Steady", "no network: the newest frame and one learnt number, to compare with",
+        SteadySettings, build_steady,
+    ),
 }
 """Name -> network, as ``model.name`` in an experiment and ``--model`` on the command line know it."""
 

@@ -44,5 +44,6 @@ class ModelChoice:
                     "data.scaling; leave exceedance out"
                 )
             levels = self.exceedance.levels(scaling)
-            network = ExceedanceModel(build_model(self.name, self.settings, len(levels), size), levels)
+            inside = build_model(self.name, self.settings, len(levels), size)
+            network = ExceedanceModel(inside, levels, self.exceedance.cascade)
         return network if self.advection is None else AdvectedModel(network, self.advection)

@@ -15,11 +15,14 @@ from torch import Tensor
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.scaling import Scaling
 from nowcast.models.base import Clip, Phase, SequenceModel, Teacher
+from nowcast.models.cascade import CascadeSettings, OddsCascade
 from nowcast.models.lmc_memory import LmcMemory
 from nowcast.models.wrapper import ModelWrapper
 
 _MARGIN = 0.01
 """A share is this far from 0 and 1 before its logit is taken."""
+_LEAST = 1e-5
+"""A probability is this far from 0 and 1 before its logit is taken."""
 _REACHED = 1.0 - 1e-4
 _EVEN = 0.5
 
@@ -32,6 +35,8 @@ class ExceedanceSettings:
     """Rising. Those of the scores, and so near to each other that dBZ between them can be interpolated."""
     weights: tuple[float, ...] | None = None
     """Of each threshold in the loss; None weighs all alike. Any weights leave the score proper."""
+    cascade: CascadeSettings | None = None
+    """Let small scales of the newest frame's odds fade with lead time; none (null) starts from "as now"."""
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in pairwise(self.thresholds_dbz))
@@ -73,10 +78,15 @@ class ExceedanceModel(ModelWrapper):
     changes the odds of the step before. What comes out falls with rising level by construction: no event is
     likelier than any lower one. (The loss sees each probability before that is enforced.)
 
+    With a cascade, what the network changes is added to odds whose small scales fade with lead time instead
+    of to those of the newest frame; what the network itself reads stays as above.
+
     Trained with the logarithmic score of each event, which is proper: only honest probabilities do best.
     """
 
-    def __init__(self, network: SequenceModel, levels: Sequence[float]) -> None:
+    def __init__(
+        self, network: SequenceModel, levels: Sequence[float], cascade: CascadeSettings | None = None
+    ) -> None:
         super().__init__(network)
         network.join = probability_join
         steps = [level - below for below, level in pairwise([0.0, *levels])]
@@ -84,6 +94,7 @@ class ExceedanceModel(ModelWrapper):
         self.register_buffer("steps", torch.tensor(steps), persistent=False)
         self.levels: Tensor
         self.steps: Tensor
+        self.cascade = None if cascade is None else OddsCascade(len(levels), cascade)
 
     def shares(self, frames: Tensor) -> Tensor:
         """Turn (B, N, 1, H, W) in [0, 1] into shares (B, N, K, H, W); 1 where a level is reached."""
@@ -92,8 +103,8 @@ class ExceedanceModel(ModelWrapper):
 
     def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
         """Give probabilities (B, S, K, H, W) from ``past`` (B, T, 1, H, W)."""
-        found: Tensor = self.network(self.shares(past), steps, self._teacher(teacher))
-        return falling(found)
+        read = self.shares(past)
+        return falling(self._faded(read, self.network(read, steps, self._teacher(teacher))))
 
     def phases(self, clip: Clip, teacher: Teacher | None, generator: torch.Generator) -> Iterator[Phase]:
         """Yield the network's own phases with events in place of shares as the target."""
@@ -103,8 +114,20 @@ class ExceedanceModel(ModelWrapper):
             self.shares(clip.context) if clip.context.shape[1] else clip.context,
         )
         for phase in self.network.phases(coded, self._teacher(teacher), generator):
-            events = (phase.target >= _REACHED).to(phase.prediction.dtype)
-            yield Phase(phase.name, phase.prediction, events, phase.seen)
+            found, target, seen = phase.prediction, phase.target, phase.seen
+            if self.cascade is not None:  # it knows no weights for predictions made while reading
+                steps = coded.future.shape[1]
+                found, target, seen = found[:, -steps:], target[:, -steps:], seen[:, -steps:]
+            events = (target >= _REACHED).to(found.dtype)
+            yield Phase(phase.name, self._faded(coded.past, found), events, seen)
+
+    def _faded(self, read: Tensor, found: Tensor) -> Tensor:
+        """Add what the network changed (B, S, K, H, W) to the odds of what it has read, as they fade."""
+        if self.cascade is None:
+            return found
+        odds = _odds(read)
+        changed = torch.logit(found.float(), eps=_LEAST) - odds[:, -1:]
+        return torch.sigmoid(self.cascade(odds, found.shape[1]) + changed).to(found.dtype)
 
     def compared(self, forecast: Tensor, observed: Tensor, seen: Tensor) -> Phase:
         """Set probabilities beside the events of observed frames (B, S, 1, H, W)."""
@@ -140,8 +163,11 @@ class ExceedanceModel(ModelWrapper):
 
 def probability_join(read: Tensor, said: Tensor) -> Tensor:
     """Add what a network says to the logits of the shares it has read, as probabilities."""
-    odds = torch.logit(read.float(), eps=_MARGIN)
-    return torch.sigmoid(odds + said.float()).to(said.dtype)
+    return torch.sigmoid(_odds(read) + said.float()).to(read.dtype)
+
+
+def _odds(shares: Tensor) -> Tensor:
+    return torch.logit(shares.float(), eps=_MARGIN)
 
 
 def falling(probabilities: Tensor) -> Tensor:
