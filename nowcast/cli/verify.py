@@ -43,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out start times with fewer pixels of 20 dBZ or more (0)",
     )
     parser.add_argument(
-        "--levels", type=Path, metavar="JSON",
-        help="decision levels of 'nowcast calibrate': each model that has some is scored with them as well",
+        "--levels", type=Path, nargs="+", metavar="JSON",
+        help="decision levels of 'nowcast calibrate': each model that has some in one of these files is scored "
+        "with them as well",
     )
     parser.add_argument(
         "--reference", metavar="NAME",
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     archive = thinned(Archive.open(args.archive), step)
     models = build_models(args.models)
     if args.levels is not None:
-        models = with_calibrated(models, read_levels(args.levels))
+        models = with_calibrated(models, [found for file in args.levels for found in read_levels(file).models])
     until = {} if args.until is None else {"until_dbz": args.until[0], "until_csi": args.until[1]}
     skill = write_skill(
         args.out, archive, models, start, end, stride=args.stride, steps=args.leads,

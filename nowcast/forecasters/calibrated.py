@@ -6,7 +6,7 @@ Letters: K thresholds, S lead times, H rows, W columns.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,7 +20,7 @@ from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.settings import plain
 from nowcast.forecasters.base import Forecaster, LeadTimes, Needs, label_forecast
-from nowcast.forecasters.levels import Levels, LevelsFile, identity_of, thresholds_of
+from nowcast.forecasters.levels import Levels, identity_of, thresholds_of
 from nowcast.forecasters.past import check_leads
 from nowcast.forecasters.rebuild import rebuild_dbz
 from nowcast.forecasters.remembered import Probabilistic, Remembered
@@ -150,22 +150,22 @@ def raw_of(forecaster: Forecaster) -> Forecaster:
     return forecaster.inner if isinstance(forecaster, Calibrated) else forecaster
 
 
-def with_calibrated(models: Mapping[str, Forecaster], file: LevelsFile) -> dict[str, Forecaster]:
-    """Give every model that the file has levels for twice: as it is, and after that calibrated.
+def with_calibrated(models: Mapping[str, Forecaster], known: Sequence[Levels]) -> dict[str, Forecaster]:
+    """Give every model that has known levels twice: as it is, and after that calibrated.
 
-    A network that comes with levels of its own is taken apart in the same way, with these where the file
-    has none for it. Both share one forecast: what the model says is remembered until it is asked
+    A network that comes with levels of its own is taken apart in the same way, with these where none are
+    known for it. Both share one forecast: what the model says is remembered until it is asked
     something else.
 
     Raises:
         SettingsError: levels under a model's name that were made for another one, or for none of them.
     """
-    by_identity = {levels.identity: levels for levels in file.models}
+    by_identity = {levels.identity: levels for levels in known}
     found: dict[str, Forecaster] = {}
     for name, model in models.items():
         raw = raw_of(model)
         levels = by_identity.get(identity_of(raw))
-        other = next((m for m in file.models if m.model in (name, raw.name)), None)
+        other = next((m for m in known if m.model in (name, raw.name)), None)
         levels = levels or other  # another one is refused by Calibrated, which says why
         if levels is None and isinstance(model, Calibrated):
             levels = model.levels
@@ -177,7 +177,7 @@ def with_calibrated(models: Mapping[str, Forecaster], file: LevelsFile) -> dict[
         found[name + SUFFIX] = calibrated(shared, levels, name + SUFFIX)
     if len(found) == len(models):
         raise SettingsError(
-            complain("levels", f"levels of {', '.join(m.model for m in file.models) or 'no model'}",
+            complain("levels", f"levels of {', '.join(m.model for m in known) or 'no model'}",
                      f"of at least one of {', '.join(models)}", "calibrate one of these models")
         )
     return found

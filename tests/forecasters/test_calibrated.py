@@ -12,7 +12,7 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.calibrated import Calibrated, recalibrate_dbz, with_calibrated
 from nowcast.forecasters.extrapolation import Extrapolation
-from nowcast.forecasters.levels import Levels, LevelsFile, identity_of, read_levels, write_levels
+from nowcast.forecasters.levels import Levels, identity_of, read_levels, write_levels
 from nowcast.forecasters.persistence import Persistence
 from nowcast.forecasters.remembered import Remembered
 from tests.fakes.fields import moving_disc, projected_grid
@@ -115,7 +115,7 @@ def test_levels_between_and_beyond_the_known_lead_times():
 
 def test_a_model_with_levels_gets_a_second_row_from_the_same_forecast():
     weak, storm = Weak(), moving_disc(projected_grid())
-    found = with_calibrated({"p": Persistence(), "w": weak}, LevelsFile((levels_for(weak),)))
+    found = with_calibrated({"p": Persistence(), "w": weak}, (levels_for(weak),))
     assert list(found) == ["p", "w", "w, calibrated"]
     raw = found["w"].forecast(storm, LEADS)
     raw.values[:] = 99  # whoever spoils his answer spoils nobody else's
@@ -133,19 +133,19 @@ def test_a_model_that_comes_with_levels_is_taken_apart():
     with pytest.raises(SettingsError, match="levels made for weak"):
         Calibrated(own, levels_for(weak))  # never twice
     other = levels_for(weak, levels=((10.0, 10.0), (20.0, 20.0)))
-    for file, level in ((LevelsFile((levels_for(Persistence()),)), 14), (LevelsFile((other,)), 10)):
-        found = with_calibrated({"p": Persistence(), "w": own}, file)
+    for known, level in (((levels_for(Persistence()),), 14), ((levels_for(Persistence()), other), 10)):
+        found = with_calibrated({"p": Persistence(), "w": own}, known)
         raw, made = found["w"].forecast(storm, LEADS), found["w, calibrated"].forecast(storm, LEADS)
         np.testing.assert_array_equal(raw.values[0], weak.forecast(storm, LEADS).values[0])
         np.testing.assert_array_equal(made.values[0] >= 20, raw.values[0] >= level)
 
 
 def test_levels_for_none_of_the_models_or_another_one_of_that_name():
-    file = LevelsFile((levels_for(Weak()),))
+    known = (levels_for(Weak()),)
     with pytest.raises(SettingsError, match="of at least one of p"):
-        with_calibrated({"p": Persistence()}, file)
+        with_calibrated({"p": Persistence()}, known)
     with pytest.raises(SettingsError, match="levels made for weak"):
-        with_calibrated({"w": Weak(by_db=1.0)}, file)
+        with_calibrated({"w": Weak(by_db=1.0)}, known)
 
 
 def test_a_file_of_levels_comes_back_as_it_was(tmp_path):
