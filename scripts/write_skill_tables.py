@@ -1,0 +1,118 @@
+"""Fill the tables of docs/reference/skill.md from folders that ``nowcast verify`` has written.
+
+    python scripts/write_skill_tables.py docs/reference/skill.md italy=skill finland=skill_fmi
+
+A block of the page begins with ``<!-- KIND NAME ... -->`` and ends with ``<!-- end -->``; what stands
+between is replaced, blocks of other names stay. Kinds: ``mean NAME``, mean scores over lead times; ``lead
+NAME SCORE [DBZ]``, one score by lead time; ``difference NAME``, mean CSI less that of the reference with its
+interval; ``until NAME``, how long CSI holds. No number is typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import re
+import sys
+from pathlib import Path
+
+from nowcast.core.files import whole_file
+
+LEADS = ("10", "20", "30", "60", "100")
+OTHERS = (
+    ("fss_17", "20", "FSS20 (17 cells)", 3), ("fss_17", "30", "FSS30", 3), ("mae", "", "MAE dBZ", 2),
+    ("gdl", "", "GDL", 3), ("rapsd_ratio", "", "power at 8-16 km", 2),
+)
+THRESHOLDS = ("10", "20", "30", "35", "40", "45")
+BLOCK = re.compile(r"<!-- (mean|lead|difference|until) (\S+)(?: ([^\n]*?))? -->\n.*?<!-- end -->", re.DOTALL)
+Rows = list[dict[str, str]]
+
+
+def main() -> int:
+    """Rewrite the page; give 2 where a block names a folder's score that is not there."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("page", type=Path)
+    parser.add_argument("folders", nargs="+", metavar="NAME=FOLDER", help="of nowcast verify")
+    args = parser.parse_args()
+    folders = dict(text.split("=", 1) for text in args.folders)
+
+    def fill(block: re.Match[str]) -> str:
+        kind, name, rest = block.groups()
+        if name not in folders:
+            return block.group()
+        lines = TABLES[kind](Path(folders[name]), (rest or "").split())
+        return "\n".join([block.group().splitlines()[0], "", *lines, "", "<!-- end -->"])
+
+    try:
+        filled = BLOCK.sub(fill, args.page.read_text(encoding="utf-8"))
+    except (OSError, KeyError) as error:
+        print(f"{args.page}: no such file or score: {error}", file=sys.stderr)
+        return 2
+    with whole_file(args.page) as temporary:
+        temporary.write_text(filled, encoding="utf-8")
+    return 0
+
+
+def mean(folder: Path, rest: list[str]) -> list[str]:
+    """Give one line a model: CSI at each threshold and the other scores, means over lead times."""
+    del rest
+    rows = [row for row in _rows(folder / "scores.csv") if row["lead_minutes"] == "mean"]
+    value = {(r["model"], r["score"], r["threshold_dbz"]): float(r["value"]) for r in rows}
+    models = list(dict.fromkeys(r["model"] for r in rows))
+    columns = [*(("csi", t, f"CSI{t}", 3) for t in THRESHOLDS), *OTHERS]
+    known = [c for c in columns if (models[0], *c[:2]) in value]
+    cells = {m: [f"{value[m, score, t]:.{digits}f}" for score, t, _, digits in known] for m in models}
+    return _table(["mean over lead times", *(title for _, _, title, _ in known)], cells)
+
+
+def lead(folder: Path, rest: list[str]) -> list[str]:
+    """Give one line a model: one score at some lead times, in minutes."""
+    score, threshold = rest[0], rest[1] if len(rest) > 1 else ""
+    rows = [r for r in _rows(folder / "scores.csv") if (r["score"], r["threshold_dbz"]) == (score, threshold)]
+    value = {(r["model"], r["lead_minutes"]): float(r["value"]) for r in rows}
+    models = dict.fromkeys(r["model"] for r in rows)
+    cells = {model: [f"{value[model, at]:.3f}" for at in LEADS] for model in models}
+    return _table(["", *(f"{at} min" for at in LEADS)], cells)
+
+
+def difference(folder: Path, rest: list[str]) -> list[str]:
+    """Give one line a model: mean CSI less that of the reference, with the 95 % interval."""
+    del rest
+    pairs = [r for r in _rows(folder / "confidence.csv") if r["measure"] == "csi_difference"]
+    cells = {model: [_interval(p) for p in pairs if p["model"] == model] for model in
+             dict.fromkeys(p["model"] for p in pairs)}
+    thresholds = dict.fromkeys(p["threshold_dbz"] for p in pairs)
+    title = f"less {pairs[0]['reference']} ({pairs[0]['blocks']} blocks)"
+    return _table([title, *(f"CSI{t}" for t in thresholds)], cells)
+
+
+def until(folder: Path, rest: list[str]) -> list[str]:
+    """Give one line a model: the lead time at which its CSI falls under a value."""
+    del rest
+    rows = [r for r in _rows(folder / "confidence.csv") if r["measure"].startswith("minutes_until")]
+    level = rows[0]["measure"].rsplit("_", 1)[1]
+    cells = {r["model"]: [f"{float(r['value']):.0f} min"] for r in rows}
+    return _table(["", f"CSI{rows[0]['threshold_dbz']} falls under {level} at"], cells)
+
+
+TABLES = {"mean": mean, "lead": lead, "difference": difference, "until": until}
+
+
+def _rows(path: Path) -> Rows:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _table(head: list[str], cells: dict[str, list[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *([model, *found] for model, found in cells.items())]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _interval(pair: dict[str, str]) -> str:
+    found, low, high = (float(pair[key]) for key in ("value", "low", "high"))
+    return f"{found:+.3f}" + ("" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
