@@ -8,18 +8,19 @@ from nowcast.core.errors import FileError, SettingsError
 from nowcast.ingest.readers.base import Reader
 from nowcast.ingest.readers.cf_netcdf import CfNetcdf
 from nowcast.ingest.readers.fmi_pgm import FmiPgm
+from nowcast.ingest.readers.hdf5 import HDF5_MAGIC
+from nowcast.ingest.readers.knmi_h5 import KnmiH5
 from nowcast.ingest.readers.mch_gif import MchGif
 from nowcast.ingest.readers.odim_h5 import OdimH5
 
 READERS: dict[str, Reader] = {
     "odim_h5": OdimH5(),
     "cf_netcdf": CfNetcdf(),
+    "knmi_h5": KnmiH5(),
     "fmi_pgm": FmiPgm(),
     "mch_gif": MchGif(),
 }
 """Name -> reader, asked in this order."""
-
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def find_reader(path: Path, name: str | None = None) -> Reader:
@@ -62,12 +63,12 @@ def _looks_like(path: Path, head: bytes) -> str:
     text = head.lstrip().lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return "is an HTML page (an error page saved as a file?)"
-    if head.startswith(_HDF5):
+    if head.startswith(HDF5_MAGIC):
         try:
             import h5py
 
             with h5py.File(path, "r"):
-                return "is HDF5 but neither an ODIM composite nor CF netCDF with dBZ or mm/h"
+                return "is HDF5 but no composite of ODIM or KNMI, nor CF netCDF with dBZ or mm/h"
         except Exception as error:
             return f"is a truncated or damaged HDF5 file ({' '.join(str(error).split())[:120]})"
     if head.startswith(b"\x1f\x8b"):

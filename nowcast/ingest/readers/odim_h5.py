@@ -17,6 +17,7 @@ import xarray as xr
 from nowcast.core.errors import FileError
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.ingest.readers.hdf5 import HDF5_MAGIC, attributes, plain
 from nowcast.ingest.readers.lazy import (
     HDF5_LOCK,
     Frame,
@@ -28,7 +29,6 @@ from nowcast.ingest.readers.odim_grid import odim_grid
 
 REFLECTIVITY = ("DBZH", "DBZ", "DBZV", "TH", "TV")
 RAIN = ("RATE", "ACRR")
-_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class OdimH5:
         """Say whether this is HDF5 whose root ``what/object`` is COMP or IMAGE."""
         try:
             with path.open("rb") as handle:
-                if handle.read(8) != _MAGIC:
+                if handle.read(8) != HDF5_MAGIC:
                     return False
             with HDF5_LOCK, h5py.File(path, "r") as file:
-                return _plain(file["what"].attrs["object"]) in ("COMP", "IMAGE")
+                return plain(file["what"].attrs["object"]) in ("COMP", "IMAGE")
         except Exception:
             return False
 
@@ -63,13 +63,13 @@ class OdimH5:
         """Open the file as a lazy field of one frame; see `nowcast.ingest.readers.base.Reader`."""
         relation = z_r(self.z_r_name)
         with faults_named(path, "ODIM_H5"), HDF5_LOCK, h5py.File(path, "r") as file:
-            what = _attrs(file, "what")
+            what = attributes(file, "what")
             place, meaning = _best(path, file)
             dataset = file[place]
             if dataset.ndim != 2 or dataset.dtype.kind not in "uif":
                 raise FileError(f"{path}: {place} is {dataset.dtype} with {dataset.ndim} dims, "
                                 "expected numbers in rows and columns")
-            where = {**_attrs(file, "where"), **_attrs(file[place.split("/")[0]], "where")}
+            where = {**attributes(file, "where"), **attributes(file[place.split("/")[0]], "where")}
             grid = odim_grid(path, where, dataset.shape)
             time = _time(path, what, "date", "time")
             attrs = {"quantity": meaning["quantity"], "source": str(what.get("source", "unknown"))}
@@ -100,24 +100,13 @@ class _Codes:
                    number("nodata"), number("undetect"))
 
 
-def _plain(value: Any) -> Any:
-    """Give an attribute as text or a number, however the producer wrapped it."""
-    value = np.asarray(value)
-    item = value.reshape(-1)[0] if value.size else ""
-    return item.decode("utf-8", "replace").strip("\0 ") if isinstance(item, bytes) else item
-
-
-def _attrs(group: Any, name: str) -> dict[str, Any]:
-    return {k: _plain(v) for k, v in group[name].attrs.items()} if name in group else {}
-
-
 def _candidates(file: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give each array with what is said of it, the nearest ``what`` winning name by name."""
-    root = _attrs(file, "what")
+    root = attributes(file, "what")
     for outer in sorted((k for k in file if k.startswith("dataset")), key=_number):
         for inner in sorted((k for k in file[outer] if k.startswith("data")), key=_number):
             if "data" in file[outer][inner]:
-                near = {**root, **_attrs(file[outer], "what"), **_attrs(file[outer][inner], "what")}
+                near = {**root, **attributes(file[outer], "what"), **attributes(file[outer][inner], "what")}
                 yield f"{outer}/{inner}/data", near
 
 
