@@ -109,7 +109,7 @@ def _skill(title: str, place: Path) -> list[str]:
         "|---|" + "---|" * (len(known) + 1),
     ]  # fmt: skip
     for model in models:
-        cells = [f"{value[model, 'csi', t]:.3f}" for t in known]
+        cells = [f"{value[model, 'csi', t]:.3f}".replace("nan", "-") for t in known]
         out.append(f"| {model} | {' | '.join(cells)} | {value[model, 'mae', '']:.2f} |")
     shown = [p for p in pairs if p["measure"] == "csi_difference" and p["threshold_dbz"] in known]
     if shown:
@@ -125,7 +125,9 @@ def _skill(title: str, place: Path) -> list[str]:
 
 
 def _interval(pair: dict[str, str]) -> str:
-    found, low, high = (float(pair[key]) for key in ("value", "low", "high"))
+    found, low, high = (float(pair[key] or "nan") for key in ("value", "low", "high"))
+    if math.isnan(found):
+        return "-"
     return f"{found:+.3f}" + ("" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]")
 
 

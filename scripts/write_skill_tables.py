@@ -25,7 +25,7 @@ OTHERS = (
     ("gdl", "", "GDL", 3), ("rapsd_ratio", "", "power at 8-16 km", 2),
 )
 THRESHOLDS = ("10", "20", "30", "35", "40", "45")
-BLOCK = re.compile(r"<!-- (mean|lead|difference|until) (\S+)(?: ([^\n]*?))? -->\n.*?<!-- end -->", re.DOTALL)
+BLOCK = re.compile(r"<!-- (mean|lead|difference|until) (\S+)(?: ([^\n]*?))? -->\n((?!<!-- ).*\n)*<!-- end -->")
 Rows = list[dict[str, str]]
 
 
@@ -38,14 +38,20 @@ def main() -> int:
     folders = dict(text.split("=", 1) for text in args.folders)
 
     def fill(block: re.Match[str]) -> str:
-        kind, name, rest = block.groups()
+        kind, name, rest = block.groups()[:3]
         if name not in folders:
             return block.group()
         lines = TABLES[kind](Path(folders[name]), (rest or "").split())
         return "\n".join([block.group().splitlines()[0], "", *lines, "", "<!-- end -->"])
 
     try:
-        filled = BLOCK.sub(fill, args.page.read_text(encoding="utf-8"))
+        page = args.page.read_text(encoding="utf-8")
+        named = {name for _, name, *_ in BLOCK.findall(page)}
+        if page.count("<!-- end -->") != len(BLOCK.findall(page)) or not set(folders) <= named:
+            print(f"{args.page}: got blocks of {', '.join(sorted(named)) or 'nothing'}, perhaps some without "
+                  f"an end, expected whole ones of {', '.join(folders)}", file=sys.stderr)
+            return 2
+        filled = BLOCK.sub(fill, page)
     except (OSError, KeyError) as error:
         print(f"{args.page}: no such file or score: {error}", file=sys.stderr)
         return 2
@@ -62,7 +68,7 @@ def mean(folder: Path, rest: list[str]) -> list[str]:
     models = list(dict.fromkeys(r["model"] for r in rows))
     columns = [*(("csi", t, f"CSI{t}", 3) for t in THRESHOLDS), *OTHERS]
     known = [c for c in columns if (models[0], *c[:2]) in value]
-    cells = {m: [f"{value[m, score, t]:.{digits}f}" for score, t, _, digits in known] for m in models}
+    cells = {m: [_number(value[m, score, t], digits) for score, t, _, digits in known] for m in models}
     return _table(["mean over lead times", *(title for _, _, title, _ in known)], cells)
 
 
@@ -72,28 +78,43 @@ def lead(folder: Path, rest: list[str]) -> list[str]:
     rows = [r for r in _rows(folder / "scores.csv") if (r["score"], r["threshold_dbz"]) == (score, threshold)]
     value = {(r["model"], r["lead_minutes"]): float(r["value"]) for r in rows}
     models = dict.fromkeys(r["model"] for r in rows)
-    cells = {model: [f"{value[model, at]:.3f}" for at in LEADS] for model in models}
+    cells = {model: [_number(value[model, at], 3) for at in LEADS] for model in models}
     return _table(["", *(f"{at} min" for at in LEADS)], cells)
 
 
 def difference(folder: Path, rest: list[str]) -> list[str]:
-    """Give one line a model: mean CSI less that of the reference, with the 95 % interval."""
+    """Give one line a model: mean CSI less that of its reference, with the 95 % interval."""
     del rest
     pairs = [r for r in _rows(folder / "confidence.csv") if r["measure"] == "csi_difference"]
-    cells = {model: [_interval(p) for p in pairs if p["model"] == model] for model in
-             dict.fromkeys(p["model"] for p in pairs)}
-    thresholds = dict.fromkeys(p["threshold_dbz"] for p in pairs)
-    title = f"less {pairs[0]['reference']} ({pairs[0]['blocks']} blocks)"
-    return _table([title, *(f"CSI{t}" for t in thresholds)], cells)
+    one = len({p["reference"] for p in pairs}) == 1
+    cells: dict[str, list[str]] = {}
+    for pair in pairs:
+        cells.setdefault(pair["model"], [] if one else [pair["reference"]]).append(_interval(pair))
+    thresholds = [f"CSI{t}" for t in dict.fromkeys(p["threshold_dbz"] for p in pairs)]
+    less = f"less {pairs[0]['reference']}" if one else "CSI less that of the reference"
+    head = [f"{less} ({pairs[0]['blocks']} blocks)", *([] if one else ["reference"]), *thresholds]
+    return _table(head, cells)
 
 
 def until(folder: Path, rest: list[str]) -> list[str]:
     """Give one line a model: the lead time at which its CSI falls under a value."""
     del rest
     rows = [r for r in _rows(folder / "confidence.csv") if r["measure"].startswith("minutes_until")]
+    if not rows:
+        raise KeyError(f"minutes_until in {folder / 'confidence.csv'}")
     level = rows[0]["measure"].rsplit("_", 1)[1]
-    cells = {r["model"]: [f"{float(r['value']):.0f} min"] for r in rows}
+    cells = {r["model"]: [_minutes(float(r["value"]))] for r in rows}
     return _table(["", f"CSI{rows[0]['threshold_dbz']} falls under {level} at"], cells)
+
+
+def _number(value: float, digits: int) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _minutes(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return "does not fall" if math.isinf(value) else f"{value:.0f} min"
 
 
 TABLES = {"mean": mean, "lead": lead, "difference": difference, "until": until}
@@ -110,7 +131,9 @@ def _table(head: list[str], cells: dict[str, list[str]]) -> list[str]:
 
 
 def _interval(pair: dict[str, str]) -> str:
-    found, low, high = (float(pair[key]) for key in ("value", "low", "high"))
+    found, low, high = (float(pair[key] or "nan") for key in ("value", "low", "high"))
+    if math.isnan(found):
+        return "-"
     return f"{found:+.3f}" + ("" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]")
 
 

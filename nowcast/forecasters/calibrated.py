@@ -158,9 +158,15 @@ def with_calibrated(models: Mapping[str, Forecaster], known: Sequence[Levels]) -
     something else.
 
     Raises:
-        SettingsError: levels under a model's name that were made for another one, or for none of them.
+        SettingsError: levels under a model's name that were made for another one, for none of them, or twice.
     """
-    by_identity = {levels.identity: levels for levels in known}
+    by_identity: dict[str, Levels] = {}
+    for one in known:
+        if by_identity.setdefault(one.identity, one) != one:
+            raise SettingsError(
+                complain("levels", f"two kinds for the same {one.model}", "one file of levels a model",
+                         "leave one file out")
+            )
     found: dict[str, Forecaster] = {}
     for name, model in models.items():
         raw = raw_of(model)

@@ -76,11 +76,15 @@ class NetworkRunner:
         return rows, columns
 
     def _overlap(self, side: tuple[int, int], steps: int) -> int:
-        """Give the cells that tiles share: what is carried along a flow comes from as far as it moves."""
-        advection = self._loaded.meta.advection
-        if advection is None:
-            return min(self.how.overlap, min(side) // 4)
-        return min(max(self.how.overlap, round(advection.fastest * steps)), min(side) // 2)
+        """Give the cells that tiles share: what is carried along a flow comes from as far as it moves.
+
+        A cascade of odds sees as far as its largest scale reaches, from there.
+        """
+        advection, exceedance = self._loaded.meta.advection, self._loaded.meta.exceedance
+        carried = 0.0 if advection is None else advection.fastest * steps
+        seen = 0.0 if exceedance is None or exceedance.cascade is None else exceedance.cascade.reach
+        most = min(side) // (2 if carried or seen else 4)
+        return min(max(self.how.overlap, round(carried + seen)), most)
 
     @property
     def _tied(self) -> tuple[int, int] | None:
@@ -98,7 +102,10 @@ class NetworkRunner:
 
     @cached_property
     def _bytes_per_pixel(self) -> float:
-        """Measure on a small frame what one step puts into memory; twice the sum of all maps."""
+        """Measure on a small frame what one step puts into memory; twice the sum of all maps.
+
+        What a wrapper takes for all steps together, it says itself.
+        """
         import torch
         from torch import nn
 
@@ -119,4 +126,5 @@ class NetworkRunner:
         finally:
             for hook in hooks:
                 hook.remove()
-        return max(2.0 * total[0] / frames, 1.0) / (rows * columns)
+        around = sum(float(getattr(module, "bytes_per_pixel", 0.0)) for module in model.modules())
+        return max(2.0 * total[0] / frames, 1.0) / (rows * columns) + around

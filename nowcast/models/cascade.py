@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.models.smoothing import gaussian
+from nowcast.models.smoothing import CUT, gaussian
 
 _LIFETIME = 0.4
 """Of a scale of one cell, in frames, before training; larger ones live longer in proportion."""
@@ -46,6 +46,12 @@ class CascadeSettings:
             )
 
 
+    @property
+    def reach(self) -> float:
+        """Cells within which what is seen changes the odds of a pixel."""
+        return CUT * self.scales[-1]
+
+
 class OddsCascade(nn.Module):
     """Let each scale of the newest frame's odds count for what it is worth at each lead time.
 
@@ -64,7 +70,7 @@ class OddsCascade(nn.Module):
 
     def __init__(self, thresholds: int, settings: CascadeSettings) -> None:
         super().__init__()
-        self.scales = settings.scales
+        self.scales, self.hidden = settings.scales, settings.hidden
         lives = _LIFETIME * torch.tensor([*settings.scales, 2.0 * settings.scales[-1]])
         lead = torch.arange(1.0, settings.leads + 1)
         kept = torch.exp(-lead[:, None] / lives) / _GAIN
@@ -94,6 +100,12 @@ class OddsCascade(nn.Module):
             return found
         added: Tensor = self.together(seen.flatten(1, 2)).unflatten(1, self.constants.shape)
         return found + added[:, at].float()
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """At most so much memory a forecast takes for each pixel, for all lead times together."""
+        leads, thresholds, levels = self.weights.shape
+        return 4.0 * (6 * thresholds * levels + 2 * self.hidden + 4 * leads * thresholds)
 
     def levels(self, odds: Tensor) -> Tensor:
         """Part odds (B, K, H, W) into levels (B, K, L + 1, H, W) that add up to them, small scales first."""

@@ -79,7 +79,8 @@ class ExceedanceModel(ModelWrapper):
     likelier than any lower one. (The loss sees each probability before that is enforced.)
 
     With a cascade, what the network changes is added to odds whose small scales fade with lead time instead
-    of to those of the newest frame; what the network itself reads stays as above.
+    of to those of the newest frame; what the network itself reads stays as above. As what it reads never goes
+    beyond 0.01 and 0.99, changes towards certainty do not add up from step to step; those away from it do.
 
     Trained with the logarithmic score of each event, which is proper: only honest probabilities do best.
     """
@@ -162,8 +163,11 @@ class ExceedanceModel(ModelWrapper):
 
 
 def probability_join(read: Tensor, said: Tensor) -> Tensor:
-    """Add what a network says to the logits of the shares it has read, as probabilities."""
-    return torch.sigmoid(_odds(read) + said.float()).to(read.dtype)
+    """Add what a network says to the logits of the shares it has read, as probabilities in float32.
+
+    Half precision cannot tell probabilities above 0.99 apart, and their odds are read again.
+    """
+    return torch.sigmoid(_odds(read) + said.float())
 
 
 def _odds(shares: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ Letters: B batch, D channels of the input, K hidden channels, h rows, w columns.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +75,7 @@ class LmcConvLSTM(RecurrentCell):
         weight = torch.cat([self.conv_x.weight, self.conv_h.weight], dim=1)
         return weight.detach(), (self.conv_x.bias + self.conv_h.bias).detach()
 
-    def packable(self) -> LmcConvLSTM:
+    def packable(self) -> RecurrentCell:
         """Give a twin for `nowcast.models.fast`: the two convolutions as one, for good."""
         coarse = self.conv_x.weight.dtype == torch.bfloat16  # too coarse for Winograd's differences
         return FusedLmcConvLSTM(self) if coarse else WinogradLmcConvLSTM(self)
@@ -132,7 +133,7 @@ class WinogradState(NamedTuple):
     space: Workspace
 
 
-class WinogradLmcConvLSTM(LmcConvLSTM):
+class WinogradLmcConvLSTM(RecurrentCell):
     """`LmcConvLSTM` with one convolution by Winograd's way; forecasts only, in float32, on even maps.
 
     Every tanh is a sigmoid of the doubled argument, doubled, less one: one pass over all gates, and
@@ -140,20 +141,20 @@ class WinogradLmcConvLSTM(LmcConvLSTM):
     """
 
     def __init__(self, cell: LmcConvLSTM) -> None:
-        RecurrentCell.__init__(self)
+        super().__init__()
         self.in_channels, self.hidden_channels = cell.in_channels, cell.hidden_channels
         weight, bias = cell.joined()
         for values in (weight, bias):
             values[self.hidden_channels : 2 * self.hidden_channels] *= 2
         self.conv = WinogradConvolution(weight, bias)
 
-    def initial_state(self, x: Tensor) -> WinogradState:  # type: ignore[override]  # its own kind of state
+    def initial_state(self, x: Tensor) -> WinogradState:
         """Give zeros, and room to work in."""
         batch, _, rows, columns = x.shape
         zeros = x.new_zeros(batch, rows, columns, self.hidden_channels).permute(0, 3, 1, 2)
         return WinogradState(zeros, zeros, self.conv.workspace(batch, rows, columns))
 
-    def forward(self, x: Tensor, state: WinogradState, relay: Relay) -> CellOutput:  # type: ignore[override]
+    def forward(self, x: Tensor, state: WinogradState, relay: Relay) -> CellOutput:
         """Take one step: see `RecurrentCell.forward`."""
         hidden, cell, space = state
         place = space.inside
@@ -164,3 +165,13 @@ class WinogradLmcConvLSTM(LmcConvLSTM):
         cell = (forget * cell).addcmul_(enter, candidate, value=2).sub_(enter)
         hidden = (leave * (2 * cell).sigmoid_()).mul_(2).sub_(leave)
         return CellOutput(hidden, WinogradState(hidden, cell, space), relay)
+
+
+def one_space(states: Sequence[Any]) -> tuple[Any, ...]:
+    """Let layers of one shape work in the same arrays: they run one after another, and these are large."""
+    shared: dict[tuple[torch.Size, ...], Workspace] = {}
+    return tuple(
+        state._replace(space=shared.setdefault(tuple(part.shape for part in state.space), state.space))
+        if isinstance(state, WinogradState) else state
+        for state in states
+    )

@@ -19,7 +19,7 @@ from nowcast.models.base import Clip, Phase, SequenceModel, Teacher
 from nowcast.models.cells.base import Relay
 from nowcast.models.lmc_addressing import ChannelAttention, MotionMemory
 from nowcast.models.lmc_alignment import first_motion, frozen, long_motion
-from nowcast.models.lmc_cell import LmcConvLSTM, LmcState
+from nowcast.models.lmc_cell import LmcConvLSTM, LmcState, one_space
 from nowcast.models.lmc_frames import frame_decoder, frame_encoder
 from nowcast.models.lmc_motion import MotionEncoder, difference_frames
 from nowcast.models.lmc_start import draw_scaled
@@ -253,7 +253,7 @@ class _Sequence:
             motion = self.long_motion if long else difference_frames(past)
             assert motion is not None
             self.recollection = self.net.recall(motion, long)
-        return tuple(cell.initial_state(first) for cell in self.cells)
+        return one_space([cell.initial_state(first) for cell in self.cells])
 
     def step(
         self, x: Tensor, state: tuple[LmcState, ...], emit: bool

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-_TRUNCATE = 3.0
+CUT = 3.0
 """Standard deviations after which the Gaussian is cut off."""
 
 
@@ -16,7 +16,7 @@ def gaussian(maps: Tensor, sigma: float, edge: str) -> Tensor:
     if sigma <= 0:
         return maps
     batch, channels, rows, columns = maps.shape
-    radius = math.floor(_TRUNCATE * sigma + 0.5)
+    radius = math.floor(CUT * sigma + 0.5)
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float64, device=maps.device)
     kernel = torch.exp(-0.5 * (offsets / sigma).square())
     kernel = (kernel / kernel.sum()).to(maps.dtype)

@@ -77,7 +77,7 @@ def unroll(
         else:
             assert frame is not None
             read = _mix(frame, teacher, t - length)
-            x = net.encode(read)
+            x = net.encode(read.to(past.dtype))  # a join may give finer values than the network reads
         emit = warm or t >= length - 1
         frame, state = net.step(x, state, emit)
         if frame is not None and join is not None:

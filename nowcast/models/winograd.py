@@ -59,7 +59,13 @@ class WinogradConvolution(nn.Module):
         self.bias: Tensor
 
     def workspace(self, batch: int, rows: int, columns: int) -> Workspace:
-        """Make the arrays for maps of one shape; two calls at a time need two of them."""
+        """Make the arrays for maps of one shape; two calls at a time need two of them.
+
+        Raises:
+            ValueError: an odd number of rows or columns.
+        """
+        if rows % 2 or columns % 2:
+            raise ValueError(f"maps of {rows} x {columns}, expected even numbers of rows and columns")
         _, wide_in, wide = self.products.shape
         down, along = rows // 2, columns // 2
         empty = self.products.new_empty

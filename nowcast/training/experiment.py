@@ -133,6 +133,11 @@ class Experiment:
                 f"training.loss: got '{t.loss}' {'with' if self.model.exceedance else 'without'} "
                 "model.exceedance, expected log_score with it and another loss without; change one of them"
             )
+        if self.model.exceedance is not None and self.model.exceedance.cascade and t.sampling.start > 0:
+            raise SettingsError(
+                f"training.sampling.start: got {t.sampling.start:g} with model.exceedance.cascade, expected 0: "
+                "the cascade starts from the past, not from a true frame fed later; set it to 0"
+            )
         self._check_positive()
 
     def _check_positive(self) -> None:

@@ -8,12 +8,13 @@ OUTSIDE = {"u1": 255, "u2": 65535}
 
 
 def write_knmi(path, raw, start="26-AUG-2010;01:35:00.000", end="26-AUG-2010;01:40:00.000", rain=False,
-               formula=None, projection=PROJECTION, missing=None):
+               formula=None, projection=PROJECTION, missing=None, outside=None, unit="KM,KM", corners=None):
     """Bytes of reflectivity, or, as ``rain``, hundredths of a millimetre in two bytes."""
     codes = np.asarray(raw, "u2" if rain else "u1")
-    outside = OUTSIDE[codes.dtype.str[1:]]
+    edge = OUTSIDE[codes.dtype.str[1:]]
     if rain:
-        codes[np.asarray(raw) == OUTSIDE["u1"]] = outside
+        codes[np.asarray(raw) == OUTSIDE["u1"]] = edge
+    outside = edge if outside is None else outside
     with h5py.File(path, "w") as file:
         file.create_group("overview").attrs.update({
             "product_datetime_start": np.array([start.encode()]), "product_datetime_end": end.encode(),
@@ -25,7 +26,10 @@ def write_knmi(path, raw, start="26-AUG-2010;01:35:00.000", end="26-AUG-2010;01:
             "geo_number_columns": np.array([codes.shape[1]], np.int32),
             "geo_pixel_size_x": np.float32([1.0]), "geo_pixel_size_y": np.float32([-1.0]),
             "geo_column_offset": np.float32([0.0]), "geo_row_offset": np.float32([3650.0]),
+            "geo_dim_pixel": unit.encode(),
         })
+        if corners is not None:
+            where.attrs["geo_product_corners"] = np.float32(corners)
         where.create_group("map_projection").attrs["projection_proj4_params"] = projection.encode()
         image = file.create_group("image1")
         image.attrs["image_geo_parameter"] = (
@@ -35,7 +39,7 @@ def write_knmi(path, raw, start="26-AUG-2010;01:35:00.000", end="26-AUG-2010;01:
         image.create_group("calibration").attrs.update({
             "calibration_formulas": (formula or (
                 "GEO=0.01*PV+0.0" if rain else "GEO = 0.500000 * PV + -32.000000")).encode(),
-            "calibration_missing_data": np.int32(missing if missing is not None else outside if rain else 0),
+            "calibration_missing_data": np.int32(missing if missing is not None else edge if rain else 0),
             "calibration_out_of_image": np.int32(outside),
         })
     return path

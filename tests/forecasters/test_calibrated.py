@@ -195,3 +195,11 @@ def test_a_file_that_holds_no_levels(tmp_path, text, message):
         read_levels(path)
     with pytest.raises(FileError, match="no readable file"):
         read_levels(tmp_path / "absent.json")
+
+
+def test_two_kinds_of_levels_for_one_model_are_refused():
+    weak = Weak()
+    other = levels_for(weak, levels=((10.0, 10.0), (20.0, 20.0)))
+    assert list(with_calibrated({"w": weak}, (other, other))) == ["w", "w, calibrated"]
+    with pytest.raises(SettingsError, match="two kinds for the same"):
+        with_calibrated({"w": weak}, (levels_for(weak), other))

@@ -7,7 +7,7 @@ from nowcast.core.errors import FileError, GridError, NowcastError
 from nowcast.core.grid import Grid
 from nowcast.ingest.readers.catalog import find_reader
 from nowcast.ingest.readers.knmi_h5 import KnmiH5
-from tests.fakes.knmi import write_knmi
+from tests.fakes.knmi import PROJECTION, write_knmi
 from tests.shared_data import radar_folder
 
 
@@ -26,6 +26,14 @@ def test_reflectivity_by_the_formula_and_nothing_back_is_no_echo(tmp_path, raw):
     assert np.isnan(field.values[0, :, :100]).all()
     assert field.time.values[0] == np.datetime64("2010-08-26T01:40")
     assert "z_r_relation" not in field.attrs
+
+
+def test_a_code_for_missing_that_is_the_one_outside_is_not_observed(tmp_path, raw):
+    field = KnmiH5().open(write_knmi(tmp_path / "k.h5", raw, missing=255))
+    assert np.isnan(field.values[0, :, :100]).all()
+    assert (field.values[0, 20, 100:] == -32.0).all()
+    corners = [0, 49.362, 0, 55.974, 10.856, 55.389, 9.009, 48.895]
+    KnmiH5().open(write_knmi(tmp_path / "c.h5", raw, corners=corners))
 
 
 def test_rain_is_a_rate_over_its_period(tmp_path, raw):
@@ -55,6 +63,14 @@ def test_the_grid_lies_where_the_corners_of_the_files_say(tmp_path, raw):
         ({"end": "26-OKT-2010;01:40:00.000"}, "product_datetime_end is '26-OKT"),
         ({"projection": "+proj=merc +lat_0=0"}, "expected .proj=stere"),
         ({"rain": True, "start": "26-AUG-2010;01:40:00.000"}, "its period lasts 0 h"),
+        ({"end": "26-AUG-0001;01:40:00.000"}, "product_datetime_end is '26-AUG-0001"),
+        ({"projection": f"{PROJECTION} +k_0=0.9"}, "and nothing else"),
+        ({"projection": PROJECTION.replace("+x_0=0", "+x_0=500")}, "and nothing else"),
+        ({"projection": PROJECTION.replace("6378.137", "6378137")}, "expected kilometres"),
+        ({"unit": "M,M"}, "M,M on a radius"),
+        ({"outside": 65535}, "codes of 0 to 255"),
+        ({"formula": "GEO=-0.5*PV+0"}, "expected a gain above 0"),
+        ({"corners": [0, 49.362, 0, 55.974, 10.856, 55.389, 9.009, 47.0]}, "up to 1.9. degrees"),
     ],
 )
 def test_what_cannot_be_is_one_clear_error(tmp_path, raw, changed, message):

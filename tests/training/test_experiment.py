@@ -63,6 +63,16 @@ def test_what_needs_dbz_is_refused_without(assignment):
         experiment("data.scaling=null", assignment)
 
 
+def test_a_cascade_of_odds_is_not_trained_on_true_frames_fed_later():
+    assignments = (
+        "model.exceedance={thresholds_dbz: [20, 30], cascade: {}}", "training.loss=log_score",
+        "training.sampling.start=0.5",
+    )
+    with pytest.raises(SettingsError, match=r"sampling.start: got 0.5 with model.exceedance.cascade"):
+        experiment(*assignments)
+    experiment(*assignments[:2], "training.sampling.start=0")
+
+
 def test_budget_and_machine_may_change_the_rest_may_not():
     before = plain(experiment())
     assert differences(before, experiment("training.steps=99", "training.workers=2", "name=other")) == []
