@@ -13,6 +13,7 @@ from nowcast.core.rain import Z_R
 from nowcast.core.settings import build
 from nowcast.ingest.readers.catalog import READERS
 from nowcast.models.advected import AdvectionSettings
+from nowcast.models.cascade import CascadeSettings
 from nowcast.models.exceedance import ExceedanceSettings
 from nowcast.training.experiment import Experiment
 from nowcast.verify import i3d
@@ -49,7 +50,10 @@ def test_every_setting_of_an_experiment_stands_there_with_its_default():
     }
     told = _rows("reference/configuration.md")
     found = {name: value for name, value, _ in _leaves(Experiment, build(Experiment, least))}
-    around = {"exceedance": ExceedanceSettings(), "advection": AdvectionSettings()}
+    around = {
+        "exceedance": ExceedanceSettings(), "exceedance.cascade": CascadeSettings(),
+        "advection": AdvectionSettings(),
+    }
     for part, settings in around.items():
         found |= {f"model.{part}.{f.name}": getattr(settings, f.name) for f in dataclasses.fields(settings)}
     found["model.advection.flow"] = {}
