@@ -14,7 +14,7 @@ from string import Template
 from typing import NamedTuple
 
 from nowcast.report.charts import Line, line_chart
-from nowcast.report.colours import MODELS, model_style
+from nowcast.report.colours import STYLES, model_style
 
 
 class Cell(NamedTuple):
@@ -101,7 +101,7 @@ def _kind(cell: Cell) -> str:
 
 def _charts(charts: Sequence[Chart]) -> str:
     names = list(dict.fromkeys(name for chart in charts for name in chart.lines))
-    style = {name: i % len(MODELS) for i, name in enumerate(names)}
+    style = {name: i % STYLES for i, name in enumerate(names)}
     legend = "".join(
         f'<li><svg viewBox="0 0 34 10" aria-hidden="true"><g class="m{style[name]}"><path d="M1 5L33 5"/></g>'
         f"</svg>{_safe(name)}</li>"

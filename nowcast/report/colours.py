@@ -33,6 +33,8 @@ MODELS: tuple[str, ...] = (
 """One colour for each model, apart from each other for colour-blind eyes and on white and black."""
 DASHES: tuple[str, ...] = ("", "7 4", "2 3", "9 3 2 3", "12 3", "4 2", "1 2", "6 2 1 2")
 """One dash pattern for each model, so that no line is told by its colour alone."""
+STYLES = len(MODELS) * len(DASHES)
+"""Models that can be told apart: from the ninth on, colours come again with other dashes."""
 
 
 def indices(dbz: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
@@ -49,11 +51,13 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 
 def model_style() -> str:
-    """Give the style rules that colour and dash what is marked ``m0`` to ``m7``."""
-    return "".join(
-        f".m{i}{{--m:{colour}}}.m{i} path{{stroke-dasharray:{dash or 'none'}}}"
-        for i, (colour, dash) in enumerate(zip(MODELS, DASHES, strict=True))
-    )
+    """Give the style rules that colour and dash what is marked ``m0`` to ``m63``."""
+    rules = []
+    for i in range(STYLES):
+        again, place = divmod(i, len(MODELS))
+        dash = DASHES[(place + again) % len(DASHES)] or "none"
+        rules.append(f".m{i}{{--m:{MODELS[place]}}}.m{i} path{{stroke-dasharray:{dash}}}")
+    return "".join(rules)
 
 
 def palette() -> tuple[list[int], bytes]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 
 from nowcast.report.charts import Line, line_chart
+from nowcast.report.colours import STYLES
 from nowcast.report.content import Score, text_of
 
 DASH = "\u2013"
@@ -96,7 +97,7 @@ def _table(table: Table, key: str, columns: Sequence[tuple[str, float | None]]) 
         for name, threshold in columns
     )
     body = "".join(
-        f'<tr><th scope="row"><i class="swatch m{i % 8}"></i>{_safe(model)}</th>'
+        f'<tr><th scope="row"><i class="swatch m{i % STYLES}"></i>{_safe(model)}</th>'
         + "".join(_cell(table, model, name, threshold) for name, threshold in columns) + "</tr>"
         for i, model in enumerate(table.models)
     )
@@ -124,7 +125,7 @@ def _heading(name: str, threshold: float | None) -> str:
 
 def _chart(table: Table, name: str, threshold: float | None) -> str:
     text = text_of(name)
-    lines = [Line(m, i % 8, table.line(m, name, threshold)) for i, m in enumerate(table.models)]
+    lines = [Line(m, i % STYLES, table.line(m, name, threshold)) for i, m in enumerate(table.models)]
     unit = f", {text.unit}" if text.unit else ""
     where = f" at {threshold:g} dBZ" if threshold is not None else unit
     level = {"one": 1.0, "zero": 0.0}.get(text.better)
@@ -135,7 +136,7 @@ def _chart(table: Table, name: str, threshold: float | None) -> str:
 
 def _legend(models: Sequence[str]) -> str:
     items = "".join(
-        f'<li><svg viewBox="0 0 34 10" aria-hidden="true"><g class="m{i % 8}"><path d="M1 5L33 5"/></g></svg>'
+        f'<li><svg viewBox="0 0 34 10" aria-hidden="true"><g class="m{i % STYLES}"><path d="M1 5L33 5"/></g></svg>'
         f"{_safe(model)}</li>"
         for i, model in enumerate(models)
     )

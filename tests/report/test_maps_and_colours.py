@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import socket
 
 import numpy as np
@@ -11,7 +12,16 @@ from PIL import Image
 
 from nowcast.core.grid import Grid
 from nowcast.report import coastlines, maps
-from nowcast.report.colours import MODELS, NOT_OBSERVED, REFLECTIVITY, indices, palette, rgb
+from nowcast.report.colours import (
+    MODELS,
+    NOT_OBSERVED,
+    REFLECTIVITY,
+    STYLES,
+    indices,
+    model_style,
+    palette,
+    rgb,
+)
 from nowcast.report.pictures import figure_uri, frame_uri
 from tests.fakes.fields import moving_disc
 
@@ -46,6 +56,12 @@ def test_indices_by_hand():
     assert tuple(colours[15:18]) == rgb("#02fd02")  # 20 dBZ is the first green
     assert len(set(REFLECTIVITY)) == len(REFLECTIVITY)
     assert len(set(MODELS)) == 8
+
+
+def test_no_two_models_look_alike():
+    rules = re.findall(r"\.m(\d+)\{--m:(#\w+)\}\.m\1 path\{stroke-dasharray:([^}]+)\}", model_style())
+    assert [int(number) for number, *_ in rules] == list(range(STYLES))
+    assert len({(colour, dash) for _, colour, dash in rules}) == STYLES
 
 
 def test_a_frame_shows_absent_dry_and_wet_apart():
