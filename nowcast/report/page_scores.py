@@ -136,8 +136,8 @@ def _chart(table: Table, name: str, threshold: float | None) -> str:
 
 def _legend(models: Sequence[str]) -> str:
     items = "".join(
-        f'<li><svg viewBox="0 0 34 10" aria-hidden="true"><g class="m{i % STYLES}"><path d="M1 5L33 5"/></g></svg>'
-        f"{_safe(model)}</li>"
+        f'<li><svg viewBox="0 0 34 10" aria-hidden="true"><g class="m{i % STYLES}"><path d="M1 5L33 5"/></g>'
+        f"</svg>{_safe(model)}</li>"
         for i, model in enumerate(models)
     )
     return f'<ul class="models">{items}</ul>'
