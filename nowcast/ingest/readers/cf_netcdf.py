@@ -20,6 +20,7 @@ from nowcast.core.grid import Grid
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import Times, to_text
+from nowcast.ingest.readers.hdf5 import HDF5_MAGIC
 from nowcast.ingest.readers.lazy import (
     HDF5_LOCK,
     Frame,
@@ -59,7 +60,7 @@ class CfNetcdf:
                 magic = handle.read(8)
             if magic[:3] == b"CDF" and magic[3] in (1, 2, 5):
                 return True
-            if magic != b"\x89HDF\r\n\x1a\n":
+            if magic != HDF5_MAGIC:
                 return False
             with HDF5_LOCK, netCDF4.Dataset(path) as data:
                 return any(_kind(v) for v in data.variables.values())

@@ -1,13 +1,30 @@
-"""What readers of HDF5 files share: how such a file begins, and attributes as plain values."""
+"""What readers of HDF5 files share: telling theirs apart, and attributes as plain values."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+
+from nowcast.ingest.readers.lazy import HDF5_LOCK
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 """The first eight bytes of a file."""
+
+
+def is_hdf5(path: Path, of_the_format: Callable[[Any], bool]) -> bool:
+    """Say whether this is HDF5 of which ``of_the_format`` holds; never raises, as `Reader.sniff`."""
+    try:
+        with path.open("rb") as handle:
+            if handle.read(8) != HDF5_MAGIC:
+                return False
+        with HDF5_LOCK, h5py.File(path, "r") as file:
+            return of_the_format(file)
+    except Exception:
+        return False
 
 
 def plain(value: Any) -> Any:

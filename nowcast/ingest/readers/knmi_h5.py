@@ -21,7 +21,7 @@ from nowcast.core.errors import FileError, GridError
 from nowcast.core.grid import Grid
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.ingest.readers.hdf5 import HDF5_MAGIC, attributes
+from nowcast.ingest.readers.hdf5 import attributes, is_hdf5
 from nowcast.ingest.readers.lazy import (
     HDF5_LOCK,
     Frame,
@@ -62,14 +62,8 @@ class KnmiH5:
 
     def sniff(self, path: Path) -> bool:
         """Say whether this is HDF5 with KNMI's groups overview, geographic and image1."""
-        try:
-            with path.open("rb") as handle:
-                if handle.read(8) != HDF5_MAGIC:
-                    return False
-            with HDF5_LOCK, h5py.File(path, "r") as file:
-                return all(f in file for f in ("overview", "geographic/map_projection", "image1/image_data"))
-        except Exception:
-            return False
+        groups = ("overview", "geographic/map_projection", "image1/image_data")
+        return is_hdf5(path, lambda file: all(group in file for group in groups))
 
     def open(self, path: Path) -> xr.DataArray:
         """Open the file as a lazy field of one frame; see `nowcast.ingest.readers.base.Reader`."""

@@ -17,7 +17,7 @@ import xarray as xr
 from nowcast.core.errors import FileError
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.ingest.readers.hdf5 import HDF5_MAGIC, attributes, plain
+from nowcast.ingest.readers.hdf5 import attributes, is_hdf5, plain
 from nowcast.ingest.readers.lazy import (
     HDF5_LOCK,
     Frame,
@@ -50,14 +50,7 @@ class OdimH5:
 
     def sniff(self, path: Path) -> bool:
         """Say whether this is HDF5 whose root ``what/object`` is COMP or IMAGE."""
-        try:
-            with path.open("rb") as handle:
-                if handle.read(8) != HDF5_MAGIC:
-                    return False
-            with HDF5_LOCK, h5py.File(path, "r") as file:
-                return plain(file["what"].attrs["object"]) in ("COMP", "IMAGE")
-        except Exception:
-            return False
+        return is_hdf5(path, lambda file: plain(file["what"].attrs["object"]) in ("COMP", "IMAGE"))
 
     def open(self, path: Path) -> xr.DataArray:
         """Open the file as a lazy field of one frame; see `nowcast.ingest.readers.base.Reader`."""
