@@ -45,7 +45,6 @@ class CascadeSettings:
                          "for example [2, 8, 32], 10 and 64")
             )
 
-
     @property
     def reach(self) -> float:
         """Cells within which what is seen changes the odds of a pixel."""
@@ -94,10 +93,10 @@ class OddsCascade(nn.Module):
             newest = self.levels(odds[:, -1].float())
             weights, constants = (_GAIN * v[at].float() for v in (self.weights, self.constants))
             found = torch.einsum("bklhw,skl->bskhw", newest, weights) + constants[None, :, :, None, None]
+            if self.together is None:
+                return found
             change = odds[:, -1] - (odds[:, :-1].mean(dim=1) if odds.shape[1] > 1 else odds[:, -1])
             seen = torch.cat([newest, self.levels(change.float())], dim=1) * _CALM
-        if self.together is None:
-            return found
         added: Tensor = self.together(seen.flatten(1, 2)).unflatten(1, self.constants.shape)
         return found + added[:, at].float()
 
