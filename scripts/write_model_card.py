@@ -10,13 +10,12 @@ confidence.csv of ``nowcast verify``. Only where it fails is told in words, from
 from __future__ import annotations
 
 import argparse
-import csv
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
+from skill_cells import interval, number, rows
 
 from nowcast.core.errors import NowcastError
 from nowcast.core.files import sha256, whole_file
@@ -79,14 +78,13 @@ def _settings(meta: CheckpointMeta) -> list[str]:
 
 
 def _curve(path: Path) -> list[str]:
-    with path.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    scored = [row for row in rows if row["val_loss"]]
+    found = rows(path)
+    scored = [row for row in found if row["val_loss"]]
     every = max(1, -(-len(scored) // CURVE_ROWS))
     shown = scored[::-1][::every][::-1]
     return [
         "## Learning curve", "",
-        f"{rows[-1]['iteration']} iterations in {float(rows[-1]['seconds']) / 60:.0f} minutes; the best on "
+        f"{found[-1]['iteration']} iterations in {float(found[-1]['seconds']) / 60:.0f} minutes; the best on "
         "validation is what is shipped.", "",
         "| iteration | minutes | validation loss | CSI20 | CSI30 |", "|---|---|---|---|---|",
         *(
@@ -97,19 +95,17 @@ def _curve(path: Path) -> list[str]:
 
 
 def _skill(title: str, place: Path) -> list[str]:
-    with (place / "scores.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["lead_minutes"] == "mean"]
-    with (place / "confidence.csv").open(encoding="utf-8") as file:
-        pairs = list(csv.DictReader(file))
-    value = {(r["model"], r["score"], r["threshold_dbz"]): float(r["value"]) for r in rows}
-    models = list(dict.fromkeys(r["model"] for r in rows))
+    means = [row for row in rows(place / "scores.csv") if row["lead_minutes"] == "mean"]
+    pairs = rows(place / "confidence.csv")
+    value = {(r["model"], r["score"], r["threshold_dbz"]): float(r["value"]) for r in means}
+    models = list(dict.fromkeys(r["model"] for r in means))
     known = [t for t in THRESHOLDS if (models[0], "csi", t) in value]
     out = [
         f"## Skill: {title}", "", f"| mean over lead times | {' | '.join(f'CSI{t}' for t in known)} | MAE |",
         "|---|" + "---|" * (len(known) + 1),
     ]  # fmt: skip
     for model in models:
-        cells = [f"{value[model, 'csi', t]:.3f}".replace("nan", "-") for t in known]
+        cells = [number(value[model, "csi", t], 3) for t in known]
         out.append(f"| {model} | {' | '.join(cells)} | {value[model, 'mae', '']:.2f} |")
     shown = [p for p in pairs if p["measure"] == "csi_difference" and p["threshold_dbz"] in known]
     if shown:
@@ -119,16 +115,9 @@ def _skill(title: str, place: Path) -> list[str]:
             f"| | {' | '.join(f'CSI{t}' for t in known)} |", "|---|" + "---|" * len(known),
         ]  # fmt: skip
     for model in dict.fromkeys(p["model"] for p in shown):
-        cells = [_interval(p) for p in shown if p["model"] == model]
+        cells = [interval(p) for p in shown if p["model"] == model]
         out.append(f"| {model} | {' | '.join(cells)} |")
     return [*out, ""]
-
-
-def _interval(pair: dict[str, str]) -> str:
-    found, low, high = (float(pair[key] or "nan") for key in ("value", "low", "high"))
-    if math.isnan(found):
-        return "-"
-    return f"{found:+.3f}" + ("" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ interval; ``until NAME``, how long CSI holds. No number is typed by hand.
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import re
 import sys
 from pathlib import Path
+
+from skill_cells import interval, number, rows
 
 from nowcast.core.files import whole_file
 
@@ -26,7 +27,6 @@ OTHERS = (
 )
 THRESHOLDS = ("10", "20", "30", "35", "40", "45")
 BLOCK = re.compile(r"<!-- (mean|lead|difference|until) (\S+)(?: ([^\n]*?))? -->\n((?!<!-- ).*\n)*<!-- end -->")
-Rows = list[dict[str, str]]
 
 
 def main() -> int:
@@ -63,33 +63,33 @@ def main() -> int:
 def mean(folder: Path, rest: list[str]) -> list[str]:
     """Give one line a model: CSI at each threshold and the other scores, means over lead times."""
     del rest
-    rows = [row for row in _rows(folder / "scores.csv") if row["lead_minutes"] == "mean"]
-    value = {(r["model"], r["score"], r["threshold_dbz"]): float(r["value"]) for r in rows}
-    models = list(dict.fromkeys(r["model"] for r in rows))
+    means = [row for row in rows(folder / "scores.csv") if row["lead_minutes"] == "mean"]
+    value = {(r["model"], r["score"], r["threshold_dbz"]): float(r["value"]) for r in means}
+    models = list(dict.fromkeys(r["model"] for r in means))
     columns = [*(("csi", t, f"CSI{t}", 3) for t in THRESHOLDS), *OTHERS]
     known = [c for c in columns if (models[0], *c[:2]) in value]
-    cells = {m: [_number(value[m, score, t], digits) for score, t, _, digits in known] for m in models}
+    cells = {m: [number(value[m, score, t], digits) for score, t, _, digits in known] for m in models}
     return _table(["mean over lead times", *(title for _, _, title, _ in known)], cells)
 
 
 def lead(folder: Path, rest: list[str]) -> list[str]:
     """Give one line a model: one score at some lead times, in minutes."""
     score, threshold = rest[0], rest[1] if len(rest) > 1 else ""
-    rows = [r for r in _rows(folder / "scores.csv") if (r["score"], r["threshold_dbz"]) == (score, threshold)]
-    value = {(r["model"], r["lead_minutes"]): float(r["value"]) for r in rows}
-    models = dict.fromkeys(r["model"] for r in rows)
-    cells = {model: [_number(value[model, at], 3) for at in LEADS] for model in models}
+    found = [r for r in rows(folder / "scores.csv") if (r["score"], r["threshold_dbz"]) == (score, threshold)]
+    value = {(r["model"], r["lead_minutes"]): float(r["value"]) for r in found}
+    models = dict.fromkeys(r["model"] for r in found)
+    cells = {model: [number(value[model, at], 3) for at in LEADS] for model in models}
     return _table(["", *(f"{at} min" for at in LEADS)], cells)
 
 
 def difference(folder: Path, rest: list[str]) -> list[str]:
     """Give one line a model: mean CSI less that of its reference, with the 95 % interval."""
     del rest
-    pairs = [r for r in _rows(folder / "confidence.csv") if r["measure"] == "csi_difference"]
+    pairs = [r for r in rows(folder / "confidence.csv") if r["measure"] == "csi_difference"]
     one = len({p["reference"] for p in pairs}) == 1
     cells: dict[str, list[str]] = {}
     for pair in pairs:
-        cells.setdefault(pair["model"], [] if one else [pair["reference"]]).append(_interval(pair))
+        cells.setdefault(pair["model"], [] if one else [pair["reference"]]).append(interval(pair))
     thresholds = [f"CSI{t}" for t in dict.fromkeys(p["threshold_dbz"] for p in pairs)]
     less = f"less {pairs[0]['reference']}" if one else "CSI less that of the reference"
     head = [f"{less} ({pairs[0]['blocks']} blocks)", *([] if one else ["reference"]), *thresholds]
@@ -99,16 +99,12 @@ def difference(folder: Path, rest: list[str]) -> list[str]:
 def until(folder: Path, rest: list[str]) -> list[str]:
     """Give one line a model: the lead time at which its CSI falls under a value."""
     del rest
-    rows = [r for r in _rows(folder / "confidence.csv") if r["measure"].startswith("minutes_until")]
-    if not rows:
+    held = [r for r in rows(folder / "confidence.csv") if r["measure"].startswith("minutes_until")]
+    if not held:
         raise KeyError(f"minutes_until in {folder / 'confidence.csv'}")
-    level = rows[0]["measure"].rsplit("_", 1)[1]
-    cells = {r["model"]: [_minutes(float(r["value"]))] for r in rows}
-    return _table(["", f"CSI{rows[0]['threshold_dbz']} falls under {level} at"], cells)
-
-
-def _number(value: float, digits: int) -> str:
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+    level = held[0]["measure"].rsplit("_", 1)[1]
+    cells = {r["model"]: [_minutes(float(r["value"]))] for r in held}
+    return _table(["", f"CSI{held[0]['threshold_dbz']} falls under {level} at"], cells)
 
 
 def _minutes(value: float) -> str:
@@ -120,21 +116,9 @@ def _minutes(value: float) -> str:
 TABLES = {"mean": mean, "lead": lead, "difference": difference, "until": until}
 
 
-def _rows(path: Path) -> Rows:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def _table(head: list[str], cells: dict[str, list[str]]) -> list[str]:
     lines = [head, ["---"] * len(head), *([model, *found] for model, found in cells.items())]
     return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def _interval(pair: dict[str, str]) -> str:
-    found, low, high = (float(pair[key] or "nan") for key in ("value", "low", "high"))
-    if math.isnan(found):
-        return "-"
-    return f"{found:+.3f}" + ("" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]")
 
 
 if __name__ == "__main__":
