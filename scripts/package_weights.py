@@ -29,7 +29,7 @@ def without_folders(value: Any) -> Any:
     """Give settings whose paths are names only: where data lay on one machine is nobody's business."""
     if isinstance(value, dict):
         return {
-            k: Path(v).name if k in ("path", "cache") and isinstance(v, str) else without_folders(v)
+            k: Path(v).name if k in ("path", "cache", "start_from") and isinstance(v, str) else without_folders(v)
             for k, v in value.items()
         }
     return [without_folders(v) for v in value] if isinstance(value, (list, tuple)) else value

@@ -34,5 +34,6 @@ def open_data(experiment: Experiment) -> ExperimentData:
         validation_sources=others, validation_stride=chosen.validation_stride, crop=chosen.crop,
         seed=training.seed, turns=chosen.turns,
         wet=None if chosen.wet_floor is None else WetSettings(chosen.wet_floor),
+        missing=chosen.missing,
     )
     return ExperimentData(clips, getattr(sources[0], "grid_km", None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 
@@ -15,6 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "data.sources.0.settings.path=my.zarr",
     )
     parser.add_argument("--resume", type=Path, metavar="LAST.ckpt", help="go on exactly where this run ended")
+    parser.add_argument(
+        "--start-from", metavar="NAME|FILE",
+        help="start from these weights: a network of the package (nowcast models) or a checkpoint; the "
+        "configuration must name the same network",
+    )
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of all runs (default: runs)")
 
 
@@ -23,6 +29,9 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.training.experiment import read_experiment
 
     experiment = read_experiment(args.config, args.assignments)
+    if args.start_from is not None:
+        training = replace(experiment.training, start_from=_weights(args.start_from))
+        experiment = replace(experiment, training=training)
     from nowcast.bench.experiment_data import open_data
     from nowcast.models.catalog import build_model
     from nowcast.training.run import check_logger, first_device, train
@@ -42,3 +51,9 @@ def run(args: argparse.Namespace) -> int:
         if archive is not None:
             print(f"next: nowcast forecast --archive {archive} --model {best} --at latest --out nowcast.nc")
     return 0
+
+
+def _weights(text: str) -> Path:
+    from nowcast.forecasters.packaged import registry, weights_of
+
+    return weights_of(text) if text in registry() else Path(text)

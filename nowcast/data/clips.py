@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.data.crops import Crop, Turn, centre, cut_tiles, draw, turn
+from nowcast.data.gaps import Bridged, check_missing
 from nowcast.data.source import Frames, FrameSource
 from nowcast.data.wet import WetSettings, window_weights
 from nowcast.data.windows import Window
@@ -69,6 +70,8 @@ class VideoDataset:
         wet: prefer wet clips and crops in training; only sources that know their wet area are weighed.
         cut: outside training, one crop at the centre or as many tiles as fit.
         length: clips an epoch in training; None is the number of windows.
+        missing: at most so many of a clip's future frames may be missing; they are not ``seen``, and hold
+            the frame before them.
 
     Raises:
         SettingsError: no sources, sizes, channels that differ, a crop larger than a frame.
@@ -79,8 +82,10 @@ class VideoDataset:
         self, sources: Sequence[FrameSource], window: Window, *, crop: tuple[int, int] | None = None,
         seed: int = 0, train: bool = True, turns: bool = True, wet: WetSettings | None = None,
         cut: Literal["centre", "tiles"] = "centre", length: int | None = None,
+        missing: int = 0,
     ) -> None:
-        self.sources = tuple(sources)
+        check_missing(missing, window)
+        self.sources = tuple(Bridged(source) if missing else source for source in sources)
         self.window = window
         self.seed = seed
         self.train = train
@@ -89,7 +94,7 @@ class VideoDataset:
         self.crop = _check_shapes(self.sources, crop)
         if seed < 0 or (length is not None and length < 1):
             raise SettingsError(f"data: got seed={seed}, length={length}, expected seed >= 0, length >= 1")
-        starts = [window.starts(source.times, source.step) for source in self.sources]
+        starts = [_starts(source, window, missing) for source in self.sources]
         self._source = np.repeat(np.arange(len(starts)), [len(found) for found in starts])
         self._first = np.concatenate(starts)
         if len(self._first) == 0:
@@ -186,6 +191,9 @@ class VideoDataset:
         if unseen.any():
             np.copyto(frames, np.float32(0), where=unseen)
         seen = np.logical_not(unseen, out=unseen)
+        source = self.sources[place.source]
+        if isinstance(source, Bridged):
+            seen &= source.present[self._numbers(place)][:, np.newaxis, np.newaxis, np.newaxis]
         first, issue, last = window.before, window.before + window.past, window.frames - window.after
         has_context = window.before + window.after > 0
         return Clip(
@@ -197,8 +205,10 @@ class VideoDataset:
         source, (rows, columns) = self.sources[place.source], place.crop
         if self.window.every == 1:
             return source.read(place.first, self.window.frames, rows, columns)
-        numbers = range(place.first, place.first + self.window.steps, self.window.every)
-        return np.concatenate([source.read(number, 1, rows, columns) for number in numbers])
+        return np.concatenate([source.read(number, 1, rows, columns) for number in self._numbers(place)])
+
+    def _numbers(self, place: Place) -> npt.NDArray[np.int64]:
+        return place.first + self.window.every * np.arange(self.window.frames)
 
     def _draw_window(self, index: int, random: np.random.Generator) -> int:
         if self.wet is not None:
@@ -223,6 +233,12 @@ class VideoDataset:
         self.__dict__.update(state)
         if isinstance(state["_epoch"], int):
             self._epoch = RawValue("q", state["_epoch"])
+
+
+def _starts(source: FrameSource, window: Window, missing: int) -> npt.NDArray[np.int64]:
+    if isinstance(source, Bridged):
+        return source.starts(window, missing)
+    return window.starts(source.times, source.step)
 
 
 def _tell_short(

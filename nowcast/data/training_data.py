@@ -26,7 +26,7 @@ def training_data(
     validation: Sequence[str] = (), test: Sequence[str] = (),
     validation_sources: Sequence[FrameSource] = (), validation_stride: int = 1,
     crop: tuple[int, int] | None = None, seed: int = 0, turns: bool = True,
-    wet: WetSettings | None = None,
+    wet: WetSettings | None = None, missing: int = 0,
 ) -> TrainingData:
     """Part sources into training and validation clips.
 
@@ -41,6 +41,7 @@ def training_data(
         validation_sources: to validate on instead of on a period of ``sources``.
         validation_stride: steps between the starts of two validation windows.
         crop, seed, turns, wet: see `nowcast.data.clips.VideoDataset`.
+        missing: future frames that a training clip may lack; validation clips lack none.
 
     Raises:
         TimeError: parts that touch or lie nearer than one window, a part without a whole window.
@@ -64,7 +65,7 @@ def training_data(
     return TrainingData(
         VideoDataset(
             _parted(sources, parts["train"], "data.train", train), window, crop=crop, seed=seed,
-            turns=turns, wet=wet,
+            turns=turns, wet=wet, missing=missing,
         ),
         VideoDataset(
             _parted(val_sources, parts["validation"], "data.validation", validation),

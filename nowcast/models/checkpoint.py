@@ -173,9 +173,14 @@ def load_network(path: Path | str, channels: int | None = None, whole: bool = Fa
     network = build_network(meta, path)
     if not whole:
         network = network.forecast_only()
-    average = content.get("average")
-    fill(network, average["weights"] if isinstance(average, dict) else content.get("state_dict"), path)
+    fill(network, weights_in(content), path)
     return LoadedNetwork(network.eval(), meta, sha256(path))
+
+
+def weights_in(content: Mapping[str, Any]) -> object:
+    """Give the weights to forecast with: their moving average where one was kept."""
+    average = content.get("average")
+    return average["weights"] if isinstance(average, dict) else content.get("state_dict")
 
 
 def build_network(meta: CheckpointMeta, path: Path) -> SequenceModel:

@@ -54,6 +54,8 @@ class DataChoice:
     """Flips and quarter turns: rain knows no preferred direction on a small crop. Digits and people do."""
     wet_floor: float | None = None
     """Weight of a dry clip when wet ones are preferred, see `nowcast.data.wet`; None draws all alike."""
+    missing: int = 0
+    """Future frames that a training clip may lack; the loss leaves them out. Archives lose single frames."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class Training:
     """What on validation chooses the best checkpoint."""
     validate_every: int = 500
     """Iterations; a choice of ours (published: 1 000 to 5 000 at 10 times our speed)."""
+    start_from: Path | None = None
+    """Checkpoint or weights of the same network whose weights training starts from; None starts anew."""
     seed: int = 0
     workers: int = 0
     """Processes that load clips; 0 loads in the training process, right on two cores."""

@@ -58,6 +58,8 @@ def train(
     meta = _describe(experiment, train_data, grid_km)
     torch.manual_seed(sampling.draw_seed(experiment.training.seed, 0, 0, sampling.GLOBAL))
     network = experiment.model.build(train_data.channels, train_data.size, experiment.data.scaling)
+    if experiment.training.start_from is not None and resume is None:
+        start_from(network, experiment.training.start_from, meta)
     module = TrainingModule(network.train(), experiment)
     best = _take_up(module, Path(resume), meta, experiment) if resume is not None else None
     check_logger(experiment)
@@ -160,6 +162,24 @@ def _take_up(
         module.average.load(int(average["updates"]), average["weights"])
     best = run["best"]
     return dict(best) if best is not None else None
+
+
+def start_from(network: SequenceModel, path: Path, meta: CheckpointMeta) -> None:
+    """Put the weights of an earlier training into a network that is to be trained on.
+
+    Raises:
+        CheckpointError: they cannot be read, or are of another network, scaling or ladder of thresholds.
+    """
+    content = checkpoint.read(path)
+    old = checkpoint.meta_of(path, content)
+    for name in ("model", "settings", "channels", "scaling", "exceedance", "advection"):
+        got, wanted = getattr(old, name), getattr(meta, name)
+        if got != wanted:
+            raise CheckpointError(
+                f"{path}: got weights with {name} {plain(got)}, expected {plain(wanted)} as in the "
+                "configuration; change training.start_from or the configuration"
+            )
+    checkpoint.fill(network, checkpoint.weights_in(content), path)
 
 
 def _new_folder(parent: Path) -> Path:
