@@ -226,6 +226,29 @@ def test_resume_refuses_what_would_not_be_exact(tmp_path):
         go(tmp_path, resume=tmp_path / "none.ckpt")
 
 
+def test_a_run_starts_from_the_weights_that_served_an_earlier_one(tmp_path):
+    first = go(tmp_path, "training.ema_decay=0.5")
+    before = checkpoint.load_network(first).model.state_dict()
+    second = go(
+        tmp_path, f"training.start_from={first}", "training.steps=1", "training.learning_rate.start=1.0e-12"
+    )
+    after = checkpoint.load_network(second).model.state_dict()
+    assert second != first
+    fresh = checkpoint.load_network(go(tmp_path, "training.steps=1", "training.learning_rate.start=1.0e-12"))
+    weights = [name for name, value in before.items() if value.is_floating_point()]
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in weights)
+    assert not all(torch.allclose(before[name], fresh.model.state_dict()[name], atol=1e-6) for name in weights)
+
+
+def test_weights_of_another_network_are_no_start(tmp_path):
+    first = go(tmp_path / "first")
+    with pytest.raises(CheckpointError, match=r"got weights with settings .*'width': 3.*expected .*'width': 5"):
+        go(tmp_path / "second", f"training.start_from={first}", "model.settings.width=5")
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        go(tmp_path / "second", f"training.start_from={tmp_path / 'none.ckpt'}")
+    assert not (tmp_path / "second").exists()
+
+
 def test_a_run_that_has_reached_its_end_resumes_to_nothing(tmp_path):
     best = go(tmp_path, "training.steps=3")
     before = everything(best)
