@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.models.smoothing import CUT, gaussian
+from nowcast.models.surroundings import Surroundings, SurroundingsSettings
 
 _LIFETIME = 0.4
 """Of a scale of one cell, in frames, before training; larger ones live longer in proportion."""
@@ -35,6 +36,8 @@ class CascadeSettings:
     """Lead times with weights of their own; later ones share those of the last."""
     hidden: int = 64
     """Channels of the layers that look at all levels of a pixel together; 0 leaves them out."""
+    surroundings: SurroundingsSettings | None = None
+    """Let these layers know what a U-Net says of a pixel's surroundings; none (null) leaves it out."""
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in pairwise((0.0, *self.scales)))
@@ -44,11 +47,17 @@ class CascadeSettings:
                          "rising numbers above 0, 1 or more, and 0 or more",
                          "for example [2, 8, 32], 10 and 64")
             )
+        if self.surroundings is not None and not self.hidden:
+            raise SettingsError(
+                complain("cascade.hidden", 0, "1 or more with surroundings, which speak to these layers",
+                         "take 64")
+            )
 
     @property
     def reach(self) -> float:
         """Cells within which what is seen changes the odds of a pixel."""
-        return CUT * self.scales[-1]
+        around = 0.0 if self.surroundings is None else self.surroundings.reach
+        return max(CUT * self.scales[-1], around)
 
 
 class OddsCascade(nn.Module):
@@ -61,7 +70,7 @@ class OddsCascade(nn.Module):
 
     To that, two layers that look at a pixel alone add what all levels of all thresholds say together, and
     how each differs from its mean over the earlier frames (what grows and what decays). They start from
-    nothing.
+    nothing. Where asked for, they also know what a U-Net says of the pixel's surroundings.
 
     Source: the cascade of S-PROG, Seed (2003), J. Appl. Meteor. 42, 381-388, there of decibels, with
     autoregression in place of learnt weights.
@@ -76,7 +85,10 @@ class OddsCascade(nn.Module):
         self.weights = nn.Parameter(kept[:, None].repeat(1, thresholds, 1))
         """(S, K, L + 1), the last level being what is larger than all scales."""
         self.constants = nn.Parameter(torch.zeros(settings.leads, thresholds))
-        self.together: nn.Module | None = None
+        self.together: nn.Sequential | None = None
+        self.surroundings: Surroundings | None = None
+        if settings.surroundings is not None:
+            self.surroundings = Surroundings(settings.surroundings, settings.hidden)
         if settings.hidden:
             last = nn.Conv2d(settings.hidden, self.constants.numel(), 1)
             for start in last.parameters():
@@ -97,7 +109,10 @@ class OddsCascade(nn.Module):
                 return found
             change = odds[:, -1] - (odds[:, :-1].mean(dim=1) if odds.shape[1] > 1 else odds[:, -1])
             seen = torch.cat([newest, self.levels(change.float())], dim=1) * _CALM
-        added: Tensor = self.together(seen.flatten(1, 2)).unflatten(1, self.constants.shape)
+        together = self.together[0](seen.flatten(1, 2))
+        if self.surroundings is not None:
+            together = together + self.surroundings(odds.float().mean(dim=2) * _CALM)
+        added: Tensor = self.together[1:](together).unflatten(1, self.constants.shape)
         return found + added[:, at].float()
 
     @property
