@@ -23,13 +23,15 @@ from nowcast.models import weights_file
 from nowcast.models.checkpoint import load_network, pack
 
 MOST_BYTES = 8_000_000
+PLACES = ("path", "cache", "start_from")
+"""Settings that name a file or a folder."""
 
 
 def without_folders(value: Any) -> Any:
     """Give settings whose paths are names only: where data lay on one machine is nobody's business."""
     if isinstance(value, dict):
         return {
-            k: Path(v).name if k in ("path", "cache", "start_from") and isinstance(v, str) else without_folders(v)
+            k: Path(v).name if k in PLACES and isinstance(v, str) else without_folders(v)
             for k, v in value.items()
         }
     return [without_folders(v) for v in value] if isinstance(value, (list, tuple)) else value

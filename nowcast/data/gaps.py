@@ -1,4 +1,4 @@
-"""Frames that are missing: a place for every step, so that a clip may lack some of the frames it is to forecast.
+"""Missing frames: a place for every step, so that a clip may lack some of the frames it is to forecast.
 
 Letters: T frames that exist, N steps from the first of them to the last, S future frames.
 """
@@ -90,5 +90,6 @@ def check_missing(missing: int, window: Window) -> None:
     """
     if not 0 <= missing < window.future:
         raise SettingsError(
-            f"data.missing: got {missing}, expected 0 to {window.future - 1}, fewer than window.future; change it"
+            f"data.missing: got {missing}, expected 0 to {window.future - 1}, fewer than window.future; "
+            "change it"
         )

@@ -249,6 +249,22 @@ def test_weights_of_another_network_are_no_start(tmp_path):
     assert not (tmp_path / "second").exists()
 
 
+def test_surroundings_that_are_new_say_nothing_at_the_start(tmp_path):
+    head = ["training.loss=log_score", "training.steps=1", "training.ema_decay=0.5", "training.sampling.start=0.0",
+            "model.exceedance.thresholds_dbz=[20, 30]", "model.exceedance.cascade.hidden=4"]
+    first = go(tmp_path, *head)
+    look = [*head, "model.exceedance.cascade.surroundings.widths=[4]", f"training.start_from={first}"]
+    second = go(tmp_path, *look, "training.learning_rate.start=1.0e-12")
+    before, after = (checkpoint.load_network(path).model.eval() for path in (first, second))
+    past = torch.rand(1, 4, 1, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(after(past, 3), before(past, 3), atol=1e-4, rtol=0)
+    again = go(tmp_path, *look[:-1], f"training.start_from={second}")
+    assert checkpoint.load_network(again).meta.exceedance.cascade.surroundings.widths == (4,)
+    with pytest.raises(CheckpointError, match="got weights with exceedance"):
+        go(tmp_path, *head, f"training.start_from={second}")  # it would lose what was learnt
+
+
 def test_a_run_that_has_reached_its_end_resumes_to_nothing(tmp_path):
     best = go(tmp_path, "training.steps=3")
     before = everything(best)
