@@ -99,11 +99,11 @@ def alone(runs: Path, name: str) -> Iterator[bool]:
 
 
 def _same(before: dict[str, object], after: Experiment) -> bool:
-    budget = ("steps", "minutes", "validate_every")
+    own = ("steps", "minutes", "validate_every", "start_from")
     old, new = before.get("training"), plain(after)["training"]
     return (
         isinstance(old, dict)
-        and all(old.get(name) == new[name] for name in budget)
+        and all(old.get(name) == new[name] for name in own)
         and not differences(before, after)
     )
 

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", type=Path, metavar="LAST.ckpt", help="go on exactly where this run ended")
     parser.add_argument(
         "--start-from", metavar="NAME|FILE",
-        help="start from these weights: a network of the package (nowcast models) or a checkpoint; the "
+        help="start from these weights: a network of the package (such as motionrnn) or a checkpoint; the "
         "configuration must name the same network",
     )
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of all runs (default: runs)")
@@ -34,12 +34,15 @@ def run(args: argparse.Namespace) -> int:
         experiment = replace(experiment, training=training)
     from nowcast.bench.experiment_data import open_data
     from nowcast.models.catalog import build_model
+    from nowcast.models.checkpoint import read
     from nowcast.training.run import check_logger, first_device, train
 
     chosen = experiment.data
     check_logger(experiment)
-    # A network that cannot be built is said before a cache is made.
+    # A network that cannot be built, or weights that cannot be read, are said before a cache is made.
     build_model(experiment.model.name, experiment.model.settings, size=chosen.crop)
+    if experiment.training.start_from is not None and args.resume is None:
+        read(experiment.training.start_from)
     data = open_data(experiment)
     best = train(
         experiment, data.clips.train, data.clips.validation, args.out, resume=args.resume,

@@ -100,11 +100,11 @@ class VideoDataset:
         if len(self._first) == 0:
             longest = max(len(source.times) for source in self.sources)
             raise TimeError(
-                f"data: got no {window.steps} frames without a gap in {len(self.sources)} sources "
+                f"data: got no {window.steps} frames {_whole(missing)} in {len(self.sources)} sources "
                 f"(the longest has {longest} frames), expected at least one window of "
                 f"{window.past} + {window.future}; take a longer period or a shorter window"
             )
-        _tell_short(self.sources, starts, window)
+        _tell_short(self.sources, starts, window, missing)
         if train and wet is not None:
             self._chances = window_weights(self.sources, starts, window, wet.floor).cumsum()
         sizes = [source.frame_shape[1:] for source in self.sources]
@@ -123,7 +123,7 @@ class VideoDataset:
 
     @property
     def windows(self) -> int:
-        """Gap-free windows over all sources."""
+        """Windows over all sources, gap-free but for ``missing`` future frames."""
         return len(self._first)
 
     @property
@@ -241,14 +241,18 @@ def _starts(source: FrameSource, window: Window, missing: int) -> npt.NDArray[np
     return window.starts(source.times, source.step)
 
 
+def _whole(missing: int) -> str:
+    return f"of which at most {missing} are missing" if missing else "without a gap"
+
+
 def _tell_short(
-    sources: Sequence[FrameSource], starts: Sequence[npt.NDArray[np.int64]], window: Window
+    sources: Sequence[FrameSource], starts: Sequence[npt.NDArray[np.int64]], window: Window, missing: int
 ) -> None:
     short = [source.name for source, found in zip(sources, starts, strict=True) if len(found) == 0]
     if short:
         _LOG.warning(
-            "data: %d of %d sources have no %d frames without a gap and give no clip, the first is '%s'",
-            len(short), len(sources), window.steps, short[0],
+            "data: %d of %d sources have no %d frames %s and give no clip, the first is '%s'",
+            len(short), len(sources), window.steps, _whole(missing), short[0],
         )
 
 

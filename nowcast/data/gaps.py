@@ -5,6 +5,9 @@ Letters: T frames that exist, N steps from the first of them to the last, S futu
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -54,7 +57,7 @@ class Bridged:
         """The source's, and that its gaps are bridged."""
         return f"{getattr(self._source, 'fingerprint', self.name)}:bridged"
 
-    @property
+    @cached_property
     def wet(self) -> WetBlocks | None:
         """Wet blocks of every step, where the source knows them."""
         blocks = wet_blocks(self._source)
@@ -71,8 +74,15 @@ class Bridged:
         found = self._source.read(low, int(held[-1]) - low + 1, rows, columns)
         return found if len(found) == count else found[held - low]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the wet blocks behind: a worker makes its own."""
+        return {k: v for k, v in self.__dict__.items() if k != "wet"}
+
     def starts(self, window: Window, missing: int) -> npt.NDArray[np.int64]:
-        """Give the first frame of each window that lacks at most ``missing`` future frames and no other."""
+        """Give the first frame of each window that lacks at most ``missing`` future frames and no other.
+
+        A ``stride`` counts from the first frame of the source on, not anew after each gap.
+        """
         found = window.starts(self.times, self.step)
         there = self.present[found[:, np.newaxis] + window.every * np.arange(window.frames)]
         future = slice(window.before + window.past, window.frames - window.after)

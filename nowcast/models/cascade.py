@@ -70,7 +70,8 @@ class OddsCascade(nn.Module):
 
     To that, two layers that look at a pixel alone add what all levels of all thresholds say together, and
     how each differs from its mean over the earlier frames (what grows and what decays). They start from
-    nothing. Where asked for, they also know what a U-Net says of the pixel's surroundings.
+    nothing. Where asked for, they also know what a U-Net says of the pixel's surroundings,
+    from odds averaged over the thresholds, which rise with dBZ.
 
     Source: the cascade of S-PROG, Seed (2003), J. Appl. Meteor. 42, 381-388, there of decibels, with
     autoregression in place of learnt weights.

@@ -178,9 +178,11 @@ def load_network(path: Path | str, channels: int | None = None, whole: bool = Fa
 
 
 def weights_in(content: Mapping[str, Any]) -> object:
-    """Give the weights to forecast with: their moving average where one was kept."""
+    """Give the weights to forecast with, as `fill` takes them: their moving average where one was kept."""
     average = content.get("average")
-    return average["weights"] if isinstance(average, dict) else content.get("state_dict")
+    if not isinstance(average, dict):
+        return content.get("state_dict")
+    return {PREFIX + str(name): value for name, value in average["weights"].items()}
 
 
 def build_network(meta: CheckpointMeta, path: Path) -> SequenceModel:

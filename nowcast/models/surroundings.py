@@ -52,8 +52,8 @@ class Surroundings(nn.Module):
 
     Why: growth and decay depend on what lies around a shower, on scales that layers of a recurrent network
     on large patches reach slowly. It sees all frames at once and is cheap, as most of it works on
-    few cells. Channels are normalised at each cell alone, so that a crop and a whole composite are
-    treated alike. It starts by saying nothing.
+    few cells. Channels are normalised at each cell alone, so that a wet crop and a composite that is mostly
+    dry are treated alike. It starts by saying nothing.
 
     Source: U-Net, Ronneberger et al. (2015), MICCAI; for radar as in RainNet, Ayzel et al. (2020),
     Geosci. Model Dev. 13, 2631-2644.

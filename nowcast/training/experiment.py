@@ -10,6 +10,7 @@ from typing import Any, Literal
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import build, override, plain, read_layered
+from nowcast.data.gaps import check_missing
 from nowcast.data.windows import Window
 from nowcast.models.choice import ModelChoice
 from nowcast.training.losses import LOSSES, IntensityWeights
@@ -142,7 +143,17 @@ class Experiment:
                 f"training.sampling.start: got {t.sampling.start:g} with model.exceedance.cascade, expected 0: "
                 "the cascade starts from the past, not from a true frame fed later; set it to 0"
             )
+        self._check_missing()
         self._check_positive()
+
+    def _check_missing(self) -> None:
+        t, d = self.training, self.data
+        check_missing(d.missing, d.window)
+        if d.missing and (t.reverse_input or d.window.before or d.window.after):
+            raise SettingsError(
+                f"data.missing: got {d.missing} with training.reverse_input or window.before or window.after, "
+                "expected 0: those read future frames as if they were there; change one of them"
+            )
 
     def _check_positive(self) -> None:
         t, d = self.training, self.data
@@ -179,15 +190,24 @@ def read_experiment(path: Path, assignments: Sequence[str] = ()) -> Experiment:
 def differences(before: dict[str, Any], after: Experiment) -> list[str]:
     """Name the settings that may not change between a run and its resumption but did.
 
-    Budget, validation, logging and the machine may change; network, data, optimisation may not.
+    Budget, validation, logging and the machine may change; network, data, optimisation may not. A setting
+    that the run did not know yet has its default. What training started from is not read again.
     """
     free = {
         "training.steps", "training.minutes", "training.validate_every", "training.workers",
-        "training.accelerator", "training.log_every", "training.logger", "name",
+        "training.accelerator", "training.log_every", "training.logger", "training.start_from", "name",
     }
-    old, new = _flat(before), _flat(plain(after))
+    old, new = _flat(_with_defaults(before)), _flat(plain(after))
     changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
     return [key for key in changed if key not in free and not _is_path(key)]
+
+
+def _with_defaults(before: dict[str, Any]) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = plain(build(Experiment, before))
+    except SettingsError:  # of a version that knew other settings: they are told as they are
+        return before
+    return found
 
 
 def _is_path(key: str) -> bool:

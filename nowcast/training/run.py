@@ -10,7 +10,6 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,12 @@ from nowcast.core.settings import plain
 from nowcast.models import checkpoint
 from nowcast.models.base import SequenceModel
 from nowcast.models.checkpoint import CheckpointMeta
-from nowcast.models.exceedance import ExceedanceSettings
-from nowcast.models.surroundings import SurroundingsSettings
 from nowcast.training import sampling
 from nowcast.training.data_module import ClipData, ClipDataModule
 from nowcast.training.experiment import Experiment, differences
 from nowcast.training.keeper import LOG, Interrupted, Keeper
 from nowcast.training.module import TrainingError, TrainingModule
+from nowcast.training.start import start_from
 
 
 def train(
@@ -165,41 +163,6 @@ def _take_up(
         module.average.load(int(average["updates"]), average["weights"])
     best = run["best"]
     return dict(best) if best is not None else None
-
-
-def start_from(network: SequenceModel, path: Path, meta: CheckpointMeta) -> None:
-    """Put the weights of an earlier training into a network that is to be trained on.
-
-    Surroundings that the earlier network did not look at start fresh, which is by saying nothing.
-
-    Raises:
-        CheckpointError: they cannot be read, or are of another network, scaling or ladder of thresholds.
-    """
-    content = checkpoint.read(path)
-    old = checkpoint.meta_of(path, content)
-    added = _surroundings(old) is None and _surroundings(meta) is not None
-    for name in ("model", "settings", "channels", "scaling", "exceedance", "advection"):
-        got, wanted = getattr(old, name), getattr(meta, name)
-        if got != (_without_surroundings(wanted) if added and name == "exceedance" else wanted):
-            raise CheckpointError(
-                f"{path}: got weights with {name} {plain(got)}, expected {plain(wanted)} as in the "
-                "configuration; change training.start_from or the configuration"
-            )
-    weights = checkpoint.weights_in(content)
-    if added and isinstance(weights, dict):
-        own = {k: v for k, v in network.state_dict().items() if ".surroundings." in k}
-        weights = {**weights, **{checkpoint.PREFIX + k: v for k, v in own.items()}}
-    checkpoint.fill(network, weights, path)
-
-
-def _surroundings(meta: CheckpointMeta) -> SurroundingsSettings | None:
-    head = meta.exceedance
-    return head.cascade.surroundings if head is not None and head.cascade is not None else None
-
-
-def _without_surroundings(head: ExceedanceSettings) -> ExceedanceSettings:
-    cascade = head.cascade and replace(head.cascade, surroundings=None)
-    return replace(head, cascade=cascade)
 
 
 def _new_folder(parent: Path) -> Path:

@@ -75,11 +75,16 @@ def draw_use(eta: float, batch: int, steps: int, source: torch.Generator) -> Ten
 
 
 def make_teacher(clip: Clip, eta: float, source: torch.Generator) -> Teacher | None:
-    """Give the teacher of a batch, None where eta is 0: the network then runs free."""
+    """Give the teacher of a batch, None where eta is 0: the network then runs free.
+
+    A frame of which nothing was seen teaches nothing: it is missing (`data.missing`).
+    """
     if eta <= 0.0:
         return None
     batch, steps = clip.future.shape[:2]
-    return Teacher(clip.future, draw_use(eta, batch, steps, source).to(clip.future.device))
+    use = draw_use(eta, batch, steps, source).to(clip.future.device)
+    there = clip.seen[:, -steps:-1].flatten(2).any(dim=2) if steps > 1 else use
+    return Teacher(clip.future, use & there)
 
 
 def backwards(clip: Clip) -> Clip:

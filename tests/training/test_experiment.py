@@ -50,6 +50,7 @@ def test_an_entry_of_a_list_is_named_by_its_number():
         ("training.learning_rate.schedule=step", "expected one of constant, cosine, exponential"),
         ("data.scaling={low_dbz: 9, high_dbz: 3}", "scaling: got low_dbz=9"),
         ("data.window.past=0", "window.past"),
+        ("data.missing=9", r"data\.missing: got 9, expected 0 to"),
     ],
 )
 def test_what_cannot_be_is_refused(assignment, words):
@@ -71,6 +72,15 @@ def test_a_cascade_of_odds_is_not_trained_on_true_frames_fed_later():
     with pytest.raises(SettingsError, match=r"sampling.start: got 0.5 with model.exceedance.cascade"):
         experiment(*assignments)
     experiment(*assignments[:2], "training.sampling.start=0")
+
+
+@pytest.mark.parametrize(
+    "other", ["training.reverse_input=true", "data.window.before=2", "data.window.after=1"]
+)
+def test_missing_frames_are_refused_where_they_would_be_read(other):
+    experiment("data.missing=1")
+    with pytest.raises(SettingsError, match=r"data\.missing: got 1 with training\.reverse_input"):
+        experiment("data.missing=1", other)
 
 
 def test_budget_and_machine_may_change_the_rest_may_not():

@@ -21,6 +21,10 @@ from nowcast.training.run import train
 from tests.fakes.training_runs import clips, experiment, register
 
 ROOT = Path(__file__).resolve().parents[2]
+HEAD = (
+    "training.loss=log_score", "training.ema_decay=0.5", "training.sampling.start=0.0",
+    "model.exceedance.thresholds_dbz=[20, 30]", "model.exceedance.cascade.hidden=4",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -240,6 +244,45 @@ def test_a_run_starts_from_the_weights_that_served_an_earlier_one(tmp_path):
     assert not all(torch.allclose(before[name], fresh.model.state_dict()[name], atol=1e-6) for name in weights)
 
 
+def test_a_start_may_be_a_last_ckpt_with_averages_under_a_head(tmp_path):
+    head = [*HEAD, "training.steps=2"]
+    first = go(tmp_path, *head)
+    last = first.parent / "last.ckpt"
+    expected = checkpoint.load_network(last).model.state_dict()
+    still = ["training.learning_rate.start=1.0e-12", "model.exceedance.weights=[1, 2]"]
+    second = go(tmp_path, *head, *still, f"training.start_from={last}")
+    after = checkpoint.load_network(second).model.state_dict()
+    weights = [name for name, value in expected.items() if value.is_floating_point()]
+    assert all(torch.allclose(expected[name], after[name], atol=1e-6) for name in weights)
+
+
+def test_a_run_that_was_given_a_start_resumes_without_it(tmp_path):
+    first = go(tmp_path)
+    begun = go(tmp_path, f"training.start_from={first}", "training.steps=3")
+    again = go(tmp_path, "training.steps=5", resume=begun.parent / "last.ckpt")
+    assert rows(again)[-1]["iteration"] == "5"
+
+
+def test_a_run_of_before_a_setting_was_known_resumes(tmp_path):
+    best = go(tmp_path, "training.steps=2")
+    last = best.parent / "last.ckpt"
+    content = checkpoint.read(last)
+    del content["nowcast"]["experiment"]["data"]["missing"]
+    del content["nowcast"]["experiment"]["training"]["start_from"]
+    checkpoint.save(last, content)
+    assert rows(go(tmp_path, "training.steps=3", resume=last))[-1]["iteration"] == "3"
+
+
+def test_weights_that_lack_what_training_needs_are_no_start(tmp_path):
+    from nowcast.forecasters.packaged import weights_of
+    from nowcast.training.start import start_from
+
+    path = weights_of("lmc_memory")
+    meta = checkpoint.meta_of(path, checkpoint.read(path))
+    with pytest.raises(CheckpointError, match=r"weights to forecast with, expected also '.*encoder"):
+        start_from(checkpoint.build_network(meta, path), path, meta)
+
+
 def test_weights_of_another_network_are_no_start(tmp_path):
     first = go(tmp_path / "first")
     with pytest.raises(CheckpointError, match=r"got weights with settings .*'width': 3.*expected .*'width': 5"):
@@ -250,8 +293,7 @@ def test_weights_of_another_network_are_no_start(tmp_path):
 
 
 def test_surroundings_that_are_new_say_nothing_at_the_start(tmp_path):
-    head = ["training.loss=log_score", "training.steps=1", "training.ema_decay=0.5", "training.sampling.start=0.0",
-            "model.exceedance.thresholds_dbz=[20, 30]", "model.exceedance.cascade.hidden=4"]
+    head = [*HEAD, "training.steps=1"]
     first = go(tmp_path, *head)
     look = [*head, "model.exceedance.cascade.surroundings.widths=[4]", f"training.start_from={first}"]
     second = go(tmp_path, *look, "training.learning_rate.start=1.0e-12")
@@ -261,7 +303,7 @@ def test_surroundings_that_are_new_say_nothing_at_the_start(tmp_path):
         torch.testing.assert_close(after(past, 3), before(past, 3), atol=1e-4, rtol=0)
     again = go(tmp_path, *look[:-1], f"training.start_from={second}")
     assert checkpoint.load_network(again).meta.exceedance.cascade.surroundings.widths == (4,)
-    with pytest.raises(CheckpointError, match="got weights with exceedance"):
+    with pytest.raises(CheckpointError, match="got weights with surroundings"):
         go(tmp_path, *head, f"training.start_from={second}")  # it would lose what was learnt
 
 

@@ -50,12 +50,12 @@ def test_every_number_of_a_draw_counts():
     assert len(seeds) == 5
 
 
-def test_teacher_is_none_when_running_free_and_all_true_at_one():
+def test_teacher_is_none_when_running_free_and_feeds_all_that_is_there_at_one():
     clip = a_clip()
     assert make_teacher(clip, 0.0, generator(0, 0, 0, 0)) is None
     teacher = make_teacher(clip, 1.0, generator(0, 0, 0, 0))
     assert teacher.frames is clip.future
-    assert teacher.use.tolist() == [[True, True]]
+    assert teacher.use.tolist() == [[False, True]]  # nothing was seen of the first frame: it is not fed
 
 
 def test_backwards_turns_frames_and_what_was_seen():

@@ -1,0 +1,80 @@
+"""Where training starts: the weights of an earlier training in a network that is to be trained on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nowcast.core.errors import CheckpointError
+from nowcast.core.settings import build, plain
+from nowcast.models import checkpoint
+from nowcast.models.base import SequenceModel
+from nowcast.models.catalog import find_model
+from nowcast.models.checkpoint import CheckpointMeta
+
+
+def start_from(network: SequenceModel, path: Path, meta: CheckpointMeta) -> None:
+    """Put the weights of an earlier training into a network.
+
+    Surroundings that the earlier network did not look at start fresh, which is by saying nothing. Weights of
+    thresholds in the loss may change.
+
+    Args:
+        network: as ``meta`` describes it, with fresh weights.
+        path: a checkpoint, or a file of weights.
+        meta: of the run that is to start.
+
+    Raises:
+        CheckpointError: the weights cannot be read, are of another network, scaling or ladder of thresholds,
+            or lack what only training needs.
+    """
+    content = checkpoint.read(path)
+    old = checkpoint.meta_of(path, content)
+    before, now = _what_it_is(old), _what_it_is(meta)
+    fresh = before.pop("surroundings") is None and now["surroundings"] is not None
+    after = {k: v for k, v in now.items() if k != "surroundings"}
+    if not fresh:
+        before["surroundings"], after["surroundings"] = _surroundings(old), now["surroundings"]
+    for name, wanted in after.items():
+        if before[name] != wanted:
+            raise CheckpointError(
+                f"{path}: got weights with {name} {before[name]}, expected {wanted} as in the configuration; "
+                "change training.start_from or the configuration"
+            )
+    weights = checkpoint.weights_in(content)
+    if isinstance(weights, dict):
+        _check_whole(network, weights, old, path)
+        own = {checkpoint.PREFIX + k: v for k, v in network.state_dict().items() if ".surroundings." in k}
+        weights = {**own, **weights} if fresh else weights
+    checkpoint.fill(network, weights, path)
+
+
+def _what_it_is(meta: CheckpointMeta) -> dict[str, Any]:
+    """Give what two networks must share for one to take the other's weights, as plain values."""
+    head = meta.exceedance and replace(meta.exceedance, weights=None)
+    if head is not None and head.cascade is not None:
+        head = replace(head, cascade=replace(head.cascade, surroundings=None))
+    return {
+        "model": meta.model,
+        "settings": plain(build(find_model(meta.model).settings, meta.settings)),
+        "channels": meta.channels, "scaling": plain(meta.scaling), "exceedance": plain(head),
+        "advection": plain(meta.advection), "surroundings": _surroundings(meta),
+    }
+
+
+def _surroundings(meta: CheckpointMeta) -> Any:
+    head = meta.exceedance
+    return None if head is None or head.cascade is None else plain(head.cascade.surroundings)
+
+
+def _check_whole(
+    network: SequenceModel, weights: dict[str, Any], meta: CheckpointMeta, path: Path
+) -> None:
+    left_out = checkpoint.build_network(meta, path).forecast_only().left_out
+    parts = tuple(checkpoint.PREFIX + name for name in left_out)
+    if left_out and not any(str(name).startswith(parts) for name in weights):
+        raise CheckpointError(
+            f"{path}: got weights to forecast with, expected also '{left_out[0]}', which only training needs; "
+            "start from the best.ckpt of its training"
+        )
