@@ -15,6 +15,8 @@ from nowcast.core.settings import build, plain
 from nowcast.data.splits import parse_periods
 from nowcast.training.experiment import Experiment
 
+LATER = (("data", "missing", 0), ("training", "start_from", None))
+"""Settings that tables were filled without: at these values they are not counted, so that hashes stay."""
 NOT_COUNTED = ("workers", "accelerator", "log_every", "logger", "devices")
 """Settings of training that change where and how it runs, but not what comes out."""
 PLACES = ("path", "cache", "processes")
@@ -80,6 +82,9 @@ def _trained(bench: Benchmark, row: Row, seed: int) -> Entry:
     del counted["name"], counted["training"]["seed"]
     for name in NOT_COUNTED:
         del counted["training"][name]
+    for group, name, value in LATER:
+        if counted[group][name] == value:
+            del counted[group][name]
     return Entry(row, seed, experiment, key, _hash(bench, counted))
 
 
