@@ -15,6 +15,7 @@ from nowcast.ingest.readers.catalog import READERS
 from nowcast.models.advected import AdvectionSettings
 from nowcast.models.cascade import CascadeSettings
 from nowcast.models.exceedance import ExceedanceSettings
+from nowcast.models.surroundings import SurroundingsSettings
 from nowcast.training.experiment import Experiment
 from nowcast.verify import i3d
 from nowcast.verify.catalog import DEFAULT_SCORES, METRICS
@@ -52,7 +53,7 @@ def test_every_setting_of_an_experiment_stands_there_with_its_default():
     found = {name: value for name, value, _ in _leaves(Experiment, build(Experiment, least))}
     around = {
         "exceedance": ExceedanceSettings(), "exceedance.cascade": CascadeSettings(),
-        "advection": AdvectionSettings(),
+        "exceedance.cascade.surroundings": SurroundingsSettings(), "advection": AdvectionSettings(),
     }
     for part, settings in around.items():
         found |= {f"model.{part}.{f.name}": getattr(settings, f.name) for f in dataclasses.fields(settings)}
