@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
 
 from nowcast.bench.benchmark import Benchmark
 from nowcast.core.errors import NowcastError, SettingsError, complain
 from nowcast.data.catalog import build_sources
 from nowcast.data.clips import VideoDataset
-from nowcast.data.source import Frames, FrameSource
+from nowcast.data.source import Frames, FrameSource, SourceWrapper
 from nowcast.data.splits import parse_periods, within
 from nowcast.data.training_data import TrainingData
 
@@ -30,32 +27,12 @@ class Seal:
         self.closed = True
 
 
-class SealedSource:
+class SealedSource(SourceWrapper):
     """A frame source that tells what it holds, but gives no frame while its seal is closed."""
 
     def __init__(self, source: FrameSource, seal: Seal) -> None:
-        self.name = source.name
-        self._source, self._seal = source, seal
-
-    @property
-    def times(self) -> Any:
-        """Times of the frames."""
-        return self._source.times
-
-    @property
-    def step(self) -> np.timedelta64:
-        """The source's step."""
-        return self._source.step
-
-    @property
-    def frame_shape(self) -> tuple[int, int, int]:
-        """The source's (C, H, W)."""
-        return self._source.frame_shape
-
-    @property
-    def fingerprint(self) -> str:
-        """The source's, or its name."""
-        return str(getattr(self._source, "fingerprint", self.name))
+        super().__init__(source)
+        self._seal = seal
 
     def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
         """Read as the source does.

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.data.crops import Crop, Turn, centre, cut_tiles, draw, turn
 from nowcast.data.gaps import Bridged, check_missing
-from nowcast.data.source import Frames, FrameSource
+from nowcast.data.source import Frames, FrameSource, fingerprint_of
 from nowcast.data.wet import WetSettings, window_weights
 from nowcast.data.windows import Window
 
@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Clip(NamedTuple):
-    """One clip. Unseen pixels hold 0 in the frames and False in ``seen``."""
+    """One clip. Unseen pixels hold 0 (a missing frame: the one before it) and False in ``seen``."""
 
     past: Frames
     """(T, C, H, W) float32 in [0, 1]"""
@@ -146,7 +146,7 @@ class VideoDataset:
         """16 hexadecimal digits that change with the frames' content, their times or the window."""
         digest = hashlib.sha256(repr((self.window, self.crop)).encode())
         for source in self.sources:
-            digest.update(str(getattr(source, "fingerprint", source.name)).encode())
+            digest.update(fingerprint_of(source).encode())
             digest.update(np.ascontiguousarray(source.times).tobytes())
         return digest.hexdigest()[:16]
 

@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.times import Times
-from nowcast.data.source import Frames, FrameSource
+from nowcast.data.source import Frames, FrameSource, SourceWrapper
 from nowcast.data.wet import WetBlocks, wet_blocks
 from nowcast.data.windows import Window
 
 
-class Bridged:
+class Bridged(SourceWrapper):
     """A frame source with a frame for every step: where one is missing, the one before it is read again.
 
     Why: archives lose single frames. Windows without a gap then leave out most of some days, while a
@@ -30,32 +30,25 @@ class Bridged:
     """
 
     def __init__(self, source: FrameSource) -> None:
-        self.name = source.name
-        self._source = source
+        super().__init__(source)
         times = source.times
         steps = ((times - times[:1]) // source.step).astype(np.int64)
         count = int(steps[-1]) + 1 if len(steps) else 0
-        self.times: Times = times[:1] + np.arange(count) * source.step
-        """Of every step, UTC ``datetime64[ns]``."""
+        self._times: Times = times[:1] + np.arange(count) * source.step
         self.present = np.zeros(count, np.bool_)
         """(N,): whether the frame exists."""
         self.present[steps] = True
         self._held = np.cumsum(self.present) - 1
 
     @property
-    def step(self) -> np.timedelta64:
-        """The source's step."""
-        return self._source.step
-
-    @property
-    def frame_shape(self) -> tuple[int, int, int]:
-        """The source's (C, H, W)."""
-        return self._source.frame_shape
+    def times(self) -> Times:
+        """Times of every step, UTC ``datetime64[ns]``."""
+        return self._times
 
     @property
     def fingerprint(self) -> str:
         """The source's, and that its gaps are bridged."""
-        return f"{getattr(self._source, 'fingerprint', self.name)}:bridged"
+        return f"{super().fingerprint}:bridged"
 
     @cached_property
     def wet(self) -> WetBlocks | None:

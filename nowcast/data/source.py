@@ -39,3 +39,39 @@ class FrameSource(Protocol):
             (T, C, h, w) float32 as a network reads it, in [0, 1]; NaN is not seen.
         """
         ...
+
+
+def fingerprint_of(source: FrameSource) -> str:
+    """Give what changes with a source's frames; its name where it knows no better."""
+    return str(getattr(source, "fingerprint", source.name))
+
+
+class SourceWrapper:
+    """What all wrappers around a frame source share: what a wrapper does not change is the source's own.
+
+    A wrapper says how it reads.
+    """
+
+    def __init__(self, source: FrameSource) -> None:
+        self.name = source.name
+        self._source = source
+
+    @property
+    def times(self) -> npt.NDArray[np.datetime64]:
+        """The source's times."""
+        return self._source.times
+
+    @property
+    def step(self) -> np.timedelta64:
+        """The source's step."""
+        return self._source.step
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """The source's (C, H, W)."""
+        return self._source.frame_shape
+
+    @property
+    def fingerprint(self) -> str:
+        """The source's, or its name."""
+        return fingerprint_of(self._source)

@@ -13,19 +13,18 @@ import numpy as np
 
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.times import Times, parse_period, to_text
-from nowcast.data.source import Frames, FrameSource
+from nowcast.data.source import Frames, FrameSource, SourceWrapper
 from nowcast.data.wet import WetBlocks, wet_blocks
 from nowcast.data.windows import Window
 
 Period = tuple[np.datetime64, np.datetime64]
 
 
-class Stretch:
+class Stretch(SourceWrapper):
     """Part of a frame source: frames [first, last), counted from 0; the others cannot be read."""
 
     def __init__(self, source: FrameSource, first: int, last: int) -> None:
-        self.name = source.name
-        self._source = source
+        super().__init__(source)
         self._first, self._last = first, last
 
     @property
@@ -34,19 +33,9 @@ class Stretch:
         return self._source.times[self._first : self._last]
 
     @property
-    def step(self) -> np.timedelta64:
-        """The source's step."""
-        return self._source.step
-
-    @property
-    def frame_shape(self) -> tuple[int, int, int]:
-        """The source's (C, H, W)."""
-        return self._source.frame_shape
-
-    @property
     def fingerprint(self) -> str:
         """Which frames of what."""
-        return f"{getattr(self._source, 'fingerprint', self.name)}:{self._first}:{self._last}"
+        return f"{super().fingerprint}:{self._first}:{self._last}"
 
     @property
     def wet(self) -> WetBlocks | None:
