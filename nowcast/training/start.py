@@ -32,45 +32,38 @@ def start_from(network: SequenceModel, path: Path, meta: CheckpointMeta) -> None
     content = checkpoint.read(path)
     old = checkpoint.meta_of(path, content)
     before, now = _what_it_is(old), _what_it_is(meta)
-    fresh = before.pop("surroundings") is None and now["surroundings"] is not None
-    after = {k: v for k, v in now.items() if k != "surroundings"}
-    if not fresh:
-        before["surroundings"], after["surroundings"] = _surroundings(old), now["surroundings"]
-    for name, wanted in after.items():
-        if before[name] != wanted:
+    fresh = before["surroundings"] is None
+    for name, wanted in now.items():
+        if before[name] != wanted and not (fresh and name == "surroundings"):
             raise CheckpointError(
                 f"{path}: got weights with {name} {before[name]}, expected {wanted} as in the configuration; "
                 "change training.start_from or the configuration"
             )
     weights = checkpoint.weights_in(content)
     if isinstance(weights, dict):
-        _check_whole(network, weights, old, path)
-        own = {checkpoint.PREFIX + k: v for k, v in network.state_dict().items() if ".surroundings." in k}
-        weights = {**own, **weights} if fresh else weights
+        _check_whole(weights, old, path)
+        if fresh:
+            own = {checkpoint.PREFIX + k: v for k, v in network.state_dict().items() if ".surroundings." in k}
+            weights = {**own, **weights}
     checkpoint.fill(network, weights, path)
 
 
 def _what_it_is(meta: CheckpointMeta) -> dict[str, Any]:
     """Give what two networks must share for one to take the other's weights, as plain values."""
     head = meta.exceedance and replace(meta.exceedance, weights=None)
+    surroundings = None
     if head is not None and head.cascade is not None:
+        surroundings = plain(head.cascade.surroundings)
         head = replace(head, cascade=replace(head.cascade, surroundings=None))
     return {
         "model": meta.model,
         "settings": plain(build(find_model(meta.model).settings, meta.settings)),
         "channels": meta.channels, "scaling": plain(meta.scaling), "exceedance": plain(head),
-        "advection": plain(meta.advection), "surroundings": _surroundings(meta),
+        "advection": plain(meta.advection), "surroundings": surroundings,
     }
 
 
-def _surroundings(meta: CheckpointMeta) -> Any:
-    head = meta.exceedance
-    return None if head is None or head.cascade is None else plain(head.cascade.surroundings)
-
-
-def _check_whole(
-    network: SequenceModel, weights: dict[str, Any], meta: CheckpointMeta, path: Path
-) -> None:
+def _check_whole(weights: dict[str, Any], meta: CheckpointMeta, path: Path) -> None:
     left_out = checkpoint.build_network(meta, path).forecast_only().left_out
     parts = tuple(checkpoint.PREFIX + name for name in left_out)
     if left_out and not any(str(name).startswith(parts) for name in weights):
