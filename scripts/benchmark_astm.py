@@ -27,7 +27,7 @@ from nowcast.models.catalog import MODELS, build_model
 from nowcast.models.cells.astm import ASTMCell, GateConv
 from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay
 from nowcast.models.cells.history import attend, attend_plainly
-from nowcast.models.memory import peak_forecast_mb
+from nowcast.models.cpu.peak_memory import peak_forecast_mb
 
 TAUS = (1, 5, 10, 20)
 

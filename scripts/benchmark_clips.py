@@ -22,10 +22,10 @@ import numpy.typing as npt
 
 from nowcast.core.errors import NowcastError
 from nowcast.data.clips import VideoDataset
+from nowcast.data.importance_sampling import WetSettings
 from nowcast.data.moving_digits import DigitSettings, MovingDigits
 from nowcast.data.radar_archive import BLOCK, WET_DBZ, make_cache
 from nowcast.data.radar_cache import FRAMES, WET, Facts, RadarCache
-from nowcast.data.wet import WetSettings
 from nowcast.data.windows import Window
 
 WINDOW, CROP, ROUNDS = Window(5, 10), (128, 128), 7

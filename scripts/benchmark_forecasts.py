@@ -38,7 +38,7 @@ from nowcast.forecasters.motion import MOTIONS
 from nowcast.forecasters.neural import Neural, NeuralSettings
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork
-from nowcast.verify.categorical import Contingency
+from nowcast.scores.categorical import Contingency
 
 STEP = np.timedelta64(10, "m")
 PAST, LEADS = 5, 10

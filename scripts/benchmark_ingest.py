@@ -22,7 +22,7 @@ _SAMPLE_SECONDS = 0.05
 _BARE = """
 import sys, time
 from pathlib import Path
-from nowcast.ingest.readers.catalog import find_reader
+from nowcast.ingestion.readers.catalog import find_reader
 began, frames = time.perf_counter(), 0
 for name in sys.argv[1:]:
     field = find_reader(Path(name)).open(Path(name))

@@ -25,10 +25,10 @@ from torch import Tensor
 
 from nowcast.models.base import Clip
 from nowcast.models.catalog import build_model
-from nowcast.models.fast import fast
-from nowcast.models.lmc_cell import LmcConvLSTM
-from nowcast.models.lmc_memory import LmcMemory
-from nowcast.models.lmc_motion import difference_frames
+from nowcast.models.cpu.fast import fast
+from nowcast.models.lmc.cell import LmcConvLSTM
+from nowcast.models.lmc.motion import difference_frames
+from nowcast.models.lmc.network import LmcMemory
 
 SMALL = {"hidden": 16, "slot_width": 32, "slots": 10, "layers": 2}
 WORKS = ("plain", "kept", "saved")

@@ -24,7 +24,7 @@ from naive_networks import naive
 
 from nowcast.models.base import SequenceModel
 from nowcast.models.catalog import MODELS, build_model
-from nowcast.models.fast import fast
+from nowcast.models.cpu.fast import fast
 
 
 class Setting(NamedTuple):

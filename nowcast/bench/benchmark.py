@@ -16,8 +16,8 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.settings import build, override, plain, read_layered
 from nowcast.models.catalog import find_model
 from nowcast.models.choice import ModelChoice
+from nowcast.scores.protocols import PROTOCOLS, Backbones
 from nowcast.training.experiment import DataChoice, SourceChoice, Training
-from nowcast.verify.protocols import PROTOCOLS, Backbones
 
 COSTS = ("parameters", "multiply_accumulates", "seconds", "frames_per_second", "memory_mb")
 """What is measured besides scores; papers report some of them, so ``reported`` may name them too."""
@@ -89,7 +89,7 @@ class Benchmark:
     """To train and validate on. For radar, ``data.test`` periods are what is tested on."""
     rows: tuple[Row, ...]
     scores: tuple[str, ...]
-    """Names of `nowcast.verify.protocols.PROTOCOLS`, in the order of the columns."""
+    """Names of `nowcast.scores.protocols.PROTOCOLS`, in the order of the columns."""
     training: Training | None = None
     """Shared by all rows that name a model; the seed is that of the run."""
     paper: str = ""

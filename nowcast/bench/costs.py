@@ -13,11 +13,11 @@ from torch import Tensor
 
 from nowcast.bench.scoring import Forecast
 from nowcast.core.errors import SettingsError
-from nowcast.models.advected import AdvectedModel
 from nowcast.models.base import SequenceModel
 from nowcast.models.counts import count
-from nowcast.models.fast import fast
-from nowcast.models.memory import peak_forecast_mb
+from nowcast.models.cpu.fast import fast
+from nowcast.models.cpu.peak_memory import peak_forecast_mb
+from nowcast.models.lagrangian.wrapper import AdvectedModel
 from nowcast.models.padding import AnySize
 
 _BATCH = 8

@@ -15,7 +15,6 @@ from tqdm import tqdm
 from nowcast.bench.benchmark import Benchmark, Row, slug
 from nowcast.bench.costs import Costs, Sequences, machine_of, measure
 from nowcast.bench.entries import Entry, entries_of
-from nowcast.bench.experiment_data import ExperimentData, open_data
 from nowcast.bench.held_out import HeldOut
 from nowcast.bench.records import Record, Records, as_json
 from nowcast.bench.runs import Run, alone, carry_on, find_run
@@ -29,6 +28,7 @@ from nowcast.models.counts import count
 from nowcast.models.padding import check_size
 from nowcast.training.experiment import Experiment
 from nowcast.training.module import TrainingError
+from nowcast.workflows.training_data import ExperimentData, open_data
 
 
 @dataclass(frozen=True)

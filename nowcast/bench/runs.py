@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nowcast.bench.experiment_data import ExperimentData
 from nowcast.core.errors import CheckpointError
 from nowcast.core.settings import plain
 from nowcast.models import checkpoint
 from nowcast.training.experiment import Experiment, differences
 from nowcast.training.module import TrainingError
 from nowcast.training.run import train
+from nowcast.workflows.training_data import ExperimentData
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from tqdm import tqdm
 
 from nowcast.core.errors import MissingWeightsError, NowcastError
 from nowcast.data.clips import VideoDataset
+from nowcast.scores import i3d, lpips_weights
+from nowcast.scores.base import Metric, Sums, add
+from nowcast.scores.fvd import Fvd
+from nowcast.scores.lpips import Lpips
+from nowcast.scores.protocols import Backbones, build_protocols
 from nowcast.training.data_module import collate
-from nowcast.verify import i3d, lpips_weights
-from nowcast.verify.base import Metric, Sums, add
-from nowcast.verify.fvd import Fvd
-from nowcast.verify.lpips import Lpips
-from nowcast.verify.protocols import Backbones, build_protocols
 
 Forecast = Callable[[Tensor, int], Tensor]
 """(past (B, T, C, H, W), steps) -> (B, S, C, H, W)"""

@@ -12,7 +12,7 @@ from nowcast.bench.benchmark import COSTS, Benchmark
 from nowcast.bench.records import Record
 from nowcast.bench.run import Line, Outcome
 from nowcast.report.bench_page import Cell, Chart, Table
-from nowcast.verify.protocols import PROTOCOLS
+from nowcast.scores.protocols import PROTOCOLS
 
 NOT_COMPUTED = "not computed"
 DASH = "-"

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     thresholds = parse_thresholds(args.thresholds)
     periods = [parse_period(text) for text in args.period]
     from nowcast.archive.reader import Archive
-    from nowcast.bench.calibration import calibrate, summary
+    from nowcast.evaluation.calibration import calibrate, summary
     from nowcast.forecasters.levels import write_levels
 
     found = calibrate(

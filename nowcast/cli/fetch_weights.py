@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fetch, check, convert, write, and say so."""
     from nowcast.core.errors import FileError
-    from nowcast.verify import lpips_weights as weights
+    from nowcast.scores import lpips_weights as weights
 
     target = args.out or weights.default_file()
     if target.exists():

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from nowcast.core.errors import SettingsError
-    from nowcast.ingest.pipeline import ingest
+    from nowcast.ingestion.pipeline import ingest
 
     step = None
     if args.step is not None:

@@ -11,10 +11,10 @@ from nowcast.core.errors import SettingsError, complain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nowcast.bench.memory_analysis import Addressed, MemoryAnalysis, NamedClip
     from nowcast.data.clips import VideoDataset
     from nowcast.models.base import Clip as ModelClip
     from nowcast.models.checkpoint import LoadedNetwork
+    from nowcast.models.lmc.analysis import Addressed, MemoryAnalysis, NamedClip
 
 SHOWN = 4
 _MULTIPLE = 16
@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     """Analyse; write memory.json, memory.png and, for radar, memory_map.png."""
     if args.clips < 2:
         raise SettingsError(complain("--clips", args.clips, "2 or more to compare", "give more"))
-    from nowcast.models.advected import AdvectedModel
     from nowcast.models.checkpoint import load_network
-    from nowcast.models.lmc_memory import LmcMemory
+    from nowcast.models.lagrangian.wrapper import AdvectedModel
+    from nowcast.models.lmc.network import LmcMemory
     from nowcast.models.wrapper import ModelWrapper
 
     loaded = load_network(args.checkpoint, whole=True)
@@ -119,8 +119,8 @@ def _crop(asked: list[int] | None, size: tuple[int, int]) -> tuple[int, int]:
 def _analyse(args: argparse.Namespace, kind: str, data: VideoDataset, memory: _Shown) -> None:
     import json
 
-    from nowcast.bench.memory_analysis import analyse, numbers
     from nowcast.core.files import whole_file
+    from nowcast.models.lmc.analysis import analyse, numbers
 
     count = min(args.clips, len(data))
     chosen = [i * len(data) // count for i in range(count)]
@@ -143,8 +143,8 @@ def _clips(
     import torch
     from tqdm import tqdm
 
-    from nowcast.bench.memory_analysis import NamedClip
     from nowcast.models.base import Clip
+    from nowcast.models.lmc.analysis import NamedClip
 
     shown = tqdm(chosen, desc="address the memory", unit="clip")
     for index, label in zip(shown, labels, strict=True):
@@ -172,7 +172,13 @@ def _draw(
 ) -> list[Path]:
     import numpy as np
 
-    from nowcast.report.memory import Agreement, SlotPicture, SlotsSee, draw_memory, draw_slot_map
+    from nowcast.report.memory_slots import (
+        Agreement,
+        SlotPicture,
+        SlotsSee,
+        draw_memory,
+        draw_slot_map,
+    )
 
     activity = [float(np.abs(np.diff(data[i].past, axis=0)).mean()) for i in chosen]
     liveliest = sorted(np.argsort(activity)[::-1][:SHOWN].tolist())

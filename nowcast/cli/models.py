@@ -108,7 +108,7 @@ def _line(name: str, row: ModelConfiguration, measure: bool) -> str:
 
 
 def _megabytes(row: ModelConfiguration) -> str:
-    from nowcast.models.memory import peak_forecast_mb
+    from nowcast.models.cpu.peak_memory import peak_forecast_mb
 
     if sys.platform != "linux":  # only Linux tells a process its peak
         return "-"

@@ -32,10 +32,10 @@ def run(args: argparse.Namespace) -> int:
     if args.start_from is not None:
         training = replace(experiment.training, start_from=_weights(args.start_from))
         experiment = replace(experiment, training=training)
-    from nowcast.bench.experiment_data import open_data
     from nowcast.models.catalog import build_model
     from nowcast.models.checkpoint import read
     from nowcast.training.run import check_logger, first_device, train
+    from nowcast.workflows.training_data import open_data
 
     chosen = experiment.data
     check_logger(experiment)

@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
     from nowcast.archive.reader import Archive
     from nowcast.archive.thinned import thinned
-    from nowcast.bench.comparison import Against, confidence_text
-    from nowcast.bench.skill import summary, write_skill
+    from nowcast.evaluation.comparison import Against, confidence_text
+    from nowcast.evaluation.skill_report import summary, write_skill
     from nowcast.forecasters.calibrated import with_calibrated
     from nowcast.forecasters.levels import read_levels
 
@@ -102,7 +102,7 @@ def parse_thresholds(texts: list[str]) -> list[float]:
     Raises:
         SettingsError: not a number, NaN, negative, or one twice.
     """
-    from nowcast.verify.catalog import build_metrics
+    from nowcast.scores.catalog import build_metrics
 
     found = []
     for text in ",".join(texts).replace(" ", "").split(","):
@@ -122,7 +122,7 @@ def parse_scores(text: str | None) -> list[str]:
     Raises:
         SettingsError: nothing named, an unknown name, or one twice.
     """
-    from nowcast.verify.catalog import DEFAULT_SCORES, build_metrics
+    from nowcast.scores.catalog import DEFAULT_SCORES, build_metrics
 
     found = list(DEFAULT_SCORES) if text is None else [n.strip() for n in text.split(",") if n.strip()]
     if not found or len(set(found)) < len(found):

@@ -48,7 +48,7 @@ class Grid:
         if mapping not in field.coords or "crs_wkt" not in field.coords[mapping].attrs:
             raise GridError(
                 f"field: got no grid mapping '{mapping}' with crs_wkt, expected one as CF demands; "
-                "read the file with a reader of nowcast.ingest"
+                "read the file with a reader of nowcast.ingestion"
             )
         return cls(
             str(field.coords[mapping].attrs["crs_wkt"]),

@@ -19,6 +19,34 @@ import yaml
 from nowcast.core.errors import SettingsError
 
 T = TypeVar("T")
+_FORMERLY = "formerly"
+
+
+def formerly(*names: str) -> dict[str, tuple[str, ...]]:
+    """Field metadata with the names a setting once had, oldest first: they are still read.
+
+    Why: YAML files, checkpoints and decision thresholds written under an old name go on loading.
+    Use: ``flips_and_rotations: bool = field(default=True, metadata=formerly("turns"))``.
+    """
+    return {_FORMERLY: names}
+
+
+def current_names(kind: type[Any], values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """Plain values of ``kind`` with every former name replaced by today's (this level only).
+
+    Raises:
+        SettingsError: a setting given under two of its names.
+    """
+    today = {old: f.name for f in dataclasses.fields(kind) for old in f.metadata.get(_FORMERLY, ())}
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = today.get(key, key)
+        if name in found:
+            raise SettingsError(
+                f"{_dotted(where, name)}: given twice, the other time as '{key}'; leave one of the two out"
+            )
+        found[name] = value
+    return found
 
 
 def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
@@ -35,6 +63,7 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
         raise SettingsError(
             f"{where or kind.__name__}: got {values!r}, expected a group of settings"
         )
+    values = current_names(kind, values, where)
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
     for key in values:
@@ -53,14 +82,22 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     return kind(**made)
 
 
-def plain(settings: Any) -> Any:
-    """Give settings back as dicts, lists and scalars, fit for YAML, JSON and a checkpoint."""
+def plain(settings: Any, first_names: bool = False) -> Any:
+    """Settings as dicts, lists and scalars, fit for YAML, JSON and a checkpoint.
+
+    With ``first_names`` a renamed setting goes by the oldest of its names (see `formerly`), so that a hash
+    over settings stays what it was before the renaming.
+    """
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
-        return {f.name: plain(getattr(settings, f.name)) for f in dataclasses.fields(settings)}
+        return {
+            f.metadata.get(_FORMERLY, (f.name,))[0] if first_names else f.name:
+            plain(getattr(settings, f.name), first_names)
+            for f in dataclasses.fields(settings)
+        }
     if isinstance(settings, Mapping):
-        return {str(k): plain(v) for k, v in settings.items()}
+        return {str(k): plain(v, first_names) for k, v in settings.items()}
     if isinstance(settings, (list, tuple)):
-        return [plain(v) for v in settings]
+        return [plain(v, first_names) for v in settings]
     return str(settings) if isinstance(settings, Path) else settings
 
 

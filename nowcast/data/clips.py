@@ -21,8 +21,8 @@ import numpy.typing as npt
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.data.crops import Crop, Turn, centre, cut_tiles, draw, turn
 from nowcast.data.gaps import Bridged, check_missing
+from nowcast.data.importance_sampling import WetSettings, window_weights
 from nowcast.data.source import Frames, FrameSource, fingerprint_of
-from nowcast.data.wet import WetSettings, window_weights
 from nowcast.data.windows import Window
 
 _LOG = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nowcast.data.importance_sampling import draw_corner, wet_blocks
 from nowcast.data.source import Frames, FrameSource
-from nowcast.data.wet import draw_corner, wet_blocks
 
 
 class Crop(NamedTuple):

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.times import Times
+from nowcast.data.importance_sampling import WetBlocks, wet_blocks
 from nowcast.data.source import Frames, FrameSource, SourceWrapper
-from nowcast.data.wet import WetBlocks, wet_blocks
 from nowcast.data.windows import Window
 
 

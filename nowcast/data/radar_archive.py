@@ -16,8 +16,8 @@ from tqdm import tqdm
 from nowcast.core.errors import ArchiveError, FileError
 from nowcast.core.files import whole_folder
 from nowcast.core.scaling import Scaling
+from nowcast.data.importance_sampling import WetBlocks
 from nowcast.data.radar_cache import FRAMES, WET, Facts, RadarCache, to_dbz
-from nowcast.data.wet import WetBlocks
 
 if TYPE_CHECKING:
     from nowcast.archive.reader import Archive

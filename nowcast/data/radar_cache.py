@@ -19,8 +19,8 @@ import numpy.typing as npt
 from nowcast.core.errors import FileError
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.times import Times
+from nowcast.data.importance_sampling import WetBlocks
 from nowcast.data.source import Frames
-from nowcast.data.wet import WetBlocks
 
 FORMAT = 1
 FRAMES, WET, FACTS = "frames.npy", "wet.npy", "cache.json"

@@ -13,8 +13,8 @@ import numpy as np
 
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.times import Times, parse_period, to_text
+from nowcast.data.importance_sampling import WetBlocks, wet_blocks
 from nowcast.data.source import Frames, FrameSource, SourceWrapper
-from nowcast.data.wet import WetBlocks, wet_blocks
 from nowcast.data.windows import Window
 
 Period = tuple[np.datetime64, np.datetime64]

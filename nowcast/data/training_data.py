@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from nowcast.core.errors import SettingsError
 from nowcast.data.clips import VideoDataset
+from nowcast.data.importance_sampling import WetSettings
 from nowcast.data.source import FrameSource
 from nowcast.data.splits import Period, check_gap, check_names, parse_periods, within
-from nowcast.data.wet import WetSettings
 from nowcast.data.windows import Window
 
 

@@ -116,9 +116,9 @@ def run_demo(
         progress: show bars on stderr.
     """
     from nowcast.archive.reader import Archive
-    from nowcast.bench.skill import summary, write_skill
+    from nowcast.evaluation.skill_report import summary, write_skill
     from nowcast.forecasters.catalog import build_forecaster
-    from nowcast.ingest.pipeline import ingest
+    from nowcast.ingestion.pipeline import ingest
 
     if settings.minutes is None:
         build_forecaster("motionrnn")  # fails, if it must, before anything is written
@@ -151,9 +151,9 @@ def run_demo(
 
 
 def _train(settings: DemoSettings, archive: Path, out: Path, progress: bool) -> Path:
-    from nowcast.bench.experiment_data import open_data
     from nowcast.training.experiment import Experiment
     from nowcast.training.run import train
+    from nowcast.workflows.training_data import open_data
 
     experiment = build(Experiment, experiment_values(settings, archive))
     data = open_data(experiment)

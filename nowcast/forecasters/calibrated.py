@@ -20,9 +20,9 @@ from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.settings import plain
 from nowcast.forecasters.base import Forecaster, LeadTimes, Needs, label_forecast
+from nowcast.forecasters.decision import rebuild_dbz
+from nowcast.forecasters.inputs import check_leads
 from nowcast.forecasters.levels import Levels, identity_of, thresholds_of
-from nowcast.forecasters.past import check_leads
-from nowcast.forecasters.rebuild import rebuild_dbz
 from nowcast.forecasters.remembered import Probabilistic, Remembered
 
 Array = npt.NDArray[np.float32]
@@ -36,7 +36,7 @@ class Calibrated:
 
     Its dBZ are changed so that a pixel reaches a threshold exactly where the forecaster inside reaches
     its level for that threshold and lead time: fields in dBZ by a rising, piecewise linear map
-    (`recalibrate_dbz`), probabilities of exceedance by `nowcast.forecasters.rebuild.rebuild_dbz`.
+    (`recalibrate_dbz`), probabilities of exceedance by `nowcast.forecasters.decision.rebuild_dbz`.
 
     Raises:
         SettingsError: levels made for another forecaster, or of probabilities it does not give.

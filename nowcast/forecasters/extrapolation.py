@@ -14,9 +14,9 @@ from nowcast.core.grid import Grid
 from nowcast.core.settings import plain
 from nowcast.forecasters.advection import advect
 from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
+from nowcast.forecasters.inputs import Past, check_leads, newest
 from nowcast.forecasters.lucas_kanade import LucasKanade
 from nowcast.forecasters.motion import MOTIONS, MotionMethod
-from nowcast.forecasters.past import Past, check_leads, newest
 
 _HOUR = np.timedelta64(3600, "s")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nowcast.models.flow_settings import FlowSettings
+from nowcast.models.lagrangian.flow_settings import FlowSettings
 
 Array = npt.NDArray[np.float32]
 
@@ -20,7 +20,7 @@ class LucasKanade(FlowSettings):
         """Estimate motion as `MotionMethod.estimate`."""
         import torch
 
-        from nowcast.models.optical_flow import lucas_kanade
+        from nowcast.models.lagrangian.lucas_kanade import lucas_kanade
 
         past, known = torch.from_numpy(np.ascontiguousarray(frames)), torch.from_numpy(seen)
         motion: Array = lucas_kanade(past[None], known[None], self)[0].numpy()

@@ -95,7 +95,7 @@ class NetworkRunner:
     def _network(self) -> SequenceModel:
         import torch
 
-        from nowcast.models.fast import fast
+        from nowcast.models.cpu.fast import fast
         from nowcast.models.padding import AnySize
 
         return AnySize(fast(self._loaded.model, getattr(torch, self.how.precision)))

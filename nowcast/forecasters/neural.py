@@ -21,9 +21,9 @@ from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.settings import plain
 from nowcast.core.times import minutes
 from nowcast.forecasters.base import LeadTimes, Needs, label_forecast, label_probability
+from nowcast.forecasters.decision import rebuild_dbz
+from nowcast.forecasters.inputs import Past, check_leads, newest
 from nowcast.forecasters.network_runner import NetworkRunner, Running
-from nowcast.forecasters.past import Past, check_leads, newest
-from nowcast.forecasters.rebuild import rebuild_dbz
 
 if TYPE_CHECKING:
     from nowcast.models.checkpoint import LoadedNetwork

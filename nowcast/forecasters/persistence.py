@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
-from nowcast.forecasters.past import check_leads, newest
+from nowcast.forecasters.inputs import check_leads, newest
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from nowcast.core.rain import z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import minutes
 from nowcast.forecasters.base import LeadTimes, label_forecast
-from nowcast.forecasters.past import Past, check_leads, newest
+from nowcast.forecasters.inputs import Past, check_leads, newest
 from nowcast.forecasters.pysteps_lk import (
     PystepsForecaster,
     extrapolated,

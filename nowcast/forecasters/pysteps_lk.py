@@ -23,7 +23,7 @@ from nowcast.core.errors import MissingExtraError, SettingsError, complain
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.settings import plain
 from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
-from nowcast.forecasters.past import Past, check_leads, newest
+from nowcast.forecasters.inputs import Past, check_leads, newest
 from nowcast.forecasters.peer_flows import PystepsLucasKanade
 
 Array = npt.NDArray[np.float32]

@@ -33,8 +33,8 @@ from nowcast.models.families import (
     build_convlstm,
     build_predrnn,
 )
-from nowcast.models.lmc_memory import LmcSettings, build_lmc
-from nowcast.models.steady import SteadySettings, build_steady
+from nowcast.models.lmc.network import LmcSettings, build_lmc
+from nowcast.models.persistence import SteadySettings, build_steady
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 

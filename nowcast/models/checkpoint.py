@@ -23,9 +23,9 @@ from nowcast.core.files import provenance, sha256, whole_file
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import build, plain
 from nowcast.models import weights_file
-from nowcast.models.advected import AdvectionSettings
 from nowcast.models.base import SequenceModel
-from nowcast.models.exceedance import ExceedanceSettings
+from nowcast.models.exceedance.wrapper import ExceedanceSettings
+from nowcast.models.lagrangian.wrapper import AdvectionSettings
 
 FORMAT_VERSION = 1
 """Raised by one whenever a checkpoint of before can no longer be read the same way."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
-from nowcast.models.advected import AdvectedModel, AdvectionSettings
 from nowcast.models.base import SequenceModel
 from nowcast.models.catalog import build_model
-from nowcast.models.exceedance import ExceedanceModel, ExceedanceSettings
+from nowcast.models.exceedance.wrapper import ExceedanceModel, ExceedanceSettings
+from nowcast.models.lagrangian.wrapper import AdvectedModel, AdvectionSettings
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from nowcast.models.astm_published import our_name as rename_astm
 from nowcast.models.astm_published import our_settings as infer_astm
 from nowcast.models.base import SequenceModel
 from nowcast.models.catalog import build_model, find_model
-from nowcast.models.lmc_published import our_name as rename_lmc
-from nowcast.models.lmc_published import our_settings as infer_lmc
+from nowcast.models.lmc.published import our_name as rename_lmc
+from nowcast.models.lmc.published import our_settings as infer_lmc
 
 Weights = Mapping[str, Tensor]
 Size = tuple[int, int] | None

@@ -14,15 +14,11 @@ import numpy as np
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError
 from nowcast.core.times import minutes, to_text
-from nowcast.ingest.pipeline import ingest
+from nowcast.ingestion.pipeline import ingest
 from nowcast.service.clock import Clock
 from nowcast.service.inbox import Arrival, look
-from nowcast.service.keep import prune, recover
 from nowcast.service.ledger import Ledger
-from nowcast.service.lock import BusyError, only_one
-from nowcast.service.model_run import ModelProcess, run_model
-from nowcast.service.publish import point_latest, publish
-from nowcast.service.records import (
+from nowcast.service.ledger_schema import (
     INGESTED,
     NEWEST_FRAME,
     REFUSED,
@@ -31,10 +27,14 @@ from nowcast.service.records import (
     TRYING,
     FileRow,
 )
+from nowcast.service.lock import BusyError, only_one
+from nowcast.service.model_run import ModelProcess, run_model
+from nowcast.service.publish import point_latest, publish
+from nowcast.service.quarantine import find_culprits
+from nowcast.service.retention import prune, recover
 from nowcast.service.scoring import score_pending
 from nowcast.service.settings import ServiceSettings
 from nowcast.service.status import age_text, refresh
-from nowcast.service.suspects import find_culprits
 
 log = logging.getLogger(__name__)
 

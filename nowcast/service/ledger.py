@@ -13,7 +13,7 @@ import numpy as np
 
 from nowcast.core.errors import FileError
 from nowcast.core.times import parse_time, to_text
-from nowcast.service.records import INGESTED, SCHEMA, TRYING, FileRow, Issued, ScoreRow
+from nowcast.service.ledger_schema import INGESTED, SCHEMA, TRYING, FileRow, Issued, ScoreRow
 
 _TRY_AGAIN = np.timedelta64(30, "m")
 _NOWCAST = "SELECT issued, model, fallback, folder, published FROM nowcasts"

@@ -21,8 +21,8 @@ from nowcast.core.grid import Grid
 from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import write_forecast
 from nowcast.products.odim_h5 import write_composite
+from nowcast.service.ledger_schema import Issued
 from nowcast.service.model_run import ModelRun
-from nowcast.service.records import Issued
 from nowcast.service.settings import ServiceSettings
 
 log = logging.getLogger(__name__)

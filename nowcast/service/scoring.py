@@ -11,11 +11,11 @@ import xarray as xr
 from nowcast.archive.reader import Archive
 from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import read_forecast
+from nowcast.scores.categorical import Contingency
 from nowcast.service.ledger import Ledger
+from nowcast.service.ledger_schema import Issued, ScoreRow
 from nowcast.service.publish import FORECAST_FILE
-from nowcast.service.records import Issued, ScoreRow
 from nowcast.service.settings import ServiceSettings
-from nowcast.verify.categorical import Contingency
 
 log = logging.getLogger(__name__)
 PUBLISHED, PERSISTENCE = "published", "persistence"

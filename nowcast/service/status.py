@@ -14,7 +14,7 @@ from nowcast.core.files import whole_file
 from nowcast.core.times import minutes, parse_time, to_text
 from nowcast.service.clock import Clock, ManualClock, SystemClock
 from nowcast.service.ledger import Ledger
-from nowcast.service.records import NEWEST_FRAME, REPLAY, STEP_SECONDS, Issued
+from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, Issued
 from nowcast.service.settings import ServiceSettings
 
 

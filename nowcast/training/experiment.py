@@ -54,9 +54,9 @@ class DataChoice:
     turns: bool = True
     """Flips and quarter turns: rain knows no preferred direction on a small crop. Digits and people do."""
     wet_floor: float | None = None
-    """Weight of a dry clip when wet ones are preferred, see `nowcast.data.wet`; None draws all alike."""
+    """Weight of a dry clip when wet ones are preferred; None draws all alike."""
     missing: int = 0
-    """Future frames that a training clip may lack; the loss leaves them out. Archives lose single frames."""
+    """Future frames a training clip may lack; the loss leaves them out. Archives lose single frames."""
 
 
 @dataclass(frozen=True)

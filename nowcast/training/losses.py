@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
-from nowcast.models.exceedance import ExceedanceSettings
+from nowcast.models.exceedance.wrapper import ExceedanceSettings
 
 _LEAST = 1e-5
 """Probabilities are kept this far from 0 and 1, so that no surprise costs more than 11.5."""

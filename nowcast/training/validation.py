@@ -1,6 +1,6 @@
 """What validation adds up while training: the loss and, where dBZ is known, CSI at 20 and 30 dBZ.
 
-The full scores are `nowcast.verify`'s; these few choose the best checkpoint. Letters: B batch, S forecast
+The full scores are `nowcast.scores`'s; these few choose the best checkpoint. Letters: B batch, S forecast
 steps, C channels, H rows, W columns.
 """
 

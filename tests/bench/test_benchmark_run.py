@@ -17,11 +17,11 @@ from nowcast.bench.runs import alone
 from nowcast.bench.scoring import copy_last, score
 from nowcast.core.errors import CheckpointError, FileError, NowcastError, SettingsError
 from nowcast.core.files import sha256
-from nowcast.models.advected import AdvectionSettings
 from nowcast.models.checkpoint import load_network, read
+from nowcast.models.lagrangian.wrapper import AdvectionSettings
 from nowcast.models.recurrent import RecurrentStack
+from nowcast.scores.frames import FrameErrors
 from nowcast.training.keeper import Interrupted, Keeper
-from nowcast.verify.frames import FrameErrors
 from tests.fakes.benchmarks import TINY, TINY_STACK, digits, tiny, write_checkpoint
 from tests.fakes.frames import storm_codes, write_cache
 from tests.fakes.training_runs import clips

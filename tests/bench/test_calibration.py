@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nowcast.bench.calibration import calibrate, summary
-from nowcast.bench.verification import verify_period
 from nowcast.core.errors import NowcastError, SettingsError
+from nowcast.evaluation.calibration import calibrate, summary
+from nowcast.evaluation.period import verify_period
 from nowcast.forecasters.calibrated import Calibrated
 from nowcast.forecasters.levels import identity_of
 from tests.fakes.fields import moving_disc, projected_grid

@@ -6,19 +6,19 @@ import io
 import numpy as np
 import pytest
 
-from nowcast.bench.comparison import (
+from nowcast.core.errors import NowcastError
+from nowcast.evaluation.comparison import (
     Against,
     compare,
     confidence_csv,
     confidence_text,
     reference_of_each,
 )
-from nowcast.bench.verification import verify_period
-from nowcast.core.errors import NowcastError
+from nowcast.evaluation.period import verify_period
 from nowcast.forecasters.persistence import Persistence
 from nowcast.report.content import Comparison, Holding
 from nowcast.report.page_confidence import confidence_section
-from nowcast.verify.confidence import Bootstrap
+from nowcast.scores.confidence import Bootstrap
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.forecasters import Weak
 from tests.fakes.memory_archive import MemoryArchive

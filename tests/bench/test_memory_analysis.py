@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from nowcast.bench.memory_analysis import NamedClip, analyse, numbers, standing_out
 from nowcast.core.errors import SettingsError
-from nowcast.models.lmc_memory import LmcMemory, LmcSettings
+from nowcast.models.lmc.analysis import NamedClip, analyse, numbers, standing_out
+from nowcast.models.lmc.network import LmcMemory, LmcSettings
 
 
 class Told(LmcMemory):

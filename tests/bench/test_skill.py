@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nowcast.bench.skill import _days, as_page_case, summary, write_skill
-from nowcast.bench.verification import make_case
+from nowcast.evaluation.period import make_case
+from nowcast.evaluation.skill_report import _days, as_page_case, summary, write_skill
 from nowcast.forecasters.persistence import Persistence
 from tests.fakes.fields import moving_disc, projected_grid, times
 from tests.fakes.memory_archive import MemoryArchive

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from nowcast.bench.verification import make_case, verify_period, wettest
 from nowcast.core.errors import NowcastError
 from nowcast.core.field import make_field
+from nowcast.evaluation.period import make_case, verify_period, wettest
 from nowcast.forecasters.base import Needs, label_forecast
 from nowcast.forecasters.persistence import Persistence
-from nowcast.verify.categorical import Contingency
+from nowcast.scores.categorical import Contingency
 from tests.fakes.fields import geographic_grid, moving_disc, projected_grid, times
 from tests.fakes.memory_archive import MemoryArchive
 

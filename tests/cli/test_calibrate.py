@@ -38,7 +38,7 @@ def test_a_place_that_cannot_be_written_is_told_before_the_forecasts(disc, tmp_p
     def never(*_args, **_kwargs):
         raise AssertionError("forecasts were made")
 
-    monkeypatch.setattr("nowcast.bench.calibration.calibrate", never)
+    monkeypatch.setattr("nowcast.evaluation.calibration.calibrate", never)
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file" / "levels.json", tmp_path):
         assert calibrate(disc, out) == 2

@@ -9,7 +9,7 @@ from tests.fakes.fields import moving_disc, projected_grid
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     """Nine frames every 10 minutes from 10:00; that of 10:10 is missing."""
-    from nowcast.ingest.pipeline import ingest
+    from nowcast.ingestion.pipeline import ingest
     from nowcast.products.odim_h5 import OdimPacking, write_composite
 
     folder = tmp_path_factory.mktemp("forecast")

@@ -10,7 +10,7 @@ import torch
 from nowcast.cli.main import main
 from nowcast.core.files import sha256
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
-from nowcast.ingest.pipeline import ingest
+from nowcast.ingestion.pipeline import ingest
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, pack, save
 from nowcast.products.cf_netcdf import read_forecast

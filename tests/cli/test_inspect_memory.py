@@ -8,11 +8,11 @@ import torch
 
 from nowcast.cli.main import main
 from nowcast.core.scaling import Scaling
-from nowcast.models.advected import AdvectionSettings
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, pack, save
 from nowcast.models.choice import ModelChoice
-from nowcast.models.exceedance import ExceedanceSettings
+from nowcast.models.exceedance.wrapper import ExceedanceSettings
+from nowcast.models.lagrangian.wrapper import AdvectionSettings
 from tests.fakes.small_archive import write_archive
 
 LMC = {"hidden": 8, "slot_width": 16, "slots": 5, "layers": 1, "long_length": 6}

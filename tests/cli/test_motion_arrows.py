@@ -3,7 +3,7 @@
 from PIL import Image
 
 from nowcast.cli.main import main
-from nowcast.ingest.pipeline import ingest
+from nowcast.ingestion.pipeline import ingest
 from nowcast.products.odim_h5 import write_composite
 from tests.fakes.fields import moving_disc, projected_grid
 

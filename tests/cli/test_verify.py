@@ -17,7 +17,7 @@ PERIOD = "2025-03-22T10:00/2025-03-22T13:00"
 
 @pytest.fixture(scope="module")
 def storms(tmp_path_factory):
-    from nowcast.ingest.pipeline import ingest
+    from nowcast.ingestion.pipeline import ingest
 
     folder = tmp_path_factory.mktemp("storms")
     field = moving_disc(projected_grid(), frames=14, velocity=(0.5, 2.0))
@@ -128,7 +128,7 @@ def test_a_calibrated_model_gets_a_second_row_and_a_paired_interval(storms, tmp_
 
 
 def test_neither_file_appears_when_one_cannot(storms, tmp_path, monkeypatch):
-    from nowcast.bench import skill
+    from nowcast.evaluation import skill_report as skill
 
     def full(_):
         raise OSError(28, "No space left on device")

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from nowcast.core.errors import NowcastError
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.verify.base import Metric, add
-from nowcast.verify.catalog import DEFAULT_SCORES, METRICS, build_metrics
-from nowcast.verify.evaluate import Tally
-from nowcast.verify.probabilistic import certain
+from nowcast.scores.base import Metric, add
+from nowcast.scores.catalog import DEFAULT_SCORES, METRICS, build_metrics
+from nowcast.scores.evaluate import Tally
+from nowcast.scores.probabilistic import certain
 
 pytestmark = pytest.mark.parametrize("name", METRICS)
 THRESHOLD = 20.0

@@ -6,8 +6,8 @@ import pytest
 from nowcast.core.errors import FileError, NowcastError, SettingsError
 from nowcast.core.field import check
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.ingest.readers.base import Reader
-from nowcast.ingest.readers.catalog import READERS, find_reader, reader_named
+from nowcast.ingestion.readers.base import Reader
+from nowcast.ingestion.readers.catalog import READERS, find_reader, reader_named
 from tests.fakes import cf, knmi, odim, pictures
 from tests.shared_data import radar_folder
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from nowcast.core.errors import SettingsError
-from nowcast.core.settings import build, override, plain, read_layered, read_yaml
+from nowcast.core.settings import build, formerly, override, plain, read_layered, read_yaml
 
 
 @dataclass(frozen=True)
@@ -95,3 +95,19 @@ def test_a_base_that_cannot_be_is_refused(tmp_path, text, message):
     (tmp_path / "a.yaml").write_text(text)
     with pytest.raises(SettingsError, match=message):
         read_layered(tmp_path / "a.yaml")
+
+
+@dataclass(frozen=True)
+class Renamed:
+    flips_and_rotations: bool = field(default=True, metadata=formerly("turns"))
+
+
+def test_a_setting_is_still_read_under_its_former_name():
+    assert build(Renamed, {"turns": False}) == Renamed(False)
+    assert plain(Renamed(False)) == {"flips_and_rotations": False}
+    assert plain(Renamed(False), first_names=True) == {"turns": False}
+
+
+def test_a_setting_under_both_names_is_refused():
+    with pytest.raises(SettingsError, match="flips_and_rotations: given twice"):
+        build(Renamed, {"turns": False, "flips_and_rotations": True})

@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader
 
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.data.clips import Clip, VideoDataset
+from nowcast.data.importance_sampling import WetSettings
 from nowcast.data.radar_cache import RadarCache
-from nowcast.data.wet import WetSettings
 from nowcast.data.windows import Window
 from tests.fakes.frames import (
     START,

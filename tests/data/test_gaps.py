@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from nowcast.core.errors import SettingsError
 from nowcast.data.clips import VideoDataset
 from nowcast.data.gaps import Bridged
+from nowcast.data.importance_sampling import WetSettings
 from nowcast.data.radar_cache import RadarCache
 from nowcast.data.source import FrameSource
 from nowcast.data.splits import Stretch
 from nowcast.data.training_data import training_data
-from nowcast.data.wet import WetSettings
 from nowcast.data.windows import Window
 from tests.fakes.frames import STEP, numbered, storm_codes, times_of, write_cache
 

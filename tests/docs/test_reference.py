@@ -11,16 +11,16 @@ import yaml
 from nowcast.archive.reader import Archive
 from nowcast.core.rain import Z_R
 from nowcast.core.settings import build
-from nowcast.ingest.readers.catalog import READERS
-from nowcast.models.advected import AdvectionSettings
-from nowcast.models.cascade import CascadeSettings
-from nowcast.models.exceedance import ExceedanceSettings
-from nowcast.models.surroundings import SurroundingsSettings
+from nowcast.ingestion.readers.catalog import READERS
+from nowcast.models.exceedance.cascade import CascadeSettings
+from nowcast.models.exceedance.unet import SurroundingsSettings
+from nowcast.models.exceedance.wrapper import ExceedanceSettings
+from nowcast.models.lagrangian.wrapper import AdvectionSettings
+from nowcast.scores import i3d
+from nowcast.scores.catalog import DEFAULT_SCORES, METRICS
+from nowcast.scores.lpips_weights import default_file
+from nowcast.scores.protocols import PROTOCOLS, build_protocols
 from nowcast.training.experiment import Experiment
-from nowcast.verify import i3d
-from nowcast.verify.catalog import DEFAULT_SCORES, METRICS
-from nowcast.verify.lpips_weights import default_file
-from nowcast.verify.protocols import PROTOCOLS, build_protocols
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

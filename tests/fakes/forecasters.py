@@ -8,7 +8,7 @@ import xarray as xr
 from nowcast.core.field import grid_coords
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.forecasters import past
+from nowcast.forecasters import inputs as past
 from nowcast.forecasters.base import Needs, label_forecast
 
 

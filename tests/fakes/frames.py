@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nowcast.data.importance_sampling import WetBlocks
 from nowcast.data.radar_cache import FRAMES, WET, Facts
-from nowcast.data.wet import WetBlocks
 
 STEP = np.timedelta64(600, "s").astype("timedelta64[ns]")
 START = np.datetime64("2025-03-01T00:00", "ns")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nowcast.ingest.pipeline import ingest
+from nowcast.ingestion.pipeline import ingest
 from nowcast.products.odim_h5 import write_composite
 from tests.fakes.fields import moving_disc, projected_grid
 

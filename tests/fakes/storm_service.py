@@ -9,7 +9,7 @@ import yaml
 from nowcast.core.settings import plain
 from nowcast.core.times import to_text
 from nowcast.demo.storm import StormSettings, make_storms, storm_grid
-from nowcast.ingest.pipeline import ingest
+from nowcast.ingestion.pipeline import ingest
 from nowcast.products.odim_h5 import write_composite
 from nowcast.service.clock import ManualClock
 from nowcast.service.cycle import Cycle, run_cycle

@@ -9,11 +9,11 @@ import torch
 
 from nowcast.core.scaling import Scaling
 from nowcast.forecasters.network_runner import NetworkRunner, Running
-from nowcast.models.advected import AdvectionSettings
-from nowcast.models.cascade import CascadeSettings
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork
 from nowcast.models.choice import ModelChoice
-from nowcast.models.exceedance import ExceedanceSettings
+from nowcast.models.exceedance.cascade import CascadeSettings
+from nowcast.models.exceedance.wrapper import ExceedanceSettings
+from nowcast.models.lagrangian.wrapper import AdvectionSettings
 
 THRESHOLDS = (10.0, 20.0, 30.0, 40.0)
 

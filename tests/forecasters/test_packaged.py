@@ -17,7 +17,7 @@ from nowcast.forecasters.packaged import folder, packaged, registry
 from nowcast.models import weights_file
 from nowcast.models.checkpoint import CheckpointMeta, load_network, pack
 from nowcast.models.choice import ModelChoice
-from nowcast.models.exceedance import ExceedanceSettings
+from nowcast.models.exceedance.wrapper import ExceedanceSettings
 from tests.fakes.fields import moving_disc, projected_grid
 
 LEADS = np.arange(1, 4) * np.timedelta64(10, "m")

@@ -4,7 +4,7 @@ import pytest
 
 from nowcast.core.errors import TimeError
 from nowcast.forecasters.base import Needs
-from nowcast.forecasters.past import newest
+from nowcast.forecasters.inputs import newest
 from tests.fakes.fields import moving_disc, projected_grid
 
 

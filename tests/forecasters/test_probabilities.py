@@ -10,10 +10,10 @@ from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.forecasters.levels import thresholds_of
 from nowcast.forecasters.neural import Neural
-from nowcast.models.advected import AdvectedModel, AdvectionSettings
 from nowcast.models.base import SequenceModel
 from nowcast.models.checkpoint import LoadedNetwork
-from nowcast.models.exceedance import ExceedanceSettings
+from nowcast.models.exceedance.wrapper import ExceedanceSettings
+from nowcast.models.lagrangian.wrapper import AdvectedModel, AdvectionSettings
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.networks import Repeat, loaded
 

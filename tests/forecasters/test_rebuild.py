@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.forecasters.rebuild import ABOVE_LAST_DB, decision_levels, rebuild_dbz
+from nowcast.forecasters.decision import ABOVE_LAST_DB, decision_levels, rebuild_dbz
 
 THRESHOLDS = [20.0, 30.0, 40.0]
 

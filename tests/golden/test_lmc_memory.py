@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from nowcast.models.base import Clip
-from nowcast.models.lmc_alignment import frozen
-from nowcast.models.lmc_memory import LmcMemory, LmcSettings, _Sequence
-from nowcast.models.lmc_motion import difference_frames
-from nowcast.models.lmc_published import our_name, our_state
+from nowcast.models.lmc.alignment import frozen
+from nowcast.models.lmc.motion import difference_frames
+from nowcast.models.lmc.network import LmcMemory, LmcSettings, _Sequence
+from nowcast.models.lmc.published import our_name, our_state
 from nowcast.models.published import load_published_with_settings
 from nowcast.models.unroll import unroll
 from tests.fakes.published_weights import made_weights

@@ -5,9 +5,9 @@ import torch
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.settings import build
-from nowcast.models.advected import AdvectedModel, AdvectionSettings
 from nowcast.models.base import Clip, SequenceModel, Teacher
-from nowcast.models.fast import fast
+from nowcast.models.cpu.fast import fast
+from nowcast.models.lagrangian.wrapper import AdvectedModel, AdvectionSettings
 from tests.fakes.tiny_models import PAST, frames, size_of, tiny_model
 from tests.models.test_optical_flow import disc
 

@@ -8,7 +8,7 @@ from nowcast.models import load_published
 from nowcast.models.astm import ASTMSettings
 from nowcast.models.astm_published import our_name
 from nowcast.models.catalog import build_model
-from nowcast.models.memory import peak_forecast_mb
+from nowcast.models.cpu.peak_memory import peak_forecast_mb
 
 TINY = {"hidden": [4, 4], "filter_size": 3, "patch": 2}
 

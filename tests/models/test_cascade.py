@@ -7,12 +7,12 @@ from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import build
 from nowcast.models.base import Clip
-from nowcast.models.cascade import CascadeSettings, OddsCascade
 from nowcast.models.catalog import MODELS, build_model
 from nowcast.models.choice import ModelChoice
-from nowcast.models.exceedance import ExceedanceModel, ExceedanceSettings
-from nowcast.models.fast import fast
-from nowcast.models.steady import Steady
+from nowcast.models.cpu.fast import fast
+from nowcast.models.exceedance.cascade import CascadeSettings, OddsCascade
+from nowcast.models.exceedance.wrapper import ExceedanceModel, ExceedanceSettings
+from nowcast.models.persistence import Steady
 from tests.fakes.tiny_models import PAST, frames, size_of, tiny_settings
 
 LEVELS = (0.2, 0.4, 0.8)

@@ -13,8 +13,8 @@ from nowcast.core.settings import build
 from nowcast.models.base import Clip, SequenceModel, Teacher
 from nowcast.models.catalog import MODELS, build_model
 from nowcast.models.choice import ModelChoice
-from nowcast.models.exceedance import ExceedanceModel, ExceedanceSettings, probability_join
-from nowcast.models.fast import fast
+from nowcast.models.cpu.fast import fast
+from nowcast.models.exceedance.wrapper import ExceedanceModel, ExceedanceSettings, probability_join
 from nowcast.models.unroll import unroll
 from tests.fakes.tiny_models import PAST, frames, size_of, tiny_settings
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from nowcast.core.errors import SettingsError
 from nowcast.models.catalog import MODELS, build_model
-from nowcast.models.fast import PackedConvolution, fast
+from nowcast.models.cpu.fast import PackedConvolution, fast
 from scripts.naive_networks import naive
 from tests.fakes.tiny_models import PAST, frames, tiny_model
 

@@ -9,11 +9,11 @@ from nowcast.core.errors import SettingsError
 from nowcast.models.base import Clip
 from nowcast.models.catalog import build_model
 from nowcast.models.cells.base import Relay
-from nowcast.models.fast import fast
-from nowcast.models.lmc_addressing import MotionMemory
-from nowcast.models.lmc_alignment import long_motion
-from nowcast.models.lmc_cell import LmcConvLSTM
-from nowcast.models.lmc_motion import MotionEncoder, difference_frames
+from nowcast.models.cpu.fast import fast
+from nowcast.models.lmc.addressing import MotionMemory
+from nowcast.models.lmc.alignment import long_motion
+from nowcast.models.lmc.cell import LmcConvLSTM
+from nowcast.models.lmc.motion import MotionEncoder, difference_frames
 
 TINY = {"hidden": 8, "slot_width": 16, "slots": 5, "layers": 2, "long_length": 6}
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nowcast.models.lmc_motion import MotionEncoder
+from nowcast.models.lmc.motion import MotionEncoder
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 5])

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from nowcast.models.flow_settings import FlowSettings
-from nowcast.models.optical_flow import lucas_kanade
-from nowcast.models.trajectories import home, inside, sample, trajectories
+from nowcast.models.lagrangian.flow_settings import FlowSettings
+from nowcast.models.lagrangian.lucas_kanade import lucas_kanade
+from nowcast.models.lagrangian.semilagrangian import home, inside, sample, trajectories
 
 
 def disc(velocity, size=(96, 96), frames=5, centre=(48.0, 48.0)):

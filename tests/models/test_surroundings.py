@@ -5,11 +5,11 @@ import torch
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.settings import build
-from nowcast.models.cascade import CascadeSettings, OddsCascade
 from nowcast.models.catalog import build_model
-from nowcast.models.exceedance import ExceedanceModel
-from nowcast.models.fast import fast
-from nowcast.models.surroundings import Surroundings, SurroundingsSettings
+from nowcast.models.cpu.fast import fast
+from nowcast.models.exceedance.cascade import CascadeSettings, OddsCascade
+from nowcast.models.exceedance.unet import Surroundings, SurroundingsSettings
+from nowcast.models.exceedance.wrapper import ExceedanceModel
 from tests.fakes.tiny_models import PAST, frames, size_of, tiny_settings
 
 SMALL = SurroundingsSettings(widths=(6, 8, 10), patch=2, frames=3)

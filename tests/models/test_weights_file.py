@@ -9,11 +9,11 @@ from safetensors.torch import save_file
 from nowcast.core.errors import CheckpointError
 from nowcast.core.scaling import Scaling
 from nowcast.models import weights_file
-from nowcast.models.advected import AdvectionSettings
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, load_network, pack
 from nowcast.models.choice import ModelChoice
-from nowcast.models.exceedance import ExceedanceSettings
+from nowcast.models.exceedance.wrapper import ExceedanceSettings
+from nowcast.models.lagrangian.wrapper import AdvectionSettings
 
 SETTINGS = {"hidden": [8, 8], "filter_size": 3, "patch": 2}
 

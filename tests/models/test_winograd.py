@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nowcast.models.winograd import WinogradConvolution
+from nowcast.models.cpu.winograd import WinogradConvolution
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 2, 2), (2, 5, 4, 10), (3, 1, 16, 8)])

@@ -10,7 +10,7 @@ from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.field import FieldError
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.ingest.readers.odim_h5 import OdimH5
+from nowcast.ingestion.readers.odim_h5 import OdimH5
 from nowcast.products.odim_h5 import OdimPacking, write_composite
 from tests.fakes.fields import PROJ_LAEA, geographic_grid, projected_grid
 

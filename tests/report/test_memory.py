@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from nowcast.core.errors import FileError
-from nowcast.report.memory import (
+from nowcast.report.memory_slots import (
     Agreement,
     SlotPicture,
     SlotsSee,

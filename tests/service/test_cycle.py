@@ -66,7 +66,7 @@ def test_its_forecast_opens_with_xarray_and_starts_after_the_last_observation(se
 
 
 def test_odim_products_are_read_back_exactly_by_the_reader(service):
-    from nowcast.ingest.readers.catalog import find_reader
+    from nowcast.ingestion.readers.catalog import find_reader
 
     service.deliver(0, 1, 2, 3, 4)
     service.cycle(4, products=ProductSettings(maps=False, odim=True))

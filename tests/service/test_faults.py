@@ -21,11 +21,11 @@ from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, pack, save
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.service.cycle import FAILED, FALLBACK, PUBLISHED
-from nowcast.service.keep import prune
 from nowcast.service.ledger import Ledger
+from nowcast.service.ledger_schema import FileRow
 from nowcast.service.model_run import ModelRun
 from nowcast.service.publish import folder_of, publish
-from nowcast.service.records import FileRow
+from nowcast.service.retention import prune
 from tests.fakes.storm_service import StormService, time_of
 
 
@@ -178,14 +178,14 @@ def test_a_fault_nobody_thought_of_is_the_cycles_not_the_watchs(service, monkeyp
 
 CRASHES = """
 import os, signal, sys
-from nowcast.ingest.readers.odim_h5 import OdimH5
+from nowcast.ingestion.readers.odim_h5 import OdimH5
 sniff = OdimH5.sniff
 def crash(self, path):
     if path.name.startswith("poison"):
         os.kill(os.getpid(), signal.SIGSEGV)
     return sniff(self, path)
 OdimH5.sniff = crash
-from nowcast.service.suspects import main
+from nowcast.service.quarantine import main
 sys.exit(main())
 """
 
@@ -201,10 +201,10 @@ def test_a_file_that_crashed_the_cycle_is_set_aside_by_the_next(service, monkeyp
     run = subprocess.run
 
     def crashing(command, **more):
-        assert command[-1] == "nowcast.service.suspects"
+        assert command[-1] == "nowcast.service.quarantine"
         return run([sys.executable, "-c", CRASHES], **more)
 
-    monkeypatch.setattr("nowcast.service.suspects.subprocess.run", crashing)
+    monkeypatch.setattr("nowcast.service.quarantine.subprocess.run", crashing)
     with closing(Ledger(service.output / "ledger.sqlite")) as ledger:
         for path in service.inbox.iterdir():
             stat = path.stat()

@@ -8,7 +8,7 @@ import pytest
 
 from nowcast.core.errors import FileError
 from nowcast.service.ledger import Ledger
-from nowcast.service.records import FileRow, Issued, ScoreRow
+from nowcast.service.ledger_schema import FileRow, Issued, ScoreRow
 
 T0 = np.datetime64("2025-06-01T12:00", "ns")
 STEP = np.timedelta64(10, "m")

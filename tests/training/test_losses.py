@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
-from nowcast.models.exceedance import ExceedanceSettings
+from nowcast.models.exceedance.wrapper import ExceedanceSettings
 from nowcast.training.losses import LOSSES, IntensityWeights, l1_l2, make_loss, mse
 
 SCALING = Scaling(0.0, 50.0)

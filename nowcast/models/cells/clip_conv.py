@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nowcast.models.packed import convolve, pack, packs
+from nowcast.models.cpu.onednn import convolve, pack, packs
 
 
 class Kernels(NamedTuple):

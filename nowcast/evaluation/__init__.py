@@ -1,0 +1,1 @@
+"""Verification of nowcasts over a period: windows, pooled scores, comparison, calibration, report."""

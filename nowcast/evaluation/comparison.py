@@ -1,0 +1,179 @@
+"""Each model of a verification against a reference: paired intervals and how long its CSI holds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nowcast.core.errors import SettingsError, complain
+from nowcast.evaluation.period import Verification
+from nowcast.forecasters.calibrated import SUFFIX
+from nowcast.report.content import Comparison, Holding
+from nowcast.scores.confidence import Bootstrap, holds_until, paired_difference, pooled_csi
+
+HEADER = ("model", "reference", "measure", "threshold_dbz", "value", "low", "high", "blocks")
+UNTIL_DBZ = 30.0
+PREFERRED = "extrapolation"
+"""The reference if nobody names one and it is among the models."""
+
+
+@dataclass(frozen=True)
+class Against:
+    """What to compare with what."""
+
+    reference: str | None = None
+    """Name of a model; None for extrapolation, or the first where that is not among them."""
+    until_dbz: float | None = None
+    """Threshold whose CSI is followed until it falls under ``until_csi``; None for 30 if it is scored."""
+    until_csi: float = 0.25
+    how: Bootstrap = field(default_factory=Bootstrap)
+
+    def check(self, models: Sequence[str], thresholds: Sequence[float]) -> None:
+        """Refuse what cannot be compared, before anything is forecast.
+
+        Raises:
+            SettingsError: no such reference, a threshold that is not scored, a CSI out of range.
+        """
+        reference_of_each(models, self.reference)
+        self.threshold(thresholds)
+        holds_until(np.ones(1), [1.0], self.until_csi)
+
+    def threshold(self, scored: Sequence[float]) -> float | None:
+        """Give the threshold whose CSI is followed, None for none.
+
+        Raises:
+            SettingsError: it is not scored.
+        """
+        if self.until_dbz is None:
+            return UNTIL_DBZ if UNTIL_DBZ in scored else None
+        if self.until_dbz not in scored:
+            known = ", ".join(f"{t:g}" for t in scored)
+            raise SettingsError(
+                complain("--until", f"{self.until_dbz:g} dBZ", f"one of {known}", "add it to --thresholds")
+            )
+        return self.until_dbz
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """What came out."""
+
+    comparisons: tuple[Comparison, ...]
+    holdings: tuple[Holding, ...]
+
+
+def compare(found: Verification, against: Against | None = None) -> Confidence:
+    """Compare each model with the reference on the counts of the same start times.
+
+    Like with like: a calibrated model is compared with the calibrated reference where there is one, so
+    that choosing levels is not taken for skill. A reference that is itself calibrated stands for all.
+
+    Raises:
+        SettingsError: no such reference, a threshold that was not scored, a CSI out of range.
+    """
+    against = against or Against()
+    pairs = reference_of_each(found.models, against.reference)
+    comparisons = []
+    for model, reference in pairs.items():
+        drawn = paired_difference(found.counts[model], found.counts[reference], found.issued, against.how)
+        comparisons += [
+            Comparison(
+                model, reference, threshold, float(value), float(low), float(high), drawn.blocks,
+                against.how.block_hours, against.how.resamples, against.how.confidence,
+            )
+            for threshold, value, low, high in zip(found.thresholds, *drawn[:3], strict=True)
+        ]
+    return Confidence(tuple(comparisons), tuple(_holdings(found, against)))
+
+
+def reference_of_each(models: Sequence[str], asked: str | None) -> dict[str, str]:
+    """Give, for each model but the reference, what it is compared with.
+
+    Raises:
+        SettingsError: the reference is none of the models.
+    """
+    if asked is not None and asked not in models:
+        raise SettingsError(
+            complain("--reference", f"'{asked}'", f"one of {', '.join(models)}", "choose one that is scored")
+        )
+    reference = asked or (PREFERRED if PREFERRED in models else models[0])
+    calibrated = reference + SUFFIX
+    there = calibrated in models
+    return {
+        model: calibrated if there and model.endswith(SUFFIX) and model != calibrated else reference
+        for model in models if model != reference
+    }
+
+
+def confidence_csv(found: Confidence) -> str:
+    """Give ``confidence.csv``: a line a model, reference and threshold, then a line a model.
+
+    ``csi_difference`` is the difference of mean CSI with the ends of its interval, ``nan`` where there is
+    none. ``minutes_until_csi_under_L`` is the lead time at which CSI falls under L: ``inf`` if it does not.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for c in found.comparisons:
+        numbers = [f"{v:.9g}" for v in (c.difference, c.low, c.high)]
+        writer.writerow([c.model, c.reference, "csi_difference", f"{c.threshold_dbz:g}", *numbers, c.blocks])
+    for h in found.holdings:
+        measure = f"minutes_until_csi_under_{h.level:g}"
+        writer.writerow([h.model, "", measure, f"{h.threshold_dbz:g}", f"{h.minutes:.9g}", "", "", ""])
+    return text.getvalue()
+
+
+def confidence_text(found: Confidence) -> str:
+    """Give the same as plain text, one row a pair."""
+    lines = []
+    if found.comparisons:
+        how = found.comparisons[0]
+        blocks = f"{how.blocks} block{'' if how.blocks == 1 else 's'} of {how.block_hours:g} h"
+        lines.append(f"CSI less that of the reference [{how.confidence:.0%} interval, bootstrap of {blocks}]")
+        thresholds = list(dict.fromkeys(c.threshold_dbz for c in found.comparisons))
+        rows = [["model", "reference", *(f"CSI{t:g}" for t in thresholds)]]
+        for model, reference in dict.fromkeys((c.model, c.reference) for c in found.comparisons):
+            rows.append([model, reference, *(
+                _interval(c) for c in found.comparisons if (c.model, c.reference) == (model, reference)
+            )])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines += ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if found.holdings:
+        first = found.holdings[0]
+        times = "; ".join(f"{h.model} {_minutes(h)}" for h in found.holdings)
+        lines.append(f"CSI{first.threshold_dbz:g} falls under {first.level:g} at: {times}")
+    return "\n".join(lines)
+
+
+def _holdings(found: Verification, against: Against) -> list[Holding]:
+    threshold = against.threshold(found.thresholds)
+    if threshold is None:
+        return []
+    k = found.thresholds.index(threshold)
+    leads = found.lead_minutes
+    return [
+        Holding(
+            model, threshold, against.until_csi,
+            holds_until(pooled_csi(found.counts[model].sum(axis=0))[k], leads, against.until_csi), leads[-1],
+        )
+        for model in found.models
+    ]
+
+
+def _interval(found: Comparison) -> str:
+    if math.isnan(found.difference):
+        return "-"
+    if math.isnan(found.low):
+        return f"{found.difference:+.3f} [undefined]"
+    return f"{found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+
+
+def _minutes(found: Holding) -> str:
+    if math.isnan(found.minutes):
+        return "undefined"
+    return f"not up to {found.longest:g} min" if math.isinf(found.minutes) else f"{found.minutes:.0f} min"

@@ -1,0 +1,144 @@
+"""FMI composites as PGM pictures (plain or gzip'd) whose comments carry time and georeference."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyproj
+import xarray as xr
+
+from nowcast.core.errors import FileError, GridError
+from nowcast.core.grid import Grid
+from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.ingestion.readers.lazy import (
+    Frame,
+    check_size,
+    decode_codes,
+    faults_named,
+    lazy_field,
+)
+
+_LONGEST_HEADER = 1 << 16
+_EARTH_RADIUS_M = 6371288.0
+"""Radius of the sphere on which the corners of the file give exactly its ``metersperpixel``."""
+
+
+@dataclass(frozen=True)
+class FmiPgm:
+    """Reads one frame: dBZ = raw / 2 - 32, raw 0 is no echo, raw 255 is not observed.
+
+    ``bottomleft`` and ``topright`` are the outer edges of the corner cells: over the number of cells
+    they give the ``metersperpixel`` of the file itself, which is checked.
+
+    Source: FMI open data, "Radar composites as PGM" and the comments in the files.
+    """
+
+    name: str = "fmi_pgm"
+    library: str | None = None
+
+    def sniff(self, path: Path) -> bool:
+        """Say whether this is a binary PGM, gzip'd or not, with an ``obstime`` comment."""
+        try:
+            with _stream(path) as handle:
+                head = handle.read(1000)
+            return head.startswith(b"P5") and b"# obstime" in head
+        except Exception:
+            return False
+
+    def open(self, path: Path) -> xr.DataArray:
+        """Open the file as a lazy field of one frame; see `nowcast.ingestion.readers.base.Reader`."""
+        with faults_named(path, "FMI PGM"), _stream(path) as handle:
+            said, (height, width) = _header(path, handle)
+            check_size(path, height, width)
+            if said.get("param") != "CorrectedReflectivity":
+                raise FileError(f"{path}: holds '{said.get('param')}', expected CorrectedReflectivity")
+            try:
+                time = np.datetime64(datetime.strptime(said["obstime"], "%Y%m%d%H%M"), "ns")
+            except (KeyError, ValueError) as error:
+                raise FileError(f"{path}: obstime is '{said.get('obstime')}', expected "
+                                "YYYYMMDDHHMM") from error
+            grid = _grid(path, said, height, width)
+        attrs = {"quantity": "CorrectedReflectivity", "source": "FMI " + said.get("productname", "")}
+        read = partial(_read, path, (height, width))
+        return lazy_field(read, np.array([time], "datetime64[ns]"), grid, attrs)
+
+
+def _stream(path: Path) -> IO[bytes]:
+    with path.open("rb") as handle:
+        packed = handle.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
+
+
+def _header(path: Path, handle: IO[bytes]) -> tuple[dict[str, str], tuple[int, int]]:
+    """Read comments as a dict and the size; leaves the stream at the first cell."""
+    said: dict[str, str] = {}
+    words: list[bytes] = []
+    read = 0
+    while len(words) < 4:
+        line = handle.readline(4096)
+        read += len(line)
+        if not line or read > _LONGEST_HEADER:
+            raise FileError(f"{path}: the PGM header does not end, expected P5, comments, size and "
+                            "255; it is truncated or damaged, fetch it again")
+        if line.startswith(b"#"):
+            key, _, value = line[1:].decode("latin-1").strip().partition(" ")
+            if key and key not in said:
+                said[key] = value.strip()
+        else:
+            words += line.split()
+    if words[0] != b"P5" or not all(w.isdigit() for w in words[1:4]) or int(words[3]) != 255:
+        raise FileError(f"{path}: the PGM header says {b' '.join(words)[:40]!r}, expected an 8-bit P5")
+    return said, (int(words[2]), int(words[1]))
+
+
+def _grid(path: Path, said: dict[str, str], height: int, width: int) -> Grid:
+    try:
+        if said["type"] != "stereographic" or float(said["centrallatitude"]) != 90.0:
+            raise GridError(f"{path}: projection '{said['type']}', expected polar stereographic")
+        crs = pyproj.CRS.from_dict({
+            "proj": "stere", "lat_0": 90.0, "lon_0": float(said["centrallongitude"]),
+            "lat_ts": float(said["truelatitude"]), "R": _EARTH_RADIUS_M, "units": "m",
+        })
+        project = pyproj.Proj(crs)
+        corners = [[float(word) for word in said[name].split()] for name in ("bottomleft", "topright")]
+        (west, south), (east, north) = (project(lon, lat) for lon, lat in corners)
+        stated = float(said["metersperpixel_y"]), float(said["metersperpixel_x"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise GridError(f"{path}: the comments lack a readable {error}, expected the projection, "
+                        "bottomleft, topright and metersperpixel") from error
+    dy, dx = (north - south) / height, (east - west) / width
+    if abs(dy * height - stated[0] * height) > 0.5 * dy or abs(dx - stated[1]) * width > 0.5 * dx:
+        raise GridError(f"{path}: corners give cells of {dy:.2f} x {dx:.2f} m but metersperpixel says "
+                        f"{stated[0]:.2f} x {stated[1]:.2f}; the georeference contradicts itself")
+    y = north - (np.arange(height) + 0.5) * dy
+    return Grid(crs.to_wkt(), y, west + (np.arange(width) + 0.5) * dx)
+
+
+def _read(path: Path, shape: tuple[int, int], index: int) -> Frame:
+    del index
+    with faults_named(path, "FMI PGM"), _stream(path) as handle:
+        _header(path, handle)
+        try:
+            cells = handle.read(shape[0] * shape[1])
+        except (EOFError, zlib.error) as error:
+            raise FileError(f"{path}: the gzip stream ends too early; it is truncated, fetch it "
+                            "again") from error
+    if len(cells) != shape[0] * shape[1]:
+        raise FileError(f"{path}: holds {len(cells)} of {shape[0] * shape[1]} cells; it is truncated, "
+                        "fetch it again")
+    return decode_codes(np.frombuffer(cells, np.uint8).reshape(shape), _to_dbz)
+
+
+def _to_dbz(raw: npt.NDArray[Any]) -> Frame:
+    dbz = raw.astype(np.float32) * np.float32(0.5) - np.float32(32.0)
+    dbz[raw == 0] = NO_ECHO_DBZ
+    dbz[raw == 255] = np.nan
+    return dbz

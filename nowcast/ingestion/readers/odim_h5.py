@@ -1,0 +1,154 @@
+"""ODIM_H5 composites (objects COMP and IMAGE) of any producer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from nowcast.core.errors import FileError
+from nowcast.core.rain import ZRelation, z_r
+from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.ingestion.readers.hdf5 import attributes, is_hdf5, plain
+from nowcast.ingestion.readers.lazy import (
+    HDF5_LOCK,
+    Frame,
+    decode_codes,
+    faults_named,
+    lazy_field,
+)
+from nowcast.ingestion.readers.odim_grid import odim_grid
+
+REFLECTIVITY = ("DBZH", "DBZ", "DBZV", "TH", "TV")
+RAIN = ("RATE", "ACRR")
+
+
+@dataclass(frozen=True)
+class OdimH5:
+    """Reads the reflectivity, else the rain, of an ODIM_H5 composite as one frame at its nominal time.
+
+    ``what`` may stand at the data, the data set or the root: the nearest one to the data holds, name
+    by name. Value = gain * raw + offset; raw = nodata is not observed, raw = undetect is no echo.
+    RATE (mm/h) and ACRR (mm between start and end time, as a mean rate) become dBZ through the Z-R
+    relation ``z_r_name``. Where several quantities are there, the order of `REFLECTIVITY`, then
+    `RAIN` decides; quality fields are passed over.
+
+    Source: ODIM_H5 2.4 (EUMETNET OPERA), sections 4.1 to 4.4, tables 13 and 16.
+    """
+
+    z_r_name: str = "marshall_palmer"
+    name: str = "odim_h5"
+    library: str | None = None
+
+    def sniff(self, path: Path) -> bool:
+        """Say whether this is HDF5 whose root ``what/object`` is COMP or IMAGE."""
+        return is_hdf5(path, lambda file: plain(file["what"].attrs["object"]) in ("COMP", "IMAGE"))
+
+    def open(self, path: Path) -> xr.DataArray:
+        """Open the file as a lazy field of one frame; see `nowcast.ingestion.readers.base.Reader`."""
+        relation = z_r(self.z_r_name)
+        with faults_named(path, "ODIM_H5"), HDF5_LOCK, h5py.File(path, "r") as file:
+            what = attributes(file, "what")
+            place, meaning = _best(path, file)
+            dataset = file[place]
+            if dataset.ndim != 2 or dataset.dtype.kind not in "uif":
+                raise FileError(f"{path}: {place} is {dataset.dtype} with {dataset.ndim} dims, "
+                                "expected numbers in rows and columns")
+            where = {**attributes(file, "where"), **attributes(file[place.split("/")[0]], "where")}
+            grid = odim_grid(path, where, dataset.shape)
+            time = _time(path, what, "date", "time")
+            attrs = {"quantity": meaning["quantity"], "source": str(what.get("source", "unknown"))}
+            factor = 1.0
+            if meaning["quantity"] in RAIN:
+                attrs["z_r_relation"] = str(relation)
+                if meaning["quantity"] == "ACRR":
+                    factor = _per_hour(path, meaning)
+                    attrs["accumulation_hours"] = f"{1 / factor:g}"
+        codes = _Codes.of(meaning, factor)
+        read = partial(_read, path, place, codes, relation if "z_r_relation" in attrs else None)
+        return lazy_field(read, np.array([time], "datetime64[ns]"), grid, attrs)
+
+
+@dataclass(frozen=True)
+class _Codes:
+    gain: float
+    offset: float
+    nodata: float | None
+    undetect: float | None
+
+    @classmethod
+    def of(cls, meaning: Mapping[str, Any], factor: float) -> _Codes:
+        def number(name: str) -> float | None:
+            return float(meaning[name]) if name in meaning else None
+
+        return cls(float(meaning.get("gain", 1.0)) * factor, float(meaning.get("offset", 0.0)) * factor,
+                   number("nodata"), number("undetect"))
+
+
+def _candidates(file: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give each array with what is said of it, the nearest ``what`` winning name by name."""
+    root = attributes(file, "what")
+    for outer in sorted((k for k in file if k.startswith("dataset")), key=_number):
+        for inner in sorted((k for k in file[outer] if k.startswith("data")), key=_number):
+            if "data" in file[outer][inner]:
+                near = {**root, **attributes(file[outer], "what"), **attributes(file[outer][inner], "what")}
+                yield f"{outer}/{inner}/data", near
+
+
+def _number(name: str) -> tuple[int, str]:
+    digits = name.lstrip("abcdefghijklmnopqrstuvwxyz")
+    return (int(digits) if digits.isdigit() else 0, name)
+
+
+def _best(path: Path, file: Any) -> tuple[str, dict[str, Any]]:
+    found = [(place, {**m, "quantity": str(m.get("quantity", ""))}) for place, m in _candidates(file)]
+    for quantity in (*REFLECTIVITY, *RAIN):
+        for place, meaning in found:
+            if meaning["quantity"] == quantity:
+                return place, meaning
+    there = ", ".join(sorted({m["quantity"] or "(unnamed)" for _, m in found})) or "none"
+    raise FileError(f"{path}: holds the quantities {there}, expected one of "
+                    f"{', '.join((*REFLECTIVITY, *RAIN))}")
+
+
+def _time(path: Path, what: Mapping[str, Any], date: str, time: str) -> np.datetime64:
+    text = f"{what.get(date)}{str(what.get(time)).zfill(6)}"
+    try:
+        return np.datetime64(datetime.strptime(text, "%Y%m%d%H%M%S"), "ns")
+    except ValueError as error:
+        raise FileError(f"{path}: what/{date} and what/{time} give '{text}', expected YYYYMMDD and "
+                        "HHMMSS") from error
+
+
+def _per_hour(path: Path, what: Mapping[str, Any]) -> float:
+    period = _time(path, what, "enddate", "endtime") - _time(path, what, "startdate", "starttime")
+    if period <= np.timedelta64(0, "ns"):
+        raise FileError(f"{path}: an accumulation from {what.get('starttime')} to "
+                        f"{what.get('endtime')}, expected an end after the start")
+    return float(np.timedelta64(1, "h") / period)
+
+
+def _read(path: Path, place: str, codes: _Codes, relation: ZRelation | None, index: int) -> Frame:
+    del index
+    with faults_named(path, "ODIM_H5"), HDF5_LOCK, h5py.File(path, "r") as file:
+        raw = file[place][()]
+    return decode_codes(raw, partial(_to_dbz, codes, relation))
+
+
+def _to_dbz(codes: _Codes, relation: ZRelation | None, raw: npt.NDArray[Any]) -> Frame:
+    number = raw.astype(np.float64)
+    value = number * codes.gain + codes.offset
+    dbz = value.astype(np.float32) if relation is None else relation.to_dbz(value)
+    if codes.undetect is not None:
+        dbz[number == codes.undetect] = NO_ECHO_DBZ
+    if codes.nodata is not None:
+        dbz[number == codes.nodata] = np.nan
+    return dbz

@@ -1,0 +1,1 @@
+"""Networks in Lagrangian coordinates: optical flow, semi-Lagrangian advection, the wrapper."""

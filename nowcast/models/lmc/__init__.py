@@ -1,0 +1,1 @@
+"""LMC-Memory: cell, addressing, motion encoder, network, analysis of its memory."""

@@ -1,0 +1,82 @@
+"""Errors in dB: mean absolute, mean squared, root mean squared and mean error.
+
+dBZ has no natural value for "no echo", and an error against a floor of -32 dBZ would measure little but
+the share of dry pixels. So both sides are first clipped from below to ``floor_dbz`` (5 dBZ by default,
+the low end of what networks read): no echo and every weaker echo count as exactly that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from nowcast.scores.arrays import bounded, pair, per_lead, ratio
+from nowcast.scores.base import Sums
+
+FLOOR_DBZ = 5.0
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Sums of errors over observed pixels.
+
+    A pixel that was not observed never counts; one where the forecast says nothing (NaN) counts as a
+    forecast of no echo.
+    """
+
+    floor_dbz: float = FLOOR_DBZ
+
+    def sums(self, forecast: Any, observed: Any) -> Sums:
+        """Add up ``pixels`` (int64), ``error``, ``absolute`` (dB) and ``squared`` (dB^2), each (S,)."""
+        both = pair(forecast, observed)
+        said, came, seen = bounded(both, self.floor_dbz)
+        error = both.xp.where(seen, said - came, 0.0)
+        return {
+            "pixels": per_lead(seen, both.xp), "error": per_lead(error, both.xp),
+            "absolute": per_lead(abs(error), both.xp), "squared": per_lead(error * error, both.xp),
+        }
+
+
+@dataclass(frozen=True)
+class Mae(Errors):
+    """Mean absolute error in dB; 0 is best."""
+
+    name: ClassVar[str] = "mae"
+
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish; NaN where nothing was observed."""
+        return ratio(sums["absolute"], sums["pixels"])
+
+
+@dataclass(frozen=True)
+class Mse(Errors):
+    """Mean squared error in dB^2; 0 is best."""
+
+    name: ClassVar[str] = "mse"
+
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish; NaN where nothing was observed."""
+        return ratio(sums["squared"], sums["pixels"])
+
+
+@dataclass(frozen=True)
+class Rmse(Errors):
+    """Root of the pooled mean squared error in dB (not a mean of roots); 0 is best."""
+
+    name: ClassVar[str] = "rmse"
+
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish; NaN where nothing was observed."""
+        return ratio(sums["squared"], sums["pixels"]) ** 0.5
+
+
+@dataclass(frozen=True)
+class MeanError(Errors):
+    """Mean of forecast minus observed in dB; 0 is best, above 0 the forecast is too strong."""
+
+    name: ClassVar[str] = "mean_error"
+
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish; NaN where nothing was observed."""
+        return ratio(sums["error"], sums["pixels"])

@@ -1,0 +1,99 @@
+"""Many scores at once: a tally that shares counts between metrics, adds up, and ends in a long table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nowcast.scores.base import Metric, Sums, add
+from nowcast.scores.probabilistic import ProbabilityScore, certain
+
+HEADER = ("model", "score", "threshold_dbz", "lead_minutes", "value")
+
+
+class ScoreRow(NamedTuple):
+    """One value of the long table."""
+
+    model: str
+    score: str
+    threshold_dbz: float | None
+    """None for scores of values rather than of events."""
+    lead_minutes: float | None
+    """None for the mean over lead times."""
+    value: float
+
+
+class Tally:
+    """Sums of many metrics over many forecasts of one model; its size does not grow with their number.
+
+    Metrics with the same parameters that count the same (CSI and POD of one threshold) share one count.
+    """
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self.metrics = tuple(metrics)
+        self._sums: dict[Any, Sums] = {}
+
+    def add(
+        self, forecast: Any, observed: Any, probabilities: Mapping[float, Any] | None = None
+    ) -> None:
+        """Count one pair of dBZ arrays (..., S, H, W); see `nowcast.scores.base.Metric.sums`.
+
+        Scores of probabilities read those of their threshold from ``probabilities`` (dBZ -> array of the
+        same shape); where there are none, the forecast counts as certain of what it says.
+        """
+        for key, metric in {_key(m): m for m in self.metrics}.items():
+            said = forecast
+            if isinstance(metric, ProbabilityScore):
+                threshold = metric.threshold_dbz
+                known = (probabilities or {}).get(threshold)
+                said = certain(forecast, threshold) if known is None else known
+            self._sums[key] = add(self._sums.get(key, {}), metric.sums(said, observed))
+
+    def merge(self, other: Tally) -> None:
+        """Add what another tally of the same metrics has counted (another rank, year or machine)."""
+        for key, sums in other._sums.items():
+            self._sums[key] = add(self._sums.get(key, {}), sums)
+
+    def sums(self, metric: Metric) -> Sums:
+        """Give what was counted for one metric."""
+        return self._sums[_key(metric)]
+
+    def value(self, metric: Metric) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Finish one metric: (S,), NaN where nothing was counted."""
+        return np.asarray(metric.value(self._sums[_key(metric)]), dtype=np.float64)
+
+    def rows(self, model: str, lead_minutes: Sequence[float]) -> Iterator[ScoreRow]:
+        """Give every value by lead time, then its mean over the lead times where it is defined."""
+        for metric in self.metrics:
+            values = self.value(metric)
+            threshold = getattr(metric, "threshold_dbz", None)
+            for minutes, value in zip(lead_minutes, values, strict=True):
+                yield ScoreRow(model, metric.name, threshold, float(minutes), float(value))
+            defined = values[~np.isnan(values)]
+            mean = float(defined.mean()) if len(defined) else float("nan")
+            yield ScoreRow(model, metric.name, threshold, None, mean)
+
+
+def scores_csv(rows: Iterable[ScoreRow]) -> str:
+    """Give the long table as CSV.
+
+    ``lead_minutes`` is ``mean`` for the mean over lead times; ``threshold_dbz`` is empty for scores of
+    values rather than of events; an undefined value is ``nan``.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for row in rows:
+        threshold = "" if row.threshold_dbz is None else f"{row.threshold_dbz:g}"
+        lead = "mean" if row.lead_minutes is None else f"{row.lead_minutes:g}"
+        writer.writerow([row.model, row.score, threshold, lead, f"{row.value:.9g}"])
+    return text.getvalue()
+
+
+def _key(metric: Metric) -> Any:
+    """Tell apart what is counted: the counting function and the metric's fields, which are its parameters."""
+    return (type(metric).sums, tuple(sorted(vars(metric).items())))

@@ -1,0 +1,136 @@
+"""Scores of probabilities: how far from what happened, and whether they mean what they say.
+
+A forecast here is the probability that reflectivity reaches ``threshold_dbz``, in [0, 1]; what was
+observed is dBZ. A pixel that was not observed never counts; a forecast that says nothing (NaN) counts as
+probability 0, as in `nowcast.scores.categorical`. Letters: S lead times, H rows, W columns, N frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nowcast.core.errors import SettingsError
+from nowcast.scores.arrays import ScoreError, by_frames, pair, ratio
+from nowcast.scores.base import Sums
+from nowcast.scores.categorical import check_threshold
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ProbabilityScore:
+    """A score of the probability of one event: reflectivity >= ``threshold_dbz``."""
+
+    threshold_dbz: float
+
+    def __post_init__(self) -> None:
+        check_threshold(self.threshold_dbz)
+
+    def _judged(self, probability: Any, observed: Any) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+        """Give probability and event (1 or 0) as float64, and which pixels count, (N, H, W) each."""
+        seen = ~np.isnan(observed)
+        said = np.where(np.isnan(probability), 0.0, probability).astype(np.float64)
+        if said.size and not (said.min() >= 0 and said.max() <= 1):
+            raise ScoreError(
+                f"probability: got values from {said.min():g} to {said.max():g}, expected [0, 1]; "
+                "a forecast of dBZ is made one by nowcast.scores.probabilistic.certain"
+            )
+        return said, (observed >= self.threshold_dbz).astype(np.float64), seen
+
+
+@dataclass(frozen=True)
+class Brier(ProbabilityScore):
+    """Brier score: the mean squared difference of probability and event; 0 is best, 1 is worst.
+
+    Source: Brier 1950 (Monthly Weather Review 78), for one of two categories.
+    """
+
+    name: ClassVar[str] = "brier"
+
+    def sums(self, forecast: Any, observed: Any) -> Sums:
+        """Add up ``squared`` over ``pixels``, each (S,); ``forecast`` is a probability (..., S, H, W)."""
+        squared, pixels = by_frames(self._frames, pair(forecast, observed), parts=2)
+        return {"squared": squared, "pixels": pixels}
+
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish; NaN where nothing was observed."""
+        return ratio(sums["squared"], sums["pixels"])
+
+    def _frames(self, forecast: Any, observed: Any) -> Array:
+        said, came, seen = self._judged(forecast, observed)
+        squared = np.where(seen, (said - came) ** 2, 0.0)
+        return np.stack([squared.sum(axis=(1, 2)), seen.sum(axis=(1, 2))])
+
+
+class Diagram(NamedTuple):
+    """What a reliability diagram shows, each (bins, S): NaN in a bin that no forecast fell into."""
+
+    forecast: Any
+    """Mean probability."""
+    observed: Any
+    """How often the event came."""
+    pixels: Any
+    """How many forecasts."""
+
+
+@dataclass(frozen=True)
+class Reliability(ProbabilityScore):
+    """Reliability term of the Brier score: mean squared gap between what is said and what comes; 0 is best.
+
+    Forecasts are sorted into ``bins`` equal bins of probability (1 falls into the last), and of each bin the
+    mean probability is set against the frequency of the event.
+
+    Source: Murphy 1973 (J. Applied Meteorology 12), eq. 8, with the mean probability of each bin.
+    """
+
+    bins: int = 10
+    name: ClassVar[str] = "reliability"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bins < 1:
+            raise SettingsError(f"reliability: got {self.bins} bins, expected at least 1")
+
+    def sums(self, forecast: Any, observed: Any) -> Sums:
+        """Count by bin b ``pixels_b``, add up ``forecast_b`` and ``observed_b``, each (S,)."""
+        found = by_frames(self._frames, pair(forecast, observed), parts=3 * self.bins)
+        return dict(zip(self._names(), found, strict=True))
+
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish; NaN where nothing was observed."""
+        gaps, pixels = 0, 0
+        for b in range(self.bins):
+            n, said, came = (sums[f"{part}_{b}"] for part in ("pixels", "forecast", "observed"))
+            gaps = gaps + (said - came) ** 2 / (n + (n == 0))  # an empty bin has no gap
+            pixels = pixels + n
+        return ratio(gaps, pixels)
+
+    def diagram(self, sums: Mapping[str, Any]) -> Diagram:
+        """Give the points of the diagram, numpy (bins, S) each; sums of several lead times may be pooled."""
+        pixels, said, came = (
+            np.stack([np.asarray(sums[f"{part}_{b}"]) for b in range(self.bins)])
+            for part in ("pixels", "forecast", "observed")
+        )
+        return Diagram(ratio(said, pixels), ratio(came, pixels), pixels.astype(np.int64))
+
+    def _names(self) -> list[str]:
+        return [f"{part}_{b}" for part in ("pixels", "forecast", "observed") for b in range(self.bins)]
+
+    def _frames(self, forecast: Any, observed: Any) -> Array:
+        found = np.zeros((3, self.bins, len(forecast)))
+        for i, (said, came, seen) in enumerate(zip(*self._judged(forecast, observed), strict=True)):
+            p = said[seen]
+            bin_of = np.minimum((p * self.bins).astype(np.int64), self.bins - 1)
+            for part, weights in enumerate((None, p, came[seen])):
+                found[part, :, i] = np.bincount(bin_of, weights, self.bins)
+        return found.reshape(3 * self.bins, -1)
+
+
+def certain(forecast: Any, threshold_dbz: float) -> Any:
+    """Take a forecast of dBZ for one of probability: 1 where the threshold is reached, else 0."""
+    return (forecast >= threshold_dbz) * 1.0

@@ -1,0 +1,187 @@
+"""Scores that look at neighbours: gradient difference, structural similarity, fractions skill.
+
+No echo is valued as in `nowcast.scores.continuous`; a forecast that says nothing is one of no echo.
+Letters: N frames (batch and lead time together), H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from nowcast.core.errors import SettingsError
+from nowcast.scores.arrays import bounded, by_frames, pair, ratio
+from nowcast.scores.base import Sums
+from nowcast.scores.categorical import check_threshold
+from nowcast.scores.continuous import FLOOR_DBZ
+from nowcast.scores.neighbourhood import (
+    Array,
+    Window,
+    gradient_gaps,
+    similarity_map,
+    weigh,
+    whole_windows,
+    window_weights,
+)
+
+HIGH_DBZ = 65.0
+
+
+@dataclass(frozen=True)
+class Gdl:
+    """Gradient difference loss: how much the differences between neighbours differ; 0 is best.
+
+    For each pair of vertical and of horizontal neighbours that were both observed,
+    ``| |observed step| - |forecast step| | ** alpha`` in dB ** alpha. ``mean`` divides by the number of
+    pairs; ``sum`` adds the pairs of a frame up and takes the mean over frames.
+
+    Source: Mathieu, Couprie and LeCun 2016 (ICLR), eq. 6.
+    """
+
+    alpha: int = 1
+    reduction: Literal["mean", "sum"] = "mean"
+    floor_dbz: float = FLOOR_DBZ
+
+    def __post_init__(self) -> None:
+        if self.alpha not in (1, 2) or self.reduction not in ("mean", "sum"):
+            raise SettingsError(
+                f"gdl: got alpha={self.alpha}, reduction={self.reduction!r}, expected alpha 1 or 2 and "
+                "'mean' or 'sum'"
+            )
+
+    @property
+    def name(self) -> str:
+        """``gdl`` for alpha 1 and the mean; what departs from that is in the name."""
+        alpha = "" if self.alpha == 1 else f"_alpha{self.alpha}"
+        return f"gdl{alpha}" if self.reduction == "mean" else f"gdl{alpha}_sum"
+
+    def sums(self, forecast: Any, observed: Any) -> Sums:
+        """Add up ``total`` and count ``pairs`` and ``frames`` with at least one pair, each (S,)."""
+        total, pairs, frames = by_frames(self._frames, pair(forecast, observed), parts=3)
+        return {"total": total, "pairs": pairs, "frames": frames}
+
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish; NaN where no pair was observed."""
+        return ratio(sums["total"], sums["pairs" if self.reduction == "mean" else "frames"])
+
+    def _frames(self, forecast: Any, observed: Any) -> Array:
+        said, came, seen = bounded(pair(forecast, observed), self.floor_dbz)
+        total, pairs = np.zeros(len(said)), np.zeros(len(said))
+        for axis in (-2, -1):
+            gaps = gradient_gaps(said, came, axis, self.alpha)
+            joined = np.logical_and(*_neighbours(seen, axis))
+            total += np.where(joined, gaps, 0.0).sum(axis=(-2, -1))
+            pairs += joined.sum(axis=(-2, -1))
+        return np.stack([total, pairs, (pairs > 0).astype(np.float64)])
+
+
+@dataclass(frozen=True)
+class Ssim:
+    """Structural similarity of dBZ above ``low_dbz``, clipped at ``high_dbz``; 1 is best.
+
+    ``low_dbz`` is black (0), as for a network that reads 0 there. The data range is the difference of
+    the two (60 dB) and nothing else: without a stated range published code took 2 for values in [0, 1]
+    and came out higher by more than the gains it reported. The mean is taken over windows that lie wholly
+    inside the frame and were wholly observed. The uniform 7 x 7 window uses the sample covariance; the
+    Gaussian one (sigma 1.5, 11 x 11) does not, as in the paper.
+
+    Source: Wang, Bovik, Sheikh and Simoncelli 2004, eq. 13; K1 = 0.01, K2 = 0.03.
+    """
+
+    low_dbz: float = FLOOR_DBZ
+    high_dbz: float = HIGH_DBZ
+    window: Window = "uniform"
+
+    def __post_init__(self) -> None:
+        if not self.low_dbz < self.high_dbz or self.window not in ("uniform", "gaussian"):
+            raise SettingsError(
+                f"ssim: got {self.low_dbz:g} to {self.high_dbz:g} dBZ, window {self.window!r}, expected "
+                "low < high and 'uniform' or 'gaussian'"
+            )
+
+    @property
+    def name(self) -> str:
+        """``ssim`` for the uniform window, else with the window's name."""
+        return "ssim" if self.window == "uniform" else f"ssim_{self.window}"
+
+    def sums(self, forecast: Any, observed: Any) -> Sums:
+        """Add up ``similarity`` over ``windows``, each (S,)."""
+        similarity, windows = by_frames(self._frames, pair(forecast, observed), parts=2)
+        return {"similarity": similarity, "windows": windows}
+
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish; NaN where no window was wholly observed."""
+        return ratio(sums["similarity"], sums["windows"])
+
+    def _frames(self, forecast: Any, observed: Any) -> Array:
+        said, came, seen = bounded(pair(forecast, observed), self.low_dbz, self.high_dbz)
+        k = len(window_weights(self.window))
+        sums = np.zeros((2, len(said)))
+        if min(said.shape[1:]) < k:
+            return sums
+        for i in range(len(said)):
+            f = np.where(seen[i], said[i] - self.low_dbz, 0.0)
+            o = came[i] - self.low_dbz
+            index = similarity_map(f, o, self.high_dbz - self.low_dbz, self.window)
+            whole = whole_windows(seen[i], k)
+            sums[:, i] = np.where(whole, index, 0.0).sum(), whole.sum()
+        return sums
+
+
+@dataclass(frozen=True)
+class Fss:
+    """Fractions skill score in square windows of ``window`` cells; 1 is best, 0 is no skill.
+
+    Windows lie wholly inside the frame; fractions are taken over the observed cells of a window, and a
+    window counts when at least half of it was observed. Pooled over frames before the division.
+
+    Source: Roberts and Lean 2008, eqs. 5 to 7.
+    """
+
+    threshold_dbz: float
+    window: int = 17
+
+    def __post_init__(self) -> None:
+        check_threshold(self.threshold_dbz)
+        if self.window < 1:
+            raise SettingsError(f"fss: got a window of {self.window} cells, expected at least 1")
+
+    @property
+    def name(self) -> str:
+        """``fss_`` and the window in cells."""
+        return f"fss_{self.window}"
+
+    def sums(self, forecast: Any, observed: Any) -> Sums:
+        """Add up squared differences and the two squares of fractions over windows, each (S,)."""
+        difference, reference = by_frames(self._frames, pair(forecast, observed), parts=2)
+        return {"difference": difference, "reference": reference}
+
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish; NaN where the event was neither forecast nor observed."""
+        return 1.0 - ratio(sums["difference"], sums["reference"])
+
+    def _frames(self, forecast: Any, observed: Any) -> Array:
+        sums = np.zeros((2, len(forecast)))
+        if min(forecast.shape[1:]) < self.window:
+            return sums
+        weights = np.full(self.window, 1.0 / self.window)
+        for i in range(len(forecast)):
+            seen = ~np.isnan(observed[i])
+            share = weigh(seen.astype(np.float64), weights)
+            events = [(a[i] >= self.threshold_dbz) & seen for a in (forecast, observed)]
+            enough = share >= 0.5 - 1e-9
+            f, o = (
+                np.where(enough, weigh(e.astype(np.float64), weights) / np.where(enough, share, 1), 0)
+                for e in events
+            )
+            sums[:, i] = ((f - o) ** 2).sum(), (f * f + o * o).sum()
+        return sums
+
+
+def _neighbours(values: Any, axis: int) -> tuple[Any, Any]:
+    if axis == -2:
+        return values[..., 1:, :], values[..., :-1, :]
+    return values[..., 1:], values[..., :-1]

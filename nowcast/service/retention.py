@@ -1,0 +1,82 @@
+"""Folder and ledger brought together after a crash, and old nowcasts removed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from nowcast.service.ledger import Ledger
+from nowcast.service.ledger_schema import Issued
+from nowcast.service.model_run import WORK
+from nowcast.service.publish import ISSUED, MANIFEST, folder_of, point_latest
+from nowcast.service.settings import ServiceSettings
+
+log = logging.getLogger(__name__)
+
+
+def recover(settings: ServiceSettings, ledger: Ledger, now: np.datetime64) -> int:
+    """Bring folder and ledger together after a crash; give how many nowcasts were entered anew.
+
+    What was published but not yet written down is read from its manifest; what was half-written or
+    half-removed goes (it was never visible under a name that anybody looks at); ``latest`` leads to the
+    newest nowcast that is there.
+    """
+    root = settings.output / ISSUED
+    found = 0
+    if root.is_dir():
+        known = {n.folder for n in ledger.kept()}
+        for entry in sorted(root.iterdir()):
+            if entry.name.startswith("."):
+                shutil.rmtree(entry, ignore_errors=True)
+            elif f"{ISSUED}/{entry.name}" not in known:
+                found += _enter(settings, ledger, entry, now)
+    shutil.rmtree(settings.output / WORK, ignore_errors=True)
+    for litter in (*settings.output.glob(".*.part"), *settings.output.glob(".latest.*")):
+        litter.unlink(missing_ok=True)
+    newest = next((n for n in reversed(ledger.kept()) if (settings.output / n.folder).is_dir()), None)
+    latest = settings.output / "latest"
+    if newest and (not latest.is_symlink() or str(latest.readlink()) != newest.folder):
+        point_latest(settings.output, newest.folder)
+    return found
+
+
+def _enter(settings: ServiceSettings, ledger: Ledger, entry: Path, now: np.datetime64) -> int:
+    try:
+        manifest = json.loads((entry / MANIFEST).read_text(encoding="utf-8"))
+        issued = np.datetime64(str(manifest["issued"]).removesuffix("Z"), "ns")
+        if ledger.is_issued(issued):
+            return 0
+        row = Issued(issued, str(manifest["model"]), str(manifest["fallback"]), folder_of(issued))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("%s: no readable manifest (%s)", entry.name, error)
+        return 0
+    if entry != settings.output / row.folder:
+        return 0
+    ledger.note_nowcast(row, now, manifest)
+    return 1
+
+
+def prune(settings: ServiceSettings, ledger: Ledger, newest: np.datetime64) -> int:
+    """Remove the files of nowcasts older than ``keep_hours``; give how many. Their scores stay.
+
+    The newest nowcast stays however old it is, for ``latest`` leads to it. A folder is renamed before
+    it is emptied, so that nobody sees half of it.
+    """
+    limit = newest - np.timedelta64(int(settings.keep_hours * 3600), "s")
+    gone = 0
+    for nowcast in ledger.kept()[:-1]:
+        if nowcast.issued >= limit:
+            break
+        folder = settings.output / folder_of(nowcast.issued)
+        hidden = folder.with_name(f".{folder.name}.old")
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
+        ledger.forget_folder(nowcast.issued)
+        gone += 1
+    return gone

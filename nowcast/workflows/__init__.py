@@ -1,0 +1,1 @@
+"""The way each thing is done, once: ingest, forecast, verify, calibrate, train. Also the Python API."""
