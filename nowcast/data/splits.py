@@ -112,14 +112,14 @@ def check_videos(parts: Mapping[str, Sequence[FrameSource]]) -> None:
     """
     for (one, sources), (other, others) in combinations(parts.items(), 2):
         places = {place_of(source) for source in sources}
-        contents = {fingerprint_of(source) for source in sources}
+        contents = {fingerprint_of(source) for source in sources} - {source.name for source in sources}
         for source in others:
             if place_of(source) in places:
                 raise SettingsError(
                     f"data: got '{source.name}' in both {one} and {other}, expected each video in one part; "
                     "give the parts periods or other sources"
                 )
-            if fingerprint_of(source) in contents and place_of(source) != source.name:
+            if fingerprint_of(source) in contents:
                 _LOG.warning(
                     "data: '%s' of %s has the frames of one of %s; leave one of them out",
                     source.name, other, one,
