@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from nowcast.core.errors import FileError, NowcastError
+from nowcast.core.errors import FileError
 from nowcast.ingestion.readers.catalog import find_reader
 from nowcast.ingestion.readers.odim_h5 import OdimH5
 from tests.fakes import odim
@@ -118,12 +118,3 @@ def test_sound_chunks_that_pack_well_are_read(tmp_path):
         del file["dataset2/data1/data"]
         file.create_dataset("dataset2/data1/data", data=np.full((2000, 2000), 1.0), compression="gzip")
     np.testing.assert_allclose(np.unique(OdimH5().open(path).values), [23.0103], atol=1e-4)
-
-
-@pytest.mark.parametrize("percent", range(1, 100))
-def test_no_cut_file_is_taken_for_whole(percent, tmp_path):
-    path = odim.write_sweden(tmp_path / "t.h5", np.random.default_rng(0).integers(1, 255, (90, 60), np.uint8))
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) * percent // 100])
-    with pytest.raises(NowcastError, match=r"t\.h5"):
-        find_reader(path).open(path).compute()

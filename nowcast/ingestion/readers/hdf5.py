@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -164,12 +165,10 @@ def number(path: Path, where: str, stated: Mapping[str, Any], name: str) -> floa
     Raises:
         FileError: absent or not a number, naming the file, the group and the value.
     """
-    value = stated.get(name)
-    try:
-        if np.size(value) == 1 and value is not None:
+    value: Any = stated.get(name)
+    with contextlib.suppress(TypeError, ValueError):
+        if np.size(value) == 1:
             return float(value)
-    except (TypeError, ValueError):
-        pass
     shown = "nothing" if value is None else f"'{' '.join(str(value).split())[:40]}'"
     raise FileError(complain(f"{path}: {where}/{name}", shown, "a number",
                              "ask the producer for a file that follows its format"))
