@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.scores.categorical import Csi
-from nowcast.scores.decision import DbzLevels, ProbabilityLevels, _never_falling, dbz_candidates
+from nowcast.scores.decision import DbzDecisionCounts, ProbabilityDecisionCounts, _never_falling, dbz_candidates
 
 
 def csi_at(forecast, observed, level, threshold):
@@ -26,36 +26,36 @@ def row(*values):
 
 def test_a_forecast_that_is_always_five_db_too_weak():
     observed = row(20, 25, 30, 35, 40, NO_ECHO_DBZ, np.nan)
-    counts = DbzLevels([20, 30], 1)
+    counts = DbzDecisionCounts([20, 30], 1)
     counts.add(np.where(observed > 0, observed - 5, observed), observed)
     found = counts.choose()
     # any level in (10, 15] and (20, 25] is perfect; the nearest to the threshold is taken
-    np.testing.assert_array_equal(found.levels, [[15.0], [25.0]])
+    np.testing.assert_array_equal(found.thresholds, [[15.0], [25.0]])
     np.testing.assert_array_equal(found.csi, [[1.0], [1.0]])
     np.testing.assert_array_equal(found.csi_before, [[4 / 5], [2 / 3]])
 
 
 def test_a_perfect_forecast_keeps_its_levels():
     observed = row(5, 12, 20, 30, 44, 50)
-    counts = DbzLevels([10, 20, 30, 40], 1)
+    counts = DbzDecisionCounts([10, 20, 30, 40], 1)
     counts.add(observed, observed)
-    np.testing.assert_array_equal(counts.choose().levels[:, 0], [10, 20, 30, 40])
+    np.testing.assert_array_equal(counts.choose().thresholds[:, 0], [10, 20, 30, 40])
 
 
 def test_an_event_that_never_came_keeps_its_level_and_has_no_csi():
-    counts = DbzLevels([20, 50], 1)
+    counts = DbzDecisionCounts([20, 50], 1)
     counts.add(row(20, 10, np.nan), row(20, 10, 5))
     found = counts.choose()
-    np.testing.assert_array_equal(found.levels[:, 0], [20, 50])
+    np.testing.assert_array_equal(found.thresholds[:, 0], [20, 50])
     assert np.isnan(found.csi[1, 0])
     counts.add(row(60), row(20))  # a false alarm: CSI 0, and nothing to learn a level from
-    assert counts.choose().levels[1, 0] == 50
+    assert counts.choose().thresholds[1, 0] == 50
     assert counts.choose().csi[1, 0] == 0
 
 
 def test_nothing_counted_at_all():
-    found = DbzLevels([20, 30], 2).choose()
-    np.testing.assert_array_equal(found.levels, [[20, 20], [30, 30]])
+    found = DbzDecisionCounts([20, 30], 2).choose()
+    np.testing.assert_array_equal(found.thresholds, [[20, 20], [30, 30]])
     assert np.isnan(found.csi).all()
 
 
@@ -68,18 +68,18 @@ def test_the_csi_of_the_chosen_levels_is_that_of_the_contingency_table_and_the_h
     observed[random.random(observed.shape) < 0.1] = np.nan
     forecast[random.random(observed.shape) < 0.1] = np.nan
     forecast[random.random(observed.shape) < 0.1] = NO_ECHO_DBZ
-    counts = DbzLevels([20.0, 35.0], 2)
+    counts = DbzDecisionCounts([20.0, 35.0], 2)
     for f, o in zip(forecast, observed, strict=True):  # two pairs, pooled
         counts.add(f, o)
     found = counts.choose()
-    assert (np.diff(found.levels, axis=0) >= 0).all()
+    assert (np.diff(found.thresholds, axis=0) >= 0).all()
     plain = Csi(20.0)
     np.testing.assert_array_equal(found.csi_before[0], plain.value(plain.sums(forecast, observed)))
     candidates = dbz_candidates([20.0, 35.0])
     for s in range(2):
         table = [[csi_at(forecast[:, s], observed[:, s], c, t) for c in candidates] for t in (20, 35)]
         for k in range(2):
-            place = list(candidates).index(np.float32(found.levels[k, s]))
+            place = list(candidates).index(np.float32(found.thresholds[k, s]))
             assert found.csi[k, s] == table[k][place]
         low, high = (np.array(t) for t in table)
         best = max(np.nanmax(low[: j + 1]) + high[j] for j in range(len(candidates)))
@@ -96,21 +96,21 @@ def test_levels_that_would_fall_are_chosen_together():
 def test_probability_levels_by_hand():
     probabilities = np.stack([row(0.9, 0.6, 0.3, 0.2), row(0.4, 0.1, 0.05, 0.0)])
     observed = row(35, 22, 21, np.nan)
-    counts = ProbabilityLevels([20, 30], 1)
+    counts = ProbabilityDecisionCounts([20, 30], 1)
     counts.add(probabilities, observed)
     found = counts.choose()
     # 20 dBZ: anything up to .3 catches all three; 30 dBZ: above .1 up to .4 is right; nearest to .5
-    np.testing.assert_allclose(found.levels[:, 0], [0.3, 0.4], atol=1e-7)
+    np.testing.assert_allclose(found.thresholds[:, 0], [0.3, 0.4], atol=1e-7)
     np.testing.assert_array_equal(found.csi[:, 0], [1, 1])
     np.testing.assert_array_equal(found.csi_before[:, 0], [2 / 3, 0])
 
 
 def test_probabilities_that_are_not_a_number_are_no_event():
-    counts = ProbabilityLevels([20], 1)
+    counts = ProbabilityDecisionCounts([20], 1)
     counts.add(np.array([[[[np.nan, 0.7]]]], np.float32), row(30, 30))
     assert counts.choose().csi[0, 0] == 0.5
 
 
 def test_a_bad_threshold():
     with pytest.raises(SettingsError, match="threshold"):
-        DbzLevels([float("nan")], 1)
+        DbzDecisionCounts([float("nan")], 1)
