@@ -9,10 +9,10 @@ from nowcast.core.errors import SettingsError
 from nowcast.scores.confidence import (
     Bootstrap,
     blocks_of,
-    skill_horizon,
     mean_over_leads,
     paired_difference,
     pooled_csi,
+    skill_horizon,
 )
 
 DAY = np.datetime64("2025-03-22T00:00", "ns")

@@ -58,7 +58,7 @@ def critical_success_indices(source: str) -> list[int]:
 
 @pytest.mark.parametrize("twin", [
     "x = hits / (hits + misses + alarms)",
-    "def f(r):\n    events = r.hits + r.misses + r.false_alarms\n    return r.hits / events if events else None",
+    "def f(r):\n    n = r.hits + r.misses + r.false_alarms\n    return r.hits / n if n else None",
     "csi = ratio(sums['hits'], sums['hits'] + sums['misses'] + sums['false_alarms'])",
     "csi = ratio(hits, events[..., None] + said - hits)",
     "csi = ratio(counts[..., 0], counts.sum(axis=-1))",
