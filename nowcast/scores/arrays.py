@@ -67,7 +67,7 @@ def reaches(values: Any, threshold: float) -> Any:
     Why one type: fields are float32, and 20.3 as float32 lies below 20.3 as float64, so the same field
     read as float64 would otherwise lose its events.
     """
-    narrow = values.to(sys.modules["torch"].float32) if _is_tensor(values) else values.astype(np.float32, copy=False)
+    narrow = values.float() if _is_tensor(values) else values.astype(np.float32, copy=False)
     return narrow >= float(np.float32(threshold))
 
 

