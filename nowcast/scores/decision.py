@@ -105,8 +105,8 @@ class DbzDecisionCounts(DecisionCounts):
 
     def add(self, forecast: npt.NDArray[np.floating], observed: npt.NDArray[np.floating]) -> None:
         """Count one pair of dBZ arrays (S, H, W)."""
-        for s, frames in enumerate(zip(*_narrow(forecast, observed), strict=True)):
-            self._joint[s] += self._tally(*frames, self.thresholds)
+        for s, (one, other) in enumerate(zip(*_narrow(forecast, observed), strict=True)):
+            self._joint[s] += self._tally(one, other, self.thresholds)
 
     def choose(self) -> ChosenThresholds:
         """Choose the decision thresholds of highest CSI that do not fall as the event's threshold rises.
@@ -136,8 +136,8 @@ class ProbabilityDecisionCounts(DecisionCounts):
     def add(self, forecast: npt.NDArray[np.floating], observed: npt.NDArray[np.floating]) -> None:
         """Count probabilities (K, S, H, W) against observed dBZ (S, H, W)."""
         for k, probabilities in enumerate(forecast):
-            for s, frames in enumerate(zip(*_narrow(probabilities, observed), strict=True)):
-                self._joint[k, s] += self._tally(*frames, self.thresholds[k : k + 1])
+            for s, (one, other) in enumerate(zip(*_narrow(probabilities, observed), strict=True)):
+                self._joint[k, s] += self._tally(one, other, self.thresholds[k : k + 1])
 
     def choose(self) -> ChosenThresholds:
         """Choose the decision threshold of highest CSI for each threshold and lead time by itself.
