@@ -16,8 +16,7 @@ from nowcast.evaluation.comparison import (
 )
 from nowcast.evaluation.period import verify_period
 from nowcast.forecasters.persistence import Persistence
-from nowcast.report.content import Comparison, SkillHorizon
-from nowcast.report.page_confidence import confidence_section
+from nowcast.report.confidence import differences
 from nowcast.scores.confidence import Bootstrap
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.forecasters import Weak
@@ -85,7 +84,7 @@ def test_one_block_says_that_there_is_no_interval(found):
     sure = compare(found, Against(how=Bootstrap(block_hours=24)))
     assert "[undefined]" in confidence_text(sure)
     assert "1 block of 24 h" in confidence_text(sure)
-    assert "no interval" in confidence_section(sure.comparisons)
+    assert {cell.detail for row in differences(sure.comparisons).rows for cell in row[1:]} == {"no interval"}
 
 
 def test_without_30_dbz_nothing_is_followed_unless_it_is_asked_for(found):
@@ -105,21 +104,3 @@ def test_without_30_dbz_nothing_is_followed_unless_it_is_asked_for(found):
 def test_mistakes_are_told_before_anything_is_forecast(against, message):
     with pytest.raises(NowcastError, match=message):
         against.check(["a"], [20.0, 30.0])
-
-
-def test_the_page_marks_what_is_surely_better_and_escapes_names():
-    def row(model, low, high):
-        return Comparison(model, "ref", 20.0, 0.05, low, high, 12, 6.0, 2000, 0.95)
-
-    text = confidence_section(
-        [row("<b>net</b>", 0.01, 0.09), row("other", -0.01, 0.09)],
-        [SkillHorizon("net", 30.0, 0.25, 37.4, 100.0), SkillHorizon("other", 30.0, 0.25, np.inf, 100.0)],
-    )
-    assert "<b>net" not in text
-    assert text.count('class="best"') == 1
-    assert '<td class="best">+0.050 <small>+0.010 to +0.090</small></td>' in text
-    assert "\u22120.010 to +0.090" in text
-    assert "12 blocks of 6 hours" in text
-    assert "<td>37 min</td>" in text
-    assert "<td>over 100 min</td>" in text
-    assert confidence_section([], []) == ""
