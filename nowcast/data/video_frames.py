@@ -57,7 +57,7 @@ class _Packets(NamedTuple):
 
     rate: Fraction
     """Frames a second."""
-    count: int
+    span: int
     """Numbers from the first to the last."""
     apart_ms: tuple[float, float]
     """Shortest and longest time between two."""
@@ -121,8 +121,8 @@ def _packets(container: Any) -> _Packets:
     near = [rate for rate in told if abs(rate * usual - 1) < _RATE_SHARE]
     rate = max([*near, 1 / usual], key=on_beat)
     tick_ms = float(stream.time_base) * 1000
-    count = round(int(ticks[-1] - ticks[0]) * stream.time_base * rate) + 1
-    return _Packets(rate, count, (float(apart.min()) * tick_ms, float(apart.max()) * tick_ms), timed)
+    span = round(int(ticks[-1] - ticks[0]) * stream.time_base * rate) + 1
+    return _Packets(rate, span, (float(apart.min()) * tick_ms, float(apart.max()) * tick_ms), timed)
 
 
 def _decode(path: Path, transform: FrameTransform, packets: _Packets) -> Iterator[tuple[int, Any]]:
@@ -154,7 +154,7 @@ def _decode(path: Path, transform: FrameTransform, packets: _Packets) -> Iterato
         raise
     except Exception as error:  # a bad file makes a decoder raise anything
         raise DamagedVideoError(f"damaged after {good} frames ({_described(error)})") from error
-    _check_whole(declared, good, lost, off_beat, max(packets.count, number + 1), packets)
+    _check_whole(declared, good, lost, off_beat, max(packets.span, number + 1), packets)
 
 
 def _check_whole(
