@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from nowcast.data.cached_video import CachedVideo, VideoMetadata, forget_maps, m
 from nowcast.data.decode_pool import decode_all
 from nowcast.data.frame_transform import Colour, FrameTransform, Resize
 from nowcast.data.raw_videos import RawVideo
-from nowcast.data.video_decode import DecodeTask, cache_video, check_decoder
+from nowcast.data.video_decode import cache_video, check_decoder
 
 _LOG = logging.getLogger(__name__)
 
@@ -138,10 +139,12 @@ def _fresh(
 def _decode(
     videos: Sequence[RawVideo], settings: VideoSettings, folder: Path, progress: bool
 ) -> Iterator[VideoMetadata]:
-    tasks = [DecodeTask(video, settings.transform, folder) for video in videos]
+    work, crashed = (
+        partial(function, transform=settings.transform, folder=folder) for function in (cache_video, _crashed)
+    )
     bar: tqdm[Any] = tqdm(
-        decode_all(cache_video, tasks, settings.processes, _crashed), f"decode {settings.path.name}",
-        total=len(tasks), unit="video", disable=not progress, delay=2, mininterval=1,
+        decode_all(work, videos, settings.processes, crashed), f"decode {settings.path.name}",
+        total=len(videos), unit="video", disable=not progress, delay=2, mininterval=1,
     )
     frames = 0
     for metadata in bar:
@@ -150,11 +153,10 @@ def _decode(
         yield metadata
 
 
-def _crashed(task: DecodeTask) -> VideoMetadata:
+def _crashed(video: RawVideo, transform: FrameTransform, folder: Path) -> VideoMetadata:
     """Note a video on which the decoder crashed."""
-    identity = task.video.identity(task.transform)
-    metadata = VideoMetadata(task.video.name, identity, problem="the decoder crashed on it")
-    metadata.write(task.folder)
+    metadata = VideoMetadata(video.name, video.identity(transform), problem="the decoder crashed on it")
+    metadata.write(folder)
     return metadata
 
 
