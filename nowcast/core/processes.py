@@ -1,4 +1,4 @@
-"""Worker processes: they end with the process that started them, and one that crashes or hangs costs its task alone."""
+"""Worker processes: they end with their parent, and one that crashes or hangs costs its task alone."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ class Workers:
         self.count = max(1, count if count is not None else os.cpu_count() or 1)
         self._seconds = seconds
         self._idle: list[_Worker] = []
+        self._alive: set[_Worker] = set()
 
     def each(
         self, work: Callable[[T], R], tasks: Sequence[T], lost: Callable[[T, str], R]
@@ -92,13 +93,13 @@ class Workers:
         try:
             while waiting or busy:
                 while waiting and len(busy) < self.count:
-                    worker = self._idle.pop() if self._idle else _Worker(forked=self._seconds is not None)
+                    worker = self._idle.pop() if self._idle else self._start()
                     busy[worker] = waiting.popleft()
                     worker.begin(work, busy[worker])
                 yield from self._finished(busy, lost)
         finally:
             for worker in busy:
-                worker.kill()
+                self._end(worker)
 
     def _finished(self, busy: dict[_Worker, T], lost: Callable[[T, str], R]) -> Iterator[R]:
         """Wait for one of the ``busy`` to answer, to die or to run out of time."""
@@ -108,7 +109,7 @@ class Workers:
             try:
                 answer = worker.answer()
             except (EOFError, OSError):
-                worker.kill()
+                self._end(worker)
                 worker.require_start(self.count)
                 yield lost(busy.pop(worker), "crashed its process")
                 continue
@@ -118,7 +119,7 @@ class Workers:
                 yield _result(answer)
         limit = self._seconds
         for worker in [w for w in busy if limit is not None and w.spent >= limit]:
-            worker.kill()
+            self._end(worker)
             self._seconds = min(limit, max(limit / 2, 1.0))
             yield lost(busy.pop(worker), f"did not end within {limit:g} s")
 
@@ -130,8 +131,19 @@ class Workers:
 
     def close(self) -> None:
         """End the processes; those at work are killed."""
-        while self._idle:
-            self._idle.pop().kill()
+        self._idle.clear()
+        for worker in list(self._alive):
+            self._end(worker)
+
+    def _start(self) -> _Worker:
+        worker = _Worker(forked=self._seconds is not None)
+        self._alive.add(worker)
+        return worker
+
+    def _end(self, worker: _Worker) -> None:
+        if worker in self._alive:
+            self._alive.remove(worker)
+            worker.kill()
 
 
 class _Worker:
@@ -216,14 +228,14 @@ def _serve(pipe: Connection) -> None:
 def _portable(error: Exception) -> Exception:
     """The error itself, or its text where it cannot be pickled and back."""
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
+        pickle.loads(pickle.dumps(error))
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
 
 
 def _result(answer: bytes) -> Any:
-    good, value = pickle.loads(answer)  # noqa: S301 - from a process of this program
+    good, value = pickle.loads(answer)
     if not good:
         raise value
     return value
