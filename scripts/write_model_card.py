@@ -65,7 +65,8 @@ def _settings(meta: CheckpointMeta) -> list[str]:
     kept = {
         "model": experiment["model"],
         "data": {k: data[k] for k in ("sources", "window", "crop", "train", "validation", "test", "scaling",
-                                      "turns", "wet_floor", "missing") if k in data},
+                                      "turns", "flips_and_rotations", "wet_floor", "minimum_sampling_weight",
+                                      "missing") if k in data},
         "training": {k: v for k, v in training.items() if k not in ("workers", "logger", "log_every")},
     }  # fmt: skip
     made = ", ".join(f"{name} {value}" for name, value in meta.provenance.items())

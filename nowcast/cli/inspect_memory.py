@@ -78,11 +78,11 @@ def _data(args: argparse.Namespace, loaded: LoadedNetwork) -> tuple[str, VideoDa
     from nowcast.data.catalog import build_sources
     from nowcast.data.clips import VideoDataset
     from nowcast.data.splits import parse_periods, within
-    from nowcast.data.windows import Window
+    from nowcast.data.windows import ClipWindow
 
     meta = loaded.meta
     trained = meta.experiment.get("data", {}).get("window", {})
-    window = Window(meta.past, meta.future, before=trained.get("before", 0), after=trained.get("after", 0))
+    window = ClipWindow(meta.past, meta.future, before=trained.get("before", 0), after=trained.get("after", 0))
     kind, settings = _source(args.data, window.frames, meta)
     sources: list[Any] = build_sources([{"kind": kind, "settings": settings}], meta.scaling, "--data")
     if args.period:
@@ -161,7 +161,7 @@ def _label(classes: str, kind: str, data: VideoDataset, index: int) -> str:
         classes = {"radar_archive": "day", "video_folder": "category"}.get(kind, "clip")
     source = data.sources[data.place(index).source].name
     if classes == "day":
-        return str(data.issued(index).astype("datetime64[D]"))
+        return str(data.reference_time(index).astype("datetime64[D]"))
     if classes == "category":
         return source.rsplit("/", 1)[0]
     return source if classes == "source" else f"clip {index}"
@@ -208,7 +208,7 @@ def _draw(
 
 def _title(kind: str, data: VideoDataset, index: int) -> str:
     if kind == "radar_archive":
-        return f"{data.issued(index).astype('datetime64[m]')} UTC"
+        return f"{data.reference_time(index).astype('datetime64[m]')} UTC"
     return data.sources[data.place(index).source].name.rsplit("/", 1)[-1] + f", clip {index}"
 
 

@@ -1,7 +1,7 @@
 """A folder of videos as frame pictures: ``video_00001/frame_00001.png …``, also in categories.
 
 Any folder that holds pictures is one video; folders above it, if any, are its category
-(``category/video/frame_1.png``). Letters: T frames, C channels, H rows, W columns.
+(``category/video/frame_1.png``). Dimensions: T frames, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.times import Times
-from nowcast.data.source import Frames
+from nowcast.data.source import FrameArray
 
 _LOG = logging.getLogger(__name__)
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
@@ -65,7 +65,7 @@ class PictureVideo:
         self.colour: Literal["gray", "rgb"] = colour
         self.frame_shape = (1 if colour == "gray" else 3, *size)
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames cut to rows and columns: (T, C, h, w) in [0, 1].
 
         Raises:
