@@ -135,7 +135,7 @@ def decode_picture(path: Path, colour: Literal["gray", "rgb"], size: tuple[int, 
                 )
             picture = opened.convert("L" if colour == "gray" else "RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise FileError(f"{path}: damaged picture ({error}); replace it, or set damaged: skip") from error
+        raise FileError(f"{path}: damaged picture ({error}); replace it") from error
     if size is not None and picture.size != size[::-1]:
         picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
     pixels = np.asarray(picture)
@@ -177,9 +177,9 @@ def _check(
     for number, path in pictures.items():
         try:
             sizes[number] = decode_picture(path, settings.colour, None).shape[1:]
-        except FileError:
+        except FileError as error:
             if settings.damaged == "refuse":
-                raise
+                raise FileError(f"{error}, or set damaged: skip") from error
             damaged.append(path)
         bar.update()
     return sizes

@@ -7,7 +7,7 @@ from PIL import Image
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.data.clips import VideoDataset
 from nowcast.data.source import FrameSource
-from nowcast.data.video_folder import VideoFolderSettings, open_videos
+from nowcast.data.video_folder import VideoFolderSettings, decode_picture, open_videos
 from nowcast.data.windows import ClipWindow
 from tests.fakes.videos import counting_pictures, write_video
 
@@ -112,3 +112,14 @@ def test_sixteen_bits_are_refused_not_cut(tmp_path):
     Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / "v" / "frame_1.png")
     with pytest.raises(FileError, match="8 bits a channel"):
         videos(tmp_path)
+
+
+def test_the_setting_that_skips_damaged_pictures_is_named_where_it_exists(tmp_path):
+    (tmp_path / "video").mkdir()
+    broken = tmp_path / "video" / "frame_1.png"
+    broken.write_bytes(b"not a picture")
+    with pytest.raises(FileError, match=r"frame_1.png: damaged picture.*or set damaged: skip"):
+        videos(tmp_path)
+    with pytest.raises(FileError, match="damaged picture") as caught:  # as KTH and Human3.6M read it
+        decode_picture(broken, "gray", None)
+    assert "damaged: skip" not in str(caught.value)
