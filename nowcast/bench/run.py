@@ -32,7 +32,7 @@ from nowcast.workflows.training_data import ExperimentData, open_data
 
 
 @dataclass(frozen=True)
-class Line:
+class TableLine:
     """One row of the table with all that is known of it."""
 
     row: Row
@@ -44,10 +44,10 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BenchmarkOutcome:
     """What there is of a benchmark."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[TableLine, ...]
     """Rows of which something is known."""
     missing: tuple[str, ...]
     """What the table lacks, and why, one sentence each."""
@@ -88,7 +88,7 @@ class BenchmarkRun:
         self._wanted = [e for e in self._entries if e.row.name in self._picked and self._known(e) is None]
         self._check_networks()
 
-    def __call__(self) -> Outcome:
+    def __call__(self) -> BenchmarkOutcome:
         """Do what is left to do and give what there is.
 
         Raises:
@@ -104,7 +104,7 @@ class BenchmarkRun:
             if row.name in self._picked:
                 self._measure(row)
         lines = [self._line(row) for row in self.bench.rows]
-        return Outcome(tuple(line for line in lines if line.records), tuple(self._missing()))
+        return BenchmarkOutcome(tuple(line for line in lines if line.records), tuple(self._missing()))
 
     def _train_all(self) -> list[tuple[Entry, Run | None]]:
         """Bring every run to its end that time allows; give those that can be scored."""
@@ -181,10 +181,10 @@ class BenchmarkRun:
         costs = measure(loaded.meta.model, loaded.meta.settings, network, self._shape, self.device)
         self.records.put_costs(slug(row.name), self._about(row), costs)
 
-    def _line(self, row: Row) -> Line:
+    def _line(self, row: Row) -> TableLine:
         found = [(e.key, r) for e in self._entries if e.row is row and (r := self._known(e)) is not None]
         frames = self.records.frames(found[0][0]) if found else {}
-        return Line(row, tuple(record for _, record in found), frames, self._costs(row))
+        return TableLine(row, tuple(record for _, record in found), frames, self._costs(row))
 
     def _missing(self) -> list[str]:
         found = []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from nowcast.bench.benchmark import COSTS, Benchmark
 from nowcast.bench.records import Record
-from nowcast.bench.run import Line, Outcome
+from nowcast.bench.run import BenchmarkOutcome, TableLine
 from nowcast.report.bench_page import Chart
 from nowcast.report.content import Cell, Table
 from nowcast.scores.protocols import PROTOCOLS
@@ -23,7 +23,7 @@ _COST_HEADS = {
 }  # fmt: skip
 
 
-def tables_of(bench: Benchmark, outcome: Outcome) -> list[Table]:
+def tables_of(bench: Benchmark, outcome: BenchmarkOutcome) -> list[Table]:
     """Give all tables: scores, scores of the last third of the lead times, costs, origin."""
     steps = bench.data.window.future
     seeds = " and, in brackets, each seed" if any(len(line.records) > 1 for line in outcome.lines) else ""
@@ -37,7 +37,7 @@ def tables_of(bench: Benchmark, outcome: Outcome) -> list[Table]:
     ]
 
 
-def sentences(bench: Benchmark, outcome: Outcome) -> list[str]:
+def sentences(bench: Benchmark, outcome: BenchmarkOutcome) -> list[str]:
     """Say how the numbers were made, one sentence each."""
     window = bench.data.window
     clips = max((r.test_clips for line in outcome.lines for r in line.records), default=0)
@@ -60,7 +60,7 @@ def sentences(bench: Benchmark, outcome: Outcome) -> list[str]:
     return [*found, *bench.notes]
 
 
-def charts_of(bench: Benchmark, outcome: Outcome) -> list[Chart]:
+def charts_of(bench: Benchmark, outcome: BenchmarkOutcome) -> list[Chart]:
     """Give each score over lead time, the mean over seeds; scores of whole videos have none."""
     found = []
     for name in bench.scores:
@@ -74,7 +74,7 @@ def charts_of(bench: Benchmark, outcome: Outcome) -> list[Chart]:
     return found
 
 
-def markdown(bench: Benchmark, outcome: Outcome, pictures: Sequence[str] = ()) -> str:
+def markdown(bench: Benchmark, outcome: BenchmarkOutcome, pictures: Sequence[str] = ()) -> str:
     """Give everything as Markdown.
 
     Args:
@@ -98,7 +98,7 @@ def markdown(bench: Benchmark, outcome: Outcome, pictures: Sequence[str] = ()) -
     return "\n\n".join(parts) + "\n"
 
 
-def wide_csv(bench: Benchmark, outcome: Outcome) -> str:
+def wide_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
     """Give one line a row of the table: means, spreads, last thirds, what is reported, costs, origin."""
     heads = ["row"]
     for name in bench.scores:
@@ -122,7 +122,7 @@ def wide_csv(bench: Benchmark, outcome: Outcome) -> str:
     return _csv(lines)
 
 
-def long_csv(bench: Benchmark, outcome: Outcome) -> str:
+def long_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
     """Give every value: row, seed, score, lead time in frames (or mean, last_third), value."""
     lines = [["row", "seed", "score", "lead", "value"]]
     for line in outcome.lines:
@@ -144,7 +144,7 @@ def number(value: float) -> str:
 
 
 def _scores(
-    caption: str, bench: Benchmark, lines: Sequence[Line], of: Callable[[Record, str], float], reported: bool
+    caption: str, bench: Benchmark, lines: Sequence[TableLine], of: Callable[[Record, str], float], reported: bool
 ) -> Table:
     header, columns = [Cell("model")], []
     for name in bench.scores:
@@ -164,19 +164,19 @@ def _scores(
     return Table(caption, tuple(header), tuple(zip(names, *columns, strict=True)))
 
 
-def _score_cell(line: Line, name: str, values: Sequence[float], best: bool) -> Cell:
+def _score_cell(line: TableLine, name: str, values: Sequence[float], best: bool) -> Cell:
     if not values:
         return Cell(NOT_COMPUTED if any(name in r.not_computed for r in line.records) else DASH)
     each = f" ({', '.join(number(v) for v in values)})" if len(values) > 1 else ""
     return Cell(number(_mean(values)) + each, best)
 
 
-def _reported_cell(line: Line, name: str) -> Cell:
+def _reported_cell(line: TableLine, name: str) -> Cell:
     value = line.row.reported.get(name)
     return Cell(DASH if value is None else f"{value:g}", reported=True)
 
 
-def _costs(lines: Sequence[Line]) -> Table:
+def _costs(lines: Sequence[TableLine]) -> Table:
     header, columns = [Cell("model")], []
     for name in COSTS:
         header.append(Cell(_COST_HEADS[name]))
@@ -196,7 +196,7 @@ def _cost(name: str, value: float | None) -> str:
     return number(value / 1e9) if name == "multiply_accumulates" else number(value)
 
 
-def _origin(lines: Sequence[Line]) -> Table:
+def _origin(lines: Sequence[TableLine]) -> Table:
     header = ("model", "seeds", "iterations", "training, s", "configuration", "training data", "test data",
               "commit", "checkpoints")  # fmt: skip
     told = [(line.row.name, *_told_origin(line.records, ", ")) for line in lines]
