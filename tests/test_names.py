@@ -1,4 +1,4 @@
-"""One name, one thing: no two public classes of the package share a name, and no type goes by a class's name."""
+"""One name, one thing: no two public classes of the package share a name, nor do a class and a type."""
 
 import ast
 from collections import defaultdict
@@ -36,7 +36,8 @@ def shared(sources: dict[str, str]) -> dict[str, list[str]]:
 
 
 def test_shared_names_would_be_found():
-    found = shared({"a": "class Clip: pass", "b": "class Clip: pass\nclass _Own: pass", "c": "class _Own: pass"})
+    own = "class _Own: pass"
+    found = shared({"a": "class Clip: pass", "b": f"class Clip: pass\n{own}", "c": own})
     assert found == {"Clip": ["a", "b"]}
     assert shared({"a": "class Frames: pass", "b": "Frames = npt.NDArray[float]"}) == {"Frames": ["a", "b"]}
     assert shared({"a": "MOST = 3\nFloats = int", "b": "MOST = 4\nFloats = int"}) == {}

@@ -10,7 +10,7 @@ import pytest
 
 from nowcast.bench.costs import Costs, Sequences, machine_of, measure
 from nowcast.bench.records import Record, Records, as_json
-from nowcast.bench.run import TableLine, BenchmarkOutcome
+from nowcast.bench.run import BenchmarkOutcome, TableLine
 from nowcast.bench.tables import charts_of, long_csv, markdown, number, tables_of, wide_csv
 from tests.fakes.benchmarks import TINY_STACK, tiny
 

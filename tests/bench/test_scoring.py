@@ -37,7 +37,8 @@ def test_what_was_not_observed_adds_no_error(batch):
     values = rain()
     clips = dataset(values)
     assert len(clips) == 3
-    found = score(constant, clips, [0, 2], {"mse": FrameErrors(2), "mae_sum": FrameErrors(1, "sum")}, batch=batch)
+    metrics = {"mse": FrameErrors(2), "mae_sum": FrameErrors(1, "sum")}
+    found = score(constant, clips, [0, 2], metrics, batch=batch)
     squared, absolute = np.zeros((2, 2, FUTURE))
     for i, clip in enumerate((0, 2)):
         for s in range(FUTURE):
