@@ -80,7 +80,7 @@ def carry_on(runs: Path, experiment: Experiment, data: ExperimentData, progress:
 
 @contextlib.contextmanager
 def alone(runs: Path, name: str) -> Iterator[bool]:
-    """Say whether nobody else trains this run; it stays so for the length of the block.
+    """Whether nobody else trains this run; it stays so for the length of the block.
 
     Why: several processes may fill one table, each with its share of the cores. The kernel drops the
     lock with its process, however that ends.

@@ -26,7 +26,7 @@ def test_counts_by_hand():
     assert all(v.dtype == np.int64 for v in sums.values())
 
 
-@pytest.mark.parametrize("threshold", [20.1, 20.3])
+@pytest.mark.parametrize("threshold", [20.1, 20.3, np.float64(20.3)])
 @pytest.mark.parametrize("kind", [np.float32, np.float64, torch.float32, torch.float64])
 def test_a_threshold_means_the_same_in_any_type(kind, threshold):
     """As float32, 20.1 lies above 20.1 and 20.3 below 20.3."""
