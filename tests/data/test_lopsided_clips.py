@@ -73,6 +73,14 @@ def test_every_pixel_of_every_clip_is_the_one_of_its_place_and_time():
     assert {way for _, way in seen} == {Orientation(False, a, b) for a in (False, True) for b in (False, True)}
 
 
+def test_the_middle_of_an_odd_frame_lies_half_a_pixel_to_the_upper_left():
+    data = VideoDataset([lopsided(range(20))], ClipWindow(1, 1, stride=4), crop=(4, 6), train=False)
+    assert data.place(2).crop == (slice(3, 7), slice(5, 11))
+    frame, there = truth(8)
+    np.testing.assert_array_equal(data[2].past[0, 0], frame[3:7, 5:11])
+    np.testing.assert_array_equal(data[2].observed[0, 0], there[3:7, 5:11])
+
+
 def test_orientations_by_hand():
     frames = np.array([[[1, 2, 3], [4, 5, 6]]], np.float32)
     assert oriented(frames, Orientation(flip_rows=True)).tolist() == [[[4, 5, 6], [1, 2, 3]]]
