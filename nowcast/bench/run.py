@@ -150,8 +150,7 @@ class BenchmarkRun:
                 copy_last if network is None else network, self.held_out.clips, self.held_out.chosen,
                 self._metrics, keep=keep, batch=self.bench.test_batch,
                 workers=0 if self.bench.training is None else self.bench.training.workers,
-                device=self.device, reads_unseen=network is not None and network.reads_unseen,
-                name=_title(entry), progress=self.progress,
+                device=self.device, name=_title(entry), progress=self.progress,
             )  # fmt: skip
         except ForecastError as error:
             found, failed = Scored({}), str(error)
