@@ -237,7 +237,7 @@ class BenchmarkRun:
     def _about(self, row: Row) -> dict[str, Any]:
         given = self._given.get(row.name)
         about = {"model": plain(row.model), "checkpoint": given, "shape": plain(self._shape)}
-        if row.model is not None and row.model.advection is not None:
+        if row.model is not None and row.model.lagrangian is not None:
             about["counted"] = False  # what was kept with counts of the inner network alone is measured anew
         return about
 

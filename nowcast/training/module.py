@@ -32,7 +32,8 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
 
     An iteration takes the optimiser steps of one batch (with ``reverse_input`` also those of the batch
     backwards). Gradients are None before each step, so a parameter that the network has switched off for it
-    is not moved, not even by Adam's momentum. All randomness of an iteration comes from ``(seed, iteration, rank)``, so a resumed run draws what the unbroken one would have drawn.
+    is not moved, not even by Adam's momentum. All randomness of an iteration comes from
+    ``(seed, iteration, rank)``, so a resumed run draws what the unbroken one would have drawn.
 
     Args:
         network: what is trained.
@@ -159,7 +160,8 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         length, steps = batch.past.shape[1], batch.future.shape[1]
         observed = batch.observed[:, length:]
         forecast = self.network(batch.past, steps, observed=batch.observed[:, :length])
-        loss = self._loss_of(self.network.compared(forecast, batch.future, observed))
+        _, prediction, target, counted = self.network.compared(forecast, batch.future, observed)
+        loss = self.loss(prediction, target, counted)
         self._sums.add(loss, self.network.frames(forecast), batch.future, observed)
 
     def on_validation_epoch_end(self) -> None:

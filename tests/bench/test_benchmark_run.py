@@ -299,7 +299,7 @@ def test_radar_is_tested_on_its_periods_and_what_was_not_seen_does_not_count(tmp
     _, work, outcome = bench(tmp_path, "seeds=[0]", data=data, test_sources=[])
     clips = [work.held_out.clips[i] for i in range(len(work.held_out.clips))]
     assert len(clips) == 9
-    error = [((c.past[-1:] - c.future) * c.seen[2:]) ** 2 for c in clips]
+    error = [((c.past[-1:] - c.future) * c.observed[2:]) ** 2 for c in clips]
     mean = np.mean([e.sum((1, 2, 3)) for e in error])
     assert outcome.lines[0].records[0].mean("mse_sum") == pytest.approx(mean)
 

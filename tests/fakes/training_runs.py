@@ -71,7 +71,7 @@ def register(models: dict[str, ModelEntry] = MODELS) -> None:
     """Put the network into the catalog as ``two_phase`` (a test hands in what it will undo)."""
     models["two_phase"] = ModelEntry(
         "two phases", "of these tests", TwoPhaseSettings,
-        lambda settings, channels, size: TwoPhase(settings, channels),
+        lambda settings, spec: TwoPhase(settings, spec.channels),
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from nowcast.core.errors import SettingsError
 from nowcast.models.base import ClipBatch
 from nowcast.training.sampling import (
-    TEACHER,
+    TARGETS,
     ScheduledSampling,
     backwards,
     draw_seed,
@@ -39,10 +39,10 @@ def test_eta_over_a_share_of_the_budget():
 
 
 def test_draws_are_bernoulli_and_repeat():
-    use = draw_use(0.3, 400, 11, generator(1, 2, 0, TEACHER))
+    use = draw_use(0.3, 400, 11, generator(1, 2, 0, TARGETS))
     assert use.shape == (400, 10)
     assert use.float().mean().item() == pytest.approx(0.3, abs=4 * math.sqrt(0.21 / 4000))
-    assert torch.equal(use, draw_use(0.3, 400, 11, generator(1, 2, 0, TEACHER)))
+    assert torch.equal(use, draw_use(0.3, 400, 11, generator(1, 2, 0, TARGETS)))
 
 
 def test_every_number_of_a_draw_counts():
