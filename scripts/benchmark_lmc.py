@@ -155,7 +155,7 @@ def _iteration(name: str, args: argparse.Namespace) -> Job:
 
     def ours() -> None:
         for step in network.optimiser_steps(clip, None, generator):
-            step(step.prediction)
+            step(made.prediction)
 
     return plain if name == "plain" else ours
 

@@ -255,7 +255,7 @@ def test_missing_pretrained_weights_leave_a_score_out_and_say_how_to_get_them(tm
 
 def says_nan(monkeypatch):
     was = RecurrentStack.forward
-    monkeypatch.setattr(RecurrentStack, "forward", lambda self, *args: was(self, *args) * float("nan"))
+    monkeypatch.setattr(RecurrentStack, "forward", lambda self, *a, **k: was(self, *a, **k) * float("nan"))
 
 
 def test_a_network_that_says_nan_has_no_scores_but_a_reason(tmp_path, monkeypatch):

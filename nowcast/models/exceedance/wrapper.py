@@ -166,7 +166,8 @@ class ExceedanceProbabilityModel(ModelWrapper):
             return logits
         past = INCREMENTS.value(read)
         change = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT) - past[:, -1:]
-        return self.cascade(past, logits.shape[1]) + change
+        faded: Tensor = self.cascade(past, logits.shape[1])
+        return faded + change
 
     def compared(self, forecast: Tensor, future: Tensor, observed: Tensor) -> OptimiserStep:
         """The logits of a forecast beside the events of observed frames (B, S, 1, H, W)."""
