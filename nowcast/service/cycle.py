@@ -14,7 +14,6 @@ import numpy as np
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError
 from nowcast.core.times import minutes, to_text
-from nowcast.ingestion.pipeline import ingest
 from nowcast.service.clock import Clock
 from nowcast.service.inbox import Arrival, look
 from nowcast.service.ledger import Ledger
@@ -35,6 +34,7 @@ from nowcast.service.retention import prune, recover
 from nowcast.service.scoring import score_pending
 from nowcast.service.settings import ServiceSettings
 from nowcast.service.status import age_text, refresh
+from nowcast.workflows.ingest import ingest
 
 log = logging.getLogger(__name__)
 
