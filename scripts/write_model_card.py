@@ -28,7 +28,7 @@ THRESHOLDS = ("20", "30", "35", "40")
 
 
 def main() -> int:
-    """Write NAME.md beside the weights; give 2 where something is missing."""
+    """Write NAME.md beside the weights; return 2 where something is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", help="of the network, a key of registry.json")
     parser.add_argument(

@@ -32,7 +32,7 @@ BLOCK = re.compile(
 
 
 def main() -> int:
-    """Rewrite the page; give 2 where a block names a folder's score that is not there."""
+    """Rewrite the page; return 2 where a block names a folder's score that is not there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("page", type=Path)
     parser.add_argument("folders", nargs="+", metavar="NAME=FOLDER", help="of nowcast verify")
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def mean(folder: Path, rest: list[str]) -> list[str]:
-    """Give one line a model: CSI at each threshold and the other scores, means over lead times."""
+    """One line a model: CSI at each threshold and the other scores, means over lead times."""
     del rest
     means = [row for row in rows(folder / "scores.csv") if row["lead_minutes"] == "mean"]
     value = {(r["model"], r["score"], r["threshold_dbz"]): float(r["value"]) for r in means}
@@ -75,7 +75,7 @@ def mean(folder: Path, rest: list[str]) -> list[str]:
 
 
 def lead(folder: Path, rest: list[str]) -> list[str]:
-    """Give one line a model: one score at some lead times, in minutes."""
+    """One line a model: one score at some lead times, in minutes."""
     score, threshold = rest[0], rest[1] if len(rest) > 1 else ""
     found = [r for r in rows(folder / "scores.csv") if (r["score"], r["threshold_dbz"]) == (score, threshold)]
     value = {(r["model"], r["lead_minutes"]): float(r["value"]) for r in found}
@@ -85,7 +85,7 @@ def lead(folder: Path, rest: list[str]) -> list[str]:
 
 
 def difference(folder: Path, rest: list[str]) -> list[str]:
-    """Give one line a model: mean CSI less that of its reference, with the 95 % interval."""
+    """One line a model: mean CSI less that of its reference, with the 95 % interval."""
     del rest
     pairs = [r for r in rows(folder / "confidence.csv") if r["measure"] == "csi_difference"]
     one = len({p["reference"] for p in pairs}) == 1

@@ -17,8 +17,9 @@ class BusyError(NowcastError):
 
 @contextlib.contextmanager
 def sole_holder(
-    path: Path, busy: Callable[[str], NowcastError | None] = BusyError
-) -> Iterator[None]:
+    path: Path, busy: Callable[[str], NowcastError | None] = BusyError,
+    remedy: str = "choose another place",
+) -> Iterator[None]:  # fmt: skip
     """Hold the lock file ``path`` for the length of the block; its folder is made where there is none.
 
     Why ``flock``: the kernel releases it with the process, so a kill -9 leaves nothing to clean up.
@@ -27,6 +28,7 @@ def sole_holder(
         path: the lock file; it stays.
         busy: called with the process id of the holder when somebody else holds it; returns the error to
             raise, or None to wait until the lock is free.
+        remedy: what to do where the file cannot be made.
 
     Raises:
         FileError: the file cannot be made.
@@ -36,7 +38,7 @@ def sole_holder(
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise FileError(
-            f"{path.parent}: cannot be written ({error.strerror}); choose another place"
+            f"{path.parent}: cannot be written ({error.strerror}); {remedy}"
         ) from error
     try:
         _take(handle, busy)

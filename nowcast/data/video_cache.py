@@ -92,7 +92,8 @@ def open_decoded(
     if len(known) < len(takes):
         if any(not take.pictures for take in takes if take.name not in known):
             check_decoder()
-        with sole_holder(settings.cache_folder / ".lock", partial(_wait_for, settings.cache_folder)):
+        wait = partial(_wait_for, settings.cache_folder)
+        with sole_holder(settings.cache_folder / ".lock", wait, "set another place as 'cache'"):
             _remove_remains(folder)
             known = _fresh(takes, settings.look, folder)  # another process may have been at it
             stale = [take for take in takes if take.name not in known]
@@ -175,7 +176,7 @@ def _problem(metadata: VideoMetadata, settings: VideoSettings) -> str:
 
 
 def _wait_for(folder: Path, holder: str) -> None:
-    _LOG.info("%s: another process (%s) decodes into it, waiting", folder, holder)
+    _LOG.info("%s: another process decodes into it, waiting for it (process %s)", folder, holder)
 
 
 def _remove_remains(folder: Path) -> None:

@@ -31,7 +31,7 @@ def line_chart(
     """Draw one chart: a value over lead time for each model.
 
     Args:
-        title: said to those who cannot see it; the caption beside the chart is the caller's.
+        title: for those who cannot see it; the caption beside the chart is the caller's.
         lead_minutes: positions.
         lines: one a model, as many values as lead times.
         digits: decimals of the values shown on pointing.

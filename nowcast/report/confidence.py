@@ -33,7 +33,7 @@ def skill_horizons(horizons: Sequence[SkillHorizon]) -> Table:
     """The table of skill horizons."""
     first = horizons[0]
     return Table(
-        f"Lead time at which CSI at {first.threshold_dbz:g} dBZ falls under {first.csi:g}",
+        f"Skill horizon: lead time at which CSI at {first.threshold_dbz:g} dBZ falls under {first.csi:g}",
         (Cell("Model"), Cell("Lead time")), tuple((Cell(h.model), Cell(_minutes(h))) for h in horizons),
     )
 

@@ -36,7 +36,7 @@ class SkillPage:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """What was done, with what, from which data, by which version, as name and text."""
     notes: Sequence[str] = ()
-    """Attribution and licence of the data and whatever else must be said."""
+    """Attribution and licence of the data and whatever else the page must state."""
     comparisons: Sequence[Comparison] = ()
     horizons: Sequence[SkillHorizon] = ()
 

@@ -7,13 +7,13 @@ from contextlib import closing
 import numpy as np
 import pytest
 import xarray as xr
-from nowcast.service.lock import BusyError, only_one
 
 from nowcast.archive.reader import Archive
 from nowcast.core.files import sha256
+from nowcast.core.lock import BusyError
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.service.clock import ManualClock
-from nowcast.service.cycle import FAILED, FALLBACK, NOTHING_NEW, PUBLISHED, run_cycle
+from nowcast.service.cycle import FAILED, FALLBACK, NOTHING_NEW, PUBLISHED, only_one, run_cycle
 from nowcast.service.ledger import Ledger
 from nowcast.service.publish import folder_of
 from nowcast.service.settings import InputSettings, ProductSettings
