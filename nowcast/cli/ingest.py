@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reissued", metavar="POLICY", default="complete",
                         help="a second frame for a time that is in: 'complete' (default) replaces a frame of "
                         "the same source that was cut short or has fewer observed cells, 'replace' always "
-                        "replaces one of the same source, 'keep' keeps the first, 'refuse' keeps it and says so")
+                        "replaces one of the same source, 'keep' keeps the first, 'refuse' also says so")
     parser.add_argument("--licence", metavar="TEXT", help="terms of the data, kept in the archive")
 
 

@@ -1,15 +1,15 @@
 """The cache of videos: each is decoded once, and again when its file or the wanted frames changed.
 
-A cache is a folder with one folder in it for each way of looking at the frames (colour, size, …), in
-which every video has its own two files (`nowcast.data.cached_video`). So parts of a data set share it,
-a video that changed is decoded alone, and what was done before a kill stays done.
+A cache is a folder with one folder in it for each `FrameTransform` (colour, size, …), in which every video
+has its own two files (`nowcast.data.cached_video`). So parts of a data set share it, a video that changed
+is decoded alone, and what was done before a kill stays done.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,8 @@ from nowcast.core.lock import sole_holder
 from nowcast.core.processes import Workers
 from nowcast.data.cached_video import CachedVideo, VideoMetadata, forget_maps, metadata_path
 from nowcast.data.frame_transform import Colour, FrameTransform, Resize
-from nowcast.data.video_decode import DecodeTask, RawVideo, cache_video, check_decoder
+from nowcast.data.raw_videos import RawVideo
+from nowcast.data.video_decode import DecodeTask, cache_video, check_decoder
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class VideoSettings:
     """That decode side by side."""
 
     def __post_init__(self) -> None:
-        _ = self.look
+        _ = self.transform
         if self.frames_per_second is not None and not 0 < self.frames_per_second <= 1e6:
             raise SettingsError(
                 f"video.frames_per_second: got {self.frames_per_second:g}, expected above 0"
@@ -65,9 +66,14 @@ class VideoSettings:
                 raise SettingsError(f"video.{name}: got {getattr(self, name)}, expected >= 1")
 
     @property
-    def look(self) -> FrameTransform:
+    def transform(self) -> FrameTransform:
         """How frames become those of a clip."""
         return FrameTransform(self.colour, self.size, self.middle, self.resize, self.frame_step)
+
+    @property
+    def transform_folder(self) -> Path:
+        """Where frames that were decoded with this transform lie."""
+        return self.cache_folder / self.transform.key
 
     @property
     def cache_folder(self) -> Path:
@@ -77,9 +83,9 @@ class VideoSettings:
 
 
 def open_decoded(
-    takes: Sequence[RawVideo], settings: VideoSettings, progress: bool = True
+    videos: Sequence[RawVideo], settings: VideoSettings, progress: bool = True
 ) -> list[CachedVideo]:
-    """Give every usable take as a frame source, decoding those that the cache does not hold.
+    """Open every usable video as a frame source, decoding those that the cache does not hold.
 
     Damaged and too short videos are named in the log, and counted.
 
@@ -87,50 +93,52 @@ def open_decoded(
         MissingExtraError: something must be decoded and PyAV is not installed.
         FileError: not one video can be used, or the cache cannot be written.
     """
-    folder = settings.cache_folder / settings.look.key
-    known = _fresh(takes, settings.look, folder)
-    if len(known) < len(takes):
-        if any(not take.pictures for take in takes if take.name not in known):
+    folder, transform = settings.transform_folder, settings.transform
+    known = _fresh(videos, transform, folder)
+    if len(known) < len(videos):
+        if any(not video.pictures for video in videos if video.name not in known):
             check_decoder()
         wait = partial(_wait_for, settings.cache_folder)
         with sole_holder(settings.cache_folder / ".lock", wait, "set another place as 'cache'"):
             _remove_remains(folder)
-            known = _fresh(takes, settings.look, folder)  # another process may have been at it
-            stale = [take for take in takes if take.name not in known]
+            known = _fresh(videos, transform, folder)  # another process may have been at it
+            stale = [video for video in videos if video.name not in known]
             for metadata in _decode(stale, settings, folder, progress):
                 known[metadata.name] = metadata
         forget_maps()
-    return _sources([known[take.name] for take in takes], settings)
+    return _sources([known[video.name] for video in videos], settings, {v.name: v.place for v in videos})
 
 
 def open_without_files(settings: VideoSettings) -> list[CachedVideo]:
-    """Give the videos that a cache holds where the videos themselves are not: on a GPU box, say.
+    """Open the videos that a cache holds where the videos themselves are not: on a GPU box, say.
 
     Returns:
         None at all if there is no such cache.
     """
-    folder = settings.cache_folder / settings.look.key
+    folder = settings.transform_folder
     found = [VideoMetadata.read(path) for path in sorted(folder.rglob("*.json"))]
     metadata = [one for one in found if one is not None and one.is_whole(folder)]
     if not metadata:
         return []
     _LOG.info("%s: not there, its cache is read: %s", settings.path, folder)
-    return _sources(metadata, settings)
+    return _sources(metadata, settings, {})
 
 
-def _fresh(takes: Sequence[RawVideo], look: FrameTransform, folder: Path) -> dict[str, VideoMetadata]:
+def _fresh(
+    videos: Sequence[RawVideo], transform: FrameTransform, folder: Path
+) -> dict[str, VideoMetadata]:
     found = {}
-    for take in takes:
-        metadata = VideoMetadata.read(metadata_path(folder, take.name))
-        if metadata is not None and metadata.identity == take.identity(look) and metadata.is_whole(folder):
-            found[take.name] = metadata
+    for video in videos:
+        known = VideoMetadata.read(metadata_path(folder, video.name))
+        if known is not None and known.identity == video.identity(transform) and known.is_whole(folder):
+            found[video.name] = known
     return found
 
 
 def _decode(
-    takes: Sequence[RawVideo], settings: VideoSettings, folder: Path, progress: bool
+    videos: Sequence[RawVideo], settings: VideoSettings, folder: Path, progress: bool
 ) -> Iterator[VideoMetadata]:
-    tasks = [DecodeTask(take, settings.look, folder) for take in takes]
+    tasks = [DecodeTask(video, settings.transform, folder) for video in videos]
     frames = 0
     with Workers(settings.processes) as pool, tqdm(
         pool.each(cache_video, tasks, _crashed), f"decode {settings.path.name}",
@@ -144,13 +152,15 @@ def _decode(
 
 def _crashed(task: DecodeTask, how: str) -> VideoMetadata:
     """Record a video on which the decoder crashed."""
-    metadata = VideoMetadata(task.take.name, task.take.identity(task.look), problem=f"decoding it {how}")
+    identity = task.video.identity(task.transform)
+    metadata = VideoMetadata(task.video.name, identity, problem=f"decoding it {how}")
     metadata.write(task.folder)
     return metadata
 
 
-def _sources(known: Sequence[VideoMetadata], settings: VideoSettings) -> list[CachedVideo]:
-    folder = settings.cache_folder / settings.look.key
+def _sources(
+    known: Sequence[VideoMetadata], settings: VideoSettings, places: Mapping[str, str]
+) -> list[CachedVideo]:
     problems = [(metadata.name, problem) for metadata in known if (problem := _problem(metadata, settings))]
     for name, problem in problems:
         _LOG.warning("%s: video '%s' skipped: %s", settings.path, name, problem)
@@ -164,7 +174,10 @@ def _sources(known: Sequence[VideoMetadata], settings: VideoSettings) -> list[Ca
         )
     skipped = {name for name, _ in problems}
     return [
-        CachedVideo(folder, metadata, settings.frames_per_second)
+        CachedVideo(
+            settings.transform_folder, metadata, settings.frames_per_second,
+            places.get(metadata.name) or str(settings.cache_folder / metadata.name),
+        )
         for metadata in known if metadata.name not in skipped
     ]
 
