@@ -118,7 +118,9 @@ class Workers:
                 self._idle.append(worker)
                 yield _result(answer)
         limit = self._seconds
-        for worker in [w for w in busy if limit is not None and w.spent >= limit]:
+        if limit is None:
+            return
+        for worker in [w for w in busy if w.spent >= limit]:
             self._end(worker)
             self._seconds = min(limit, max(limit / 2, 1.0))
             yield lost(busy.pop(worker), f"did not end within {limit:g} s")

@@ -1,5 +1,6 @@
 """What goes wrong in the model, in a file or on the way: the nowcast comes out in time, and says so."""
 
+import faulthandler
 import json
 import os
 import signal
@@ -189,6 +190,7 @@ def _hang(*_):
 
 
 def _segfault(*_):
+    faulthandler.disable()
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
