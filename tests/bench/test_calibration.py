@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from nowcast.forecasters.calibrated import Calibrated
+from nowcast.forecasters.levels import identity_of
 
 from nowcast.core.errors import NowcastError, SettingsError
 from nowcast.evaluation.calibration import calibrate, summary
 from nowcast.evaluation.period import verify_period
-from nowcast.forecasters.calibrated import Calibrated
-from nowcast.forecasters.levels import identity_of
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.forecasters import Odds, Weak
 from tests.fakes.memory_archive import MemoryArchive

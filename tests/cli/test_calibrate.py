@@ -1,10 +1,10 @@
 """``nowcast calibrate``: a file of levels, and each mistake as one line and exit code 2."""
 
 import pytest
+from nowcast.forecasters.levels import read_levels
 
 from nowcast.cli.main import main
 from nowcast.core.errors import FileError
-from nowcast.forecasters.levels import read_levels
 from tests.fakes.small_archive import write_archive
 
 PERIOD = "2025-03-22/2025-03-22"

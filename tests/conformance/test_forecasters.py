@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
+from nowcast.forecasters.calibrated import Calibrated
+from nowcast.forecasters.levels import Levels, identity_of
+from nowcast.forecasters.remembered import Remembered
 
 from nowcast.core.errors import NowcastError
 from nowcast.core.field import HIGHEST_DBZ
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.forecasters.base import Forecaster
-from nowcast.forecasters.calibrated import Calibrated
 from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
-from nowcast.forecasters.levels import Levels, identity_of
 from nowcast.forecasters.neural import Neural
-from nowcast.forecasters.remembered import Remembered
 from tests.fakes.fields import geographic_grid, moving_disc, projected_grid
 from tests.fakes.forecasters import Odds
 from tests.fakes.networks import Repeat, loaded

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nowcast.forecasters.calibrated import Calibrated, recalibrate_dbz, with_calibrated
+from nowcast.forecasters.levels import Levels, identity_of, read_levels, write_levels
+from nowcast.forecasters.remembered import Remembered
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.forecasters.base import Forecaster
-from nowcast.forecasters.calibrated import Calibrated, recalibrate_dbz, with_calibrated
 from nowcast.forecasters.extrapolation import Extrapolation
-from nowcast.forecasters.levels import Levels, identity_of, read_levels, write_levels
 from nowcast.forecasters.persistence import Persistence
-from nowcast.forecasters.remembered import Remembered
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.forecasters import Odds, Weak
 

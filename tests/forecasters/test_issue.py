@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from nowcast.forecasters.issue import moment, past_times, unbroken_past
 
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import TimeError
-from nowcast.forecasters.issue import moment, past_times, unbroken_past
 from tests.fakes.small_archive import write_archive
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from nowcast.forecasters.levels import Levels, thresholds_of, write_levels
 
 from nowcast.cli.main import main
 from nowcast.core.errors import CheckpointError, SettingsError
@@ -12,7 +13,6 @@ from nowcast.core.files import sha256
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.forecasters import packaged as module
 from nowcast.forecasters.catalog import build_forecaster
-from nowcast.forecasters.levels import Levels, thresholds_of, write_levels
 from nowcast.forecasters.packaged import folder, packaged, registry
 from nowcast.models import weights_file
 from nowcast.models.checkpoint import CheckpointMeta, load_network, pack

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from nowcast.forecasters.levels import thresholds_of
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
-from nowcast.forecasters.levels import thresholds_of
 from nowcast.forecasters.neural import Neural
 from nowcast.models.base import SequenceModel
 from nowcast.models.checkpoint import LoadedNetwork
