@@ -15,6 +15,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from nowcast.core.errors import SettingsError, TimeError
+from nowcast.core.score_row import ScoreRow
 from nowcast.core.times import Times, minutes
 from nowcast.evaluation.windows import (
     Frames,
@@ -29,7 +30,7 @@ from nowcast.forecasters.base import Forecaster
 from nowcast.scores.base import Sums, add
 from nowcast.scores.catalog import DEFAULT_SCORES, METRICS, build_metrics
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, CellCounts, Csi, check_threshold
-from nowcast.scores.evaluate import ScoreRow, Tally
+from nowcast.scores.evaluate import Tally
 
 LEAST_PAST = 5
 """Past frames a start time must have even if no forecaster asks for so many, so that start times do

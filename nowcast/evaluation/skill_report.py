@@ -16,7 +16,7 @@ from nowcast.evaluation.comparison import Against, Confidence, compare, confiden
 from nowcast.evaluation.period import NowcastCase, Verification, make_case, verify_period, wettest
 from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.calibrated import SUFFIX, Calibrated
-from nowcast.report.content import Case, CellMap, Score
+from nowcast.report.content import Case, CellMap
 from nowcast.scores.catalog import DEFAULT_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ
 from nowcast.scores.evaluate import scores_csv
@@ -90,7 +90,7 @@ def write_skill(
 
     page = render_page(
         title or f"Nowcast skill, {_days(found.issued[0], found.issued[-1])}",
-        shown, [Score(*row) for row in found.rows],
+        shown, found.rows,
         [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
         subtitle=_subtitle(found), facts=_facts(archive, found, forecasters, start, end),
         notes=[*_attribution(archive), *notes],

@@ -13,18 +13,6 @@ import xarray as xr
 from nowcast.core.grid import Grid
 
 
-class Score(NamedTuple):
-    """One value of the long table of scores."""
-
-    model: str
-    score: str
-    threshold_dbz: float | None
-    """None for scores of values rather than of events."""
-    lead_minutes: float | None
-    """None for the mean over lead times."""
-    value: float
-
-
 @dataclass(frozen=True)
 class Case:
     """One moment of issue: what was seen, what every model said, and, once it is there, what came."""

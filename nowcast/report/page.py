@@ -17,6 +17,7 @@ from string import Template
 import numpy as np
 
 from nowcast.core.files import whole_file
+from nowcast.core.score_row import ScoreRow
 from nowcast.report.colours import (
     LEVELS_DBZ,
     NOT_OBSERVED,
@@ -25,19 +26,19 @@ from nowcast.report.colours import (
     model_style,
     rgb,
 )
-from nowcast.report.content import Case, CellMap, Comparison, Holding, Score
+from nowcast.report.content import Case, CellMap, Comparison, Holding
 from nowcast.report.page_confidence import confidence_section
 from nowcast.report.page_frames import frames_data
 from nowcast.report.page_scores import headline, scores_section
 
-__all__ = ["Case", "CellMap", "Comparison", "Holding", "Score", "render_page", "write_page"]
+__all__ = ["Case", "CellMap", "Comparison", "Holding", "render_page", "write_page"]
 
 
 def write_page(
     path: Path,
     title: str,
     cases: Sequence[Case] = (),
-    scores: Sequence[Score] = (),
+    scores: Sequence[ScoreRow] = (),
     maps: Sequence[CellMap] = (),
     subtitle: str = "",
     facts: Mapping[str, str] | None = None,
@@ -73,7 +74,7 @@ def write_page(
 def render_page(
     title: str,
     cases: Sequence[Case] = (),
-    scores: Sequence[Score] = (),
+    scores: Sequence[ScoreRow] = (),
     maps: Sequence[CellMap] = (),
     subtitle: str = "",
     facts: Mapping[str, str] | None = None,
@@ -82,7 +83,6 @@ def render_page(
     holdings: Sequence[Holding] = (),
 ) -> str:
     """Give the page of `write_page` as text."""
-    scores = [Score(*row) for row in scores]
     part = files("nowcast.report")
     template = Template((part / "page.html").read_text(encoding="utf-8"))
     return template.substitute(

@@ -7,9 +7,10 @@ import json
 import math
 from collections.abc import Sequence
 
+from nowcast.core.score_row import ScoreRow
 from nowcast.report.charts import Line, line_chart
 from nowcast.report.colours import STYLES
-from nowcast.report.content import Score, text_of
+from nowcast.report.content import text_of
 
 DASH = "\u2013"
 OTHER = "values"
@@ -19,7 +20,7 @@ OTHER = "values"
 class Table:
     """The long table of scores, looked up by model, score, threshold and lead time."""
 
-    def __init__(self, scores: Sequence[Score]) -> None:
+    def __init__(self, scores: Sequence[ScoreRow]) -> None:
         self._values = {tuple(s[:4]): float(s[4]) for s in scores}
         self.models = list(dict.fromkeys(s.model for s in scores))
         self.leads = sorted({s.lead_minutes for s in scores if s.lead_minutes is not None})
@@ -36,7 +37,7 @@ class Table:
         return [self.value(model, score, threshold, lead) for lead in self.leads]
 
 
-def scores_section(scores: Sequence[Score]) -> str:
+def scores_section(scores: Sequence[ScoreRow]) -> str:
     """Give the tabs with tables and charts as HTML, the empty string without scores."""
     table = Table(scores)
     if not table.models:
@@ -63,7 +64,7 @@ def scores_section(scores: Sequence[Score]) -> str:
     )
 
 
-def headline(scores: Sequence[Score]) -> str:
+def headline(scores: Sequence[ScoreRow]) -> str:
     """Give tiles with the best mean CSI at each threshold that has one."""
     table = Table(scores)
     tiles = []

@@ -5,26 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from nowcast.core.score_row import ScoreRow
 from nowcast.scores.base import Metric, Sums, add
 from nowcast.scores.probabilistic import ProbabilityScore, certain
 
 HEADER = ("model", "score", "threshold_dbz", "lead_minutes", "value")
-
-
-class ScoreRow(NamedTuple):
-    """One value of the long table."""
-
-    model: str
-    score: str
-    threshold_dbz: float | None
-    """None for scores of values rather than of events."""
-    lead_minutes: float | None
-    """None for the mean over lead times."""
-    value: float
 
 
 class Tally:

@@ -13,7 +13,7 @@ import numpy as np
 
 from nowcast.core.errors import FileError
 from nowcast.core.times import parse_time, to_text
-from nowcast.service.ledger_schema import INGESTED, SCHEMA, TRYING, FileRow, Issued, ScoreRow
+from nowcast.service.ledger_schema import INGESTED, SCHEMA, TRYING, FileRow, Issued, LeadScore
 
 _TRY_AGAIN = np.timedelta64(30, "m")
 _NOWCAST = "SELECT issued, model, fallback, folder, published FROM nowcasts"
@@ -166,7 +166,7 @@ class Ledger:
         rows += self._all("SELECT lead_minutes FROM unverified WHERE issued = ?", key)
         return {row[0] for row in rows}
 
-    def add_scores(self, rows: Sequence[ScoreRow]) -> None:
+    def add_scores(self, rows: Sequence[LeadScore]) -> None:
         """Record counts, all or none of them."""
         self._write_many(
             "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)",

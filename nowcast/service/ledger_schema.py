@@ -51,7 +51,7 @@ class Issued:
 
 
 @dataclass(frozen=True)
-class ScoreRow:
+class LeadScore:
     """Contingency counts of one lead time and threshold of one nowcast."""
 
     issued: np.datetime64

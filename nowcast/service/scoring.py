@@ -13,7 +13,7 @@ from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.scores.categorical import Contingency
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import Issued, ScoreRow
+from nowcast.service.ledger_schema import Issued, LeadScore
 from nowcast.service.publish import FORECAST_FILE
 from nowcast.service.settings import ServiceSettings
 
@@ -67,7 +67,7 @@ def _score_one(
 def _counts(
     settings: ServiceSettings, archive: Archive, nowcast: Issued, forecast: xr.DataArray,
     due: list[np.timedelta64],
-) -> list[ScoreRow]:  # fmt: skip
+) -> list[LeadScore]:  # fmt: skip
     observed = archive.frames(np.array([nowcast.issued + d for d in due])).values
     start = archive.frames(np.array([nowcast.issued])).values
     said = {
@@ -79,7 +79,7 @@ def _counts(
         for threshold in settings.thresholds_dbz:
             sums = Contingency(threshold).sums(dbz, observed)
             rows += [
-                ScoreRow(
+                LeadScore(
                     nowcast.issued, model, minutes(lead), threshold,
                     int(sums["hits"][i]), int(sums["misses"][i]), int(sums["false_alarms"][i]),
                 )

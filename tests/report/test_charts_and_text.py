@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from nowcast.core.errors import NowcastError
+from nowcast.core.score_row import ScoreRow
 from nowcast.core.times import as_step
 from nowcast.forecasters.base import label_forecast
 from nowcast.report.charts import HEIGHT, TOP, Line, line_chart
-from nowcast.report.content import Case, CellMap, Score
+from nowcast.report.content import Case, CellMap
 from nowcast.report.page import render_page, write_page
 from nowcast.report.page_frames import PageError, frames_data, label
 from nowcast.report.page_scores import Table, headline
@@ -90,9 +91,9 @@ def test_cases_that_do_not_fit_together_are_refused():
 
 def test_the_table_and_the_tiles_show_the_numbers():
     scores = [
-        Score("m1", "csi", 20.0, 10.0, 0.5), Score("m1", "csi", 20.0, None, 0.4321),
-        Score("m2", "csi", 20.0, 10.0, NAN), Score("m2", "csi", 20.0, None, 0.6),
-        Score("m1", "mae", None, 10.0, 2.0), Score("m1", "mae", None, None, 2.125),
+        ScoreRow("m1", "csi", 20.0, 10.0, 0.5), ScoreRow("m1", "csi", 20.0, None, 0.4321),
+        ScoreRow("m2", "csi", 20.0, 10.0, NAN), ScoreRow("m2", "csi", 20.0, None, 0.6),
+        ScoreRow("m1", "mae", None, 10.0, 2.0), ScoreRow("m1", "mae", None, None, 2.125),
     ]
     table = Table(scores)
     assert table.value("m1", "csi", 20.0, None) == 0.4321
@@ -111,7 +112,7 @@ def test_nothing_from_outside_becomes_markup():
     grid = geographic_grid(20, 24)
     page = render_page(
         EVIL, [make_case((EVIL,), name=EVIL, captions={EVIL: [EVIL, EVIL]})],
-        [Score(EVIL, EVIL, 20.0, 10.0, 0.5), Score(EVIL, "csi", 20.0, None, 0.5)],
+        [ScoreRow(EVIL, EVIL, 20.0, 10.0, 0.5), ScoreRow(EVIL, "csi", 20.0, None, 0.5)],
         [CellMap(EVIL, 20.0, grid, np.full((2, 3), 0.5), 10)],
         subtitle=EVIL, facts={EVIL: EVIL}, notes=[EVIL],
     )
@@ -125,7 +126,7 @@ def test_nothing_from_outside_becomes_markup():
 
 
 def test_the_page_refers_to_nothing_outside_itself():
-    page = render_page("t", [make_case()], [Score("m", "csi", 20.0, 10.0, 0.5)])
+    page = render_page("t", [make_case()], [ScoreRow("m", "csi", 20.0, 10.0, 0.5)])
     assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]+"', page)
     assert "url(" not in page
     assert "default-src 'none'" in page

@@ -4,9 +4,10 @@
 import numpy as np
 import pytest
 
+from nowcast.core.score_row import ScoreRow
 from nowcast.core.times import as_step
 from nowcast.forecasters.base import label_forecast
-from nowcast.report.page import Case, CellMap, Score, write_page
+from nowcast.report.page import Case, CellMap, write_page
 from tests.fakes.fields import geographic_grid, moving_disc
 
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
@@ -27,7 +28,7 @@ def site(tmp_path_factory):
             {"persistence": ["CSI 0.70", "CSI 0.60", "CSI 0.50"], EVIL: [EVIL] * 3}, start,
         ))  # fmt: skip
     scores = [
-        Score(model, score, threshold, lead, value + (0 if lead is None else lead / 1000))
+        ScoreRow(model, score, threshold, lead, value + (0 if lead is None else lead / 1000))
         for model, base in (("persistence", 0.25), (EVIL, 0.375))
         for score, threshold, value in (
             ("csi", 20.0, base), ("csi", 30.0, 0.5 - base), ("mae", None, 10 * base),

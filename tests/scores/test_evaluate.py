@@ -5,11 +5,12 @@ import io
 
 import numpy as np
 
+from nowcast.core.score_row import ScoreRow
 from nowcast.scores import categorical
 from nowcast.scores.catalog import build_metrics
 from nowcast.scores.categorical import Csi, Pod
 from nowcast.scores.continuous import Mae
-from nowcast.scores.evaluate import ScoreRow, Tally, scores_csv
+from nowcast.scores.evaluate import Tally, scores_csv
 
 FORECAST = np.array([[[30.0, 0.0]], [[30.0, 30.0]], [[0.0, 0.0]]])
 OBSERVED = np.array([[[30.0, 0.0]], [[30.0, 0.0]], [[0.0, 0.0]]])

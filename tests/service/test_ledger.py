@@ -8,7 +8,7 @@ import pytest
 
 from nowcast.core.errors import FileError
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import FileRow, Issued, ScoreRow
+from nowcast.service.ledger_schema import FileRow, Issued, LeadScore
 
 T0 = np.datetime64("2025-06-01T12:00", "ns")
 STEP = np.timedelta64(10, "m")
@@ -49,7 +49,7 @@ def test_the_same_issue_time_twice_is_one_nowcast(ledger):
 
 
 def test_scores_sum_over_nowcasts_and_a_repeat_counts_once(ledger):
-    rows = [ScoreRow(T0 + k * STEP, "published", 10.0, 20.0, 5, 3, 2) for k in range(3)]
+    rows = [LeadScore(T0 + k * STEP, "published", 10.0, 20.0, 5, 3, 2) for k in range(3)]
     ledger.add_scores(rows)
     ledger.add_scores(rows)
     assert ledger.skill(T0) == [("published", 20.0, 15, 9, 6)]
@@ -58,7 +58,7 @@ def test_scores_sum_over_nowcasts_and_a_repeat_counts_once(ledger):
 
 def test_a_nowcast_is_pending_until_it_is_finished(ledger):
     ledger.note_nowcast(_nowcast(), T0, {})
-    ledger.add_scores([ScoreRow(T0, "published", 10.0, 20.0, 1, 0, 0)])
+    ledger.add_scores([LeadScore(T0, "published", 10.0, 20.0, 1, 0, 0)])
     ledger.give_up(T0, [20.0], "never came")
     assert ledger.settled_leads(T0) == {10.0, 20.0}
     assert len(ledger.issued(pending_only=True)) == 1
@@ -77,8 +77,8 @@ def test_cycles_are_counted_by_outcome_and_the_last_is_at_hand(ledger):
 
 
 def test_a_write_that_fails_changes_nothing_and_says_what_to_do(ledger):
-    good = ScoreRow(T0, "published", 10.0, 20.0, 1, 0, 0)
-    bad = ScoreRow(T0, "published", 20.0, 20.0, None, 0, 0)
+    good = LeadScore(T0, "published", 10.0, 20.0, 1, 0, 0)
+    bad = LeadScore(T0, "published", 20.0, 20.0, None, 0, 0)
     with pytest.raises(FileError, match="free some space"):
         ledger.add_scores([good, bad])
     assert ledger.settled_leads(T0) == set()

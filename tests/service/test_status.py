@@ -10,7 +10,7 @@ import pytest
 from nowcast.core.times import to_text
 from nowcast.service.clock import ManualClock, SystemClock
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, Issued, ScoreRow
+from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, Issued, LeadScore
 from nowcast.service.settings import InputSettings, ServiceSettings
 from nowcast.service.status import age_text, as_json, as_prometheus, as_text, clock_of, read_status
 
@@ -42,9 +42,10 @@ def _fill(ledger):
         ledger.note_cycle(T0 + _m(minute + 3), None, "fallback" if fallback else "published", 0, "", {})
     ledger.note_facts({NEWEST_FRAME: to_text(T0 + _m(60)), STEP_SECONDS: "600"})
     ledger.add_scores([
-        ScoreRow(T0, "published", 10.0, 20.0, 6, 2, 2), ScoreRow(T0 + _m(10), "published", 10.0, 20.0, 0, 2, 0),
-        ScoreRow(T0, "persistence", 10.0, 20.0, 3, 3, 0), ScoreRow(T0, "published", 10.0, 40.0, 0, 0, 0),
-        ScoreRow(T0, "persistence", 10.0, 40.0, 0, 0, 0),
+        LeadScore(T0, "published", 10.0, 20.0, 6, 2, 2),
+        LeadScore(T0 + _m(10), "published", 10.0, 20.0, 0, 2, 0),
+        LeadScore(T0, "persistence", 10.0, 20.0, 3, 3, 0), LeadScore(T0, "published", 10.0, 40.0, 0, 0, 0),
+        LeadScore(T0, "persistence", 10.0, 40.0, 0, 0, 0),
     ])  # fmt: skip
 
 
