@@ -27,7 +27,7 @@ EVEN_ODDS = 0.5
 """The decision threshold of a forecaster of probabilities that nobody has calibrated."""
 
 
-def decide(forecast: xr.Dataset, thresholds: DecisionThresholds | None) -> xr.Dataset:
+def decide(forecast: xr.Dataset, thresholds: DecisionThresholds) -> xr.Dataset:
     """Return a forecast whose reflectivity calls events at these decision thresholds.
 
     The same for baselines and networks: a pixel reaches an event's threshold exactly where the forecast
@@ -36,44 +36,35 @@ def decide(forecast: xr.Dataset, thresholds: DecisionThresholds | None) -> xr.Da
 
     Args:
         forecast: what a forecaster returns.
-        thresholds: made for this forecaster; None calls events at even odds where it knows
-            probabilities, and at the events' own thresholds otherwise.
+        thresholds: made for this forecaster.
 
     Raises:
         SettingsError: decision thresholds of probabilities that the forecast does not hold, or in dBZ for
-            reflectivity that has been decided on already.
+            reflectivity that some were applied to already.
     """
-    decided = forecast.assign_attrs(decision_thresholds="" if thresholds is None else str(thresholds))
-    if PROBABILITY in forecast and (thresholds is None or thresholds.kind == "probability"):
-        known = tuple(forecast["threshold"].values.tolist())
-        if thresholds is not None and thresholds.thresholds_dbz != known:
-            raise _not_known(thresholds, known)
-        values = EVEN_ODDS if thresholds is None else thresholds.at(forecast["lead_time"].values)
+    values = thresholds.at(forecast["lead_time"].values)
+    if thresholds.kind == "probability":
+        known = tuple(forecast["threshold"].values.tolist()) if PROBABILITY in forecast else ()
+        if thresholds.thresholds_dbz != known:
+            made, own = (
+                ", ".join(f"{t:g}" for t in some) + " dBZ" if some else "none"
+                for some in (thresholds.thresholds_dbz, known)
+            )
+            raise SettingsError(
+                complain(f"decision thresholds of {thresholds.model}",
+                         f"those of probabilities of reaching {made}", f"{own}, as the model forecasts",
+                         "calibrate it again")
+            )
         dbz = dbz_from_probabilities(forecast[PROBABILITY].values, known, values)
-    elif thresholds is None:
-        return forecast
-    elif thresholds.kind == "probability":
-        raise _not_known(thresholds, ())
     elif forecast.attrs.get("decision_thresholds"):
         raise SettingsError(
             complain(f"decision thresholds of {thresholds.model}", "a forecast that some were applied to",
                      "the forecast itself", "apply them once")
         )
     else:
-        values = thresholds.at(forecast["lead_time"].values)
         dbz = recalibrate_dbz(forecast[NAME].values, values, thresholds.thresholds_dbz)
-    return decided.assign({NAME: forecast[NAME].copy(data=dbz)})
-
-
-def _not_known(thresholds: DecisionThresholds, known: Sequence[float]) -> SettingsError:
-    made, own = (
-        ", ".join(f"{t:g}" for t in some) + " dBZ" if some else "none"
-        for some in (thresholds.thresholds_dbz, known)
-    )
-    return SettingsError(
-        complain(f"decision thresholds of {thresholds.model}", f"those of probabilities of reaching {made}",
-                 f"{own}, as the model forecasts", "calibrate it again")
-    )
+    decided = forecast.assign({NAME: forecast[NAME].copy(data=dbz)})
+    return decided.assign_attrs(decision_thresholds=str(thresholds))
 
 
 def dbz_from_probabilities(

@@ -5,6 +5,7 @@ Dimensions: T past frames, S forecast steps, K thresholds, H rows, W columns.
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,12 @@ class Neural:
         from nowcast.models.checkpoint import load_network
 
         return cls(load_network(path), name, settings, decision)
+
+    def undecided(self) -> Neural:
+        """The same network calling events at even odds; both share what is loaded."""
+        other = copy.copy(self)
+        other.decision = None
+        return other
 
     @property
     def needs(self) -> Needs:

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from nowcast.archive.reader import Archive
-from nowcast.archive.thinned import Thinned, thinned
+from nowcast.archive.thinned import RadarFrames, thinned
 from nowcast.core.errors import NowcastError, SettingsError, TimeError, complain
 from nowcast.core.field import NAME
 from nowcast.core.times import Times, parse_time, to_text, unbroken_runs
@@ -23,7 +23,7 @@ LATEST = "latest"
 
 
 def forecast(
-    archive: Archive | Thinned | Path | str,
+    archive: RadarFrames | Path | str,
     forecaster: Forecaster | Path | str,
     at: np.datetime64 | str = LATEST,
     lead_times: int | LeadTimes = 10,
@@ -56,7 +56,7 @@ def forecast(
         >>> coming = nowcast.forecast("italy.zarr", "motionrnn", lead_times=6)  # doctest: +SKIP
         >>> coming.exceedance_probability.sel(threshold=30.0).max(("y", "x"))  # doctest: +SKIP
     """
-    archive = archive if isinstance(archive, (Archive, Thinned)) else Archive.open(archive)
+    archive = Archive.open(archive) if isinstance(archive, (str, Path)) else archive
     forecaster = build_forecaster(forecaster) if isinstance(forecaster, (str, Path)) else forecaster
     frames, times = observed_past(archive, forecaster, at, short_past=short_past)
     if isinstance(lead_times, int):
@@ -74,9 +74,9 @@ def forecast(
 
 
 def observed_past(
-    archive: Archive | Thinned, forecaster: Forecaster, at: np.datetime64 | str = LATEST, *,
+    archive: RadarFrames, forecaster: Forecaster, at: np.datetime64 | str = LATEST, *,
     short_past: bool = False, count: int = 0,
-) -> tuple[Archive | Thinned, Times]:
+) -> tuple[RadarFrames, Times]:
     """Choose the frames a forecast starts from: the archive at the forecaster's step, and their times.
 
     Args:
@@ -96,7 +96,7 @@ def observed_past(
     return frames, past_times(frames, reference_time, most)
 
 
-def leads_of(archive: Archive | Thinned, count: int) -> LeadTimes:
+def leads_of(archive: RadarFrames, count: int) -> LeadTimes:
     """Lead times one step apart.
 
     Raises:
@@ -127,7 +127,7 @@ def _checked(
 
 
 def find_reference_time(
-    archive: Archive | Thinned, at: np.datetime64 | str = LATEST
+    archive: RadarFrames, at: np.datetime64 | str = LATEST
 ) -> np.datetime64:
     """Find the forecast reference time that ``at`` names: the time of a frame the archive holds.
 
@@ -150,7 +150,7 @@ def find_reference_time(
     return wanted
 
 
-def past_times(archive: Archive | Thinned, reference_time: np.datetime64, count: int) -> Times:
+def past_times(archive: RadarFrames, reference_time: np.datetime64, count: int) -> Times:
     """The ``count`` times that end with the forecast reference time.
 
     Raises:
@@ -170,7 +170,7 @@ def past_times(archive: Archive | Thinned, reference_time: np.datetime64, count:
     )
 
 
-def _unbroken_past(archive: Archive | Thinned, reference_time: np.datetime64, most: int) -> Times:
+def _unbroken_past(archive: RadarFrames, reference_time: np.datetime64, most: int) -> Times:
     """The times of up to ``most`` frames that lead to the forecast reference time without a gap."""
     times = archive.times[archive.times <= reference_time][-most:]
     first = unbroken_runs(times, archive.step)[-1][0]
