@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nowcast.core.version import __version__
+
 if TYPE_CHECKING:
     from nowcast.workflows.forecast import forecast
     from nowcast.workflows.ingest import ingest
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from nowcast.workflows.open_archive import open_archive
     from nowcast.workflows.verify import verify
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "forecast", "ingest", "load_model", "open_archive", "verify"]
 
 

@@ -78,7 +78,7 @@ def summary(path: Path, name: str, coming: xr.Dataset) -> str:
     strongest = f"{highest:.1f} dBZ" if highest > NO_ECHO_DBZ else "no echo"
     lines = [
         f"{path}: {len(valid)} frames of {values.shape[1]} x {values.shape[2]} by {name}",
-        f"  from {to_text(coming['forecast_reference_time'].values[()])}, valid {to_text(valid[0])} to "
+        f"  from {to_text(valid[0] - leads[0])}, valid {to_text(valid[0])} to "
         f"{to_text(valid[-1])} (lead {minutes(leads[0]):g} to {minutes(leads[-1]):g} min)",
         f"  {_RAIN_DBZ:g} dBZ or more on {rain:.1%}, strongest {strongest}, unknown {1 - known.mean():.1%}",
     ]

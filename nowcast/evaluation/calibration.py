@@ -1,4 +1,4 @@
-"""Counts from which the decision thresholds of a forecaster are chosen, of one forecast an initialisation time."""
+"""Counts from which the decision thresholds of a forecaster are chosen."""
 
 from __future__ import annotations
 

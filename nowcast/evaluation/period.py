@@ -119,7 +119,8 @@ class PeriodScores:
         dbz = np.asarray(forecast[NAME].values, np.float32)
         probabilities = {}
         if self._probabilistic and PROBABILITY in forecast:
-            probabilities = dict(zip(forecast["threshold"].values.tolist(), forecast[PROBABILITY].values, strict=True))
+            known = forecast["threshold"].values.tolist()
+            probabilities = dict(zip(known, forecast[PROBABILITY].values, strict=True))
         own = Tally([*self._tally.metrics, *self._events])
         own.add(dbz, observed, probabilities)
         self._tally.merge(own)

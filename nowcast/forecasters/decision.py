@@ -104,7 +104,8 @@ def dbz_from_probabilities(
         )
     if not (np.diff(thresholds) > 0).all():
         raise SettingsError(
-            complain("thresholds of probabilities", ", ".join(f"{t:g}" for t in thresholds), "rising dBZ", "sort them")
+            complain("thresholds of probabilities", ", ".join(f"{t:g}" for t in thresholds), "rising dBZ",
+                     "sort them")
         )
     decision = _as_table(decision_thresholds, *probabilities.shape[:2])
     dbz = np.empty(probabilities.shape[1:], np.float32)

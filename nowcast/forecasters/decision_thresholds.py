@@ -1,4 +1,4 @@
-"""Decision thresholds of a forecaster, and their file: made by ``nowcast calibrate``, read by ``nowcast verify``.
+"""Decision thresholds of a forecaster, and the file ``nowcast calibrate`` writes them to.
 
 Dimensions: K thresholds, S lead times.
 """

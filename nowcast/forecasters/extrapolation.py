@@ -47,8 +47,8 @@ class Extrapolation:
 
     @property
     def needs(self) -> Needs:
-        """``past`` frames of any step, any lead time."""
-        return Needs(past=self.past)
+        """``past`` frames of any step, or as few as two; any lead time."""
+        return Needs(past=self.past, fewest=2)
 
     def describe(self) -> dict[str, str]:
         """Give the settings, resolved, as JSON."""

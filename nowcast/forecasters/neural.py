@@ -90,9 +90,10 @@ class Neural:
         self._loaded = loaded
         self._scaling: Scaling = meta.scaling
         self._runner = NetworkRunner(loaded, self.settings.running)
+        self.decision: DecisionThresholds | None = None
         if decision is not None:
             check_identity(decision, self)
-        self.decision = decision
+            self.decision = decision
 
     @classmethod
     def load(
@@ -169,7 +170,7 @@ class Neural:
 
     @property
     def motion_name(self) -> str:
-        """What `velocity` returns: the network's own motion, or the optical flow of its Lagrangian coordinates."""
+        """What `velocity` returns: the network's own motion, or that of its Lagrangian coordinates."""
         return "trending momentum" if self._loaded.meta.advection is None else "Lagrangian coordinates"
 
     def velocity(self, observed: xr.DataArray) -> Array:

@@ -54,7 +54,8 @@ def write_forecast(path: Path, forecast: xr.Dataset, metadata: Mapping[str, str]
     missing = {NAME, "lead_time", "valid_time", "forecast_reference_time"} - set(forecast.variables)
     if missing or forecast[NAME].dims != ("lead_time", "y", "x"):
         raise FieldError(
-            complain("forecast file", f"{dict(forecast.sizes)} without {', '.join(sorted(missing)) or 'its dims'}",
+            complain("forecast file",
+                     f"{dict(forecast.sizes)} without {', '.join(sorted(missing)) or 'its dims'}",
                      f"a forecast with {NAME} (lead_time, y, x)", "give what a forecaster returns")
         )
     values = np.asarray(forecast[NAME].values, np.float32)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from nowcast.archive.thinned import RadarFrames
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.files import provenance
+from nowcast.core.text_table import text_table
 from nowcast.core.times import Times, minutes, to_text
 from nowcast.evaluation.calibration import CalibrationCounts
 from nowcast.evaluation.windows import check_counts, windows
@@ -32,6 +33,7 @@ from nowcast.workflows.initialisation import (
     wet_initialisations,
 )
 
+NONE = Initialisations([], np.zeros(0, np.int64), 0)
 Period = tuple[np.datetime64, np.datetime64]
 
 
@@ -152,18 +154,20 @@ def _initialisations(
             except TimeError as error:
                 problems.append(error)
         try:
-            wet = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress) if every else None
+            found.append(
+                wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress)
+                if every else NONE
+            )
         except TimeError as error:
             problems.append(error)
-            wet = None
-        found.append(wet or Initialisations([], np.zeros(0, np.int64), len(every)))
+            found.append(NONE)
     if not any(len(one.windows) for one in found):
         raise problems[0]
     return found
 
 
 def summary(found: Calibration) -> str:
-    """For each model and event, its decision thresholds and what they gain on the calibration period, as text."""
+    """For each model and event, its decision thresholds and what they gain, as text."""
     leads = found.chosen[0].lead_minutes
     lines = [["model", "dBZ", "CSI", "calibrated", f"threshold at {leads[0]:g}", f"{leads[-1]:g} min"]]
     for name, one in zip(found.names, found.chosen, strict=True):
@@ -172,13 +176,8 @@ def summary(found: Calibration) -> str:
             [name, f"{threshold:g}", _mean(before), _mean(after), f"{row[0]:g}", f"{row[-1]:g}"]
             for threshold, row, before, after in rows
         ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     head = f"mean CSI over lead times of {leads[0]:g} to {leads[-1]:g} minutes, {found.nowcasts} nowcasts"
-    body = [
-        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
-        for line in lines
-    ]
-    return "\n".join([head, *body])
+    return f"{head}\n{text_table(lines)}"
 
 
 def _mean(values: Sequence[float | None]) -> str:

@@ -1,4 +1,4 @@
-"""Archive + forecaster + time -> forecast: the one way, for the command line, the service, verification and users."""
+"""Archive + forecaster + time -> forecast: the one way, for every command and for users."""
 
 from __future__ import annotations
 
@@ -91,8 +91,12 @@ def observed_past(
     most = max(forecaster.needs.past, count)
     if short_past and forecaster.needs.fewest is not None:
         times = _unbroken_past(frames, reference_time, most)
-        if len(times) >= forecaster.needs.fewest:
-            return frames, times
+        if len(times) < forecaster.needs.fewest:
+            raise TimeError(
+                complain(f"past of {to_text(reference_time)}", f"{len(times)} frame without a gap",
+                         f"at least {forecaster.needs.fewest}", "ingest the frames before it")
+            )
+        return frames, times
     return frames, past_times(frames, reference_time, most)
 
 
@@ -112,9 +116,10 @@ def _checked(
 ) -> xr.Dataset:
     """Refuse a forecast of other lead times or another grid than asked for."""
     shape = (len(lead_times), *observed.shape[1:])
-    wanted = {NAME: (("lead_time", "y", "x"), shape)}
+    dims: tuple[str, ...] = ("lead_time", "y", "x")
+    wanted = {NAME: (dims, shape)}
     if PROBABILITY in found:
-        wanted[PROBABILITY] = (("threshold", *wanted[NAME][0]), (found.sizes["threshold"], *shape))
+        wanted[PROBABILITY] = (("threshold", *dims), (found.sizes["threshold"], *shape))
     for variable, (dims, expected) in wanted.items():
         if found[variable].dims != dims or found[variable].shape != expected:
             raise NowcastError(

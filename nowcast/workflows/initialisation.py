@@ -57,7 +57,7 @@ def named(forecasters: Models) -> dict[str, Forecaster]:
         ]
         models = dict(zip(names, made, strict=True))
         if len(models) < len(given):
-            raise SettingsError("models: got one twice, expected each once; leave the other out or give a mapping")
+            raise SettingsError("models: got one name twice, expected each once; give a mapping with names")
     if not models:
         raise SettingsError("models: got none, expected at least one; for example persistence")
     return models

@@ -17,7 +17,13 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import NAME
 from nowcast.core.times import minutes, parse_period
 from nowcast.evaluation.comparison import Against
-from nowcast.evaluation.period import CALIBRATED, MAP_CELL_KM, NowcastCase, PeriodScores, Verification
+from nowcast.evaluation.period import (
+    CALIBRATED,
+    MAP_CELL_KM,
+    NowcastCase,
+    PeriodScores,
+    Verification,
+)
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import check_counts, wettest, windows
 from nowcast.forecasters.base import Forecaster
