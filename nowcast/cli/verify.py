@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.evaluation.skill_report import summary
     from nowcast.workflows.verify import verify
 
-    horizon = {} if args.horizon is None else {"until_dbz": args.horizon[0], "until_csi": args.horizon[1]}
+    horizon = dict(zip(("horizon_dbz", "horizon_csi"), args.horizon or (), strict=False))
     skill = verify(
         args.archive, parse_models(args.models), args.period, args.out, stride=args.stride,
         lead_times=args.leads, thresholds=thresholds, scores=scores, step_minutes=args.step,

@@ -1,7 +1,7 @@
 """A video in the cache, as a frame source: packed uint8 frames in a memory map. numpy only.
 
 A cached video is two files: ``NAME.npy`` (T, C, H, W) uint8, which any numpy reads, and ``NAME.json``
-with its facts, written last. Letters: T frames, C channels, H rows, W columns.
+with its metadata, written last. Dimensions: T frames, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy.typing as npt
 from nowcast.core.errors import FileError
 from nowcast.core.files import whole_file
 from nowcast.core.times import Times
-from nowcast.data.source import Frames
-from nowcast.data.video_look import Pixels
+from nowcast.data.frame_transform import Pixels
+from nowcast.data.source import FrameArray
 
 FORMAT = 1
 HEADER_BYTES = 128
@@ -34,18 +34,18 @@ def frames_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.npy"
 
 
-def facts_path(folder: Path, name: str) -> Path:
-    """Say where the facts of a video lie."""
+def metadata_path(folder: Path, name: str) -> Path:
+    """Say where the metadata of a video lie."""
     return folder / f"{name}.json"
 
 
 @dataclass(frozen=True)
-class Facts:
+class VideoMetadata:
     """What is known of one cached video; of a damaged one, why it cannot be used."""
 
     name: str
     identity: str
-    """Of the file it was made from and of how: `nowcast.data.video_decode.Take.identity`."""
+    """Of the file it was made from and of how: `nowcast.data.video_decode.RawVideo.identity`."""
     shape: tuple[int, int, int, int] = (0, 0, 0, 0)
     """(T, C, H, W)"""
     every: int = 1
@@ -61,13 +61,13 @@ class Facts:
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
-        """Write the facts, whole or not at all."""
-        with whole_file(facts_path(folder, self.name)) as temporary:
+        """Write the metadata, whole or not at all."""
+        with whole_file(metadata_path(folder, self.name)) as temporary:
             temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
-    def read(cls, path: Path) -> Facts | None:
-        """Read facts; None where there are none, or none of this version: the video is decoded anew."""
+    def read(cls, path: Path) -> VideoMetadata | None:
+        """Read metadata; None where there are none, or none of this version: the video is decoded anew."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             found = json.loads(path.read_text(encoding="utf-8"))
             if found["format"] == FORMAT:
@@ -92,21 +92,21 @@ class CachedVideo:
 
     Args:
         folder: of the cache.
-        facts: of a video that can be used.
+        metadata: of a video that can be used.
         frames_per_second: instead of what the video says, or where it does not say.
     """
 
-    def __init__(self, folder: Path, facts: Facts, frames_per_second: float | None = None) -> None:
-        self.name = facts.name
-        self.facts = facts
-        self._path = frames_path(folder, facts.name)
-        rate = frames_per_second or (facts.rate[0] / facts.rate[1] if facts.rate else 25.0)
+    def __init__(self, folder: Path, metadata: VideoMetadata, frames_per_second: float | None = None) -> None:
+        self.name = metadata.name
+        self.metadata = metadata
+        self._path = frames_path(folder, metadata.name)
+        rate = frames_per_second or (metadata.rate[0] / metadata.rate[1] if metadata.rate else 25.0)
         self._between = round(1e9 / rate)
 
     @property
     def numbers(self) -> npt.NDArray[np.int64]:
         """Numbers of the frames in the video, from 0."""
-        runs = [first + self.facts.every * np.arange(count) for first, count in self.facts.runs]
+        runs = [first + self.metadata.every * np.arange(count) for first, count in self.metadata.runs]
         return np.concatenate(runs)
 
     @cached_property
@@ -117,27 +117,27 @@ class CachedVideo:
     @property
     def step(self) -> np.timedelta64:
         """Time between two frames that are kept."""
-        return np.timedelta64(self._between * self.facts.every, "ns")
+        return np.timedelta64(self._between * self.metadata.every, "ns")
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        return self.facts.shape[1:]
+        return self.metadata.shape[1:]
 
     @property
     def fingerprint(self) -> str:
         """Name and content: not where the frames lie, nor when they were decoded."""
-        return f"{self.name}:{self.facts.content}"
+        return f"{self.name}:{self.metadata.content}"
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames cut to rows and columns: (T, C, h, w) in [0, 1].
 
         Raises:
             FileError: the cache has gone or was damaged since the video was opened.
         """
-        if first < 0 or first + count > self.facts.shape[0]:
-            raise IndexError(f"{self.name}: frames {first} to {first + count} of {self.facts.shape[0]}")
-        frames = _map(self._path, self.facts)[first : first + count, :, rows, columns]
+        if first < 0 or first + count > self.metadata.shape[0]:
+            raise IndexError(f"{self.name}: frames {first} to {first + count} of {self.metadata.shape[0]}")
+        frames = _map(self._path, self.metadata)[first : first + count, :, rows, columns]
         return np.multiply(frames, np.float32(1 / 255), dtype=np.float32)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -146,9 +146,9 @@ class CachedVideo:
 
 
 @lru_cache(maxsize=_OPEN_MAPS)
-def _map(path: Path, facts: Facts) -> Pixels:
+def _map(path: Path, metadata: VideoMetadata) -> Pixels:
     try:
-        return np.memmap(path, np.uint8, "r", HEADER_BYTES, facts.shape).view(np.ndarray)
+        return np.memmap(path, np.uint8, "r", HEADER_BYTES, metadata.shape).view(np.ndarray)
     except (OSError, ValueError) as error:
         raise FileError(
             f"{path}: damaged or missing ({error}); start again, and the video is decoded anew"

@@ -4,7 +4,7 @@ Source: Ionescu, Papava, Olaru, Sminchisescu, "Human3.6M: Large Scale Datasets a
 3D Human Sensing in Natural Environments", TPAMI 2014. Protocol of MotionRNN (Wu et al., CVPR 2021) and
 its published code: scenario Walking, S1, S5, S6, S7, S8 to train on, S9 and S11 to test, the middle half
 of rows and columns resized to 128 x 128 in colour, 4 frames given and 4 forecast, 10 frames of the film
-apart: kept are every 5th (``frame_step``), a clip takes every second of those (``Window.every: 2``).
+apart: kept are every 5th (``frame_step``), a clip takes every second of those (``ClipWindow.every: 2``).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.data.cached_video import CachedVideo
-from nowcast.data.official_split import Part, check_choices, of_part
-from nowcast.data.video_cache import VideoSettings, open_takes, open_without_files
-from nowcast.data.video_decode import Take
-from nowcast.data.video_files import find_takes
-from nowcast.data.video_look import Colour, Resize
+from nowcast.data.frame_transform import Colour, Resize
+from nowcast.data.published_split import SplitPart, check_choices, of_part
+from nowcast.data.video_cache import VideoSettings, open_decoded, open_without_files
+from nowcast.data.video_decode import RawVideo
+from nowcast.data.video_files import find_videos
 
 TRAIN, TEST = ("S1", "S5", "S6", "S7", "S8"), ("S9", "S11")
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
@@ -48,7 +48,7 @@ class Human36mSettings(VideoSettings):
         SettingsError: a subject to validate on who is none of those to train on, an unknown scenario or camera.
     """
 
-    part: Part = "train"
+    part: SplitPart = "train"
     colour: Colour = "rgb"
     size: tuple[int, int] | None = (128, 128)
     middle: float = 0.5
@@ -85,8 +85,8 @@ def open_human36m(settings: Human36mSettings, progress: bool = True) -> list[Cac
         MissingExtraError: something must be decoded and PyAV is not installed.
     """
     if settings.path.exists():
-        takes = _wanted(find_takes(settings.path), settings)
-        videos = open_takes(takes, settings, progress) if takes else []
+        takes = _wanted(find_videos(settings.path), settings)
+        videos = open_decoded(takes, settings, progress) if takes else []
     else:
         videos = [v for v in open_without_files(settings) if _is_wanted(v.name, settings)]
     if not videos:
@@ -108,8 +108,8 @@ def film_name(path: str) -> str | None:
     return f"{subject[1]}/{_ALIASES.get(scenario[1], scenario[1])}{number}.{camera[1]}"
 
 
-def _wanted(takes: Sequence[Take], settings: Human36mSettings) -> list[Take]:
-    found: dict[str, Take] = {}
+def _wanted(takes: Sequence[RawVideo], settings: Human36mSettings) -> list[RawVideo]:
+    found: dict[str, RawVideo] = {}
     for take in takes:
         name = film_name(f"{take.name}/" if take.pictures else take.name)
         if name is None or not _is_wanted(name, settings):
@@ -118,7 +118,7 @@ def _wanted(takes: Sequence[Take], settings: Human36mSettings) -> list[Take]:
             raise FileError(
                 f"{take.path}: got film {name} twice, also as {found[name].path}; remove one of them"
             )
-        found[name] = Take(name, take.path, take.pictures)
+        found[name] = RawVideo(name, take.path, take.pictures)
     return [found[name] for name in sorted(found)]
 
 

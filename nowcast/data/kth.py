@@ -18,13 +18,13 @@ import numpy as np
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.files import whole_file
 from nowcast.data.cached_video import CachedVideo
-from nowcast.data.official_split import Part, check_choices, of_part
+from nowcast.data.frame_transform import Resize
+from nowcast.data.published_split import SplitPart, check_choices, of_part
 from nowcast.data.source import FrameSource
-from nowcast.data.splits import Stretch
-from nowcast.data.video_cache import VideoSettings, open_takes, open_without_files
-from nowcast.data.video_decode import Take
-from nowcast.data.video_files import find_takes
-from nowcast.data.video_look import Resize
+from nowcast.data.splits import SourcePart
+from nowcast.data.video_cache import VideoSettings, open_decoded, open_without_files
+from nowcast.data.video_decode import RawVideo
+from nowcast.data.video_files import find_videos
 
 _LOG = logging.getLogger(__name__)
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
@@ -50,7 +50,7 @@ class KthSettings(VideoSettings):
         SettingsError: a person to validate on who is none of those to train on, an unknown action.
     """
 
-    part: Part = "train"
+    part: SplitPart = "train"
     size: tuple[int, int] | None = (128, 128)
     resize: Resize = "bilinear"
     validation_persons: tuple[int, ...] = (15, 16)
@@ -84,9 +84,9 @@ def open_kth(settings: KthSettings, progress: bool = True) -> list[FrameSource]:
         FileError: KTH is not there (the message says where to get it), or no video can be used.
         MissingExtraError: something must be decoded and PyAV is not installed.
     """
-    takes = _wanted(find_takes(settings.path), settings) if settings.path.is_dir() else []
+    takes = _wanted(find_videos(settings.path), settings) if settings.path.is_dir() else []
     if takes:
-        videos = open_takes(takes, settings, progress)
+        videos = open_decoded(takes, settings, progress)
         listed = _keep(settings.path / SEQUENCES, settings.cache_folder / SEQUENCES)
     else:
         found = {} if settings.path.exists() else {v.name: v for v in open_without_files(settings)}
@@ -144,13 +144,13 @@ def _cut(
             begin, end = np.searchsorted(numbers, [first - 1, last]).tolist()
             beyond += last > numbers[-1] + 1
             if end > begin:
-                yield Stretch(video, begin, end)
+                yield SourcePart(video, begin, end)
     if beyond:
         _LOG.warning("%s: %d frame ranges end beyond their video and were cut", SEQUENCES, beyond)
 
 
-def _wanted(takes: Sequence[Take], settings: KthSettings) -> list[Take]:
-    found: dict[str, Take] = {}
+def _wanted(takes: Sequence[RawVideo], settings: KthSettings) -> list[RawVideo]:
+    found: dict[str, RawVideo] = {}
     for take in takes:
         match = _NAME.fullmatch(take.path.name)
         name = f"{match[2]}/person{match[1]}_{match[2]}_d{match[3]}" if match else ""
@@ -158,7 +158,7 @@ def _wanted(takes: Sequence[Take], settings: KthSettings) -> list[Take]:
             continue
         if name in found:
             raise FileError(f"{take.path}: got {name} twice, also as {found[name].path}; remove one of them")
-        found[name] = Take(name, take.path, take.pictures)
+        found[name] = RawVideo(name, take.path, take.pictures)
     return [found[name] for name in sorted(found)]
 
 

@@ -1,6 +1,6 @@
 """Moving MNIST and V-MNIST, made on the fly: every sequence from (seed, its number) alone.
 
-Letters: F frames of a sequence, D digits, H = W side of a frame, K side of the box a digit is drawn in.
+Dimensions: F frames of a sequence, D digits, H = W side of a frame, K side of the box a digit is drawn in.
 
 One frame source is a reel of many short sequences with a gap in time between them, so windows fall
 within sequences by the same rule that keeps radar clips free of gaps.
@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.times import Times
-from nowcast.data.digit_images import SIDE, Digits, Part, load_digits
-from nowcast.data.source import Frames
+from nowcast.data.digit_images import SIDE, Digits, MnistPart, load_digits
+from nowcast.data.source import FrameArray
 
 _STEP = np.timedelta64(1_000_000_000, "ns")
 Floats = npt.NDArray[np.float32]
@@ -34,7 +34,7 @@ class DigitSettings:
 
     path: Path | None = None
     """Folder with MNIST's IDX files; None draws digits from a font."""
-    part: Part = "train"
+    part: MnistPart = "train"
     """Which of MNIST's two files."""
     seed: int = 0
     count: int = 10_000
@@ -108,7 +108,7 @@ class MovingDigits:
         """The settings, and how many digits there are to draw from."""
         return f"{self.settings}:{len(self._digits)}"
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames of the reel: (T, 1, h, w) in [0, 1]."""
         length = self.settings.length
         if first < 0 or first + count > length * self.settings.count:

@@ -1,6 +1,6 @@
 """Moving MNIST's fixed test file, which papers compare on: ``mnist_test_seq.npy``, 10 000 sequences.
 
-Letters: F frames of a sequence (20), N sequences, H = W = 64.
+Dimensions: F frames of a sequence (20), N sequences, H = W = 64.
 
 Source: Srivastava, Mansimov, Salakhutdinov, "Unsupervised Learning of Video Representations using
 LSTMs", ICML 2015. A test file alone: train on `nowcast.data.moving_digits`, which makes its sequences.
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.times import Times
-from nowcast.data.source import Frames
+from nowcast.data.source import FrameArray
 
 NAME = "mnist_test_seq.npy"
 HOW_TO_GET = (
@@ -89,7 +89,7 @@ class MovingMnistFile:
         with self.path.open("rb") as file:
             return f"{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}:{self._first}:{self._count}"
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames of the reel: (T, 1, h, w) in [0, 1]."""
         if first < 0 or first + count > self._count * self._length:
             total = self._count * self._length

@@ -14,13 +14,13 @@ import numpy as np
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.times import Times, parse_period, to_text
 from nowcast.data.importance_sampling import WetBlocks, wet_blocks
-from nowcast.data.source import Frames, FrameSource, SourceWrapper
-from nowcast.data.windows import Window
+from nowcast.data.source import FrameArray, FrameSource, SourceWrapper
+from nowcast.data.windows import ClipWindow
 
 Period = tuple[np.datetime64, np.datetime64]
 
 
-class Stretch(SourceWrapper):
+class SourcePart(SourceWrapper):
     """Part of a frame source: frames [first, last), counted from 0; the others cannot be read."""
 
     def __init__(self, source: FrameSource, first: int, last: int) -> None:
@@ -43,7 +43,7 @@ class Stretch(SourceWrapper):
         blocks = wet_blocks(self._source)
         return None if blocks is None else blocks.part(self._first, self._last)
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames as the source does; an index outside the stretch is refused."""
         if first < 0 or self._first + first + count > self._last:
             raise IndexError(f"{self.name}: frames {first} to {first + count} of {self._last - self._first}")
@@ -51,12 +51,12 @@ class Stretch(SourceWrapper):
 
 
 def within(source: FrameSource, periods: Sequence[Period]) -> list[FrameSource]:
-    """Give the parts of a source that lie in the half-open periods, in order; none may be left."""
+    """Cut out the parts of a source that lie in the half-open periods, in order; none may be left."""
     found: list[FrameSource] = []
     for start, end in sorted(periods):
         first, last = np.searchsorted(source.times, [start, end]).tolist()
         if last > first:
-            found.append(Stretch(source, first, last))
+            found.append(SourcePart(source, first, last))
     return found
 
 
@@ -68,7 +68,7 @@ def parse_periods(texts: Sequence[str], where: str) -> list[Period]:
         raise TimeError(f"{where}: {error}") from error
 
 
-def check_gap(parts: Mapping[str, Sequence[Period]], window: Window, step: np.timedelta64) -> None:
+def check_gap(parts: Mapping[str, Sequence[Period]], window: ClipWindow, step: np.timedelta64) -> None:
     """Refuse parts that overlap, touch or lie nearer to each other than one whole window.
 
     Args:

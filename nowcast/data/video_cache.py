@@ -19,10 +19,10 @@ from typing import Any
 from tqdm import tqdm
 
 from nowcast.core.errors import FileError, SettingsError
-from nowcast.data.cached_video import CachedVideo, Facts, facts_path, forget_maps
+from nowcast.data.cached_video import CachedVideo, VideoMetadata, forget_maps, metadata_path
 from nowcast.data.decode_pool import decode_all
-from nowcast.data.video_decode import Take, Task, cache_take, check_decoder
-from nowcast.data.video_look import Colour, Look, Resize
+from nowcast.data.frame_transform import Colour, FrameTransform, Resize
+from nowcast.data.video_decode import DecodeTask, RawVideo, cache_video, check_decoder
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,9 +43,9 @@ class VideoSettings:
     middle: float = 1.0
     """Share of the rows and of the columns that is kept around the middle, before resizing."""
     resize: Resize = "antialiased"
-    """See `nowcast.data.video_look.Look`."""
+    """See `nowcast.data.frame_transform.FrameTransform`."""
     frame_step: int = 1
-    """Keep every n-th frame. `Window.every` does the same later and leaves the others in the cache."""
+    """Keep every n-th frame. `ClipWindow.every` does the same later and leaves the others in the cache."""
     frames_per_second: float | None = None
     """Instead of what a video says; None takes that, and 25 for pictures. Nothing is interpolated."""
     shortest: int = 2
@@ -66,9 +66,9 @@ class VideoSettings:
                 raise SettingsError(f"video.{name}: got {getattr(self, name)}, expected >= 1")
 
     @property
-    def look(self) -> Look:
+    def look(self) -> FrameTransform:
         """How frames become those of a clip."""
-        return Look(self.colour, self.size, self.middle, self.resize, self.frame_step)
+        return FrameTransform(self.colour, self.size, self.middle, self.resize, self.frame_step)
 
     @property
     def cache_folder(self) -> Path:
@@ -77,8 +77,8 @@ class VideoSettings:
         return self.cache if self.cache is not None else path.with_name(f"{path.name}.cache")
 
 
-def open_takes(
-    takes: Sequence[Take], settings: VideoSettings, progress: bool = True
+def open_decoded(
+    takes: Sequence[RawVideo], settings: VideoSettings, progress: bool = True
 ) -> list[CachedVideo]:
     """Give every usable take as a frame source, decoding those that the cache does not hold.
 
@@ -97,8 +97,8 @@ def open_takes(
             _remove_remains(folder)
             known = _fresh(takes, settings.look, folder)  # another process may have been at it
             stale = [take for take in takes if take.name not in known]
-            for facts in _decode(stale, settings, folder, progress):
-                known[facts.name] = facts
+            for metadata in _decode(stale, settings, folder, progress):
+                known[metadata.name] = metadata
         forget_maps()
     return _sources([known[take.name] for take in takes], settings)
 
@@ -110,48 +110,48 @@ def open_without_files(settings: VideoSettings) -> list[CachedVideo]:
         None at all if there is no such cache.
     """
     folder = settings.cache_folder / settings.look.key
-    found = [Facts.read(path) for path in sorted(folder.rglob("*.json"))]
-    facts = [one for one in found if one is not None and one.is_whole(folder)]
-    if not facts:
+    found = [VideoMetadata.read(path) for path in sorted(folder.rglob("*.json"))]
+    metadata = [one for one in found if one is not None and one.is_whole(folder)]
+    if not metadata:
         return []
     _LOG.info("%s: not there, its cache is read: %s", settings.path, folder)
-    return _sources(facts, settings)
+    return _sources(metadata, settings)
 
 
-def _fresh(takes: Sequence[Take], look: Look, folder: Path) -> dict[str, Facts]:
+def _fresh(takes: Sequence[RawVideo], look: FrameTransform, folder: Path) -> dict[str, VideoMetadata]:
     found = {}
     for take in takes:
-        facts = Facts.read(facts_path(folder, take.name))
-        if facts is not None and facts.identity == take.identity(look) and facts.is_whole(folder):
-            found[take.name] = facts
+        metadata = VideoMetadata.read(metadata_path(folder, take.name))
+        if metadata is not None and metadata.identity == take.identity(look) and metadata.is_whole(folder):
+            found[take.name] = metadata
     return found
 
 
 def _decode(
-    takes: Sequence[Take], settings: VideoSettings, folder: Path, progress: bool
-) -> Iterator[Facts]:
-    tasks = [Task(take, settings.look, folder) for take in takes]
+    takes: Sequence[RawVideo], settings: VideoSettings, folder: Path, progress: bool
+) -> Iterator[VideoMetadata]:
+    tasks = [DecodeTask(take, settings.look, folder) for take in takes]
     bar: tqdm[Any] = tqdm(
-        decode_all(cache_take, tasks, settings.processes, _crashed), f"decode {settings.path.name}",
+        decode_all(cache_video, tasks, settings.processes, _crashed), f"decode {settings.path.name}",
         total=len(tasks), unit="video", disable=not progress, delay=2, mininterval=1,
     )
     frames = 0
-    for facts in bar:
-        frames += facts.shape[0]
+    for metadata in bar:
+        frames += metadata.shape[0]
         bar.set_postfix_str(f"{frames} frames", refresh=False)
-        yield facts
+        yield metadata
 
 
-def _crashed(task: Task) -> Facts:
-    """Give the facts of a video on which the decoder crashed."""
-    facts = Facts(task.take.name, task.take.identity(task.look), problem="the decoder crashed on it")
-    facts.write(task.folder)
-    return facts
+def _crashed(task: DecodeTask) -> VideoMetadata:
+    """Give the metadata of a video on which the decoder crashed."""
+    metadata = VideoMetadata(task.take.name, task.take.identity(task.look), problem="the decoder crashed on it")
+    metadata.write(task.folder)
+    return metadata
 
 
-def _sources(known: Sequence[Facts], settings: VideoSettings) -> list[CachedVideo]:
+def _sources(known: Sequence[VideoMetadata], settings: VideoSettings) -> list[CachedVideo]:
     folder = settings.cache_folder / settings.look.key
-    problems = [(facts.name, problem) for facts in known if (problem := _problem(facts, settings))]
+    problems = [(metadata.name, problem) for metadata in known if (problem := _problem(metadata, settings))]
     for name, problem in problems:
         _LOG.warning("%s: video '%s' skipped: %s", settings.path, name, problem)
     if problems:
@@ -164,15 +164,15 @@ def _sources(known: Sequence[Facts], settings: VideoSettings) -> list[CachedVide
         )
     skipped = {name for name, _ in problems}
     return [
-        CachedVideo(folder, facts, settings.frames_per_second)
-        for facts in known if facts.name not in skipped
+        CachedVideo(folder, metadata, settings.frames_per_second)
+        for metadata in known if metadata.name not in skipped
     ]
 
 
-def _problem(facts: Facts, settings: VideoSettings) -> str:
-    if not facts.problem and facts.shape[0] < settings.shortest:
-        return f"got {facts.shape[0]} frames, expected at least {settings.shortest}"
-    return facts.problem
+def _problem(metadata: VideoMetadata, settings: VideoSettings) -> str:
+    if not metadata.problem and metadata.shape[0] < settings.shortest:
+        return f"got {metadata.shape[0]} frames, expected at least {settings.shortest}"
+    return metadata.problem
 
 
 @contextlib.contextmanager

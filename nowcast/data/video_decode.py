@@ -1,7 +1,7 @@
 """Decode one video, from a video file or from the pictures of its frames, into a cache file.
 
 PyAV and Pillow are imported when the first frame is decoded: reading from a cache needs neither.
-Letters: T frames, C channels, H rows, W columns.
+Dimensions: T frames, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -20,9 +20,15 @@ import numpy as np
 
 from nowcast.core.errors import FileError, MissingExtraError
 from nowcast.core.files import whole_file
-from nowcast.data.cached_video import FORMAT, HEADER_BYTES, Facts, facts_path, frames_path
+from nowcast.data.cached_video import (
+    FORMAT,
+    HEADER_BYTES,
+    VideoMetadata,
+    frames_path,
+    metadata_path,
+)
+from nowcast.data.frame_transform import FrameTransform, Pixels
 from nowcast.data.video_folder import decode_picture
-from nowcast.data.video_look import Look, Pixels
 
 _BATCH_BYTES = 4_000_000
 _LOST_SHARE = 0.05
@@ -32,7 +38,7 @@ _RATE_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Take:
+class RawVideo:
     """One video on disk: a video file, or pictures by frame number."""
 
     name: str
@@ -42,7 +48,7 @@ class Take:
     pictures: tuple[tuple[int, Path], ...] = ()
     """Frame number and file, rising; empty for a video file."""
 
-    def identity(self, look: Look) -> str:
+    def identity(self, look: FrameTransform) -> str:
         """Give 16 hexadecimal digits that change with the files' sizes and times, and with the look.
 
         Raises:
@@ -58,11 +64,11 @@ class Take:
         return digest.hexdigest()[:16]
 
 
-class Task(NamedTuple):
+class DecodeTask(NamedTuple):
     """A take to be decoded, how its frames shall look, and into which folder."""
 
-    take: Take
-    look: Look
+    take: RawVideo
+    look: FrameTransform
     folder: Path
 
 
@@ -70,7 +76,7 @@ class DamagedVideoError(Exception):
     """A video that cannot be used; the message says why."""
 
 
-class Numbered(NamedTuple):
+class FrameBatch(NamedTuple):
     """Frames that were decoded together."""
 
     numbers: list[int]
@@ -78,16 +84,16 @@ class Numbered(NamedTuple):
     """(T, H, W) or (T, H, W, 3)"""
 
 
-class Opened(NamedTuple):
+class OpenedVideo(NamedTuple):
     """A video that has been opened: its rate and its frames to come."""
 
     rate: Fraction | None
     """Frames a second; None for pictures, which do not say."""
-    batches: Iterator[Numbered]
+    batches: Iterator[FrameBatch]
 
 
 def check_decoder() -> None:
-    """Look whether videos can be decoded at all.
+    """Check whether videos can be decoded at all.
 
     Raises:
         MissingExtraError: PyAV is not installed.
@@ -96,28 +102,28 @@ def check_decoder() -> None:
         raise MissingExtraError("decoding videos", "av", "video")
 
 
-def cache_take(task: Task) -> Facts:
-    """Decode a take into its cache file; a damaged or too short one leaves only its facts.
+def cache_video(task: DecodeTask) -> VideoMetadata:
+    """Decode a take into its cache file; a damaged or too short one leaves only its metadata.
 
-    First the frames appear, whole, then the facts, whole: without facts there is no cache.
+    First the frames appear, whole, then the metadata, whole: without metadata there is no cache.
 
     Raises:
         FileError: the disk is full, or the folder cannot be written.
     """
     take, look, folder = task
     identity = take.identity(look)
-    for old in (facts_path(folder, take.name), frames_path(folder, take.name)):
+    for old in (metadata_path(folder, take.name), frames_path(folder, take.name)):
         old.unlink(missing_ok=True)
     try:
         with whole_file(frames_path(folder, take.name)) as temporary:
-            facts = _write(task, identity, temporary)
+            metadata = _write(task, identity, temporary)
     except DamagedVideoError as damage:
-        facts = Facts(take.name, identity, problem=" ".join(str(damage).split()))
-    facts.write(folder)
-    return facts
+        metadata = VideoMetadata(take.name, identity, problem=" ".join(str(damage).split()))
+    metadata.write(folder)
+    return metadata
 
 
-def _write(task: Task, identity: str, path: Path) -> Facts:
+def _write(task: DecodeTask, identity: str, path: Path) -> VideoMetadata:
     numbers: list[int] = []
     content = hashlib.sha256()
     shape: tuple[int, ...] = ()
@@ -139,7 +145,7 @@ def _write(task: Task, identity: str, path: Path) -> Facts:
     rate = None if opened.rate is None else (opened.rate.numerator, opened.rate.denominator)
     every = _even_spacing(numbers) if task.take.pictures else None
     every = every or task.look.step
-    return Facts(
+    return VideoMetadata(
         task.take.name, identity, shape=(len(numbers), shape[0], shape[1], shape[2]), every=every,
         runs=_runs(numbers, every), rate=rate, content=content.hexdigest()[:16],
     )
@@ -169,7 +175,7 @@ def _runs(numbers: list[int], step: int) -> tuple[tuple[int, int], ...]:
     return tuple(zip(array[starts].tolist(), lengths.tolist(), strict=True))
 
 
-def _open_pictures(task: Task) -> Opened:
+def _open_pictures(task: DecodeTask) -> OpenedVideo:
     first = task.take.pictures[0][0]
     origin = min(first, 1)  # names count from 1, or from 0 where there is a 0
     kept = [(n, path) for n, path in task.take.pictures if (n - first) % task.look.step == 0]
@@ -182,10 +188,10 @@ def _open_pictures(task: Task) -> Opened:
                 raise DamagedVideoError(str(error)) from error
             yield number - origin, pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
 
-    return Opened(None, _batched(decoded()))
+    return OpenedVideo(None, _batched(decoded()))
 
 
-def _open_video(take: Take, look: Look) -> Opened:
+def _open_video(take: RawVideo, look: FrameTransform) -> OpenedVideo:
     import av
 
     try:
@@ -197,7 +203,7 @@ def _open_video(take: Take, look: Look) -> Opened:
         raise
     except Exception as error:  # a bad file makes a decoder raise anything
         raise DamagedVideoError(f"cannot be opened ({_said(error)})") from error
-    return Opened(rate, _batched(_decode(take.path, look, rate)))
+    return OpenedVideo(rate, _batched(_decode(take.path, look, rate)))
 
 
 def _rate(container: Any) -> Fraction:
@@ -216,7 +222,7 @@ def _rate(container: Any) -> Fraction:
     return Fraction(nearest if abs(nearest * usual - 1) < _RATE_SHARE else 1 / usual)
 
 
-def _decode(path: Path, look: Look, rate: Fraction) -> Iterator[tuple[int, Any]]:
+def _decode(path: Path, look: FrameTransform, rate: Fraction) -> Iterator[tuple[int, Any]]:
     """Decode a file: number and pixels of each frame that is kept."""
     import av
     from av.video.reformatter import VideoReformatter
@@ -251,16 +257,16 @@ def _number(time: float | None, start: float | None, rate: Fraction, before: int
     return max(before + 1, round((time - start) * float(rate)))
 
 
-def _batched(frames: Iterator[tuple[int, Any]]) -> Iterator[Numbered]:
+def _batched(frames: Iterator[tuple[int, Any]]) -> Iterator[FrameBatch]:
     """Stack frames of one size, a few megabytes at a time."""
     numbers: list[int] = []
     stack: list[Any] = []
     for number, pixels in frames:
         full = len(stack) * pixels.nbytes >= _BATCH_BYTES
         if stack and (full or stack[0].shape != pixels.shape):
-            yield Numbered(numbers, np.stack(stack))
+            yield FrameBatch(numbers, np.stack(stack))
             numbers, stack = [], []
         numbers.append(number)
         stack.append(pixels)
     if stack:
-        yield Numbered(numbers, np.stack(stack))
+        yield FrameBatch(numbers, np.stack(stack))

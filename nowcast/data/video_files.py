@@ -14,8 +14,8 @@ from pathlib import Path
 
 from nowcast.core.errors import FileError
 from nowcast.data.cached_video import CachedVideo
-from nowcast.data.video_cache import VideoSettings, open_takes, open_without_files
-from nowcast.data.video_decode import Take
+from nowcast.data.video_cache import VideoSettings, open_decoded, open_without_files
+from nowcast.data.video_decode import RawVideo
 
 VIDEO_SUFFIXES = {
     ".avi", ".mp4", ".m4v", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".ts",
@@ -52,28 +52,28 @@ def open_video_files(settings: VideoFilesSettings, progress: bool = True) -> lis
             f"{settings.path}: no such file or folder, expected a video, or videos as "
             "[category/]video.avi or [category/]video/frame_00001.png; check the path"
         )
-    takes = [take for take in find_takes(settings.path) if _is_wanted(take.name, settings, wanted)]
+    takes = [take for take in find_videos(settings.path) if _is_wanted(take.name, settings, wanted)]
     if not takes:
         raise FileError(
             f"{settings.path}: got no videos of those asked for, expected [category/]video.avi or "
             "[category/]video/frame_00001.png; check the path, the categories and the names"
         )
-    return open_takes(takes, settings, progress)
+    return open_decoded(takes, settings, progress)
 
 
-def find_takes(root: Path) -> list[Take]:
+def find_videos(root: Path) -> list[RawVideo]:
     """Find every video under a folder, or the one that ``root`` is, sorted by name."""
     if root.is_file():
-        return [Take(root.name, root)]
+        return [RawVideo(root.name, root)]
     found = []
     for folder, files in _walk(root):
         found += [
-            Take(path.relative_to(root).as_posix(), path)
+            RawVideo(path.relative_to(root).as_posix(), path)
             for path in files if path.suffix.lower() in VIDEO_SUFFIXES
         ]
         if pictures := numbered_pictures(files):
             name = folder.relative_to(root).as_posix() if folder != root else root.name
-            found.append(Take(name, folder, pictures))
+            found.append(RawVideo(name, folder, pictures))
     return sorted(found, key=lambda take: take.name)
 
 

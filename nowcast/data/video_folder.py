@@ -1,7 +1,7 @@
 """A folder of videos as frame pictures: ``video_00001/frame_00001.png …``, also in categories.
 
 Any folder that holds pictures is one video; folders above it, if any, are its category
-(``category/video/frame_1.png``). Letters: T frames, C channels, H rows, W columns.
+(``category/video/frame_1.png``). Dimensions: T frames, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.times import Times
-from nowcast.data.source import Frames
+from nowcast.data.source import FrameArray
 
 _LOG = logging.getLogger(__name__)
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
@@ -65,7 +65,7 @@ class PictureVideo:
         self.colour: Literal["gray", "rgb"] = colour
         self.frame_shape = (1 if colour == "gray" else 3, *size)
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames cut to rows and columns: (T, C, h, w) in [0, 1].
 
         Raises:
@@ -135,7 +135,7 @@ def decode_picture(path: Path, colour: Literal["gray", "rgb"], size: tuple[int, 
                 )
             picture = opened.convert("L" if colour == "gray" else "RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise FileError(f"{path}: damaged picture ({error}); replace it, or set damaged: skip") from error
+        raise FileError(f"{path}: damaged picture ({error}); replace it") from error
     if size is not None and picture.size != size[::-1]:
         picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
     pixels = np.asarray(picture)
@@ -177,9 +177,9 @@ def _check(
     for number, path in pictures.items():
         try:
             sizes[number] = decode_picture(path, settings.colour, None).shape[1:]
-        except FileError:
+        except FileError as error:
             if settings.damaged == "refuse":
-                raise
+                raise FileError(f"{error}, or set damaged: skip") from error
             damaged.append(path)
         bar.update()
     return sizes

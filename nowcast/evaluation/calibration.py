@@ -11,7 +11,7 @@ import xarray as xr
 
 from nowcast.core.field import NAME
 from nowcast.evaluation.period import PROBABILITY
-from nowcast.scores.decision import Chosen, DbzLevels, ProbabilityLevels
+from nowcast.scores.decision import ChosenThresholds, DbzDecisionCounts, ProbabilityDecisionCounts
 
 
 class CalibrationCounts:
@@ -29,7 +29,7 @@ class CalibrationCounts:
         self.thresholds_dbz = tuple(float(t) for t in thresholds_dbz)
         self.kind: Literal["dbz", "probability"] = "dbz"
         self._lead_times = lead_times
-        self._counts: DbzLevels | ProbabilityLevels | None = None
+        self._counts: DbzDecisionCounts | ProbabilityDecisionCounts | None = None
 
     def add(self, forecast: xr.Dataset, observed: npt.NDArray[np.float32]) -> None:
         """Count one forecast against what was observed (S, H, W)."""
@@ -37,11 +37,11 @@ class CalibrationCounts:
             if PROBABILITY in forecast:
                 self.kind = "probability"
                 self.thresholds_dbz = tuple(forecast["threshold"].values.tolist())
-            make = ProbabilityLevels if self.kind == "probability" else DbzLevels
+            make = ProbabilityDecisionCounts if self.kind == "probability" else DbzDecisionCounts
             self._counts = make(self.thresholds_dbz, self._lead_times)
         self._counts.add(forecast[PROBABILITY if self.kind == "probability" else NAME].values, observed)
 
-    def choose(self) -> Chosen:
+    def choose(self) -> ChosenThresholds:
         """The decision thresholds of highest CSI; `nowcast.scores.decision` says how ties are decided."""
         assert self._counts is not None, "nothing was counted"
         return self._counts.choose()

@@ -70,17 +70,17 @@ def write_skill(
     sure = compare(found, against)
     if out is None:
         return SkillReport(found, sure)
-    from nowcast.report.page import render_page  # with matplotlib, which the scores do not need
+    from nowcast.report.skill_page import SkillPage, render_skill_page
 
     under = NOTE_DBZ if NOTE_DBZ in found.thresholds else found.thresholds[0]
-    page = render_page(
+    page = render_skill_page(SkillPage(
         title or f"Nowcast skill, {_days(found.reference_times[0], found.reference_times[-1])}",
         [as_page_case(case, found, under) for case in found.cases], found.rows,
         [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
         subtitle=_subtitle(found), metadata=_metadata(archive, found, period),
         notes=[*_attribution(archive), *notes],
         comparisons=sure.comparisons, horizons=sure.horizons,
-    )
+    ))
     table_path, intervals, index = (out / name for name in ("scores.csv", "confidence.csv", "index.html"))
     with whole_file(table_path) as table, whole_file(intervals) as other, whole_file(index) as text:
         table.write_text(scores_csv(found.rows), encoding="utf-8")

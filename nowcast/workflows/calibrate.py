@@ -119,7 +119,7 @@ def _chosen(
     model: Forecaster, lead_minutes: tuple[float, ...], counts: CalibrationCounts
 ) -> DecisionThresholds:
     chosen = counts.choose()
-    short = tuple(tuple(float(str(np.float32(v))) for v in row) for row in chosen.levels)
+    short = tuple(tuple(float(str(np.float32(v))) for v in row) for row in chosen.thresholds)
     csi, before = (
         tuple(tuple(None if np.isnan(v) else float(v) for v in row) for row in table)
         for table in (chosen.csi, chosen.csi_before)

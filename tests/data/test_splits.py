@@ -3,12 +3,12 @@ import pytest
 
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.data.radar_cache import RadarCache
-from nowcast.data.splits import Stretch, within
+from nowcast.data.splits import SourcePart, within
 from nowcast.data.training_data import training_data
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from tests.fakes.frames import numbered, storm_codes, times_of, write_cache
 
-WINDOW = Window(2, 3)  # 5 frames of 10 minutes: 50 minutes
+WINDOW = ClipWindow(2, 3)  # 5 frames of 10 minutes: 50 minutes
 TRAIN = ["2025-03-01T00:00/2025-03-01T04:00"]
 
 
@@ -85,7 +85,7 @@ def test_a_stretch_is_a_source_with_the_wet_area_of_its_frames(tmp_path):
     cache = RadarCache(write_cache(tmp_path / "c", storm_codes(20)))
     period = (times_of([4])[0], times_of([10])[0])
     [part] = within(cache, [period])
-    assert isinstance(part, Stretch)
+    assert isinstance(part, SourcePart)
     np.testing.assert_array_equal(part.times, times_of(range(4, 10)))
     np.testing.assert_array_equal(part.wet.counts, cache.wet.counts[4:10])
     np.testing.assert_array_equal(

@@ -1,6 +1,6 @@
 """How a frame of a video becomes a frame of a clip: colour, middle, size. numpy only.
 
-Letters: T frames, C channels, H rows, W columns of a frame as decoded, h and w of the frame made of it.
+Dimensions: T frames, C channels, H rows, W columns of a frame as decoded, h and w of the frame made of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Resize = Literal["bilinear", "antialiased"]
 
 
 @dataclass(frozen=True)
-class Look:
+class FrameTransform:
     """What is done to each frame on its way into the cache.
 
     Raises:

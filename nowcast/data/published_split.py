@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from nowcast.core.errors import SettingsError
 
-Part = Literal["train", "validation", "test"]
+SplitPart = Literal["train", "validation", "test"]
 T = TypeVar("T", int, str)
 
 
@@ -29,7 +29,7 @@ def check_choices(kind: str, chosen: Mapping[str, tuple[Sequence[Any], Sequence[
                 )
 
 
-def of_part(part: Part, train: Sequence[T], validation: Sequence[T], test: Sequence[T]) -> tuple[T, ...]:
+def of_part(part: SplitPart, train: Sequence[T], validation: Sequence[T], test: Sequence[T]) -> tuple[T, ...]:
     """Give who belongs to a part; those to validate on are some of those to train on."""
     if part == "test":
         return tuple(test)
