@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nowcast.core.errors import NowcastError
+from nowcast.core.errors import NowcastError, printable
 from nowcast.core.version import __version__
 
 COMMANDS: dict[str, str] = {
@@ -54,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(importlib.import_module(_module(args.command)).run(args))
     except NowcastError as error:
-        print(f"nowcast {args.command}: {error}", file=sys.stderr)
+        print(f"nowcast {args.command}: {printable(error)}", file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
-            print(f"  {note}", file=sys.stderr)
+            print(f"  {printable(note)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"nowcast {args.command}: interrupted", file=sys.stderr)

@@ -54,7 +54,7 @@ class FrameTransform:
 
     @property
     def key(self) -> str:
-        """A folder name that differs between any two looks."""
+        """A folder name that differs between any two transforms."""
         size = "own_size" if self.size is None else f"{self.size[0]}x{self.size[1]}"
         return f"{self.colour}_{size}_{hashlib.sha256(repr(self).encode()).hexdigest()[:8]}"
 

@@ -20,7 +20,7 @@ from nowcast.core.errors import FileError
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.times import Times
 from nowcast.data.importance_sampling import WetBlocks
-from nowcast.data.source import FrameArray
+from nowcast.data.source import FrameArray, SentWithoutCaches, check_span
 
 FORMAT = 1
 FRAMES, WET, METADATA = "frames.npy", "wet.npy", "cache.json"
@@ -81,7 +81,7 @@ class CacheMetadata:
             raise FileError(f"{folder}/{METADATA}: damaged ({error}); {again}") from error
 
 
-class RadarCache:
+class RadarCache(SentWithoutCaches):
     """A frame source over a cache folder.
 
     The map of the file is opened at the first read and not sent to workers, which open their own.
@@ -140,8 +140,7 @@ class RadarCache:
 
     def packed(self, first: int, count: int, rows: slice, columns: slice) -> npt.NDArray[np.int16]:
         """Return packed frames as they lie in the file, without a copy: (T, h, w)."""
-        if first < 0 or first + count > len(self._frames):
-            raise IndexError(f"{self.name}: frames {first} to {first + count} of {len(self._frames)}")
+        check_span(self, first, count, len(self._frames))
         found: npt.NDArray[np.int16] = self._frames[first : first + count, rows, columns]
         return found
 
@@ -155,10 +154,6 @@ class RadarCache:
         if found.dtype != np.int16 or found.ndim != 3:
             raise FileError(f"{self.path}/{FRAMES}: got {found.dtype} {found.shape}, expected int16 (T, H, W)")
         return found.view(np.ndarray)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the maps behind: a worker opens its own."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_frames", "wet", "times")}
 
 
 @dataclass(frozen=True)

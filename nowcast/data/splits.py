@@ -6,6 +6,7 @@ on what it has seen. The parts are checked against each other before any frame i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
@@ -14,9 +15,17 @@ import numpy as np
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.times import Times, parse_period, to_text
 from nowcast.data.importance_sampling import WetBlocks, wet_blocks
-from nowcast.data.source import FrameArray, FrameSource, SourceWrapper
+from nowcast.data.source import (
+    FrameArray,
+    FrameSource,
+    SourceWrapper,
+    check_span,
+    fingerprint_of,
+    place_of,
+)
 from nowcast.data.windows import ClipWindow
 
+_LOG = logging.getLogger(__name__)
 Period = tuple[np.datetime64, np.datetime64]
 
 
@@ -44,9 +53,8 @@ class SourcePart(SourceWrapper):
         return None if blocks is None else blocks.part(self._first, self._last)
 
     def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
-        """Read frames as the source does; an index outside the stretch is refused."""
-        if first < 0 or self._first + first + count > self._last:
-            raise IndexError(f"{self.name}: frames {first} to {first + count} of {self._last - self._first}")
+        """Read frames as the source does; an index outside the part is refused."""
+        check_span(self, first, count, self._last - self._first)
         return self._source.read(self._first + first, count, rows, columns)
 
 
@@ -93,19 +101,29 @@ def check_gap(parts: Mapping[str, Sequence[Period]], window: ClipWindow, step: n
                     )
 
 
-def check_names(parts: Mapping[str, Sequence[FrameSource]]) -> None:
+def check_videos(parts: Mapping[str, Sequence[FrameSource]]) -> None:
     """Refuse two parts that are not apart in time and read one and the same source.
+
+    Videos of one name in two folders are two videos (``train/video_00001``, ``valid/video_00001``); where
+    they show the same frames all the same, the log says so.
 
     Raises:
         SettingsError: which source.
     """
     for (one, sources), (other, others) in combinations(parts.items(), 2):
-        shared = sorted({s.name for s in sources} & {s.name for s in others})
-        if shared:
-            raise SettingsError(
-                f"data: got '{shared[0]}' in both {one} and {other}, expected each video in one part; "
-                "give the parts periods or other sources"
-            )
+        places = {place_of(source) for source in sources}
+        contents = {fingerprint_of(source) for source in sources} - {source.name for source in sources}
+        for source in others:
+            if place_of(source) in places:
+                raise SettingsError(
+                    f"data: got '{source.name}' in both {one} and {other}, expected each video in one part; "
+                    "give the parts periods or other sources"
+                )
+            if fingerprint_of(source) in contents:
+                _LOG.warning(
+                    "data: '%s' of %s has the frames of one of %s; leave one of them out",
+                    source.name, other, one,
+                )
 
 
 def _minutes(delta: np.timedelta64) -> str:

@@ -10,7 +10,7 @@ from nowcast.core.errors import SettingsError
 from nowcast.data.clips import VideoDataset
 from nowcast.data.importance_sampling import ImportanceSampling
 from nowcast.data.source import FrameSource
-from nowcast.data.splits import Period, check_gap, check_names, parse_periods, within
+from nowcast.data.splits import Period, check_gap, check_videos, parse_periods, within
 from nowcast.data.windows import ClipWindow
 
 
@@ -61,7 +61,7 @@ def training_data(
     if sources:
         check_gap(parts, window, sources[0].step)
     if not (train and validation):
-        check_names({"train": sources, "validation": val_sources})
+        check_videos({"train": sources, "validation": val_sources})
     return TrainingData(
         VideoDataset(
             _parted(sources, parts["train"], "data.train", train), window, crop=crop, seed=seed,

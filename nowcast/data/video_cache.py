@@ -1,28 +1,28 @@
 """The cache of videos: each is decoded once, and again when its file or the wanted frames changed.
 
-A cache is a folder with one folder in it for each way of looking at the frames (colour, size, …), in
-which every video has its own two files (`nowcast.data.cached_video`). So parts of a data set share it,
-a video that changed is decoded alone, and what was done before a kill stays done.
+A cache is a folder with one folder in it for each `FrameTransform` (colour, size, …), in which every video
+has its own two files (`nowcast.data.cached_video`). So parts of a data set share it, a video that changed
+is decoded alone, and what was done before a kill stays done.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from nowcast.core.errors import FileError, SettingsError
+from nowcast.core.lock import sole_holder
+from nowcast.core.processes import Workers
 from nowcast.data.cached_video import CachedVideo, VideoMetadata, forget_maps, metadata_path
-from nowcast.data.decode_pool import decode_all
 from nowcast.data.frame_transform import Colour, FrameTransform, Resize
-from nowcast.data.video_decode import DecodeTask, RawVideo, cache_video, check_decoder
+from nowcast.data.raw_videos import RawVideo
+from nowcast.data.video_decode import DecodeTask, cache_video, check_decoder
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class VideoSettings:
     """That decode side by side."""
 
     def __post_init__(self) -> None:
-        _ = self.look
+        _ = self.transform
         if self.frames_per_second is not None and not 0 < self.frames_per_second <= 1e6:
             raise SettingsError(
                 f"video.frames_per_second: got {self.frames_per_second:g}, expected above 0"
@@ -66,9 +66,14 @@ class VideoSettings:
                 raise SettingsError(f"video.{name}: got {getattr(self, name)}, expected >= 1")
 
     @property
-    def look(self) -> FrameTransform:
+    def transform(self) -> FrameTransform:
         """How frames become those of a clip."""
         return FrameTransform(self.colour, self.size, self.middle, self.resize, self.frame_step)
+
+    @property
+    def transform_folder(self) -> Path:
+        """Where frames that were decoded with this transform lie."""
+        return self.cache_folder / self.transform.key
 
     @property
     def cache_folder(self) -> Path:
@@ -78,9 +83,9 @@ class VideoSettings:
 
 
 def open_decoded(
-    takes: Sequence[RawVideo], settings: VideoSettings, progress: bool = True
+    videos: Sequence[RawVideo], settings: VideoSettings, progress: bool = True
 ) -> list[CachedVideo]:
-    """Give every usable take as a frame source, decoding those that the cache does not hold.
+    """Open every usable video as a frame source, decoding those that the cache does not hold.
 
     Damaged and too short videos are named in the log, and counted.
 
@@ -88,69 +93,74 @@ def open_decoded(
         MissingExtraError: something must be decoded and PyAV is not installed.
         FileError: not one video can be used, or the cache cannot be written.
     """
-    folder = settings.cache_folder / settings.look.key
-    known = _fresh(takes, settings.look, folder)
-    if len(known) < len(takes):
-        if any(not take.pictures for take in takes if take.name not in known):
+    folder, transform = settings.transform_folder, settings.transform
+    known = _fresh(videos, transform, folder)
+    if len(known) < len(videos):
+        if any(not video.pictures for video in videos if video.name not in known):
             check_decoder()
-        with _sole_writer(settings.cache_folder):
+        wait = partial(_wait_for, settings.cache_folder)
+        with sole_holder(settings.cache_folder / ".lock", wait, "set another place as 'cache'"):
             _remove_remains(folder)
-            known = _fresh(takes, settings.look, folder)  # another process may have been at it
-            stale = [take for take in takes if take.name not in known]
+            known = _fresh(videos, transform, folder)  # another process may have been at it
+            stale = [video for video in videos if video.name not in known]
             for metadata in _decode(stale, settings, folder, progress):
                 known[metadata.name] = metadata
         forget_maps()
-    return _sources([known[take.name] for take in takes], settings)
+    return _sources([known[video.name] for video in videos], settings, {v.name: v.place for v in videos})
 
 
 def open_without_files(settings: VideoSettings) -> list[CachedVideo]:
-    """Give the videos that a cache holds where the videos themselves are not: on a GPU box, say.
+    """Open the videos that a cache holds where the videos themselves are not: on a GPU box, say.
 
     Returns:
         None at all if there is no such cache.
     """
-    folder = settings.cache_folder / settings.look.key
+    folder = settings.transform_folder
     found = [VideoMetadata.read(path) for path in sorted(folder.rglob("*.json"))]
     metadata = [one for one in found if one is not None and one.is_whole(folder)]
     if not metadata:
         return []
     _LOG.info("%s: not there, its cache is read: %s", settings.path, folder)
-    return _sources(metadata, settings)
+    return _sources(metadata, settings, {})
 
 
-def _fresh(takes: Sequence[RawVideo], look: FrameTransform, folder: Path) -> dict[str, VideoMetadata]:
+def _fresh(
+    videos: Sequence[RawVideo], transform: FrameTransform, folder: Path
+) -> dict[str, VideoMetadata]:
     found = {}
-    for take in takes:
-        metadata = VideoMetadata.read(metadata_path(folder, take.name))
-        if metadata is not None and metadata.identity == take.identity(look) and metadata.is_whole(folder):
-            found[take.name] = metadata
+    for video in videos:
+        known = VideoMetadata.read(metadata_path(folder, video.name))
+        if known is not None and known.identity == video.identity(transform) and known.is_whole(folder):
+            found[video.name] = known
     return found
 
 
 def _decode(
-    takes: Sequence[RawVideo], settings: VideoSettings, folder: Path, progress: bool
+    videos: Sequence[RawVideo], settings: VideoSettings, folder: Path, progress: bool
 ) -> Iterator[VideoMetadata]:
-    tasks = [DecodeTask(take, settings.look, folder) for take in takes]
-    bar: tqdm[Any] = tqdm(
-        decode_all(cache_video, tasks, settings.processes, _crashed), f"decode {settings.path.name}",
-        total=len(tasks), unit="video", disable=not progress, delay=2, mininterval=1,
-    )
+    tasks = [DecodeTask(video, settings.transform, folder) for video in videos]
     frames = 0
-    for metadata in bar:
-        frames += metadata.shape[0]
-        bar.set_postfix_str(f"{frames} frames", refresh=False)
-        yield metadata
+    with Workers(settings.processes) as pool, tqdm(
+        pool.each(cache_video, tasks, _crashed), f"decode {settings.path.name}",
+        total=len(tasks), unit="video", disable=not progress, delay=2, mininterval=1,
+    ) as bar:
+        for metadata in bar:
+            frames += metadata.shape[0]
+            bar.set_postfix_str(f"{frames} frames", refresh=False)
+            yield metadata
 
 
-def _crashed(task: DecodeTask) -> VideoMetadata:
-    """Give the metadata of a video on which the decoder crashed."""
-    metadata = VideoMetadata(task.take.name, task.take.identity(task.look), problem="the decoder crashed on it")
+def _crashed(task: DecodeTask, how: str) -> VideoMetadata:
+    """Record a video on which the decoder crashed."""
+    identity = task.video.identity(task.transform)
+    metadata = VideoMetadata(task.video.name, identity, problem=f"decoding it {how}")
     metadata.write(task.folder)
     return metadata
 
 
-def _sources(known: Sequence[VideoMetadata], settings: VideoSettings) -> list[CachedVideo]:
-    folder = settings.cache_folder / settings.look.key
+def _sources(
+    known: Sequence[VideoMetadata], settings: VideoSettings, places: Mapping[str, str]
+) -> list[CachedVideo]:
     problems = [(metadata.name, problem) for metadata in known if (problem := _problem(metadata, settings))]
     for name, problem in problems:
         _LOG.warning("%s: video '%s' skipped: %s", settings.path, name, problem)
@@ -164,7 +174,10 @@ def _sources(known: Sequence[VideoMetadata], settings: VideoSettings) -> list[Ca
         )
     skipped = {name for name, _ in problems}
     return [
-        CachedVideo(folder, metadata, settings.frames_per_second)
+        CachedVideo(
+            settings.transform_folder, metadata, settings.frames_per_second,
+            places.get(metadata.name) or str(settings.cache_folder / metadata.name),
+        )
         for metadata in known if metadata.name not in skipped
     ]
 
@@ -175,23 +188,8 @@ def _problem(metadata: VideoMetadata, settings: VideoSettings) -> str:
     return metadata.problem
 
 
-@contextlib.contextmanager
-def _sole_writer(folder: Path) -> Iterator[None]:
-    """Wait until nobody else fills this cache; the system ends the wait when the other one dies."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / ".lock").open("a+")
-    except OSError as error:
-        raise FileError(
-            f"{folder}: cannot be written ({error.strerror}); set another place as 'cache'"
-        ) from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _LOG.info("%s: another process decodes into it, waiting", folder)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _wait_for(folder: Path, holder: str) -> None:
+    _LOG.info("%s: another process decodes into it, waiting for it (process %s)", folder, holder)
 
 
 def _remove_remains(folder: Path) -> None:

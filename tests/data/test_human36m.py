@@ -104,7 +104,7 @@ def test_names(path, name):
 def test_a_film_twice_is_refused(tmp_path):
     write_human36m(tmp_path / "h", ["S1"], frames=6)
     write_human36m(tmp_path / "h", ["S1"], frames=6, layout="frames")
-    with pytest.raises(FileError, match=r"got film S1/Walking 1\.54138969 twice"):
+    with pytest.raises(FileError, match=r"got S1/Walking 1\.54138969 twice"):
         films(tmp_path / "h")
 
 

@@ -50,7 +50,7 @@ def test_a_gray_video_is_what_was_drawn(tmp_path):
 def test_any_video_without_loss_is_what_was_drawn(count, size, step, batch, seed):
     drawn = np.random.default_rng(seed).integers(0, 256, (count, *size), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nowcast.data.video_decode._BATCH_BYTES", batch)
+        patch.setattr("nowcast.data.video_frames._BATCH_BYTES", batch)
         path = write_avi(Path(folder) / "film.avi", drawn)
         [video] = videos(path, frame_step=step, shortest=1)
         np.testing.assert_array_equal(pixels(video)[:, 0], drawn[::step])

@@ -6,8 +6,9 @@ from PIL import Image
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.data.clips import VideoDataset
+from nowcast.data.raw_videos import decode_picture
 from nowcast.data.source import FrameSource
-from nowcast.data.video_folder import VideoFolderSettings, decode_picture, open_videos
+from nowcast.data.video_folder import VideoFolderSettings, open_videos
 from nowcast.data.windows import ClipWindow
 from tests.fakes.videos import counting_pictures, write_video
 
@@ -121,5 +122,5 @@ def test_the_setting_that_skips_damaged_pictures_is_named_where_it_exists(tmp_pa
     with pytest.raises(FileError, match=r"frame_1.png: damaged picture.*or set damaged: skip"):
         videos(tmp_path)
     with pytest.raises(FileError, match="damaged picture") as caught:  # as KTH and Human3.6M read it
-        decode_picture(broken, "gray", None)
+        decode_picture(broken, "gray")
     assert "damaged: skip" not in str(caught.value)
