@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nowcast.core.errors import FileError
+from nowcast.core.errors import FileError, printable
 from nowcast.core.times import parse_time, to_text
 from nowcast.service.ledger_schema import INGESTED, REFUSED, SCHEMA, FileRow, Issued, LeadScore
 
@@ -23,6 +23,7 @@ class Ledger:
     """Open with a path, use, close. Every write is one transaction and on the disk when it returns."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None)
@@ -109,7 +110,7 @@ class Ledger:
                 to_text(nowcast.issued),
                 to_text(published),
                 nowcast.model,
-                nowcast.fallback,
+                printable(nowcast.fallback),
                 nowcast.folder,
                 json.dumps(manifest),
             ),
@@ -217,23 +218,36 @@ class Ledger:
         return dict(rows)
 
     def last_cycle(self) -> dict[str, Any] | None:
-        """Give the newest cycle's row by column name, None before the first."""
-        cursor = self._db.execute("SELECT * FROM cycles ORDER BY id DESC LIMIT 1")
-        with closing(cursor):
-            row = cursor.fetchone()
-            return (
-                None
-                if row is None
-                else dict(zip([c[0] for c in cursor.description], row, strict=True))
-            )
+        """Return the newest cycle's row by column name, None before the first."""
+        names = ("started", "frame", "outcome", "exit_code", "message", "seconds")
+        row = self._one(f"SELECT {', '.join(names)} FROM cycles ORDER BY id DESC LIMIT 1")
+        return None if row is None else dict(zip(names, row, strict=True))
+
+    def check(self) -> None:
+        """Look at every page of the file.
+
+        Raises:
+            FileError: one is damaged; the message names the file.
+        """
+        found = self._one("PRAGMA quick_check(1)")[0]
+        if found != "ok":
+            raise self._damaged(found)
 
     def _one(self, query: str, *values: object) -> Any:
-        with closing(self._db.execute(query, values)) as cursor:
-            return cursor.fetchone()
+        return next(iter(self._all(query, *values)), None)
 
     def _all(self, query: str, *values: object) -> list[Any]:
-        with closing(self._db.execute(query, values)) as cursor:
-            return cursor.fetchall()
+        try:
+            with closing(self._db.execute(query, values)) as cursor:
+                return cursor.fetchall()
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, why: object) -> FileError:
+        return FileError(
+            printable(f"{self.path}: the service's ledger is damaged ({why}); move it away, the next cycle "
+                      "begins a new one and enters the published nowcasts")
+        )
 
     def _write(self, query: str, values: Iterable[object]) -> None:
         self._write_many(query, [tuple(values)])
@@ -248,8 +262,10 @@ class Ledger:
                 raise
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise self._damaged(error) from error
             raise FileError(
-                f"the service's ledger cannot be written ({error}); free some space on its disk"
+                f"{self.path}: the service's ledger cannot be written ({error}); free some space on its disk"
             ) from error
 
 

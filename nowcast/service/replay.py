@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nowcast.archive.reader import Archive
+from nowcast.archive.writer import NewArchive, open_writer
 from nowcast.core.errors import NowcastError, SettingsError, TimeError
 from nowcast.core.times import Times, minutes, to_text, unbroken_runs
 from nowcast.forecasters.catalog import build_forecaster
@@ -19,6 +20,8 @@ from nowcast.service.settings import InputSettings, ServiceSettings
 log = logging.getLogger(__name__)
 _EXACT = OdimPacking(gain=0.01, bits=16)
 _USUAL_PAST = 12
+_KEPT = ("title", "source", "licence", "quantity", "z_r_relation")
+"""What the archive of the replay takes over of the one that is replayed: where it is from, on what terms."""
 
 
 class Replay:
@@ -64,6 +67,9 @@ class Replay:
         )
         past = _needed(settings)
         self._times, first = self._plan(past, start, _newest(own))
+        kept = {k: self._archive.attrs[k] for k in _KEPT if k in self._archive.attrs}
+        with open_writer(own, NewArchive(self._archive.grid, self._archive.step, self._times[0], kept)):
+            pass  # made beforehand, so that it says of itself what the files it is fed cannot
         self._next = 0
         self._fed: list[Path] = []
         self.step = self._archive.step
