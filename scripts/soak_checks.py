@@ -90,7 +90,7 @@ def _check_pages(soak: Soak, number: int, fault: str) -> None:
 
 def _is_out(soak: Soak, moment: np.datetime64) -> bool:
     with contextlib.closing(Ledger(soak.settings.output / "ledger.sqlite")) as ledger:
-        return ledger.is_issued(moment)
+        return ledger.has_nowcast(moment)
 
 
 def _check_folder(soak: Soak, folder: Path) -> None:
@@ -113,8 +113,8 @@ def _check_folder(soak: Soak, folder: Path) -> None:
 def report_of(soak: Soak, args: argparse.Namespace, flat: dict[str, float]) -> dict[str, object]:
     """Gather the result: how often each fault came, how the cycles went, what did not hold."""
     with contextlib.closing(Ledger(soak.settings.output / "ledger.sqlite")) as ledger:
-        issued = len(ledger.issued())
-        pending = len(ledger.issued(pending_only=True))
+        issued = len(ledger.nowcasts())
+        pending = len(ledger.nowcasts(pending_only=True))
     return {
         "cycles": args.cycles, "seed": args.seed, "faults": dict(soak.faults),
         "full_disk_by": "tmpfs" if soak.tmpfs else "limit on the size of files",

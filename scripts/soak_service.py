@@ -219,13 +219,13 @@ def _settle(soak: Soak, cycles: int) -> None:
         check(soak, cycles + extra, "none", _in_child(soak, soak.settings, now, "none"))
     with contextlib.closing(Ledger(soak.settings.output / "ledger.sqlite")) as ledger:
         leads = [float(k * 10) for k in range(1, soak.settings.leads + 1)]
-        for nowcast in ledger.issued():
-            settled = ledger.settled_leads(nowcast.issued)
+        for nowcast in ledger.nowcasts():
+            settled = ledger.settled_lead_times(nowcast.reference_time)
             for minutes in leads:
-                valid = nowcast.issued + np.timedelta64(int(minutes), "m")
+                valid = nowcast.reference_time + np.timedelta64(int(minutes), "m")
                 if valid in soak.delivered and minutes not in settled:
                     soak.fail(
-                        f"{to_text(nowcast.issued)} + {minutes:g} min: truth came, never scored"
+                        f"{to_text(nowcast.reference_time)} + {minutes:g} min: truth came, never scored"
                     )
 
 

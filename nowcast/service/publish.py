@@ -21,7 +21,7 @@ from nowcast.core.grid import Grid
 from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import write_forecast
 from nowcast.products.odim_h5 import write_composite
-from nowcast.service.ledger_schema import Issued
+from nowcast.service.ledger_schema import PublishedNowcast
 from nowcast.service.model_run import ModelRun
 from nowcast.service.settings import ServiceSettings
 
@@ -40,7 +40,7 @@ def folder_of(issued: np.datetime64) -> str:
 def publish(
     settings: ServiceSettings, archive: Archive, issued: np.datetime64, run: ModelRun,
     published: np.datetime64, say: Callable[[str], None],
-) -> tuple[Issued, dict[str, Any]]:  # fmt: skip
+) -> tuple[PublishedNowcast, dict[str, Any]]:  # fmt: skip
     """Write all products of a nowcast and make them visible in one step.
 
     The folder is filled out of sight and renamed, then ``latest`` is exchanged in one step; a crash at
@@ -72,7 +72,7 @@ def publish(
             part.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         _flush(folder)
     _flush(settings.output / ISSUED)
-    return Issued(issued, run.model, run.fallback, name), manifest
+    return PublishedNowcast(issued, run.model, run.fallback, name), manifest
 
 
 def point_latest(output: Path, folder: str) -> None:

@@ -13,7 +13,7 @@ from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.scores.categorical import Contingency
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import Issued, LeadScore
+from nowcast.service.ledger_schema import PublishedNowcast, LeadScore
 from nowcast.service.publish import FORECAST_FILE
 from nowcast.service.settings import ServiceSettings
 
@@ -36,40 +36,40 @@ def score_pending(settings: ServiceSettings, ledger: Ledger, archive: Archive) -
     present = set(archive.times.tolist())
     newest = archive.times[-1]
     scored = 0
-    for nowcast in ledger.issued(pending_only=True):
+    for nowcast in ledger.nowcasts(pending_only=True):
         try:
             scored += _score_one(settings, ledger, archive, nowcast, present, newest)
         except Exception as error:  # one that cannot be read must not keep the others from their scores
-            log.warning("nowcast of %s cannot be verified: %s", to_text(nowcast.issued), error)
+            log.warning("nowcast of %s cannot be verified: %s", to_text(nowcast.reference_time), error)
     return scored
 
 
 def _score_one(
-    settings: ServiceSettings, ledger: Ledger, archive: Archive, nowcast: Issued,
+    settings: ServiceSettings, ledger: Ledger, archive: Archive, nowcast: PublishedNowcast,
     present: set[int], newest: np.datetime64,
 ) -> int:  # fmt: skip
-    settled = ledger.settled_leads(nowcast.issued)
-    leads = [valid - nowcast.issued for valid in ledger.valid_times(nowcast.issued)]
+    settled = ledger.settled_lead_times(nowcast.reference_time)
+    leads = [valid - nowcast.reference_time for valid in ledger.valid_times(nowcast.reference_time)]
     open_leads = [d for d in leads if minutes(d) not in settled]
-    due = [d for d in open_leads if _key(nowcast.issued + d) in present]
+    due = [d for d in open_leads if _key(nowcast.reference_time + d) in present]
     path = Path(settings.output) / nowcast.folder / FORECAST_FILE
     if due and path.is_file():
         ledger.add_scores(_counts(settings, archive, nowcast, read_forecast(path), due))
     elif due:
-        ledger.give_up(nowcast.issued, map(minutes, due), "its file is gone")
-    late = [d for d in open_leads if d not in due and newest - nowcast.issued - d > _PATIENCE]
-    ledger.give_up(nowcast.issued, map(minutes, late), "its frame never came")
-    if len(ledger.settled_leads(nowcast.issued)) == len(leads):
-        ledger.finish(nowcast.issued)
+        ledger.give_up(nowcast.reference_time, map(minutes, due), "its file is gone")
+    late = [d for d in open_leads if d not in due and newest - nowcast.reference_time - d > _PATIENCE]
+    ledger.give_up(nowcast.reference_time, map(minutes, late), "its frame never came")
+    if len(ledger.settled_lead_times(nowcast.reference_time)) == len(leads):
+        ledger.finish(nowcast.reference_time)
     return len(due)
 
 
 def _counts(
-    settings: ServiceSettings, archive: Archive, nowcast: Issued, forecast: xr.DataArray,
+    settings: ServiceSettings, archive: Archive, nowcast: PublishedNowcast, forecast: xr.DataArray,
     due: list[np.timedelta64],
 ) -> list[LeadScore]:  # fmt: skip
-    observed = archive.frames(np.array([nowcast.issued + d for d in due])).values
-    start = archive.frames(np.array([nowcast.issued])).values
+    observed = archive.frames(np.array([nowcast.reference_time + d for d in due])).values
+    start = archive.frames(np.array([nowcast.reference_time])).values
     said = {
         PUBLISHED: forecast.sel(lead_time=np.array(due)).values,
         PERSISTENCE: np.repeat(start, len(due), axis=0),
@@ -80,7 +80,7 @@ def _counts(
             sums = Contingency(threshold).sums(dbz, observed)
             rows += [
                 LeadScore(
-                    nowcast.issued, model, minutes(lead), threshold,
+                    nowcast.reference_time, model, minutes(lead), threshold,
                     int(sums["hits"][i]), int(sums["misses"][i]), int(sums["false_alarms"][i]),
                 )
                 for i, lead in enumerate(due)

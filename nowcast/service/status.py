@@ -14,7 +14,7 @@ from nowcast.core.times import minutes, parse_time, to_text
 from nowcast.scores.categorical import csi
 from nowcast.service.clock import Clock, ManualClock, SystemClock
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, Issued
+from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, PublishedNowcast
 from nowcast.service.settings import ServiceSettings
 
 
@@ -76,19 +76,19 @@ def read_status(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> Stat
     since = now - np.timedelta64(int(settings.score_hours * 3600), "s")
     newest, last, metadata = ledger.newest(), ledger.last_cycle(), ledger.metadata()
     frame = parse_time(metadata[NEWEST_FRAME]) if NEWEST_FRAME in metadata else None
-    age = minutes(now - newest.issued) if newest else None
+    age = minutes(now - newest.reference_time) if newest else None
     free = shutil.disk_usage(settings.output).free // 2**20
-    nowcasts, fallbacks = ledger.count_issued(since)
+    nowcasts, fallbacks = ledger.count_nowcasts(since)
     complaints = _complaints(settings, newest, age, last, free)
     return Status(
         service=settings.name, replay=metadata.get(REPLAY, ""), at=to_text(now),
         healthy=not complaints, complaints=complaints,
         newest_frame=to_text(frame) if frame is not None else None,
         frame_age_minutes=minutes(now - frame) if frame is not None else None,
-        newest_nowcast=to_text(newest.issued) if newest else None, nowcast_age_minutes=age,
+        newest_nowcast=to_text(newest.reference_time) if newest else None, nowcast_age_minutes=age,
         published=newest.published if newest else None,
         model=newest.model if newest else None, fallback=newest.fallback if newest else None,
-        last_cycle=str(last["started"]) if last else None, cycles=ledger.counts(since),
+        last_cycle=str(last["started"]) if last else None, cycles=ledger.count_cycles(since),
         nowcasts=nowcasts, fallbacks=fallbacks,
         missed_cycles=_missed(settings, ledger, since, now, metadata.get(STEP_SECONDS)),
         nowcasts_pending=ledger.count_pending(), skill=_skill(ledger, since), disk_free_mb=int(free),
@@ -96,7 +96,7 @@ def read_status(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> Stat
 
 
 def _complaints(
-    settings: ServiceSettings, newest: Issued | None, age: float | None,
+    settings: ServiceSettings, newest: PublishedNowcast | None, age: float | None,
     last: dict[str, Any] | None, free_mb: int,
 ) -> tuple[str, ...]:  # fmt: skip
     found = []
@@ -128,9 +128,9 @@ def _missed(
     if first < since:
         first = first + step * int(np.ceil((since - first) / step))
     grace = settings.late_minutes * 60 + settings.budget_seconds
-    due = max(now - np.timedelta64(int(grace), "s"), newest.issued)
+    due = max(now - np.timedelta64(int(grace), "s"), newest.reference_time)
     expected = int((due - first) // step) + 1 if due >= first else 0
-    return max(expected - ledger.count_issued(first)[0], 0)
+    return max(expected - ledger.count_nowcasts(first)[0], 0)
 
 
 def as_text(status: Status) -> str:
