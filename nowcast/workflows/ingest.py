@@ -1,0 +1,5 @@
+"""Radar files into an archive."""
+
+from nowcast.ingestion.pipeline import ingest
+
+__all__ = ["ingest"]
