@@ -89,7 +89,7 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         parts.append((time.time() - arrived, last_parts(folder / "out" / "ledger.sqlite")))
     return {
         "model": args.model, "hidden": args.hidden, "grid": [rows, columns], "past": args.past,
-        "leads": LEADS, "rounds": args.rounds,
+        "lead_times": LEADS, "rounds": args.rounds,
         "median_s": round(float(np.median(times)), 2), "p95_s": round(float(np.quantile(times, 0.95)), 2),
         "slowest_s": round(max(times), 2),
         "median_until_the_process_ended_s": round(float(np.median([p[0] for p in parts])), 2),
@@ -108,7 +108,7 @@ def write_config(folder: Path, args: argparse.Namespace) -> Path:
     settings = {
         "name": "benchmark", "archive": str(folder / "archive.zarr"), "output": str(folder / "out"),
         "inputs": [{"folder": str(folder / "incoming"), "patterns": ["*.h5"]}], "model": model,
-        "leads": LEADS, "step_minutes": 10.0, "budget_seconds": 300.0, "products": {"odim": True},
+        "lead_times": LEADS, "step_minutes": 10.0, "budget_seconds": 300.0, "products": {"odim": True},
         "model_settings": {"precision": args.precision} if model.endswith(".ckpt") else {},
     }  # fmt: skip
     path = folder / "service.yaml"

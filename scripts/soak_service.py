@@ -108,7 +108,7 @@ def _prepare(folder: Path, seed: int, cycles: int) -> Soak:
         os.mkfifo(folder / "hangs.ckpt")
     settings = ServiceSettings(
         name="soak", archive=folder / "disk" / "archive.zarr", output=folder / "disk" / "out",
-        inputs=(InputSettings(inbox, ("*.h5",)),), settle_seconds=0.0, leads=4, step_minutes=10.0,
+        inputs=(InputSettings(inbox, ("*.h5",)),), settle_seconds=0.0, lead_times=4, step_minutes=10.0,
         keep_hours=6.0, products=ProductSettings(maps=False, odim=True), thresholds_dbz=(20.0,),
     )  # fmt: skip
     storms = StormSettings(
@@ -218,7 +218,7 @@ def _settle(soak: Soak, cycles: int) -> None:
         now = START + STEP * (cycles + extra) + np.timedelta64(2, "m")
         check(soak, cycles + extra, "none", _in_child(soak, soak.settings, now, "none"))
     with contextlib.closing(Ledger(soak.settings.output / "ledger.sqlite")) as ledger:
-        leads = [float(k * 10) for k in range(1, soak.settings.leads + 1)]
+        leads = [float(k * 10) for k in range(1, soak.settings.lead_times + 1)]
         for nowcast in ledger.nowcasts():
             settled = ledger.settled_lead_times(nowcast.reference_time)
             for minutes in leads:

@@ -14,7 +14,14 @@ import numpy as np
 
 from nowcast.core.errors import FileError, printable
 from nowcast.core.times import parse_time, to_text
-from nowcast.service.ledger_schema import INGESTED, REFUSED, SCHEMA, FileRow, PublishedNowcast, LeadScore
+from nowcast.service.ledger_schema import (
+    INGESTED,
+    REFUSED,
+    SCHEMA,
+    FileRow,
+    LeadScore,
+    PublishedNowcast,
+)
 
 _TRY_AGAIN = np.timedelta64(30, "m")
 _NOWCAST = "SELECT issued, model, fallback, folder, published FROM nowcasts"

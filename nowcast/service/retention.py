@@ -38,7 +38,7 @@ def recover(settings: ServiceSettings, ledger: Ledger, now: np.datetime64) -> in
             elif f"{ISSUED}/{entry.name}" not in known:
                 found += _enter(settings, ledger, entry, now)
     shutil.rmtree(settings.output / WORK, ignore_errors=True)
-    for litter in (*settings.output.glob(".*.part"), *settings.output.glob(".latest.*")):
+    for litter in settings.output.glob(".*.part"):
         litter.unlink(missing_ok=True)
     newest = next((n for n in reversed(ledger.kept()) if (settings.output / n.folder).is_dir()), None)
     latest = settings.output / "latest"

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.core.settings import build, override, read_yaml
+from nowcast.core.settings import build, formerly, override, read_yaml
 
 _RANGES = {
-    "leads": (1, 1000), "step_minutes": (1 / 60, 1440), "settle_seconds": (0, 3600),
+    "lead_times": (1, 1000), "step_minutes": (1 / 60, 1440), "settle_seconds": (0, 3600),
     "file_seconds": (0.1, 86400), "budget_seconds": (0.1, 86400), "memory_gb": (0.01, 1e5),
     "late_minutes": (0, 1440), "catch_up_limit": (1, 10_000), "keep_hours": (0.01, 1e6),
     "score_hours": (0.01, 1e6), "stale_minutes": (0, 1e6), "low_disk_mb": (0, 1e15),
@@ -74,7 +74,8 @@ class ServiceSettings:
     """persistence, extrapolation, a network of the package such as motionrnn, or the path of a checkpoint."""
     model_settings: dict[str, Any] = field(default_factory=dict)
     """Settings of that model, such as ``precision: bfloat16`` of a network or ``method`` of extrapolation."""
-    leads: int = 10
+    lead_times: int = field(default=10, metadata=formerly("leads"))
+    """How many frames each nowcast forecasts, one step apart."""
     step_minutes: float | None = None
     """The radar's time step; None takes the archive's, or tells it from the first files."""
     settle_seconds: float = 2.0
@@ -117,7 +118,7 @@ class ServiceSettings:
             _within(key, getattr(self, key), low, high)
         for index, threshold in enumerate(self.thresholds_dbz):
             _within(f"thresholds_dbz[{index}]", threshold, *_DBZ)
-        span = self.leads * (self.step_minutes or 0.0) / 60.0
+        span = self.lead_times * (self.step_minutes or 0.0) / 60.0
         if self.keep_hours < span:
             raise SettingsError(
                 f"keep_hours: got {self.keep_hours:g}, expected at least the {span:g} h that a nowcast "

@@ -67,14 +67,15 @@ def test_the_exit_code_says_how_a_cycle_went(service, config, capsys):
 @pytest.mark.parametrize(
     ("assignment", "said"),
     [
-        ("leads=0", "leads: got 0"), ("models=x", "did you mean 'model'"), ("leads=many", "leads"),
+        ("lead_times=0", "lead_times: got 0"), ("lead_times=many", "lead_times: got 'many'"),
+        ("leads=5", "lead_times: given twice, the other time as 'leads'"), ("models=x", "did you mean 'model'"),
         ("name=../../etc", "name: got '../../etc'"), ("inputs=[]", "inputs: got none"),
         ("missed=maybe", "expected one of skip, catch_up"), ("memory_gb=0", "memory_gb: got 0"),
         ("keep_hours=0.2", "keep_hours: got 0.2"), ("leads", "expected key=value"),
         ("score_hours=.inf", "score_hours: got inf, expected a number from 0.01 to 1e+06"),
         ("score_hours=.nan", "score_hours: got nan"), ("budget_seconds=.inf", "budget_seconds: got inf"),
         ("late_minutes=-.inf", "late_minutes: got -inf"), ("stale_minutes=.nan", "stale_minutes: got nan"),
-        ("leads=1000000000", "leads: got 1e+09"), ("step_minutes=0.001", "step_minutes: got 0.001"),
+        ("lead_times=1000000000", "lead_times: got 1e+09"), ("step_minutes=0.001", "step_minutes: got 0.001"),
         ("file_seconds=0", "file_seconds: got 0"), ("thresholds_dbz=[20,.nan]", "thresholds_dbz[1]: got nan"),
         ("thresholds_dbz=[400]", "thresholds_dbz[0]: got 400"), ("catch_up_limit=-1", "catch_up_limit: got -1"),
         ("inputs.0.patterns=[]", "inputs.patterns: got ''"), ("inputs.0.patterns=['/etc/*']", "got '/etc/*'"),
@@ -148,14 +149,14 @@ def test_a_replay_publishes_the_right_times_wherever_the_real_inputs_are(archive
     manifest = json.loads((output / "latest" / "manifest.json").read_text())
     assert manifest["files"] == {"nowcast.nc": sha256(output / "latest" / "nowcast.nc")}
     assert issued == ["20250601T124000Z", "20250601T125000Z", "20250601T130000Z"]
-    assert manifest["issued"] == "2025-06-01T13:00:00Z"
+    assert manifest["forecast_reference_time"] == "2025-06-01T13:00:00Z"
     assert re.fullmatch("2025-06-01T13:0[345]:[0-9][0-9]Z", manifest["published"])
     assert manifest["valid_times"] == [f"2025-06-01T13:{m}0:00Z" for m in (1, 2, 3)]
     assert "a replay of" in (output / "index.html").read_text()
     assert not Path("/nowhere").exists()
     assert main(["status", "--config", str(config), "--set", f"output={output}", "--json"]) == 0
     status = json.loads(capsys.readouterr().out)
-    assert (status["newest_frame"], status["frame_age_minutes"]) == (manifest["issued"], 3.0)
+    assert (status["newest_frame"], status["frame_age_minutes"]) == (manifest["forecast_reference_time"], 3.0)
     assert (status["nowcasts"], status["fallbacks"], status["missed_cycles"]) == (3, 0, 0)
     assert status["cycles"] == {"published": 3}
     assert status["skill"][0]["published"] is not None

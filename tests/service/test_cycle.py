@@ -46,7 +46,7 @@ def test_a_whole_nowcast_is_published(service):
     assert {"nowcast.nc", "manifest.json", "maps/loop.gif", "maps/lead_0030.png",
             "odim/lead_0010.h5", "geotiff/lead_0020.tif"} <= names
     manifest = _manifest(service, 4)
-    assert manifest["issued"] == "2025-06-01T12:40:00Z"
+    assert manifest["forecast_reference_time"] == "2025-06-01T12:40:00Z"
     assert manifest["valid_times"][0] == "2025-06-01T12:50:00Z"
     assert manifest["fallback"] == ""
     assert manifest["archive_fingerprint"] == Archive.open(service.settings.archive).fingerprint
@@ -233,6 +233,19 @@ def test_a_crash_after_publishing_is_made_good_by_the_next_cycle(service):
     assert "1 published nowcasts entered" in cycle.message
     assert not half.exists()
     assert str((service.output / "latest").readlink()) == folder_of(time_of(1))
+
+
+def test_a_nowcast_of_an_earlier_version_is_entered_anew(service):
+    service.deliver(0, 1)
+    service.cycle(1)
+    (service.output / "ledger.sqlite").unlink()
+    path = service.output / folder_of(time_of(1)) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["issued"] = manifest.pop("forecast_reference_time")
+    path.write_text(json.dumps(manifest))
+    assert "1 published nowcasts entered" in service.cycle(1.5).message
+    with _ledger(service) as ledger:
+        assert [n.reference_time for n in ledger.nowcasts()] == [time_of(1)]
 
 
 def test_a_manifest_cannot_lead_out_of_the_output_folder(service):

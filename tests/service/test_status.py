@@ -10,7 +10,13 @@ import pytest
 from nowcast.core.times import to_text
 from nowcast.service.clock import ManualClock, SystemClock
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, PublishedNowcast, LeadScore
+from nowcast.service.ledger_schema import (
+    NEWEST_FRAME,
+    REPLAY,
+    STEP_SECONDS,
+    LeadScore,
+    PublishedNowcast,
+)
 from nowcast.service.settings import InputSettings, ServiceSettings
 from nowcast.service.status import age_text, as_json, as_prometheus, as_text, clock_of, read_status
 
