@@ -134,7 +134,7 @@ def write_checkpoint(path: Path, args: argparse.Namespace) -> None:
 
 
 def cycle(config: Path, index: int) -> int:
-    """Start `nowcast cycle` two minutes after the nominal time of a frame; give its exit code."""
+    """Start `nowcast cycle` two minutes after the nominal time of a frame; return its exit code."""
     now = to_text(START + STEP * index + np.timedelta64(2, "m"))
     command = [sys.executable, "-m", "nowcast.cli.main", "cycle", "--config", str(config), "--now", now]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -144,7 +144,7 @@ def cycle(config: Path, index: int) -> int:
 
 
 def last_parts(ledger: Path) -> dict[str, float]:
-    """Give what the last cycle says its parts took."""
+    """Return what the last cycle says its parts took."""
     with sqlite3.connect(ledger) as database:
         row = database.execute("SELECT seconds FROM cycles ORDER BY id DESC LIMIT 1").fetchone()
     database.close()

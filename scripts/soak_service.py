@@ -86,7 +86,7 @@ def main() -> int:
 
 @contextlib.contextmanager
 def _small_disk(folder: Path) -> Iterator[bool]:
-    """Mount a small tmpfs for archive and output; give False where that is not permitted."""
+    """Mount a small tmpfs for archive and output; yield False where that is not permitted."""
     folder.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)]
     try:
@@ -188,7 +188,7 @@ def _write(soak: Soak, index: int, time_: np.datetime64 | None = None) -> Path:
 
 
 def _in_child(soak: Soak, settings: ServiceSettings, now: np.datetime64, fault: str) -> int:
-    """Run a cycle in a forked process; give its exit code, or minus the signal that ended it."""
+    """Run a cycle in a forked process; return its exit code, or minus the signal that ended it."""
     usual = float(np.median(soak.seconds)) if soak.seconds else 0.6
     delay = soak.rng.uniform(0.0, 1.2 * usual)
     limit = soak.rng.choice([256, 4096, 20_000])

@@ -176,7 +176,7 @@ def _prepare(settings: ServiceSettings, process: ModelProcess) -> None:
 def _frames_to_use(
     settings: ServiceSettings, ledger: Ledger, archive: Archive
 ) -> list[np.datetime64]:
-    """Give the frames to forecast from, the newest first: it is the one people wait for."""
+    """Return the frames to forecast from, the newest first: it is the one people wait for."""
     newest = archive.times[-1]
     if settings.missed == "skip":
         return [] if ledger.has_nowcast(newest) else [newest]

@@ -32,7 +32,7 @@ class Status:
     """What `nowcast status` says. Ages in minutes, None before the first.
 
     ``newest_frame`` is the newest observation of the archive, ``newest_nowcast`` the frame that the
-    newest nowcast starts from and ``published`` the moment it came out.
+    newest nowcast starts from and ``published`` the time it came out.
     """
 
     service: str
@@ -56,14 +56,14 @@ class Status:
     fallbacks: int
     """Those of them that the configured model did not make."""
     missed_cycles: int | None
-    """Moments of the radar's clock in the last ``score_hours``, since the first nowcast, that have none."""
+    """Times of the radar's clock in the last ``score_hours``, since the first nowcast, that have none."""
     nowcasts_pending: int
     skill: tuple[RunningSkill, ...]
     disk_free_mb: int
 
 
 def clock_of(ledger: Ledger) -> Clock:
-    """Give the machine's clock, or for a replay one that stands where its last cycle began."""
+    """Return the machine's clock, or for a replay one that stands where its last cycle began."""
     last = ledger.last_cycle()
     if ledger.metadata().get(REPLAY) and last:
         return ManualClock(parse_time(last["started"]))
@@ -117,9 +117,9 @@ def _missed(
     settings: ServiceSettings, ledger: Ledger, since: np.datetime64, now: np.datetime64,
     step_seconds: str | None,
 ) -> int | None:  # fmt: skip
-    """Count the moments from the first nowcast (or ``since``) until now that have no nowcast.
+    """Count the times from the first nowcast (or ``since``) until now that have no nowcast.
 
-    A moment counts once its frame was waited for and the model's time is over, or a later one is out.
+    A time counts once its frame was waited for and the model's time is over, or a later one is out.
     """
     first, newest = ledger.first(), ledger.newest()
     if first is None or newest is None or step_seconds is None:

@@ -58,7 +58,7 @@ def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> Non
 
 
 def _newest(settings: ServiceSettings, ledger: Ledger) -> tuple[str, dict[str, Any]]:
-    """Give the folder and the manifest of the newest nowcast that has both."""
+    """Return the folder and the manifest of the newest nowcast that has both."""
     for nowcast in reversed(ledger.kept()):
         path = settings.output / nowcast.folder / MANIFEST
         with contextlib.suppress(OSError, ValueError):

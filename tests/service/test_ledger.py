@@ -144,7 +144,7 @@ CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 INSERT INTO files VALUES ('in/a.h5', 10, 111, '2025-06-01T12:02:00Z', 'ingested', '');
 INSERT INTO cycles VALUES (1, '2025-06-01T12:02:00Z', '2025-06-01T12:00:00Z', 'published', 0, '', '{}');
 INSERT INTO nowcasts VALUES ('2025-06-01T12:00:00Z', '2025-06-01T12:02:03Z', 'net', 'late',
-    'issued/20250601T120000Z', '{"issued": "2025-06-01T12:00:00Z", "valid_times": ["2025-06-01T12:10:00Z"]}', 1);
+    'issued/20250601T120000Z', '{"valid_times": ["2025-06-01T12:10:00Z"]}', 1);
 INSERT INTO scores VALUES ('2025-06-01T12:00:00Z', 'published', 10.0, 20.0, 5, 3, 2);
 INSERT INTO unverified VALUES ('2025-06-01T12:00:00Z', 20.0, 'its frame never came');
 INSERT INTO facts VALUES ('newest_frame', '2025-06-01T12:00:00Z');
