@@ -83,7 +83,7 @@ class Thinned:
         return f"{self.archive.fingerprint}/{minutes(self.step):g}min"
 
     def frames(self, times: Times) -> xr.DataArray:
-        """Give exactly these frames, as `Archive.frames`; the field says the longer step by its times."""
+        """Return exactly these frames, as `Archive.frames`; the field says the longer step by its times."""
         return self.archive.frames(times)
 
 

@@ -115,9 +115,9 @@ def run_demo(
     from nowcast.archive.reader import Archive
     from nowcast.evaluation.skill_report import summary
     from nowcast.forecasters.catalog import build_forecaster
-    from nowcast.ingestion.pipeline import ingest
     from nowcast.products.cf_netcdf import write_forecast
     from nowcast.workflows.forecast import forecast
+    from nowcast.workflows.ingest import ingest
     from nowcast.workflows.verify import verify
 
     if settings.minutes is None:

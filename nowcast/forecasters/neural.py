@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.core.errors import CheckpointError, GridError, SettingsError, TimeError, complain
+from nowcast.core.errors import CheckpointError, GridError, TimeError, complain
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.settings import plain
@@ -23,7 +23,7 @@ from nowcast.core.times import minutes
 from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
 from nowcast.forecasters.decision import EVEN_ODDS, dbz_from_probabilities
 from nowcast.forecasters.decision_thresholds import DecisionThresholds, check_identity
-from nowcast.forecasters.inputs import Past, check_leads, newest
+from nowcast.forecasters.inputs import check_leads, newest
 from nowcast.forecasters.network_runner import NetworkRunner, Running
 
 if TYPE_CHECKING:
@@ -150,9 +150,10 @@ class Neural:
         leads = check_leads(lead_times, self.name)
         past = newest(observed, self.needs, self.name)
         self._check_grid(past.grid)
-        outputs = self._runner.run(self._scaled(past), self._indices(leads))
-        unknown = np.asarray(np.isnan(past.dbz).all(axis=0))
-        exceedance = self._loaded.meta.exceedance
+        observed_mask = ~np.isnan(past.dbz)
+        outputs = self._runner.run(self._scaling.encode(past.dbz), observed_mask, self._indices(leads))
+        unknown = ~observed_mask.any(axis=0)
+        exceedance = self._loaded.meta.exceedance_probability
         if exceedance is None:
             dbz = self._scaling.decode(outputs[:, 0])
             dbz[dbz < self._scaling.low_dbz + self.settings.least_echo_db] = NO_ECHO_DBZ
@@ -164,14 +165,10 @@ class Neural:
         dbz = dbz_from_probabilities(probabilities, thresholds, decision)
         return label_forecast(dbz, past.issued, leads, past.grid, probabilities, thresholds)
 
-    def _scaled(self, past: Past) -> Array:
-        scaled = self._scaling.encode(past.dbz)
-        return scaled if self._loaded.model.reads_unseen else np.nan_to_num(scaled, copy=False)
-
     @property
     def motion_name(self) -> str:
         """What `velocity` returns: the network's own motion, or that of its Lagrangian coordinates."""
-        return "trending momentum" if self._loaded.meta.advection is None else "Lagrangian coordinates"
+        return "trending momentum" if self._loaded.meta.lagrangian is None else "Lagrangian coordinates"
 
     def velocity(self, observed: xr.DataArray) -> Array:
         """Return the motion that a MotionRNN holds at its first step, or that of its Lagrangian coordinates.
@@ -183,26 +180,8 @@ class Neural:
         Raises:
             SettingsError: a network without MotionGRU.
         """
-        import torch
-        from torch.nn.functional import interpolate
-
-        model = self._loaded.model
-        find = getattr(model, "motion", None)
-        if find is None:
-            raise SettingsError(
-                complain(f"{self.name}: motion", "a network without MotionGRU", "a MotionRNN",
-                         "take one of the motionrnn networks")
-            )
         past = newest(observed, self.needs, self.name)
-        scaled = self._scaled(past)
-        rows, columns = scaled.shape[1:]
-        over = [(0, -side % m) for side, m in zip((rows, columns), model.multiple_of, strict=True)]
-        frames = torch.from_numpy(np.pad(scaled, [(0, 0), *over], mode="edge"))[None, :, None]
-        with torch.no_grad():
-            motion = find(frames, 1)[:, -1].mean(dim=1)
-            whole = interpolate(motion, size=frames.shape[-2:], mode="bilinear", align_corners=False)
-        found: Array = whole[0, :, :rows, :columns].numpy()
-        return found
+        return self._runner.motion(self._scaling.encode(past.dbz), ~np.isnan(past.dbz))
 
     def _indices(self, leads: LeadTimes) -> npt.NDArray[np.int64]:
         step = self.needs.step
