@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from nowcast.archive.create import NewArchive
 from nowcast.archive.reader import Archive
-from nowcast.archive.writer import NewArchive, open_writer
+from nowcast.archive.writer import open_writer
 from nowcast.core.errors import NowcastError, SettingsError, TimeError
 from nowcast.core.times import Times, minutes, to_text, unbroken_runs
 from nowcast.forecasters.catalog import build_forecaster
