@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from nowcast.bench.benchmark import COSTS, Benchmark
 from nowcast.bench.records import Record
 from nowcast.bench.run import BenchmarkOutcome, TableLine
-from nowcast.core.files import csv_text
+from nowcast.core.text_table import csv_text
 from nowcast.report.bench_page import Chart
 from nowcast.report.content import Cell, Table
 from nowcast.scores.protocols import PROTOCOLS

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nowcast.core.files import csv_text
 from nowcast.core.score_row import ScoreRow
+from nowcast.core.text_table import csv_text
 from nowcast.scores.base import Metric, Sums, add
 from nowcast.scores.probabilistic import ProbabilityScore, certain
 

@@ -7,11 +7,12 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from nowcast.archive import durable
+from nowcast.archive.create import NewArchive
 from nowcast.archive.layout import PAGE
 from nowcast.archive.packing import PACKING
 from nowcast.archive.reader import Archive
-from nowcast.archive.writer import NewArchive, describe, open_writer
+from nowcast.archive.writer import describe, open_writer, sole_writer
+from nowcast.core import files
 from nowcast.core.errors import ArchiveError
 from tests.fakes.stores import (
     FIRST,
@@ -45,7 +46,7 @@ def test_a_commit_that_dies_at_any_write_leaves_the_old_state_and_is_finished_la
     path = write_store(tmp_path / "a.zarr", [0])
     before = contents(path)
     calls = []
-    real = durable.replace_bytes
+    real = files.replace_bytes
 
     def dying(target, data):
         calls.append(target)
@@ -54,7 +55,7 @@ def test_a_commit_that_dies_at_any_write_leaves_the_old_state_and_is_finished_la
         real(target, data)
 
     with monkeypatch.context() as patch:
-        for module in ("writer", "ledger"):
+        for module in ("create", "ledger"):
             patch.setattr(f"nowcast.archive.{module}.replace_bytes", dying)
         with pytest.raises(KeyboardInterrupt):
             write_store(path, [1, 2], name="b.h5")
@@ -69,9 +70,9 @@ def test_a_commit_that_dies_at_any_write_leaves_the_old_state_and_is_finished_la
 def test_a_prepend_that_dies_leaves_the_old_state(tmp_path, monkeypatch, stage):
     path = write_store(tmp_path / "a.zarr", [0, 1])
     before = contents(path)
-    name = {"build": "_write_documents", "exchange": "exchange"}[stage]
+    name = {"build": "archive.writer.write_documents", "exchange": "core.files.exchange"}[stage]
     with monkeypatch.context() as patch:
-        patch.setattr(f"nowcast.archive.writer.{name}", lambda *_: 1 / 0)
+        patch.setattr(f"nowcast.{name}", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError), open_writer(path) as writer:
             writer.prepend(3)
     assert contents(path) == before
@@ -128,7 +129,7 @@ def test_two_writers_exclude_each_other_until_one_dies(tmp_path):
 
 def test_the_lock_is_the_systems(tmp_path):
     lock = tmp_path / ".a.zarr.lock"
-    with durable.sole_writer(tmp_path / "a.zarr"), lock.open() as handle, pytest.raises(BlockingIOError):
+    with sole_writer(tmp_path / "a.zarr"), lock.open() as handle, pytest.raises(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

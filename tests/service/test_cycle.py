@@ -4,17 +4,19 @@ import json
 import os
 from contextlib import closing
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
 
 from nowcast.archive.reader import Archive
+from nowcast.core.errors import FileError
 from nowcast.core.files import sha256
+from nowcast.core.lock import BusyError
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.service.clock import ManualClock
-from nowcast.service.cycle import FAILED, FALLBACK, NOTHING_NEW, PUBLISHED, run_cycle
+from nowcast.service.cycle import FAILED, FALLBACK, NOTHING_NEW, PUBLISHED, only_one, run_cycle
 from nowcast.service.ledger import Ledger
-from nowcast.service.lock import BusyError, only_one
 from nowcast.service.publish import folder_of
 from nowcast.service.settings import InputSettings, ProductSettings
 from tests.fakes.storm_service import FRAMES, START, STEP, StormService, time_of
@@ -71,8 +73,12 @@ def test_odim_products_are_read_back_exactly_by_the_reader(service):
     service.deliver(0, 1, 2, 3, 4)
     service.cycle(4, products=ProductSettings(maps=False, odim=True))
     path = service.output / "latest" / "odim" / "lead_0010.h5"
+    with pytest.raises(FileError, match=r"is a forecast \(forecast reference time 2025-06-01T12:40:00Z\)"):
+        find_reader(path).open(path)
+    with h5py.File(path, "r+") as file:
+        del file["how"].attrs["forecast_reference_time"]
     field = find_reader(path).open(path)
-    said = read_forecast(service.output / "latest" / "nowcast.nc").values[0]
+    said = read_forecast(service.output / "latest" / "nowcast.nc").reflectivity.values[0]
     assert field["time"].values[0] == time_of(5)
     assert (said > 20).any()
     np.testing.assert_allclose(field.values[0], said, rtol=0, atol=1e-4)
@@ -98,9 +104,9 @@ def test_one_frame_alone_gives_persistence_and_says_so(service):
     cycle = service.cycle(0)
     assert cycle.exit_code == FALLBACK
     assert _manifest(service, 0)["model"] == "persistence"
-    assert "no frame before" in _manifest(service, 0)["fallback"]
+    assert "got 1 frame without a gap, expected at least 2" in _manifest(service, 0)["fallback"]
     forecast = read_forecast(service.output / "latest" / "nowcast.nc")
-    assert np.array_equal(forecast.values[2], FRAMES[0], equal_nan=True)
+    assert np.array_equal(forecast.reflectivity.values[2], FRAMES[0], equal_nan=True)
 
 
 def test_after_a_gap_motion_comes_from_the_frames_that_follow_it(service):
@@ -171,7 +177,7 @@ def test_earlier_nowcasts_are_verified_when_their_truth_has_come(service):
         assert ledger.settled_leads(time_of(2)) == {10.0, 20.0, 30.0}
         assert [n.issued for n in ledger.issued(pending_only=True)] == [time_of(5)]
         found = {row[0]: row[2:] for row in ledger.skill(START)}
-    said = read_forecast(service.output / folder_of(time_of(2)) / "nowcast.nc").values
+    said = read_forecast(service.output / folder_of(time_of(2)) / "nowcast.nc").reflectivity.values
     came = FRAMES[3:6]
     seen = np.isfinite(came)
     yes, event = (said >= 20) & seen, came >= 20
