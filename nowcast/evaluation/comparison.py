@@ -13,7 +13,7 @@ import numpy as np
 from nowcast.core.errors import SettingsError, complain
 from nowcast.evaluation.period import Verification
 from nowcast.forecasters.calibrated import SUFFIX
-from nowcast.report.content import Comparison, Holding
+from nowcast.report.content import Comparison, SkillHorizon
 from nowcast.scores.confidence import Bootstrap, holds_until, paired_difference, pooled_csi
 
 HEADER = ("model", "reference", "measure", "threshold_dbz", "value", "low", "high", "blocks")
@@ -64,7 +64,7 @@ class Confidence:
     """What came out."""
 
     comparisons: tuple[Comparison, ...]
-    holdings: tuple[Holding, ...]
+    horizons: tuple[SkillHorizon, ...]
 
 
 def compare(found: Verification, against: Against | None = None) -> Confidence:
@@ -88,7 +88,7 @@ def compare(found: Verification, against: Against | None = None) -> Confidence:
             )
             for threshold, value, low, high in zip(found.thresholds, *drawn[:3], strict=True)
         ]
-    return Confidence(tuple(comparisons), tuple(_holdings(found, against)))
+    return Confidence(tuple(comparisons), tuple(_horizons(found, against)))
 
 
 def reference_of_each(models: Sequence[str], asked: str | None) -> dict[str, str]:
@@ -122,8 +122,8 @@ def confidence_csv(found: Confidence) -> str:
     for c in found.comparisons:
         numbers = [f"{v:.9g}" for v in (c.difference, c.low, c.high)]
         writer.writerow([c.model, c.reference, "csi_difference", f"{c.threshold_dbz:g}", *numbers, c.blocks])
-    for h in found.holdings:
-        measure = f"minutes_until_csi_under_{h.level:g}"
+    for h in found.horizons:
+        measure = f"minutes_until_csi_under_{h.csi:g}"
         writer.writerow([h.model, "", measure, f"{h.threshold_dbz:g}", f"{h.minutes:.9g}", "", "", ""])
     return text.getvalue()
 
@@ -143,21 +143,21 @@ def confidence_text(found: Confidence) -> str:
             )])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines += ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    if found.holdings:
-        first = found.holdings[0]
-        times = "; ".join(f"{h.model} {_minutes(h)}" for h in found.holdings)
-        lines.append(f"CSI{first.threshold_dbz:g} falls under {first.level:g} at: {times}")
+    if found.horizons:
+        first = found.horizons[0]
+        times = "; ".join(f"{h.model} {_minutes(h)}" for h in found.horizons)
+        lines.append(f"CSI{first.threshold_dbz:g} falls under {first.csi:g} at: {times}")
     return "\n".join(lines)
 
 
-def _holdings(found: Verification, against: Against) -> list[Holding]:
+def _horizons(found: Verification, against: Against) -> list[SkillHorizon]:
     threshold = against.threshold(found.thresholds)
     if threshold is None:
         return []
     k = found.thresholds.index(threshold)
     leads = found.lead_minutes
     return [
-        Holding(
+        SkillHorizon(
             model, threshold, against.until_csi,
             holds_until(pooled_csi(found.counts[model].sum(axis=0))[k], leads, against.until_csi), leads[-1],
         )
@@ -173,7 +173,7 @@ def _interval(found: Comparison) -> str:
     return f"{found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
-def _minutes(found: Holding) -> str:
+def _minutes(found: SkillHorizon) -> str:
     if math.isnan(found.minutes):
         return "undefined"
     return f"not up to {found.longest:g} min" if math.isinf(found.minutes) else f"{found.minutes:.0f} min"

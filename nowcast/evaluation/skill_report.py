@@ -92,9 +92,9 @@ def write_skill(
         title or f"Nowcast skill, {_days(found.issued[0], found.issued[-1])}",
         shown, found.rows,
         [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
-        subtitle=_subtitle(found), facts=_facts(archive, found, forecasters, start, end),
+        subtitle=_subtitle(found), metadata=_facts(archive, found, forecasters, start, end),
         notes=[*_attribution(archive), *notes],
-        comparisons=sure.comparisons, holdings=sure.holdings,
+        comparisons=sure.comparisons, horizons=sure.horizons,
     )
     table_path, intervals, index = (
         Path(out) / name for name in ("scores.csv", "confidence.csv", "index.html")

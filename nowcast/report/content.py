@@ -15,19 +15,19 @@ from nowcast.core.grid import Grid
 
 @dataclass(frozen=True)
 class Case:
-    """One moment of issue: what was seen, what every model said, and, once it is there, what came."""
+    """Forecasts from one forecast reference time by every model, with the frames around it."""
 
-    issued: np.datetime64
+    reference_time: np.datetime64
     past: xr.DataArray
-    """Field (time, y, x) of the frames up to ``issued``."""
+    """Field (time, y, x) of the frames up to ``reference_time``."""
     forecasts: Mapping[str, xr.DataArray]
     """By model: dBZ (lead_time, y, x) as `nowcast.forecasters` gives it, all with the same lead times."""
     observed: xr.DataArray | None = None
-    """Field (time, y, x) of the frames after ``issued`` that exist; others are shown as not there yet."""
+    """Field (time, y, x) of the frames after ``reference_time``; absent ones are shown as not there yet."""
     captions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By model: one short line a lead time to stand under its map, for example its CSI."""
     name: str = ""
-    """What the list of cases calls it; the time of issue if empty."""
+    """What the list of cases calls it; the forecast reference time if empty."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,13 @@ class Comparison(NamedTuple):
     confidence: float
 
 
-class Holding(NamedTuple):
-    """Lead time at which the CSI of a model at a threshold falls under a level."""
+class SkillHorizon(NamedTuple):
+    """Lead time up to which the CSI of a model at a threshold stays above a value."""
 
     model: str
     threshold_dbz: float
-    level: float
+    csi: float
+    """The value that it falls under."""
     minutes: float
     """Infinity if not up to the longest lead time, NaN if CSI is undefined."""
     longest: float

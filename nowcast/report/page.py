@@ -26,12 +26,12 @@ from nowcast.report.colours import (
     model_style,
     rgb,
 )
-from nowcast.report.content import Case, CellMap, Comparison, Holding
+from nowcast.report.content import Case, CellMap, Comparison, SkillHorizon
 from nowcast.report.page_confidence import confidence_section
 from nowcast.report.page_frames import frames_data
 from nowcast.report.page_scores import headline, scores_section
 
-__all__ = ["Case", "CellMap", "Comparison", "Holding", "render_page", "write_page"]
+__all__ = ["Case", "CellMap", "Comparison", "SkillHorizon", "render_page", "write_page"]
 
 
 def write_page(
@@ -41,10 +41,10 @@ def write_page(
     scores: Sequence[ScoreRow] = (),
     maps: Sequence[CellMap] = (),
     subtitle: str = "",
-    facts: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     comparisons: Sequence[Comparison] = (),
-    holdings: Sequence[Holding] = (),
+    horizons: Sequence[SkillHorizon] = (),
 ) -> None:
     """Write the page, whole or not at all.
 
@@ -55,17 +55,17 @@ def write_page(
         scores: the long table; none leaves that part out.
         maps: CSI of blocks of cells; none leaves that part out.
         subtitle: one sentence under the title.
-        facts: what was done, with what, from which data, by which version, as name and text.
+        metadata: what was done, with what, from which data, by which version, as name and text.
         notes: attribution and licence of the data and whatever else must be said.
         comparisons: how sure differences between models are; none leaves that part out.
-        holdings: how long the CSI of each model holds; none leaves that part out.
+        horizons: up to which lead time the CSI of each model holds; none leaves that part out.
 
     Raises:
         PageError: cases that do not fit together.
         FileError: the file cannot be written.
     """
     text = render_page(
-        title, cases, scores, maps, subtitle, facts, notes, comparisons, holdings
+        title, cases, scores, maps, subtitle, metadata, notes, comparisons, horizons
     )
     with whole_file(Path(path)) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -77,10 +77,10 @@ def render_page(
     scores: Sequence[ScoreRow] = (),
     maps: Sequence[CellMap] = (),
     subtitle: str = "",
-    facts: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     comparisons: Sequence[Comparison] = (),
-    holdings: Sequence[Holding] = (),
+    horizons: Sequence[SkillHorizon] = (),
 ) -> str:
     """Give the page of `write_page` as text."""
     part = files("nowcast.report")
@@ -95,9 +95,9 @@ def render_page(
         no_cases="" if cases else " hidden", no_scores="" if scores else " hidden",
         no_maps="" if maps else " hidden",
         legend=_reflectivity_legend(),
-        scores=scores_section(scores), confidence=confidence_section(comparisons, holdings),
+        scores=scores_section(scores), confidence=confidence_section(comparisons, horizons),
         maps=_maps_section(maps) if maps else "",
-        facts="".join(f"<dt>{_safe(k)}</dt><dd>{_safe(v)}</dd>" for k, v in (facts or {}).items()),
+        facts="".join(f"<dt>{_safe(k)}</dt><dd>{_safe(v)}</dd>" for k, v in (metadata or {}).items()),
         notes="".join(f"<li>{_safe(note)}</li>" for note in notes),
     )
 

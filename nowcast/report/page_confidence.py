@@ -6,19 +6,19 @@ import html
 import math
 from collections.abc import Sequence
 
-from nowcast.report.content import Comparison, Holding
+from nowcast.report.content import Comparison, SkillHorizon
 
 MINUS = "\u2212"
 DASH = "\u2013"
 
 
-def confidence_section(comparisons: Sequence[Comparison], holdings: Sequence[Holding] = ()) -> str:
+def confidence_section(comparisons: Sequence[Comparison], horizons: Sequence[SkillHorizon] = ()) -> str:
     """Give the tables as HTML, the empty string without anything to show."""
     parts = []
     if comparisons:
         parts.append(_differences(comparisons))
-    if holdings:
-        parts.append(_holdings(holdings))
+    if horizons:
+        parts.append(_horizons(horizons))
     return f"<h3>How sure the differences are</h3>{''.join(parts)}" if parts else ""
 
 
@@ -71,15 +71,15 @@ def _cell(found: Comparison | None) -> str:
     )
 
 
-def _holdings(holdings: Sequence[Holding]) -> str:
-    first = holdings[0]
+def _horizons(horizons: Sequence[SkillHorizon]) -> str:
+    first = horizons[0]
     body = "".join(
         f'<tr><th scope="row">{_safe(h.model)}</th><td>{minutes_text(h.minutes, h.longest)}</td></tr>'
-        for h in holdings
+        for h in horizons
     )
     return (
         f'<div class="scroll"><table class="scores"><caption>Lead time at which CSI at {first.threshold_dbz:g} '
-        f'dBZ falls under {first.level:g}</caption><thead><tr><th scope="col">Model</th><th scope="col">Lead '
+        f'dBZ falls under {first.csi:g}</caption><thead><tr><th scope="col">Model</th><th scope="col">Lead '
         f"time</th></tr></thead><tbody>{body}</tbody></table></div>"
     )
 

@@ -63,13 +63,13 @@ def _case(case: Case, images: list[str], thin: int) -> dict[str, Any]:
     frames = []
     for i, moment in enumerate(case.past["time"].values):
         shown = put(case.past.values[i])
-        lead = minutes(moment - case.issued)
+        lead = minutes(moment - case.reference_time)
         frames.append(_frame(lead, moment, [shown] * (1 + len(names)), [""] * len(names)))
     came = {} if case.observed is None else {
         moment: i for i, moment in enumerate(case.observed["time"].values)
     }
     for s, lead_time in enumerate(case.forecasts[names[0]]["lead_time"].values if names else ()):
-        moment = case.issued + lead_time
+        moment = case.reference_time + lead_time
         panels = [-1]
         if case.observed is not None and moment in came:
             panels = [put(case.observed.values[came[moment]])]
@@ -77,7 +77,7 @@ def _case(case: Case, images: list[str], thin: int) -> dict[str, Any]:
         captions = [str(case.captions[n][s]) if n in case.captions else "" for n in names]
         frames.append(_frame(minutes(lead_time), moment, panels, captions))
     return {
-        "name": case.name or f"issued {_clock(case.issued)}", "issued": to_text(case.issued),
+        "name": case.name or f"issued {_clock(case.reference_time)}", "issued": to_text(case.reference_time),
         "panels": [OBSERVED, *names], "frames": frames, "start": min(len(case.past["time"]), len(frames) - 1),
     }
 
@@ -111,6 +111,6 @@ def _check(case: Case, grid: Grid) -> None:
     leads = [f["lead_time"].values for f in case.forecasts.values()]
     if any(not np.array_equal(leads[0], other) for other in leads[1:]):
         raise PageError(
-            f"page: got forecasts of {to_text(case.issued)} with different lead times, expected the same "
-            "for every model"
+            f"page: got forecasts of {to_text(case.reference_time)} with different lead times, expected "
+            "the same for every model"
         )

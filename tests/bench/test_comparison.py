@@ -16,7 +16,7 @@ from nowcast.evaluation.comparison import (
 )
 from nowcast.evaluation.period import verify_period
 from nowcast.forecasters.persistence import Persistence
-from nowcast.report.content import Comparison, Holding
+from nowcast.report.content import Comparison, SkillHorizon
 from nowcast.report.page_confidence import confidence_section
 from nowcast.scores.confidence import Bootstrap
 from tests.fakes.fields import moving_disc, projected_grid
@@ -49,7 +49,7 @@ def test_a_weak_model_is_surely_worse_and_the_same_one_surely_the_same(found):
     assert weak.low <= weak.difference <= weak.high < 0
     same = [c for c in sure.comparisons if c.model == "same"]
     assert {(c.difference, c.low, c.high) for c in same} == {(0.0, 0.0, 0.0)}
-    holds = {h.model: h.minutes for h in sure.holdings}
+    holds = {h.model: h.minutes for h in sure.horizons}
     assert holds["weak"] < 10 < holds["persistence"] == holds["same"] < 30
 
 
@@ -74,7 +74,7 @@ def test_the_table_and_the_text(found):
     assert (rows[0]["model"], rows[0]["reference"]) == ("persistence", "weak")
     assert float(rows[0]["value"]) == pytest.approx(first.difference)
     assert rows[-1]["measure"] == "minutes_until_csi_under_0.8"
-    assert float(rows[-1]["value"]) == pytest.approx(sure.holdings[-1].minutes)
+    assert float(rows[-1]["value"]) == pytest.approx(sure.horizons[-1].minutes)
     text = confidence_text(sure)
     assert f"{first.difference:+.3f} [{first.low:+.3f}, {first.high:+.3f}]" in text
     assert "bootstrap of 3 blocks of 6 h" in text
@@ -113,7 +113,7 @@ def test_the_page_marks_what_is_surely_better_and_escapes_names():
 
     text = confidence_section(
         [row("<b>net</b>", 0.01, 0.09), row("other", -0.01, 0.09)],
-        [Holding("net", 30.0, 0.25, 37.4, 100.0), Holding("other", 30.0, 0.25, np.inf, 100.0)],
+        [SkillHorizon("net", 30.0, 0.25, 37.4, 100.0), SkillHorizon("other", 30.0, 0.25, np.inf, 100.0)],
     )
     assert "<b>net" not in text
     assert text.count('class="best"') == 1

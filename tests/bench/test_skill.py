@@ -29,7 +29,7 @@ def test_what_stands_under_each_map_is_the_csi_of_this_nowcast():
     shown = as_page_case(case, 20.0)
     values = [r.value for r in case.rows if r.lead_minutes]
     assert shown.captions["persistence"] == [f"CSI {v:.2f} at 20 dBZ" for v in values]
-    assert shown.issued == times(9)[4]
+    assert shown.reference_time == times(9)[4]
 
 
 def test_the_written_table_is_that_of_the_verification(tmp_path):

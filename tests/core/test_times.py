@@ -60,3 +60,27 @@ def test_runs_cover_all_and_are_maximal(numbers):
     for a, b in runs:
         assert (np.diff(slots[a:b]) == 1).all()
     assert all(slots[b] - slots[b - 1] > 1 for _, b in runs[:-1])
+
+
+def test_times_some_seconds_off_are_snapped_and_others_are_left():
+    step, tolerance = np.timedelta64(5, "m"), np.timedelta64(60, "s")
+    given = np.array(["2021-07-04T14:50:57", "2021-07-04T14:54:30", "2021-07-04T15:01:00",
+                      "2021-07-04T15:01:01", "2021-07-04T15:05:00"], "datetime64[ns]")
+    expected = np.array(["2021-07-04T14:50:00", "2021-07-04T14:55:00", "2021-07-04T15:00:00",
+                         "2021-07-04T15:01:01", "2021-07-04T15:05:00"], "datetime64[ns]")
+    np.testing.assert_array_equal(times.snap(given, step, tolerance), expected)
+    phase = np.datetime64("2021-07-04T00:01:00")
+    assert times.snap(given[2:4], step, tolerance, phase).tolist() == [given[2].astype(int)] * 2
+    np.testing.assert_array_equal(times.snap(given, step, np.timedelta64(0, "s")), given)
+    with pytest.raises(TimeError, match="below half of the step"):
+        times.snap(given, step, np.timedelta64(150, "s"))
+
+
+@pytest.mark.parametrize("year", ["1440", "1677", "1969", "2262", "9999"])
+def test_years_that_wrap_in_nanoseconds_are_refused(year):
+    with pytest.raises(TimeError, match=f"{year}-01-01.*1970 to 2199"):
+        times.nanoseconds(np.array([f"{year}-01-01T00:00"], "datetime64[s]"))
+    with pytest.raises(TimeError, match=f"{year}-01-01"):
+        times.parse_time(f"{year}-01-01T00:00")
+    np.testing.assert_array_equal(times.nanoseconds(np.array(["2199-12-31T23:59"], "datetime64[m]")),
+                                  np.array(["2199-12-31T23:59"], "datetime64[ns]"))

@@ -74,7 +74,7 @@ def test_what_has_not_come_yet_is_shown_as_absent():
     running = make_case(observed=False)
     assert [f["panels"][0] for f in frames_data([running])["cases"][0]["frames"]] == [0, 1, 2, -1, -1]
     partly = make_case()
-    partly = Case(partly.issued, partly.past, partly.forecasts, partly.observed[:1])
+    partly = Case(partly.reference_time, partly.past, partly.forecasts, partly.observed[:1])
     last = frames_data([partly])["cases"][0]["frames"]
     assert last[3]["panels"][0] >= 0
     assert last[4]["panels"][0] == -1
@@ -86,7 +86,7 @@ def test_cases_that_do_not_fit_together_are_refused():
     case = make_case(("a", "b"))
     short = {"a": case.forecasts["a"], "b": case.forecasts["b"][:1]}
     with pytest.raises(PageError, match="different lead times"):
-        frames_data([Case(case.issued, case.past, short, case.observed)])
+        frames_data([Case(case.reference_time, case.past, short, case.observed)])
 
 
 def test_the_table_and_the_tiles_show_the_numbers():
@@ -114,7 +114,7 @@ def test_nothing_from_outside_becomes_markup():
         EVIL, [make_case((EVIL,), name=EVIL, captions={EVIL: [EVIL, EVIL]})],
         [ScoreRow(EVIL, EVIL, 20.0, 10.0, 0.5), ScoreRow(EVIL, "csi", 20.0, None, 0.5)],
         [CellMap(EVIL, 20.0, grid, np.full((2, 3), 0.5), 10)],
-        subtitle=EVIL, facts={EVIL: EVIL}, notes=[EVIL],
+        subtitle=EVIL, metadata={EVIL: EVIL}, notes=[EVIL],
     )
     assert "alert(" in page
     assert "<script>alert" not in page
