@@ -24,7 +24,7 @@ def runner(cascade=None, advection=None):
     meta = CheckpointMeta(
         "steady", {}, 1, None, 5, 10, 600.0, Scaling(), (1.0, 1.0), exceedance=head, advection=advection
     )
-    return NetworkRunner(LoadedNetwork(network, meta, "0" * 64), Running(4.0, None, 64, "float32"))
+    return NetworkRunner(LoadedNetwork(network, meta, "0" * 64), Running(4.0, None, 64, half=False))
 
 
 def test_tiles_share_what_the_flow_and_the_cascade_reach():
