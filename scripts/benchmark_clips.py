@@ -22,13 +22,13 @@ import numpy.typing as npt
 
 from nowcast.core.errors import NowcastError
 from nowcast.data.clips import VideoDataset
-from nowcast.data.importance_sampling import WetSettings
+from nowcast.data.importance_sampling import ImportanceSampling
 from nowcast.data.moving_digits import DigitSettings, MovingDigits
 from nowcast.data.radar_archive import BLOCK, WET_DBZ, make_cache
-from nowcast.data.radar_cache import FRAMES, WET, Facts, RadarCache
-from nowcast.data.windows import Window
+from nowcast.data.radar_cache import FRAMES, WET, CacheMetadata, RadarCache
+from nowcast.data.windows import ClipWindow
 
-WINDOW, CROP, ROUNDS = Window(5, 10), (128, 128), 7
+WINDOW, CROP, ROUNDS = ClipWindow(5, 10), (128, 128), 7
 DIGITS_VARIED = DigitSettings(speed=(2.0, 5.0), turn_degrees=12.0, scale_range=(0.7, 1.3))
 
 
@@ -50,7 +50,7 @@ def main() -> int:
 
 def _report(cache: RadarCache, count: int) -> None:
     plain = VideoDataset([cache], WINDOW, crop=CROP, length=10**9)
-    wet = VideoDataset([cache], WINDOW, crop=CROP, length=10**9, wet=WetSettings())
+    wet = VideoDataset([cache], WINDOW, crop=CROP, length=10**9, importance=ImportanceSampling())
     frames = np.load(cache.path / FRAMES, mmap_mode="r").view(np.ndarray)
     ways: dict[str, Callable[[int, int], None]] = {
         "slice of a bare memory map": lambda first, last: _slice(frames, first, last),
@@ -122,7 +122,7 @@ def _made_up(folder: Path) -> Path:
     frames.flush()
     blocks = (-(-shape[1] // BLOCK), -(-shape[2] // BLOCK))
     np.save(folder / WET, random.integers(0, BLOCK**2, (shape[0], *blocks)).astype(np.uint16))
-    Facts(
+    CacheMetadata(
         times_ns=tuple(range(0, shape[0] * 600 * 10**9, 600 * 10**9)), step_ns=600 * 10**9, scale=0.01,
         offset=0.0, fill=-32768, no_echo=-32767, fingerprint="made up", grid_km=(1.0, 1.0),
         wet_dbz=WET_DBZ, block=BLOCK,

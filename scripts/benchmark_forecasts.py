@@ -38,7 +38,7 @@ from nowcast.forecasters.motion import MOTIONS
 from nowcast.forecasters.neural import Neural, NeuralSettings
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork
-from nowcast.scores.categorical import Contingency
+from nowcast.scores.categorical import Contingency, csi
 
 STEP = np.timedelta64(10, "m")
 PAST, LEADS = 5, 10
@@ -147,8 +147,8 @@ def score(archive: Archive, period: str, models: Mapping[str, Forecaster]) -> No
         except MissingExtraError as error:
             print(f"{name:32}  {error}")
             continue
-        csi = (counts[:, 0] / counts.sum(axis=1)).mean(axis=1)
-        print(f"{name:32}" + "".join(f"{value:8.4f}" for value in csi), flush=True)
+        means = csi(*counts.swapaxes(0, 1)).mean(axis=1)
+        print(f"{name:32}" + "".join(f"{value:8.4f}" for value in means), flush=True)
 
 
 if __name__ == "__main__":

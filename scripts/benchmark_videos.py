@@ -25,9 +25,9 @@ from nowcast.core.errors import NowcastError
 from nowcast.data.clips import VideoDataset
 from nowcast.data.kth import KthSettings, open_kth
 from nowcast.data.source import FrameSource
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 
-WINDOW, BATCH, FRAME_RATE = Window(10, 10), 8, 25
+WINDOW, BATCH, FRAME_RATE = ClipWindow(10, 10), 8, 25
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
 
 
@@ -69,7 +69,7 @@ def _report(folder: Path, args: argparse.Namespace) -> None:
 
 
 def _clips(sources: list[FrameSource], cache: Path, count: int, workers: int) -> None:
-    data = VideoDataset(sources, WINDOW, turns=False, length=10**9)
+    data = VideoDataset(sources, WINDOW, flips_and_rotations=False, length=10**9)
     frames = np.load(next(cache.rglob("*.npy")), mmap_mode="r").view(np.ndarray)
     starts = np.random.default_rng(0).integers(len(frames) - WINDOW.steps, size=count).tolist()
     _show("slice of one memory map", count, _each(lambda n: frames[starts[n] :][: WINDOW.steps].copy(), count),

@@ -29,7 +29,7 @@ SMALLEST_DEGREES = 0.012
 
 
 def flat(arcs: Any) -> Iterator[int]:
-    """Give every arc number in a nested list; a negative one is an arc walked backwards."""
+    """Every arc number in a nested list; a negative one is an arc walked backwards."""
     for arc in arcs:
         if isinstance(arc, list):
             yield from flat(arc)
@@ -38,7 +38,7 @@ def flat(arcs: Any) -> Iterator[int]:
 
 
 def lines(topology: dict[str, Any], countries: bool) -> Iterator[npt.NDArray[np.float64]]:
-    """Give the lines (N, 2) in degrees of borders, or else of coasts."""
+    """The lines (N, 2) in degrees of borders, or else of coasts."""
     users: Counter[int] = Counter()
     for country in topology["objects"]["countries"]["geometries"]:
         users.update(set(flat(country["arcs"])))

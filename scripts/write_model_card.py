@@ -28,7 +28,7 @@ THRESHOLDS = ("20", "30", "35", "40")
 
 
 def main() -> int:
-    """Write NAME.md beside the weights; give 2 where something is missing."""
+    """Write NAME.md beside the weights; return 2 where something is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", help="of the network, a key of registry.json")
     parser.add_argument(
@@ -65,7 +65,8 @@ def _settings(meta: CheckpointMeta) -> list[str]:
     kept = {
         "model": experiment["model"],
         "data": {k: data[k] for k in ("sources", "window", "crop", "train", "validation", "test", "scaling",
-                                      "turns", "wet_floor", "missing") if k in data},
+                                      "turns", "flips_and_rotations", "wet_floor", "minimum_sampling_weight",
+                                      "missing") if k in data},
         "training": {k: v for k, v in training.items() if k not in ("workers", "logger", "log_every")},
     }  # fmt: skip
     made = ", ".join(f"{name} {value}" for name, value in meta.provenance.items())

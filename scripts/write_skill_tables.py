@@ -5,7 +5,7 @@
 A block of the page begins with ``<!-- KIND NAME ... -->`` and ends with ``<!-- end -->``; what stands
 between is replaced, blocks of other names stay. Kinds: ``mean NAME``, mean scores over lead times; ``lead
 NAME SCORE [DBZ]``, one score by lead time; ``difference NAME``, mean CSI less that of the reference with its
-interval; ``until NAME``, how long CSI holds. No number is typed by hand.
+interval; ``horizon NAME``, the skill horizon. No number is typed by hand.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ OTHERS = (
     ("gdl", "", "GDL", 3), ("rapsd_ratio", "", "power at 8-16 km", 2),
 )
 THRESHOLDS = ("10", "20", "30", "35", "40", "45")
-BLOCK = re.compile(r"<!-- (mean|lead|difference|until) (\S+)(?: ([^\n]*?))? -->\n((?!<!-- ).*\n)*<!-- end -->")
+BLOCK = re.compile(
+    r"<!-- (mean|lead|difference|horizon) (\S+)(?: ([^\n]*?))? -->\n((?!<!-- ).*\n)*<!-- end -->"
+)
 
 
 def main() -> int:
-    """Rewrite the page; give 2 where a block names a folder's score that is not there."""
+    """Rewrite the page; return 2 where a block names a folder's score that is not there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("page", type=Path)
     parser.add_argument("folders", nargs="+", metavar="NAME=FOLDER", help="of nowcast verify")
@@ -61,7 +63,7 @@ def main() -> int:
 
 
 def mean(folder: Path, rest: list[str]) -> list[str]:
-    """Give one line a model: CSI at each threshold and the other scores, means over lead times."""
+    """One line a model: CSI at each threshold and the other scores, means over lead times."""
     del rest
     means = [row for row in rows(folder / "scores.csv") if row["lead_minutes"] == "mean"]
     value = {(r["model"], r["score"], r["threshold_dbz"]): float(r["value"]) for r in means}
@@ -73,7 +75,7 @@ def mean(folder: Path, rest: list[str]) -> list[str]:
 
 
 def lead(folder: Path, rest: list[str]) -> list[str]:
-    """Give one line a model: one score at some lead times, in minutes."""
+    """One line a model: one score at some lead times, in minutes."""
     score, threshold = rest[0], rest[1] if len(rest) > 1 else ""
     found = [r for r in rows(folder / "scores.csv") if (r["score"], r["threshold_dbz"]) == (score, threshold)]
     value = {(r["model"], r["lead_minutes"]): float(r["value"]) for r in found}
@@ -83,7 +85,7 @@ def lead(folder: Path, rest: list[str]) -> list[str]:
 
 
 def difference(folder: Path, rest: list[str]) -> list[str]:
-    """Give one line a model: mean CSI less that of its reference, with the 95 % interval."""
+    """One line a model: mean CSI less that of its reference, with the 95 % interval."""
     del rest
     pairs = [r for r in rows(folder / "confidence.csv") if r["measure"] == "csi_difference"]
     one = len({p["reference"] for p in pairs}) == 1
@@ -96,12 +98,12 @@ def difference(folder: Path, rest: list[str]) -> list[str]:
     return _table(head, cells)
 
 
-def until(folder: Path, rest: list[str]) -> list[str]:
-    """Give one line a model: the lead time at which its CSI falls under a value."""
+def horizon(folder: Path, rest: list[str]) -> list[str]:
+    """One line a model: its skill horizon, the lead time at which CSI falls under a value."""
     del rest
-    held = [r for r in rows(folder / "confidence.csv") if r["measure"].startswith("minutes_until")]
+    held = [r for r in rows(folder / "confidence.csv") if r["measure"].startswith("skill_horizon_minutes")]
     if not held:
-        raise KeyError(f"minutes_until in {folder / 'confidence.csv'}")
+        raise KeyError(f"skill_horizon_minutes in {folder / 'confidence.csv'}")
     level = held[0]["measure"].rsplit("_", 1)[1]
     cells = {r["model"]: [_minutes(float(r["value"]))] for r in held}
     return _table(["", f"CSI{held[0]['threshold_dbz']} falls under {level} at"], cells)
@@ -113,7 +115,7 @@ def _minutes(value: float) -> str:
     return "does not fall" if math.isinf(value) else f"{value:.0f} min"
 
 
-TABLES = {"mean": mean, "lead": lead, "difference": difference, "until": until}
+TABLES = {"mean": mean, "lead": lead, "difference": difference, "horizon": horizon}
 
 
 def _table(head: list[str], cells: dict[str, list[str]]) -> list[str]:

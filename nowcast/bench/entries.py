@@ -11,9 +11,9 @@ from typing import Any
 from nowcast.bench.benchmark import Benchmark, Row, check_apart, check_frames, slug
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.files import sha256
-from nowcast.core.settings import build, plain
+from nowcast.core.settings import build, current_names, plain
 from nowcast.data.splits import parse_periods
-from nowcast.training.experiment import Experiment
+from nowcast.training.experiment import Experiment, Training
 
 LATER = (("data", "missing", 0), ("training", "start_from", None))
 """Settings that tables were filled without: at these values they are not counted, so that hashes stay."""
@@ -73,12 +73,13 @@ def pick_rows(bench: Benchmark, names: Sequence[str]) -> list[Row]:
 
 def _trained(bench: Benchmark, row: Row, seed: int) -> Entry:
     key = f"{slug(row.name)}_seed{seed}"
-    training = _over(plain(bench.training), row.training) | {"seed": seed}
+    own = current_names(Training, row.training)
+    training = _over(plain(bench.training), own) | {"seed": seed}
     experiment = build(Experiment, {
         "name": key, "model": plain(row.model), "data": plain(bench.data),
         "training": training,
     })  # fmt: skip
-    counted = plain(experiment)
+    counted = plain(experiment, first_names=True)  # so that a hash outlives renamings
     del counted["name"], counted["training"]["seed"]
     for name in NOT_COUNTED:
         del counted["training"][name]

@@ -9,7 +9,7 @@ from nowcast.bench.benchmark import Benchmark
 from nowcast.core.errors import NowcastError, SettingsError, complain
 from nowcast.data.catalog import build_sources
 from nowcast.data.clips import VideoDataset
-from nowcast.data.source import Frames, FrameSource, SourceWrapper
+from nowcast.data.source import FrameArray, FrameSource, SourceWrapper
 from nowcast.data.splits import parse_periods, within
 from nowcast.data.training_data import TrainingData
 
@@ -34,7 +34,7 @@ class SealedSource(SourceWrapper):
         super().__init__(source)
         self._seal = seal
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read as the source does.
 
         Raises:

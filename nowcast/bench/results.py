@@ -12,7 +12,9 @@ from nowcast.bench.run import Outcome
 from nowcast.bench.scoring import to_pixels
 from nowcast.bench.tables import charts_of, long_csv, markdown, sentences, tables_of, wide_csv
 from nowcast.core.files import whole_file
-from nowcast.report.bench_page import BenchPage, Shown, render_bench_page
+from nowcast.report.bench_page import BenchPage, render_bench_page
+from nowcast.report.content import Picture
+from nowcast.report.pictures import data_uri
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ def write_results(out: Path, bench: Benchmark, outcome: Outcome, held_out: HeldO
         FileError: the folder cannot be written.
     """
     pictures = _draw(out / "sheets", bench, outcome, held_out)
-    shown = [Shown(caption, path.suffix[1:], path.read_bytes()) for path, caption in pictures.items()]
+    shown = [
+        Picture(data_uri(path.read_bytes(), path.suffix[1:]), caption) for path, caption in pictures.items()
+    ]
     page = BenchPage(
         bench.title, [text for text in (bench.paper, bench.question) if text], tables_of(bench, outcome),
         charts_of(bench, outcome), shown, sentences(bench, outcome), outcome.missing,

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from nowcast.bench.benchmark import COSTS, Benchmark
 from nowcast.bench.records import Record
 from nowcast.bench.run import Line, Outcome
-from nowcast.report.bench_page import Cell, Chart, Table
+from nowcast.report.bench_page import Chart
+from nowcast.report.content import Cell, Table
 from nowcast.scores.protocols import PROTOCOLS
 
 NOT_COMPUTED = "not computed"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nowcast.data.clips import VideoDataset
     from nowcast.models.base import Clip as ModelClip
     from nowcast.models.checkpoint import LoadedNetwork
-    from nowcast.models.lmc.analysis import Addressed, MemoryAnalysis, NamedClip
+    from nowcast.models.lmc.analysis import AddressableMemory, MemoryAnalysis, NamedClip
 
 SHOWN = 4
 _MULTIPLE = 16
@@ -66,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Shown(NamedTuple):
-    """The memory that is looked at."""
+    """The memory that is analysed."""
 
-    addressed: Addressed
+    addressed: AddressableMemory
     long_length: int
     carry: Callable[[ModelClip], ModelClip] | None
     """Carries a clip to where the network sees it, where that is not where it is."""
@@ -78,11 +78,11 @@ def _data(args: argparse.Namespace, loaded: LoadedNetwork) -> tuple[str, VideoDa
     from nowcast.data.catalog import build_sources
     from nowcast.data.clips import VideoDataset
     from nowcast.data.splits import parse_periods, within
-    from nowcast.data.windows import Window
+    from nowcast.data.windows import ClipWindow
 
     meta = loaded.meta
     trained = meta.experiment.get("data", {}).get("window", {})
-    window = Window(meta.past, meta.future, before=trained.get("before", 0), after=trained.get("after", 0))
+    window = ClipWindow(meta.past, meta.future, before=trained.get("before", 0), after=trained.get("after", 0))
     kind, settings = _source(args.data, window.frames, meta)
     sources: list[Any] = build_sources([{"kind": kind, "settings": settings}], meta.scaling, "--data")
     if args.period:
@@ -120,14 +120,14 @@ def _analyse(args: argparse.Namespace, kind: str, data: VideoDataset, memory: _S
     import json
 
     from nowcast.core.files import whole_file
-    from nowcast.models.lmc.analysis import analyse, numbers
+    from nowcast.models.lmc.analysis import analyse_memory, plain_analysis
 
     count = min(args.clips, len(data))
     chosen = [i * len(data) // count for i in range(count)]
     labels = [_label(args.classes, kind, data, index) for index in chosen]
-    found = analyse(memory.addressed, _clips(data, chosen, labels, memory))
+    found = analyse_memory(memory.addressed, _clips(data, chosen, labels, memory))
     with whole_file(args.out / "memory.json") as temporary:
-        temporary.write_text(json.dumps(numbers(found), indent=1), encoding="utf-8")
+        temporary.write_text(json.dumps(plain_analysis(found), indent=1), encoding="utf-8")
     written = [args.out / "memory.json", *_draw(args, kind, data, chosen, found)]
     same, other = found.similarity_centred.same_clip, found.similarity_centred.other_class
     print(f"{found.clips} clips, {found.places} places: {found.slots_in_use:.1f} of {len(found.strongest)} "
@@ -161,7 +161,7 @@ def _label(classes: str, kind: str, data: VideoDataset, index: int) -> str:
         classes = {"radar_archive": "day", "video_folder": "category"}.get(kind, "clip")
     source = data.sources[data.place(index).source].name
     if classes == "day":
-        return str(data.issued(index).astype("datetime64[D]"))
+        return str(data.reference_time(index).astype("datetime64[D]"))
     if classes == "category":
         return source.rsplit("/", 1)[0]
     return source if classes == "source" else f"clip {index}"
@@ -172,13 +172,7 @@ def _draw(
 ) -> list[Path]:
     import numpy as np
 
-    from nowcast.report.memory_slots import (
-        Agreement,
-        SlotPicture,
-        SlotsSee,
-        draw_memory,
-        draw_slot_map,
-    )
+    from nowcast.report.memory_slots import SlotPicture, draw_memory_slots, draw_slot_map
 
     activity = [float(np.abs(np.diff(data[i].past, axis=0)).mean()) for i in chosen]
     liveliest = sorted(np.argsort(activity)[::-1][:SHOWN].tolist())
@@ -188,15 +182,15 @@ def _draw(
         frame = newest[0] if len(newest) == 1 else np.moveaxis(newest, 0, -1)
         pictures.append(SlotPicture(_title(kind, data, chosen[number]), frame, found.maps[number]))
     plain, centred = found.similarity, found.similarity_centred
-    names = ("same clip", "same class", "other classes")
-    agreement = Agreement(
-        names, (plain.same_clip, plain.same_class, plain.other_class),
-        (centred.same_clip, centred.same_class, centred.other_class),
-    )
+    similarities = {
+        "same clip": (plain.same_clip, centred.same_clip),
+        "same class": (plain.same_class, centred.same_class),
+        "other classes": (plain.other_class, centred.other_class),
+    }
     paths = [args.out / "memory.png"]
-    draw_memory(
-        paths[0], found.usage_long, found.usage_short, found.strongest, agreement, found.classes,
-        found.between_classes, SlotsSee(found.slot_change, found.slot_activity), pictures,
+    draw_memory_slots(
+        paths[0], found.usage_long, found.usage_short, found.strongest, similarities, found.classes,
+        found.between_classes, found.slot_change, found.slot_activity, pictures,
     )
     if kind == "radar_archive":
         paths.append(args.out / "memory_map.png")
@@ -208,7 +202,7 @@ def _draw(
 
 def _title(kind: str, data: VideoDataset, index: int) -> str:
     if kind == "radar_archive":
-        return f"{data.issued(index).astype('datetime64[m]')} UTC"
+        return f"{data.reference_time(index).astype('datetime64[m]')} UTC"
     return data.sources[data.place(index).source].name.rsplit("/", 1)[-1] + f", clip {index}"
 
 

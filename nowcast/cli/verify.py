@@ -52,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the model from which differences are taken (extrapolation, or else the first)",
     )
     parser.add_argument(
-        "--until", type=float, nargs=2, metavar=("DBZ", "CSI"),
-        help="tell the lead time at which CSI at a threshold falls under a value (30 0.25)",
+        "--horizon", type=float, nargs=2, metavar=("DBZ", "CSI"),
+        help="skill horizon: the lead time at which CSI at a threshold falls under a value (30 0.25)",
     )
     parser.add_argument("--cases", type=int, default=3, help="nowcasts that the page shows frame by frame (3)")
     parser.add_argument(
@@ -84,11 +84,11 @@ def run(args: argparse.Namespace) -> int:
     models = build_models(args.models)
     if args.levels is not None:
         models = with_calibrated(models, [found for file in args.levels for found in read_levels(file).models])
-    until = {} if args.until is None else {"until_dbz": args.until[0], "until_csi": args.until[1]}
+    horizon = dict(zip(("horizon_dbz", "horizon_csi"), args.horizon or (), strict=False))
     skill = write_skill(
         args.out, archive, models, start, end, stride=args.stride, steps=args.leads,
         thresholds=thresholds, scores=scores, min_wet_pixels=args.min_wet_pixels, cases=max(0, args.cases),
-        against=Against(args.reference, **until), progress=True,
+        against=Against(args.reference, **horizon), progress=True,
     )
     print(summary(skill.verification))
     print(confidence_text(skill.confidence))

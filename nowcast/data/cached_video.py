@@ -1,7 +1,9 @@
 """A video in the cache, as a frame source: packed uint8 frames in a memory map. numpy only.
 
 A cached video is two files: ``NAME.npy`` (T, C, H, W) uint8, which any numpy reads, and ``NAME.json``
-with its facts, written last. Letters: T frames, C channels, H rows, W columns.
+with its metadata, written last.
+
+Dimensions: T frames, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +20,11 @@ import numpy.typing as npt
 from nowcast.core.errors import FileError
 from nowcast.core.files import whole_file
 from nowcast.core.times import Times
-from nowcast.data.source import Frames
-from nowcast.data.video_look import Pixels
+from nowcast.data.frame_transform import Pixels
+from nowcast.data.source import FrameArray, SentWithoutCaches, check_span, from_bytes
 
-FORMAT = 1
+FORMAT = 2
+"""2: frames upright, and lost ones left out; what was decoded before is decoded again."""
 HEADER_BYTES = 128
 """Head of a .npy file as numpy writes it; the decoder sets as much aside."""
 _OPEN_MAPS = 256
@@ -30,28 +32,28 @@ _OPEN_MAPS = 256
 
 
 def frames_path(folder: Path, name: str) -> Path:
-    """Say where the frames of a video lie."""
+    """Return where the frames of a video lie."""
     return folder / f"{name}.npy"
 
 
-def facts_path(folder: Path, name: str) -> Path:
-    """Say where the facts of a video lie."""
+def metadata_path(folder: Path, name: str) -> Path:
+    """Return where the metadata of a video lie."""
     return folder / f"{name}.json"
 
 
 @dataclass(frozen=True)
-class Facts:
+class VideoMetadata:
     """What is known of one cached video; of a damaged one, why it cannot be used."""
 
     name: str
     identity: str
-    """Of the file it was made from and of how: `nowcast.data.video_decode.Take.identity`."""
+    """Of the file it was made from and of how: `nowcast.data.raw_videos.RawVideo.identity`."""
     shape: tuple[int, int, int, int] = (0, 0, 0, 0)
     """(T, C, H, W)"""
     every: int = 1
     """Frames that follow each other without a gap are so many numbers apart."""
     runs: tuple[tuple[int, int], ...] = ()
-    """Number of the first frame, from 0, and count of frames of each stretch without a gap."""
+    """Number of the first frame, from 0, and count of frames of each run without a gap."""
     rate: tuple[int, int] | None = None
     """Frames a second as a fraction; None if the video does not say."""
     content: str = ""
@@ -61,13 +63,13 @@ class Facts:
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
-        """Write the facts, whole or not at all."""
-        with whole_file(facts_path(folder, self.name)) as temporary:
+        """Write the metadata, whole or not at all."""
+        with whole_file(metadata_path(folder, self.name)) as temporary:
             temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
-    def read(cls, path: Path) -> Facts | None:
-        """Read facts; None where there are none, or none of this version: the video is decoded anew."""
+    def read(cls, path: Path) -> VideoMetadata | None:
+        """Read metadata; None where there are none, or none of this version: the video is decoded anew."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             found = json.loads(path.read_text(encoding="utf-8"))
             if found["format"] == FORMAT:
@@ -79,7 +81,7 @@ class Facts:
         return None
 
     def is_whole(self, folder: Path) -> bool:
-        """Say whether the frames lie there in full, as far as their size tells."""
+        """Tell whether the frames lie there in full, as far as their size tells."""
         try:
             size = frames_path(folder, self.name).stat().st_size
         except OSError:
@@ -87,26 +89,31 @@ class Facts:
         return bool(self.problem) or size == HEADER_BYTES + int(np.prod(self.shape))
 
 
-class CachedVideo:
+class CachedVideo(SentWithoutCaches):
     """One video as a frame source; time starts at 1970 with frame 0 and leaves a gap for a missing frame.
 
     Args:
         folder: of the cache.
-        facts: of a video that can be used.
+        metadata: of a video that can be used.
         frames_per_second: instead of what the video says, or where it does not say.
+        place: where the video itself lies.
     """
 
-    def __init__(self, folder: Path, facts: Facts, frames_per_second: float | None = None) -> None:
-        self.name = facts.name
-        self.facts = facts
-        self._path = frames_path(folder, facts.name)
-        rate = frames_per_second or (facts.rate[0] / facts.rate[1] if facts.rate else 25.0)
+    def __init__(
+        self, folder: Path, metadata: VideoMetadata, frames_per_second: float | None = None,
+        place: str = "",
+    ) -> None:
+        self.name = metadata.name
+        self.place = place or metadata.name
+        self.metadata = metadata
+        self._path = frames_path(folder, metadata.name)
+        rate = frames_per_second or (metadata.rate[0] / metadata.rate[1] if metadata.rate else 25.0)
         self._between = round(1e9 / rate)
 
     @property
     def numbers(self) -> npt.NDArray[np.int64]:
         """Numbers of the frames in the video, from 0."""
-        runs = [first + self.facts.every * np.arange(count) for first, count in self.facts.runs]
+        runs = [first + self.metadata.every * np.arange(count) for first, count in self.metadata.runs]
         return np.concatenate(runs)
 
     @cached_property
@@ -117,38 +124,38 @@ class CachedVideo:
     @property
     def step(self) -> np.timedelta64:
         """Time between two frames that are kept."""
-        return np.timedelta64(self._between * self.facts.every, "ns")
+        return np.timedelta64(self._between * self.metadata.every, "ns")
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        return self.facts.shape[1:]
+        return self.metadata.shape[1:]
 
     @property
     def fingerprint(self) -> str:
         """Name and content: not where the frames lie, nor when they were decoded."""
-        return f"{self.name}:{self.facts.content}"
+        return f"{self.name}:{self.metadata.content}"
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames cut to rows and columns: (T, C, h, w) in [0, 1].
 
         Raises:
             FileError: the cache has gone or was damaged since the video was opened.
         """
-        if first < 0 or first + count > self.facts.shape[0]:
-            raise IndexError(f"{self.name}: frames {first} to {first + count} of {self.facts.shape[0]}")
-        frames = _map(self._path, self.facts)[first : first + count, :, rows, columns]
-        return np.multiply(frames, np.float32(1 / 255), dtype=np.float32)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the times behind: a worker makes its own."""
-        return {key: value for key, value in self.__dict__.items() if key != "times"}
+        check_span(self, first, count, self.metadata.shape[0])
+        return from_bytes(_map(self._path, self.metadata)[first : first + count, :, rows, columns])
 
 
 @lru_cache(maxsize=_OPEN_MAPS)
-def _map(path: Path, facts: Facts) -> Pixels:
+def _map(path: Path, metadata: VideoMetadata) -> Pixels:
+    now = VideoMetadata.read(path.with_suffix(".json"))
+    if now is not None and now.content != metadata.content:
+        raise FileError(
+            f"{path}: got the frames of another video than when it was opened, expected those of "
+            f"'{metadata.name}'; give each folder of videos a 'cache' of its own"
+        )
     try:
-        return np.memmap(path, np.uint8, "r", HEADER_BYTES, facts.shape).view(np.ndarray)
+        return np.memmap(path, np.uint8, "r", HEADER_BYTES, metadata.shape).view(np.ndarray)
     except (OSError, ValueError) as error:
         raise FileError(
             f"{path}: damaged or missing ({error}); start again, and the video is decoded anew"

@@ -1,6 +1,6 @@
-"""Clips: windows over frame sources, cut, turned and stacked for a network. numpy only.
+"""Clips: windows over frame sources, cropped, oriented and stacked for a network. numpy only.
 
-Letters: T past frames, S future frames, N all frames of a window, C channels, H rows, W columns of
+Dimensions: T past frames, S future frames, N all frames of a window, C channels, H rows, W columns of
 the crop. torch's DataLoader takes the data set as it is: it asks for ``__len__`` and ``__getitem__``
 and stacks the arrays of a NamedTuple into tensors.
 """
@@ -19,25 +19,29 @@ import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError, TimeError
-from nowcast.data.crops import Crop, Turn, centre, cut_tiles, draw, turn
-from nowcast.data.gaps import Bridged, check_missing
-from nowcast.data.importance_sampling import WetSettings, window_weights
-from nowcast.data.source import Frames, FrameSource, fingerprint_of
-from nowcast.data.windows import Window
+from nowcast.data.crops import Crop, Orientation, centre, cut_tiles, draw, oriented
+from nowcast.data.importance_sampling import ImportanceSampling, window_weights
+from nowcast.data.missing_frames import GapFilledSource, check_missing
+from nowcast.data.source import FrameArray, FrameSource, fingerprint_of
+from nowcast.data.windows import ClipWindow
 
 _LOG = logging.getLogger(__name__)
 
 
-class Clip(NamedTuple):
-    """One clip. Unseen pixels hold 0 (a missing frame: the one before it) and False in ``seen``."""
+class ClipSample(NamedTuple):
+    """One clip, whose batch is `nowcast.models.base.Clip`.
 
-    past: Frames
+    Frames hold 0 where nothing was observed (a missing frame: the one before it). From here on ``observed``
+    alone tells, and nothing turns into NaN again.
+    """
+
+    past: FrameArray
     """(T, C, H, W) float32 in [0, 1]"""
-    future: Frames
+    future: FrameArray
     """(S, C, H, W)"""
-    seen: npt.NDArray[np.bool_]
+    observed: npt.NDArray[np.bool_]
     """(T + S, C, H, W): True where the pixel was observed."""
-    context: Frames
+    context: FrameArray
     """(N, C, H, W): the clip with the frames before and after it; N = 0 if none were asked for."""
 
 
@@ -48,7 +52,7 @@ class Place(NamedTuple):
     first: int
     """Index of the first frame of the window, its ``before`` frames included."""
     crop: Crop
-    turn: Turn
+    orientation: Orientation
 
 
 class VideoDataset:
@@ -56,7 +60,7 @@ class VideoDataset:
 
     In training the data set shuffles itself: index i of epoch e is a draw from ``(seed, e, i)`` alone,
     so it is the same with any number of workers, in any order and after a resume; a loader need not
-    shuffle. Without wet weighting every window comes once an epoch, with it windows are drawn with
+    shuffle. Without importance sampling every window comes once an epoch, with it windows are drawn with
     replacement. Outside training the clips are those of every window in order, uncropped, or cut at the
     centre or into tiles.
 
@@ -66,12 +70,12 @@ class VideoDataset:
         crop: rows and columns; None takes whole frames, which then must all have one size.
         seed: of all draws, >= 0.
         train: draw clips at random.
-        turns: flip and (square crops) rotate by quarter turns in training.
-        wet: prefer wet clips and crops in training; only sources that know their wet area are weighed.
+        flips_and_rotations: flip and (square crops) rotate by quarter turns in training.
+        importance: prefer wet clips and crops in training; only sources that know their wet area are weighed.
         cut: outside training, one crop at the centre or as many tiles as fit.
         length: clips an epoch in training; None is the number of windows.
-        missing: at most so many of a clip's future frames may be missing; they are not ``seen``, and hold
-            the frame before them.
+        missing: at most so many of a clip's future frames may be missing; they are not ``observed``, and
+            hold the frame before them.
 
     Raises:
         SettingsError: no sources, sizes, channels that differ, a crop larger than a frame.
@@ -79,18 +83,18 @@ class VideoDataset:
     """
 
     def __init__(
-        self, sources: Sequence[FrameSource], window: Window, *, crop: tuple[int, int] | None = None,
-        seed: int = 0, train: bool = True, turns: bool = True, wet: WetSettings | None = None,
-        cut: Literal["centre", "tiles"] = "centre", length: int | None = None,
-        missing: int = 0,
+        self, sources: Sequence[FrameSource], window: ClipWindow, *, crop: tuple[int, int] | None = None,
+        seed: int = 0, train: bool = True, flips_and_rotations: bool = True,
+        importance: ImportanceSampling | None = None, cut: Literal["centre", "tiles"] = "centre",
+        length: int | None = None, missing: int = 0,
     ) -> None:
         check_missing(missing, window)
-        self.sources = tuple(Bridged(source) if missing else source for source in sources)
+        self.sources = tuple(GapFilledSource(source) if missing else source for source in sources)
         self.window = window
         self.seed = seed
         self.train = train
-        self.turns = turns
-        self.wet = wet
+        self.flips_and_rotations = flips_and_rotations
+        self.importance = importance
         self.crop = _check_shapes(self.sources, crop)
         if seed < 0 or (length is not None and length < 1):
             raise SettingsError(f"data: got seed={seed}, length={length}, expected seed >= 0, length >= 1")
@@ -104,9 +108,10 @@ class VideoDataset:
                 f"(the longest has {longest} frames), expected at least one window of "
                 f"{window.past} + {window.future}; take a longer period or a shorter window"
             )
-        _tell_short(self.sources, starts, window, missing)
-        if train and wet is not None:
-            self._chances = window_weights(self.sources, starts, window, wet.floor).cumsum()
+        _log_short(self.sources, starts, window, missing)
+        if train and importance is not None:
+            weights = window_weights(self.sources, starts, window, importance.minimum_weight)
+            self._chances = weights.cumsum()
         sizes = [source.frame_shape[1:] for source in self.sources]
         self._tiles = [
             cut_tiles(size, self.crop) if cut == "tiles" else [centre(size, self.crop)] for size in sizes
@@ -144,7 +149,8 @@ class VideoDataset:
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with the frames' content, their times or the window."""
-        digest = hashlib.sha256(repr((self.window, self.crop)).encode())
+        described = repr((self.window, self.crop)).replace("ClipWindow", "Window")  # as older runs have it
+        digest = hashlib.sha256(described.encode())
         for source in self.sources:
             digest.update(fingerprint_of(source).encode())
             digest.update(np.ascontiguousarray(source.times).tobytes())
@@ -156,52 +162,53 @@ class VideoDataset:
 
     @property
     def epoch(self) -> int:
-        """The epoch whose clips are given."""
+        """The epoch that clips are of."""
         return int(self._epoch.value)
 
     def place(self, index: int) -> Place:
-        """Say where clip ``index`` of this epoch comes from."""
+        """Find where clip ``index`` of this epoch comes from."""
         if not 0 <= index < self._length:
             raise IndexError(f"clip {index} of {self._length}")
         if not self.train:
             number = int(np.searchsorted(self._ends, index, side="right"))
             source = int(self._source[number])
             tile = self._tiles[source][index - int(self._ends[number])]
-            return Place(source, int(self._first[number]), tile, Turn())
+            return Place(source, int(self._first[number]), tile, Orientation())
         random = np.random.default_rng((self.seed, self.epoch, index))
         number = self._draw_window(index, random)
         source, first = int(self._source[number]), int(self._first[number])
         frames = slice(first, first + self.window.steps)
-        floor = None if self.wet is None else self.wet.floor
-        crop = draw(self.sources[source], frames, self.crop, floor, random)
+        minimum = None if self.importance is None else self.importance.minimum_weight
+        crop = draw(self.sources[source], frames, self.crop, minimum, random)
         square = self.crop[0] == self.crop[1]
-        return Place(source, first, crop, Turn.draw(random, square) if self.turns else Turn())
+        way = Orientation.draw(random, square) if self.flips_and_rotations else Orientation()
+        return Place(source, first, crop, way)
 
-    def issued(self, index: int) -> np.datetime64:
-        """Give the time of the newest past frame of clip ``index``."""
+    def reference_time(self, index: int) -> np.datetime64:
+        """Return the time of the newest past frame of clip ``index``: its forecast reference time."""
         place = self.place(index)
         newest = place.first + (self.window.before + self.window.past - 1) * self.window.every
         return np.datetime64(self.sources[place.source].times[newest], "ns")
 
-    def __getitem__(self, index: int) -> Clip:
-        """Give clip ``index`` of this epoch."""
+    def __getitem__(self, index: int) -> ClipSample:
+        """Read clip ``index`` of this epoch."""
         window, place = self.window, self.place(index)
-        frames = turn(self._read(place), place.turn)
-        unseen = np.isnan(frames)
-        if unseen.any():
-            np.copyto(frames, np.float32(0), where=unseen)
-        seen = np.logical_not(unseen, out=unseen)
+        frames = oriented(self._read(place), place.orientation)
+        absent = np.isnan(frames)
+        if absent.any():
+            np.copyto(frames, np.float32(0), where=absent)
+        observed = np.logical_not(absent, out=absent)
         source = self.sources[place.source]
-        if isinstance(source, Bridged):
-            seen &= source.present[self._numbers(place)][:, np.newaxis, np.newaxis, np.newaxis]
-        first, issue, last = window.before, window.before + window.past, window.frames - window.after
+        if isinstance(source, GapFilledSource):
+            observed &= source.present[self._numbers(place)][:, np.newaxis, np.newaxis, np.newaxis]
+        first, reference, last = window.before, window.before + window.past, window.frames - window.after
         has_context = window.before + window.after > 0
-        return Clip(
-            past=frames[first:issue], future=frames[issue:last], seen=seen[first:last],
+        return ClipSample(
+            past=frames[first:reference], future=frames[reference:last], observed=observed[first:last],
             context=frames if has_context else frames[:0],
         )
 
-    def _read(self, place: Place) -> Frames:
+    def _read(self, place: Place) -> FrameArray:
         source, (rows, columns) = self.sources[place.source], place.crop
         if self.window.every == 1:
             return source.read(place.first, self.window.frames, rows, columns)
@@ -211,32 +218,32 @@ class VideoDataset:
         return place.first + self.window.every * np.arange(self.window.frames)
 
     def _draw_window(self, index: int, random: np.random.Generator) -> int:
-        if self.wet is not None:
+        if self.importance is not None:
             found = np.searchsorted(self._chances, random.random() * self._chances[-1], side="right")
             return min(int(found), self.windows - 1)
-        turn_number, place = divmod(index, self.windows)
-        key = (self.epoch, turn_number)
+        time_round, place = divmod(index, self.windows)
+        key = (self.epoch, time_round)
         if self._order is None or self._order[0] != key:
             shuffled = np.random.default_rng((self.seed, *key, 0, 1)).permutation(self.windows)
             self._order = (key, shuffled)
         return int(self._order[1][place])
 
     def __getstate__(self) -> dict[str, Any]:
-        """Give what a worker needs; the epoch stays shared only with workers of a loader."""
+        """Return what a worker needs; the epoch stays shared only with workers of a loader."""
         state = self.__dict__.copy()
         if get_spawning_popen() is None:
             state["_epoch"] = self.epoch
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what `__getstate__` gave."""
+        """Take over what `__getstate__` returned."""
         self.__dict__.update(state)
         if isinstance(state["_epoch"], int):
             self._epoch = RawValue("q", state["_epoch"])
 
 
-def _starts(source: FrameSource, window: Window, missing: int) -> npt.NDArray[np.int64]:
-    if isinstance(source, Bridged):
+def _starts(source: FrameSource, window: ClipWindow, missing: int) -> npt.NDArray[np.int64]:
+    if isinstance(source, GapFilledSource):
         return source.starts(window, missing)
     return window.starts(source.times, source.step)
 
@@ -245,8 +252,8 @@ def _whole(missing: int) -> str:
     return f"of which at most {missing} are missing" if missing else "without a gap"
 
 
-def _tell_short(
-    sources: Sequence[FrameSource], starts: Sequence[npt.NDArray[np.int64]], window: Window, missing: int
+def _log_short(
+    sources: Sequence[FrameSource], starts: Sequence[npt.NDArray[np.int64]], window: ClipWindow, missing: int
 ) -> None:
     short = [source.name for source, found in zip(sources, starts, strict=True) if len(found) == 0]
     if short:

@@ -1,4 +1,4 @@
-"""Crops and turns: which part of a frame a clip shows, and which way round."""
+"""Crops and orientations: which part of a frame a clip shows, and which way round (augmentation)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nowcast.data.importance_sampling import draw_corner, wet_blocks
-from nowcast.data.source import Frames, FrameSource
+from nowcast.data.source import FrameArray, FrameSource
 
 
 class Crop(NamedTuple):
@@ -17,7 +17,7 @@ class Crop(NamedTuple):
     columns: slice
 
 
-class Turn(NamedTuple):
+class Orientation(NamedTuple):
     """One of the eight ways to lay a square: first transposed, then flipped."""
 
     transpose: bool = False
@@ -25,45 +25,45 @@ class Turn(NamedTuple):
     flip_columns: bool = False
 
     @classmethod
-    def draw(cls, random: np.random.Generator, square: bool) -> Turn:
+    def draw(cls, random: np.random.Generator, square: bool) -> Orientation:
         """Draw one evenly: of eight for a square, of the four that keep the shape otherwise."""
         bits = int(random.integers(8))
         return cls(square and bool(bits & 4), bool(bits & 2), bool(bits & 1))
 
 
 def at(corner: tuple[int, int], crop: tuple[int, int]) -> Crop:
-    """Give the crop whose upper left corner is ``corner``."""
+    """Return the crop whose upper left corner is ``corner``."""
     return Crop(slice(corner[0], corner[0] + crop[0]), slice(corner[1], corner[1] + crop[1]))
 
 
 def centre(size: tuple[int, int], crop: tuple[int, int]) -> Crop:
-    """Give the crop in the middle of a frame."""
+    """Return the crop in the middle of a frame."""
     return at(((size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2), crop)
 
 
 def cut_tiles(size: tuple[int, int], crop: tuple[int, int]) -> list[Crop]:
-    """Give as many crops as fit side by side around the middle: no pixel is in two of them."""
+    """Cut as many crops as fit side by side around the middle: no pixel is in two of them."""
     tall, wide = size[0] // crop[0], size[1] // crop[1]
     top, left = (size[0] - tall * crop[0]) // 2, (size[1] - wide * crop[1]) // 2
     return [at((top + i * crop[0], left + j * crop[1]), crop) for i in range(tall) for j in range(wide)]
 
 
 def draw(
-    source: FrameSource, frames: slice, crop: tuple[int, int], floor: float | None,
+    source: FrameSource, frames: slice, crop: tuple[int, int], minimum_weight: float | None,
     random: np.random.Generator,
 ) -> Crop:
-    """Draw a crop: evenly, or wet places more often where ``floor`` is given and the source knows them."""
+    """Draw a crop: evenly, or by wet area where ``minimum_weight`` is given and the source knows it."""
     size = source.frame_shape[1:]
-    blocks = None if floor is None else wet_blocks(source)
-    if blocks is not None and floor is not None:
-        return at(draw_corner(blocks, frames, crop, size, floor, random), crop)
+    blocks = None if minimum_weight is None else wet_blocks(source)
+    if blocks is not None and minimum_weight is not None:
+        return at(draw_corner(blocks, frames, crop, size, minimum_weight, random), crop)
     top, left = random.integers([size[0] - crop[0] + 1, size[1] - crop[1] + 1])
     return at((int(top), int(left)), crop)
 
 
-def turn(frames: Frames, way: Turn) -> Frames:
-    """Lay frames (..., H, W) another way, as a contiguous array; no turn gives ``frames`` itself."""
-    if way == Turn():
+def oriented(frames: FrameArray, way: Orientation) -> FrameArray:
+    """Lay frames (..., H, W) another way, as a contiguous array; as they are, it is ``frames`` itself."""
+    if way == Orientation():
         return frames
     if way.transpose:
         frames = frames.swapaxes(-1, -2)

@@ -15,15 +15,15 @@ import numpy.typing as npt
 from nowcast.core.errors import FileError
 
 Digits = npt.NDArray[np.uint8]
-Part = Literal["train", "test"]
+MnistPart = Literal["train", "test"]
 SIDE = 28
 _STEMS = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
 _MAGIC = 0x00000803
 
 
 @lru_cache(maxsize=4)
-def load_digits(folder: Path | None, part: Part) -> Digits:
-    """Give pictures of digits (N, 28, 28): MNIST's from ``folder``, drawn ones without a folder.
+def load_digits(folder: Path | None, part: MnistPart) -> Digits:
+    """Return pictures of digits (N, 28, 28): MNIST's from ``folder``, drawn ones without a folder.
 
     Raises:
         FileError: no IDX file of that part in the folder, or a damaged one.

@@ -4,22 +4,20 @@ Source: Ionescu, Papava, Olaru, Sminchisescu, "Human3.6M: Large Scale Datasets a
 3D Human Sensing in Natural Environments", TPAMI 2014. Protocol of MotionRNN (Wu et al., CVPR 2021) and
 its published code: scenario Walking, S1, S5, S6, S7, S8 to train on, S9 and S11 to test, the middle half
 of rows and columns resized to 128 x 128 in colour, 4 frames given and 4 forecast, 10 frames of the film
-apart: kept are every 5th (``frame_step``), a clip takes every second of those (``Window.every: 2``).
+apart: kept are every 5th (``frame_step``), a clip takes every second of those (``ClipWindow.every: 2``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nowcast.core.errors import FileError, SettingsError
 from nowcast.data.cached_video import CachedVideo
-from nowcast.data.official_split import Part, check_choices, of_part
-from nowcast.data.video_cache import VideoSettings, open_takes, open_without_files
-from nowcast.data.video_decode import Take
-from nowcast.data.video_files import find_takes
-from nowcast.data.video_look import Colour, Resize
+from nowcast.data.frame_transform import Colour, Resize
+from nowcast.data.published_split import SplitPart, check_choices, of_part
+from nowcast.data.raw_videos import find_videos
+from nowcast.data.video_cache import VideoSettings
+from nowcast.data.video_files import open_named
 
 TRAIN, TEST = ("S1", "S5", "S6", "S7", "S8"), ("S9", "S11")
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
@@ -32,11 +30,12 @@ _SUBJECT = re.compile(r"(?:^|/)(S\d+)(?=[/_ .-])")
 _KNOWN = "|".join(sorted((*SCENARIOS, *_ALIASES), key=len, reverse=True))
 _SCENARIO = re.compile(rf"(?:^|[/_ -])({_KNOWN})(?:[ _-](\d))?(?=[/_ .-])")
 _CAMERA = re.compile(rf"[/_ .-]({'|'.join(CAMERAS)})(?![0-9])")
+_FLAT = re.compile(rf"(.*[_ .-](?:{'|'.join(CAMERAS)}))[_ .-]\d+")
 HOW_TO_GET = (
     "get the videos of the subjects from http://vision.imar.ro/human3.6m (an account is given to academic "
     "users who accept its licence: research only, not to be passed on) and unpack them as "
     "human36m/S1/Videos/Walking 1.54138969.mp4, or lay extracted frames, named by their number in the film, "
-    "as human36m/S1/Walking-1/54138969/img_000001.jpg"
+    "as human36m/S1/Walking-1/54138969/img_000001.jpg or human36m/S1_Walking_1.54138969_000001.jpg"
 )
 
 
@@ -48,7 +47,7 @@ class Human36mSettings(VideoSettings):
         SettingsError: a subject to validate on who is none of those to train on, an unknown scenario or camera.
     """
 
-    part: Part = "train"
+    part: SplitPart = "train"
     colour: Colour = "rgb"
     size: tuple[int, int] | None = (128, 128)
     middle: float = 0.5
@@ -68,8 +67,6 @@ class Human36mSettings(VideoSettings):
             "validation_subjects": (self.validation_subjects, TRAIN),
             "scenarios": (self.scenarios, SCENARIOS), "cameras": (self.cameras, CAMERAS),
         })  # fmt: skip
-        if set(self.validation_subjects) == set(TRAIN):
-            raise SettingsError("human36m.validation_subjects: got all five, expected some left to train on")
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -84,17 +81,18 @@ def open_human36m(settings: Human36mSettings, progress: bool = True) -> list[Cac
         FileError: Human3.6M is not there (the message says where to get it), or no film can be used.
         MissingExtraError: something must be decoded and PyAV is not installed.
     """
-    if settings.path.exists():
-        takes = _wanted(find_takes(settings.path), settings)
-        videos = open_takes(takes, settings, progress) if takes else []
-    else:
-        videos = [v for v in open_without_files(settings) if _is_wanted(v.name, settings)]
-    if not videos:
-        raise FileError(
-            f"{settings.path}: got no films of Human3.6M of the subjects, scenarios and cameras asked "
-            f"for; {HOW_TO_GET}"
-        )
-    return videos
+    return open_named(
+        find_videos(settings.path, _film_of_picture) if settings.path.exists() else None, settings,
+        lambda video: film_name(f"{video.name}/" if video.pictures else video.name),
+        lambda name: _is_wanted(name, settings),
+        f"got no films of Human3.6M of the subjects, scenarios and cameras asked for; {HOW_TO_GET}", progress,
+    )
+
+
+def _film_of_picture(stem: str) -> str:
+    """Name the film of a picture that lies among those of others (``S1_Walking_1.54138969_000001``)."""
+    film = _FLAT.fullmatch(stem)
+    return film[1] if film and film_name(f"{film[1]}/") else ""
 
 
 def film_name(path: str) -> str | None:
@@ -106,20 +104,6 @@ def film_name(path: str) -> str | None:
         return None
     number = f" {scenario[2]}" if scenario[2] else ""
     return f"{subject[1]}/{_ALIASES.get(scenario[1], scenario[1])}{number}.{camera[1]}"
-
-
-def _wanted(takes: Sequence[Take], settings: Human36mSettings) -> list[Take]:
-    found: dict[str, Take] = {}
-    for take in takes:
-        name = film_name(f"{take.name}/" if take.pictures else take.name)
-        if name is None or not _is_wanted(name, settings):
-            continue
-        if name in found:
-            raise FileError(
-                f"{take.path}: got film {name} twice, also as {found[name].path}; remove one of them"
-            )
-        found[name] = Take(name, take.path, take.pictures)
-    return [found[name] for name in sorted(found)]
 
 
 def _is_wanted(name: str, settings: Human36mSettings) -> bool:

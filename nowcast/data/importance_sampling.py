@@ -1,10 +1,10 @@
-"""Wet weighting: most radar pixels are dry, so clips with echoes are drawn more often.
+"""Importance sampling: most radar pixels are dry, so clips with echoes are drawn more often.
 
-Letters: T frames, h rows and w columns of blocks, B side of a block in pixels.
+Dimensions: T frames, h rows and w columns of blocks, B side of a block in pixels.
 
-The weight of a window is ``floor + wet share of all its pixels``; with the window drawn, the weight of
-a crop is ``floor + wet share of the crop's blocks over the same frames``. Wet means at or above
-`WetBlocks.wet_dbz`. ``floor`` keeps dry weather in training: at 0.02 a dry clip is drawn a sixth as
+The weight of a window is ``minimum + wet share of all its pixels``; with the window drawn, the weight of
+a crop is ``minimum + wet share of the crop's blocks over the same frames``. Wet means at or above
+`WetBlocks.wet_dbz`. The minimum keeps dry weather in training: at 0.02 a dry clip is drawn a sixth as
 often as one that is wet on a tenth of its area.
 """
 
@@ -18,22 +18,22 @@ import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
 from nowcast.data.source import FrameSource
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 
 Weights = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class WetSettings:
-    """How strongly wet clips are preferred; ``floor`` is the weight of a dry one."""
+class ImportanceSampling:
+    """How strongly wet clips are preferred: the smaller the weight of a dry one, the more."""
 
-    floor: float = 0.02
+    minimum_weight: float = 0.02
 
     def __post_init__(self) -> None:
-        if not 0 < self.floor <= 1:
+        if not 0 < self.minimum_weight <= 1:
             raise SettingsError(
-                f"wet.floor: got {self.floor}, expected above 0 and at most 1; leave wet weighting "
-                "out to draw all clips alike"
+                f"data.minimum_sampling_weight: got {self.minimum_weight}, expected above 0 and at most 1; "
+                "leave it out to draw all clips alike"
             )
 
 
@@ -56,43 +56,43 @@ class WetBlocks:
         return np.add.reduceat(rows, np.arange(0, wet.shape[1], block), axis=1, dtype=np.uint16)
 
     def part(self, first: int, last: int) -> WetBlocks:
-        """Give the blocks of the frames [first, last)."""
+        """Return the blocks of the frames [first, last)."""
         return WetBlocks(self.counts[first:last], self.block, self.wet_dbz, self.pixels)
 
 
 def wet_blocks(source: FrameSource) -> WetBlocks | None:
-    """Give the wet blocks of a source that knows them, else None."""
+    """Return the wet blocks of a source that knows them, else None."""
     found = getattr(source, "wet", None)
     return found if isinstance(found, WetBlocks) else None
 
 
 def window_weights(
-    sources: Sequence[FrameSource], starts: Sequence[npt.NDArray[np.int64]], window: Window,
-    floor: float,
+    sources: Sequence[FrameSource], starts: Sequence[npt.NDArray[np.int64]], window: ClipWindow,
+    minimum_weight: float,
 ) -> Weights:
-    """Weigh every window of every source, in order: ``floor`` + wet share of its pixels.
+    """Weigh every window of every source, in order: ``minimum_weight`` + wet share of its pixels.
 
-    Windows of a source that knows nothing of rain weigh ``floor + 1``: as a clip that is wet all over.
+    Windows of a source that knows nothing of rain weigh ``minimum_weight + 1``: as a clip that is wet all over.
     """
     weights = []
     for source, firsts in zip(sources, starts, strict=True):
         blocks = wet_blocks(source)
         if blocks is None:
-            weights.append(np.full(len(firsts), floor + 1.0))
+            weights.append(np.full(len(firsts), minimum_weight + 1.0))
             continue
         share = blocks.counts.sum(axis=(1, 2), dtype=np.float64) / blocks.pixels
         total = np.concatenate([[0.0], np.cumsum(share)])
-        weights.append(floor + (total[firsts + window.steps] - total[firsts]) / window.steps)
+        weights.append(minimum_weight + (total[firsts + window.steps] - total[firsts]) / window.steps)
     return np.concatenate(weights) if weights else np.zeros(0)
 
 
 def draw_corner(
-    blocks: WetBlocks, frames: slice, crop: tuple[int, int], size: tuple[int, int], floor: float,
-    random: np.random.Generator,
+    blocks: WetBlocks, frames: slice, crop: tuple[int, int], size: tuple[int, int],
+    minimum_weight: float, random: np.random.Generator,
 ) -> tuple[int, int]:
     """Draw the upper left corner of a crop, wet places more often.
 
-    Corners lie on blocks first, weighed by ``floor`` + wet share of the blocks that the crop covers,
+    Corners lie on blocks first, weighed by ``minimum_weight`` + wet share of the blocks that the crop covers,
     and are then shifted evenly within a block, so that every corner can come up.
     """
     side = blocks.block
@@ -105,7 +105,7 @@ def draw_corner(
     low, right = np.minimum(tops + tall, counts.shape[0]), np.minimum(lefts + wide, counts.shape[1])
     wet = sums[low][:, right] - sums[low][:, lefts] - sums[tops][:, right] + sums[tops][:, lefts]
     pixels = tall * wide * side * side * (frames.stop - frames.start)
-    chances = (floor + wet / pixels).ravel().cumsum()
+    chances = (minimum_weight + wet / pixels).ravel().cumsum()
     place = int(np.searchsorted(chances, random.random() * chances[-1], side="right"))
     top, left = divmod(min(place, len(chances) - 1), len(lefts))
     return (

@@ -15,22 +15,22 @@ from pathlib import Path
 
 import numpy as np
 
-from nowcast.core.errors import FileError, SettingsError
+from nowcast.core.errors import FileError
 from nowcast.core.files import whole_file
 from nowcast.data.cached_video import CachedVideo
-from nowcast.data.official_split import Part, check_choices, of_part
+from nowcast.data.frame_transform import Resize
+from nowcast.data.published_split import SplitPart, check_choices, of_part
+from nowcast.data.raw_videos import RawVideo, find_videos
 from nowcast.data.source import FrameSource
-from nowcast.data.splits import Stretch
-from nowcast.data.video_cache import VideoSettings, open_takes, open_without_files
-from nowcast.data.video_decode import Take
-from nowcast.data.video_files import find_takes
-from nowcast.data.video_look import Resize
+from nowcast.data.splits import SourcePart
+from nowcast.data.video_cache import VideoSettings
+from nowcast.data.video_files import open_named
 
 _LOG = logging.getLogger(__name__)
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
 TRAIN, TEST = tuple(range(1, 17)), tuple(range(17, 26))
 SEQUENCES = "00sequences.txt"
-_NAME = re.compile(rf"person(\d\d)_({'|'.join(ACTIONS)})_d([1-4])(?:_uncomp)?(?:\.avi)?")
+_NAME = re.compile(rf"person(\d\d)_({'|'.join(ACTIONS)})_d([1-4])(?:_uncomp)?")
 _LINE = re.compile(r"(person\d\d_[a-z]+_d[1-4])\s+frames?\s+(.*)")
 _RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
 HOW_TO_GET = (
@@ -50,7 +50,7 @@ class KthSettings(VideoSettings):
         SettingsError: a person to validate on who is none of those to train on, an unknown action.
     """
 
-    part: Part = "train"
+    part: SplitPart = "train"
     size: tuple[int, int] | None = (128, 128)
     resize: Resize = "bilinear"
     validation_persons: tuple[int, ...] = (15, 16)
@@ -68,8 +68,6 @@ class KthSettings(VideoSettings):
             "validation_persons": (self.validation_persons, TRAIN), "actions": (self.actions, ACTIONS),
             "scenarios": (self.scenarios, (1, 2, 3, 4)),
         })  # fmt: skip
-        if set(self.validation_persons) == set(TRAIN):
-            raise SettingsError("kth.validation_persons: got all 16, expected some left to train on")
 
     @property
     def persons(self) -> tuple[int, ...]:
@@ -84,18 +82,14 @@ def open_kth(settings: KthSettings, progress: bool = True) -> list[FrameSource]:
         FileError: KTH is not there (the message says where to get it), or no video can be used.
         MissingExtraError: something must be decoded and PyAV is not installed.
     """
-    takes = _wanted(find_takes(settings.path), settings) if settings.path.is_dir() else []
-    if takes:
-        videos = open_takes(takes, settings, progress)
-        listed = _keep(settings.path / SEQUENCES, settings.cache_folder / SEQUENCES)
-    else:
-        found = {} if settings.path.exists() else {v.name: v for v in open_without_files(settings)}
-        videos = [found[name] for name in sorted(found) if _is_wanted(name, settings)]
-        listed = settings.cache_folder / SEQUENCES
-    if not videos:
-        raise FileError(
-            f"{settings.path}: got no KTH videos of the persons, actions and scenarios asked for; {HOW_TO_GET}"
-        )
+    there = settings.path.is_dir()
+    videos = open_named(
+        find_videos(settings.path) if there else None, settings, _name, lambda name: _is_wanted(name, settings),
+        f"got no KTH videos of the persons, actions and scenarios asked for; {HOW_TO_GET}", progress,
+    )
+    listed = settings.cache_folder / SEQUENCES
+    if there:
+        listed = _keep(settings.path / SEQUENCES, listed)
     if not settings.sequences or not listed.is_file():
         return list(videos)
     return list(_cut(videos, read_sequences(listed)))
@@ -144,22 +138,14 @@ def _cut(
             begin, end = np.searchsorted(numbers, [first - 1, last]).tolist()
             beyond += last > numbers[-1] + 1
             if end > begin:
-                yield Stretch(video, begin, end)
+                yield SourcePart(video, begin, end)
     if beyond:
         _LOG.warning("%s: %d frame ranges end beyond their video and were cut", SEQUENCES, beyond)
 
 
-def _wanted(takes: Sequence[Take], settings: KthSettings) -> list[Take]:
-    found: dict[str, Take] = {}
-    for take in takes:
-        match = _NAME.fullmatch(take.path.name)
-        name = f"{match[2]}/person{match[1]}_{match[2]}_d{match[3]}" if match else ""
-        if not _is_wanted(name, settings):
-            continue
-        if name in found:
-            raise FileError(f"{take.path}: got {name} twice, also as {found[name].path}; remove one of them")
-        found[name] = Take(name, take.path, take.pictures)
-    return [found[name] for name in sorted(found)]
+def _name(video: RawVideo) -> str | None:
+    match = _NAME.fullmatch(video.path.name if video.pictures else video.path.stem)
+    return f"{match[2]}/person{match[1]}_{match[2]}_d{match[3]}" if match else None
 
 
 def _is_wanted(name: str, settings: KthSettings) -> bool:
@@ -173,7 +159,7 @@ def _is_wanted(name: str, settings: KthSettings) -> bool:
 
 
 def _keep(listed: Path, kept: Path) -> Path:
-    """Lay a copy of the ranges into the cache, for where the videos are not; give the original."""
+    """Lay a copy of the ranges into the cache, for where the videos are not; return the original."""
     if listed.is_file() and (not kept.is_file() or kept.read_bytes() != listed.read_bytes()):
         with whole_file(kept) as temporary:
             temporary.write_bytes(listed.read_bytes())

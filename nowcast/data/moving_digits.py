@@ -1,6 +1,6 @@
 """Moving MNIST and V-MNIST, made on the fly: every sequence from (seed, its number) alone.
 
-Letters: F frames of a sequence, D digits, H = W side of a frame, K side of the box a digit is drawn in.
+Dimensions: F frames of a sequence, D digits, H = W side of a frame, K side of the box a digit is drawn in.
 
 One frame source is a reel of many short sequences with a gap in time between them, so windows fall
 within sequences by the same rule that keeps radar clips free of gaps.
@@ -21,10 +21,11 @@ import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.times import Times
-from nowcast.data.digit_images import SIDE, Digits, Part, load_digits
-from nowcast.data.source import Frames
+from nowcast.data.digit_images import SIDE, Digits, MnistPart, load_digits
+from nowcast.data.source import FrameArray, SentWithoutCaches, check_span, from_bytes
 
-_STEP = np.timedelta64(1_000_000_000, "ns")
+REEL_STEP = np.timedelta64(1_000_000_000, "ns")
+"""Time between two frames of a reel: a second."""
 Floats = npt.NDArray[np.float32]
 
 
@@ -34,7 +35,7 @@ class DigitSettings:
 
     path: Path | None = None
     """Folder with MNIST's IDX files; None draws digits from a font."""
-    part: Part = "train"
+    part: MnistPart = "train"
     """Which of MNIST's two files."""
     seed: int = 0
     count: int = 10_000
@@ -77,12 +78,14 @@ class DigitSettings:
         return self.turn_degrees != 0 or self.scale_range != (1.0, 1.0)
 
 
-class MovingDigits:
+class MovingDigits(SentWithoutCaches):
     """A reel of sequences of moving digits as a frame source; the same settings give the same frames.
 
     Raises:
         FileError: the folder of digits holds none.
     """
+
+    step = REEL_STEP
 
     def __init__(self, settings: DigitSettings) -> None:
         self.settings = settings
@@ -94,26 +97,17 @@ class MovingDigits:
     @cached_property
     def times(self) -> Times:
         """Seconds from 1970 on; between two sequences one second is left out."""
-        s = self.settings
-        seconds = np.arange(s.count)[:, None] * (s.length + 1) + np.arange(s.length)
-        return (seconds.ravel() * 1_000_000_000).view("datetime64[ns]")
-
-    @property
-    def step(self) -> np.timedelta64:
-        """One second."""
-        return _STEP
+        return reel_times(self.settings.count, self.settings.length)
 
     @property
     def fingerprint(self) -> str:
         """The settings, and how many digits there are to draw from."""
         return f"{self.settings}:{len(self._digits)}"
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames of the reel: (T, 1, h, w) in [0, 1]."""
         length = self.settings.length
-        if first < 0 or first + count > length * self.settings.count:
-            total = length * self.settings.count
-            raise IndexError(f"{self.name}: frames {first} to {first + count} of {total}")
+        check_span(self, first, count, length * self.settings.count)
         parts = []
         while count > 0:
             number, start = divmod(first, length)
@@ -121,13 +115,19 @@ class MovingDigits:
             parts.append(part)
             first, count = first + len(part), count - len(part)
         whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return np.multiply(whole[:, np.newaxis], np.float32(1 / 255), dtype=np.float32)
+        return from_bytes(whole[:, np.newaxis])
 
     def sequence(self, number: int) -> npt.NDArray[np.uint8]:
         """Make sequence ``number``: (F, H, W)."""
         if self._last is None or self._last[0] != number:
             self._last = (number, make_sequence(self.settings, self._digits, number))
         return self._last[1]
+
+
+def reel_times(count: int, length: int) -> Times:
+    """Return the times of ``count`` sequences of ``length`` frames: between two a step is left out."""
+    steps: npt.NDArray[np.int64] = np.arange(count)[:, np.newaxis] * (length + 1) + np.arange(length)
+    return np.datetime64(0, "ns") + steps.ravel() * REEL_STEP
 
 
 def make_sequence(s: DigitSettings, digits: Digits, number: int) -> npt.NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """Moving MNIST's fixed test file, which papers compare on: ``mnist_test_seq.npy``, 10 000 sequences.
 
-Letters: F frames of a sequence (20), N sequences, H = W = 64.
+Dimensions: F frames of a sequence (20), N sequences, H = W = 64.
 
 Source: Srivastava, Mansimov, Salakhutdinov, "Unsupervised Learning of Video Representations using
 LSTMs", ICML 2015. A test file alone: train on `nowcast.data.moving_digits`, which makes its sequences.
@@ -12,14 +12,14 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.times import Times
-from nowcast.data.source import Frames
+from nowcast.data.moving_digits import REEL_STEP, reel_times
+from nowcast.data.source import FrameArray, SentWithoutCaches, check_span, from_bytes
 
 NAME = "mnist_test_seq.npy"
 HOW_TO_GET = (
@@ -46,7 +46,7 @@ class MovingMnistFileSettings:
             )
 
 
-class MovingMnistFile:
+class MovingMnistFile(SentWithoutCaches):
     """The sequences of the file as a reel: between two of them a second is left out of the times.
 
     Args:
@@ -56,6 +56,8 @@ class MovingMnistFile:
         FileError: no such file (the message says where to get it), or not one like it.
         SettingsError: sequences beyond its end.
     """
+
+    step = REEL_STEP
 
     def __init__(self, settings: MovingMnistFileSettings) -> None:
         self.path = settings.path / NAME if settings.path.is_dir() else settings.path
@@ -74,14 +76,7 @@ class MovingMnistFile:
     @cached_property
     def times(self) -> Times:
         """Seconds from 1970 on."""
-        starts = np.arange(self._count)[:, np.newaxis] * (self._length + 1)
-        seconds: npt.NDArray[np.int64] = (starts + np.arange(self._length)).ravel()
-        return (seconds * 1_000_000_000).view("datetime64[ns]")
-
-    @property
-    def step(self) -> np.timedelta64:
-        """One second."""
-        return np.timedelta64(1_000_000_000, "ns")
+        return reel_times(self._count, self._length)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -89,14 +84,12 @@ class MovingMnistFile:
         with self.path.open("rb") as file:
             return f"{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}:{self._first}:{self._count}"
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames of the reel: (T, 1, h, w) in [0, 1]."""
-        if first < 0 or first + count > self._count * self._length:
-            total = self._count * self._length
-            raise IndexError(f"{self.name}: frames {first} to {first + count} of {total}")
+        check_span(self, first, count, self._count * self._length)
         sequence, frame = np.divmod(np.arange(first, first + count), self._length)
         frames = self._frames[frame, self._first + sequence, rows, columns]
-        return np.multiply(frames[:, np.newaxis], np.float32(1 / 255), dtype=np.float32)
+        return from_bytes(frames[:, np.newaxis])
 
     @cached_property
     def _frames(self) -> npt.NDArray[np.uint8]:
@@ -111,7 +104,3 @@ class MovingMnistFile:
             raise FileError(f"{self.path}: got {shown}, expected uint8 (20, N, 64, 64); {HOW_TO_GET}")
         frames: npt.NDArray[np.uint8] = found.view(np.ndarray)
         return frames
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the map behind: a worker opens its own."""
-        return {key: value for key, value in self.__dict__.items() if key not in ("_frames", "times")}

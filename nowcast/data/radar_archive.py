@@ -17,7 +17,7 @@ from nowcast.core.errors import ArchiveError, FileError
 from nowcast.core.files import whole_folder
 from nowcast.core.scaling import Scaling
 from nowcast.data.importance_sampling import WetBlocks
-from nowcast.data.radar_cache import FRAMES, WET, Facts, RadarCache, to_dbz
+from nowcast.data.radar_cache import FRAMES, WET, CacheMetadata, RadarCache, to_dbz
 
 if TYPE_CHECKING:
     from nowcast.archive.reader import Archive
@@ -37,7 +37,7 @@ class ArchiveSettings:
 
 
 def cache_folder(archive_path: Path) -> Path:
-    """Say where the cache of an archive lies by default: ``italy.zarr`` -> ``italy.cache`` beside it."""
+    """Return where the cache of an archive lies by default: ``italy.zarr`` -> ``italy.cache`` beside it."""
     return Path(archive_path).with_suffix(".cache")
 
 
@@ -88,7 +88,7 @@ def _is_fresh(folder: Path, fingerprint: str) -> bool:
         )
     try:
         RadarCache(folder)
-        return Facts.read(folder).fingerprint == fingerprint
+        return CacheMetadata.read(folder).fingerprint == fingerprint
     except FileError:
         return False
 
@@ -96,7 +96,7 @@ def _is_fresh(folder: Path, fingerprint: str) -> bool:
 def _fill(archive: Archive, fingerprint: str, folder: Path, progress: bool) -> None:
     height, width = archive.grid.shape
     times, packing = archive.times, archive.packing
-    facts = Facts(
+    metadata = CacheMetadata(
         times_ns=tuple(np.asarray(times, "datetime64[ns]").astype(np.int64).tolist()),
         step_ns=int(archive.step.astype("timedelta64[ns]").astype(np.int64)),
         scale=float(packing.scale), offset=float(packing.offset), fill=int(packing.fill),
@@ -110,7 +110,7 @@ def _fill(archive: Archive, fingerprint: str, folder: Path, progress: bool) -> N
     bar = tqdm(times, label, unit="frame", disable=not progress, delay=2, mininterval=1)
     for index, time in enumerate(bar):
         frames[index] = archive.packed(time)
-        wet[index] = WetBlocks.count(to_dbz(frames[index], facts) >= WET_DBZ, BLOCK)
+        wet[index] = WetBlocks.count(to_dbz(frames[index], metadata) >= WET_DBZ, BLOCK)
     frames.flush()
     np.save(folder / WET, wet)
-    facts.write(folder)
+    metadata.write(folder)

@@ -2,7 +2,7 @@
 
 A cache is a folder: ``frames.npy`` (T, H, W) int16 packed dBZ as in the archive, ``wet.npy`` (T, h, w)
 wet pixels a block, and ``cache.json`` with times, step, packing, ground size and the fingerprint of
-the archive it was made from. Letters: T frames, H rows, W columns.
+the archive it was made from. Dimensions: T frames, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from nowcast.core.errors import FileError
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.times import Times
 from nowcast.data.importance_sampling import WetBlocks
-from nowcast.data.source import Frames
+from nowcast.data.source import FrameArray, SentWithoutCaches, check_span
 
 FORMAT = 1
-FRAMES, WET, FACTS = "frames.npy", "wet.npy", "cache.json"
+FRAMES, WET, METADATA = "frames.npy", "wet.npy", "cache.json"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class CacheSettings:
 
 
 @dataclass(frozen=True)
-class Facts:
+class CacheMetadata:
     """What ``cache.json`` holds."""
 
     times_ns: tuple[int, ...]
@@ -56,10 +56,10 @@ class Facts:
 
     def write(self, folder: Path) -> None:
         """Write ``cache.json`` into ``folder``."""
-        (folder / FACTS).write_text(json.dumps(asdict(self)), encoding="utf-8")
+        (folder / METADATA).write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
-    def read(cls, folder: Path) -> Facts:
+    def read(cls, folder: Path) -> CacheMetadata:
         """Read ``cache.json`` of ``folder``.
 
         Raises:
@@ -67,21 +67,21 @@ class Facts:
         """
         again = "make it anew from its archive"
         try:
-            found = json.loads((Path(folder) / FACTS).read_text(encoding="utf-8"))
+            found = json.loads((Path(folder) / METADATA).read_text(encoding="utf-8"))
         except OSError as error:
             raise FileError(f"{folder}: no radar cache ({error.strerror}); {again}") from error
         except ValueError as error:
-            raise FileError(f"{folder}/{FACTS}: damaged ({error}); {again}") from error
+            raise FileError(f"{folder}/{METADATA}: damaged ({error}); {again}") from error
         if not isinstance(found, dict) or found.get("format") != FORMAT:
-            raise FileError(f"{folder}/{FACTS}: not a cache of format {FORMAT}; {again}")
+            raise FileError(f"{folder}/{METADATA}: not a cache of format {FORMAT}; {again}")
         try:
             lists = {"times_ns": tuple(found["times_ns"]), "grid_km": tuple(found["grid_km"])}
             return cls(**{**found, **lists})
         except (KeyError, TypeError) as error:
-            raise FileError(f"{folder}/{FACTS}: damaged ({error}); {again}") from error
+            raise FileError(f"{folder}/{METADATA}: damaged ({error}); {again}") from error
 
 
-class RadarCache:
+class RadarCache(SentWithoutCaches):
     """A frame source over a cache folder.
 
     The map of the file is opened at the first read and not sent to workers, which open their own.
@@ -98,33 +98,33 @@ class RadarCache:
         self.path = Path(path)
         self.name = str(self.path)
         self.scaling = scaling or Scaling()
-        self.facts = Facts.read(self.path)
-        self._decoder = Decoder.of(self.facts, self.scaling)
-        if len(self._frames) != len(self.facts.times_ns):
+        self.metadata = CacheMetadata.read(self.path)
+        self._decoder = Decoder.of(self.metadata, self.scaling)
+        if len(self._frames) != len(self.metadata.times_ns):
             raise FileError(
-                f"{self.path}: got {len(self._frames)} frames, expected {len(self.facts.times_ns)}; "
+                f"{self.path}: got {len(self._frames)} frames, expected {len(self.metadata.times_ns)}; "
                 "make it anew from its archive"
             )
 
     @cached_property
     def times(self) -> Times:
         """Times of the frames, UTC ``datetime64[ns]``."""
-        return np.array(self.facts.times_ns, dtype=np.int64).view("datetime64[ns]")
+        return np.array(self.metadata.times_ns, dtype=np.int64).view("datetime64[ns]")
 
     @property
     def step(self) -> np.timedelta64:
         """The archive's step."""
-        return np.timedelta64(self.facts.step_ns, "ns")
+        return np.timedelta64(self.metadata.step_ns, "ns")
 
     @property
     def fingerprint(self) -> str:
         """The archive's fingerprint and the scaling: changes when what is read changes."""
-        return f"{self.facts.fingerprint}:{self.scaling.low_dbz:g}:{self.scaling.high_dbz:g}"
+        return f"{self.metadata.fingerprint}:{self.scaling.low_dbz:g}:{self.scaling.high_dbz:g}"
 
     @property
     def grid_km(self) -> tuple[float, float]:
         """Height and width of a cell on the ground, km."""
-        return self.facts.grid_km
+        return self.metadata.grid_km
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
@@ -136,16 +136,15 @@ class RadarCache:
         """Wet pixels a block, for drawing wet clips more often."""
         counts = _open(self.path / WET)
         pixels = self._frames.shape[1] * self._frames.shape[2]
-        return WetBlocks(np.asarray(counts), self.facts.block, self.facts.wet_dbz, pixels)
+        return WetBlocks(np.asarray(counts), self.metadata.block, self.metadata.wet_dbz, pixels)
 
     def packed(self, first: int, count: int, rows: slice, columns: slice) -> npt.NDArray[np.int16]:
-        """Give packed frames as they lie in the file, without a copy: (T, h, w)."""
-        if first < 0 or first + count > len(self._frames):
-            raise IndexError(f"{self.name}: frames {first} to {first + count} of {len(self._frames)}")
+        """Return packed frames as they lie in the file, without a copy: (T, h, w)."""
+        check_span(self, first, count, len(self._frames))
         found: npt.NDArray[np.int16] = self._frames[first : first + count, rows, columns]
         return found
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames cut to rows and columns: (T, 1, h, w) in [0, 1], NaN where not observed."""
         return self._decoder.decode(self.packed(first, count, rows, columns))[:, np.newaxis]
 
@@ -155,10 +154,6 @@ class RadarCache:
         if found.dtype != np.int16 or found.ndim != 3:
             raise FileError(f"{self.path}/{FRAMES}: got {found.dtype} {found.shape}, expected int16 (T, H, W)")
         return found.view(np.ndarray)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the maps behind: a worker opens its own."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_frames", "wet", "times")}
 
 
 @dataclass(frozen=True)
@@ -172,16 +167,16 @@ class Decoder:
     """None where the clipping already makes no echo 0."""
 
     @classmethod
-    def of(cls, facts: Facts, scaling: Scaling) -> Decoder:
+    def of(cls, metadata: CacheMetadata, scaling: Scaling) -> Decoder:
         """Join packing and scaling into one linear map."""
         width = scaling.high_dbz - scaling.low_dbz
-        dry = facts.no_echo * facts.scale + facts.offset
+        dry = metadata.no_echo * metadata.scale + metadata.offset
         return cls(
-            np.float32(facts.scale / width), np.float32((facts.offset - scaling.low_dbz) / width),
-            np.int16(facts.fill), None if dry <= scaling.low_dbz else np.int16(facts.no_echo),
+            np.float32(metadata.scale / width), np.float32((metadata.offset - scaling.low_dbz) / width),
+            np.int16(metadata.fill), None if dry <= scaling.low_dbz else np.int16(metadata.no_echo),
         )
 
-    def decode(self, codes: npt.NDArray[np.int16]) -> Frames:
+    def decode(self, codes: npt.NDArray[np.int16]) -> FrameArray:
         """Decode codes of any shape to a new float32 array."""
         scaled = codes.astype(np.float32)
         scaled *= self.gain
@@ -195,11 +190,11 @@ class Decoder:
         return scaled
 
 
-def to_dbz(codes: npt.NDArray[np.int16], facts: Facts) -> Frames:
+def to_dbz(codes: npt.NDArray[np.int16], metadata: CacheMetadata) -> FrameArray:
     """Decode codes to dBZ: no echo becomes ``NO_ECHO_DBZ``, not observed NaN."""
-    dbz = codes.astype(np.float32) * np.float32(facts.scale) + np.float32(facts.offset)
-    dbz[codes == facts.no_echo] = NO_ECHO_DBZ
-    dbz[codes == facts.fill] = np.nan
+    dbz = codes.astype(np.float32) * np.float32(metadata.scale) + np.float32(metadata.offset)
+    dbz[codes == metadata.no_echo] = NO_ECHO_DBZ
+    dbz[codes == metadata.fill] = np.nan
     return dbz
 
 

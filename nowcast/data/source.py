@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-Frames = npt.NDArray[np.float32]
+FrameArray = npt.NDArray[np.float32]
 
 
 @runtime_checkable
 class FrameSource(Protocol):
-    """A sequence of frames with times: an archive, a KTH video, a Human3.6M take, moving digits."""
+    """A sequence of frames with times: an archive, a KTH video, a Human3.6M film, moving digits."""
 
     name: str
     """Where the frames come from, as a log names it."""
@@ -32,21 +33,56 @@ class FrameSource(Protocol):
         """Channels, rows and columns (C, H, W)."""
         ...
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read ``count`` frames from index ``first`` on, cut to ``rows`` and ``columns``.
 
         Returns:
-            (T, C, h, w) float32 as a network reads it, in [0, 1]; NaN is not seen.
+            (T, C, h, w) float32 as a network reads it, in [0, 1]; NaN is not observed.
         """
         ...
 
 
 def fingerprint_of(source: FrameSource) -> str:
-    """Give what changes with a source's frames; its name where it knows no better."""
+    """Return what changes with a source's frames; its name where it knows no better."""
     return str(getattr(source, "fingerprint", source.name))
 
 
-class SourceWrapper:
+def place_of(source: FrameSource) -> str:
+    """Return where the frames of a video lie on this machine; its name where it knows no better.
+
+    Why: videos of one name in two folders are two videos.
+    """
+    return str(getattr(source, "place", source.name))
+
+
+def check_span(source: FrameSource, first: int, count: int, total: int) -> None:
+    """Refuse frames beyond the ends of a source.
+
+    Raises:
+        IndexError: ``first`` to ``first + count`` is not within ``total``.
+    """
+    if first < 0 or first + count > total:
+        raise IndexError(f"{source.name}: frames {first} to {first + count} of {total}")
+
+
+def from_bytes(frames: npt.NDArray[np.uint8]) -> FrameArray:
+    """Scale pixels 0 ... 255 to [0, 1] as a new float32 array."""
+    return np.multiply(frames, np.float32(1 / 255), dtype=np.float32)
+
+
+class SentWithoutCaches:
+    """A source that goes to a worker without its cached properties (maps of files): it makes its own there."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without what a cached property holds."""
+        kind = type(self)
+        return {
+            key: value for key, value in self.__dict__.items()
+            if not isinstance(getattr(kind, key, None), cached_property)
+        }
+
+
+class SourceWrapper(SentWithoutCaches):
     """What all wrappers around a frame source share: what a wrapper does not change is the source's own.
 
     A wrapper says how it reads.
@@ -75,3 +111,8 @@ class SourceWrapper:
     def fingerprint(self) -> str:
         """The source's, or its name."""
         return fingerprint_of(self._source)
+
+    @property
+    def place(self) -> str:
+        """The source's, or its name."""
+        return place_of(self._source)

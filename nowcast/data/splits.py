@@ -6,6 +6,7 @@ on what it has seen. The parts are checked against each other before any frame i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
@@ -14,13 +15,21 @@ import numpy as np
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.times import Times, parse_period, to_text
 from nowcast.data.importance_sampling import WetBlocks, wet_blocks
-from nowcast.data.source import Frames, FrameSource, SourceWrapper
-from nowcast.data.windows import Window
+from nowcast.data.source import (
+    FrameArray,
+    FrameSource,
+    SourceWrapper,
+    check_span,
+    fingerprint_of,
+    place_of,
+)
+from nowcast.data.windows import ClipWindow
 
+_LOG = logging.getLogger(__name__)
 Period = tuple[np.datetime64, np.datetime64]
 
 
-class Stretch(SourceWrapper):
+class SourcePart(SourceWrapper):
     """Part of a frame source: frames [first, last), counted from 0; the others cannot be read."""
 
     def __init__(self, source: FrameSource, first: int, last: int) -> None:
@@ -43,20 +52,19 @@ class Stretch(SourceWrapper):
         blocks = wet_blocks(self._source)
         return None if blocks is None else blocks.part(self._first, self._last)
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
-        """Read frames as the source does; an index outside the stretch is refused."""
-        if first < 0 or self._first + first + count > self._last:
-            raise IndexError(f"{self.name}: frames {first} to {first + count} of {self._last - self._first}")
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
+        """Read frames as the source does; an index outside the part is refused."""
+        check_span(self, first, count, self._last - self._first)
         return self._source.read(self._first + first, count, rows, columns)
 
 
 def within(source: FrameSource, periods: Sequence[Period]) -> list[FrameSource]:
-    """Give the parts of a source that lie in the half-open periods, in order; none may be left."""
+    """Cut out the parts of a source that lie in the half-open periods, in order; none may be left."""
     found: list[FrameSource] = []
     for start, end in sorted(periods):
         first, last = np.searchsorted(source.times, [start, end]).tolist()
         if last > first:
-            found.append(Stretch(source, first, last))
+            found.append(SourcePart(source, first, last))
     return found
 
 
@@ -68,7 +76,7 @@ def parse_periods(texts: Sequence[str], where: str) -> list[Period]:
         raise TimeError(f"{where}: {error}") from error
 
 
-def check_gap(parts: Mapping[str, Sequence[Period]], window: Window, step: np.timedelta64) -> None:
+def check_gap(parts: Mapping[str, Sequence[Period]], window: ClipWindow, step: np.timedelta64) -> None:
     """Refuse parts that overlap, touch or lie nearer to each other than one whole window.
 
     Args:
@@ -93,19 +101,29 @@ def check_gap(parts: Mapping[str, Sequence[Period]], window: Window, step: np.ti
                     )
 
 
-def check_names(parts: Mapping[str, Sequence[FrameSource]]) -> None:
+def check_videos(parts: Mapping[str, Sequence[FrameSource]]) -> None:
     """Refuse two parts that are not apart in time and read one and the same source.
+
+    Videos of one name in two folders are two videos (``train/video_00001``, ``valid/video_00001``); where
+    they show the same frames all the same, the log says so.
 
     Raises:
         SettingsError: which source.
     """
     for (one, sources), (other, others) in combinations(parts.items(), 2):
-        shared = sorted({s.name for s in sources} & {s.name for s in others})
-        if shared:
-            raise SettingsError(
-                f"data: got '{shared[0]}' in both {one} and {other}, expected each video in one part; "
-                "give the parts periods or other sources"
-            )
+        places = {place_of(source) for source in sources}
+        contents = {fingerprint_of(source) for source in sources} - {source.name for source in sources}
+        for source in others:
+            if place_of(source) in places:
+                raise SettingsError(
+                    f"data: got '{source.name}' in both {one} and {other}, expected each video in one part; "
+                    "give the parts periods or other sources"
+                )
+            if fingerprint_of(source) in contents:
+                _LOG.warning(
+                    "data: '%s' of %s has the frames of one of %s; leave one of them out",
+                    source.name, other, one,
+                )
 
 
 def _minutes(delta: np.timedelta64) -> str:

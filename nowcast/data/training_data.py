@@ -1,4 +1,4 @@
-"""What a training run is given: clips to train on, clips to validate on, and nothing of the test."""
+"""What a training run reads: clips to train on, clips to validate on, and nothing of the test."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import NamedTuple
 
 from nowcast.core.errors import SettingsError
 from nowcast.data.clips import VideoDataset
-from nowcast.data.importance_sampling import WetSettings
+from nowcast.data.importance_sampling import ImportanceSampling
 from nowcast.data.source import FrameSource
-from nowcast.data.splits import Period, check_gap, check_names, parse_periods, within
-from nowcast.data.windows import Window
+from nowcast.data.splits import Period, check_gap, check_videos, parse_periods, within
+from nowcast.data.windows import ClipWindow
 
 
 class TrainingData(NamedTuple):
-    """The two data sets of a run; test frames are in neither, and no call gives them."""
+    """The two data sets of a run; test frames are in neither, and no call returns them."""
 
     train: VideoDataset
     validation: VideoDataset
 
 
 def training_data(
-    sources: Sequence[FrameSource], window: Window, *, train: Sequence[str] = (),
+    sources: Sequence[FrameSource], window: ClipWindow, *, train: Sequence[str] = (),
     validation: Sequence[str] = (), test: Sequence[str] = (),
     validation_sources: Sequence[FrameSource] = (), validation_stride: int = 1,
-    crop: tuple[int, int] | None = None, seed: int = 0, turns: bool = True,
-    wet: WetSettings | None = None, missing: int = 0,
+    crop: tuple[int, int] | None = None, seed: int = 0, flips_and_rotations: bool = True,
+    importance: ImportanceSampling | None = None, missing: int = 0,
 ) -> TrainingData:
     """Part sources into training and validation clips.
 
@@ -40,7 +40,7 @@ def training_data(
         test: periods that are kept from both: they are only checked against, never read.
         validation_sources: to validate on instead of on a period of ``sources``.
         validation_stride: steps between the starts of two validation windows.
-        crop, seed, turns, wet: see `nowcast.data.clips.VideoDataset`.
+        crop, seed, flips_and_rotations, importance: see `nowcast.data.clips.VideoDataset`.
         missing: future frames that a training clip may lack; validation clips lack none.
 
     Raises:
@@ -61,11 +61,11 @@ def training_data(
     if sources:
         check_gap(parts, window, sources[0].step)
     if not (train and validation):
-        check_names({"train": sources, "validation": val_sources})
+        check_videos({"train": sources, "validation": val_sources})
     return TrainingData(
         VideoDataset(
             _parted(sources, parts["train"], "data.train", train), window, crop=crop, seed=seed,
-            turns=turns, wet=wet, missing=missing,
+            flips_and_rotations=flips_and_rotations, importance=importance, missing=missing,
         ),
         VideoDataset(
             _parted(val_sources, parts["validation"], "data.validation", validation),

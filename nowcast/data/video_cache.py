@@ -1,8 +1,8 @@
 """The cache of videos: each is decoded once, and again when its file or the wanted frames changed.
 
-A cache is a folder with one folder in it for each way of looking at the frames (colour, size, …), in
-which every video has its own two files (`nowcast.data.cached_video`). So parts of a data set share it,
-a video that changed is decoded alone, and what was done before a kill stays done.
+A cache is a folder with one folder in it for each `FrameTransform` (colour, size, …), in which every video
+has its own two files (`nowcast.data.cached_video`). So parts of a data set share it, a video that changed
+is decoded alone, and what was done before a kill stays done.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from typing import Any
 from tqdm import tqdm
 
 from nowcast.core.errors import FileError, SettingsError
-from nowcast.data.cached_video import CachedVideo, Facts, facts_path, forget_maps
+from nowcast.data.cached_video import CachedVideo, VideoMetadata, forget_maps, metadata_path
 from nowcast.data.decode_pool import decode_all
-from nowcast.data.video_decode import Take, Task, cache_take, check_decoder
-from nowcast.data.video_look import Colour, Look, Resize
+from nowcast.data.frame_transform import Colour, FrameTransform, Resize
+from nowcast.data.raw_videos import RawVideo
+from nowcast.data.video_decode import DecodeTask, cache_video, check_decoder
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,9 +44,9 @@ class VideoSettings:
     middle: float = 1.0
     """Share of the rows and of the columns that is kept around the middle, before resizing."""
     resize: Resize = "antialiased"
-    """See `nowcast.data.video_look.Look`."""
+    """See `nowcast.data.frame_transform.FrameTransform`."""
     frame_step: int = 1
-    """Keep every n-th frame. `Window.every` does the same later and leaves the others in the cache."""
+    """Keep every n-th frame. `ClipWindow.every` does the same later and leaves the others in the cache."""
     frames_per_second: float | None = None
     """Instead of what a video says; None takes that, and 25 for pictures. Nothing is interpolated."""
     shortest: int = 2
@@ -56,7 +57,7 @@ class VideoSettings:
     """That decode side by side."""
 
     def __post_init__(self) -> None:
-        _ = self.look
+        _ = self.transform
         if self.frames_per_second is not None and not 0 < self.frames_per_second <= 1e6:
             raise SettingsError(
                 f"video.frames_per_second: got {self.frames_per_second:g}, expected above 0"
@@ -66,9 +67,14 @@ class VideoSettings:
                 raise SettingsError(f"video.{name}: got {getattr(self, name)}, expected >= 1")
 
     @property
-    def look(self) -> Look:
+    def transform(self) -> FrameTransform:
         """How frames become those of a clip."""
-        return Look(self.colour, self.size, self.middle, self.resize, self.frame_step)
+        return FrameTransform(self.colour, self.size, self.middle, self.resize, self.frame_step)
+
+    @property
+    def transform_folder(self) -> Path:
+        """Where frames that were decoded with this transform lie."""
+        return self.cache_folder / self.transform.key
 
     @property
     def cache_folder(self) -> Path:
@@ -77,10 +83,10 @@ class VideoSettings:
         return self.cache if self.cache is not None else path.with_name(f"{path.name}.cache")
 
 
-def open_takes(
-    takes: Sequence[Take], settings: VideoSettings, progress: bool = True
+def open_decoded(
+    videos: Sequence[RawVideo], settings: VideoSettings, progress: bool = True
 ) -> list[CachedVideo]:
-    """Give every usable take as a frame source, decoding those that the cache does not hold.
+    """Open every usable video as a frame source, decoding those that the cache does not hold.
 
     Damaged and too short videos are named in the log, and counted.
 
@@ -88,70 +94,74 @@ def open_takes(
         MissingExtraError: something must be decoded and PyAV is not installed.
         FileError: not one video can be used, or the cache cannot be written.
     """
-    folder = settings.cache_folder / settings.look.key
-    known = _fresh(takes, settings.look, folder)
-    if len(known) < len(takes):
-        if any(not take.pictures for take in takes if take.name not in known):
+    folder, transform = settings.transform_folder, settings.transform
+    known = _fresh(videos, transform, folder)
+    if len(known) < len(videos):
+        if any(not video.pictures for video in videos if video.name not in known):
             check_decoder()
         with _sole_writer(settings.cache_folder):
             _remove_remains(folder)
-            known = _fresh(takes, settings.look, folder)  # another process may have been at it
-            stale = [take for take in takes if take.name not in known]
-            for facts in _decode(stale, settings, folder, progress):
-                known[facts.name] = facts
+            known = _fresh(videos, transform, folder)  # another process may have been at it
+            stale = [video for video in videos if video.name not in known]
+            for metadata in _decode(stale, settings, folder, progress):
+                known[metadata.name] = metadata
         forget_maps()
-    return _sources([known[take.name] for take in takes], settings)
+    return _sources([known[video.name] for video in videos], settings, {v.name: v.place for v in videos})
 
 
 def open_without_files(settings: VideoSettings) -> list[CachedVideo]:
-    """Give the videos that a cache holds where the videos themselves are not: on a GPU box, say.
+    """Open the videos that a cache holds where the videos themselves are not: on a GPU box, say.
 
     Returns:
         None at all if there is no such cache.
     """
-    folder = settings.cache_folder / settings.look.key
-    found = [Facts.read(path) for path in sorted(folder.rglob("*.json"))]
-    facts = [one for one in found if one is not None and one.is_whole(folder)]
-    if not facts:
+    folder = settings.transform_folder
+    found = [VideoMetadata.read(path) for path in sorted(folder.rglob("*.json"))]
+    metadata = [one for one in found if one is not None and one.is_whole(folder)]
+    if not metadata:
         return []
     _LOG.info("%s: not there, its cache is read: %s", settings.path, folder)
-    return _sources(facts, settings)
+    return _sources(metadata, settings, {})
 
 
-def _fresh(takes: Sequence[Take], look: Look, folder: Path) -> dict[str, Facts]:
+def _fresh(
+    videos: Sequence[RawVideo], transform: FrameTransform, folder: Path
+) -> dict[str, VideoMetadata]:
     found = {}
-    for take in takes:
-        facts = Facts.read(facts_path(folder, take.name))
-        if facts is not None and facts.identity == take.identity(look) and facts.is_whole(folder):
-            found[take.name] = facts
+    for video in videos:
+        known = VideoMetadata.read(metadata_path(folder, video.name))
+        if known is not None and known.identity == video.identity(transform) and known.is_whole(folder):
+            found[video.name] = known
     return found
 
 
 def _decode(
-    takes: Sequence[Take], settings: VideoSettings, folder: Path, progress: bool
-) -> Iterator[Facts]:
-    tasks = [Task(take, settings.look, folder) for take in takes]
+    videos: Sequence[RawVideo], settings: VideoSettings, folder: Path, progress: bool
+) -> Iterator[VideoMetadata]:
+    tasks = [DecodeTask(video, settings.transform, folder) for video in videos]
     bar: tqdm[Any] = tqdm(
-        decode_all(cache_take, tasks, settings.processes, _crashed), f"decode {settings.path.name}",
+        decode_all(cache_video, tasks, settings.processes, _crashed), f"decode {settings.path.name}",
         total=len(tasks), unit="video", disable=not progress, delay=2, mininterval=1,
     )
     frames = 0
-    for facts in bar:
-        frames += facts.shape[0]
+    for metadata in bar:
+        frames += metadata.shape[0]
         bar.set_postfix_str(f"{frames} frames", refresh=False)
-        yield facts
+        yield metadata
 
 
-def _crashed(task: Task) -> Facts:
-    """Give the facts of a video on which the decoder crashed."""
-    facts = Facts(task.take.name, task.take.identity(task.look), problem="the decoder crashed on it")
-    facts.write(task.folder)
-    return facts
+def _crashed(task: DecodeTask) -> VideoMetadata:
+    """Note a video on which the decoder crashed."""
+    identity = task.video.identity(task.transform)
+    metadata = VideoMetadata(task.video.name, identity, problem="the decoder crashed on it")
+    metadata.write(task.folder)
+    return metadata
 
 
-def _sources(known: Sequence[Facts], settings: VideoSettings) -> list[CachedVideo]:
-    folder = settings.cache_folder / settings.look.key
-    problems = [(facts.name, problem) for facts in known if (problem := _problem(facts, settings))]
+def _sources(
+    known: Sequence[VideoMetadata], settings: VideoSettings, places: Mapping[str, str]
+) -> list[CachedVideo]:
+    problems = [(metadata.name, problem) for metadata in known if (problem := _problem(metadata, settings))]
     for name, problem in problems:
         _LOG.warning("%s: video '%s' skipped: %s", settings.path, name, problem)
     if problems:
@@ -164,15 +174,18 @@ def _sources(known: Sequence[Facts], settings: VideoSettings) -> list[CachedVide
         )
     skipped = {name for name, _ in problems}
     return [
-        CachedVideo(folder, facts, settings.frames_per_second)
-        for facts in known if facts.name not in skipped
+        CachedVideo(
+            settings.transform_folder, metadata, settings.frames_per_second,
+            places.get(metadata.name) or str(settings.cache_folder / metadata.name),
+        )
+        for metadata in known if metadata.name not in skipped
     ]
 
 
-def _problem(facts: Facts, settings: VideoSettings) -> str:
-    if not facts.problem and facts.shape[0] < settings.shortest:
-        return f"got {facts.shape[0]} frames, expected at least {settings.shortest}"
-    return facts.problem
+def _problem(metadata: VideoMetadata, settings: VideoSettings) -> str:
+    if not metadata.problem and metadata.shape[0] < settings.shortest:
+        return f"got {metadata.shape[0]} frames, expected at least {settings.shortest}"
+    return metadata.problem
 
 
 @contextlib.contextmanager

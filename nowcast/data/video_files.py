@@ -1,28 +1,15 @@
-"""Video files, and folders of them in categories: any file that FFmpeg reads, and pictures of frames.
-
-What is one video: a video file, or a folder that holds pictures with numbers in their names. Folders
-above it are its category (``category/video.avi``), as in UCF-101.
-"""
+"""Video files, and folders of them in categories: any file that FFmpeg reads, and pictures of frames."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nowcast.core.errors import FileError
 from nowcast.data.cached_video import CachedVideo
-from nowcast.data.video_cache import VideoSettings, open_takes, open_without_files
-from nowcast.data.video_decode import Take
-
-VIDEO_SUFFIXES = {
-    ".avi", ".mp4", ".m4v", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".ts",
-}
-PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".webp"}
-_SIZE = re.compile(r"[_-]\d+x\d+$")
-_NUMBER = re.compile(r"(\d+)(?!.*\d)")
+from nowcast.data.raw_videos import RawVideo, find_videos, is_chosen
+from nowcast.data.video_cache import VideoSettings, open_decoded, open_without_files
 
 
 @dataclass(frozen=True)
@@ -43,72 +30,49 @@ def open_video_files(settings: VideoFilesSettings, progress: bool = True) -> lis
         FileError: no such place, no videos in it, none of those asked for, none that can be used.
         MissingExtraError: something must be decoded and PyAV is not installed.
     """
-    wanted = None if settings.names is None else _read_names(settings.names)
-    if not settings.path.exists():
-        kept = [v for v in open_without_files(settings) if _is_wanted(v.name, settings, wanted)]
-        if kept:
-            return kept
-        raise FileError(
-            f"{settings.path}: no such file or folder, expected a video, or videos as "
-            "[category/]video.avi or [category/]video/frame_00001.png; check the path"
-        )
-    takes = [take for take in find_takes(settings.path) if _is_wanted(take.name, settings, wanted)]
-    if not takes:
-        raise FileError(
-            f"{settings.path}: got no videos of those asked for, expected [category/]video.avi or "
-            "[category/]video/frame_00001.png; check the path, the categories and the names"
-        )
-    return open_takes(takes, settings, progress)
+    names = None if settings.names is None else _read_names(settings.names)
+    there = settings.path.exists()
+    return open_named(
+        find_videos(settings.path) if there else None, settings, lambda video: video.name,
+        lambda name: is_chosen(name, settings.categories, names),
+        ("got no videos of those asked for" if there else "no such file or folder") + ", expected a video, or "
+        "videos as [category/]video.avi or [category/]video/frame_00001.png; check the path, the categories "
+        "and the names", progress,
+    )
 
 
-def find_takes(root: Path) -> list[Take]:
-    """Find every video under a folder, or the one that ``root`` is, sorted by name."""
-    if root.is_file():
-        return [Take(root.name, root)]
-    found = []
-    for folder, files in _walk(root):
-        found += [
-            Take(path.relative_to(root).as_posix(), path)
-            for path in files if path.suffix.lower() in VIDEO_SUFFIXES
-        ]
-        if pictures := numbered_pictures(files):
-            name = folder.relative_to(root).as_posix() if folder != root else root.name
-            found.append(Take(name, folder, pictures))
-    return sorted(found, key=lambda take: take.name)
+def open_named(
+    found: Sequence[RawVideo] | None, settings: VideoSettings, name_of: Callable[[RawVideo], str | None],
+    is_wanted: Callable[[str], bool], none: str, progress: bool = True,
+) -> list[CachedVideo]:
+    """Open the wanted ones of some videos under the names that a data set gives them, sorted by these.
 
-
-def numbered_pictures(files: list[Path]) -> tuple[tuple[int, Path], ...]:
-    """Give the pictures among some files by frame number: the last number of their names.
-
-    A size at the end of a name (``image-001_128x128.jpg``) is no number; pictures without one are left out.
+    Args:
+        found: on disk; None where the videos are not and their cache is read.
+        settings: of all of them.
+        name_of: the name of a video; None for what is none of the data set.
+        is_wanted: which names.
+        none: what is wrong and what to do where there are none.
+        progress: show a bar.
 
     Raises:
-        FileError: two pictures with one number.
+        FileError: ``none``, or two videos of one name.
     """
-    found: dict[int, Path] = {}
-    for path in files:
-        number = _NUMBER.search(_SIZE.sub("", path.stem))
-        if path.suffix.lower() in PICTURE_SUFFIXES and number is not None:
-            twin = found.setdefault(int(number[1]), path)
-            if twin is not path:
-                raise FileError(
-                    f"{path}: got the frame number of {twin.name}, expected one picture a number; "
-                    "put each video into a folder of its own"
-                )
-    return tuple(sorted(found.items()))
-
-
-def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
-    for folder, folders, files in os.walk(root, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield Path(folder), sorted(Path(folder, name) for name in files if not name.startswith("."))
-
-
-def _is_wanted(name: str, settings: VideoFilesSettings, names: set[str] | None) -> bool:
-    category = name.split("/", 1)[0] if "/" in name else ""
-    return (not settings.categories or category in settings.categories) and (
-        names is None or name in names
-    )
+    named: dict[str, RawVideo] = {}
+    for video in found or ():
+        name = name_of(video)
+        if name is None or not is_wanted(name):
+            continue
+        if name in named:
+            raise FileError(f"{video.path}: got {name} twice, also as {named[name].path}; remove one of them")
+        named[name] = replace(video, name=name)
+    if found is None:
+        videos = [video for video in open_without_files(settings) if is_wanted(video.name)]
+    else:
+        videos = open_decoded([named[name] for name in sorted(named)], settings, progress) if named else []
+    if not videos:
+        raise FileError(f"{settings.path}: {none}")
+    return videos
 
 
 def _read_names(path: Path) -> set[str]:

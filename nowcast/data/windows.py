@@ -1,4 +1,4 @@
-"""Windows: which frames make one clip. Gap-free stretches are found by time, never by index."""
+"""Clip windows: which frames make one clip. Unbroken runs are found by time, never by index."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nowcast.core.times import Times, unbroken_runs
 
 
 @dataclass(frozen=True)
-class Window:
+class ClipWindow:
     """How many frames a clip has and how far its neighbours start from it.
 
-    All are counted in steps of the source. A clip is issued after its ``past`` frames and verified on
-    its ``future`` frames; ``before`` and ``after`` frames around both make the longer context that
-    LMC-Memory stores in training.
+    All are counted in steps of the source. The newest of its ``past`` frames is a clip's forecast
+    reference time, the ``future`` frames are what a forecast is compared with; ``before`` and ``after``
+    frames around both make the longer context that LMC-Memory stores in training.
     """
 
     past: int
@@ -47,7 +47,7 @@ class Window:
         return (self.frames - 1) * self.every + 1
 
     def starts(self, times: Times, step: np.timedelta64) -> npt.NDArray[np.int64]:
-        """Give the index of the first frame of each window without a gap in it.
+        """Find the index of the first frame of each window without a gap in it.
 
         Within each unbroken run of ``times`` the windows start at its first frame and then every
         ``stride`` steps; a missing frame is never bridged.

@@ -66,7 +66,7 @@ def experiment_values(settings: DemoSettings, archive: Path) -> dict[str, Any]:
             "validation": [f"{first_val}/{last_val}"],
             "validation_clips": 8,
             "scaling": {"low_dbz": 5.0, "high_dbz": 60.0},
-            "turns": False,
+            "flips_and_rotations": False,
         },
         "training": {
             "minutes": settings.minutes or 1.0,

@@ -31,7 +31,7 @@ from nowcast.forecasters.levels import Levels, identity_of, thresholds_of
 from nowcast.forecasters.remembered import Probabilistic
 from nowcast.scores.catalog import build_metrics
 from nowcast.scores.categorical import check_threshold
-from nowcast.scores.decision import Chosen, DbzLevels, ProbabilityLevels
+from nowcast.scores.decision import ChosenThresholds, DbzDecisionCounts, ProbabilityDecisionCounts
 
 Period = tuple[np.datetime64, np.datetime64]
 
@@ -156,7 +156,7 @@ class _DbzCounter:
 
     def __init__(self, name: str, forecaster: Forecaster, thresholds: Sequence[float], steps: int) -> None:
         self._name, self._forecaster, self._thresholds = name, forecaster, thresholds
-        self._counts = DbzLevels(thresholds, steps)
+        self._counts = DbzDecisionCounts(thresholds, steps)
 
     def add(
         self, observed: xr.DataArray, leads: LeadTimes, came: npt.NDArray[np.float32], grid: Grid
@@ -173,7 +173,7 @@ class _ProbabilityCounter:
 
     def __init__(self, name: str, forecaster: Forecaster, steps: int) -> None:
         self._name, self._forecaster, self._thresholds = name, forecaster, thresholds_of(forecaster)
-        self._counts = ProbabilityLevels(self._thresholds, steps)
+        self._counts = ProbabilityDecisionCounts(self._thresholds, steps)
 
     def add(
         self, observed: xr.DataArray, leads: LeadTimes, came: npt.NDArray[np.float32], grid: Grid
@@ -195,9 +195,9 @@ class _ProbabilityCounter:
 
 def _levels(
     forecaster: Forecaster, kind: Any, thresholds: Sequence[float], lead_minutes: tuple[float, ...],
-    chosen: Chosen,
+    chosen: ChosenThresholds,
 ) -> Levels:
-    short = tuple(tuple(float(str(np.float32(v))) for v in row) for row in chosen.levels)
+    short = tuple(tuple(float(str(np.float32(v))) for v in row) for row in chosen.thresholds)
     csi, before = (
         tuple(tuple(None if np.isnan(v) else float(v) for v in row) for row in table)
         for table in (chosen.csi, chosen.csi_before)

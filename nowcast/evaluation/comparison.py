@@ -1,4 +1,4 @@
-"""Each model of a verification against a reference: paired intervals and how long its CSI holds."""
+"""Each model of a verification against a reference: paired intervals, and skill horizons."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.evaluation.period import Verification
 from nowcast.forecasters.calibrated import SUFFIX
 from nowcast.report.content import Comparison, SkillHorizon
-from nowcast.scores.confidence import Bootstrap, holds_until, paired_difference, pooled_csi
+from nowcast.scores.confidence import Bootstrap, paired_difference, pooled_csi, skill_horizon
 
 HEADER = ("model", "reference", "measure", "threshold_dbz", "value", "low", "high", "blocks")
-UNTIL_DBZ = 30.0
+HORIZON_DBZ = 30.0
 PREFERRED = "extrapolation"
 """The reference if nobody names one and it is among the models."""
 
@@ -28,9 +28,10 @@ class Against:
 
     reference: str | None = None
     """Name of a model; None for extrapolation, or the first where that is not among them."""
-    until_dbz: float | None = None
-    """Threshold whose CSI is followed until it falls under ``until_csi``; None for 30 if it is scored."""
-    until_csi: float = 0.25
+    horizon_dbz: float | None = None
+    """Threshold of the skill horizon; None for 30 if it is scored."""
+    horizon_csi: float = 0.25
+    """The skill horizon ends where CSI falls under it."""
     how: Bootstrap = field(default_factory=Bootstrap)
 
     def check(self, models: Sequence[str], thresholds: Sequence[float]) -> None:
@@ -41,37 +42,38 @@ class Against:
         """
         reference_of_each(models, self.reference)
         self.threshold(thresholds)
-        holds_until(np.ones(1), [1.0], self.until_csi)
+        skill_horizon(np.ones(1), [1.0], self.horizon_csi)
 
     def threshold(self, scored: Sequence[float]) -> float | None:
-        """Give the threshold whose CSI is followed, None for none.
+        """The threshold of the skill horizon, None for none.
 
         Raises:
             SettingsError: it is not scored.
         """
-        if self.until_dbz is None:
-            return UNTIL_DBZ if UNTIL_DBZ in scored else None
-        if self.until_dbz not in scored:
+        if self.horizon_dbz is None:
+            return HORIZON_DBZ if HORIZON_DBZ in scored else None
+        if self.horizon_dbz not in scored:
             known = ", ".join(f"{t:g}" for t in scored)
             raise SettingsError(
-                complain("--until", f"{self.until_dbz:g} dBZ", f"one of {known}", "add it to --thresholds")
+                complain("--horizon", f"{self.horizon_dbz:g} dBZ", f"one of {known}", "add it to --thresholds")
             )
-        return self.until_dbz
+        return self.horizon_dbz
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """What came out."""
+    """How sure the differences of a verification are, and how far its models reach."""
 
     comparisons: tuple[Comparison, ...]
     horizons: tuple[SkillHorizon, ...]
 
 
 def compare(found: Verification, against: Against | None = None) -> Confidence:
-    """Compare each model with the reference on the counts of the same start times.
+    """Compare each model with the reference on the counts of the same initialisation times.
 
     Like with like: a calibrated model is compared with the calibrated reference where there is one, so
-    that choosing levels is not taken for skill. A reference that is itself calibrated stands for all.
+    that choosing decision thresholds is not taken for skill. A reference that is itself calibrated is that of
+    all.
 
     Raises:
         SettingsError: no such reference, a threshold that was not scored, a CSI out of range.
@@ -92,7 +94,7 @@ def compare(found: Verification, against: Against | None = None) -> Confidence:
 
 
 def reference_of_each(models: Sequence[str], asked: str | None) -> dict[str, str]:
-    """Give, for each model but the reference, what it is compared with.
+    """For each model but the reference, what it is compared with.
 
     Raises:
         SettingsError: the reference is none of the models.
@@ -111,10 +113,10 @@ def reference_of_each(models: Sequence[str], asked: str | None) -> dict[str, str
 
 
 def confidence_csv(found: Confidence) -> str:
-    """Give ``confidence.csv``: a line a model, reference and threshold, then a line a model.
+    """The text of ``confidence.csv``: a line a model, reference and threshold, then a line a model.
 
     ``csi_difference`` is the difference of mean CSI with the ends of its interval, ``nan`` where there is
-    none. ``minutes_until_csi_under_L`` is the lead time at which CSI falls under L: ``inf`` if it does not.
+    none. ``skill_horizon_minutes_csi_C`` is the lead time at which CSI falls under C: ``inf`` if it does not.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -123,13 +125,13 @@ def confidence_csv(found: Confidence) -> str:
         numbers = [f"{v:.9g}" for v in (c.difference, c.low, c.high)]
         writer.writerow([c.model, c.reference, "csi_difference", f"{c.threshold_dbz:g}", *numbers, c.blocks])
     for h in found.horizons:
-        measure = f"minutes_until_csi_under_{h.csi:g}"
+        measure = f"skill_horizon_minutes_csi_{h.csi:g}"
         writer.writerow([h.model, "", measure, f"{h.threshold_dbz:g}", f"{h.minutes:.9g}", "", "", ""])
     return text.getvalue()
 
 
 def confidence_text(found: Confidence) -> str:
-    """Give the same as plain text, one row a pair."""
+    """The same as plain text, one row a pair."""
     lines = []
     if found.comparisons:
         how = found.comparisons[0]
@@ -146,7 +148,7 @@ def confidence_text(found: Confidence) -> str:
     if found.horizons:
         first = found.horizons[0]
         times = "; ".join(f"{h.model} {_minutes(h)}" for h in found.horizons)
-        lines.append(f"CSI{first.threshold_dbz:g} falls under {first.csi:g} at: {times}")
+        lines.append(f"skill horizon, where CSI{first.threshold_dbz:g} falls under {first.csi:g}: {times}")
     return "\n".join(lines)
 
 
@@ -156,12 +158,12 @@ def _horizons(found: Verification, against: Against) -> list[SkillHorizon]:
         return []
     k = found.thresholds.index(threshold)
     leads = found.lead_minutes
+    pooled = {model: pooled_csi(found.counts[model].sum(axis=0))[k] for model in found.models}
     return [
         SkillHorizon(
-            model, threshold, against.until_csi,
-            holds_until(pooled_csi(found.counts[model].sum(axis=0))[k], leads, against.until_csi), leads[-1],
+            model, threshold, against.horizon_csi, skill_horizon(values, leads, against.horizon_csi), leads[-1]
         )
-        for model in found.models
+        for model, values in pooled.items()
     ]
 
 

@@ -86,16 +86,16 @@ def write_skill(
         as_page_case(make_case(archive, forecasters, issued, steps=steps, thresholds=[under]), under)
         for issued in wettest(found, cases)
     ]
-    from nowcast.report.page import render_page  # with matplotlib, which the scores do not need
+    from nowcast.report.skill_page import SkillPage, render_skill_page
 
-    page = render_page(
+    page = render_skill_page(SkillPage(
         title or f"Nowcast skill, {_days(found.issued[0], found.issued[-1])}",
         shown, found.rows,
         [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
         subtitle=_subtitle(found), metadata=_facts(archive, found, forecasters, start, end),
         notes=[*_attribution(archive), *notes],
         comparisons=sure.comparisons, horizons=sure.horizons,
-    )
+    ))
     table_path, intervals, index = (
         Path(out) / name for name in ("scores.csv", "confidence.csv", "index.html")
     )

@@ -11,7 +11,7 @@ import difflib
 import pickle
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Published:
     """Published name and tensor -> the tensor as ours holds it."""
     fresh: tuple[str, ...] = ()
     """Our names of what no published file holds (a counter): they keep the value of a new network."""
+    stated: Mapping[str, str] = field(default_factory=dict)
+    """Settings that must be given because the file does not tell them -> why."""
 
 
 _MOTION = (
@@ -91,7 +93,11 @@ PUBLISHED: dict[str, Published] = {
     "lmc_memory": Published(
         "LMC-Memory, the authors' code of 2021", "state_dict", infer_lmc, rename_lmc, fresh=("batches_seen",)
     ),
-    "astm": Published("ASTM, the authors' program of 2021", "net_param", infer_astm, rename_astm),
+    "astm": Published(
+        "ASTM, the authors' program of 2021", "net_param", infer_astm, rename_astm,
+        stated={"history": "equation7 or released, for weights that are ASTM's; those of STAM have the same "
+                           "names and shapes, attend to the spatial memory too and are not read"},
+    ),
 }
 """Name in `nowcast.models.catalog.MODELS` -> how its published checkpoints read."""
 
@@ -110,14 +116,16 @@ def load_published(
         size: (H, W) of its frames; needed where it has layer norm.
         settings: put over those inferred from the shapes, for what these do not tell (the sigmoid at the
             end of LMC-Memory for KTH).
-        history: for ASTM, what its gate attends to: ``equation7`` of the paper (the default) or
-            ``released``, with which the published weights were made.
+        history: for ASTM, what its gate attends to: ``equation7`` of the paper or ``released``, with which
+            the published weights were made. It must be given: nothing else tells ASTM's weights from those
+            of STAM, a later network that attends to its spatial memory too.
 
     Returns:
         The network in eval mode.
 
     Raises:
-        CheckpointError: unsafe or damaged, of another network, or tensors that do not fit (all listed).
+        CheckpointError: unsafe or damaged, of another network, tensors that do not fit (all listed), or a
+            setting that must be given and is not.
         SettingsError: ``history`` for a network that has none.
     """
     if history is not None:
@@ -143,6 +151,10 @@ def load_published_with_settings(
         chosen = {**kind.infer(weights, channels, patch), **(settings or {})}
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    for setting, expected in kind.stated.items():
+        if setting not in chosen:
+            remedy = f"add --set {setting}=... if it is one of {name}"
+            raise CheckpointError(complain(f"{path}: {setting}", "nothing", expected, remedy))
     model = build_model(name, chosen, channels, size)
     ours = {kind.rename(n): kind.reshape(n, w) for n, w in weights.items()}
     fit(model, {n: model.state_dict()[n] for n in kind.fresh} | ours, Path(path))

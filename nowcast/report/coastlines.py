@@ -18,12 +18,14 @@ from nowcast.core.grid import Grid
 
 Array = npt.NDArray[np.float64]
 Kind = Literal["coast", "border"]
+CREDIT = "Coastlines and borders: Natural Earth, public domain."
+"""What stands below whatever shows them."""
 _MARGIN_DEGREES = 1.0
 
 
 @lru_cache(maxsize=2)
 def world(kind: Kind) -> tuple[Array, ...]:
-    """Give every line of the world as (N, 2) longitude and latitude in degrees."""
+    """Every line of the world as (N, 2) longitude and latitude in degrees."""
     with (files("nowcast.report") / "coastlines.npz").open("rb") as handle, np.load(handle) as stored:
         step = float(stored["step_degrees"])
         starts, lengths, steps = (stored[f"{kind}_{key}"] for key in ("starts", "lengths", "steps"))
@@ -36,7 +38,7 @@ def world(kind: Kind) -> tuple[Array, ...]:
 
 
 def on_grid(grid: Grid, kind: Kind) -> list[Array]:
-    """Give the lines that touch a grid as (N, 2) x and y in the units of its CRS.
+    """The lines that touch a grid as (N, 2) x and y in the units of its CRS.
 
     Lines are cut where they leave the grid by more than a tenth of its size, so that what a projection
     does on the other side of the world never shows.
@@ -58,7 +60,7 @@ def on_grid(grid: Grid, kind: Kind) -> list[Array]:
 
 
 def as_path(grid: Grid, kind: Kind) -> str:
-    """Give the lines as the ``d`` of an SVG path in units of cells, (0, 0) the north-west corner."""
+    """The lines as the ``d`` of an SVG path in units of cells, (0, 0) the north-west corner."""
     west, _, _, north = grid.extent
     dy, dx = grid.spacing
     parts = []
@@ -71,7 +73,7 @@ def as_path(grid: Grid, kind: Kind) -> str:
 
 
 def _near(grid: Grid, kind: Kind) -> Iterator[Array]:
-    """Give lines whose box of longitude and latitude meets that of the grid's edge and middle."""
+    """The lines whose box of longitude and latitude meets that of the grid's edge and middle."""
     rows = np.linspace(grid.y[0], grid.y[-1], 25)
     columns = np.linspace(grid.x[0], grid.x[-1], 25)
     x, y = np.meshgrid(columns, rows)

@@ -21,7 +21,8 @@ Source: the level colours of the NEXRAD base reflectivity product of the US Nati
 
 LEVELS_DBZ: tuple[float, ...] = tuple(LOWEST_DBZ + STEP_DBZ * i for i in range(len(REFLECTIVITY)))
 NOT_OBSERVED = "#80868f"
-NOT_OBSERVED_ALPHA = 0.45
+NOT_OBSERVED_ALPHA = 115
+"""Of 255: a map shows through where nothing was observed."""
 NO_ECHO_INDEX = 0
 NOT_OBSERVED_INDEX = 1
 FIRST_INDEX = 2
@@ -38,11 +39,23 @@ STYLES = len(MODELS) * len(DASHES)
 
 
 def indices(dbz: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    """Give the colour index (0 to 15) of each pixel: at a level's value its own colour begins."""
+    """The colour index (0 to 15) of each pixel: at a level's value its own colour begins."""
     steps = np.floor((dbz - LOWEST_DBZ) / STEP_DBZ)
     level = np.clip(np.nan_to_num(steps, nan=-1.0), -1, len(REFLECTIVITY) - 1)
     found = np.where(level < 0, NO_ECHO_INDEX, level + FIRST_INDEX)
     return np.where(np.isnan(dbz), NOT_OBSERVED_INDEX, found).astype(np.uint8)
+
+
+def palette() -> npt.NDArray[np.uint8]:
+    """Red, green, blue and alpha of the 16 colours (16, 4); the first is clear."""
+    colours = [rgb(colour) for colour in ("#ffffff", NOT_OBSERVED, *REFLECTIVITY)]
+    alpha = [0, NOT_OBSERVED_ALPHA, *[255] * len(REFLECTIVITY)]
+    return np.column_stack([colours, alpha]).astype(np.uint8)
+
+
+def rgba(dbz: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    """The colour of each pixel (H, W, 4): gray where not observed, clear where there is no echo."""
+    return palette()[indices(dbz)]
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
@@ -51,17 +64,10 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 
 def model_style() -> str:
-    """Give the style rules that colour and dash what is marked ``m0`` to ``m63``."""
+    """The style rules that colour and dash what is marked ``m0`` to ``m63``."""
     rules = []
     for i in range(STYLES):
         again, place = divmod(i, len(MODELS))
         dash = DASHES[(place + again) % len(DASHES)] or "none"
         rules.append(f".m{i}{{--m:{MODELS[place]}}}.m{i} path{{stroke-dasharray:{dash}}}")
     return "".join(rules)
-
-
-def palette() -> tuple[list[int], bytes]:
-    """Give the 16 colours as flat RGB and their 16 alpha bytes, as an indexed PNG stores them."""
-    colours = ["#ffffff", NOT_OBSERVED, *REFLECTIVITY]
-    alpha = bytes([0, round(255 * NOT_OBSERVED_ALPHA), *[255] * len(REFLECTIVITY)])
-    return [part for colour in colours for part in rgb(colour)], alpha

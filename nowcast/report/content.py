@@ -1,4 +1,4 @@
-"""What a page shows, as plain data: cases, scores and cells. Whoever calls makes these from its own results."""
+"""What pages show, as plain data and plain text: whoever calls makes these from its own results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Case:
     past: xr.DataArray
     """Field (time, y, x) of the frames up to ``reference_time``."""
     forecasts: Mapping[str, xr.DataArray]
-    """By model: dBZ (lead_time, y, x) as `nowcast.forecasters` gives it, all with the same lead times."""
+    """By model: dBZ (lead_time, y, x) as `nowcast.forecasters` makes it, all with the same lead times."""
     observed: xr.DataArray | None = None
     """Field (time, y, x) of the frames after ``reference_time``; absent ones are shown as not there yet."""
     captions: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Comparison(NamedTuple):
     """NaN, like ``high``, where there is no interval."""
     high: float
     blocks: int
-    """How many blocks of start times were drawn from."""
+    """How many blocks of initialisation times were drawn from."""
     block_hours: float
     resamples: int
     confidence: float
@@ -73,57 +73,29 @@ class SkillHorizon(NamedTuple):
     """Longest lead time in minutes."""
 
 
-class ScoreText(NamedTuple):
-    """How a score is shown."""
+class Cell(NamedTuple):
+    """One cell of a table."""
 
-    label: str
-    better: str
-    """``higher``, ``lower``, ``one``, ``zero`` (nearest to it), or empty when nothing is known."""
-    digits: int
-    unit: str
     text: str
+    best: bool = False
+    """Whether it is the best of what was computed in its column."""
+    reported: bool = False
+    """Whether it is what a paper prints, not what was computed."""
+    detail: str = ""
+    """Stands small behind the text."""
 
 
-SCORE_TEXTS: Mapping[str, ScoreText] = {
-    "csi": ScoreText(
-        "CSI", "higher", 3, "", "Critical success index: of all pixels where the event was forecast or came, "
-        "the share where both. 1 is perfect.",
-    ),
-    "pod": ScoreText("POD", "higher", 3, "", "Probability of detection: share of observed events forecast."),
-    "far": ScoreText("FAR", "lower", 3, "", "False alarm ratio: share of forecast events that did not come."),
-    "bias": ScoreText(
-        "Bias", "one", 2, "", "Frequency bias: forecast events over observed events. 1 is perfect, less is "
-        "too few.",
-    ),
-    "mae": ScoreText("MAE", "lower", 2, "dB", "Mean absolute error; echoes under 5 dBZ count as 5."),
-    "mse": ScoreText("MSE", "lower", 1, "dB²", "Mean squared error; echoes under 5 dBZ count as 5."),
-    "rmse": ScoreText("RMSE", "lower", 2, "dB", "Root of the pooled mean squared error."),
-    "mean_error": ScoreText("Mean error", "zero", 2, "dB", "Forecast minus observed; above 0 is too strong."),
-    "gdl": ScoreText(
-        "GDL", "lower", 3, "dB", "Gradient difference loss (alpha 1, mean): how much the steps between "
-        "neighbouring pixels differ.",
-    ),
-    "ssim": ScoreText(
-        "SSIM", "higher", 3, "", "Structural similarity of 5 to 65 dBZ (data range 60 dB), 7 x 7 windows."
-    ),
-    "rapsd_ratio": ScoreText(
-        "RAPSD 8 to 16 km", "one", 2, "", "Power at wavelengths of 8 to 16 km, forecast over observed: "
-        "1 keeps all structure of that size, less is blurred.",
-    ),
-    "brier": ScoreText(
-        "Brier", "lower", 4, "", "Brier score: mean squared difference of probability and event. A forecast "
-        "of dBZ alone counts as certain.",
-    ),
-    "reliability": ScoreText(
-        "Reliability", "lower", 4, "", "Reliability term of the Brier score: how far what comes departs "
-        "from the probability that was given. 0 is perfect.",
-    ),
-}
+class Table(NamedTuple):
+    """One table; its first column names the rows."""
+
+    caption: str
+    header: tuple[Cell, ...]
+    rows: tuple[tuple[Cell, ...], ...]
 
 
-def text_of(score: str) -> ScoreText:
-    """Say how a score is shown; one that is not known is shown by its name alone."""
-    plain = ScoreText(score, "", 3, "", "")
-    if score.startswith("fss_"):
-        return ScoreText(score.upper().replace("_", " "), "higher", 3, "", "Fractions skill score.")
-    return SCORE_TEXTS.get(score, plain)
+class Picture(NamedTuple):
+    """One picture with its caption."""
+
+    source: str
+    """Path relative to the page, or a data URI."""
+    caption: str

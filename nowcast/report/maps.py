@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from matplotlib import patheffects
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from shapely.geometry import LinearRing  # type: ignore[import-untyped]
 
 from nowcast.core.grid import Grid
 from nowcast.report.coastlines import on_grid
-from nowcast.report.colours import LEVELS_DBZ, NOT_OBSERVED, NOT_OBSERVED_ALPHA, REFLECTIVITY
+from nowcast.report.colours import rgba
 
 Array = npt.NDArray[np.floating]
 INK = "#7c8591"
@@ -56,19 +57,13 @@ class GridProjection(ccrs.Projection):  # type: ignore[misc]
 
 
 def projection(grid: Grid) -> ccrs.Projection:
-    """Give the cartopy projection in which the cells of a grid are rectangles."""
+    """The cartopy projection in which the cells of a grid are rectangles."""
     if not grid.geographic:
         return GridProjection(grid)
     return ccrs.PlateCarree(globe=ccrs.Globe(ellipse="WGS84"))
 
 
-def reflectivity_colours() -> tuple[Colormap, BoundaryNorm]:
-    """Give matplotlib's colour map and norm of `nowcast.report.colours`; below 5 dBZ is transparent."""
-    colours = ListedColormap(REFLECTIVITY).with_extremes(under=(0, 0, 0, 0), bad=(0, 0, 0, 0))
-    return colours, BoundaryNorm([*LEVELS_DBZ, 200.0], len(REFLECTIVITY))
-
-
-def base_map(grid: Grid, width_inches: float = WIDTH_INCHES, labels: bool = True) -> tuple[Figure, Any]:
+def base_map(grid: Grid, width_inches: float = WIDTH_INCHES) -> tuple[Figure, Any]:
     """Make a figure with one map of a grid: coasts, borders, a graticule, and nothing on it yet.
 
     Returns:
@@ -77,7 +72,7 @@ def base_map(grid: Grid, width_inches: float = WIDTH_INCHES, labels: bool = True
     west, east, south, north = grid.extent
     km_y, km_x = grid.cell_km
     shape = (km_y * grid.shape[0]) / (km_x * grid.shape[1])
-    left, foot, rest = (0.085, 0.055, 0.012) if labels else (0.0, 0.0, 0.0)
+    left, foot, rest = 0.085, 0.055, 0.012
     wide = 1 - left - rest
     height = wide * shape + foot + rest
     figure = Figure(figsize=(width_inches, width_inches * height), facecolor="none")
@@ -97,32 +92,23 @@ def base_map(grid: Grid, width_inches: float = WIDTH_INCHES, labels: bool = True
             ),
             autolim=False,
         )
-    _graticule(axes, labels)
+    _graticule(axes)
     return figure, axes
 
 
-def map_of_field(
-    frame: xr.DataArray, title: str = "", width_inches: float = WIDTH_INCHES
-) -> Figure:
+def map_of_field(frame: xr.DataArray) -> Figure:
     """Draw one frame (y, x) of dBZ: stepped colours, gray where not observed, clear where no echo is."""
     grid = Grid.of(frame)
-    figure, axes = base_map(grid, width_inches)
-    dbz = np.asarray(frame.values, np.float32)
-    colours, norm = reflectivity_colours()
-    west, east, south, north = grid.extent
-    extent = (west, east, south, north)
-    unseen = np.where(np.isnan(dbz), 1.0, np.nan)
-    gray = ListedColormap([NOT_OBSERVED]).with_extremes(bad=(0, 0, 0, 0))
-    _cells(axes, unseen, extent, gray, Normalize(0, 1), NOT_OBSERVED_ALPHA)
-    _cells(axes, np.ma.masked_invalid(dbz), extent, colours, norm, 1.0)
-    if title:
-        axes.set_title(title, fontsize=9, color=INK)
+    figure, axes = base_map(grid)
+    # Axes.imshow: cartopy's own would resample, which the projection of the grid makes needless
+    Axes.imshow(
+        axes, rgba(frame.values), extent=grid.extent, origin="upper", interpolation="nearest", aspect="auto",
+        zorder=2,
+    )
     return figure
 
 
-def map_of_cells(
-    grid: Grid, values: Array, block: int, highest: float, width_inches: float = WIDTH_INCHES
-) -> Figure:
+def map_of_cells(grid: Grid, values: Array, block: int, highest: float) -> Figure:
     """Draw one score of each block of cells from 0 to ``highest``; clear where it is undefined (NaN).
 
     Args:
@@ -131,17 +117,17 @@ def map_of_cells(
         block: cells a block, each way.
         highest: value of the last colour.
     """
-    figure, axes = base_map(grid, width_inches)
+    figure, axes = base_map(grid)
     (h, w), (dy, dx) = grid.shape, grid.spacing
-    west, _, _, north = grid.extent
+    west, east, south, north = grid.extent
     columns = west + dx * np.minimum(np.arange(values.shape[1] + 1) * block, w)
     rows = north - dy * np.minimum(np.arange(values.shape[0] + 1) * block, h)
     axes.pcolormesh(
         columns, rows, np.ma.masked_invalid(values), cmap="viridis", norm=Normalize(0, highest),
         shading="flat", rasterized=True, zorder=2,
     )
-    axes.set_xlim(grid.extent[0], grid.extent[1])
-    axes.set_ylim(grid.extent[2], grid.extent[3])
+    axes.set_xlim(west, east)
+    axes.set_ylim(south, north)
     return figure
 
 
@@ -149,7 +135,7 @@ def add_arrows(axes: Any, grid: Grid, u: Array, v: Array, every: int = 24) -> No
     """Draw motion on a map, one arrow for every ``every`` cells each way.
 
     Args:
-        axes: what `base_map` gave.
+        axes: of `base_map`.
         grid: its grid.
         u, v: eastward and northward motion of each cell (H, W) in one unit; NaN draws no arrow.
         every: distance of the arrows in cells.
@@ -163,21 +149,9 @@ def add_arrows(axes: Any, grid: Grid, u: Array, v: Array, every: int = 24) -> No
     )
 
 
-def _cells(
-    axes: Any, values: Any, extent: tuple[float, ...], cmap: Colormap, norm: Normalize, alpha: float
-) -> None:
-    """Put cells on the axes without cartopy's resampling, which the axes' own projection makes needless."""
-    from matplotlib.axes import Axes
-
-    Axes.imshow(
-        axes, values, extent=extent, origin="upper", cmap=cmap, norm=norm, alpha=alpha,  # type: ignore[arg-type]
-        interpolation="nearest", aspect="auto", zorder=2,
-    )
-
-
-def _graticule(axes: Any, labels: bool) -> None:
+def _graticule(axes: Any) -> None:
     lines = axes.gridlines(
-        crs=ccrs.PlateCarree(), draw_labels=["left", "bottom"] if labels else False,
+        crs=ccrs.PlateCarree(), draw_labels=["left", "bottom"],
         linewidth=0.4, color=INK, alpha=0.5, x_inline=False, y_inline=False,
     )
     lines.xlabel_style = lines.ylabel_style = {"size": 7, "color": INK, "rotation": 0}

@@ -1,11 +1,11 @@
-"""Pictures of what the memory of LMC-Memory holds: usage, agreement of long and short, slots on a map.
+"""Draw what `nowcast.models.lmc.analysis` computes of a memory: use of slots, agreement, slots on a map.
 
-Letters: N slots, H rows, W columns of a frame, h, w rows and columns of the query map.
+Dimensions: N slots, H rows, W columns of a frame, h, w rows and columns of the query map.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,26 +32,10 @@ class SlotPicture(NamedTuple):
     """(h, w)"""
 
 
-class SlotsSee(NamedTuple):
-    """What the frames do at the places where each slot stands out, (N,) each; NaN where it never does."""
-
-    change: Floats
-    """Mean change over the short clip."""
-    activity: Floats
-    """Mean absolute change from frame to frame."""
-
-
-class Agreement(NamedTuple):
-    """Cosine similarities of addressing vectors, long clip against short, as they are and centred."""
-
-    names: tuple[str, ...]
-    plain: tuple[float, ...]
-    centred: tuple[float, ...]
-
-
-def draw_memory(
-    path: Path, usage_long: Floats, usage_short: Floats, strongest: Floats, agreement: Agreement,
-    classes: Sequence[str], between_classes: Floats, see: SlotsSee, pictures: Sequence[SlotPicture],
+def draw_memory_slots(
+    path: Path, usage_long: Floats, usage_short: Floats, strongest: Floats,
+    similarities: Mapping[str, tuple[float, float]], classes: Sequence[str], between_classes: Floats,
+    change: Floats, activity: Floats, pictures: Sequence[SlotPicture],
 ) -> None:
     """Draw everything on one picture.
 
@@ -60,10 +44,12 @@ def draw_memory(
         usage_long: (N,) mean weight of each slot for long clips; sums to 1.
         usage_short: (N,) the same for short clips.
         strongest: (N,) share of places at which each slot stands out.
-        agreement: similarities of the same clip, the same class, other classes.
-        classes: their names.
+        similarities: by which clips are compared: cosine of addressing vectors, long clip against short,
+            as they are and centred; NaN where there is none.
+        classes: names of the classes of clips.
         between_classes: (classes, classes) centred similarity.
-        see: what each slot sees.
+        change, activity: (N,) mean change of the frames over a short clip and from frame to frame, where
+            each slot stands out; NaN where it never does.
         pictures: clips to show the slots on.
     """
     columns = max(4, len(pictures))
@@ -71,13 +57,13 @@ def draw_memory(
     figure = Figure(figsize=(4.2 * columns, 3.6 * rows), layout="constrained")
     grid = figure.add_gridspec(rows, columns)
     _usage(figure.add_subplot(grid[0, 0]), usage_long, usage_short, strongest)
-    _agreement(figure.add_subplot(grid[0, 1]), agreement)
+    _similarities(figure.add_subplot(grid[0, 1]), similarities)
     _classes(figure, figure.add_subplot(grid[0, 2]), classes, between_classes)
     ranks = _ranks(strongest)
-    _see(figure.add_subplot(grid[0, 3]), see, strongest, ranks)
+    _frames_of_slots(figure.add_subplot(grid[0, 3]), change, activity, strongest, ranks)
     for column, picture in enumerate(pictures):
         _slots(figure.add_subplot(grid[1, column]), picture, ranks)
-    save(figure, path)
+    _save(figure, path)
 
 
 def draw_slot_map(path: Path, grid: Any, picture: SlotPicture, strongest: Floats) -> None:
@@ -87,7 +73,7 @@ def draw_slot_map(path: Path, grid: Any, picture: SlotPicture, strongest: Floats
         path: PNG that appears whole or not at all.
         grid: the `nowcast.core.grid.Grid` of the frame's (H, W).
         picture: frame and slots.
-        strongest: as `draw_memory`; the commonest slots get the colours.
+        strongest: as `draw_memory_slots`; the commonest slots get the colours.
     """
     from nowcast.report.maps import base_map
 
@@ -97,10 +83,10 @@ def draw_slot_map(path: Path, grid: Any, picture: SlotPicture, strongest: Floats
     _paint(axes, picture, _ranks(strongest), extent)
     axes.set_title(picture.title, fontsize=9)
     figure.set_facecolor("white")
-    save(figure, path)
+    _save(figure, path)
 
 
-def save(figure: Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG, whole or not at all."""
     with whole_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI)
@@ -117,16 +103,15 @@ def _usage(axes: Any, long: Floats, short: Floats, strongest: Floats) -> None:
     axes.legend(fontsize=7)
 
 
-def _agreement(axes: Any, agreement: Agreement) -> None:
-    place = np.arange(len(agreement.names))
-    for shift, values, colour, name in (
-        (-0.2, agreement.plain, "#9aa7b5", "as they are"), (0.2, agreement.centred, "#1f4e79", "centred"),
-    ):
+def _similarities(axes: Any, similarities: Mapping[str, tuple[float, float]]) -> None:
+    place = np.arange(len(similarities))
+    looks = ((-0.2, "#9aa7b5", "as they are"), (0.2, "#1f4e79", "centred"))
+    for (shift, colour, name), values in zip(looks, zip(*similarities.values(), strict=True), strict=True):
         heights = np.nan_to_num(np.array(values))
         bars = axes.bar(place + shift, heights, width=0.38, color=colour, label=name)
         axes.bar_label(bars, [f"{v:.3f}" if np.isfinite(v) else "none" for v in values], fontsize=7)
     axes.axhline(0, color="black", linewidth=0.6)
-    axes.set_xticks(place, agreement.names)
+    axes.set_xticks(place, list(similarities))
     axes.margins(y=0.15)
     axes.set(title="Long against short addressing", ylabel="cosine similarity")
     axes.legend(fontsize=7)
@@ -145,17 +130,20 @@ def _classes(figure: Figure, axes: Any, classes: Sequence[str], table: Floats) -
         axes.set_yticks([])
 
 
-def _see(axes: Any, see: SlotsSee, strongest: Floats, ranks: npt.NDArray[np.int64]) -> None:
-    known = np.isfinite(see.change)
+def _frames_of_slots(
+    axes: Any, change: Floats, activity: Floats, strongest: Floats, ranks: npt.NDArray[np.int64]
+) -> None:
+    known = np.isfinite(change)
     colours = _palette()[np.minimum(ranks, _COLOURS - 1)]
     axes.scatter(
-        see.change[known], see.activity[known], s=30 + 600 * strongest[known], c=colours[known],
+        change[known], activity[known], s=30 + 600 * strongest[known], c=colours[known],
         edgecolor="black", linewidth=0.4,
     )
     for slot in np.flatnonzero(known & (ranks < 10)):
-        axes.annotate(str(slot), (see.change[slot], see.activity[slot]), fontsize=6)
+        axes.annotate(str(slot), (change[slot], activity[slot]), fontsize=6)
     axes.axvline(0, color="black", linewidth=0.5, linestyle=":")
-    axes.set(title="What the slots see", xlabel="change over the clip", ylabel="change from frame to frame")
+    axes.set_title("Frames where slots stand out")
+    axes.set(xlabel="change over the clip", ylabel="change from frame to frame")
 
 
 def _palette() -> Floats:
@@ -186,7 +174,7 @@ def _paint(axes: Any, picture: SlotPicture, ranks: npt.NDArray[np.int64], extent
 
 
 def _ranks(strongest: Floats) -> npt.NDArray[np.int64]:
-    """Place of each slot when they are ordered by how often they stand out; the rarest share a colour."""
+    """Rank of each slot by how often it stands out; the rarest share a colour."""
     ranks = np.empty(len(strongest), np.int64)
     ranks[np.argsort(-np.asarray(strongest), kind="stable")] = np.arange(len(strongest))
     return ranks

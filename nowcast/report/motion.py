@@ -1,12 +1,10 @@
-"""Motion as arrows on the map: what a network learned beside what the optical flow sees."""
+"""Motion as arrows on the map: what a network learned beside the optical flow."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -15,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from nowcast.core.files import whole_file
 from nowcast.core.grid import Grid
 from nowcast.report.maps import add_arrows, map_of_field
+from nowcast.report.pictures import figure_picture
 
 _DPI = 120
 _ARROWS_ACROSS = 18
@@ -38,32 +37,22 @@ def draw_motion(
 
     Source: Wu et al. (2021), MotionRNN, figure 9.
     """
-    pictures = [_one(frame, title, motion) for title, motion in motions.items()]
-    width = sum(p.width for p in pictures)
-    joined = Image.new("RGB", (width, max(p.height for p in pictures)), "white")
-    left = 0
-    for picture in pictures:
-        joined.paste(picture, (left, 0))
-        left += picture.width
+    maps = [_map(frame, motion) for motion in motions.values()]
+    wide, high = maps[0].size
+    joined = Image.new("RGB", (wide * len(maps), _HEAD + high), "white")
+    for number, (title, motion) in enumerate(motions.items()):
+        text = f"{title}, mean {float(np.hypot(*motion).mean()):.1f} cells a frame"
+        place = (number * wide + wide // 10, 7)
+        ImageDraw.Draw(joined).text(place, text, fill="#222", font=ImageFont.load_default(17))
+        joined.paste(maps[number], (number * wide, _HEAD), maps[number])
     with whole_file(path) as part:
         joined.save(part, format="PNG")
     return Path(path)
 
 
-def _one(frame: xr.DataArray, title: str, motion: npt.NDArray[np.floating]) -> Image.Image:
-    mean = float(np.hypot(*motion).mean())
+def _map(frame: xr.DataArray, motion: npt.NDArray[np.floating]) -> Image.Image:
     figure = map_of_field(frame)
     every = max(1, max(frame.shape) // _ARROWS_ACROSS)
     # Rows count southwards, v counts northwards.
     add_arrows(figure.axes[0], Grid.of(frame), motion[1], -motion[0], every)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white")
-    plt.close(figure)
-    drawn = Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
-    picture = Image.new("RGB", (drawn.width, drawn.height + _HEAD), "white")
-    picture.paste(drawn, (0, _HEAD))
-    ImageDraw.Draw(picture).text(
-        (drawn.width // 10, 7), f"{title}, mean {mean:.1f} cells a frame",
-        fill="#222", font=ImageFont.load_default(17),
-    )  # fmt: skip
-    return picture
+    return figure_picture(figure, _DPI)

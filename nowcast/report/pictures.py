@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,26 +23,30 @@ def frame_uri(dbz: npt.NDArray[np.floating], thin: int = 1) -> str:
     """
     codes = indices(dbz[::thin, ::thin])
     indexed = Image.frombytes("P", (codes.shape[1], codes.shape[0]), codes.tobytes())
-    colours, alpha = palette()
-    indexed.putpalette(colours)
-    buffer = io.BytesIO()
-    indexed.save(buffer, "PNG", compress_level=6, bits=4, transparency=alpha)
-    return _uri(buffer.getvalue())
+    colours = palette()
+    indexed.putpalette(colours[:, :3].tobytes())
+    return _png_uri(indexed, compress_level=6, bits=4, transparency=colours[:, 3].tobytes())
 
 
 def figure_uri(figure: Figure, dpi: int = 130) -> str:
-    """Draw a figure with a transparent ground as a PNG of 256 colours, and close it."""
-    import matplotlib.pyplot as plt
+    """Draw a figure with a transparent ground as a PNG of 256 colours."""
+    few = figure_picture(figure, dpi).quantize(colors=256, method=Image.Quantize.FASTOCTREE)
+    return _png_uri(few, optimize=True)
 
+
+def figure_picture(figure: Figure, dpi: int) -> Image.Image:
+    """Draw a figure with a transparent ground."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, transparent=True)
-    plt.close(figure)
-    image = Image.open(io.BytesIO(buffer.getvalue())).convert("RGBA")
-    small = image.quantize(colors=256, method=Image.Quantize.FASTOCTREE)
+    return Image.open(buffer).convert("RGBA")
+
+
+def data_uri(content: bytes, kind: str = "png") -> str:
+    """A picture's bytes as a data URI; ``kind`` is ``png`` or ``gif``."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _png_uri(picture: Image.Image, **options: Any) -> str:
     buffer = io.BytesIO()
-    small.save(buffer, "PNG", optimize=True)
-    return _uri(buffer.getvalue())
-
-
-def _uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+    picture.save(buffer, "PNG", **options)
+    return data_uri(buffer.getvalue())

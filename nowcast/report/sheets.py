@@ -1,6 +1,6 @@
 """Predicted frames beside the true ones: a sheet (rows: models, columns: times) and an animation.
 
-Letters: T past frames, S forecast steps, C channels (1 or 3), H rows, W columns.
+Dimensions: T past frames, S forecast steps, C channels (1 or 3), H rows, W columns.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _INK, _DIM = "#171c24", "#6b7480"
 
 
 class SheetRow(NamedTuple):
-    """What one model said."""
+    """The forecast of one model."""
 
     name: str
     frames: Pixels
@@ -38,28 +38,26 @@ def draw_sheet(path: Path, past: Pixels, future: Pixels, rows: Sequence[SheetRow
     Args:
         path: the file, whole or not at all.
         past: (T, C, H, W), what all models were given.
-        future: (S, C, H, W), what came.
+        future: (S, C, H, W), what was observed then.
         rows: forecasts of the same steps.
         columns: at most so many times; about a quarter show the past, the last one is the last lead time.
     """
-    given, told = _columns(len(past), len(future), columns)
+    given, forecast = _columns(len(past), len(future), columns)
+    stacks = [(t, [past[t]]) for t in given]
+    stacks += [(len(past) + t, [future[t], *(row.frames[t] for row in rows)]) for t in forecast]
+    names = ["truth", *(row.name for row in rows)]
     zoom, font = _zoom(future), ImageFont.load_default(12)
     high, wide = (side * zoom for side in future.shape[-2:])
-    margin = 10 + max(round(font.getlength(name)) for name in ("truth", *(row.name for row in rows)))
-    picture = Image.new(
-        "RGB",
-        (margin + (len(given) + len(told)) * (wide + _GAP), _HEAD + (len(rows) + 1) * (high + _GAP)), "white",
-    )
+    margin = 10 + max(round(font.getlength(name)) for name in names)
+    size = (margin + len(stacks) * (wide + _GAP), _HEAD + len(names) * (high + _GAP))
+    picture = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(picture)
-    for column, time in enumerate([*given, *(len(past) + t for t in told)]):
+    for column, (time, frames) in enumerate(stacks):
         left = margin + column * (wide + _GAP)
-        said = time - len(past)
-        draw.text((left + 2, 3), f"t = {time + 1}", font=font, fill=_DIM if said < 0 else _INK)
-        truth = past[time] if said < 0 else future[said]
-        stack = [truth] if said < 0 else [truth, *(row.frames[said] for row in rows)]
-        for number, frame in enumerate(stack):
+        draw.text((left + 2, 3), f"t = {time + 1}", font=font, fill=_DIM if time < len(past) else _INK)
+        for number, frame in enumerate(frames):
             picture.paste(_picture(frame, zoom), (left, _HEAD + number * (high + _GAP)))
-    for number, name in enumerate(("truth", *(row.name for row in rows))):
+    for number, name in enumerate(names):
         draw.text((4, _HEAD + number * (high + _GAP) + high // 2 - 8), name, font=font, fill=_INK)
     with whole_file(path) as part:
         picture.save(part, format="PNG", optimize=True)
@@ -72,17 +70,11 @@ def draw_animation(path: Path, past: Pixels, future: Pixels, rows: Sequence[Shee
     Args:
         path: the file, whole or not at all.
         past: (T, C, H, W), shown by all until the forecast begins.
-        future: (S, C, H, W), what came.
+        future: (S, C, H, W), what was observed then.
         rows: forecasts of the same steps.
     """
-    zoom = _zoom(future)
-    named = [SheetRow("truth", future), *rows]
-    pictures = []
-    for time in range(len(past) + len(future)):
-        said = time - len(past)
-        frames = [past[time] if said < 0 else row.frames[said] for row in named]
-        told = f"t = {time + 1}, {'given' if said < 0 else f'forecast {said + 1}'}"
-        pictures.append(_panels([row.name for row in named], frames, zoom, told, said >= 0))
+    films = [SheetRow(name, np.concatenate([past, frames])) for name, frames in (("truth", future), *rows)]
+    pictures = [_panels(films, time, len(past)) for time in range(len(past) + len(future))]
     few = [picture.quantize(64 if future.shape[1] == 1 else 255) for picture in pictures]
     with whole_file(path) as part:
         few[0].save(
@@ -92,34 +84,33 @@ def draw_animation(path: Path, past: Pixels, future: Pixels, rows: Sequence[Shee
     return path
 
 
-def _panels(
-    names: Sequence[str], frames: Sequence[Pixels], zoom: int, told: str, forecast: bool
-) -> Image.Image:
-    """Lay frames in rows of at most four, each with its name, and the time above them all."""
-    font = ImageFont.load_default(12)
-    across = min(len(names), 4)
-    high = frames[0].shape[-2] * zoom + _HEAD
-    wide = max(frames[0].shape[-1] * zoom, *(round(font.getlength(name)) for name in names)) + 2 * _GAP
-    down = -(-len(names) // across)
+def _panels(films: Sequence[SheetRow], time: int, past: int) -> Image.Image:
+    """Lay the frames of one time in rows of at most four, each with its name, and the time above them all."""
+    zoom, font = _zoom(films[0].frames), ImageFont.load_default(12)
+    across = min(len(films), 4)
+    high, wide = (side * zoom for side in films[0].frames.shape[-2:])
+    high, wide = high + _HEAD, max(wide, *(round(font.getlength(film.name)) for film in films)) + 2 * _GAP
+    down = -(-len(films) // across)
     picture = Image.new("RGB", (max(across * wide, 150), _HEAD + down * (high + _GAP)), "white")
     draw = ImageDraw.Draw(picture)
-    draw.text((_GAP, 3), told, font=font, fill=_INK if forecast else _DIM)
-    for number, (name, frame) in enumerate(zip(names, frames, strict=True)):
+    heading = f"t = {time + 1}, {'given' if time < past else f'forecast {time - past + 1}'}"
+    draw.text((_GAP, 3), heading, font=font, fill=_DIM if time < past else _INK)
+    for number, film in enumerate(films):
         row, column = divmod(number, across)
         left, top = column * wide + _GAP, _HEAD + row * (high + _GAP)
-        draw.text((left, top + 2), name, font=font, fill=_INK)
-        picture.paste(_picture(frame, zoom), (left, top + _HEAD))
+        draw.text((left, top + 2), film.name, font=font, fill=_INK)
+        picture.paste(_picture(film.frames[time], zoom), (left, top + _HEAD))
     return picture
 
 
 def _columns(past: int, future: int, columns: int) -> tuple[list[int], list[int]]:
     """Choose times to show, from 0 each: the newest of the past, and the future evenly with its end."""
     columns = max(2, min(columns, past + future))
-    told = min(future, max(columns - past, columns - columns // 4))
-    given = min(past, columns - told)
+    forecast = min(future, max(columns - past, columns - columns // 4))
+    given = min(past, columns - forecast)
     return (
         list(range(past - given, past)),
-        sorted({round((i + 1) * future / told) - 1 for i in range(told)}),
+        sorted({round((i + 1) * future / forecast) - 1 for i in range(forecast)}),
     )
 
 
@@ -128,7 +119,7 @@ def _zoom(frames: Pixels) -> int:
 
 
 def _picture(frame: Pixels, zoom: int) -> Image.Image:
-    """Give (C, H, W) as a picture, each pixel a square."""
+    """A frame (C, H, W) as a picture, each pixel a square."""
     shown: Any = frame[0] if len(frame) == 1 else frame.transpose(1, 2, 0)
     made = Image.fromarray(np.ascontiguousarray(shown)).convert("RGB")
     return made.resize((made.width * zoom, made.height * zoom), Image.Resampling.NEAREST)

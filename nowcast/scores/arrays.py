@@ -1,6 +1,6 @@
 """Pairs of dBZ arrays as every metric takes them: numpy, torch or lazy (dask, xarray), one code for all.
 
-Letters: S lead times, H rows, W columns; further axes in front (a batch) are pooled like pixels.
+Dimensions: S lead times, H rows, W columns; further axes in front (a batch) are pooled like pixels.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from nowcast.core.errors import NowcastError
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
 class ScoreError(NowcastError):
@@ -27,15 +31,15 @@ class Pair(NamedTuple):
 
 
 def pair(forecast: Any, observed: Any) -> Pair:
-    """Take labels off and make sure both are one shape.
+    """Both without labels and masks, of one shape; what a mask hides becomes NaN, which is not observed.
 
-    Why no alignment by label: a forecast is labelled by lead time and an observed field by time; who
-    calls has put the two in the same order.
+    Why no alignment by label: a forecast is labelled by lead time and an observed field by time; the
+    caller has put the two in the same order.
 
     Raises:
         ScoreError: shapes that differ, fewer than three axes, or a tensor paired with an array.
     """
-    forecast, observed = (getattr(a, "data", a) if _is_labelled(a) else a for a in (forecast, observed))
+    forecast, observed = (_unmasked(a.data if _is_labelled(a) else a) for a in (forecast, observed))
     if tuple(forecast.shape) != tuple(observed.shape) or len(forecast.shape) < 3:
         raise ScoreError(
             f"scores: got a forecast of shape {tuple(forecast.shape)} and an observed of "
@@ -53,10 +57,18 @@ def bounded(both: Pair, low_dbz: float, high_dbz: float | None = None) -> tuple[
     Returns:
         forecast, observed, and a bool array that is True where the pixel was observed.
     """
-    seen = ~both.xp.isnan(both.observed)
-    return _bound(both.forecast, both.xp, low_dbz, high_dbz), _bound(
-        both.observed, both.xp, low_dbz, high_dbz
-    ), seen
+    forecast, observed = (_bound(a, both.xp, low_dbz, high_dbz) for a in both[:2])
+    return forecast, observed, ~both.xp.isnan(both.observed)
+
+
+def reaches(values: Any, threshold: float) -> Any:
+    """True where values are at or above a threshold, both as float32; NaN reaches none.
+
+    Why one type: fields are float32, and 20.3 as float32 lies below 20.3 as float64, so the same field
+    read as float64 would otherwise lose its events.
+    """
+    narrow = values.float() if _is_tensor(values) else values.astype(np.float32, copy=False)
+    return narrow >= float(np.float32(threshold))
 
 
 def per_lead(values: Any, xp: Any) -> Any:
@@ -67,7 +79,7 @@ def per_lead(values: Any, xp: Any) -> Any:
 
 
 def ratio(above: Any, below: Any) -> Any:
-    """Divide, giving NaN (never a warning, never infinity) where ``below`` is 0."""
+    """The quotient, NaN (never a warning, never infinity) where ``below`` is 0."""
     if _is_tensor(above):
         torch = sys.modules["torch"]
         none = below == 0
@@ -80,16 +92,18 @@ def by_frames(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]
     """Run a numpy function on whole frames of a pair and keep lazy arrays lazy.
 
     Why: windows and neighbours cross the borders of chunks, so lazy frames are joined in y and x (and
-    only there) first. Tensors are looked at through numpy, on the CPU.
+    only there) first. Tensors are read through numpy, on the CPU.
 
     Args:
-        function: takes forecast and observed (N, H, W), gives ``parts`` sums stacked as (parts, N).
+        function: takes forecast and observed (N, H, W), returns ``parts`` sums stacked as (parts, N).
         both: the pair.
-        parts: how many sums it gives.
+        parts: how many sums it returns.
 
     Returns:
-        ``parts`` arrays (S,) of the kind that came in.
+        ``parts`` arrays (S,) of the kind that was passed in; 0 where there is no pixel at all.
     """
+    if 0 in both.forecast.shape:
+        return [per_lead(both.observed, both.xp)] * parts
     if _is_tensor(both.forecast):
         torch = sys.modules["torch"]
         found = _stacked(function, *(a.detach().cpu().numpy() for a in both[:2]))
@@ -101,17 +115,14 @@ def by_frames(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]
 
 
 def _stacked(function: Callable[..., Any], forecast: Any, observed: Any) -> Any:
-    """Pool the axes in front of lead time: gives (parts, S)."""
+    """Pool the axes in front of lead time: (parts, S)."""
     s, h, w = forecast.shape[-3:]
     found = function(forecast.reshape(-1, h, w), observed.reshape(-1, h, w))
     return found.reshape(len(found), -1, s).sum(axis=1)
 
 
 def _lazily(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]:
-    import dask.array
-
-    da: Any = dask.array
-
+    da: Any = sys.modules["dask.array"]  # whoever passes a lazy array has imported it
     h, w = both.forecast.shape[-2:]
     chunks = {-2: -1, -1: -1}
     lazy = [da.asarray(a).rechunk({a.ndim + k: v for k, v in chunks.items()}) for a in both[:2]]
@@ -128,6 +139,14 @@ def _lazily(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]:
 def _bound(values: Any, xp: Any, low: float, high: float | None) -> Any:
     wide = values.to(xp.float64) if _is_tensor(values) else values.astype(np.float64)
     return xp.where(xp.isnan(wide), low, wide.clip(low, high))
+
+
+def _unmasked(values: Any) -> Any:
+    if isinstance(getattr(values, "_meta", values), np.ma.MaskedArray):
+        wide = values.astype(np.result_type(values.dtype, np.float32))
+        lazy = hasattr(values, "dask")
+        return sys.modules["dask.array"].ma.filled(wide, np.nan) if lazy else wide.filled(np.nan)
+    return values
 
 
 def _is_tensor(values: Any) -> bool:

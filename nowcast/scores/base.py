@@ -21,7 +21,7 @@ class Metric(Protocol):
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Count over one pair of dBZ arrays (S, H, W): numpy, torch or lazy xarray, NaN is unobserved.
 
-        A pixel that is NaN in ``observed`` never counts; each metric says what a NaN in ``forecast`` does.
+        A pixel that is NaN in ``observed`` never counts; each metric states what a NaN in ``forecast`` does.
         """
         ...
 

@@ -11,15 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from nowcast.core.errors import SettingsError
-from nowcast.scores.arrays import pair, per_lead, ratio
+from nowcast.scores.arrays import pair, per_lead, ratio, reaches
 from nowcast.scores.base import Sums
 
 DEFAULT_THRESHOLDS_DBZ = (10.0, 20.0, 30.0, 40.0, 50.0)
 
 
 def check_threshold(threshold_dbz: float) -> float:
-    """Give a threshold back if it can be one.
+    """The threshold, checked.
 
     Raises:
         SettingsError: NaN, infinite, negative, or beyond any reflectivity.
@@ -32,12 +34,20 @@ def check_threshold(threshold_dbz: float) -> float:
     return float(threshold_dbz)
 
 
+def csi(hits: Any, misses: Any, false_alarms: Any) -> Any:
+    """Critical success index from counts; NaN where the event was neither forecast nor observed.
+
+    The one place where it is computed: numbers, numpy, torch and lazy arrays alike.
+    """
+    return ratio(hits, hits + misses + false_alarms)
+
+
 @dataclass(frozen=True)
 class Contingency:
-    """Counts of an event: reflectivity >= ``threshold_dbz``.
+    """Counts of an event: reflectivity >= ``threshold_dbz``, compared in float32.
 
-    A pixel that was not observed never counts. A pixel that was observed but where the forecast says
-    nothing (NaN) counts as "no event": a forecaster gains nothing by staying silent.
+    A pixel that was not observed never counts. A pixel that was observed but has no forecast (NaN)
+    counts as "no event": a forecaster gains nothing by leaving pixels out.
 
     Source: the 2 x 2 contingency table of WMO-No. 485 and Wilks, Statistical Methods, ch. 8.
     """
@@ -49,17 +59,17 @@ class Contingency:
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Count ``hits``, ``misses``, ``false_alarms`` and ``correct_negatives`` a lead time, int64 (S,)."""
+        parts, observed_mask, xp = self._parts(forecast, observed)
+        counts = {name: per_lead(values, xp) for name, values in parts.items()}
+        return {**counts, "correct_negatives": per_lead(observed_mask, xp) - sum(counts.values())}
+
+    def _parts(self, forecast: Any, observed: Any) -> tuple[dict[str, Any], Any, Any]:
+        """Where there is a hit, a miss and a false alarm, where it was observed, and the arrays' module."""
         both = pair(forecast, observed)
-        seen = ~both.xp.isnan(both.observed)
-        said = (both.forecast >= self.threshold_dbz) & seen
-        came = both.observed >= self.threshold_dbz  # NaN >= t is False
-        hits = per_lead(said & came, both.xp)
-        misses = per_lead(came, both.xp) - hits
-        false_alarms = per_lead(said, both.xp) - hits
-        return {
-            "hits": hits, "misses": misses, "false_alarms": false_alarms,
-            "correct_negatives": per_lead(seen, both.xp) - hits - misses - false_alarms,
-        }
+        observed_mask = ~both.xp.isnan(both.observed)
+        called, occurred = (reaches(a, self.threshold_dbz) & observed_mask for a in both[:2])
+        parts = {"hits": called & occurred, "misses": occurred & ~called, "false_alarms": called & ~occurred}
+        return parts, observed_mask, both.xp
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ class Csi(Contingency):
 
     def value(self, sums: Mapping[str, Any]) -> Any:
         """Finish; NaN where the event was neither forecast nor observed."""
-        return ratio(sums["hits"], sums["hits"] + sums["misses"] + sums["false_alarms"])
+        return csi(sums["hits"], sums["misses"], sums["false_alarms"])
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ class FrequencyBias(Contingency):
 
 
 @dataclass(frozen=True)
-class CellCounts(Contingency):
+class CellCounts(Csi):
     """Hits, misses and false alarms of each block of ``block`` x ``block`` cells, for CSI on the map.
 
     Why blocks: over a few dozen nowcasts one cell of 1 km sees too few events to mean anything. Counts
@@ -126,19 +136,9 @@ class CellCounts(Contingency):
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Count over (S, H, W): three int64 arrays of ceil(H / block) x ceil(W / block)."""
-        both = pair(forecast, observed)
-        said = (both.forecast >= self.threshold_dbz) & ~both.xp.isnan(both.observed)
-        came = both.observed >= self.threshold_dbz
-        parts = {"hits": said & came, "misses": came & ~said, "false_alarms": said & ~came}
-        return {name: self._blocks(values) for name, values in parts.items()}
-
-    def value(self, sums: Mapping[str, Any]) -> Any:
-        """Finish with the CSI of each block; NaN where there was nothing to forecast."""
-        return ratio(sums["hits"], sums["hits"] + sums["misses"] + sums["false_alarms"])
+        return {name: self._blocks(values) for name, values in self._parts(forecast, observed)[0].items()}
 
     def _blocks(self, values: Any) -> Any:
-        import numpy as np
-
         counts = np.asarray(values).sum(axis=0, dtype=np.int64)
         h, w = counts.shape
         padded = np.pad(counts, ((0, -h % self.block), (0, -w % self.block)))

@@ -1,9 +1,9 @@
-"""How sure a difference of scores is: paired block bootstrap of pooled CSI, and how long a CSI holds.
+"""How sure a difference of scores is: paired block bootstrap of pooled CSI; and the skill horizon.
 
-Start times minutes apart see the same rain: they say little more than one. So whole blocks of hours are
-drawn, and both models always on the same ones: what makes a day hard for all cancels.
-Letters: N start times, B blocks, K thresholds, S lead times, R resamples; the last axis of counts holds
-hits, misses and false alarms.
+Initialisation times minutes apart see the same rain and are not independent. So whole blocks of hours are
+drawn, the same ones for both models: what makes a day hard for all cancels.
+Dimensions: N initialisation times, B blocks, K thresholds, S lead times, R resamples; the last axis of counts
+holds hits, misses and false alarms.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
-from nowcast.scores.arrays import ratio
+from nowcast.scores.arrays import Floats, Integers, ratio
+from nowcast.scores.categorical import csi
 
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
 _MOST_UNDEFINED = 0.05
 _AT_ONCE = 200
 
@@ -28,7 +27,7 @@ class Bootstrap:
     """How intervals are drawn."""
 
     block_hours: float = 6.0
-    """Length of a block of start times; blocks begin at 00 UTC."""
+    """Length of a block of initialisation times; blocks begin at 00 UTC."""
     resamples: int = 2000
     seed: int = 0
     confidence: float = 0.95
@@ -55,28 +54,28 @@ class Difference(NamedTuple):
 
 
 def pooled_csi(counts: npt.NDArray[np.generic]) -> Floats:
-    """Give CSI from hits, misses and false alarms on the last axis; NaN where all are 0."""
-    return np.asarray(ratio(counts[..., 0], counts.sum(axis=-1)))
+    """CSI from hits, misses and false alarms on the last axis; NaN where all are 0."""
+    return np.asarray(csi(counts[..., 0], counts[..., 1], counts[..., 2]))
 
 
-def mean_over_leads(csi: Floats) -> Floats:
-    """Take the mean over the last axis of what is defined, as score tables do; NaN if nothing is."""
-    known = ~np.isnan(csi)
-    return np.asarray(ratio(np.where(known, csi, 0.0).sum(axis=-1), known.sum(axis=-1)))
+def mean_over_leads(values: Floats) -> Floats:
+    """The mean over the last axis of what is defined, as in score tables; NaN if nothing is."""
+    known = ~np.isnan(values)
+    return np.asarray(ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1)))
 
 
-def blocks_of(issued: npt.NDArray[np.datetime64], hours: float = 6.0) -> npt.NDArray[np.int64]:
-    """Number the blocks of start times: (N,) from 0 without gaps, in order of time."""
-    length = np.timedelta64(round(hours * 3600), "s")
-    _, number = np.unique(issued.astype("datetime64[s]").astype(np.int64) // length.astype(np.int64),
-                          return_inverse=True)
+def blocks_of(reference_times: npt.NDArray[np.datetime64], hours: float = 6.0) -> Integers:
+    """Number the blocks of initialisation times: (N,) from 0 without gaps, in order of time."""
+    seconds = reference_times.astype("datetime64[s]").astype(np.int64)
+    _, number = np.unique(seconds // round(hours * 3600), return_inverse=True)
     return np.asarray(number, np.int64)
 
 
 def paired_difference(
-    model: Counts, reference: Counts, issued: npt.NDArray[np.datetime64], how: Bootstrap | None = None
+    model: Integers, reference: Integers, reference_times: npt.NDArray[np.datetime64],
+    how: Bootstrap | None = None,
 ) -> Difference:
-    """Give the difference of pooled CSI, mean over lead times, and its bootstrap interval.
+    """The difference of pooled CSI, mean over lead times, and its bootstrap interval.
 
     Blocks are drawn with replacement, as many as there are, the same for both; counts of what was drawn
     are pooled before anything is divided. The interval lies between percentiles. It is undefined with one
@@ -84,23 +83,24 @@ def paired_difference(
     most blocks. With fewer than about ten blocks it is rather too narrow.
 
     Args:
-        model, reference: (N, K, S, 3) on the same start times.
-        issued: (N,) when each nowcast was issued.
+        model, reference: (N, K, S, 3) on the same initialisation times.
+        reference_times: (N,) forecast reference time of each nowcast.
         how: blocks, resamples, seed, confidence.
 
     Raises:
-        SettingsError: counts of different shape, or not one for each start time.
+        SettingsError: counts of different shape, or not one for each initialisation time.
 
     Source: Künsch (1989), Ann. Stat. 17, 1217-1241, for the blocks; Hamill (1999), Wea. Forecasting 14,
         155-167, for pairing and pooling.
     """
     how = how or Bootstrap()
-    if model.shape != reference.shape or model.ndim != 4 or model.shape[0] != len(issued) or not len(issued):
+    n = len(reference_times)
+    if model.shape != reference.shape or model.ndim != 4 or model.shape[0] != n or not n:
         raise SettingsError(
-            f"confidence: got counts {model.shape} and {reference.shape} for {len(issued)} start times, "
-            "expected (start times, thresholds, lead times, 3) for both"
+            f"confidence: got counts {model.shape} and {reference.shape} for {n} initialisation times, "
+            "expected (initialisation times, thresholds, lead times, 3) for both"
         )
-    block = blocks_of(issued, how.block_hours)
+    block = blocks_of(reference_times, how.block_hours)
     count = int(block.max()) + 1
     both = np.stack([model, reference], axis=1)
     summed = np.zeros((count, *both.shape[1:]), np.int64)
@@ -113,45 +113,45 @@ def paired_difference(
     return Difference(value, low, high, count)
 
 
-def holds_until(csi: Floats, lead_minutes: npt.ArrayLike, level: float) -> float:
-    """Give the lead time in minutes at which a CSI first falls under a level, linear between lead times.
+def skill_horizon(values: Floats, lead_minutes: npt.ArrayLike, least_csi: float) -> float:
+    """The lead time in minutes at which CSI first falls under ``least_csi``, linear between lead times.
 
     At lead time 0 a forecast is the newest frame, with a CSI of 1. Undefined lead times are passed
     over.
 
     Args:
-        csi: (S,).
+        values: of CSI (S,).
         lead_minutes: S, rising.
-        level: above 0, at most 1.
+        least_csi: above 0, at most 1.
 
     Returns:
-        Infinity if it holds to the last lead time, NaN if it is never defined.
+        Infinity if CSI stays above it up to the last lead time, NaN if CSI is never defined.
 
     Raises:
-        SettingsError: a level out of range.
+        SettingsError: a CSI out of range.
     """
-    if not 0 < level <= 1:
-        raise SettingsError(f"level of CSI: got {level:g}, expected one above 0 and at most 1")
-    known = ~np.isnan(csi)
+    if not 0 < least_csi <= 1:
+        raise SettingsError(f"CSI of the skill horizon: got {least_csi:g}, expected one above 0 and at most 1")
+    known = ~np.isnan(values)
     if not known.any():
         return float("nan")
     leads = np.concatenate([[0.0], np.asarray(lead_minutes, np.float64)[known]])
-    values = np.concatenate([[1.0], csi[known]])
-    under = np.flatnonzero(values < level)
+    values = np.concatenate([[1.0], values[known]])
+    under = np.flatnonzero(values < least_csi)
     if not len(under):
         return float("inf")
     i = int(under[0])
-    share = (values[i - 1] - level) / (values[i - 1] - values[i])
+    share = (values[i - 1] - least_csi) / (values[i - 1] - values[i])
     return float(leads[i - 1] + share * (leads[i] - leads[i - 1]))
 
 
 def _difference(counts: npt.NDArray[np.generic]) -> Floats:
     """Take (..., 2, K, S, 3) apart: mean CSI of the first minus that of the second, (..., K)."""
-    csi = mean_over_leads(pooled_csi(counts))
-    return np.asarray(csi[..., 0, :] - csi[..., 1, :])
+    means = mean_over_leads(pooled_csi(counts))
+    return np.asarray(means[..., 0, :] - means[..., 1, :])
 
 
-def _drawn(summed: Counts, how: Bootstrap) -> Floats:
+def _drawn(summed: Integers, how: Bootstrap) -> Floats:
     """Draw blocks again and again: (R, K)."""
     count = len(summed)
     random = np.random.default_rng(how.seed)

@@ -21,7 +21,7 @@ FLOOR_DBZ = 5.0
 class Errors:
     """Sums of errors over observed pixels.
 
-    A pixel that was not observed never counts; one where the forecast says nothing (NaN) counts as a
+    A pixel that was not observed never counts; one without a forecast (NaN) counts as a
     forecast of no echo.
     """
 
@@ -30,10 +30,10 @@ class Errors:
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Add up ``pixels`` (int64), ``error``, ``absolute`` (dB) and ``squared`` (dB^2), each (S,)."""
         both = pair(forecast, observed)
-        said, came, seen = bounded(both, self.floor_dbz)
-        error = both.xp.where(seen, said - came, 0.0)
+        predicted, true, observed_mask = bounded(both, self.floor_dbz)
+        error = both.xp.where(observed_mask, predicted - true, 0.0)
         return {
-            "pixels": per_lead(seen, both.xp), "error": per_lead(error, both.xp),
+            "pixels": per_lead(observed_mask, both.xp), "error": per_lead(error, both.xp),
             "absolute": per_lead(abs(error), both.xp), "squared": per_lead(error * error, both.xp),
         }
 

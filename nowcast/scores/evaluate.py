@@ -32,15 +32,15 @@ class Tally:
         """Count one pair of dBZ arrays (..., S, H, W); see `nowcast.scores.base.Metric.sums`.
 
         Scores of probabilities read those of their threshold from ``probabilities`` (dBZ -> array of the
-        same shape); where there are none, the forecast counts as certain of what it says.
+        same shape); where there are none, the forecast counts as certain.
         """
         for key, metric in {_key(m): m for m in self.metrics}.items():
-            said = forecast
+            scored = forecast
             if isinstance(metric, ProbabilityScore):
                 threshold = metric.threshold_dbz
                 known = (probabilities or {}).get(threshold)
-                said = certain(forecast, threshold) if known is None else known
-            self._sums[key] = add(self._sums.get(key, {}), metric.sums(said, observed))
+                scored = certain(forecast, threshold) if known is None else known
+            self._sums[key] = add(self._sums.get(key, {}), metric.sums(scored, observed))
 
     def merge(self, other: Tally) -> None:
         """Add what another tally of the same metrics has counted (another rank, year or machine)."""
@@ -48,7 +48,7 @@ class Tally:
             self._sums[key] = add(self._sums.get(key, {}), sums)
 
     def sums(self, metric: Metric) -> Sums:
-        """Give what was counted for one metric."""
+        """What was counted for one metric."""
         return self._sums[_key(metric)]
 
     def value(self, metric: Metric) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -56,7 +56,7 @@ class Tally:
         return np.asarray(metric.value(self._sums[_key(metric)]), dtype=np.float64)
 
     def rows(self, model: str, lead_minutes: Sequence[float]) -> Iterator[ScoreRow]:
-        """Give every value by lead time, then its mean over the lead times where it is defined."""
+        """Every value by lead time, then its mean over the lead times where it is defined."""
         for metric in self.metrics:
             values = self.value(metric)
             threshold = getattr(metric, "threshold_dbz", None)
@@ -68,7 +68,7 @@ class Tally:
 
 
 def scores_csv(rows: Iterable[ScoreRow]) -> str:
-    """Give the long table as CSV.
+    """The long table as CSV.
 
     ``lead_minutes`` is ``mean`` for the mean over lead times; ``threshold_dbz`` is empty for scores of
     values rather than of events; an undefined value is ``nan``.

@@ -2,7 +2,7 @@
 
 Why the mean of frames and nothing else is pooled: all frames are of one size, so this is what the papers'
 tables hold, and no number depends on how frames were put in batches.
-Letters: B batch, S lead times, C channels, H rows, W columns.
+Dimensions: B batch, S lead times, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -16,15 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
-from nowcast.scores.arrays import ScoreError, ratio
+from nowcast.scores.arrays import Floats, ScoreError, ratio
 from nowcast.scores.base import Sums
-from nowcast.scores.neighbourhood import (
-    Array,
-    Window,
-    gradient_gaps,
-    similarity_map,
-    window_weights,
-)
+from nowcast.scores.neighbourhood import WindowShape, gradient_gaps, similarity_map, window_weights
 
 HIGHEST_PSNR_DB = 100.0
 """What a frame without error counts as; see `FramePsnr`."""
@@ -34,14 +28,14 @@ _ROUNDING = 1e-6
 Reduction = Literal["mean", "sum"]
 
 
-class Frames(NamedTuple):
-    """Forecast and observed, numpy (B, S, C, H, W) in the precision they came in."""
+class FramePair(NamedTuple):
+    """Forecast and observed, numpy (B, S, C, H, W) in the precision they were passed in."""
 
     forecast: npt.NDArray[Any]
     observed: npt.NDArray[Any]
 
 
-def frames(forecast: Any, observed: Any) -> Frames:
+def frames(forecast: Any, observed: Any) -> FramePair:
     """Take tensors or arrays (B, S, C, H, W) and make sure both are frames in [0, 1].
 
     Raises:
@@ -54,7 +48,7 @@ def frames(forecast: Any, observed: Any) -> Frames:
             f"scores: got a forecast of shape {shapes[0]} and an observed of {shapes[1]}, expected one shape "
             "(batch, lead time, channel, y, x) for both, no axis of length 0"
         )
-    return Frames(_in_unit(forecast, "forecast"), _in_unit(observed, "observed"))
+    return FramePair(_in_unit(forecast, "forecast"), _in_unit(observed, "observed"))
 
 
 @dataclass(frozen=True)
@@ -75,8 +69,8 @@ class FrameScore(ABC):
         return ratio(sums["total"], sums["frames"])
 
     @abstractmethod
-    def per_frame(self, both: Frames) -> Array:
-        """Give the number of each frame, float64 (B, S)."""
+    def per_frame(self, both: FramePair) -> Floats:
+        """The number of each frame, float64 (B, S)."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +94,8 @@ class FrameErrors(FrameScore):
         """``mae`` or ``mse``, and ``_sum`` where it is summed."""
         return ("mae" if self.power == 1 else "mse") + _suffix(self.reduction)
 
-    def per_frame(self, both: Frames) -> Array:
-        """Give the mean or the sum of each frame."""
+    def per_frame(self, both: FramePair) -> Floats:
+        """The mean or the sum of each frame."""
         error = np.abs(_wide(both.forecast) - _wide(both.observed)) ** self.power
         return np.asarray(getattr(error, self.reduction)(axis=(-3, -2, -1)))
 
@@ -122,10 +116,10 @@ class FramePsnr(FrameScore):
         """``psnr``, or ``psnr_uint8``."""
         return "psnr_uint8" if self.eight_bit else "psnr"
 
-    def per_frame(self, both: Frames) -> Array:
-        """Give the ratio of each frame in dB, at most 100."""
+    def per_frame(self, both: FramePair) -> Floats:
+        """The ratio of each frame in dB, at most 100."""
         if self.eight_bit:
-            both = Frames(*(np.rint(_wide(a) * 255.0) / 255.0 for a in both))
+            both = FramePair(*(np.rint(_wide(a) * 255.0) / 255.0 for a in both))
         squared = ((_wide(both.forecast) - _wide(both.observed)) ** 2).mean(axis=(-3, -2, -1))
         return np.asarray(-10.0 * np.log10(np.maximum(squared, 10.0 ** (-HIGHEST_PSNR_DB / 10))))
 
@@ -143,7 +137,7 @@ class FrameSsim(FrameScore):
     """
 
     data_range: float = 1.0
-    window: Window = "uniform"
+    window: WindowShape = "uniform"
     eight_bit: bool = False
 
     def __post_init__(self) -> None:
@@ -159,8 +153,8 @@ class FrameSsim(FrameScore):
         kind = "_uint8" if self.eight_bit else "" if self.data_range == 1 else f"_range{self.data_range:g}"
         return f"ssim{kind}" + ("" if self.window == "uniform" else f"_{self.window}")
 
-    def per_frame(self, both: Frames) -> Array:
-        """Give the similarity of each frame; NaN where a frame is smaller than the window."""
+    def per_frame(self, both: FramePair) -> Floats:
+        """The similarity of each frame; NaN where a frame is smaller than the window."""
         b, s, c, h, w = both.forecast.shape
         if min(h, w) < len(window_weights(self.window)):
             return np.full((b, s), np.nan)
@@ -191,8 +185,8 @@ class FrameGdl(FrameScore):
         """``gdl`` for alpha 1 and the mean; what departs from that is in the name."""
         return "gdl" + ("" if self.alpha == 1 else f"_alpha{self.alpha}") + _suffix(self.reduction)
 
-    def per_frame(self, both: Frames) -> Array:
-        """Give the mean over the pairs of neighbours of each frame, or their sum."""
+    def per_frame(self, both: FramePair) -> Floats:
+        """The mean over the pairs of neighbours of each frame, or their sum."""
         forecast, observed = (_wide(a) for a in both)
         c, h, w = forecast.shape[-3:]
         total = sum(
@@ -216,11 +210,11 @@ def _in_unit(values: Any, what: str) -> npt.NDArray[Any]:
     return found
 
 
-def _wide(values: npt.NDArray[Any]) -> Array:
+def _wide(values: npt.NDArray[Any]) -> Floats:
     return values.astype(np.float64, copy=False)
 
 
-def _truncated(values: npt.NDArray[Any]) -> Array:
+def _truncated(values: npt.NDArray[Any]) -> Floats:
     """Cut to whole shades 0 ... 255; in float32, where v / 255 * 255 is v again for every v."""
     shades = values.astype(np.float32).clip(0, 1) * np.float32(255)
     return np.floor(shades).astype(np.float64)

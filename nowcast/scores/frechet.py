@@ -1,6 +1,6 @@
 """The Frechet distance of two clouds of features, from sums that add up over batches, ranks and machines.
 
-Letters: N features of D numbers each.
+Dimensions: N features of D numbers each.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nowcast.scores.arrays import Floats
 from nowcast.scores.base import Sums
-
-Array = npt.NDArray[np.float64]
 
 
 def moments(features: npt.NDArray[Any], prefix: str) -> Sums:
@@ -26,7 +25,7 @@ def moments(features: npt.NDArray[Any], prefix: str) -> Sums:
     }
 
 
-def frechet_distance(sums: Mapping[str, Any], first: str, second: str) -> Array:
+def frechet_distance(sums: Mapping[str, Any], first: str, second: str) -> Floats:
     """Finish: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) as (1,); NaN with fewer than two of either.
 
     The trace of the root is taken from the eigenvalues of S1^(1/2) S2 S1^(1/2), which is symmetric: real
@@ -45,7 +44,7 @@ def frechet_distance(sums: Mapping[str, Any], first: str, second: str) -> Array:
     return np.array([max(float(distance), 0.0)])
 
 
-def _gaussian(sums: Mapping[str, Any], prefix: str) -> tuple[Array, Array]:
+def _gaussian(sums: Mapping[str, Any], prefix: str) -> tuple[Floats, Floats]:
     n = int(sums[f"{prefix}_count"][0])
     mean = sums[f"{prefix}_sum"][0] / n
     spread = (sums[f"{prefix}_products"][0] - n * np.outer(mean, mean)) / (n - 1)

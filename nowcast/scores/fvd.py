@@ -1,6 +1,6 @@
 """FVD: how far apart the clouds of forecast and of observed videos are in what I3D sees in them.
 
-Letters: B batch, S lead times, C channels, H rows, W columns, D features.
+Dimensions: B batch, S lead times, C channels, H rows, W columns, D features.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Fvd:
 
 
 def features(video: npt.NDArray[Any], weights: i3d.Weights, device: Any) -> npt.NDArray[np.float32]:
-    """Give what I3D sees in one video in [0, 1]: (S, C, H, W) -> (1, D)."""
+    """What I3D sees in one video in [0, 1]: (S, C, H, W) -> (1, D)."""
     import torch
     from torch.nn import functional as F
 
@@ -77,11 +77,11 @@ def features(video: npt.NDArray[Any], weights: i3d.Weights, device: Any) -> npt.
 
 
 def make(weights: Path | None, expected_sha256: str | None) -> Fvd:
-    """Make the score from what the settings say.
+    """Make the score from the settings.
 
     Raises:
         MissingWeightsError: no file is named.
-        SettingsError: a file without its SHA-256; the message gives the one it has.
+        SettingsError: a file without its SHA-256; the message names the one it has.
         FileError: the named file is absent.
     """
     if weights is None:

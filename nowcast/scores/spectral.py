@@ -1,7 +1,7 @@
 """How much of the observed fine structure a forecast still has: power by wavelength.
 
-No echo is valued as in `nowcast.scores.continuous`; a forecast that says nothing is one of no echo.
-Letters: N frames (batch and lead time together), H rows, W columns, R rings.
+No echo is valued as in `nowcast.scores.continuous`; a pixel without a forecast is one of no echo.
+Dimensions: N frames (batch and lead time together), H rows, W columns, R rings.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
-from nowcast.scores.arrays import bounded, by_frames, pair, ratio
+from nowcast.scores.arrays import Floats, Integers, bounded, by_frames, pair, ratio
 from nowcast.scores.base import Sums
 from nowcast.scores.continuous import FLOOR_DBZ
 
-Array = npt.NDArray[np.float64]
 Cell = tuple[float, float]
 
 
@@ -27,11 +25,11 @@ Cell = tuple[float, float]
 class RapsdRatio:
     """Power of the forecast over power of the observed at wavelengths of 8 to 16 km; 1 is best.
 
-    Below 1 the forecast is blurred, above it is rougher than what came.
+    Below 1 the forecast is blurred, above it is rougher than the observed.
 
     The radially averaged power spectral density of dBZ is added up over the rings of the band, and over
     nowcasts, before it is divided. A pixel that was not observed is no echo (``floor_dbz``) in both, so
-    what is not known adds the same edge to both and nothing else. A frame without echo adds nothing.
+    unobserved pixels add the same edge to both and nothing else. A frame without echo adds nothing.
 
     Source: the spectrum of `radial_spectrum`.
     """
@@ -62,26 +60,26 @@ class RapsdRatio:
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Add up the power in the band, ``forecast`` and ``observed``, each (S,)."""
-        said, came = by_frames(self._frames, pair(forecast, observed), parts=2)
-        return {"forecast": said, "observed": came}
+        powers = by_frames(self._frames, pair(forecast, observed), parts=2)
+        return dict(zip(("forecast", "observed"), powers, strict=True))
 
     def value(self, sums: Mapping[str, Any]) -> Any:
         """Finish; NaN where no echo was observed, or where a frame is too small for the wavelengths."""
         return ratio(sums["forecast"], sums["observed"])
 
-    def _frames(self, forecast: Any, observed: Any) -> Array:
-        said, came, seen = bounded(pair(forecast, observed), self.floor_dbz)
-        said = np.where(seen, said, self.floor_dbz)
-        wavelengths = ring_wavelengths(said.shape[1:], self.cell_km)
+    def _frames(self, forecast: Any, observed: Any) -> Floats:
+        predicted, true, observed_mask = bounded(pair(forecast, observed), self.floor_dbz)
+        predicted = np.where(observed_mask, predicted, self.floor_dbz)
+        wavelengths = ring_wavelengths(predicted.shape[1:], self.cell_km)
         band = (wavelengths >= self.shortest_km) & (wavelengths <= self.longest_km)
         return np.stack([
             [radial_spectrum(frame - self.floor_dbz, self.cell_km)[band].sum() for frame in side]
-            for side in (said, came)
+            for side in (predicted, true)
         ])
 
 
-def radial_spectrum(frame: Array, cell_km: Cell) -> Array:
-    """Give the mean power spectral density of each ring of wavenumbers: (H, W) -> (R,).
+def radial_spectrum(frame: Floats, cell_km: Cell) -> Floats:
+    """The mean power spectral density of each ring of wavenumbers: (H, W) -> (R,).
 
     Ring r holds the wavenumbers whose length, in cycles over the longer side of the frame, rounds to r.
     On a square frame of square cells this is the definition of pysteps; elsewhere rings are
@@ -97,16 +95,16 @@ def radial_spectrum(frame: Array, cell_km: Cell) -> Array:
     return np.asarray(total / np.maximum(sizes, 1))
 
 
-def ring_wavelengths(shape: tuple[int, ...], cell_km: Cell) -> Array:
-    """Give the wavelength of each ring in kilometres (R,), infinite for ring 0."""
+def ring_wavelengths(shape: tuple[int, ...], cell_km: Cell) -> Floats:
+    """The wavelength of each ring in kilometres (R,), infinite for ring 0."""
     _, sizes = _rings(shape, cell_km)
     longer = max(n * d for n, d in zip(shape, cell_km, strict=True))
     return np.concatenate([[np.inf], longer / np.arange(1, len(sizes))])
 
 
 @lru_cache(maxsize=4)
-def _rings(shape: tuple[int, ...], cell_km: Cell) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Give the ring of each wavenumber in the order of the transform, and how many lie in each ring."""
+def _rings(shape: tuple[int, ...], cell_km: Cell) -> tuple[Integers, Integers]:
+    """The ring of each wavenumber in the order of the transform, and how many lie in each ring."""
     longer = max(n * d for n, d in zip(shape, cell_km, strict=True))
     rows, columns = (np.fft.fftfreq(n, d) * longer for n, d in zip(shape, cell_km, strict=True))
     ring = np.rint(np.hypot(rows[:, None], columns[None, :])).astype(np.int64)

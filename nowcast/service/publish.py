@@ -132,7 +132,7 @@ def _origin(archive: Archive) -> dict[str, str]:
 def _write_odim(folder: Path, _archive: Archive, forecast: xr.DataArray) -> None:
     folder.mkdir()
     grid = Grid.of(forecast)
-    how = {"nowcast_issued": to_text(forecast["issued"].values.reshape(1)[0])}
+    how = {"forecast_reference_time": to_text(forecast["issued"].values.reshape(1)[0])}
     for stem, frame, valid in _each(forecast):
         write_composite(folder / f"{stem}.h5", frame, valid, grid, how=how)
 

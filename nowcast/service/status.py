@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from nowcast.core.files import whole_file
 from nowcast.core.times import minutes, parse_time, to_text
+from nowcast.scores.categorical import csi
 from nowcast.service.clock import Clock, ManualClock, SystemClock
 from nowcast.service.ledger import Ledger
 from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, Issued
@@ -176,10 +178,10 @@ def as_prometheus(status: Status) -> str:
     }
     lines = [f"{name}{label} {value:g}" for name, value in values.items() if value is not None]
     for skill in status.skill:
-        for source, csi in (("published", skill.published), ("persistence", skill.persistence)):
-            if csi is not None:
+        for source, value in (("published", skill.published), ("persistence", skill.persistence)):
+            if value is not None:
                 where = f'{{service="{status.service}",source="{source}",dbz="{skill.threshold_dbz:g}"}}'
-                lines.append(f"nowcast_csi{where} {csi:.6g}")
+                lines.append(f"nowcast_csi{where} {value:.6g}")
     return "\n".join(lines) + "\n"
 
 
@@ -202,8 +204,8 @@ def _put(path: Path, text: str) -> None:
 def _skill(ledger: Ledger, since: np.datetime64) -> tuple[Skill, ...]:
     found: dict[float, dict[str, float | None]] = {}
     for model, threshold, hits, misses, false_alarms in ledger.skill(since):
-        events = hits + misses + false_alarms
-        found.setdefault(threshold, {})[model] = hits / events if events else None
+        value = float(csi(hits, misses, false_alarms))
+        found.setdefault(threshold, {})[model] = None if math.isnan(value) else value
     return tuple(
         Skill(threshold, by_model.get("published"), by_model.get("persistence"))
         for threshold, by_model in found.items()

@@ -1,4 +1,4 @@
-"""Gather what the service's page shows; `nowcast.report.service_page` writes it."""
+"""Gather what the service's page shows; `nowcast.report.service_page` lays it out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import contextlib
 import json
 from typing import Any
 
-from nowcast.report.service_page import Picture, ServicePage, write_service_page
+from nowcast.core.files import whole_file
+from nowcast.report.content import Picture
+from nowcast.report.service_page import ServicePage, render_service_page
 from nowcast.service.ledger import Ledger
 from nowcast.service.publish import FORECAST_FILE, MANIFEST
 from nowcast.service.settings import ServiceSettings
@@ -18,27 +20,26 @@ _SHOWN = {FORECAST_FILE: "forecast (CF netCDF)", "maps/loop.gif": "loop (GIF)"}
 def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> None:
     """Write ``index.html`` into the output folder, with the newest nowcast whose files are there."""
     folder, manifest = _newest(settings, ledger)
-    write_service_page(
-        settings.output / "index.html",
-        ServicePage(
-            title=f"{settings.name}: nowcast",
-            notice=f"a replay of {status.replay}, on its own clock: {status.at}" if status.replay else "",
-            state="healthy" if status.healthy else "needs a look",
-            healthy=status.healthy,
-            complaints=status.complaints,
-            facts=_facts(status, manifest),
-            pictures=_pictures(folder, manifest),
-            skill_header=("at least", "nowcast", "persistence"),
-            skill=[
-                (f"{s.threshold_dbz:g} dBZ", csi_text(s.published), csi_text(s.persistence))
-                for s in status.skill
-            ],
-            issued=status.newest_nowcast or "",
-            age=age_text(status.nowcast_age_minutes) if status.nowcast_age_minutes is not None else "",
-            stale_minutes=None if status.replay else settings.stale_minutes,
-            downloads=_downloads(folder, manifest),
-        ),
+    page = ServicePage(
+        title=f"{settings.name}: nowcast",
+        notice=f"a replay of {status.replay}, on its own clock: {status.at}" if status.replay else "",
+        state="healthy" if status.healthy else "needs a look",
+        healthy=status.healthy,
+        complaints=status.complaints,
+        metadata=_metadata(status, manifest),
+        pictures=_pictures(folder, manifest),
+        skill_header=("at least", "nowcast", "persistence"),
+        skill=[
+            (f"{s.threshold_dbz:g} dBZ", csi_text(s.published), csi_text(s.persistence))
+            for s in status.skill
+        ],
+        reference_time=status.newest_nowcast or "",
+        age=age_text(status.nowcast_age_minutes) if status.nowcast_age_minutes is not None else "",
+        stale_minutes=None if status.replay else settings.stale_minutes,
+        downloads=_downloads(folder, manifest),
     )
+    with whole_file(settings.output / "index.html") as part:
+        part.write_text(render_service_page(page), encoding="utf-8")
 
 
 def _newest(settings: ServiceSettings, ledger: Ledger) -> tuple[str, dict[str, Any]]:
@@ -52,21 +53,21 @@ def _newest(settings: ServiceSettings, ledger: Ledger) -> tuple[str, dict[str, A
     return "", {}
 
 
-def _facts(status: Status, manifest: dict[str, Any]) -> list[tuple[str, str]]:
+def _metadata(status: Status, manifest: dict[str, Any]) -> dict[str, str]:
     missed = "-" if status.missed_cycles is None else str(status.missed_cycles)
-    return [
-        ("model", status.model or "-"),
-        ("fallback", status.fallback or "no"),
-        ("published", status.published or "-"),
-        ("newest frame", status.newest_frame or "-"),
-        ("page made", status.at),
-        ("nowcasts", f"{status.nowcasts}, {status.fallbacks} by the fallback, {missed} missed"),
-        ("cycles", ", ".join(f"{n} {k}" for k, n in status.cycles.items()) or "-"),
-        ("to be verified", str(status.nowcasts_pending)),
-        ("disk free", f"{status.disk_free_mb} MB"),
-        ("observations", str(manifest.get("observed_from", "-"))),
-        ("licence", str(manifest.get("licence", "-"))),
-    ]
+    return {
+        "model": status.model or "-",
+        "fallback": status.fallback or "no",
+        "published": status.published or "-",
+        "newest frame": status.newest_frame or "-",
+        "page made": status.at,
+        "nowcasts": f"{status.nowcasts}, {status.fallbacks} by the fallback, {missed} missed",
+        "cycles": ", ".join(f"{n} {k}" for k, n in status.cycles.items()) or "-",
+        "to be verified": str(status.nowcasts_pending),
+        "disk free": f"{status.disk_free_mb} MB",
+        "observations": str(manifest.get("observed_from", "-")),
+        "licence": str(manifest.get("licence", "-")),
+    }
 
 
 def _pictures(folder: str, manifest: dict[str, Any]) -> list[Picture]:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
-from nowcast.core.settings import build, override, plain, read_layered
-from nowcast.data.gaps import check_missing
-from nowcast.data.windows import Window
+from nowcast.core.settings import build, formerly, override, plain, read_layered
+from nowcast.data.missing_frames import check_missing
+from nowcast.data.windows import ClipWindow
 from nowcast.models.choice import ModelChoice
 from nowcast.training.losses import LOSSES, IntensityWeights
 from nowcast.training.sampling import ScheduledSampling
@@ -33,7 +33,7 @@ class DataChoice:
     """Which frames, cut into which clips."""
 
     sources: tuple[SourceChoice, ...]
-    window: Window = field(default_factory=lambda: Window(past=5, future=10))
+    window: ClipWindow = field(default_factory=lambda: ClipWindow(past=5, future=10))
     """Source: MotionRNN's radar experiments, 5 -> 10."""
     crop: tuple[int, int] | None = None
     """Rows and columns of a random crop; None takes whole frames. A crop of 128 is a choice of ours."""
@@ -51,9 +51,9 @@ class DataChoice:
     """Steps between the starts of validation clips."""
     scaling: Scaling | None = field(default_factory=Scaling)
     """dBZ range of [0, 1]; none (null) for videos, which come as pixels / 255."""
-    turns: bool = True
+    flips_and_rotations: bool = field(default=True, metadata=formerly("turns"))
     """Flips and quarter turns: rain knows no preferred direction on a small crop. Digits and people do."""
-    wet_floor: float | None = None
+    minimum_sampling_weight: float | None = field(default=None, metadata=formerly("wet_floor"))
     """Weight of a dry clip when wet ones are preferred; None draws all alike."""
     missing: int = 0
     """Future frames a training clip may lack; the loss leaves them out. Archives lose single frames."""

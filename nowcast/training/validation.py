@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nowcast.core.scaling import Scaling
+from nowcast.scores.categorical import csi
 
 THRESHOLDS_DBZ = (20.0, 30.0)
 
@@ -49,7 +50,5 @@ class ValidationSums:
         sums = self.total.tolist()
         scores = {"loss": sums[0] / sums[1] if sums[1] else math.nan}
         for i, (dbz, _) in enumerate(self.levels):
-            hits, misses, alarms = sums[2 + 3 * i : 5 + 3 * i]
-            events = hits + misses + alarms
-            scores[f"csi{dbz:g}"] = hits / events if events else math.nan
+            scores[f"csi{dbz:g}"] = float(csi(*sums[2 + 3 * i : 5 + 3 * i]))
         return scores

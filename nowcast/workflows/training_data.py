@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nowcast.data.catalog import build_sources
-from nowcast.data.importance_sampling import WetSettings
+from nowcast.data.importance_sampling import ImportanceSampling
 from nowcast.data.training_data import TrainingData, training_data
 from nowcast.training.experiment import Experiment
 
@@ -25,6 +25,7 @@ def open_data(experiment: Experiment) -> ExperimentData:
         NowcastError: sources that are not there, periods that touch, no window in a period.
     """
     chosen, training = experiment.data, experiment.training
+    minimum = chosen.minimum_sampling_weight
     sources = build_sources([vars(s) for s in chosen.sources], chosen.scaling)
     others = build_sources(
         [vars(s) for s in chosen.validation_sources], chosen.scaling, "data.validation_sources"
@@ -32,8 +33,8 @@ def open_data(experiment: Experiment) -> ExperimentData:
     clips = training_data(
         sources, chosen.window, train=chosen.train, validation=chosen.validation, test=chosen.test,
         validation_sources=others, validation_stride=chosen.validation_stride, crop=chosen.crop,
-        seed=training.seed, turns=chosen.turns,
-        wet=None if chosen.wet_floor is None else WetSettings(chosen.wet_floor),
+        seed=training.seed, flips_and_rotations=chosen.flips_and_rotations,
+        importance=None if minimum is None else ImportanceSampling(minimum),
         missing=chosen.missing,
     )
     return ExperimentData(clips, getattr(sources[0], "grid_km", None))

@@ -16,8 +16,7 @@ from nowcast.evaluation.comparison import (
 )
 from nowcast.evaluation.period import verify_period
 from nowcast.forecasters.persistence import Persistence
-from nowcast.report.content import Comparison, SkillHorizon
-from nowcast.report.page_confidence import confidence_section
+from nowcast.report.confidence import differences
 from nowcast.scores.confidence import Bootstrap
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.forecasters import Weak
@@ -41,7 +40,7 @@ def test_counts_of_each_start_time_add_up_to_the_score(found):
 
 
 def test_a_weak_model_is_surely_worse_and_the_same_one_surely_the_same(found):
-    sure = compare(found, Against(until_csi=0.8, how=Bootstrap(block_hours=1)))
+    sure = compare(found, Against(horizon_csi=0.8, how=Bootstrap(block_hours=1)))
     weak = next(c for c in sure.comparisons if c.model == "weak" and c.threshold_dbz == 20.0)
     assert weak.reference == "persistence"
     expected = found.value("weak", "csi", 20.0) - found.value("persistence", "csi", 20.0)
@@ -65,7 +64,7 @@ def test_like_is_compared_with_like():
 
 
 def test_the_table_and_the_text(found):
-    sure = compare(found, Against(reference="weak", until_dbz=20.0, until_csi=0.8))
+    sure = compare(found, Against(reference="weak", horizon_dbz=20.0, horizon_csi=0.8))
     rows = list(csv.DictReader(io.StringIO(confidence_csv(sure))))
     assert list(rows[0]) == [
         "model", "reference", "measure", "threshold_dbz", "value", "low", "high", "blocks"
@@ -73,19 +72,19 @@ def test_the_table_and_the_text(found):
     first = sure.comparisons[0]
     assert (rows[0]["model"], rows[0]["reference"]) == ("persistence", "weak")
     assert float(rows[0]["value"]) == pytest.approx(first.difference)
-    assert rows[-1]["measure"] == "minutes_until_csi_under_0.8"
+    assert rows[-1]["measure"] == "skill_horizon_minutes_csi_0.8"
     assert float(rows[-1]["value"]) == pytest.approx(sure.horizons[-1].minutes)
     text = confidence_text(sure)
     assert f"{first.difference:+.3f} [{first.low:+.3f}, {first.high:+.3f}]" in text
     assert "bootstrap of 3 blocks of 6 h" in text
-    assert "CSI20 falls under 0.8 at: persistence" in text
+    assert "skill horizon, where CSI20 falls under 0.8: persistence" in text
 
 
 def test_one_block_says_that_there_is_no_interval(found):
     sure = compare(found, Against(how=Bootstrap(block_hours=24)))
     assert "[undefined]" in confidence_text(sure)
     assert "1 block of 24 h" in confidence_text(sure)
-    assert "no interval" in confidence_section(sure.comparisons)
+    assert {cell.detail for row in differences(sure.comparisons).rows for cell in row[1:]} == {"no interval"}
 
 
 def test_without_30_dbz_nothing_is_followed_unless_it_is_asked_for(found):
@@ -98,28 +97,10 @@ def test_without_30_dbz_nothing_is_followed_unless_it_is_asked_for(found):
     ("against", "message"),
     [
         (Against(reference="other"), "--reference: got 'other', expected one of a"),
-        (Against(until_dbz=35.0), "--until: got 35 dBZ, expected one of 20, 30"),
-        (Against(until_csi=2.0), "level of CSI: got 2"),
+        (Against(horizon_dbz=35.0), "--horizon: got 35 dBZ, expected one of 20, 30"),
+        (Against(horizon_csi=2.0), "CSI of the skill horizon: got 2"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_forecast(against, message):
     with pytest.raises(NowcastError, match=message):
         against.check(["a"], [20.0, 30.0])
-
-
-def test_the_page_marks_what_is_surely_better_and_escapes_names():
-    def row(model, low, high):
-        return Comparison(model, "ref", 20.0, 0.05, low, high, 12, 6.0, 2000, 0.95)
-
-    text = confidence_section(
-        [row("<b>net</b>", 0.01, 0.09), row("other", -0.01, 0.09)],
-        [SkillHorizon("net", 30.0, 0.25, 37.4, 100.0), SkillHorizon("other", 30.0, 0.25, np.inf, 100.0)],
-    )
-    assert "<b>net" not in text
-    assert text.count('class="best"') == 1
-    assert '<td class="best">+0.050 <small>+0.010 to +0.090</small></td>' in text
-    assert "\u22120.010 to +0.090" in text
-    assert "12 blocks of 6 hours" in text
-    assert "<td>37 min</td>" in text
-    assert "<td>over 100 min</td>" in text
-    assert confidence_section([], []) == ""

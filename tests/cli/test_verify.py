@@ -87,8 +87,8 @@ def test_what_else_is_in_the_folder_stays(storms, tmp_path):
         ([], {"models": " , "}, "models: got ' , '"),
         ([], {"models": "persistence,persistence"}, "each once"),
         (["--reference", "zebra"], {}, "--reference: got 'zebra'"),
-        (["--until", "35", "0.2"], {}, "--until: got 35 dBZ"),
-        (["--until", "30", "0"], {}, "level of CSI: got 0"),
+        (["--horizon", "35", "0.2"], {}, "--horizon: got 35 dBZ"),
+        (["--horizon", "30", "0"], {}, "CSI of the skill horizon: got 0"),
         (["--levels", "absent.json"], {}, "absent.json: got no readable file"),
     ],
 )

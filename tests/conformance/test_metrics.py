@@ -140,6 +140,44 @@ def test_unobserved_pixels_never_count(name):
     assert np.isnan(finish(metric, forecast, nothing)).all()
 
 
+@pytest.mark.parametrize("kind", ["numpy", "torch", "dask"])
+@pytest.mark.parametrize("shape", [(3, 0, 0), (3, 24, 0), (0, 24, 27), (0, 2, 24, 27)])
+def test_a_field_without_pixels_has_no_score_and_no_warning(name, shape, kind):
+    empty = np.ones(shape, np.float32)
+    both = {"numpy": empty, "torch": torch.from_numpy(empty), "dask": da.from_array(empty)}[kind]
+    found = finish(METRICS[name].make(THRESHOLD), both, both)
+    assert found.shape == (shape[-3],)
+    assert np.isnan(found).all()
+
+
+def test_a_field_of_float64_scores_as_the_same_field_of_float32(name):
+    """Values at 20.3 dBZ, an ulp below and an ulp above it: as float32, 20.3 lies below 20.3."""
+    metric = METRICS[name].make(20.3)
+    edge = np.float32(20.3)
+    rng = np.random.default_rng(10)
+    steps = [np.nextafter(edge, np.float32(0)), edge, np.nextafter(edge, np.float32(99)), np.float32(5)]
+    forecast, observed = rng.choice(np.array(steps, np.float32), (2, 3, 24, 27))
+    forecast = forecast if METRICS[name].reads == "dbz" else forecast / np.float32(64)  # exact
+    expected = finish(metric, forecast, observed)
+    wide = forecast.astype(np.float64), observed.astype(np.float64)
+    np.testing.assert_array_equal(finish(metric, *wide), expected)
+    tensors = metric.value(metric.sums(*map(torch.from_numpy, wide)))
+    np.testing.assert_allclose(tensors.numpy(), expected, rtol=1e-12)
+
+
+def test_what_a_mask_hides_is_not_observed(name):
+    metric = METRICS[name].make(THRESHOLD)
+    forecast, observed = given_pair(name, 11)
+    expected = finish(metric, forecast, observed)
+    assert np.isnan(observed).any()
+    hidden = np.isnan(observed)
+    masked = np.ma.MaskedArray(np.where(hidden, 70.0, observed).astype(np.float32), hidden)
+    silent = np.ma.MaskedArray(np.where(np.isnan(forecast), 0.5, forecast), np.isnan(forecast))
+    np.testing.assert_array_equal(finish(metric, silent, masked), expected)
+    lazy = metric.value(metric.sums(da.from_array(silent), da.from_array(masked)))
+    np.testing.assert_allclose(lazy.compute(), expected, rtol=1e-12)
+
+
 def test_silence_at_an_observed_pixel_is_a_forecast_of_no_echo(name):
     metric = METRICS[name].make(THRESHOLD)
     forecast, observed = given_pair(name, 8)

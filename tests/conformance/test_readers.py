@@ -1,28 +1,21 @@
 """What every reader in the catalog must do, on tiny true-to-format files and on the real ones."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
+import xarray as xr
 
 from nowcast.core.errors import FileError, NowcastError, SettingsError
 from nowcast.core.field import check
+from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingestion.readers.base import Reader
 from nowcast.ingestion.readers.catalog import READERS, find_reader, reader_named
-from tests.fakes import cf, knmi, odim, pictures
+from tests.fakes.known import KNOWN
 from tests.shared_data import radar_folder
 
-BYTES = np.random.default_rng(1).integers(60, 120, (32, 24)).astype(np.uint8)
-BYTES[:, :4], BYTES[:, 4:9] = 255, 0
-SWISS = np.zeros((640, 710), np.uint8)
-SWISS[:, :4], SWISS[40:90, 40:90] = 255, 120
-
-FAKES = {
-    "odim_h5": lambda p: odim.write_sweden(p, BYTES),
-    "cf_netcdf": lambda p: cf.write_italian(p, np.stack([BYTES] * 3), cf.times("2025-02-01", 3)),
-    "knmi_h5": lambda p: knmi.write_knmi(p, BYTES),
-    "fmi_pgm": lambda p: pictures.write_fmi(p, BYTES),
-    "mch_gif": lambda p: pictures.write_mch(p, SWISS),
-}
 REAL = {
     "odim_h5": ("opera_odim_20180824", "*.hdf"), "cf_netcdf": ("dpc_north_cf_netcdf", "*.nc"),
     "knmi_h5": ("knmi_hdf5_20100826", "*.h5"),
@@ -32,8 +25,90 @@ each = pytest.mark.parametrize("name", READERS)
 
 
 @pytest.fixture
-def tiny(tmp_path):
-    return lambda name: FAKES[name](tmp_path / f"{name}.dat")
+def known(tmp_path):
+    """What writes the known scene of a reader, see `tests.fakes.known`."""
+    return lambda name: KNOWN[name](tmp_path)
+
+
+@pytest.fixture
+def tiny(known):
+    return lambda name: known(name).files[0]
+
+
+def assert_known(reader, known):
+    """What the reader gives is the known scene: absence cell by cell, values, times, place."""
+    field = xr.concat([reader.open(path) for path in known.files], "time", join="exact")
+    np.testing.assert_array_equal(field.time.values, known.times)
+    np.testing.assert_array_equal(np.isnan(field.values), np.isnan(known.dbz))
+    np.testing.assert_array_equal(field.values == NO_ECHO_DBZ, known.dbz == NO_ECHO_DBZ)
+    np.testing.assert_allclose(field.values, known.dbz, rtol=0, atol=2e-3)
+    grid = Grid.of(field)
+    assert grid.crs.equals(known.crs) or grid.crs.to_proj4() == known.crs.to_proj4()
+    np.testing.assert_allclose(grid.y, known.y, rtol=0, atol=1e-3 * grid.spacing[0])
+    np.testing.assert_allclose(grid.x, known.x, rtol=0, atol=1e-3 * grid.spacing[1])
+
+
+def upside_down(field):
+    return field.copy(data=field.data[:, ::-1])
+
+
+def mirrored(field):
+    return field.copy(data=field.data[:, :, ::-1])
+
+
+def halved(field):
+    return field.where((field == NO_ECHO_DBZ) | field.isnull(), field / 2)
+
+
+def dry_where_not_observed(field):
+    return field.fillna(NO_ECHO_DBZ)
+
+
+def not_observed_where_dry(field):
+    return field.where(field != NO_ECHO_DBZ)
+
+
+def an_hour_late(field):
+    return field.assign_coords(time=field.time + np.timedelta64(1, "h"))
+
+
+def half_a_cell_south(field):
+    return field.assign_coords(y=field.y + float(field.y[1] - field.y[0]) / 2)
+
+
+def half_a_cell_east(field):
+    return field.assign_coords(x=field.x + float(field.x[1] - field.x[0]) / 2)
+
+
+@dataclass
+class Mistaken:
+    """A reader that makes one mistake."""
+
+    reader: Reader
+    mistake: Callable
+
+    def open(self, path):
+        return self.mistake(self.reader.open(path)).assign_attrs(self.reader.open(path).attrs)
+
+
+def test_every_reader_has_its_known_scene_and_its_real_files():
+    assert set(KNOWN) == set(READERS)
+    assert set(REAL) == set(READERS)
+
+
+@each
+def test_values_times_place_and_absence_are_the_known_ones(name, known):
+    assert_known(READERS[name], known(name))
+
+
+@each
+@pytest.mark.parametrize("mistake", [
+    upside_down, mirrored, halved, dry_where_not_observed, not_observed_where_dry, an_hour_late,
+    half_a_cell_south, half_a_cell_east,
+])
+def test_the_comparison_notices_every_mistake(name, mistake, known):
+    with pytest.raises(AssertionError):
+        assert_known(Mistaken(READERS[name], mistake), known(name))
 
 
 @each
@@ -77,10 +152,11 @@ def test_a_field_comes_out_lazily_one_frame_a_chunk(name, tiny, monkeypatch):
 
 
 @each
-def test_the_three_kinds_of_values_are_there(name, tiny):
-    values = READERS[name].open(tiny(name)).values
+def test_the_three_kinds_of_values_are_there(name, known):
+    scene = known(name)
+    values = READERS[name].open(scene.files[-1]).values
     assert values.dtype == np.float32
-    assert np.isnan(values[..., :4]).all()
+    assert np.isnan(values[-1, :, :4]).all()
     assert (values == NO_ECHO_DBZ).any()
     assert (values > 0).any()
 
@@ -94,11 +170,11 @@ def test_reading_twice_gives_the_same(name, tiny):
 
 
 @each
-@pytest.mark.parametrize("share", [0.05, 0.5, 0.8])
-def test_a_truncated_file_names_itself(name, share, tiny):
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_no_cut_file_is_taken_for_whole(name, percent, tiny):
     path = tiny(name)
     whole = path.read_bytes()
-    path.write_bytes(whole[: int(share * len(whole))])
+    path.write_bytes(whole[: len(whole) * percent // 100])
     with pytest.raises(NowcastError, match=path.name):
         find_reader(path).open(path).compute()
 

@@ -9,7 +9,7 @@ from nowcast.core.errors import SettingsError
 from nowcast.data.catalog import SOURCES, build_sources
 from nowcast.data.clips import VideoDataset
 from nowcast.data.source import FrameSource
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from tests.fakes.frames import storm_codes, write_cache
 from tests.fakes.small_archive import write_archive
 from tests.fakes.video_files import blob, write_avi, write_human36m, write_kth, write_moving_mnist
@@ -65,7 +65,7 @@ def test_a_part_equals_the_whole_cut_and_reading_changes_nothing(choice):
 
 @pytest.mark.parametrize("choice", SOURCES, indirect=True)
 def test_gives_the_same_clips_when_opened_again(choice):
-    one, other = (VideoDataset(build_sources([choice]), Window(2, 2), crop=(8, 8)) for _ in range(2))
+    one, other = (VideoDataset(build_sources([choice]), ClipWindow(2, 2), crop=(8, 8)) for _ in range(2))
     assert one.fingerprint == other.fingerprint
     for index in range(len(one)):
         for a, b in zip(one[index], other[index], strict=True):

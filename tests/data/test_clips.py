@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from nowcast.core.errors import SettingsError, TimeError
-from nowcast.data.clips import Clip, VideoDataset
-from nowcast.data.importance_sampling import WetSettings
+from nowcast.data.clips import ClipSample, VideoDataset
+from nowcast.data.importance_sampling import ImportanceSampling
 from nowcast.data.radar_cache import RadarCache
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from tests.fakes.frames import (
     START,
     STEP,
@@ -23,7 +23,7 @@ from tests.fakes.frames import (
     write_cache,
 )
 
-WINDOW = Window(2, 3)
+WINDOW = ClipWindow(2, 3)
 
 
 def step_of(frames):
@@ -40,25 +40,25 @@ def test_a_clip_by_hand():
     frames[1, 0, 0, 0] = np.nan
     data = VideoDataset([ArraySource("hand", frames.copy(), times_of(range(5)), STEP)], WINDOW, train=False)
     clip = data[0]
-    assert isinstance(clip, Clip)
+    assert isinstance(clip, ClipSample)
     np.testing.assert_array_equal(clip.past[1, 0], np.float32([[0, 0.05], [0.06, 0.07]]))
     np.testing.assert_array_equal(clip.future, frames[2:])
-    np.testing.assert_array_equal(clip.seen, ~np.isnan(frames))
+    np.testing.assert_array_equal(clip.observed, ~np.isnan(frames))
     assert clip.context.shape == (0, 1, 2, 2)
-    assert data.issued(0) == START + STEP
+    assert data.reference_time(0) == START + STEP
 
 
 def test_context_holds_the_frames_before_and_after_the_clip():
-    data = VideoDataset([numbered(range(12))], Window(2, 3, before=4, after=1), train=False)
+    data = VideoDataset([numbered(range(12))], ClipWindow(2, 3, before=4, after=1), train=False)
     clip = data[1]
     assert step_of(clip.past) == [5, 6]
     assert step_of(clip.future) == [7, 8, 9]
     assert step_of(clip.context) == list(range(1, 11))
-    assert clip.seen.shape[0] == 5
+    assert clip.observed.shape[0] == 5
 
 
 def test_every_second_frame():
-    data = VideoDataset([numbered(range(20))], Window(2, 2, every=2), train=False)
+    data = VideoDataset([numbered(range(20))], ClipWindow(2, 2, every=2), train=False)
     assert step_of(data[3].past) == [3, 5]
     assert step_of(data[3].future) == [7, 9]
     assert data.step == 2 * STEP
@@ -91,10 +91,10 @@ def test_a_length_beyond_the_windows_goes_round_again():
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")  # on a machine of two cores
-@pytest.mark.parametrize("wet", [None, WetSettings()])
+@pytest.mark.parametrize("wet", [None, ImportanceSampling()])
 def test_the_same_clips_with_any_number_of_workers_in_any_order(tmp_path, wet):
     cache = RadarCache(write_cache(tmp_path / "c", storm_codes(24)))
-    data = VideoDataset([cache], WINDOW, crop=(16, 24), seed=3, wet=wet)
+    data = VideoDataset([cache], WINDOW, crop=(16, 24), seed=3, importance=wet)
     for epoch in (0, 1):
         data.set_epoch(epoch)
         plain = [data[i] for i in range(len(data))]
@@ -139,10 +139,11 @@ def test_crops_and_turns_show_one_place_the_same_way_through_the_clip():
 
 
 def test_oblong_crops_keep_their_shape_and_reach_every_corner():
-    data = VideoDataset([numbered(range(200), size=(5, 7))], WINDOW, crop=(4, 6), turns=True, length=400)
+    source = numbered(range(200), size=(5, 7))
+    data = VideoDataset([source], WINDOW, crop=(4, 6), flips_and_rotations=True, length=400)
     places = [data.place(i) for i in range(len(data))]
     assert {(p.crop.rows.start, p.crop.columns.start) for p in places} == {(0, 0), (0, 1), (1, 0), (1, 1)}
-    assert {p.turn for p in places} == {(False, a, b) for a in (True, False) for b in (True, False)}
+    assert {p.orientation for p in places} == {(False, a, b) for a in (True, False) for b in (True, False)}
     assert data[0].past.shape == (2, 1, 4, 6)
 
 
@@ -168,7 +169,7 @@ def test_wet_windows_and_wet_crops_come_more_often(tmp_path):
     codes = np.zeros((60, 32, 32), np.int16)
     codes[40:, 24:, 24:] = 3000  # it rains in the last third, in the lower right
     cache = RadarCache(write_cache(tmp_path / "c", codes))
-    data = VideoDataset([cache], WINDOW, crop=(8, 8), wet=WetSettings(0.02), length=2000)
+    data = VideoDataset([cache], WINDOW, crop=(8, 8), importance=ImportanceSampling(0.02), length=2000)
     places = [data.place(i) for i in range(len(data))]
     # by hand: a fully wet window has 64/1024 wet; windows 0..35 are dry, 36..39 partly, 40..55 wet
     share = np.clip(np.arange(56) - 35, 0, 5) / 5 / 16
@@ -212,7 +213,7 @@ def test_the_fingerprint_changes_with_frames_times_and_window(tmp_path):
         folder = write_cache(tmp_path / "c", storm_codes(24), steps=list(steps), fingerprint=fingerprint)
         return VideoDataset([RadarCache(folder)], window).fingerprint
 
-    marks = [mark(), mark(Window(2, 4)), mark(steps=range(1, 25)), mark(fingerprint="abd")]
+    marks = [mark(), mark(ClipWindow(2, 4)), mark(steps=range(1, 25)), mark(fingerprint="abd")]
     assert len(set(marks)) == 4
     assert marks[0] == mark()
 

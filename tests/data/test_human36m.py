@@ -5,9 +5,9 @@ import pytest
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.data.clips import VideoDataset
+from nowcast.data.frame_transform import FrameTransform
 from nowcast.data.human36m import CAMERAS, Human36mSettings, film_name, open_human36m
-from nowcast.data.video_look import Look
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from tests.fakes.video_files import blob, write_human36m
 
 ALL = slice(None)
@@ -65,9 +65,9 @@ def test_the_protocol_of_the_papers(tmp_path):
     [film] = films(root)
     assert film.frame_shape == (3, 128, 128)
     assert film.step == np.timedelta64(100, "ms")
-    expected = Look("rgb", (128, 128), 0.5, "bilinear").apply(drawn[::5])
+    expected = FrameTransform("rgb", (128, 128), 0.5, "bilinear").apply(drawn[::5])
     np.testing.assert_array_equal(pixels(film), expected)
-    clips = VideoDataset([film], Window(4, 4, every=2), train=False)
+    clips = VideoDataset([film], ClipWindow(4, 4, every=2), train=False)
     assert clips.step == np.timedelta64(200, "ms")
     assert len(clips) == 18 - 14
     shown = np.rint(np.concatenate([clips[1].past, clips[1].future]) * 255)
@@ -104,7 +104,7 @@ def test_names(path, name):
 def test_a_film_twice_is_refused(tmp_path):
     write_human36m(tmp_path / "h", ["S1"], frames=6)
     write_human36m(tmp_path / "h", ["S1"], frames=6, layout="frames")
-    with pytest.raises(FileError, match=r"got film S1/Walking 1\.54138969 twice"):
+    with pytest.raises(FileError, match=r"got S1/Walking 1\.54138969 twice"):
         films(tmp_path / "h")
 
 

@@ -10,7 +10,7 @@ from nowcast.core.errors import FileError, SettingsError
 from nowcast.data.clips import VideoDataset
 from nowcast.data.kth import KthSettings, open_kth, read_sequences
 from nowcast.data.training_data import training_data
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from tests.fakes.video_files import blob, kth_name, write_kth
 
 ALL = slice(None)
@@ -75,11 +75,12 @@ def test_actions_and_scenarios(whole):
 
 def test_a_training_run_gets_two_parts_that_share_nobody(whole):
     data = training_data(
-        kth(whole), Window(2, 2), validation_sources=kth(whole, part="validation"), turns=False
+        kth(whole), ClipWindow(2, 2), validation_sources=kth(whole, part="validation"),
+        flips_and_rotations=False,
     )
     assert not set(persons(data.train.sources)) & set(persons(data.validation.sources))
     with pytest.raises(SettingsError, match="in both train and validation"):
-        training_data(kth(whole), Window(2, 2), validation_sources=kth(whole))
+        training_data(kth(whole), ClipWindow(2, 2), validation_sources=kth(whole))
 
 
 def test_default_frames_are_gray_128_by_128(whole):
@@ -95,7 +96,7 @@ def test_ranges_are_runs_that_no_clip_leaves(tmp_path):
     np.testing.assert_array_equal(pixels(second), blob(24, start=1)[8:20])
     np.testing.assert_array_equal(pixels(third), blob(24, start=2)[4:10])
     assert second.times[0] == np.datetime64(8 * 40, "ms")
-    clips = VideoDataset([first, second, third], Window(3, 3), train=False)
+    clips = VideoDataset([first, second, third], ClipWindow(3, 3), train=False)
     assert len(clips) == 3 + 7 + 1
     for index in range(len(clips)):
         place = clips.place(index)
@@ -110,7 +111,8 @@ def test_ranges_of_extracted_frames_count_by_their_numbers(tmp_path):
         (root / "walking" / "person01_walking_d1_uncomp" / f"frame_0000{number}.png").unlink()
     [source] = kth(root)
     np.testing.assert_array_equal(pixels(source), blob(12, start=1)[[2, 3, 5, 6, 7]])
-    assert len(VideoDataset([source], Window(2, 1), train=False)) == 1, "frame 5 is missing, nothing bridges it"
+    clips = VideoDataset([source], ClipWindow(2, 1), train=False)
+    assert len(clips) == 1, "frame 5 is missing, nothing bridges it"
 
 
 def test_ranges_beyond_a_video_are_cut_and_unlisted_videos_taken_whole_and_both_are_told(tmp_path, caplog):

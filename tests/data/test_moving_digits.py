@@ -7,7 +7,7 @@ from nowcast.core.errors import FileError, SettingsError
 from nowcast.data.clips import VideoDataset
 from nowcast.data.digit_images import draw_digits, load_digits, read_idx
 from nowcast.data.moving_digits import DigitSettings, MovingDigits, make_sequence, reflect
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from tests.fakes.videos import write_idx
 from tests.shared_data import digits as real_digits
 
@@ -92,11 +92,11 @@ def test_the_same_settings_give_the_same_frames_in_any_order(kind):
 
 def test_windows_fall_within_sequences():
     source = MovingDigits(DigitSettings(count=4, length=6))
-    data = VideoDataset([source], Window(2, 3), train=False)
+    data = VideoDataset([source], ClipWindow(2, 3), train=False)
     assert data.windows == 4 * 2
     clip = data[3]  # second window of the second sequence
     np.testing.assert_allclose(clip.future[:, 0] * 255, source.sequence(1)[3:6], atol=1e-4)
-    assert clip.seen.all()
+    assert clip.observed.all()
     whole = source.read(4, 4, slice(None), slice(None))
     np.testing.assert_allclose(whole[:, 0] * 255, [*source.sequence(0)[4:], *source.sequence(1)[:2]], atol=1e-4)
     with pytest.raises(IndexError):

@@ -6,7 +6,7 @@ import pytest
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.data.clips import VideoDataset
 from nowcast.data.moving_mnist_file import MovingMnistFile, MovingMnistFileSettings
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from tests.fakes.video_files import write_moving_mnist
 
 ALL = slice(None)
@@ -28,7 +28,7 @@ def test_frames_are_those_of_the_file_sequence_by_sequence(tmp_path):
 
 def test_clips_stay_within_a_sequence(tmp_path):
     write_moving_mnist(tmp_path / "mnist_test_seq.npy", sequences=4)
-    data = VideoDataset([reel(tmp_path)], Window(10, 10), train=False)
+    data = VideoDataset([reel(tmp_path)], ClipWindow(10, 10), train=False)
     assert len(data) == 4
     assert [round(float(clip.past[0, 0, 0, 1]) * 255) for clip in data] == [0, 10, 20, 30]
     assert [round(float(clip.future[-1, 0, 0, 1]) * 255) for clip in data] == [19, 29, 39, 49]

@@ -9,7 +9,7 @@ from nowcast.core.scaling import Scaling
 from nowcast.data.clips import VideoDataset
 from nowcast.data.radar_archive import BLOCK, ArchiveSettings, make_cache, open_cached
 from nowcast.data.radar_cache import RadarCache
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from tests.fakes.frames import FakeArchive, storm_codes
 from tests.fakes.small_archive import write_archive
 
@@ -66,7 +66,7 @@ def test_a_full_disk_leaves_the_old_cache_and_nothing_else(archive, tmp_path):
     with pytest.raises(FileError, match="No space left"):
         make_cache(archive.path, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["italy.cache"]
-    assert RadarCache(folder).facts.fingerprint == "first"
+    assert RadarCache(folder).metadata.fingerprint == "first"
 
 
 def test_another_folder_is_never_overwritten(archive, tmp_path):
@@ -86,13 +86,13 @@ def test_an_empty_archive_is_refused(archive):
 def test_clips_of_a_real_archive_are_the_scaled_field_without_its_gap(tmp_path):
     path, field = write_archive(tmp_path, frames=14, missing=(6,))
     cache = open_cached(ArchiveSettings(path), Scaling())
-    data = VideoDataset([cache], Window(2, 3), train=False)
-    issued = [data.issued(index) for index in range(len(data))]
+    data = VideoDataset([cache], ClipWindow(2, 3), train=False)
+    issued = [data.reference_time(index) for index in range(len(data))]
     assert np.searchsorted(field["time"].values, issued).tolist() == [1, 2, 8, 9, 10]
     clip = data[3]
     expected = Scaling().encode(field.values[8:13])
-    assert clip.seen[:, 0, :, 3:].all()
-    assert not clip.seen[..., :3].any()
+    assert clip.observed[:, 0, :, 3:].all()
+    assert not clip.observed[..., :3].any()
     shown = np.concatenate([clip.past, clip.future])[:, 0]
     assert shown.max() > 0.5
     np.testing.assert_allclose(shown, np.nan_to_num(expected), atol=0.26 / 60)  # files have half dBZ steps

@@ -24,7 +24,7 @@ def test_values_by_hand(tmp_path):
 def test_equals_the_one_scaling_of_the_package(tmp_path):
     codes = storm_codes()
     cache = RadarCache(write_cache(tmp_path / "c", codes), Scaling(-10.0, 50.0))
-    dbz = to_dbz(codes, cache.facts)
+    dbz = to_dbz(codes, cache.metadata)
     assert (dbz[codes == NO_ECHO] == NO_ECHO_DBZ).all()
     read = cache.read(3, 9, slice(2, 20), slice(5, 40))
     np.testing.assert_allclose(read[:, 0], Scaling(-10.0, 50.0).encode(dbz[3:12, 2:20, 5:40]), atol=1e-6)
@@ -34,8 +34,8 @@ def test_equals_the_one_scaling_of_the_package(tmp_path):
 
 
 def test_a_no_echo_code_above_the_echoes_is_dry():
-    facts = type("F", (), {"scale": 0.5, "offset": -32.0, "fill": 255, "no_echo": 250})
-    decoder = Decoder.of(facts, Scaling())
+    metadata = type("F", (), {"scale": 0.5, "offset": -32.0, "fill": 255, "no_echo": 250})
+    decoder = Decoder.of(metadata, Scaling())
     np.testing.assert_allclose(
         decoder.decode(np.array([255, 250, 134], np.int16)), [np.nan, 0, 0.5], atol=1e-6
     )
@@ -96,9 +96,9 @@ for name in ("xarray", "pandas", "zarr", "dask", "netCDF4", "pyproj", "cartopy",
     sys.modules[name] = None
 from nowcast.data.catalog import build_sources
 from nowcast.data.training_data import training_data
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 choice = {{"kind": "radar_cache", "settings": {{"path": {str(folder)!r}}}}}
-data = training_data(build_sources([choice]), Window(2, 3), crop=(16, 16),
+data = training_data(build_sources([choice]), ClipWindow(2, 3), crop=(16, 16),
     train=["2025-03-01T00:00/2025-03-01T02:00"], validation=["2025-03-01T03:00/2025-03-01T05:00"])
 print(data.train[0].future.shape, len(data.validation), "torch" in sys.modules)
 """

@@ -18,7 +18,7 @@ import pytest
 import nowcast.data.video_cache as video_cache
 import nowcast.data.video_decode as video_decode
 from nowcast.core.errors import FileError, MissingExtraError
-from nowcast.data.cached_video import CachedVideo, Facts
+from nowcast.data.cached_video import CachedVideo, VideoMetadata
 from nowcast.data.catalog import build_sources
 from nowcast.data.video_files import VideoFilesSettings, open_video_files
 from tests.fakes.full_disk import files_up_to
@@ -49,7 +49,7 @@ def decoded(monkeypatch):
     names = []
     original = video_decode._write
     monkeypatch.setattr(
-        video_decode, "_write", lambda task, *rest: names.append(task.take.name) or original(task, *rest)
+        video_decode, "_write", lambda task, *rest: names.append(task.video.name) or original(task, *rest)
     )
     return names
 
@@ -81,7 +81,7 @@ def test_another_look_is_another_cache(films, decoded):
     assert len(decoded) == 8
 
 
-@pytest.mark.parametrize("change", ["content", "time", "damaged", "truncated", "facts"])
+@pytest.mark.parametrize("change", ["content", "time", "damaged", "truncated", "metadata"])
 def test_a_video_that_changed_is_decoded_again_alone(films, decoded, change):
     check(films)
     before = videos(films)[2].fingerprint
@@ -160,9 +160,9 @@ for name in ("av", "PIL", "torch", "xarray", "pandas", "zarr", "dask", "skimage"
     sys.modules[name] = None
 from nowcast.data.catalog import build_sources
 from nowcast.data.clips import VideoDataset
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 choice = {{"kind": "video_files", "settings": {{"path": {str(films)!r}}}}}
-data = VideoDataset(build_sources([choice]), Window(2, 3), train=False)
+data = VideoDataset(build_sources([choice]), ClipWindow(2, 3), train=False)
 print(len(data), data[3].future.shape)
 """
     done = subprocess.run(
@@ -183,7 +183,7 @@ def test_sources_go_to_workers_without_their_frames(films):
 def test_many_videos_do_not_use_up_the_open_files(films, tmp_path):
     [video, *_] = videos(films)
     [folder] = [p for p in (tmp_path / "films.cache").iterdir() if p.is_dir()]
-    many = [CachedVideo(folder, dataclasses.replace(video.facts, name=f"{n}")) for n in range(400)]
+    many = [CachedVideo(folder, dataclasses.replace(video.metadata, name=f"{n}")) for n in range(400)]
     for one in many:
         shutil.copy(folder / "0.avi.npy", folder / f"{one.name}.npy")
     used = len(list(Path("/proc/self/fd").iterdir()))
@@ -249,10 +249,10 @@ def _after_a_kill(films):
     """All that counts as there is whole; run again, all is there and no remains are."""
     cache = films.parent / f"{films.name}.cache"
     for path in cache.rglob("*.json"):
-        facts = Facts.read(path)
-        assert facts is not None
+        metadata = VideoMetadata.read(path)
+        assert metadata is not None
         frames = np.load(path.with_suffix(".npy"))
-        number = int(facts.name.split(".")[0])
+        number = int(metadata.name.split(".")[0])
         np.testing.assert_array_equal(frames[:, 0], blob(len(frames), start=number))
     found = videos(films)
     for number, video in enumerate(found):
@@ -263,7 +263,7 @@ def _after_a_kill(films):
 
 
 def test_killed_between_frames_and_facts_of_a_video(films):
-    assert _die(films, 9) == -signal.SIGKILL  # five steps a video: old ones away, frames, facts
+    assert _die(films, 9) == -signal.SIGKILL  # five steps a video: old ones away, frames, metadata
     assert _after_a_kill(films) == 4
 
 

@@ -14,7 +14,7 @@ from nowcast.core.errors import FileError, SettingsError, TimeError
 from nowcast.data.clips import VideoDataset
 from nowcast.data.source import FrameSource
 from nowcast.data.video_files import VideoFilesSettings, open_video_files
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from tests.fakes.video_files import blob, write_avi, write_mp4
 from tests.fakes.videos import write_video
 
@@ -50,7 +50,7 @@ def test_a_gray_video_is_what_was_drawn(tmp_path):
 def test_any_video_without_loss_is_what_was_drawn(count, size, step, batch, seed):
     drawn = np.random.default_rng(seed).integers(0, 256, (count, *size), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nowcast.data.video_decode._BATCH_BYTES", batch)
+        patch.setattr("nowcast.data.video_frames._BATCH_BYTES", batch)
         path = write_avi(Path(folder) / "film.avi", drawn)
         [video] = videos(path, frame_step=step, shortest=1)
         np.testing.assert_array_equal(pixels(video)[:, 0], drawn[::step])
@@ -89,7 +89,7 @@ def test_time_starts_at_1970_in_each_video_and_goes_by_its_own_rate(tmp_path):
     assert milliseconds(slow) == [0, 40, 80, 120]
     assert milliseconds(fast) == [0, 20, 40, 60]
     with pytest.raises(TimeError, match=r"'b\.avi' has a step"):
-        VideoDataset([slow, fast], Window(1, 1))
+        VideoDataset([slow, fast], ClipWindow(1, 1))
     forced = videos(tmp_path, frames_per_second=10.0)
     assert [milliseconds(video) for video in forced] == [[0, 100, 200, 300]] * 2
 
@@ -105,7 +105,7 @@ def test_a_dropped_frame_is_a_gap_that_no_clip_bridges(tmp_path, name, fps):
     assert (video.times.astype(np.int64) // video.step.astype(np.int64)).tolist() == numbers
     assert abs(video.step / np.timedelta64(1, "s") - 1 / float(fps)) < 1e-9
     np.testing.assert_array_equal(pixels(video), drawn.transpose(0, 3, 1, 2))
-    assert len(VideoDataset([video], Window(6, 2), train=False)) == 5 + 0 + 5
+    assert len(VideoDataset([video], ClipWindow(6, 2), train=False)) == 5 + 0 + 5
 
 
 def test_frame_step_keeps_every_nth_frame(tmp_path):
@@ -114,7 +114,7 @@ def test_frame_step_keeps_every_nth_frame(tmp_path):
     np.testing.assert_array_equal(pixels(video)[:, 0], drawn[[0, 3, 6, 9]])
     assert milliseconds(video) == [0, 120, 240, 360]
     assert video.step == np.timedelta64(120, "ms")
-    assert len(VideoDataset([video], Window(2, 1), train=False)) == 2
+    assert len(VideoDataset([video], ClipWindow(2, 1), train=False)) == 2
 
 
 def test_pictures_count_from_one_and_leave_gaps(tmp_path):
@@ -235,6 +235,6 @@ def test_settings_that_cannot_be_are_refused(tmp_path, wrong):
 def test_clips_of_video_that_is_too_short_for_the_window_are_told(tmp_path, caplog):
     write_avi(tmp_path / "a.avi", blob(12))
     write_avi(tmp_path / "b.avi", blob(5))
-    data = VideoDataset(videos(tmp_path), Window(4, 4), train=False)
+    data = VideoDataset(videos(tmp_path), ClipWindow(4, 4), train=False)
     assert len(data) == 5
     assert "1 of 2 sources have no 8 frames without a gap and give no clip, the first is 'b.avi'" in caplog.text

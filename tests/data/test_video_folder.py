@@ -6,9 +6,10 @@ from PIL import Image
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.data.clips import VideoDataset
+from nowcast.data.raw_videos import decode_picture
 from nowcast.data.source import FrameSource
 from nowcast.data.video_folder import VideoFolderSettings, open_videos
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from tests.fakes.videos import counting_pictures, write_video
 
 ALL = slice(None)
@@ -37,7 +38,7 @@ def test_a_missing_number_is_a_gap_and_even_spacing_is_none(tmp_path):
     first, second = videos(tmp_path, frames_per_second=10.0)
     assert (np.diff(first.times) // np.timedelta64(100, "ms")).tolist() == [1, 1, 2, 1]
     assert (np.diff(second.times) // np.timedelta64(100, "ms")).tolist() == [1, 1, 1]
-    assert len(VideoDataset([first, second], Window(2, 1), train=False)) == 1 + 2
+    assert len(VideoDataset([first, second], ClipWindow(2, 1), train=False)) == 1 + 2
 
 
 def test_categories_and_single_videos(tmp_path):
@@ -79,7 +80,7 @@ def test_or_skipped_as_a_missing_frame_and_counted(tmp_path, caplog):
         [video] = videos(tmp_path, damaged="skip")
     assert "2 damaged pictures skipped" in caplog.text
     assert len(video.times) == 7
-    data = VideoDataset([video], Window(2, 2), train=False)
+    data = VideoDataset([video], ClipWindow(2, 2), train=False)
     assert [round(float(clip.past[0, 0, 0, 1]) * 255) for clip in data] == [5]
 
 
@@ -112,3 +113,14 @@ def test_sixteen_bits_are_refused_not_cut(tmp_path):
     Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / "v" / "frame_1.png")
     with pytest.raises(FileError, match="8 bits a channel"):
         videos(tmp_path)
+
+
+def test_the_setting_that_skips_damaged_pictures_is_named_where_it_exists(tmp_path):
+    (tmp_path / "video").mkdir()
+    broken = tmp_path / "video" / "frame_1.png"
+    broken.write_bytes(b"not a picture")
+    with pytest.raises(FileError, match=r"frame_1.png: damaged picture.*or set damaged: skip"):
+        videos(tmp_path)
+    with pytest.raises(FileError, match="damaged picture") as caught:  # as KTH and Human3.6M read it
+        decode_picture(broken, "gray")
+    assert "damaged: skip" not in str(caught.value)

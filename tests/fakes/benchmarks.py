@@ -22,7 +22,7 @@ TINY = {
     "title": "tiny",
     "data": {
         "sources": [digits("train", 100, 20)], "validation_sources": [digits("test", 1, 4)],
-        "window": {"past": 2, "future": 3}, "scaling": None, "turns": False,
+        "window": {"past": 2, "future": 3}, "scaling": None, "flips_and_rotations": False,
     },
     "test_sources": [digits("test", 2, 6)],
     "training": {"steps": 3, "batch": 2, "loss": "mse", "validate_every": 1, "accelerator": "cpu",

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from nowcast.data.importance_sampling import WetBlocks
-from nowcast.data.radar_cache import FRAMES, WET, Facts
+from nowcast.data.radar_cache import FRAMES, WET, CacheMetadata
 
 STEP = np.timedelta64(600, "s").astype("timedelta64[ns]")
 START = np.datetime64("2025-03-01T00:00", "ns")
@@ -53,7 +53,7 @@ def write_cache(folder: Path, codes, steps=None, block=4, wet_dbz=20.0, fingerpr
     np.save(folder / FRAMES, codes.astype(np.int16))
     wet = (codes.astype(np.float64) * SCALE + OFFSET >= wet_dbz) & (codes > NO_ECHO)
     np.save(folder / WET, np.stack([WetBlocks.count(frame, block) for frame in wet]))
-    Facts(
+    CacheMetadata(
         times_ns=tuple(times.astype(np.int64).tolist()), step_ns=int(STEP.astype(np.int64)), scale=SCALE,
         offset=OFFSET, fill=FILL, no_echo=NO_ECHO, fingerprint=fingerprint, grid_km=(1.0, 1.0),
         wet_dbz=wet_dbz, block=block,

@@ -8,7 +8,8 @@ OUTSIDE = {"u1": 255, "u2": 65535}
 
 
 def write_knmi(path, raw, start="26-AUG-2010;01:35:00.000", end="26-AUG-2010;01:40:00.000", rain=False,
-               formula=None, projection=PROJECTION, missing=None, outside=None, unit="KM,KM", corners=None):
+               formula=None, projection=PROJECTION, missing=None, outside=None, unit="KM,KM", corners=None,
+               cell=(1.0, 1.0), origin=(3650.0, 0.0)):
     """Bytes of reflectivity, or, as ``rain``, hundredths of a millimetre in two bytes."""
     codes = np.asarray(raw, "u2" if rain else "u1")
     edge = OUTSIDE[codes.dtype.str[1:]]
@@ -24,8 +25,8 @@ def write_knmi(path, raw, start="26-AUG-2010;01:35:00.000", end="26-AUG-2010;01:
         where.attrs.update({
             "geo_number_rows": np.array([codes.shape[0]], np.int32),
             "geo_number_columns": np.array([codes.shape[1]], np.int32),
-            "geo_pixel_size_x": np.float32([1.0]), "geo_pixel_size_y": np.float32([-1.0]),
-            "geo_column_offset": np.float32([0.0]), "geo_row_offset": np.float32([3650.0]),
+            "geo_pixel_size_x": np.float32([cell[1]]), "geo_pixel_size_y": np.float32([-cell[0]]),
+            "geo_column_offset": np.float32([origin[1]]), "geo_row_offset": np.float32([origin[0]]),
             "geo_dim_pixel": unit.encode(),
         })
         if corners is not None:

@@ -18,18 +18,20 @@ BELGIUM = ("+proj=lcc +lat_1=49.83333333333334 +lat_2=51.16666666666666 +lat_0=5
            "+lon_0=4.359215833333333 +x_0=649328 +y_0=665262 +ellps=GRS80 +units=m +no_defs")
 
 
-def write_opera(path, raw, time="2018-08-24T18:00", quantity="RATE"):
+def write_opera(path, raw, time="2018-08-24T18:00", quantity="RATE", cell=(2000.0, 2000.0), **what):
+    stated = {"gain": 1.0, "offset": 0.0, "nodata": OPERA_NODATA, "undetect": OPERA_UNDETECT, **what}
     with h5py.File(path, "w") as file:
         _root(file, time, "ORG:247")
         where = file.create_group("where").attrs
-        _corners(where, OPERA, (1000000.0, -2000000.0), raw.shape, 2000.0, ("LL", "UL", "UR", "LR"))
-        where.update({"projdef": np.bytes_(OPERA), "xscale": 2000.0, "yscale": 2000.0,
+        _corners(where, OPERA, (1000000.0, -2000000.0), raw.shape, cell, ("LL", "UL", "UR", "LR"))
+        where.update({"projdef": np.bytes_(OPERA), "xscale": cell[1], "yscale": cell[0],
                       "xsize": np.uint64(raw.shape[1]), "ysize": np.uint64(raw.shape[0])})
         for number, name in ((1, "QIND"), (2, quantity)):
             group = file.create_group(f"dataset{number}/data1")
             group["data"] = np.asarray(raw, np.float64) * (1.0 if name != "QIND" else 0.0)
-            _what(group.parent, quantity=name, gain=1.0, offset=0.0, nodata=OPERA_NODATA,
-                  undetect=OPERA_UNDETECT, **_period(time, 5))
+            _what(group.parent, quantity=name, **stated, **_period(time, 5))
+            if what:
+                _what(group, quantity=name, **stated)
     return path
 
 
@@ -58,7 +60,7 @@ def write_belgium(path, raw, time="2019-06-06T00:00", xscale=True, minutes=60):
     with h5py.File(path, "w") as file:
         _root(file, time, "NOD:behel,NOD:bejab")
         corners = file.create_group("where").attrs
-        _corners(corners, BELGIUM, (300000.0, 1000000.0), raw.shape, 1000.0, ("LL", "UR"))
+        _corners(corners, BELGIUM, (300000.0, 1000000.0), raw.shape, (1000.0, 1000.0), ("LL", "UR"))
         corners["projdef"] = BELGIUM
         data = file.create_group("dataset1/data1")
         data["data"] = np.asarray(raw, np.float32)
@@ -97,7 +99,7 @@ def _what(group, **values):
 def _corners(attrs, projdef, upper_left, shape, cell, names):
     project = pyproj.Proj(projdef)
     west, north = upper_left
-    east, south = west + shape[1] * cell, north - shape[0] * cell
+    east, south = west + shape[1] * cell[1], north - shape[0] * cell[0]
     places = {"LL": (west, south), "UL": (west, north), "UR": (east, north), "LR": (east, south)}
     for name in names:
         lon, lat = project(*places[name], inverse=True)

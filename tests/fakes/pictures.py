@@ -7,18 +7,21 @@ import numpy as np
 import pyproj
 from PIL import Image
 
+FINLAND = "+proj=stere +lat_0=90 +lon_0=25 +lat_ts=60 +R=6371288"
+
 
 def write_fmi(path, raw, time="2016-09-28T14:45", compress=True, param="CorrectedReflectivity",
-              cell=1000.0, maximum=255):
-    project = pyproj.Proj("+proj=stere +lat_0=90 +lon_0=25 +lat_ts=60 +R=6371288")
+              cell=(1000.0, 1000.0), maximum=255, stated=None):
+    project = pyproj.Proj(FINLAND)
     west, south = project(18.6, 57.93)
     height, width = raw.shape
-    lon, lat = project(west + width * 1000.0, south + height * 1000.0, inverse=True)
+    lon, lat = project(west + width * cell[1], south + height * cell[0], inverse=True)
     stamp = str(np.datetime64(time, "m")).translate({ord(c): None for c in "-:T"})
     header = (
         f"P5\n# composite_area FIN\n# projection_name SUOMI1\n# radar KOR 1 21.6460 60.1280\n"
         f"# obstime {stamp}\n# producttype CAPPI\n# productname LOWEST\n# param {param}\n"
-        f"# metersperpixel_x {cell}\n# metersperpixel_y {cell}\n# projection radar {{\n"
+        f"# metersperpixel_x {stated or cell[1]}\n# metersperpixel_y {stated or cell[0]}\n"
+        "# projection radar {\n"
         f"# type stereographic\n# centrallongitude 25\n# centrallatitude 90\n# truelatitude 60\n"
         f"# bottomleft 18.600000 57.930000\n# topright {lon:.9f} {lat:.9f}\n# }}\n"
         f"{width} {height}\n{maximum}\n"

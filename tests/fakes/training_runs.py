@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nowcast.core.settings import build, override
 from nowcast.data.clips import VideoDataset
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from nowcast.models.base import Clip, Phase, SequenceModel
 from nowcast.models.catalog import MODELS, ModelEntry
 from nowcast.training.experiment import Experiment
@@ -82,7 +82,7 @@ def clips(train=True, frames=30, size=(8, 8), seed=1, window=None, data_seed=5, 
     values[:, :, -1, -1] = np.nan
     source = ArraySource(f"noise {seed}", values, times_of(np.arange(frames)), STEP)
     return VideoDataset(
-        [source], window or Window(past=2, future=3), crop=crop, seed=data_seed, train=train
+        [source], window or ClipWindow(past=2, future=3), crop=crop, seed=data_seed, train=train
     )
 
 

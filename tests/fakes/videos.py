@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image
 
 
-def write_video(folder: Path, pictures, numbers=None):
+def write_video(folder: Path, pictures, numbers=None, name="frame_{:05d}.png"):
     """Write uint8 pictures (T, H, W[, 3]) as frame_00001.png and so on."""
     folder.mkdir(parents=True, exist_ok=True)
     for index, picture in enumerate(pictures):
         number = index + 1 if numbers is None else numbers[index]
-        Image.fromarray(picture).save(folder / f"frame_{number:05d}.png")
+        Image.fromarray(picture).save(folder / name.format(number))
     return folder
 
 

@@ -28,7 +28,7 @@ def test_what_is_refused_says_why(tmp_path):
     with pytest.raises(FileError, match=r"f\.pgm: holds 'Velocity'"):
         FmiPgm().open(write_fmi(tmp_path / "f.pgm", RAW, param="Velocity"))
     with pytest.raises(GridError, match="contradicts itself"):
-        FmiPgm().open(write_fmi(tmp_path / "f.pgm", RAW, cell=1100.0))
+        FmiPgm().open(write_fmi(tmp_path / "f.pgm", RAW, stated=1100.0))
     with pytest.raises(FileError, match="8-bit"):
         FmiPgm().open(write_fmi(tmp_path / "f.pgm", RAW, maximum=65535))
 

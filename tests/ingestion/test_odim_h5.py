@@ -9,7 +9,9 @@ from nowcast.core.errors import FileError, GridError, NowcastError
 from nowcast.core.field import check
 from nowcast.core.grid import Grid
 from nowcast.ingestion.readers.odim_h5 import OdimH5
+from nowcast.products.odim_h5 import write_composite
 from tests.fakes import odim
+from tests.fakes.fields import projected_grid
 from tests.shared_data import radar_folder
 
 
@@ -142,3 +144,82 @@ def test_a_truncated_array_names_the_file(tmp_path):
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(NowcastError, match=r"t\.h5"):
         OdimH5().open(path).compute()
+
+
+def put(path, place="dataset1/data1/what", **attrs):
+    with h5py.File(path, "a") as file:
+        group = file.require_group(place)
+        for name, value in attrs.items():
+            group.attrs[name] = np.bytes_(value) if isinstance(value, str) else value
+    return path
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", ">f4", "f8", "i2", "<i4"])
+def test_absence_is_found_in_the_arrays_own_type(kind, tmp_path):
+    """-9999.9 as float64 equals no number of a float32 array; as float32 it does."""
+    whole = kind.strip("<>")[0] == "i"
+    nodata, undetect = (-9999.0, -8888.0) if whole else (-9999.9, -8888.8)
+    raw = np.array([[nodata, undetect, 20.0], [21.0, undetect, nodata]]).astype(kind)
+    path = odim.write_sweden(tmp_path / "t.h5", raw, gain=1.0, offset=0.0, nodata=nodata, undetect=undetect)
+    values = OdimH5().open(path).values[0]
+    np.testing.assert_array_equal(values, np.float32([[np.nan, -32, 20], [21, -32, np.nan]]))
+
+
+def test_nan_stands_for_what_the_file_says_it_does(tmp_path):
+    raw = np.array([[np.nan, -1.0], [5.0, np.nan]], np.float32)
+    path = odim.write_sweden(tmp_path / "n.h5", raw, gain=1.0, offset=0.0, nodata=np.nan, undetect=-1.0)
+    np.testing.assert_array_equal(OdimH5().open(path).values[0], np.float32([[np.nan, -32], [5, np.nan]]))
+    path = odim.write_sweden(tmp_path / "u.h5", raw, gain=1.0, offset=0.0, nodata=-1.0, undetect=np.nan)
+    np.testing.assert_array_equal(OdimH5().open(path).values[0], np.float32([[-32, np.nan], [5, -32]]))
+
+
+def test_where_two_whats_contradict_each_other_the_nearest_holds_name_by_name(tmp_path):
+    raw = np.array([[0, 7], [9, 20]], np.uint8)
+    path = odim.write_sweden(tmp_path / "c.h5", raw, gain=0.5, offset=-20.0, nodata=9.0, undetect=7.0)
+    put(path, "dataset1/what", gain=3.0, offset=1.0, nodata=20.0, undetect=0.0, quantity="VRAD")
+    put(path, "what", gain=5.0, nodata=0.0)
+    np.testing.assert_array_equal(OdimH5().open(path).values[0], np.float32([[-20, -32], [np.nan, -10]]))
+    with h5py.File(path, "a") as file:
+        del file["dataset1/data1/what"].attrs["nodata"]
+    np.testing.assert_array_equal(OdimH5().open(path).values[0], np.float32([[-20, -32], [-15.5, np.nan]]))
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"gain": "abc"}, r"dataset1/data1/what/gain: got 'abc', expected a number"),
+    ({"offset": np.nan}, r"dataset1/data1/what/offset: got nan, expected a finite number"),
+    ({"gain": 0.0}, r"gain: got 0, expected a number that tells values apart"),
+    ({"gain": np.array([0.5, 1.0])}, r"gain: got '\[0\.5 1\. \]', expected a number"),
+    ({"nodata": "none"}, r"nodata: got 'none', expected a number"),
+    ({"undetect": ""}, r"undetect: got '', expected a number"),
+])
+def test_an_attribute_that_is_no_number_is_one_line_of_that_file(changes, said, tmp_path):
+    path = put(odim.write_sweden(tmp_path / "a.h5", np.full((4, 5), 9, np.uint8)), **changes)
+    with pytest.raises(FileError, match=rf"a\.h5: .*{said}") as caught:
+        OdimH5().open(path)
+    assert "damaged" not in str(caught.value)
+
+
+def test_a_missing_gain_and_offset_are_those_of_the_standard(tmp_path):
+    path = odim.write_sweden(tmp_path / "g.h5", np.array([[0, 255], [20, 30]], np.uint8))
+    with h5py.File(path, "a") as file:
+        del file["dataset1/data1/what"].attrs["gain"], file["dataset1/data1/what"].attrs["offset"]
+    np.testing.assert_array_equal(OdimH5().open(path).values[0], np.float32([[-32, np.nan], [20, 30]]))
+
+
+@pytest.mark.parametrize("where", [
+    {"projdef": "+proj=merc +nadgrids=/dev/zero"}, {"LL_lon": "west"}, {"xscale": "abc"}, {"ysize": "many"},
+    {"UR_lat": np.inf},
+])
+def test_a_georeference_that_is_none_is_one_line(where, tmp_path):
+    path = put(odim.write_sweden(tmp_path / "g.h5", np.full((4, 5), 9, np.uint8)), "where", **where)
+    with pytest.raises(NowcastError, match=r"g\.h5: .*got '?(\+nadgrids|west|abc|many|inf)"):
+        OdimH5().open(path)
+
+
+@pytest.mark.parametrize("mark", ["forecast_reference_time", "nowcast_issued"])
+def test_a_forecast_of_this_package_is_no_observation(mark, tmp_path):
+    grid = projected_grid(6, 8)
+    path = write_composite(tmp_path / "f.h5", np.full((6, 8), 20, np.float32),
+                           np.datetime64("2025-03-01T12:10"), grid, how={mark: "2025-03-01T12:00:00Z"})
+    with pytest.raises(FileError, match=r"f\.h5: is a forecast .forecast reference time 2025-03-01T12:00:00Z"):
+        OdimH5().open(path)

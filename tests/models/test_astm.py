@@ -152,6 +152,14 @@ def test_published_weights_load_with_either_history(tmp_path, layer_norm):
         assert torch.equal(forecast(loaded, PAST), forecast(same, PAST))
 
 
+def test_weights_that_may_be_those_of_stam_are_refused_until_it_is_stated_what_they_are(tmp_path):
+    net = network(clip_frames=3, size=(8, 12))  # STAM's have the same names and shapes
+    torch.save({"net_param": published(net)}, tmp_path / "w.ckpt")
+    with pytest.raises(CheckpointError, match=r"history: got nothing.*STAM.*--set history=") as caught:
+        load_published(tmp_path / "w.ckpt", "astm", patch=2, size=(8, 12))
+    assert "\n" not in str(caught.value)
+
+
 def test_weights_of_another_network_are_refused(tmp_path):
     torch.save({"net_param": {"cell_list.0.conv_h.0.weight": torch.zeros(4, 1, 3, 3)}}, tmp_path / "w.ckpt")
     with pytest.raises(CheckpointError, match="not an ASTM"):

@@ -8,15 +8,15 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from nowcast.core.errors import NowcastError
 from nowcast.core.score_row import ScoreRow
 from nowcast.core.times import as_step
 from nowcast.forecasters.base import label_forecast
+from nowcast.report import frames
 from nowcast.report.charts import HEIGHT, TOP, Line, line_chart
-from nowcast.report.content import Case, CellMap
-from nowcast.report.page import render_page, write_page
-from nowcast.report.page_frames import PageError, frames_data, label
-from nowcast.report.page_scores import Table, headline
+from nowcast.report.content import Case, CellMap, Comparison, SkillHorizon
+from nowcast.report.frames import PageError, frames_data, label
+from nowcast.report.score_tabs import ScoreTable
+from nowcast.report.skill_page import SkillPage, render_skill_page
 from tests.fakes.fields import geographic_grid, moving_disc, projected_grid
 
 EVIL = "<script>alert('x')</script>\"&</title>"
@@ -37,7 +37,7 @@ def make_case(names=("persistence",), frames=3, leads=2, grid=None, observed=Tru
 
 def test_a_chart_by_its_coordinates():
     drawn = line_chart("t", [10, 20, 30], [Line("a", 0, [1.0, NAN, 0.0])], low=0.0)
-    root = ET.fromstring(drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
+    root = ET.fromstring(str(drawn).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
     dots = [(float(c.get("cx")), float(c.get("cy"))) for c in root.iter(f"{SVG}circle")]
     assert [y for _, y in dots] == [TOP, HEIGHT - 34.0]  # 1 at the top, 0 at the foot
     path = next(iter(root.iter(f"{SVG}path"))).get("d")
@@ -95,13 +95,13 @@ def test_the_table_and_the_tiles_show_the_numbers():
         ScoreRow("m2", "csi", 20.0, 10.0, NAN), ScoreRow("m2", "csi", 20.0, None, 0.6),
         ScoreRow("m1", "mae", None, 10.0, 2.0), ScoreRow("m1", "mae", None, None, 2.125),
     ]
-    table = Table(scores)
+    table = ScoreTable(scores)
     assert table.value("m1", "csi", 20.0, None) == 0.4321
     assert table.models == ["m1", "m2"]
-    tiles = headline(scores)
-    assert "0.600" in tiles
-    assert "m2" in tiles
-    page = render_page("t", scores=scores)
+    assert table.highest_csi() == [(20.0, 0.6, "m2")]
+    page = render_skill_page(SkillPage("t", scores=scores))
+    assert '<div class="tile"><b>0.600</b>' in page
+    assert "<em>m2</em>" in page
     cells = [json.loads(unescape(c)) for c in re.findall(r'data-values="([^"]*)"', page)]
     assert cells[0] == ["0.432", "0.500"]
     assert cells[1] == ["0.600", "\u2013"]
@@ -110,12 +110,14 @@ def test_the_table_and_the_tiles_show_the_numbers():
 
 def test_nothing_from_outside_becomes_markup():
     grid = geographic_grid(20, 24)
-    page = render_page(
+    page = render_skill_page(SkillPage(
         EVIL, [make_case((EVIL,), name=EVIL, captions={EVIL: [EVIL, EVIL]})],
         [ScoreRow(EVIL, EVIL, 20.0, 10.0, 0.5), ScoreRow(EVIL, "csi", 20.0, None, 0.5)],
         [CellMap(EVIL, 20.0, grid, np.full((2, 3), 0.5), 10)],
         subtitle=EVIL, metadata={EVIL: EVIL}, notes=[EVIL],
-    )
+        comparisons=[Comparison(EVIL, EVIL, 20.0, 0.05, 0.01, 0.09, 12, 6.0, 2000, 0.95)],
+        horizons=[SkillHorizon(EVIL, 30.0, 0.25, 37.4, 100.0)],
+    ))
     assert "alert(" in page
     assert "<script>alert" not in page
     assert page.count("<script") == 2
@@ -126,27 +128,39 @@ def test_nothing_from_outside_becomes_markup():
 
 
 def test_the_page_refers_to_nothing_outside_itself():
-    page = render_page("t", [make_case()], [ScoreRow("m", "csi", 20.0, 10.0, 0.5)])
+    page = render_skill_page(SkillPage("t", [make_case()], [ScoreRow("m", "csi", 20.0, 10.0, 0.5)]))
     assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]+"', page)
     assert "url(" not in page
     assert "default-src 'none'" in page
 
 
-def test_parts_without_content_are_hidden_and_the_page_is_written_whole(tmp_path):
-    path = tmp_path / "deep" / "index.html"
-    write_page(path, "only a title")
-    text = path.read_text()
+def test_parts_without_content_are_hidden():
+    text = render_skill_page(SkillPage("only a title"))
     assert text.count(" hidden>") >= 3
-    assert [p.name for p in path.parent.iterdir()] == ["index.html"]
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    with pytest.raises(NowcastError, match="cannot make this folder"):
-        write_page(blocked / "index.html", "t")
 
 
 def test_frames_are_thinned_until_the_page_is_small_enough(monkeypatch):
-    from nowcast.report import page_frames
-
     whole = sum(map(len, frames_data([make_case()])["images"]))
-    monkeypatch.setattr(page_frames, "BUDGET_BYTES", whole - 1)
+    monkeypatch.setattr(frames, "BUDGET_BYTES", whole - 1)
     assert sum(map(len, frames_data([make_case()])["images"])) < whole
+
+
+def test_the_page_marks_what_is_surely_better_and_escapes_names():
+    def row(model, low, high):
+        return Comparison(model, "ref", 20.0, 0.05, low, high, 12, 6.0, 2000, 0.95)
+
+    text = render_skill_page(SkillPage(
+        "t", comparisons=[row("<b>net</b>", 0.01, 0.09), row("other", -0.01, 0.09)],
+        horizons=[
+            SkillHorizon("net", 30.0, 0.25, 37.4, 100.0), SkillHorizon("other", 30.0, 0.25, np.inf, 100.0),
+        ],
+    ))
+    assert "<b>net" not in text
+    assert text.count('class="best"') == 1
+    assert '<td class="best">+0.050 <small>+0.010 to +0.090</small></td>' in text
+    assert "\u22120.010 to +0.090" in text
+    assert "12 blocks of 6 hours" in text
+    assert "<td>37 min</td>" in text
+    assert "<td>over 100 min</td>" in text
+    assert "How sure" in text
+    assert "How sure" not in render_skill_page(SkillPage("t"))

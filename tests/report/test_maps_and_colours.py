@@ -50,10 +50,9 @@ def picture(uri: str) -> np.ndarray:
 def test_indices_by_hand():
     dbz = np.array([np.nan, -32.0, 4.9, 5.0, 9.9, 10.0, 19.9, 20.0, 69.9, 70.0, 100.0])
     assert indices(dbz).tolist() == [1, 0, 0, 2, 2, 3, 4, 5, 14, 15, 15]
-    colours, alpha = palette()
-    assert len(colours) == 48
-    assert len(alpha) == 16
-    assert tuple(colours[15:18]) == rgb("#02fd02")  # 20 dBZ is the first green
+    assert palette().shape == (16, 4)
+    assert palette()[:3, 3].tolist() == [0, 115, 255]
+    assert tuple(palette()[5, :3]) == rgb("#02fd02")  # 20 dBZ is the first green
     assert len(set(REFLECTIVITY)) == len(REFLECTIVITY)
     assert len(set(MODELS)) == 8
 
@@ -125,7 +124,7 @@ def test_a_map_shows_wet_dry_and_unobserved_where_they_are(grid):
     dbz = np.full(grid.shape, -32.0, np.float32)
     dbz[: grid.shape[0] // 4] = np.nan
     dbz[-(grid.shape[0] // 4) :] = 52.0
-    figure = maps.map_of_field(field[0].copy(data=dbz), "title")
+    figure = maps.map_of_field(field[0].copy(data=dbz))
     axes = figure.axes[0]
     shown = picture(figure_uri(figure, dpi=60))
     h, w = shown.shape[:2]

@@ -7,7 +7,8 @@ import pytest
 from nowcast.core.score_row import ScoreRow
 from nowcast.core.times import as_step
 from nowcast.forecasters.base import label_forecast
-from nowcast.report.page import Case, CellMap, write_page
+from nowcast.report.content import Case, CellMap
+from nowcast.report.skill_page import SkillPage, render_skill_page
 from tests.fakes.fields import geographic_grid, moving_disc
 
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
@@ -40,7 +41,8 @@ def site(tmp_path_factory):
         for model, threshold in (("persistence", 20.0), (EVIL, 20.0), ("persistence", 30.0))
     ]
     path = tmp_path_factory.mktemp("site") / "index.html"
-    write_page(path, f"Skill {EVIL}", cases, scores, maps, EVIL, {EVIL: EVIL}, [EVIL])
+    page = SkillPage(f"Skill {EVIL}", cases, scores, maps, EVIL, {EVIL: EVIL}, [EVIL])
+    path.write_text(render_skill_page(page), encoding="utf-8")
     return path.as_uri()
 
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nowcast.report.bench_page import BenchPage, Cell, Chart, Shown, Table, render_bench_page
+from nowcast.report.bench_page import BenchPage, Chart, render_bench_page
+from nowcast.report.content import Cell, Picture, Table
+from nowcast.report.pictures import data_uri
 from nowcast.report.sheets import SheetRow, _columns, draw_animation, draw_sheet
 
 PAST = np.stack([np.full((1, 44, 44), 10 * t, np.uint8) for t in range(1, 4)])
@@ -77,11 +79,11 @@ def test_the_page_escapes_everything_and_fetches_nothing():
     bad = "<script>alert(1)</script>&\""
     page = render_bench_page(BenchPage(
         bad, [bad], [Table(bad, (Cell(bad), Cell("s", reported=True)), ((Cell(bad), Cell(bad, best=True)),))],
-        [Chart(bad, {bad: [1.0, 2.0]})], [Shown(bad, bad, b"GIF89a")], [bad], [bad],
+        [Chart(bad, {bad: [1.0, 2.0]})], [Picture(data_uri(b"GIF89a"), bad), Picture(bad, bad)], [bad], [bad],
     ))  # fmt: skip
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
-    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;") >= 10
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#34;") >= 10
     assert 'src="data:image/png;base64,R0lGODlh"' in page
     assert '<td class="best">' in page
     assert '<th scope="col" class="reported">' in page

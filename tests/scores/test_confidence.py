@@ -9,10 +9,10 @@ from nowcast.core.errors import SettingsError
 from nowcast.scores.confidence import (
     Bootstrap,
     blocks_of,
-    holds_until,
     mean_over_leads,
     paired_difference,
     pooled_csi,
+    skill_horizon,
 )
 
 DAY = np.datetime64("2025-03-22T00:00", "ns")
@@ -126,18 +126,18 @@ def test_an_event_that_never_was_has_no_difference():
 
 def test_how_long_a_csi_holds_by_hand():
     leads = [10, 20, 30]
-    assert holds_until(np.array([0.5, 0.3, 0.2]), leads, 0.25) == pytest.approx(25)
-    assert holds_until(np.array([0.5, 0.2, 0.4]), leads, 0.25) == pytest.approx(10 + 10 * 0.25 / 0.3)
-    assert holds_until(np.array([0.1, 0.1, 0.0]), leads, 0.25) == pytest.approx(10 * 0.75 / 0.9)
-    assert holds_until(np.array([0.5, np.nan, 0.1]), leads, 0.3) == pytest.approx(20)
-    assert holds_until(np.array([0.5, 0.3, 0.25]), leads, 0.25) == np.inf
-    assert np.isnan(holds_until(np.full(3, np.nan), leads, 0.25))
+    assert skill_horizon(np.array([0.5, 0.3, 0.2]), leads, 0.25) == pytest.approx(25)
+    assert skill_horizon(np.array([0.5, 0.2, 0.4]), leads, 0.25) == pytest.approx(10 + 10 * 0.25 / 0.3)
+    assert skill_horizon(np.array([0.1, 0.1, 0.0]), leads, 0.25) == pytest.approx(10 * 0.75 / 0.9)
+    assert skill_horizon(np.array([0.5, np.nan, 0.1]), leads, 0.3) == pytest.approx(20)
+    assert skill_horizon(np.array([0.5, 0.3, 0.25]), leads, 0.25) == np.inf
+    assert np.isnan(skill_horizon(np.full(3, np.nan), leads, 0.25))
 
 
 @pytest.mark.parametrize("level", [0.0, -1.0, 1.5, float("nan")])
 def test_a_level_that_cannot_be(level):
-    with pytest.raises(SettingsError, match="level of CSI"):
-        holds_until(np.array([0.5]), [10], level)
+    with pytest.raises(SettingsError, match="CSI of the skill horizon"):
+        skill_horizon(np.array([0.5]), [10], level)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_bootstrap_that_cannot_be(change):
 
 
 def test_counts_that_do_not_belong_together():
-    with pytest.raises(SettingsError, match="for 3 start times"):
+    with pytest.raises(SettingsError, match="for 3 initialisation times"):
         paired_difference(draw(1, n=3), draw(1, n=2), hours(0, 1, 2))
-    with pytest.raises(SettingsError, match="for 0 start times"):
+    with pytest.raises(SettingsError, match="for 0 initialisation times"):
         paired_difference(draw(1, n=0), draw(1, n=0), hours())

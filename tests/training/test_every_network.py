@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from nowcast.models import checkpoint
 from nowcast.models.catalog import MODELS
 from nowcast.training.run import train
@@ -14,7 +14,7 @@ from tests.fakes.training_runs import clips, experiment
 @pytest.mark.parametrize("name", MODELS)
 def test_it_trains_and_its_checkpoint_forecasts(tmp_path, name):
     height, width = tiny_models.size_of(name)
-    window = Window(past=tiny_models.PAST, future=3)
+    window = ClipWindow(past=tiny_models.PAST, future=3)
     made = experiment(
         "training.steps=2", "training.batch=2", "training.validate_every=2", "data.validation_clips=2",
         f"data.window={{past: {window.past}, future: {window.future}}}",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from nowcast.models import checkpoint
 from nowcast.training.run import train
 from tests.fakes.training_runs import clips, experiment
@@ -27,7 +27,7 @@ def made(*assignments):
 
 def data(train_part=True):
     seed = 1 if train_part else 2
-    return clips(train=train_part, size=(20, 20), crop=(16, 16), window=Window(**WINDOW), seed=seed)
+    return clips(train=train_part, size=(20, 20), crop=(16, 16), window=ClipWindow(**WINDOW), seed=seed)
 
 
 def go(out, *assignments, resume=None):

@@ -390,7 +390,7 @@ def test_training_needs_torch_numpy_and_lightning_alone(tmp_path):
     values["data"] |= {
         "sources": [{"kind": "radar_cache", "settings": {"path": str(caches[0])}}],
         "validation_sources": [{"kind": "radar_cache", "settings": {"path": str(caches[1])}}],
-        "crop": [16, 16], "wet_floor": 0.02,
+        "crop": [16, 16], "minimum_sampling_weight": 0.02,
     }
     values["training"] |= {"steps": 2, "loss": "weighted_l1_l2", "precision": "bf16"}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))

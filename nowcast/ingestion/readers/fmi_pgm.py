@@ -26,7 +26,7 @@ from nowcast.ingestion.readers.lazy import (
     lazy_field,
 )
 
-_LONGEST_HEADER = 1 << 16
+_LONGEST_HEADER, _LONGEST_NUMBER = 1 << 16, 10
 _EARTH_RADIUS_M = 6371288.0
 """Radius of the sphere on which the corners of the file give exactly its ``metersperpixel``."""
 
@@ -45,7 +45,7 @@ class FmiPgm:
     library: str | None = None
 
     def sniff(self, path: Path) -> bool:
-        """Say whether this is a binary PGM, gzip'd or not, with an ``obstime`` comment."""
+        """Whether this is a binary PGM, gzip'd or not, with an ``obstime`` comment."""
         try:
             with _stream(path) as handle:
                 head = handle.read(1000)
@@ -94,7 +94,8 @@ def _header(path: Path, handle: IO[bytes]) -> tuple[dict[str, str], tuple[int, i
                 said[key] = value.strip()
         else:
             words += line.split()
-    if words[0] != b"P5" or not all(w.isdigit() for w in words[1:4]) or int(words[3]) != 255:
+    sizes = all(w.isdigit() and len(w) < _LONGEST_NUMBER for w in words[1:4])
+    if words[0] != b"P5" or not sizes or int(words[3]) != 255:
         raise FileError(f"{path}: the PGM header says {b' '.join(words)[:40]!r}, expected an 8-bit P5")
     return said, (int(words[2]), int(words[1]))
 
@@ -115,7 +116,7 @@ def _grid(path: Path, said: dict[str, str], height: int, width: int) -> Grid:
         raise GridError(f"{path}: the comments lack a readable {error}, expected the projection, "
                         "bottomleft, topright and metersperpixel") from error
     dy, dx = (north - south) / height, (east - west) / width
-    if abs(dy * height - stated[0] * height) > 0.5 * dy or abs(dx - stated[1]) * width > 0.5 * dx:
+    if not (abs(dy - stated[0]) * height <= 0.5 * dy and abs(dx - stated[1]) * width <= 0.5 * dx):
         raise GridError(f"{path}: corners give cells of {dy:.2f} x {dx:.2f} m but metersperpixel says "
                         f"{stated[0]:.2f} x {stated[1]:.2f}; the georeference contradicts itself")
     y = north - (np.arange(height) + 0.5) * dy
@@ -124,17 +125,16 @@ def _grid(path: Path, said: dict[str, str], height: int, width: int) -> Grid:
 
 def _read(path: Path, shape: tuple[int, int], index: int) -> Frame:
     del index
+    count = shape[0] * shape[1]
     with faults_named(path, "FMI PGM"), _stream(path) as handle:
         _header(path, handle)
         try:
-            cells = handle.read(shape[0] * shape[1])
-        except (EOFError, zlib.error) as error:
-            raise FileError(f"{path}: the gzip stream ends too early; it is truncated, fetch it "
-                            "again") from error
-    if len(cells) != shape[0] * shape[1]:
-        raise FileError(f"{path}: holds {len(cells)} of {shape[0] * shape[1]} cells; it is truncated, "
-                        "fetch it again")
-    return decode_codes(np.frombuffer(cells, np.uint8).reshape(shape), _to_dbz)
+            cells = handle.read(count + 1)  # one more: the check sum of gzip is behind the last cell
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise FileError(f"{path}: the gzip stream is truncated or damaged; fetch it again") from error
+    if len(cells) < count:
+        raise FileError(f"{path}: holds {len(cells)} of {count} cells; it is truncated, fetch it again")
+    return decode_codes(np.frombuffer(cells, np.uint8, count).reshape(shape), _to_dbz)
 
 
 def _to_dbz(raw: npt.NDArray[Any]) -> Frame:

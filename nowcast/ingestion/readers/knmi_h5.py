@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 import pyproj
@@ -21,9 +19,14 @@ from nowcast.core.errors import FileError, GridError
 from nowcast.core.grid import Grid
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.ingestion.readers.hdf5 import attributes, is_hdf5
+from nowcast.ingestion.readers.hdf5 import (
+    attributes,
+    finite,
+    is_hdf5,
+    open_hdf5,
+    read_numbers,
+)
 from nowcast.ingestion.readers.lazy import (
-    HDF5_LOCK,
     Frame,
     check_size,
     decode_codes,
@@ -33,6 +36,7 @@ from nowcast.ingestion.readers.lazy import (
 
 REFLECTIVITY, RAIN = "REFLECTIVITY_[DBZ]", "ACCUMULATED_PRECIPITATION_[MM]"
 _FORMULA = re.compile(r"GEO\s*=\s*([-+.\d]+)\s*\*\s*PV\s*\+\s*([-+.\d]+)")
+_NUMBER = re.compile(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?")
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _PROJECTION = ("lat_0", "lon_0", "lat_ts", "a", "b")
 _NOTHING = {"x_0": 0.0, "y_0": 0.0, "k": 1.0, "k_0": 1.0}
@@ -61,14 +65,14 @@ class KnmiH5:
     library: str | None = None
 
     def sniff(self, path: Path) -> bool:
-        """Say whether this is HDF5 with KNMI's groups overview, geographic and image1."""
+        """Whether this is HDF5 with KNMI's groups overview, geographic and image1."""
         groups = ("overview", "geographic/map_projection", "image1/image_data")
         return is_hdf5(path, lambda file: all(group in file for group in groups))
 
     def open(self, path: Path) -> xr.DataArray:
         """Open the file as a lazy field of one frame; see `nowcast.ingestion.readers.base.Reader`."""
         relation = z_r(self.z_r_name)
-        with faults_named(path, "KNMI HDF5"), HDF5_LOCK, h5py.File(path, "r") as file:
+        with faults_named(path, "KNMI HDF5"), open_hdf5(path) as file:
             overview, image = attributes(file, "overview"), attributes(file, "image1")
             kind = image.get("image_geo_parameter")
             data = file["image1/image_data"]
@@ -105,8 +109,9 @@ class _Codes:
         found = _FORMULA.fullmatch(text.strip())
         if not found:
             raise FileError(f"{path}: the calibration is '{text[:60]}', expected GEO = a * PV + b")
-        codes = cls(float(found[1]), float(found[2]), float(calibration["calibration_missing_data"]),
-                    float(calibration["calibration_out_of_image"]))
+        missing, outside = (finite(path, "calibration", calibration, f"calibration_{name}")
+                            for name in ("missing_data", "out_of_image"))
+        codes = cls(_factor(path, found[1]), _factor(path, found[2]), missing, outside)
         most = np.iinfo(np.dtype(kind)).max
         if not codes.gain > 0 or not all(0 <= code <= most for code in (codes.missing, codes.outside)):
             raise FileError(f"{path}: calibrated by a gain of {codes.gain:g}, codes {codes.missing:g} and "
@@ -115,6 +120,14 @@ class _Codes:
 
     def per_hour(self, hours: float) -> _Codes:
         return _Codes(self.gain / hours, self.offset / hours, self.missing, self.outside)
+
+
+def _factor(path: Path, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise FileError(f"{path}: the calibration holds '{text[:20]}', expected GEO = a * PV + b with numbers; "
+                        "ask the producer for a file that follows its format") from error
 
 
 def _time(path: Path, overview: Mapping[str, Any], name: str) -> np.datetime64:
@@ -136,24 +149,25 @@ def _grid(
 ) -> Grid:
     """Make the grid: offsets are cells from the origin of the projection to the upper left corner."""
     check_size(path, *shape)
-    declared = (int(where["geo_number_rows"]), int(where["geo_number_columns"]))
+    declared = tuple(finite(path, "geographic", where, f"geo_number_{name}") for name in ("rows", "columns"))
     if declared != tuple(shape):
         raise GridError(f"{path}: the array has {shape[0]} x {shape[1]} cells but 'geographic' says "
-                        f"{declared[0]} x {declared[1]}; the file is damaged")
+                        f"{declared[0]:g} x {declared[1]:g}; the file contradicts itself")
     text = str(projection.get("projection_proj4_params"))
     said = dict(re.findall(r"\+(\w+)=(\S+)", text))
     known = set(_PROJECTION) <= set(said) <= {"proj", *_PROJECTION, *_NOTHING}
-    idle = all(float(said[name]) == value for name, value in _NOTHING.items() if name in said)
-    if said.get("proj") != "stere" or not known or not idle:
+    known = known and all(_NUMBER.fullmatch(value) for name, value in said.items() if name != "proj")
+    idle = known and all(float(said[name]) == value for name, value in _NOTHING.items() if name in said)
+    if said.get("proj") != "stere" or not idle:
         raise GridError(f"{path}: the projection is '{text[:80]}', expected +proj=stere with "
                         f"{', '.join(_PROJECTION)} and nothing else")
     values = {name: float(said[name]) for name in _PROJECTION}
     across, down, left, top = (
-        float(where[f"geo_{name}"]) for name in ("pixel_size_x", "pixel_size_y", "column_offset", "row_offset")
+        finite(path, "geographic", where, f"geo_{name}")
+        for name in ("pixel_size_x", "pixel_size_y", "column_offset", "row_offset")
     )
     unit = str(where.get("geo_dim_pixel"))[:20]
-    finite = all(map(math.isfinite, (across, down, left, top, *values.values())))
-    if not finite or not (across > 0 > down) or unit != "KM,KM" or values["a"] > _LONGEST_RADIUS_KM:
+    if not (across > 0 > down) or unit != "KM,KM" or values["a"] > _LONGEST_RADIUS_KM:
         raise GridError(f"{path}: cells of {across:g} x {down:g} {unit} on a radius of {values['a']:g}, "
                         "expected kilometres, columns to the east and rows to the south")
     values["a"], values["b"] = 1000.0 * values["a"], 1000.0 * values["b"]
@@ -177,8 +191,8 @@ def _check_corners(path: Path, grid: Grid, corners: Any) -> None:
 
 def _read(path: Path, codes: _Codes, relation: ZRelation | None, index: int) -> Frame:
     del index
-    with faults_named(path, "KNMI HDF5"), HDF5_LOCK, h5py.File(path, "r") as file:
-        raw = file["image1/image_data"][()]
+    with faults_named(path, "KNMI HDF5"), open_hdf5(path) as file:
+        raw = read_numbers(path, file["image1/image_data"])
     return decode_codes(raw, partial(_to_dbz, codes, relation))
 
 

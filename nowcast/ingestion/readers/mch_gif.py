@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -23,6 +25,7 @@ from nowcast.ingestion.readers.lazy import Frame, decode_codes, faults_named, la
 
 HEIGHT, WIDTH = 640, 710
 _EAST_M, _NORTH_M, _CELL_M = 255_000.0, 480_000.0, 1000.0
+_LARGEST_FILE = 4 * HEIGHT * WIDTH
 _OUTSIDE, _FIRST, _LAST = 255, 2, 250
 _STAMP = re.compile(r"AQC(\d{2})(\d{3})(\d{2})(\d{2})")
 
@@ -50,7 +53,7 @@ class MchGif:
     library: str | None = None
 
     def sniff(self, path: Path) -> bool:
-        """Say whether this is a GIF of 710 x 640 pixels made by the AQC product line."""
+        """Whether this is a GIF of 710 x 640 pixels made by the AQC product line."""
         try:
             with path.open("rb") as handle:
                 head = handle.read(1000)
@@ -64,7 +67,7 @@ class MchGif:
     def open(self, path: Path) -> xr.DataArray:
         """Open the file as a lazy field of one frame; see `nowcast.ingestion.readers.base.Reader`."""
         relation = z_r(self.z_r_name)
-        with faults_named(path, "MeteoSwiss GIF"), Image.open(path, formats=("GIF",)) as image:
+        with faults_named(path, "MeteoSwiss GIF"), _picture(path) as image:
             if image.size != (WIDTH, HEIGHT) or image.mode != "P":
                 raise FileError(f"{path}: a picture of {image.size[1]} x {image.size[0]} pixels, mode "
                                 f"{image.mode}, expected {HEIGHT} x {WIDTH} with a palette")
@@ -78,9 +81,49 @@ class MchGif:
         return lazy_field(read, np.array([time], "datetime64[ns]"), swiss_grid(), attrs)
 
 
+def _picture(path: Path) -> Any:
+    """Open the picture, once its blocks are known to be whole and of the size that is read."""
+    if path.stat().st_size > _LARGEST_FILE:
+        raise FileError(f"{path}: has {path.stat().st_size} bytes, expected at most {_LARGEST_FILE} of a "
+                        "picture of this size; it is not read")
+    data = path.read_bytes()
+    sizes = list(_image_sizes(path, data))
+    if sizes != [(WIDTH, HEIGHT)]:
+        shown = ", ".join(f"{height} x {width}" for width, height in sizes[:3]) or "none"
+        raise FileError(f"{path}: {len(sizes)} pictures of {shown} pixels, expected one of {HEIGHT} x {WIDTH}")
+    return Image.open(io.BytesIO(data), formats=("GIF",))
+
+
+def _image_sizes(path: Path, data: bytes) -> Iterator[tuple[int, int]]:
+    """Walk the blocks of a GIF to its trailer and yield width and height of each picture.
+
+    Why: a decoder is content once it has enough pixels, and a picture may state another size than the
+    screen it is drawn on.
+    """
+    place = 13 + _table_bytes(data[10:11])
+    while (kind := data[place : place + 1]) != b";":
+        if kind == b",":
+            yield (int.from_bytes(data[place + 5 : place + 7], "little"),
+                   int.from_bytes(data[place + 7 : place + 9], "little"))
+            place += 11 + _table_bytes(data[place + 9 : place + 10])
+        elif kind == b"!":
+            place += 2
+        else:
+            raise FileError(f"{path}: the GIF does not end with its trailer; it is truncated or damaged, fetch "
+                            "it again")
+        while (length := data[place : place + 1]) not in (b"", b"\0"):
+            place += 1 + length[0]
+        place += 1
+
+
+def _table_bytes(flags: bytes) -> int:
+    """Return the size of the colour table that the packed field announces."""
+    return 3 * 2 ** (1 + flags[0] % 8) if flags and flags[0] & 0x80 else 0
+
+
 @lru_cache(maxsize=1)
 def swiss_grid() -> Grid:
-    """Give the grid of the MeteoSwiss composites in CH1903 / LV03 (EPSG:21781)."""
+    """Return the grid of the MeteoSwiss composites in CH1903 / LV03 (EPSG:21781)."""
     y = _NORTH_M - _CELL_M * (np.arange(HEIGHT) + 0.5)
     x = _EAST_M + _CELL_M * (np.arange(WIDTH) + 0.5)
     return Grid(pyproj.CRS.from_epsg(21781).to_wkt(), y, x)
@@ -102,10 +145,10 @@ def _time(path: Path, comment: str) -> np.datetime64:
     if not found:
         raise FileError(f"{path}: neither comment nor name holds a time, expected AQC + YYDOYHHMM")
     year, day, hour, minute = map(int, found.groups())
-    if not (1 <= day <= 366 and hour < 24 and minute < 60):
+    moment = datetime(2000 + year, 1, 1) + timedelta(days=day - 1, hours=hour, minutes=minute)
+    if (moment.year, hour < 24, minute < 60) != (2000 + year, True, True):
         raise FileError(f"{path}: the time '{found.group()}' does not exist, expected YYDOYHHMM")
-    start = datetime(2000 + year, 1, 1)
-    return np.datetime64(start + timedelta(days=day - 1, hours=hour, minutes=minute), "ns")
+    return np.datetime64(moment, "ns")
 
 
 def _hours(comment: str) -> float:
@@ -115,7 +158,7 @@ def _hours(comment: str) -> float:
 
 def _read(path: Path, relation: ZRelation, hours: float, index: int) -> Frame:
     del index
-    with faults_named(path, "MeteoSwiss GIF"), Image.open(path, formats=("GIF",)) as image:
+    with faults_named(path, "MeteoSwiss GIF"), _picture(path) as image:
         raw = np.asarray(image, dtype=np.uint8)
     return decode_codes(raw, partial(_to_dbz, relation, hours))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,9 @@ import pyproj
 
 from nowcast.core.errors import GridError
 from nowcast.core.grid import Grid
+from nowcast.ingestion.readers.hdf5 import finite
 from nowcast.ingestion.readers.lazy import check_size
+from nowcast.ingestion.readers.projections import crs_of_proj, safe_proj
 
 _SLACK_CELLS = 1.1
 _CORNERS = ("LL", "UL", "UR", "LR")
@@ -40,23 +41,30 @@ def odim_grid(path: Path, where: Mapping[str, Any], shape: tuple[int, int]) -> G
     Source: ODIM_H5 2.4 (EUMETNET OPERA), section 4.2, table 4 and table 20.
     """
     check_size(path, *shape)
-    declared = (int(where.get("ysize", shape[0])), int(where.get("xsize", shape[1])))
+    declared = tuple(finite(path, "where", where, name) if name in where else size
+                     for name, size in (("ysize", shape[0]), ("xsize", shape[1])))
     if declared != tuple(shape):
         raise GridError(f"{path}: the array has {shape[0]} x {shape[1]} cells but 'where' says "
-                        f"{declared[0]} x {declared[1]}; the file is damaged")
+                        f"{declared[0]:g} x {declared[1]:g}; the file contradicts itself")
     if not where.get("projdef"):
         raise GridError(f"{path}: 'where' has no projdef, expected a PROJ string; polar files are "
                         "not read, only composites")
-    corners = {c: (float(where[f"{c}_lon"]), float(where[f"{c}_lat"]))
+    corners = {c: (finite(path, "where", where, f"{c}_lon"), finite(path, "where", where, f"{c}_lat"))
                for c in _CORNERS if f"{c}_lon" in where and f"{c}_lat" in where}
     if not ({"LL", "UR"} <= set(corners) or {"UL", "LR"} <= set(corners)):
         raise GridError(f"{path}: 'where' gives corners {sorted(corners)}, expected LL and UR or "
                         "UL and LR at least")
+    try:
+        projdefs = _readings(safe_proj(str(where["projdef"])))
+    except GridError as error:
+        raise GridError(f"{path}: {error}") from error
+    scales = {axis: finite(path, "where", where, f"{axis}scale")
+              for axis in ("x", "y") if f"{axis}scale" in where}
     faults: list[str] = []
     fits: list[tuple[float, Grid]] = []
-    for projdef in _readings(str(where["projdef"])):
+    for projdef in projdefs:
         try:
-            fits.append(_fit(projdef, corners, where, shape))
+            fits.append(_fit(projdef, corners, scales, shape))
         except (GridError, pyproj.exceptions.ProjError) as error:
             faults.append(" ".join(str(error).split()))
     if not fits:
@@ -70,11 +78,11 @@ def _readings(projdef: str) -> list[str]:
 
 
 def _fit(
-    projdef: str, corners: Mapping[str, tuple[float, float]], where: Mapping[str, Any],
+    projdef: str, corners: Mapping[str, tuple[float, float]], scales: Mapping[str, float],
     shape: tuple[int, int],
 ) -> tuple[float, Grid]:
-    """Give the grid of one reading of the projection, and by how much of a cell its corners miss."""
-    crs = _crs(projdef)
+    """Return the grid of one reading of the projection, and by how much of a cell its corners miss."""
+    crs = crs_of_proj(projdef)
     project = pyproj.Proj(crs)
     factor = 1.0
     if not crs.is_geographic:
@@ -91,21 +99,16 @@ def _fit(
         metre.pop("to_meter", None)
         crs = pyproj.CRS.from_dict(metre)
         edges = {side: value * factor for side, value in edges.items()}
-    miss_x, x = _centres(edges["west"], edges["east"], shape[1], where.get("xscale"), "x")
-    miss_y, y = _centres(edges["south"], edges["north"], shape[0], where.get("yscale"), "y")
+    miss_x, x = _centres(edges["west"], edges["east"], shape[1], scales.get("x"), "x")
+    miss_y, y = _centres(edges["south"], edges["north"], shape[0], scales.get("y"), "y")
     return miss_x + miss_y, Grid(crs.to_wkt(), y[::-1], x)
 
 
-@lru_cache(maxsize=32)
-def _crs(projdef: str) -> pyproj.CRS:
-    return pyproj.CRS.from_user_input(projdef)
-
-
 def _centres(
-    low: float, high: float, count: int, scale: Any, axis: str
+    low: float, high: float, count: int, scale: float | None, axis: str
 ) -> tuple[float, npt.NDArray[np.float64]]:
     span = high - low
-    step = span / count if not scale else float(scale)
+    step = scale or span / count
     if not np.isfinite(span) or span <= 0 or step <= 0:
         raise GridError(f"corners give {axis} from {low:g} to {high:g}, expected a rising extent")
     if abs(span / step - count) > _SLACK_CELLS:

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -17,18 +16,22 @@ import xarray as xr
 from nowcast.core.errors import FileError
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.ingestion.readers.hdf5 import attributes, is_hdf5, plain
-from nowcast.ingestion.readers.lazy import (
-    HDF5_LOCK,
-    Frame,
-    decode_codes,
-    faults_named,
-    lazy_field,
+from nowcast.ingestion.readers.foreign import odim_object
+from nowcast.ingestion.readers.hdf5 import (
+    attributes,
+    finite,
+    is_hdf5,
+    number,
+    open_hdf5,
+    read_numbers,
 )
+from nowcast.ingestion.readers.lazy import Frame, decode_codes, faults_named, lazy_field
 from nowcast.ingestion.readers.odim_grid import odim_grid
 
 REFLECTIVITY = ("DBZH", "DBZ", "DBZV", "TH", "TV")
 RAIN = ("RATE", "ACRR")
+FORECAST_MARKS = ("forecast_reference_time", "nowcast_issued")
+"""Attributes of ``/how`` that say a file is a forecast; files of 2025 and 2026 hold the second."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,11 @@ class OdimH5:
     """Reads the reflectivity, else the rain, of an ODIM_H5 composite as one frame at its nominal time.
 
     ``what`` may stand at the data, the data set or the root: the nearest one to the data holds, name
-    by name. Value = gain * raw + offset; raw = nodata is not observed, raw = undetect is no echo.
+    by name. Value = gain * raw + offset; raw = nodata is not observed, raw = undetect is no echo, both
+    compared as the array stores its numbers (a float32 array never equals the float64 -9999.9).
     RATE (mm/h) and ACRR (mm between start and end time, as a mean rate) become dBZ through the Z-R
     relation ``z_r_name``. Where several quantities are there, the order of `REFLECTIVITY`, then
-    `RAIN` decides; quality fields are passed over.
+    `RAIN` decides; quality fields are passed over. A forecast that this package wrote is refused.
 
     Source: ODIM_H5 2.4 (EUMETNET OPERA), sections 4.1 to 4.4, tables 13 and 16.
     """
@@ -49,14 +53,15 @@ class OdimH5:
     library: str | None = None
 
     def sniff(self, path: Path) -> bool:
-        """Say whether this is HDF5 whose root ``what/object`` is COMP or IMAGE."""
-        return is_hdf5(path, lambda file: plain(file["what"].attrs["object"]) in ("COMP", "IMAGE"))
+        """Whether this is HDF5 whose root ``what/object`` is COMP or IMAGE."""
+        return is_hdf5(path, lambda file: odim_object(file) in ("COMP", "IMAGE"))
 
     def open(self, path: Path) -> xr.DataArray:
         """Open the file as a lazy field of one frame; see `nowcast.ingestion.readers.base.Reader`."""
         relation = z_r(self.z_r_name)
-        with faults_named(path, "ODIM_H5"), HDF5_LOCK, h5py.File(path, "r") as file:
+        with faults_named(path, "ODIM_H5"), open_hdf5(path) as file:
             what = attributes(file, "what")
+            _refuse_forecast(path, attributes(file, "how"))
             place, meaning = _best(path, file)
             dataset = file[place]
             if dataset.ndim != 2 or dataset.dtype.kind not in "uif":
@@ -72,9 +77,16 @@ class OdimH5:
                 if meaning["quantity"] == "ACRR":
                     factor = _per_hour(path, meaning)
                     attrs["accumulation_hours"] = f"{1 / factor:g}"
-        codes = _Codes.of(meaning, factor)
+            codes = _Codes.of(path, place.removesuffix("/data"), meaning, factor)
         read = partial(_read, path, place, codes, relation if "z_r_relation" in attrs else None)
         return lazy_field(read, np.array([time], "datetime64[ns]"), grid, attrs)
+
+
+def _refuse_forecast(path: Path, how: Mapping[str, Any]) -> None:
+    for name in FORECAST_MARKS:
+        if name in how:
+            raise FileError(f"{path}: is a forecast (forecast reference time {str(how[name])[:20]}), expected "
+                            "an observation; keep forecasts out of the folder of observations")
 
 
 @dataclass(frozen=True)
@@ -85,16 +97,23 @@ class _Codes:
     undetect: float | None
 
     @classmethod
-    def of(cls, meaning: Mapping[str, Any], factor: float) -> _Codes:
-        def number(name: str) -> float | None:
-            return float(meaning[name]) if name in meaning else None
-
-        return cls(float(meaning.get("gain", 1.0)) * factor, float(meaning.get("offset", 0.0)) * factor,
-                   number("nodata"), number("undetect"))
+    def of(cls, path: Path, place: str, meaning: Mapping[str, Any], factor: float) -> _Codes:
+        where = f"{place}/what"
+        gain, offset = (
+            finite(path, where, meaning, name) if name in meaning else otherwise
+            for name, otherwise in (("gain", 1.0), ("offset", 0.0))
+        )
+        if gain == 0.0:
+            raise FileError(f"{path}: {where}/gain: got 0, expected a number that tells values apart; ask "
+                            "the producer for a file that follows its format")
+        nodata, undetect = (
+            number(path, where, meaning, name) if name in meaning else None for name in ("nodata", "undetect")
+        )
+        return cls(gain * factor, offset * factor, nodata, undetect)
 
 
 def _candidates(file: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give each array with what is said of it, the nearest ``what`` winning name by name."""
+    """Yield each array with what is said of it, the nearest ``what`` winning name by name."""
     root = attributes(file, "what")
     for outer in sorted((k for k in file if k.startswith("dataset")), key=_number):
         for inner in sorted((k for k in file[outer] if k.startswith("data")), key=_number):
@@ -138,17 +157,25 @@ def _per_hour(path: Path, what: Mapping[str, Any]) -> float:
 
 def _read(path: Path, place: str, codes: _Codes, relation: ZRelation | None, index: int) -> Frame:
     del index
-    with faults_named(path, "ODIM_H5"), HDF5_LOCK, h5py.File(path, "r") as file:
-        raw = file[place][()]
+    with faults_named(path, "ODIM_H5"), open_hdf5(path) as file:
+        raw = read_numbers(path, file[place])
     return decode_codes(raw, partial(_to_dbz, codes, relation))
 
 
 def _to_dbz(codes: _Codes, relation: ZRelation | None, raw: npt.NDArray[Any]) -> Frame:
-    number = raw.astype(np.float64)
-    value = number * codes.gain + codes.offset
+    value = raw.astype(np.float64) * codes.gain + codes.offset
     dbz = value.astype(np.float32) if relation is None else relation.to_dbz(value)
-    if codes.undetect is not None:
-        dbz[number == codes.undetect] = NO_ECHO_DBZ
-    if codes.nodata is not None:
-        dbz[number == codes.nodata] = np.nan
+    dbz[_equal(raw, codes.undetect)] = NO_ECHO_DBZ
+    dbz[_equal(raw, codes.nodata)] = np.nan
     return dbz
+
+
+def _equal(raw: npt.NDArray[Any], code: float | None) -> npt.NDArray[np.bool_]:
+    """Where the array holds ``code``, which is rounded to the array's own type of floating-point number."""
+    if code is None:
+        return np.zeros(raw.shape, np.bool_)
+    if raw.dtype.kind != "f":
+        return np.asarray(raw == code)
+    with np.errstate(over="ignore"):
+        rounded = np.float64(code).astype(raw.dtype)
+    return np.isnan(raw) if np.isnan(rounded) else np.asarray(raw == rounded)

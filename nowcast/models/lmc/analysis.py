@@ -1,6 +1,7 @@
-"""What the memory of LMC-Memory holds: which slots are asked for, where, and whether long and short agree.
+"""Compute what the memory of LMC-Memory holds: which slots are addressed, where, and whether long and short
+clips agree; `nowcast.report.memory_slots` draws it.
 
-Letters: B clips, L frames, C channels, H rows, W columns, N slots, h, w rows and columns of the query map
+Dimensions: B clips, L frames, C channels, H rows, W columns, N slots, h, w rows and columns of the query map
 (one place for every 16 x 16 pixels).
 """
 
@@ -25,20 +26,20 @@ _NOTHING = 1e-7
 """Length of a difference of addressing vectors, in float32 sums to 1, that is rounding only."""
 
 
-class Addressed(Protocol):
+class AddressableMemory(Protocol):
     """An LMC-Memory, or one with a head of probabilities."""
 
     def address(self, frames: torch.Tensor, long: bool = False) -> torch.Tensor:
-        """Give (B, N, h, w) for frames (B, L, C, H, W)."""
+        """Addressing weights (B, N, h, w) of frames (B, L, C, H, W)."""
         ...
 
     def parameters(self) -> Iterator[torch.nn.Parameter]:
-        """Give its weights."""
+        """The weights of the network."""
         ...
 
 
 class NamedClip(NamedTuple):
-    """What is shown to the memory."""
+    """A clip that addresses the memory."""
 
     short: npt.NDArray[np.float32]
     """(T, C, H, W)"""
@@ -60,7 +61,7 @@ class Similarity:
 
 @dataclass(frozen=True)
 class MemoryAnalysis:
-    """What came out; arrays are indexed by slot, by clip or by class."""
+    """The results; arrays are indexed by slot, by clip or by class."""
 
     clips: int
     places: int
@@ -89,8 +90,8 @@ class MemoryAnalysis:
     frame to the newest, mean absolute change from frame to frame. NaN where it never does."""
 
 
-def analyse(network: Addressed, clips: Iterable[NamedClip]) -> MemoryAnalysis:
-    """Let long and short clips address the memory and count.
+def analyse_memory(network: AddressableMemory, clips: Iterable[NamedClip]) -> MemoryAnalysis:
+    """Address the memory with long and short clips and count.
 
     Why two similarities: at the published temperature all weights lie near 1 / N, and any two
     addressing vectors are almost parallel; what differs from clip to clip shows only once the mean
@@ -105,7 +106,7 @@ def analyse(network: Addressed, clips: Iterable[NamedClip]) -> MemoryAnalysis:
     long = np.stack([_address(network, clip.long, True) for clip in chosen])
     short = np.stack([_address(network, clip.short, False) for clip in chosen])
     labels = [clip.label for clip in chosen]
-    plain, centred = _cosines(long, short), _cosines(_apart(long), _apart(short))
+    plain, centred = _cosines(long, short), _cosines(_centred(long), _centred(short))
     classes, between = _between_classes(centred, labels)
     maps = standing_out(short)
     count = long.shape[1]
@@ -123,34 +124,34 @@ def analyse(network: Addressed, clips: Iterable[NamedClip]) -> MemoryAnalysis:
         classes=classes,
         between_classes=between,
         maps=maps,
-        **_what_slots_see(maps, [clip.short for clip in chosen], count),
+        **_frames_of_slots(maps, [clip.short for clip in chosen], count),
     )
 
 
 def standing_out(weights: Floats) -> npt.NDArray[np.int64]:
-    """Give the slot whose weight lies farthest above its own mean: (B, N, h, w) -> (B, h, w).
+    """Return the slot whose weight lies farthest above its own mean: (B, N, h, w) -> (B, h, w).
 
     Why not the largest weight: one slot is often the largest everywhere and would hide the rest.
     """
     return np.asarray(np.argmax(weights - weights.mean(axis=(0, 2, 3), keepdims=True), axis=1), np.int64)
 
 
-def numbers(analysis: MemoryAnalysis) -> dict[str, Any]:
-    """Give all of it as plain values for JSON; what is undefined becomes None."""
+def plain_analysis(analysis: MemoryAnalysis) -> dict[str, Any]:
+    """Return all of it as plain values for JSON; what is undefined becomes None."""
     from nowcast.core.settings import plain
 
     return {name: _plain(value) for name, value in plain(analysis).items()}
 
 
-def _address(network: Addressed, frames: npt.NDArray[np.float32], long: bool) -> Floats:
+def _address(network: AddressableMemory, frames: npt.NDArray[np.float32], long: bool) -> Floats:
     device = next(network.parameters()).device
     with torch.no_grad():
         weights = network.address(torch.from_numpy(frames)[None].to(device), long)
     return np.asarray(weights[0].cpu().numpy(), np.float64)
 
 
-def _apart(weights: Floats) -> Floats:
-    """Take off the mean over clips at each place."""
+def _centred(weights: Floats) -> Floats:
+    """The weights less their mean over clips at each place."""
     return np.asarray(weights - weights.mean(axis=0, keepdims=True), np.float64)
 
 
@@ -163,7 +164,7 @@ def _cosines(long: Floats, short: Floats) -> Floats:
 
 
 def _unit(weights: Floats) -> tuple[Floats, Floats]:
-    """Give vectors of length 1, and 1 where there was something to scale (else both are 0)."""
+    """Vectors of length 1, and 1 where there was something to scale (else both are 0)."""
     length = np.linalg.norm(weights, axis=1)
     some = length > _NOTHING
     scaled = weights / np.where(some, length, 1)[:, None]
@@ -192,10 +193,10 @@ def _between_classes(cosines: Floats, labels: list[str]) -> tuple[tuple[str, ...
     return classes, table
 
 
-def _what_slots_see(
+def _frames_of_slots(
     maps: npt.NDArray[np.int64], shorts: list[npt.NDArray[np.float32]], count: int
 ) -> dict[str, Floats]:
-    seen = {
+    found = {
         "slot_value": [_blocks(clip[-1]) for clip in shorts],
         "slot_change": [_blocks(clip[-1] - clip[0]) for clip in shorts],
         "slot_activity": [_blocks(np.abs(np.diff(clip, axis=0)).mean(axis=0)) for clip in shorts],
@@ -204,7 +205,7 @@ def _what_slots_see(
     with np.errstate(invalid="ignore"):
         return {
             name: np.bincount(maps.ravel(), np.stack(values).ravel(), minlength=count) / times
-            for name, values in seen.items()
+            for name, values in found.items()
         }
 
 

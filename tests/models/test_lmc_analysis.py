@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nowcast.core.errors import SettingsError
-from nowcast.models.lmc.analysis import NamedClip, analyse, numbers, standing_out
+from nowcast.models.lmc.analysis import NamedClip, analyse_memory, plain_analysis, standing_out
 from nowcast.models.lmc.network import LmcMemory, LmcSettings
 
 
@@ -38,7 +38,7 @@ A, B, C = (0.5, 0.3, 0.2), (0.2, 0.5, 0.3), (0.3, 0.2, 0.5)
 
 
 def test_similarity_by_hand():
-    found = analyse(Told(), [shown(A, A, "rain"), shown(A, A, "rain"), shown(B, B, "snow")])
+    found = analyse_memory(Told(), [shown(A, A, "rain"), shown(A, A, "rain"), shown(B, B, "snow")])
     cosine = (0.5 * 0.2 + 0.3 * 0.5 + 0.2 * 0.3) / 0.38
     assert found.similarity.same_clip == pytest.approx(1.0)
     assert found.similarity.same_class == pytest.approx(1.0)
@@ -52,21 +52,22 @@ def test_similarity_by_hand():
 
 def test_what_is_the_same_in_all_clips_says_nothing_about_agreement():
     """The left place never changes; at the right one, long and short agree in one clip of three."""
-    found = analyse(Told(), [shown(C, A, "a"), shown(C, B, "b", short=(C, C)), shown(C, C, "c", short=(C, B))])
+    clips = [shown(C, A, "a"), shown(C, B, "b", short=(C, C)), shown(C, C, "c", short=(C, B))]
+    found = analyse_memory(Told(), clips)
     centred = [np.array(v) - 1 / 3 for v in (A, B, C)]
     turn = centred[1] @ centred[2] / (np.linalg.norm(centred[1]) * np.linalg.norm(centred[2]))
     assert found.similarity_centred.same_clip == pytest.approx((1 + 2 * turn) / 3)
 
 
 def test_long_and_short_that_disagree_are_not_alike():
-    found = analyse(Told(), [shown(A, A, "a", short=(B, B)), shown(B, B, "b", short=(A, A))])
+    found = analyse_memory(Told(), [shown(A, A, "a", short=(B, B)), shown(B, B, "b", short=(A, A))])
     assert found.similarity_centred.same_clip == pytest.approx(-1.0)
     assert found.similarity_centred.other_class == pytest.approx(1.0)
     assert math.isnan(found.similarity.same_class)
 
 
 def test_usage_slots_in_use_and_maps_by_hand():
-    found = analyse(Told(), [shown(A, B, "a"), shown(A, C, "b")])
+    found = analyse_memory(Told(), [shown(A, B, "a"), shown(A, C, "b")])
     np.testing.assert_allclose(found.usage_short, (2 * np.array(A) + B + C) / 4, atol=1e-7)
     np.testing.assert_allclose(found.usage_long, found.usage_short)
     entropy = -sum(w * math.log(w) for w in A)  # all three hold the same weights in another order
@@ -77,7 +78,7 @@ def test_usage_slots_in_use_and_maps_by_hand():
 
 
 def test_what_slots_see_by_hand():
-    found = analyse(Told(), [shown(A, B, "a", rise=0.4), shown(A, B, "b", rise=0.2)])
+    found = analyse_memory(Told(), [shown(A, B, "a", rise=0.4), shown(A, B, "b", rise=0.2)])
     held = (0.2 + 0.5 + 0.3) / 256  # the weights themselves lie in the frame
     assert found.slot_value[1] == pytest.approx(0.3 + held, abs=1e-6)
     assert found.slot_change[1] == pytest.approx(0.3, abs=1e-6)
@@ -92,7 +93,7 @@ def test_the_slot_that_stands_out_is_not_the_one_that_is_always_largest():
 
 
 def test_numbers_are_plain_and_say_none_where_undefined():
-    found = numbers(analyse(Told(), [shown(A, B, "a"), shown(A, B, "b")]))
+    found = plain_analysis(analyse_memory(Told(), [shown(A, B, "a"), shown(A, B, "b")]))
     again = json.loads(json.dumps(found, allow_nan=False))
     assert again["slot_value"][2] is None
     assert again["similarity"]["same_class"] is None
@@ -104,7 +105,7 @@ def test_a_real_network_gives_weights_that_sum_to_one():
     network = LmcMemory(LmcSettings(hidden=8, slot_width=16, slots=5, layers=1)).eval()
     random = np.random.default_rng(0)
     clips = [NamedClip(*(random.random((n, 1, 32, 48), np.float32) for n in (3, 6)), str(i)) for i in range(3)]
-    found = analyse(network, clips)
+    found = analyse_memory(network, clips)
     assert found.usage_long.sum() == pytest.approx(1, abs=1e-6)
     assert found.maps.shape == (3, 2, 3)
     assert 1 <= found.slots_in_use <= 5
@@ -112,4 +113,4 @@ def test_a_real_network_gives_weights_that_sum_to_one():
 
 def test_one_clip_is_too_few():
     with pytest.raises(SettingsError, match="two or more"):
-        analyse(Told(), [shown(A, B, "a")])
+        analyse_memory(Told(), [shown(A, B, "a")])

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from nowcast.core.errors import SettingsError
-from nowcast.data.video_look import Look, resized
+from nowcast.data.frame_transform import FrameTransform, resized
 
 
 def random_frames(size, count=2, seed=0):
@@ -12,8 +12,8 @@ def random_frames(size, count=2, seed=0):
 
 def test_frames_of_the_wanted_size_are_left_as_they_are():
     frames = random_frames((6, 8))
-    np.testing.assert_array_equal(Look(size=(6, 8)).apply(frames)[:, 0], frames)
-    np.testing.assert_array_equal(Look().apply(frames)[:, 0], frames)
+    np.testing.assert_array_equal(FrameTransform(size=(6, 8)).apply(frames)[:, 0], frames)
+    np.testing.assert_array_equal(FrameTransform().apply(frames)[:, 0], frames)
 
 
 def test_bilinear_by_hand():
@@ -41,22 +41,22 @@ def test_antialiased_is_what_pillow_calls_bilinear(size):
 
 def test_the_middle_is_cut_as_the_published_loader_cuts_it():
     frames = random_frames((1002, 1000), 1)
-    np.testing.assert_array_equal(Look(middle=0.5).apply(frames)[0, 0], frames[0, 250:-250, 250:-250])
-    cut_first = Look(middle=0.5, size=(128, 128), resize="bilinear").apply(frames)
+    np.testing.assert_array_equal(FrameTransform(middle=0.5).apply(frames)[0, 0], frames[0, 250:-250, 250:-250])
+    cut_first = FrameTransform(middle=0.5, size=(128, 128), resize="bilinear").apply(frames)
     np.testing.assert_array_equal(cut_first, resized(frames[:, None, 250:752, 250:750], (128, 128), False))
 
 
 def test_colour_becomes_channels_in_front():
     frames = random_frames((5, 7, 3))
-    np.testing.assert_array_equal(Look("rgb").apply(frames), frames.transpose(0, 3, 1, 2))
-    small = Look("rgb", size=(3, 4)).apply(frames)
-    np.testing.assert_array_equal(small[:, 1], Look("gray", size=(3, 4)).apply(frames[..., 1])[:, 0])
+    np.testing.assert_array_equal(FrameTransform("rgb").apply(frames), frames.transpose(0, 3, 1, 2))
+    small = FrameTransform("rgb", size=(3, 4)).apply(frames)
+    np.testing.assert_array_equal(small[:, 1], FrameTransform("gray", size=(3, 4)).apply(frames[..., 1])[:, 0])
 
 
 def test_any_other_look_has_another_folder():
     looks = [
-        Look(), Look("rgb"), Look(size=(4, 4)), Look(size=(4, 5)), Look(middle=0.5), Look(step=2),
-        Look(size=(4, 4), resize="bilinear"),
+        FrameTransform(), FrameTransform("rgb"), FrameTransform(size=(4, 4)), FrameTransform(size=(4, 5)),
+        FrameTransform(middle=0.5), FrameTransform(step=2), FrameTransform(size=(4, 4), resize="bilinear"),
     ]
     assert len({look.key for look in looks}) == len(looks)
 
@@ -64,4 +64,4 @@ def test_any_other_look_has_another_folder():
 @pytest.mark.parametrize("wrong", [{"size": (0, 4)}, {"middle": 0.0}, {"middle": 1.5}, {"step": 0}])
 def test_values_that_cannot_be_are_refused(wrong):
     with pytest.raises(SettingsError, match=r"video\."):
-        Look(**wrong)
+        FrameTransform(**wrong)

@@ -1,6 +1,6 @@
 """How a frame of a video becomes a frame of a clip: colour, middle, size. numpy only.
 
-Letters: T frames, C channels, H rows, W columns of a frame as decoded, h and w of the frame made of it.
+Dimensions: T frames, C channels, H rows, W columns of a frame as decoded, h and w of the frame made of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Resize = Literal["bilinear", "antialiased"]
 
 
 @dataclass(frozen=True)
-class Look:
+class FrameTransform:
     """What is done to each frame on its way into the cache.
 
     Raises:
@@ -54,7 +54,7 @@ class Look:
 
     @property
     def key(self) -> str:
-        """A folder name that differs between any two looks."""
+        """A folder name that differs between any two transforms."""
         size = "own_size" if self.size is None else f"{self.size[0]}x{self.size[1]}"
         return f"{self.colour}_{size}_{hashlib.sha256(repr(self).encode()).hexdigest()[:8]}"
 

@@ -6,25 +6,24 @@ from PIL import Image
 
 from nowcast.core.errors import FileError
 from nowcast.report.memory_slots import (
-    Agreement,
     SlotPicture,
-    SlotsSee,
     _ranks,
-    draw_memory,
+    draw_memory_slots,
     draw_slot_map,
 )
 from tests.fakes.fields import projected_grid
 
 NONE = float("nan")
-AGREEMENT = Agreement(("same clip", "same class", "other classes"), (0.9, NONE, 0.8), (0.5, NONE, -0.2))
+SIMILARITIES = {"same clip": (0.9, 0.5), "same class": (NONE, NONE), "other classes": (0.8, -0.2)}
 
 
 def draw(path, slots):
     usage = np.full(30, 1 / 30)
     frame = np.linspace(0, 1, 64 * 64).reshape(64, 64)
-    draw_memory(
-        path, usage, usage, np.eye(30)[3], AGREEMENT, ("rain", "snow"), np.array([[1.0, -0.5], [np.nan, 1.0]]),
-        SlotsSee(np.where(np.arange(30) < 5, 0.1, np.nan), np.where(np.arange(30) < 5, 0.2, np.nan)),
+    draw_memory_slots(
+        path, usage, usage, np.eye(30)[3], SIMILARITIES, ("rain", "snow"),
+        np.array([[1.0, -0.5], [np.nan, 1.0]]),
+        np.where(np.arange(30) < 5, 0.1, np.nan), np.where(np.arange(30) < 5, 0.2, np.nan),
         [SlotPicture("a clip", frame, slots), SlotPicture("in colour", np.zeros((64, 64, 3)), slots)],
     )
     return np.asarray(Image.open(path).convert("RGB"))

@@ -1,4 +1,4 @@
-"""The part of the page with the slider: frames of every case as pictures, and where coasts run over them."""
+"""The slider of the skill page: frames of every case as pictures, and where coasts run over them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PageError(NowcastError):
 
 
 def frames_data(cases: Sequence[Case]) -> dict[str, Any]:
-    """Give all frames and labels as plain data for the page's script.
+    """All frames and labels as plain data for the page's script.
 
     Raises:
         PageError: cases on different grids, or forecasts of one case with different lead times.
@@ -46,55 +46,51 @@ def frames_data(cases: Sequence[Case]) -> dict[str, Any]:
 
 
 def label(lead: float) -> str:
-    """Give a lead time as the page shows it: ``+30 min``, ``now`` for 0, ``−10 min`` for the past."""
+    """A lead time as the page shows it: ``+30 min``, ``now`` for 0, ``−10 min`` for the past."""
     if lead == 0:
         return "now"
     return f"{'+' if lead > 0 else MINUS}{abs(lead):g} min"
 
 
 def _case(case: Case, images: list[str], thin: int) -> dict[str, Any]:
-    """Give one case: its frames in order, each with one picture a panel (an index into ``images``)."""
+    """One case: its frames in order, each with one picture a panel (an index into ``images``)."""
 
     def put(dbz: Any) -> int:
         images.append(frame_uri(np.asarray(dbz), thin))
         return len(images) - 1
 
+    def frame(moment: np.datetime64, panels: list[int], captions: list[str]) -> dict[str, Any]:
+        lead = minutes(moment - case.reference_time)
+        return {
+            "lead": lead, "label": label(lead), "valid": _clock(moment), "panels": panels,
+            "captions": ["", *captions],
+        }  # fmt: skip
+
     names = list(case.forecasts)
     frames = []
-    for i, moment in enumerate(case.past["time"].values):
-        shown = put(case.past.values[i])
-        lead = minutes(moment - case.reference_time)
-        frames.append(_frame(lead, moment, [shown] * (1 + len(names)), [""] * len(names)))
-    came = {} if case.observed is None else {
-        moment: i for i, moment in enumerate(case.observed["time"].values)
-    }
+    for moment, dbz in zip(case.past["time"].values, case.past.values, strict=True):
+        frames.append(frame(moment, [put(dbz)] * (1 + len(names)), [""] * len(names)))
+    observed = {} if case.observed is None else dict(
+        zip(case.observed["time"].values, case.observed.values, strict=True)
+    )
     for s, lead_time in enumerate(case.forecasts[names[0]]["lead_time"].values if names else ()):
         moment = case.reference_time + lead_time
-        panels = [-1]
-        if case.observed is not None and moment in came:
-            panels = [put(case.observed.values[came[moment]])]
+        panels = [put(observed[moment]) if moment in observed else -1]
         panels += [put(case.forecasts[name].values[s]) for name in names]
         captions = [str(case.captions[n][s]) if n in case.captions else "" for n in names]
-        frames.append(_frame(minutes(lead_time), moment, panels, captions))
+        frames.append(frame(moment, panels, captions))
     return {
-        "name": case.name or f"issued {_clock(case.reference_time)}", "issued": to_text(case.reference_time),
-        "panels": [OBSERVED, *names], "frames": frames, "start": min(len(case.past["time"]), len(frames) - 1),
-    }
+        "name": case.name or _clock(case.reference_time), "panels": [OBSERVED, *names], "frames": frames,
+        "start": min(len(case.past["time"]), len(frames) - 1),
+    }  # fmt: skip
 
 
-def _frame(lead: float, moment: Any, panels: list[int], captions: list[str]) -> dict[str, Any]:
-    return {
-        "lead": lead, "label": label(lead), "valid": _clock(moment), "panels": panels,
-        "captions": ["", *captions],
-    }
-
-
-def _clock(moment: Any) -> str:
+def _clock(moment: np.datetime64) -> str:
     return to_text(moment)[:16].replace("T", " ") + " UTC"
 
 
 def _map(grid: Grid) -> dict[str, Any]:
-    """Give the shape of the map on the ground, and coasts and borders as SVG paths in cells."""
+    """The shape of the map on the ground, and coasts and borders as SVG paths in cells."""
     (h, w), (km_y, km_x) = grid.shape, grid.cell_km
     return {
         "rows": h, "columns": w, "aspect": round(w * km_x / (h * km_y), 4), "width_km": round(w * km_x, 1),
@@ -103,9 +99,8 @@ def _map(grid: Grid) -> dict[str, Any]:
 
 
 def _check(case: Case, grid: Grid) -> None:
-    parts = [case.past, *case.forecasts.values(), *([] if case.observed is None else [case.observed])]
-    for part in parts:
-        different = grid.difference(Grid.of(part))
+    for part in (case.past, case.observed, *case.forecasts.values()):
+        different = part is not None and grid.difference(Grid.of(part))
         if different:
             raise PageError(f"page: got cases on two grids ({different}), expected one; make a page for each")
     leads = [f["lead_time"].values for f in case.forecasts.values()]

@@ -1,12 +1,11 @@
 """Missing frames: a place for every step, so that a clip may lack some of the frames it is to forecast.
 
-Letters: T frames that exist, N steps from the first of them to the last, S future frames.
+Dimensions: T frames that exist, N steps from the first of them to the last, S future frames.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +13,11 @@ import numpy.typing as npt
 from nowcast.core.errors import SettingsError
 from nowcast.core.times import Times
 from nowcast.data.importance_sampling import WetBlocks, wet_blocks
-from nowcast.data.source import Frames, FrameSource, SourceWrapper
-from nowcast.data.windows import Window
+from nowcast.data.source import FrameArray, FrameSource, SourceWrapper, check_span
+from nowcast.data.windows import ClipWindow
 
 
-class Bridged(SourceWrapper):
+class GapFilledSource(SourceWrapper):
     """A frame source with a frame for every step: where one is missing, the one before it is read again.
 
     Why: archives lose single frames. Windows without a gap then leave out most of some days, while a
@@ -47,7 +46,7 @@ class Bridged(SourceWrapper):
 
     @property
     def fingerprint(self) -> str:
-        """The source's, and that its gaps are bridged."""
+        """The source's, and that its gaps are filled."""
         return f"{super().fingerprint}:bridged"
 
     @cached_property
@@ -58,21 +57,16 @@ class Bridged(SourceWrapper):
             return None
         return WetBlocks(blocks.counts[self._held], blocks.block, blocks.wet_dbz, blocks.pixels)
 
-    def read(self, first: int, count: int, rows: slice, columns: slice) -> Frames:
+    def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames as the source does, (T, C, h, w), the one before again in place of a missing one."""
-        if first < 0 or first + count > len(self._held):
-            raise IndexError(f"{self.name}: frames {first} to {first + count} of {len(self._held)}")
+        check_span(self, first, count, len(self._held))
         held = self._held[first : first + count]
         low = int(held[0])
         found = self._source.read(low, int(held[-1]) - low + 1, rows, columns)
         return found if len(found) == count else found[held - low]
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the wet blocks behind: a worker makes its own."""
-        return {k: v for k, v in self.__dict__.items() if k != "wet"}
-
-    def starts(self, window: Window, missing: int) -> npt.NDArray[np.int64]:
-        """Give the first frame of each window that lacks at most ``missing`` future frames and no other.
+    def starts(self, window: ClipWindow, missing: int) -> npt.NDArray[np.int64]:
+        """Find the first frame of each window that lacks at most ``missing`` future frames and no other.
 
         A ``stride`` counts from the first frame of the source on, not anew after each gap.
         """
@@ -85,7 +79,7 @@ class Bridged(SourceWrapper):
         return enough
 
 
-def check_missing(missing: int, window: Window) -> None:
+def check_missing(missing: int, window: ClipWindow) -> None:
     """Refuse a number of missing frames that leaves nothing to forecast.
 
     Raises:

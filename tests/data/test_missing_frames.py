@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from nowcast.core.errors import SettingsError
 from nowcast.data.clips import VideoDataset
-from nowcast.data.gaps import Bridged
-from nowcast.data.importance_sampling import WetSettings
+from nowcast.data.importance_sampling import ImportanceSampling
+from nowcast.data.missing_frames import GapFilledSource
 from nowcast.data.radar_cache import RadarCache
 from nowcast.data.source import FrameSource
-from nowcast.data.splits import Stretch
+from nowcast.data.splits import SourcePart
 from nowcast.data.training_data import training_data
-from nowcast.data.windows import Window
+from nowcast.data.windows import ClipWindow
 from tests.fakes.frames import STEP, numbered, storm_codes, times_of, write_cache
 
 WHOLE = slice(None)
@@ -24,7 +24,7 @@ def step_of(frames):
 
 
 def test_a_missing_frame_holds_the_one_before_it():
-    source = Bridged(numbered([3, 4, 7, 8]))
+    source = GapFilledSource(numbered([3, 4, 7, 8]))
     assert isinstance(source, FrameSource)
     np.testing.assert_array_equal(source.times, times_of(range(3, 9)))
     assert source.present.tolist() == [True, True, False, False, True, True]
@@ -37,48 +37,50 @@ def test_a_missing_frame_holds_the_one_before_it():
 
 def test_frames_that_are_all_there_are_read_as_they_are():
     source = numbered(range(5))
-    np.testing.assert_array_equal(Bridged(source).read(1, 3, WHOLE, WHOLE), source.read(1, 3, WHOLE, WHOLE))
-    assert Bridged(source).fingerprint != source.name
+    filled = GapFilledSource(source).read(1, 3, WHOLE, WHOLE)
+    np.testing.assert_array_equal(filled, source.read(1, 3, WHOLE, WHOLE))
+    assert GapFilledSource(source).fingerprint != source.name
 
 
 def test_no_frames_have_no_steps():
-    empty = Bridged(Stretch(numbered(range(4)), 0, 0))
+    empty = GapFilledSource(SourcePart(numbered(range(4)), 0, 0))
     assert len(empty.times) == len(empty.present) == 0
-    assert empty.starts(Window(1, 1), 0).tolist() == []
+    assert empty.starts(ClipWindow(1, 1), 0).tolist() == []
 
 
 def test_the_past_is_whole_and_the_future_lacks_no_more_than_is_allowed():
-    source = numbered([0, 1, 2, 4, 5, 7, 8, 9, 10])  # 3 and 6 are missing
-    firsts = {missing: Bridged(source).starts(Window(2, 3), missing).tolist() for missing in (0, 1, 2)}
+    source = GapFilledSource(numbered([0, 1, 2, 4, 5, 7, 8, 9, 10]))  # 3 and 6 are missing
+    firsts = {missing: source.starts(ClipWindow(2, 3), missing).tolist() for missing in (0, 1, 2)}
     assert firsts == {0: [], 1: [0, 1, 4], 2: [0, 1, 4]}
 
 
 def test_context_frames_may_not_be_missing():
-    source = numbered([0, 1, 2, 3, 5, 6])  # 4 is missing
-    assert Bridged(source).starts(Window(1, 2, before=1, after=1), 1).tolist() == [1, 2]  # 4 is to be forecast
-    assert Bridged(source).starts(Window(1, 1, before=1, after=2), 0).tolist() == []
+    source = GapFilledSource(numbered([0, 1, 2, 3, 5, 6]))  # 4 is missing
+    to_be_forecast = source.starts(ClipWindow(1, 2, before=1, after=1), 1)
+    assert to_be_forecast.tolist() == [1, 2]
+    assert source.starts(ClipWindow(1, 1, before=1, after=2), 0).tolist() == []
 
 
 def test_a_clip_does_not_count_a_missing_frame_as_observed():
-    data = VideoDataset([numbered([0, 1, 2, 4])], Window(2, 3), train=False, missing=1)
+    data = VideoDataset([numbered([0, 1, 2, 4])], ClipWindow(2, 3), train=False, missing=1)
     assert len(data) == 1
     clip = data[0]
     assert step_of(clip.future) == [2, 2, 4]
-    assert clip.seen.all(axis=(1, 2, 3)).tolist() == [True, True, True, False, True]
-    assert not clip.seen[3].any()
+    assert clip.observed.all(axis=(1, 2, 3)).tolist() == [True, True, True, False, True]
+    assert not clip.observed[3].any()
 
 
 def test_every_second_frame_may_lack_what_lies_between():
-    data = VideoDataset([numbered([0, 2, 3, 4, 8])], Window(2, 2, every=2), train=False, missing=1)
+    data = VideoDataset([numbered([0, 2, 3, 4, 8])], ClipWindow(2, 2, every=2), train=False, missing=1)
     assert [step_of(clip.past) + step_of(clip.future) for clip in data] == [[0, 2, 4, 4], [2, 4, 4, 8]]
-    assert [clip.seen[:, 0, 0, 0].tolist() for clip in data] == [
+    assert [clip.observed[:, 0, 0, 0].tolist() for clip in data] == [
         [True, True, True, False], [True, True, False, True],
     ]
 
 
 def test_none_missing_is_as_without_it():
     sources = [numbered([0, 1, 2, 3, 5, 6, 7, 8, 9])]
-    one, other = (VideoDataset(sources, Window(2, 2), seed=3, **more) for more in ({}, {"missing": 0}))
+    one, other = (VideoDataset(sources, ClipWindow(2, 2), seed=3, **more) for more in ({}, {"missing": 0}))
     assert one.fingerprint == other.fingerprint
     assert all(np.array_equal(a, b) for i in range(len(one)) for a, b in zip(one[i], other[i], strict=True))
 
@@ -86,31 +88,32 @@ def test_none_missing_is_as_without_it():
 def test_wet_clips_with_gaps_are_drawn_more_often(tmp_path):
     steps = [k for k in range(44) if k % 11 != 5][:40]
     cache = RadarCache(write_cache(tmp_path / "c", storm_codes(len(steps)), steps=steps))
-    data = VideoDataset([cache], Window(2, 3), crop=(16, 16), wet=WetSettings(0.02), missing=1)
-    whole = VideoDataset([cache], Window(2, 3), crop=(16, 16), wet=WetSettings(0.02))
+    chosen = {"crop": (16, 16), "importance": ImportanceSampling(0.02)}
+    data = VideoDataset([cache], ClipWindow(2, 3), missing=1, **chosen)
+    whole = VideoDataset([cache], ClipWindow(2, 3), **chosen)
     assert data.windows > whole.windows
     lacking = 0
     for index in range(len(data)):
         clip = data[index]
-        lacking += not clip.seen[2:].any(axis=(1, 2, 3)).all()
-        assert clip.seen[:2].any(axis=(1, 2, 3)).all()
+        lacking += not clip.observed[2:].any(axis=(1, 2, 3)).all()
+        assert clip.observed[:2].any(axis=(1, 2, 3)).all()
     assert lacking > 0
 
 
 def test_validation_clips_lack_nothing():
     sources = [numbered([k for k in range(80) if k % 10 != 7])]
     data = training_data(
-        sources, Window(2, 3), train=["2025-03-01T00:00/2025-03-01T06:00"],
+        sources, ClipWindow(2, 3), train=["2025-03-01T00:00/2025-03-01T06:00"],
         validation=["2025-03-01T08:00/2025-03-01T13:00"], missing=2,
     )
-    assert any(not clip.seen.all() for clip in data.train)
-    assert all(clip.seen.all() for clip in data.validation)
+    assert any(not clip.observed.all() for clip in data.train)
+    assert all(clip.observed.all() for clip in data.validation)
 
 
 @pytest.mark.parametrize("missing", [-1, 3])
 def test_nothing_left_to_forecast_is_refused(missing):
     with pytest.raises(SettingsError, match=r"data\.missing: got -?\d, expected 0 to 2"):
-        VideoDataset([numbered(range(9))], Window(2, 3), missing=missing)
+        VideoDataset([numbered(range(9))], ClipWindow(2, 3), missing=missing)
 
 
 @given(
@@ -119,11 +122,11 @@ def test_nothing_left_to_forecast_is_refused(missing):
 )
 def test_every_window_that_has_enough_is_found_and_no_other(steps, past, future, missing):
     missing = min(missing, future - 1)
-    window, first = Window(past, future), min(steps)
+    window, first = ClipWindow(past, future), min(steps)
     expected = [
         k - first for k in range(first, max(steps) - window.steps + 2)
         if all(k + i in steps for i in range(past))
         and sum(k + past + i not in steps for i in range(future)) <= missing
     ]
-    assert Bridged(numbered(sorted(steps))).starts(window, missing).tolist() == expected
+    assert GapFilledSource(numbered(sorted(steps))).starts(window, missing).tolist() == expected
     assert window.starts(times_of(sorted(steps)), STEP).size <= len(expected)

@@ -1,0 +1,60 @@
+"""How sure differences between models are, as tables: paired intervals, and the skill horizon of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from nowcast.report.content import Cell, Comparison, SkillHorizon, Table
+
+MINUS = "\u2212"
+DASH = "\u2013"
+
+
+def differences(comparisons: Sequence[Comparison]) -> Table:
+    """The table of differences, marked where the whole interval lies above 0."""
+    thresholds = sorted({c.threshold_dbz for c in comparisons})
+    known = {(c.model, c.reference, c.threshold_dbz): _cell(c) for c in comparisons}
+    rows = tuple(
+        (
+            Cell(model, detail=f"against {reference}"),
+            *(known.get((model, reference, t), Cell(DASH)) for t in thresholds),
+        )
+        for model, reference in dict.fromkeys((c.model, c.reference) for c in comparisons)
+    )
+    return Table(
+        "CSI less that of the reference, mean over lead times, with its "
+        f"{comparisons[0].confidence:.0%} interval",
+        (Cell("Model"), *(Cell(f"≥ {t:g} dBZ") for t in thresholds)), rows,
+    )
+
+
+def skill_horizons(horizons: Sequence[SkillHorizon]) -> Table:
+    """The table of skill horizons."""
+    first = horizons[0]
+    return Table(
+        f"Skill horizon: lead time at which CSI at {first.threshold_dbz:g} dBZ falls under {first.csi:g}",
+        (Cell("Model"), Cell("Lead time")), tuple((Cell(h.model), Cell(_minutes(h))) for h in horizons),
+    )
+
+
+def _cell(found: Comparison) -> Cell:
+    if not (math.isfinite(found.low) and math.isfinite(found.high)):
+        return Cell(_signed(found.difference), detail="no interval")
+    return Cell(
+        _signed(found.difference), found.low > 0, detail=f"{_signed(found.low)} to {_signed(found.high)}"
+    )
+
+
+def _signed(value: float) -> str:
+    """A difference with its sign and three digits, a dash if it is undefined."""
+    if not math.isfinite(value):
+        return DASH
+    shown = f"{abs(value):.3f}"
+    return shown if float(shown) == 0.0 else f"{'+' if value > 0 else MINUS}{shown}"
+
+
+def _minutes(found: SkillHorizon) -> str:
+    if math.isnan(found.minutes):
+        return DASH
+    return f"over {found.longest:g} min" if math.isinf(found.minutes) else f"{found.minutes:.0f} min"

@@ -1,0 +1,120 @@
+"""HDF5 that reaches outside itself or beyond bounds is refused before anything of it is read."""
+
+import zlib
+
+import h5py
+import numpy as np
+import pytest
+
+from nowcast.core.errors import FileError
+from nowcast.ingestion.readers.catalog import find_reader
+from nowcast.ingestion.readers.odim_h5 import OdimH5
+from tests.fakes import odim
+
+RAW = np.arange(20, dtype=np.uint8).reshape(4, 5)
+DATA = "dataset1/data1/data"
+
+
+def external_storage(file, secret):
+    del file[DATA]
+    file.create_dataset(DATA, (4, 5), "u1", external=[(str(secret), 0, 20)])
+
+
+def external_link(file, secret):
+    with h5py.File(secret.with_suffix(".h5"), "w") as other:
+        other["data"] = RAW
+    del file[DATA]
+    file[DATA] = h5py.ExternalLink(str(secret.with_suffix(".h5")), "/data")
+
+
+def soft_link_through_an_external_one(file, secret):
+    external_link(file, secret)
+    file.move(DATA, "elsewhere")
+    file[DATA] = h5py.SoftLink("/elsewhere")
+
+
+def virtual(file, secret):
+    with h5py.File(secret.with_suffix(".h5"), "w") as other:
+        other["data"] = RAW
+    layout = h5py.VirtualLayout((4, 5), "u1")
+    layout[:] = h5py.VirtualSource(str(secret.with_suffix(".h5")), "data", (4, 5))
+    del file[DATA]
+    file.create_virtual_dataset(DATA, layout)
+
+
+def huge_chunks(file, secret):
+    del file[DATA]
+    file.create_dataset(DATA, (4, 5), "u1", maxshape=(None, None), chunks=(60_000, 60_000),
+                        compression="gzip")
+
+
+def a_huge_attribute(file, secret):
+    file.create_group("how", track_order=True).attrs.create("nodes", np.zeros(1 << 21, np.uint8))
+
+
+def many_attributes(file, secret):
+    how = file.create_group("how", track_order=True)
+    for number in range(2_100):
+        how.attrs[f"a{number}"] = number
+
+
+def many_members(file, secret):
+    for number in range(10_100):
+        file.create_group(f"quality/g{number}")
+
+
+REFUSED = {
+    external_storage: "keeps its data in another file", external_link: "links to another file",
+    soft_link_through_an_external_one: "links to another file", virtual: "is made of other data sets",
+    huge_chunks: "chunks of /dataset1/data1/data: got 3600000000 bytes",
+    a_huge_attribute: "attributes of /how: got 1, the largest of 2097152 bytes",
+    many_attributes: "attributes of /how: got 2100", many_members: "members: got more than 10000",
+}
+
+
+@pytest.mark.parametrize("harm", REFUSED)
+def test_it_is_refused_by_the_catalog_and_by_the_reader(harm, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"what only this machine may see")
+    path = odim.write_sweden(tmp_path / "h.h5", RAW)
+    with h5py.File(path, "a", libver="latest") as file:
+        harm(file, secret)
+    for read in (find_reader, OdimH5().open):
+        with pytest.raises(FileError, match=REFUSED[harm]) as caught:
+            read(path)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert "damaged" not in str(caught.value)
+
+
+def test_links_and_cycles_within_the_file_are_harmless(tmp_path):
+    path = odim.write_sweden(tmp_path / "c.h5", RAW)
+    with h5py.File(path, "a") as file:
+        file["dataset1/again"] = file["dataset1"]
+        file["top"] = file["/"]
+        file["dataset1/up"] = h5py.SoftLink("/")
+        file["dataset1/nowhere"] = h5py.SoftLink("/not/there")
+        file.move(DATA, "kept")
+        file[DATA] = h5py.SoftLink("/kept")
+    values = find_reader(path).open(path).values[0]
+    np.testing.assert_array_equal(values[1:], np.float32(RAW[1:] * 0.4 - 30.0))
+
+
+def test_a_chunk_that_unpacks_to_more_than_it_declares_is_refused(tmp_path):
+    path = odim.write_sweden(tmp_path / "z.h5", RAW)
+    bomb = zlib.compress(b"\0" * (400 << 20), 1)
+    with h5py.File(path, "a") as file:
+        del file[DATA]
+        data = file.create_dataset(DATA, (4, 5), "u1", chunks=(4, 5), compression="gzip")
+        data.id.write_direct_chunk((0, 0), bomb)
+    field = OdimH5().open(path)
+    with pytest.raises(FileError, match="expected the 20 bytes that it declares"):
+        field.compute()
+
+
+def test_sound_chunks_that_pack_well_are_read(tmp_path):
+    """2000 x 2000 float64 of one value pack 1000-fold."""
+    path = odim.write_opera(tmp_path / "o.h5", np.full((2000, 2000), 1.0))
+    with h5py.File(path, "a") as file:
+        del file["dataset2/data1/data"]
+        file.create_dataset("dataset2/data1/data", data=np.full((2000, 2000), 1.0), compression="gzip")
+    np.testing.assert_allclose(np.unique(OdimH5().open(path).values), [23.0103], atol=1e-4)
