@@ -164,7 +164,7 @@ def test_a_file_of_levels_comes_back_as_it_was(tmp_path):
         ({"levels": [[14.0, 12.0]]}, "a table of shape"),
         ({"levels": [[14.0, 12.0], [24.0]]}, "a table of shape"),
         ({"levels": [[14.0, 12.0], [13.0, 20.0]]}, "falls with the threshold"),
-        ({"levels": [[14.0, 12.0], [24.0, float("nan")]]}, "out of range"),
+        ({"levels": [[14.0, 12.0], [24.0, float("nan")]]}, "got nan, expected a finite number"),
         ({"levels": [[-32.0, 12.0], [24.0, 20.0]]}, "out of range"),
         ({"kind": "probability"}, "out of range"),
         ({"kind": "guess"}, "expected one of dbz, probability"),
