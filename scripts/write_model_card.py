@@ -68,14 +68,14 @@ def _settings(meta: CheckpointMeta) -> list[str]:
                                       "turns", "flips_and_rotations", "wet_floor", "minimum_sampling_weight",
                                       "missing") if k in data},
         "training": {k: v for k, v in training.items() if k not in ("workers", "logger", "log_every")},
-    }  # fmt: skip
+    }
     made = ", ".join(f"{name} {value}" for name, value in meta.provenance.items())
     return [
         "## Data, split and settings", "",
         f"Frames every {meta.step_seconds / 60:g} minutes, {meta.past} in, {meta.future} out; data fingerprint "
         f"`{meta.data_fingerprint}`; made with {made}.", "",
         "```yaml", yaml.safe_dump(kept, sort_keys=False, default_flow_style=None, width=110).strip(), "```", "",
-    ]  # fmt: skip
+    ]
 
 
 def _curve(path: Path) -> list[str]:
@@ -92,7 +92,7 @@ def _curve(path: Path) -> list[str]:
             f"| {r['iteration']} | {float(r['seconds']) / 60:.1f} | {float(r['val_loss']):.4f} | "
             f"{float(r['val_csi20']):.3f} | {float(r['val_csi30']):.3f} |" for r in shown
         ), "",
-    ]  # fmt: skip
+    ]
 
 
 def _skill(title: str, place: Path) -> list[str]:
@@ -104,7 +104,7 @@ def _skill(title: str, place: Path) -> list[str]:
     out = [
         f"## Skill: {title}", "", f"| mean over lead times | {' | '.join(f'CSI{t}' for t in known)} | MAE |",
         "|---|" + "---|" * (len(known) + 1),
-    ]  # fmt: skip
+    ]
     for model in models:
         cells = [number(value[model, "csi", t], 3) for t in known]
         out.append(f"| {model} | {' | '.join(cells)} | {value[model, 'mae', '']:.2f} |")
@@ -114,7 +114,7 @@ def _skill(title: str, place: Path) -> list[str]:
             "", f"Mean CSI less that of {shown[0]['reference']}, with the 95 % interval where there is more "
             f"than one block of six hours (here {shown[0]['blocks']}; paired bootstrap):", "",
             f"| | {' | '.join(f'CSI{t}' for t in known)} |", "|---|" + "---|" * len(known),
-        ]  # fmt: skip
+        ]
     for model in dict.fromkeys(p["model"] for p in shown):
         cells = [interval(p) for p in shown if p["model"] == model]
         out.append(f"| {model} | {' | '.join(cells)} |")

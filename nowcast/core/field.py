@@ -60,6 +60,9 @@ def grid_coords(grid: Grid) -> dict[str, Any]:
     if grid.geographic:
         y_attrs = {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}
         x_attrs = {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}
+    elif grid.rotated:
+        y_attrs = {"standard_name": "grid_latitude", "units": "degrees", "axis": "Y"}
+        x_attrs = {"standard_name": "grid_longitude", "units": "degrees", "axis": "X"}
     else:
         y_attrs = {"standard_name": "projection_y_coordinate", "units": "m", "axis": "Y"}
         x_attrs = {"standard_name": "projection_x_coordinate", "units": "m", "axis": "X"}

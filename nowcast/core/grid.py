@@ -72,7 +72,12 @@ class Grid:
     @property
     def geographic(self) -> bool:
         """Whether y and x are latitude and longitude in degrees."""
-        return bool(self.crs.is_geographic)
+        return bool(self.crs.is_geographic and not self.crs.is_derived)
+
+    @property
+    def rotated(self) -> bool:
+        """Whether y and x are degrees of latitude and longitude about a rotated pole, not the Earth's own."""
+        return bool(self.crs.is_geographic and self.crs.is_derived)
 
     @property
     def spacing(self) -> tuple[float, float]:

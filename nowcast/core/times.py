@@ -31,7 +31,7 @@ def parse_time(text: str) -> np.datetime64:
         raise TimeError(
             f"time: got '{text}', expected ISO 8601 in UTC such as 2025-03-22T12:00"
         ) from error
-    moment: np.datetime64 = nanoseconds(np.datetime64(found, "us"))[()]
+    moment: np.datetime64 = nanoseconds([np.datetime64(found, "us")])[0]
     return moment
 
 

@@ -72,7 +72,7 @@ def line_chart(
                 for line in lines
             ],
         },
-    ))  # fmt: skip
+    ))
 
 
 def _ticks(known: Sequence[float], low: float | None, level: float | None) -> list[float]:

@@ -64,7 +64,7 @@ def _case(case: Case, images: list[str], thin: int) -> dict[str, Any]:
         return {
             "lead": lead, "label": label(lead), "valid": _clock(moment), "panels": panels,
             "captions": ["", *captions],
-        }  # fmt: skip
+        }
 
     names = list(case.forecasts)
     frames = []
@@ -82,7 +82,7 @@ def _case(case: Case, images: list[str], thin: int) -> dict[str, Any]:
     return {
         "name": case.name or _clock(case.reference_time), "panels": [OBSERVED, *names], "frames": frames,
         "start": min(len(case.past["time"]), len(frames) - 1),
-    }  # fmt: skip
+    }
 
 
 def _clock(moment: np.datetime64) -> str:

@@ -58,7 +58,7 @@ def _ground(grid: Grid) -> tuple[Image.Image, tuple[int, int, int, int]]:
     box = (
         round(place.x0 * width), round((1 - place.y1) * height),
         round(place.x1 * width), round((1 - place.y0) * height),
-    )  # fmt: skip
+    )
     return picture, box
 
 
@@ -72,5 +72,5 @@ def _lay(ground: Image.Image, box: tuple[int, int, int, int], dbz: np.ndarray, t
     ImageDraw.Draw(picture).text(
         (box[0] + 6, box[1] + 5), text, font=ImageFont.load_default(15), fill="#111",
         stroke_width=3, stroke_fill="white",
-    )  # fmt: skip
+    )
     return picture.convert("RGB")

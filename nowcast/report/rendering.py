@@ -24,7 +24,7 @@ def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("nowcast.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+    )
     made.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     made.globals["colours"] = colours
     return made

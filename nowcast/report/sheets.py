@@ -80,7 +80,7 @@ def draw_animation(path: Path, past: Pixels, future: Pixels, rows: Sequence[Shee
         few[0].save(
             part, format="GIF", save_all=True, append_images=few[1:], loop=0,
             duration=[_STEP_MS] * (len(few) - 1) + [_LAST_MS],
-        )  # fmt: skip
+        )
     return path
 
 

@@ -74,7 +74,7 @@ def _csi_maps(maps: Sequence[CellMap]) -> dict[str, Any]:
         ],
         "width": f"{block * max(maps[0].grid.cell_km):.3g} km" if block > 1 else "one cell",
         "top": f"{highest:g} and more" if highest < 1 else "1",
-    }  # fmt: skip
+    }
 
 
 def _top_of_scale(maps: Sequence[CellMap]) -> float:

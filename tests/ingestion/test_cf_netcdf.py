@@ -85,7 +85,7 @@ def test_projected_rain_rates_become_dbz(tmp_path):
 
 @pytest.mark.parametrize(("change", "error", "words"), [
     ({"mapping": False}, GridError, "no grid_mapping"),
-    ({"metres": "furlong"}, GridError, "furlong"),
+    ({"metres": "K"}, GridError, "has units 'K', expected m or km"),
     ({"units": "kg m-2"}, FileError, "expected exactly one"),
 ])
 def test_what_is_refused_says_why(tmp_path, change, error, words):
@@ -93,8 +93,9 @@ def test_what_is_refused_says_why(tmp_path, change, error, words):
         CfNetcdf().open(_projected(tmp_path / "r.nc", **change))
 
 
-def test_a_file_without_values_is_not_sniffed(tmp_path):
-    assert not CfNetcdf().sniff(_projected(tmp_path / "k.nc", units="K"))
+def test_a_file_without_reflectivity_or_rain_says_what_it_holds(tmp_path):
+    with pytest.raises(FileError, match=r"k\.nc: holds 'rain' in 'K', expected exactly one variable"):
+        CfNetcdf().open(_projected(tmp_path / "k.nc", units="K"))
 
 
 def test_a_real_day_equals_its_raw_bytes():

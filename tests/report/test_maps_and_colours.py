@@ -30,7 +30,7 @@ ADRIA = Grid(LATLON, np.linspace(46.0, 44.0, 41), np.linspace(12.0, 14.0, 41))
 POLAR = Grid(
     pyproj.CRS.from_proj4("+proj=stere +lat_0=90 +lon_0=25 +lat_ts=60 +ellps=WGS84").to_wkt(),
     -np.linspace(2.2e6, 3.4e6, 61), np.linspace(-4e5, 3.6e5, 39),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(autouse=True)

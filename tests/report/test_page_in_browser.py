@@ -27,7 +27,7 @@ def site(tmp_path_factory):
         cases.append(Case(
             issued, field[:3], forecasts, field[3:5],
             {"persistence": ["CSI 0.70", "CSI 0.60", "CSI 0.50"], EVIL: [EVIL] * 3}, start,
-        ))  # fmt: skip
+        ))
     scores = [
         ScoreRow(model, score, threshold, lead, value + (0 if lead is None else lead / 1000))
         for model, base in (("persistence", 0.25), (EVIL, 0.375))

@@ -80,7 +80,7 @@ def test_the_page_escapes_everything_and_fetches_nothing():
     page = render_bench_page(BenchPage(
         bad, [bad], [Table(bad, (Cell(bad), Cell("s", reported=True)), ((Cell(bad), Cell(bad, best=True)),))],
         [Chart(bad, {bad: [1.0, 2.0]})], [Picture(data_uri(b"GIF89a"), bad), Picture(bad, bad)], [bad], [bad],
-    ))  # fmt: skip
+    ))
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#34;") >= 10

@@ -1,0 +1,50 @@
+"""What a netCDF file is: observations on a grid, or something that must not pass for them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from nowcast.core.errors import FileError
+
+_FORECAST = ("forecast_reference_time", "forecast_period", "realization")
+_FORECAST_NAMES = re.compile(r"forecast_(reference_time|period)|lead_?time|ens_?(number|emble)|realization",
+                             re.IGNORECASE)
+_POLAR = ("ray_azimuth_angle", "ray_elevation_angle", "projection_range_coordinate", "beam_azimuth_angle")
+_POLAR_DIMENSIONS = {"range", "gate", "gates", "azimuth", "ray", "rays", "radial", "sweep", "beam"}
+_MOST_VARIABLES = 2000
+
+
+def refuse_other_kinds(path: Path, data: Any) -> None:
+    """Refuse forecasts, polar volumes and files whose variables lie in groups alone.
+
+    Raises:
+        FileError: what it is instead, and what to do.
+    """
+    variables = data.variables
+    if len(variables) > _MOST_VARIABLES:
+        raise FileError(f"{path}: holds {len(variables)} variables, expected a radar composite")
+    standard = {str(getattr(v, "standard_name", "")).strip() for v in variables.values()}
+    if _is_polar(data, standard):
+        raise FileError(f"{path}: is a polar volume (rays and range gates), expected a composite on a grid; "
+                        "make one first, for instance with wradlib or Py-ART")
+    forecast = [n for n in _FORECAST if n in standard] + [n for n in variables if _FORECAST_NAMES.search(n)]
+    if "nowcast_format" in data.ncattrs():
+        forecast.append("nowcast_format")
+    if forecast:
+        raise FileError(f"{path}: is a forecast (it has {forecast[0][:60]!r}), expected observations; keep "
+                        "forecasts out of the folder of radar files")
+    if not variables and data.groups:
+        raise FileError(f"{path}: its variables lie in the groups {', '.join(map(repr, data.groups))[:100]}, "
+                        "expected them in the root; extract the group first, for instance with ncks -G :")
+
+
+def _is_polar(data: Any, standard: set[str]) -> bool:
+    texts = (str(getattr(data, name, "")).lower() for name in ("Conventions", "Sub_conventions"))
+    sweeps = any(re.match(r"sweep_?\d", group, re.IGNORECASE) for group in data.groups)
+    dimensions = {d.lower() for d in data.dimensions}
+    names = {n.lower() for n in data.variables}
+    return (any("radial" in text for text in texts) or sweeps or bool(standard & set(_POLAR))
+            or len(_POLAR_DIMENSIONS & dimensions) >= 2
+            or ("range" in dimensions and bool({"azimuth", "elevation"} & names)))
