@@ -53,7 +53,7 @@ class LucasKanade(FlowSettings):
 
 
 def without_gaps(frames: Array, observed: ObservedMask) -> tuple[Array, ObservedMask]:
-    """Fill small gaps among observed pixels, see `nowcast.models.lagrangian.gaps`: flows take them for edges."""
+    """Fill small gaps among observed pixels, which flows take for edges: `nowcast.models.lagrangian.gaps`."""
     import torch
 
     from nowcast.models.lagrangian.gaps import fill_gaps

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_SQUARE = {"kernel_size": 7, "stride": 1, "padding": 3}
-"""Gaps up to 6 cells wide are filled."""
+_SQUARE = (7, 1, 3)
+"""Side, stride and border: gaps up to 6 cells wide are filled."""
 
 
 def fill_gaps(frames: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,9 +31,9 @@ def fill_gaps(frames: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     if observed.all():
         return frames, observed
     known = observed.float()
-    closed = 1.0 - F.max_pool2d(1.0 - F.max_pool2d(known, **_SQUARE), **_SQUARE)
+    closed = 1.0 - F.max_pool2d(1.0 - F.max_pool2d(known, *_SQUARE), *_SQUARE)
     gaps = (closed > 0) & ~observed
     if not gaps.any():
         return frames, observed
-    mean = F.avg_pool2d(frames * known, **_SQUARE) / F.avg_pool2d(known, **_SQUARE)
+    mean = F.avg_pool2d(frames * known, *_SQUARE) / F.avg_pool2d(known, *_SQUARE)
     return torch.where(gaps, mean, frames), observed | gaps

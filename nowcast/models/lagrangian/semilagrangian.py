@@ -1,4 +1,4 @@
-"""Semi-Lagrangian advection: where the air of a pixel was and will be along a steady motion, and reading maps there.
+"""Semi-Lagrangian advection: where the air of a pixel was and will be, and reading maps there.
 
 Dimensions: B batch, N frames, C channels, H rows, W columns. Places and motion are (B, 2, H, W), rows first,
 in cells and cells a frame, float32 or float64, which the places of a motion and what is read there then are:
