@@ -47,8 +47,8 @@ class Extrapolation:
 
     @property
     def needs(self) -> Needs:
-        """``past`` frames of any step, any lead time."""
-        return Needs(past=self.past)
+        """``past`` frames of any step, or as few as two; any lead time."""
+        return Needs(past=self.past, fewest=2)
 
     def describe(self) -> dict[str, str]:
         """The settings, resolved, as JSON."""
@@ -63,7 +63,7 @@ class Extrapolation:
         """The motion (2, H, W) in cells a frame: southwards along rows, eastwards along columns."""
         return self._velocity(newest(observed, self.needs, self.name))
 
-    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
+    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
         """Forecast as `Forecaster.forecast`; lead times need not be multiples of the step.
 
         Where no motion was found, so that the newest frame stands still, the attribute ``motion`` says why.
