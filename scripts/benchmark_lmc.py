@@ -143,19 +143,19 @@ def _iteration(name: str, args: argparse.Namespace) -> Job:
     clip = ClipBatch(frames[:, :10], frames[:, 10:], torch.ones_like(frames, dtype=torch.bool), frames[:, :0])
     generator = torch.Generator().manual_seed(0)
 
-    def step(prediction: Tensor) -> None:
+    def learn(prediction: Tensor) -> None:
         error = prediction - clip.future
         optimiser.zero_grad()
         (error.abs().mean() + error.square().mean()).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
     def plain() -> None:
-        step(plain_forecast(network, clip.past, args.steps, difference_frames(frames[:, :30])))
-        step(plain_forecast(network, clip.past, args.steps))
+        learn(plain_forecast(network, clip.past, args.steps, difference_frames(frames[:, :30])))
+        learn(plain_forecast(network, clip.past, args.steps))
 
     def ours() -> None:
         for step in network.optimiser_steps(clip, None, generator):
-            step(made.prediction)
+            learn(step.prediction)
 
     return plain if name == "plain" else ours
 
