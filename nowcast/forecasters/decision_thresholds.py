@@ -26,7 +26,7 @@ FORMAT = "nowcast decision thresholds"
 FORMATS = (FORMAT, "nowcast decision levels")
 """Formats that are read: today's name, and the one of files that are older."""
 VERSION = 1
-Table = tuple[tuple[float, ...], ...]
+_Table = tuple[tuple[float, ...], ...]
 Scores = tuple[tuple[float | None, ...], ...]
 
 
@@ -44,7 +44,7 @@ class DecisionThresholds:
     """K rising thresholds of the events."""
     lead_minutes: tuple[float, ...]
     """S, rising."""
-    values: Table = field(metadata=formerly("levels"))
+    values: _Table = field(metadata=formerly("levels"))
     csi: Scores = ()
     """Pooled CSI on the calibration period with these; None where it is undefined."""
     csi_before: Scores = ()
@@ -170,5 +170,5 @@ def read_decision_thresholds(path: Path) -> DecisionThresholdsFile:
     return build(DecisionThresholdsFile, found, where=str(path))
 
 
-def _is_table(values: Table) -> bool:
+def _is_table(values: _Table) -> bool:
     return bool(values) and len({len(row) for row in values}) == 1

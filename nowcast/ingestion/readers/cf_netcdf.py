@@ -155,7 +155,8 @@ def _period(path: Path, data: Any, variable: Any, stamp: Any, quantity: Quantity
 
 
 def _read(
-    path: Path, name: str, axes: Axes, order: npt.NDArray[np.intp], flips: tuple[bool, bool], codes: AbsenceCodes,
+    path: Path, name: str, axes: Axes, order: npt.NDArray[np.intp], flips: tuple[bool, bool],
+    codes: AbsenceCodes,
     factor: float, relation: ZRelation | None, index: int,
 ) -> Frame:
     with _opened(path) as data:
