@@ -82,6 +82,8 @@ def summary(path: Path, name: str, coming: xr.Dataset) -> str:
         f"{to_text(valid[-1])} (lead {minutes(leads[0]):g} to {minutes(leads[-1]):g} min)",
         f"  {_RAIN_DBZ:g} dBZ or more on {rain:.1%}, strongest {strongest}, unknown {1 - known.mean():.1%}",
     ]
+    if "motion" in coming.attrs:
+        lines.append(f"  motion: {coming.attrs['motion']}")
     if "exceedance_probability" in coming:
         events = ", ".join(f"{t:g}" for t in coming["threshold"].values)
         lines.append(f"  with the probability of reaching {events} dBZ")

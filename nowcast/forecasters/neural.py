@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -48,13 +48,21 @@ class NeuralSettings:
     least_echo_db: float = 3.0
     """What lies less than this above the lowest dBZ of the scaling is the network's noise around "dry" and
     becomes no echo; below the 10 dBZ at which scores begin."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 is about twice as fast on CPUs that multiply it natively, to three digits."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """bfloat16 is about twice as fast on CPUs that multiply it natively, to three digits; others compute in
+    float32, as auto does."""
 
     @property
     def running(self) -> Running:
         """The part that says how large frames are run."""
-        return Running(self.memory_gb, self.tile, self.overlap, self.precision)
+        return Running(self.memory_gb, self.tile, self.overlap, self.precision == "bfloat16")
+
+    def on_this_cpu(self, name: str) -> NeuralSettings:
+        """The settings with the precision that is computed in; a log line where it is not the one asked for."""
+        from nowcast.models.cpu.capability import bfloat16_or_say
+
+        half = self.precision == "bfloat16" and bfloat16_or_say(f"{name}: precision=bfloat16")
+        return replace(self, precision="bfloat16" if half else "float32")
 
 
 class Neural:
@@ -86,7 +94,7 @@ class Neural:
                          "train on a radar archive")
             )
         self.name = name or meta.model
-        self.settings = settings or NeuralSettings()
+        self.settings = (settings or NeuralSettings()).on_this_cpu(self.name)
         self._loaded = loaded
         self._scaling: Scaling = meta.scaling
         self._runner = NetworkRunner(loaded, self.settings.running)

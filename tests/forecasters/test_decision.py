@@ -174,7 +174,7 @@ def test_a_file_from_before_they_were_called_so_is_read(tmp_path):
         ({"values": [[14.0, 12.0]]}, "a table of shape"),
         ({"values": [[14.0, 12.0], [24.0]]}, "a table of shape"),
         ({"values": [[14.0, 12.0], [13.0, 20.0]]}, "falls with the threshold"),
-        ({"values": [[14.0, 12.0], [24.0, float("nan")]]}, "out of range"),
+        ({"values": [[14.0, 12.0], [24.0, float("nan")]]}, "got nan, expected a finite"),
         ({"values": [[-32.0, 12.0], [24.0, 20.0]]}, "out of range"),
         ({"kind": "probability"}, "out of range"),
         ({"kind": "guess"}, "expected one of dbz, probability"),

@@ -3,11 +3,14 @@ import json
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from nowcast.core.errors import CheckpointError, GridError, TimeError
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.neural import Neural, NeuralSettings
+from nowcast.models.catalog import build_model
+from nowcast.models.cpu import capability
 from tests.fakes.fields import geographic_grid, moving_disc, projected_grid
 from tests.fakes.networks import SHA, Repeat, loaded
 
@@ -150,3 +153,35 @@ def test_noise_around_dry_is_no_echo(above_db, said):
     neural = Neural(loaded(Repeat(growth=above_db / 60.0), past=3))
     forecast = neural.forecast(dry, LEADS[:1]).reflectivity
     assert forecast.values == pytest.approx(said, abs=1e-3)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_bfloat16_is_used_where_the_cpu_has_it_and_else_one_line_says_so(monkeypatch, caplog, native):
+    monkeypatch.setattr(capability, "native_bfloat16", lambda device: native)
+    field = moving_disc(projected_grid(16, 24), frames=3)
+    leads = np.array([10, 20], "timedelta64[m]")
+
+    def forecast(precision):
+        torch.manual_seed(1)
+        network = build_model("convlstm", {"hidden": [4], "filter_size": 3, "patch": 2})
+        neural = Neural(loaded(network), "tiny", NeuralSettings(precision=precision, least_echo_db=0.0))
+        recorded = json.loads(neural.describe()["settings"])["forecast"]["precision"]
+        return neural.forecast(field, leads), recorded
+
+    exact, recorded = forecast("float32")
+    assert recorded == "float32"
+    assert forecast("auto")[1] == "float32"
+    xr.testing.assert_identical(forecast("auto")[0], exact)
+    assert caplog.messages == []
+    asked, recorded = forecast("bfloat16")
+    if native:
+        assert recorded == "bfloat16"
+        echo = (asked > NO_ECHO_DBZ) & (exact > NO_ECHO_DBZ)
+        assert 0 < abs(asked - exact).where(echo).max() < 1.0
+        assert caplog.messages == []
+    else:
+        assert recorded == "float32"
+        xr.testing.assert_identical(asked, exact)
+        assert caplog.messages == [
+            "tiny: precision=bfloat16: this CPU has no native bfloat16, computing in float32"
+        ]
