@@ -1,4 +1,4 @@
-"""Every notebook of the documentation runs from top to bottom, in an empty folder, without output checked in."""
+"""Every notebook of the documentation runs from top to bottom in an empty folder."""
 
 from pathlib import Path
 
@@ -27,7 +27,8 @@ def test_it_runs(path, tmp_path, monkeypatch):
         output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ())
     )
     assert "13 new frames" in shown
-    scores = {line.split()[0]: float(line.split()[-1]) for line in shown.splitlines() if "CSI at 20 dBZ" in line}
+    lines = [line.split() for line in shown.splitlines() if "CSI at 20 dBZ" in line]
+    scores = {line[0]: float(line[-1]) for line in lines}
     assert set(scores) == {"persistence", "extrapolation", "motionrnn"}
-    assert 0 < scores["persistence"] < scores["extrapolation"] <= 1
+    assert all(0.4 < score < 1 for score in scores.values()), scores
     assert (tmp_path / "skill" / "index.html").stat().st_size > 10_000
