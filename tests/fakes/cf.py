@@ -150,7 +150,7 @@ class Scene:
 
     def raw(self):
         """What stands in the file, in its order of dimensions and rows."""
-        raw = np.round((self.dbz - self.offset) / self.scale, 6)
+        raw = np.round((self.dbz.astype(np.float64) - self.offset) / self.scale, 6)
         raw = np.where(self.dbz == -32.0, self.dry, raw)
         raw = np.where(np.isnan(self.dbz), -999 if self.fill is None else self.fill, raw)
         raw = raw[:, :: -1 if self.south_first else 1, :: -1 if self.east_first else 1]
@@ -184,7 +184,7 @@ def scene(shape=(3, 5, 8), seed=0, system="metres", **changes):
 def assert_truth(opened, truth):
     """What a reader gives is the scene, cell by cell: absence, values, times, place to a thousandth of a cell."""
     np.testing.assert_array_equal(opened.time.values, truth.times)
-    values = opened.values
+    values = opened.compute(scheduler="synchronous").values
     np.testing.assert_array_equal(np.isnan(values), np.isnan(truth.dbz))
     np.testing.assert_array_equal(values == -32.0, truth.dbz == -32.0)
     np.testing.assert_allclose(values, truth.dbz, rtol=0, atol=1e-4)

@@ -87,13 +87,14 @@ def axes_of(path: Path, variables: Mapping[str, Any], variable: Any) -> Axes:
         if axis.role == MEMBER:
             raise FileError(f"{path}: {variable.name!r} has an axis {axis.dimension!r} of members or lead times"
                             ", expected observations; a forecast is not ingested")
+    one = {role: [a for a in found if a.role == role] for role in (T, Y, X)}
+    if len(one[Y]) != 1 or len(one[X]) != 1 or len(one[T]) > 1:
+        _refuse(path, variables, variable)
+    for axis in found:
         if axis.role not in (T, Y, X) and lengths[axis.dimension] != 1:
             raise FileError(f"{path}: {variable.name!r} has {lengths[axis.dimension]} of {axis.dimension!r}, "
                             "expected one level of time, rows and columns; write the one you want into a file "
                             "of its own")
-    one = {role: [a for a in found if a.role == role] for role in (T, Y, X)}
-    if len(one[Y]) != 1 or len(one[X]) != 1 or len(one[T]) > 1:
-        _refuse(path, variables, variable)
     row, column = one[Y][0], one[X][0]
     if row.system != column.system:
         raise GridError(f"{path}: rows {row.dimension!r} are in {row.system} but columns "

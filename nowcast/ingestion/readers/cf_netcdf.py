@@ -91,14 +91,14 @@ def _is_netcdf4(file: Any) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a netCDF file that is whole, its numbers as they are stored."""
+def _opened(path: Path, known: bool = False) -> Iterator[Any]:
+    """Open a netCDF file that is whole and, unless ``known``, looked through before netCDF touches it."""
     with faults_named(path, "CF netCDF"), HDF5_LOCK:
         with path.open("rb") as handle:
             old = netcdf_size.is_netcdf3(handle.read(4))
         if old:
             netcdf_size.check_whole(path)
-        else:
+        elif not known:
             with open_hdf5(path):
                 pass
         with netCDF4.Dataset(path) as data:
@@ -158,7 +158,7 @@ def _read(
     path: Path, name: str, axes: Axes, order: npt.NDArray[np.intp], flips: tuple[bool, bool], codes: Codes,
     factor: float, relation: ZRelation | None, index: int,
 ) -> Frame:
-    with _opened(path) as data:
+    with _opened(path, known=True) as data:
         variable = data.variables[name]
         variable.set_auto_maskandscale(False)
         raw = axes.frame(variable, int(order[index]))
