@@ -49,7 +49,7 @@ class PlainCell(RecurrentCell):
         self.clip_frames = cell.clip_frames
 
     def initial_state(self, x: Tensor) -> PlainState:
-        """Give zeros."""
+        """Zeros."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:])
         return PlainState(zeros, (zeros,))
 
@@ -78,7 +78,7 @@ def _gate(part: GateConv, clip: Tensor) -> Tensor:
 
 
 def plainly(network: SequenceModel) -> SequenceModel:
-    """Give the same network, with the same weights, computed the plain way."""
+    """The same network, with the same weights, computed the plain way."""
     twin = copy.deepcopy(network)
     assert isinstance(twin.cells, nn.ModuleList)
     for i, cell in enumerate(twin.cells):

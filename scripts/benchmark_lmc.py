@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def build(args: argparse.Namespace, **settings: Any) -> LmcMemory:
-    """Give the published network (or the tiny one), the same weights every time."""
+    """The published network (or the tiny one), the same weights every time."""
     torch.manual_seed(0)
     network = build_model("lmc_memory", {**(SMALL if args.small else {}), **settings})
     assert isinstance(network, LmcMemory)

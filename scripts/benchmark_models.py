@@ -92,7 +92,7 @@ def _table(
 
 
 def _runs(name: str, work: str, setting: Setting) -> dict[str, Callable[[], Timed]]:
-    """Give what makes each variant ready; nothing is built before it is called."""
+    """What makes each variant ready; nothing is built before it is called."""
     if work == "training":
         return {
             "naive": lambda: _training(naive(_model(name, setting)), setting),

@@ -49,14 +49,14 @@ def main() -> None:
 
 
 def digits(seed: int, clips: int, length: int, start: int = 0) -> Tensor:
-    """Give clips (B, T, 1, 64, 64) of digits that move, turn and swell."""
+    """Clips (B, T, 1, 64, 64) of digits that move, turn and swell."""
     reel = MovingDigits(DigitSettings(seed=seed, length=length, turn_degrees=10.0, scale_range=(0.8, 1.2)))
     read = [reel.read(n * length, length, slice(None), slice(None)) for n in range(start, start + clips)]
     return torch.stack([torch.from_numpy(clip) for clip in read])
 
 
 def growth(model: RecurrentStack, past: Tensor, steps: int) -> list[tuple[float, float]]:
-    """Give mean and largest |F| over all layers after each time step."""
+    """Mean and largest |F| over all layers after each time step."""
     found: list[tuple[float, float]] = []
 
     def watch(t: int, state: StackState) -> None:

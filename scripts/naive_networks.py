@@ -1,7 +1,7 @@
 """MotionRNN as one would first write it, to measure ours against and to hold ours to: the same weights,
 one convolution a gate, a warp by four gathers, grids made anew at each step, an enlarged map.
 
-Letters: B batch, C channels, h rows, w columns; K neighbours of the warp.
+Dimensions: B batch, C channels, h rows, w columns; K neighbours of the warp.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nowcast.models.cells.stlstm import STLSTM
 
 
 def naive(model: SequenceModel) -> SequenceModel:
-    """Give a naive copy of a ConvLSTM, PredRNN or MotionRNN with the same weights; other cells stay."""
+    """A naive copy of a ConvLSTM, PredRNN or MotionRNN with the same weights; other cells stay."""
     network = copy.deepcopy(model)
     _replace(network)
     return network

@@ -28,7 +28,7 @@ PLACES = ("path", "cache", "start_from")
 
 
 def without_folders(value: Any) -> Any:
-    """Give settings whose paths are names only: where data lay on one machine is nobody's business."""
+    """Settings whose paths are names only: folders of one machine tell nothing elsewhere."""
     if isinstance(value, dict):
         return {
             k: Path(v).name if k in PLACES and isinstance(v, str) else without_folders(v)

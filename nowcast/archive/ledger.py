@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nowcast.archive.durable import replace_bytes
 from nowcast.archive.layout import read_json, to_json
 from nowcast.core.errors import ArchiveError
+from nowcast.core.files import replace_bytes
 
 FILES_PER_PAGE = 512
 

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.archive.durable import read_within
 from nowcast.archive.layout import (
     PAGE,
     TIME_ARRAYS,
@@ -29,6 +28,7 @@ from nowcast.archive.ledger import Source, read_ledger
 from nowcast.archive.packing import PACKING, Codes, Packing, decode_chunk
 from nowcast.core.errors import ArchiveError, TimeError
 from nowcast.core.field import make_field
+from nowcast.core.files import read_within
 from nowcast.core.grid import Grid
 from nowcast.core.times import Times, to_text
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nowcast.archive import layout
-from nowcast.archive.durable import (
-    exchange,
-    link_or_copy,
-    replace_bytes,
-    sole_writer,
-)
 from nowcast.archive.layout import PAGE, TIME_ARRAYS, WHOLE, frame_name
 from nowcast.archive.ledger import Source, read_ledger, write_ledger
 from nowcast.archive.packing import PACKING, Codes, encode_chunk
 from nowcast.archive.reader import read_grid, read_over_time, read_root
 from nowcast.core.errors import ArchiveError
-from nowcast.core.files import provenance, whole_folder
+from nowcast.core.files import DISK_FULL, provenance, replace_bytes, whole_folder
 from nowcast.core.grid import Grid
+from nowcast.core.lock import sole_holder
 
 
 @dataclass(frozen=True)
@@ -156,23 +152,18 @@ class ArchiveWriter:
         in one step. Whoever has the old one open keeps reading the old one or finds its frame gone
         and looks it up anew; nobody sees a frame at another's time.
         """
-        new = self.path.with_name(f".{self.path.name}.prepend.part")
-        shutil.rmtree(new, ignore_errors=True)
-        try:
+        with whole_folder(self.path) as new:
             self._build_shifted(new, count)
-            exchange(new, self.path)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
         self._load()
 
     def _build_shifted(self, new: Path, count: int) -> None:
         for name in ("y", "x", "crs", "sources"):
             if (self.path / name).exists():
-                shutil.copytree(self.path / name, new / name, copy_function=_copy)
+                shutil.copytree(self.path / name, new / name, copy_function=_link_or_copy)
         (new / "reflectivity").mkdir(parents=True)
         for slot in np.flatnonzero(self.whole).tolist():
-            link_or_copy(self.path / "reflectivity" / frame_name(slot),
-                         new / "reflectivity" / frame_name(slot + count))
+            _link_or_copy(self.path / "reflectivity" / frame_name(slot),
+                          new / "reflectivity" / frame_name(slot + count))
         slots = self.slots + count
         first = self.first_time - count * self.step_seconds
         for name, (dtype, fill) in TIME_ARRAYS.items():
@@ -191,8 +182,14 @@ class ArchiveWriter:
             _write_documents(self.path, self.attrs, self.grid, self.slots)
 
 
-def _copy(source: str, target: str) -> None:
-    link_or_copy(Path(source), Path(target))
+def _link_or_copy(source: Path | str, target: Path | str) -> None:
+    """Give a file a second name, or copy it where the disk knows no hard links."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        shutil.copy2(source, target)
 
 
 def _write_page(path: Path, name: str, page: int, values: npt.NDArray[Any]) -> None:
@@ -240,6 +237,22 @@ def _create(path: Path, new: NewArchive) -> None:
         replace_bytes(folder / "sources" / "zarr.json", layout.to_json(
             {"zarr_format": 3, "node_type": "group", "attributes": {"comment": "ingested files"}}))
         _write_documents(folder, stated, new.grid, 0)
+
+
+def sole_writer(archive: Path) -> AbstractContextManager[None]:
+    """Hold the lock of an archive: one writer at a time.
+
+    Raises:
+        ArchiveError: somebody else is writing.
+        FileError: the folder cannot be written.
+    """
+    return sole_holder(
+        archive.with_name(f".{archive.name}.lock"),
+        lambda holder: ArchiveError(
+            f"{archive}: process {holder} is writing into it, expected one writer at a time; "
+            "wait until it is done and run again"
+        ),
+    )
 
 
 @contextmanager

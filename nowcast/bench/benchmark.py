@@ -109,7 +109,7 @@ class Benchmark:
     seeds: tuple[int, ...] = (0,)
     """Each row that names a model is trained once for each."""
     weights: Backbones = field(default_factory=Backbones)
-    """Files with the pretrained weights that lpips and fvd need; without, the table says "not computed"."""
+    """Files with the pretrained weights that lpips and fvd need; without, the table shows "not computed"."""
     sheets: Sheets = field(default_factory=Sheets)
 
     def __post_init__(self) -> None:
@@ -136,9 +136,9 @@ class Benchmark:
     def _check_rows(self) -> None:
         if not self.rows:
             raise SettingsError(complain("rows", "none", "at least one", "give a row with name and model"))
-        seen: dict[str, str] = {}
+        names: dict[str, str] = {}
         for row in self.rows:
-            twin = seen.setdefault(slug(row.name), row.name)
+            twin = names.setdefault(slug(row.name), row.name)
             if twin is not row.name:
                 raise SettingsError(
                     complain("rows", f"'{twin}' and '{row.name}'", "names that differ in letters and digits",
@@ -184,7 +184,7 @@ def check_apart(test: Mapping[str, Any], learned: Sequence[Mapping[str, Any]]) -
     """Refuse a test source that shows what training or validation shows, as far as settings tell.
 
     Sequences of moving digits follow from seed and number, so an equal seed means equal motion. Any other
-    source must differ in some setting; that videos have other names is seen when they are opened.
+    source must differ in some setting; that videos have other names is checked when they are opened.
 
     Raises:
         SettingsError: they share a seed or all settings.
@@ -221,7 +221,7 @@ def check_scores(names: Sequence[str]) -> None:
 
 
 def slug(name: str) -> str:
-    """Give a name fit for a folder: letters, digits, dots, hyphens, a plus in letters, else an underscore."""
+    """A name fit for a folder: letters, digits, dots, hyphens, a plus in letters, else an underscore."""
     return re.sub(r"[^A-Za-z0-9.-]+", "_", name.replace("+", "plus")).strip("_.").lower()
 
 
@@ -231,7 +231,7 @@ def read_benchmark(path: Path, assignments: Sequence[str] = (), data: Path | Non
     Args:
         path: of the YAML file.
         assignments: see `nowcast.core.settings.override`.
-        data: the ``path`` of every source, whatever the file says; None leaves what it says.
+        data: the ``path`` of every source, whatever the file has; None leaves it as it is.
 
     Raises:
         SettingsError: no such file, an unknown key, a value of the wrong type or outside its range.
@@ -247,6 +247,6 @@ def read_benchmark(path: Path, assignments: Sequence[str] = (), data: Path | Non
 
 
 def _listed(group: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Give the sources of a group; what is none of a source's shape is left for the check that follows."""
+    """The sources of a group; anything of another shape is left for the check that follows."""
     found = group.get(name)
     return [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []

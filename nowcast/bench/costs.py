@@ -119,6 +119,6 @@ def _wait(device: torch.device) -> None:
 
 
 def _whole(size: tuple[int, int], network: SequenceModel) -> tuple[int, int]:
-    """Give the size after padding to what the network takes."""
+    """The size after padding to what the network takes."""
     rows, columns = (-(-side // of) * of for side, of in zip(size, network.multiple_of, strict=True))
     return rows, columns

@@ -20,7 +20,7 @@ LATER = (("data", "missing", 0), ("training", "start_from", None))
 NOT_COUNTED = ("workers", "accelerator", "log_every", "logger", "devices")
 """Settings of training that change where and how it runs, but not what comes out."""
 PLACES = ("path", "cache", "processes")
-"""Settings of sources that say where frames lie and how they get there, but not what they are."""
+"""Settings of sources that tell where frames lie and how they get there, but not what they are."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Entry:
 
 
 def entries_of(bench: Benchmark, rows: Sequence[Row] | None = None) -> list[Entry]:
-    """Give all entries of these rows (None: all), seed by seed, so that a table fills evenly.
+    """All entries of these rows (None: all), seed by seed, so that a table fills evenly.
 
     Raises:
         SettingsError: a row's settings do not fit an experiment; a checkpoint has learned from what is
@@ -58,7 +58,7 @@ def entries_of(bench: Benchmark, rows: Sequence[Row] | None = None) -> list[Entr
 
 
 def pick_rows(bench: Benchmark, names: Sequence[str]) -> list[Row]:
-    """Give the rows with these names, in the order of the table; all if none is named.
+    """The rows with these names, in the order of the table; all if none is named.
 
     Raises:
         SettingsError: a name that no row has.

@@ -52,10 +52,10 @@ class HeldOut:
     """Test clips behind a seal that `unseal` breaks, once, when all training is over.
 
     Why they are opened early at all: that a source is missing, too short, of another size or shared with
-    training must be said before days of training, and none of it takes a frame.
+    training must be reported before days of training, and none of it takes a frame.
 
     Args:
-        bench: says what is tested on.
+        bench: names what is tested on.
         learned: clips of training and validation, to be told apart from and to be like; None trains nothing.
 
     Raises:

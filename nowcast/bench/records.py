@@ -48,15 +48,15 @@ class Record:
     """Why its forecasts cannot be scored at all; empty if they can."""
 
     def values(self, name: str) -> list[float]:
-        """Give the values of a score over lead time; none if it was not computed."""
+        """The values of a score over lead time; none if it was not computed."""
         return [math.nan if value is None else value for value in self.scores.get(name, [])]
 
     def mean(self, name: str) -> float:
-        """Give the mean over lead times, NaN if there is none."""
+        """The mean over lead times, NaN if there is none."""
         return _mean(self.values(name))
 
     def late(self, name: str) -> float:
-        """Give the mean over the last third of the lead times; NaN for scores of whole videos."""
+        """The mean over the last third of the lead times; NaN for scores of whole videos."""
         values = self.values(name)
         return _mean(values[-max(1, len(values) // 3) :]) if len(values) > 1 else math.nan
 
@@ -72,7 +72,7 @@ class Records:
         self.folder = Path(folder)
 
     def get(self, key: str) -> Record | None:
-        """Give what is known of an entry; None if nothing, or nothing that can be read."""
+        """The record of an entry; None if there is none, or none that can be read."""
         try:
             return build(Record, json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, SettingsError):
@@ -85,7 +85,7 @@ class Records:
         _write(self.folder / f"{key}.json", plain(record))
 
     def frames(self, key: str) -> dict[int, Pixels]:
-        """Give the forecasts kept with an entry, by number of the clip; none if they cannot be read."""
+        """The forecasts kept with an entry, by number of the clip; none if they cannot be read."""
         try:
             with (self.folder / f"{key}.npz").open("rb") as handle:
                 stored = np.load(handle, allow_pickle=False)
@@ -94,7 +94,7 @@ class Records:
             return {}
 
     def costs(self, row: str, about: Any) -> Costs | None:
-        """Give the costs of a row if they were measured of just this (network, sizes, machine)."""
+        """The costs of a row if they were measured of just this (network, sizes, machine)."""
         try:
             found = json.loads((self.folder / f"{row}.costs.json").read_text(encoding="utf-8"))
             return build(Costs, found["costs"]) if found["about"] == _digest(about) else None
@@ -107,7 +107,7 @@ class Records:
 
 
 def as_json(values: Sequence[float]) -> tuple[float | None, ...]:
-    """Give values as JSON can hold them."""
+    """Values as JSON can hold them."""
     return tuple(value if math.isfinite(value) else None for value in values)
 
 

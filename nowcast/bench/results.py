@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nowcast.bench.benchmark import Benchmark
 from nowcast.bench.held_out import HeldOut
-from nowcast.bench.run import Outcome
+from nowcast.bench.run import BenchmarkOutcome
 from nowcast.bench.scoring import to_pixels
 from nowcast.bench.tables import charts_of, long_csv, markdown, sentences, tables_of, wide_csv
 from nowcast.core.files import whole_file
@@ -32,7 +32,7 @@ class Written:
     pictures: tuple[Path, ...]
 
 
-def write_results(out: Path, bench: Benchmark, outcome: Outcome, held_out: HeldOut) -> Written:
+def write_results(out: Path, bench: Benchmark, outcome: BenchmarkOutcome, held_out: HeldOut) -> Written:
     """Write pictures, then tables and page together: all of these or none.
 
     Args:
@@ -66,7 +66,7 @@ def write_results(out: Path, bench: Benchmark, outcome: Outcome, held_out: HeldO
     return paths
 
 
-def _draw(folder: Path, bench: Benchmark, outcome: Outcome, held_out: HeldOut) -> dict[Path, str]:
+def _draw(folder: Path, bench: Benchmark, outcome: BenchmarkOutcome, held_out: HeldOut) -> dict[Path, str]:
     """Draw a sheet and an animation of each chosen clip that somebody forecast: path -> caption."""
     from nowcast.report.sheets import SheetRow, draw_animation, draw_sheet
 

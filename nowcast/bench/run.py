@@ -32,7 +32,7 @@ from nowcast.workflows.training_data import ExperimentData, open_data
 
 
 @dataclass(frozen=True)
-class Line:
+class TableLine:
     """One row of the table with all that is known of it."""
 
     row: Row
@@ -44,10 +44,10 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BenchmarkOutcome:
     """What there is of a benchmark."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[TableLine, ...]
     """Rows of which something is known."""
     missing: tuple[str, ...]
     """What the table lacks, and why, one sentence each."""
@@ -61,7 +61,7 @@ class BenchmarkRun:
         out: folder of runs and of what was found.
         rows: only these are trained and scored; None takes all. The table shows whatever is known.
         most_minutes: no further training starts later than this after the call.
-        progress: say on stderr what goes on.
+        progress: log to stderr what goes on.
 
     Raises:
         NowcastError: settings, data and networks that do not fit, before anything is trained.
@@ -88,8 +88,8 @@ class BenchmarkRun:
         self._wanted = [e for e in self._entries if e.row.name in self._picked and self._known(e) is None]
         self._check_networks()
 
-    def __call__(self) -> Outcome:
-        """Do what is left to do and give what there is.
+    def __call__(self) -> BenchmarkOutcome:
+        """Do what is left to do and return what there is.
 
         Raises:
             NowcastError: as training and scoring.
@@ -98,16 +98,16 @@ class BenchmarkRun:
         ready = self._train_all()
         self.held_out.unseal()
         for number, (entry, run) in enumerate(ready):
-            self._say(f"score {number + 1} of {len(ready)}: {_title(entry)}")
+            self._log(f"score {number + 1} of {len(ready)}: {_title(entry)}")
             self._score(entry, run)
         for row in self.bench.rows:
             if row.name in self._picked:
                 self._measure(row)
         lines = [self._line(row) for row in self.bench.rows]
-        return Outcome(tuple(line for line in lines if line.records), tuple(self._missing()))
+        return BenchmarkOutcome(tuple(line for line in lines if line.records), tuple(self._missing()))
 
     def _train_all(self) -> list[tuple[Entry, Run | None]]:
-        """Bring every run to its end that time allows; give those that can be scored."""
+        """Bring every run to its end that time allows; return those that can be scored."""
         ready: list[tuple[Entry, Run | None]] = []
         todo = []
         for entry in self._wanted:
@@ -122,7 +122,7 @@ class BenchmarkRun:
                 done = "not begun" if known is None else f"at iteration {known.iterations}"
                 self._why[entry.key] = f"{done} when the time was up"
                 continue
-            self._say(f"train {number + 1} of {len(todo)}: {_title(entry)}")
+            self._log(f"train {number + 1} of {len(todo)}: {_title(entry)}")
             if (run := self._train(entry)) is not None:
                 ready.append((entry, run))
         return ready
@@ -176,15 +176,15 @@ class BenchmarkRun:
         loaded = self._load(entry, self._run_of(entry))
         if loaded is None:
             return
-        self._say(f"time {row.name}")
+        self._log(f"time {row.name}")
         network = loaded.model.to(self.device)
         costs = measure(loaded.meta.model, loaded.meta.settings, network, self._shape, self.device)
         self.records.put_costs(slug(row.name), self._about(row), costs)
 
-    def _line(self, row: Row) -> Line:
+    def _line(self, row: Row) -> TableLine:
         found = [(e.key, r) for e in self._entries if e.row is row and (r := self._known(e)) is not None]
         frames = self.records.frames(found[0][0]) if found else {}
-        return Line(row, tuple(record for _, record in found), frames, self._costs(row))
+        return TableLine(row, tuple(record for _, record in found), frames, self._costs(row))
 
     def _missing(self) -> list[str]:
         found = []
@@ -194,12 +194,12 @@ class BenchmarkRun:
             elif record.failed:
                 found.append(f"{_title(entry)}: {record.failed}")
             elif entry.experiment is None or entry.seed == self.bench.seeds[0]:
-                told = record.not_computed.items()
-                found += [f"{entry.row.name}: {name} not computed: {why}" for name, why in told]
+                reasons = record.not_computed.items()
+                found += [f"{entry.row.name}: {name} not computed: {why}" for name, why in reasons]
         return found
 
     def _known(self, entry: Entry) -> Record | None:
-        """Give the record of an entry if it is of just these settings and data, and as whole as can be."""
+        """The record of an entry if it is of just these settings and data, and as whole as can be."""
         record = self.records.get(entry.key)
         if record is None or record.hash != entry.hash or record.test_data != self.held_out.clips.fingerprint:
             return None
@@ -231,7 +231,7 @@ class BenchmarkRun:
         return Sequences(window.past, window.future, clips.size, clips.channels)
 
     def _costs(self, row: Row) -> Costs | None:
-        """Give the costs of a row if they were measured of just this network, shape and machine."""
+        """The costs of a row if they were measured of just this network, shape and machine."""
         found = self.records.costs(slug(row.name), self._about(row))
         return found if found is not None and found.machine == machine_of(self.device) else None
 
@@ -258,7 +258,7 @@ class BenchmarkRun:
         elif row.checkpoint is not None:
             _check_fit(load_network(row.checkpoint, shape.channels).model, shape)
 
-    def _say(self, text: str) -> None:
+    def _log(self, text: str) -> None:
         if self.progress:
             print(text, file=sys.stderr, flush=True)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nowcast.core.errors import CheckpointError
+from nowcast.core.lock import BusyError, sole_holder
 from nowcast.core.settings import plain
 from nowcast.models import checkpoint
 from nowcast.training.experiment import Experiment, differences
@@ -80,22 +79,17 @@ def carry_on(runs: Path, experiment: Experiment, data: ExperimentData, progress:
 
 @contextlib.contextmanager
 def alone(runs: Path, name: str) -> Iterator[bool]:
-    """Say whether nobody else trains this run; it stays so for the length of the block.
+    """Whether nobody else trains this run; it stays so for the length of the block.
 
-    Why: several processes may fill one table, each with its share of the cores. The kernel drops the
-    lock with its process, however that ends.
+    Why: several processes may fill one table, each with its share of the cores.
     """
-    runs.mkdir(parents=True, exist_ok=True)
-    handle = os.open(runs / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            held.enter_context(sole_holder(runs / f".{name}.lock"))
+        except BusyError:
             yield False
         else:
             yield True
-    finally:
-        os.close(handle)
 
 
 def _same(before: dict[str, object], after: Experiment) -> bool:

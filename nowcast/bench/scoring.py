@@ -1,6 +1,6 @@
 """One entry on the test clips: forecasts, scores a lead time, and the frames that pictures show.
 
-Letters: B batch, T past frames, S forecast steps, C channels, H rows, W columns.
+Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ForecastError(NowcastError):
 
 @dataclass(frozen=True)
 class Scored:
-    """What came out for one entry."""
+    """Scores of one entry, and forecasts kept of it."""
 
     scores: dict[str, list[float]]
     """Name -> value a lead time; one value for scores of whole videos."""

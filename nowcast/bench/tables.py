@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from nowcast.bench.benchmark import COSTS, Benchmark
 from nowcast.bench.records import Record
-from nowcast.bench.run import Line, Outcome
+from nowcast.bench.run import BenchmarkOutcome, TableLine
 from nowcast.report.bench_page import Chart
 from nowcast.report.content import Cell, Table
 from nowcast.scores.protocols import PROTOCOLS
@@ -23,8 +23,8 @@ _COST_HEADS = {
 }  # fmt: skip
 
 
-def tables_of(bench: Benchmark, outcome: Outcome) -> list[Table]:
-    """Give all tables: scores, scores of the last third of the lead times, costs, origin."""
+def tables_of(bench: Benchmark, outcome: BenchmarkOutcome) -> list[Table]:
+    """All tables: scores, scores of the last third of the lead times, costs, origin."""
     steps = bench.data.window.future
     seeds = " and, in brackets, each seed" if any(len(line.records) > 1 for line in outcome.lines) else ""
     told = f"mean over {steps} lead times{seeds}"
@@ -37,8 +37,8 @@ def tables_of(bench: Benchmark, outcome: Outcome) -> list[Table]:
     ]
 
 
-def sentences(bench: Benchmark, outcome: Outcome) -> list[str]:
-    """Say how the numbers were made, one sentence each."""
+def sentences(bench: Benchmark, outcome: BenchmarkOutcome) -> list[str]:
+    """How the numbers were made, one sentence each."""
     window = bench.data.window
     clips = max((r.test_clips for line in outcome.lines for r in line.records), default=0)
     found = [
@@ -60,8 +60,8 @@ def sentences(bench: Benchmark, outcome: Outcome) -> list[str]:
     return [*found, *bench.notes]
 
 
-def charts_of(bench: Benchmark, outcome: Outcome) -> list[Chart]:
-    """Give each score over lead time, the mean over seeds; scores of whole videos have none."""
+def charts_of(bench: Benchmark, outcome: BenchmarkOutcome) -> list[Chart]:
+    """Each score over lead time, the mean over seeds; scores of whole videos have none."""
     found = []
     for name in bench.scores:
         lines = {}
@@ -74,8 +74,8 @@ def charts_of(bench: Benchmark, outcome: Outcome) -> list[Chart]:
     return found
 
 
-def markdown(bench: Benchmark, outcome: Outcome, pictures: Sequence[str] = ()) -> str:
-    """Give everything as Markdown.
+def markdown(bench: Benchmark, outcome: BenchmarkOutcome, pictures: Sequence[str] = ()) -> str:
+    """Everything as Markdown.
 
     Args:
         bench: what was asked.
@@ -98,8 +98,8 @@ def markdown(bench: Benchmark, outcome: Outcome, pictures: Sequence[str] = ()) -
     return "\n\n".join(parts) + "\n"
 
 
-def wide_csv(bench: Benchmark, outcome: Outcome) -> str:
-    """Give one line a row of the table: means, spreads, last thirds, what is reported, costs, origin."""
+def wide_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
+    """One line a row of the table: means, spreads, last thirds, what is reported, costs, origin."""
     heads = ["row"]
     for name in bench.scores:
         heads += [name, f"{name}_spread", f"{name}_last_third", f"{name}_reported"]
@@ -117,13 +117,13 @@ def wide_csv(bench: Benchmark, outcome: Outcome) -> str:
             cells += [_exact(v) for v in (_mean(means), spread, _mean(late), line.row.reported.get(name))]
         for name in COSTS:
             cells += [_exact(getattr(line.costs, name, None)), _exact(line.row.reported.get(name))]
-        cells += [line.costs.machine if line.costs is not None else "", *_told_origin(line.records, " ")]
+        cells += [line.costs.machine if line.costs is not None else "", *_origin_cells(line.records, " ")]
         lines.append(cells)
     return _csv(lines)
 
 
-def long_csv(bench: Benchmark, outcome: Outcome) -> str:
-    """Give every value: row, seed, score, lead time in frames (or mean, last_third), value."""
+def long_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
+    """Every value: row, seed, score, lead time in frames (or mean, last_third), value."""
     lines = [["row", "seed", "score", "lead", "value"]]
     for line in outcome.lines:
         for record in line.records:
@@ -137,14 +137,15 @@ def long_csv(bench: Benchmark, outcome: Outcome) -> str:
 
 
 def number(value: float) -> str:
-    """Give a value with four figures that count, as a table shows it."""
+    """A value with four significant figures, as a table shows it."""
     if not math.isfinite(value):
         return DASH
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.4g}".rstrip(".")
 
 
 def _scores(
-    caption: str, bench: Benchmark, lines: Sequence[Line], of: Callable[[Record, str], float], reported: bool
+    caption: str, bench: Benchmark, lines: Sequence[TableLine], of: Callable[[Record, str], float],
+    reported: bool,
 ) -> Table:
     header, columns = [Cell("model")], []
     for name in bench.scores:
@@ -164,19 +165,19 @@ def _scores(
     return Table(caption, tuple(header), tuple(zip(names, *columns, strict=True)))
 
 
-def _score_cell(line: Line, name: str, values: Sequence[float], best: bool) -> Cell:
+def _score_cell(line: TableLine, name: str, values: Sequence[float], best: bool) -> Cell:
     if not values:
         return Cell(NOT_COMPUTED if any(name in r.not_computed for r in line.records) else DASH)
     each = f" ({', '.join(number(v) for v in values)})" if len(values) > 1 else ""
     return Cell(number(_mean(values)) + each, best)
 
 
-def _reported_cell(line: Line, name: str) -> Cell:
+def _reported_cell(line: TableLine, name: str) -> Cell:
     value = line.row.reported.get(name)
     return Cell(DASH if value is None else f"{value:g}", reported=True)
 
 
-def _costs(lines: Sequence[Line]) -> Table:
+def _costs(lines: Sequence[TableLine]) -> Table:
     header, columns = [Cell("model")], []
     for name in COSTS:
         header.append(Cell(_COST_HEADS[name]))
@@ -196,16 +197,16 @@ def _cost(name: str, value: float | None) -> str:
     return number(value / 1e9) if name == "multiply_accumulates" else number(value)
 
 
-def _origin(lines: Sequence[Line]) -> Table:
+def _origin(lines: Sequence[TableLine]) -> Table:
     header = ("model", "seeds", "iterations", "training, s", "configuration", "training data", "test data",
               "commit", "checkpoints")  # fmt: skip
-    told = [(line.row.name, *_told_origin(line.records, ", ")) for line in lines]
+    told = [(line.row.name, *_origin_cells(line.records, ", ")) for line in lines]
     rows = tuple(tuple(Cell(text or DASH) for text in row) for row in told)
     return Table("Where each row comes from", tuple(map(Cell, header)), rows)
 
 
-def _told_origin(records: Sequence[Record], between: str) -> list[str]:
-    """Say seeds, iterations, seconds, hashes and commits; what all seeds share is said once."""
+def _origin_cells(records: Sequence[Record], between: str) -> list[str]:
+    """Seeds, iterations, seconds, hashes and commits; what all seeds share stands once."""
 
     def told(values: Sequence[str]) -> str:
         return between.join(dict.fromkeys(v for v in values if v))
@@ -243,6 +244,6 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Keep what a configuration says from being markup."""
+    """Keep the text of a configuration from being markup."""
     one_line = " ".join(text.split())
     return one_line.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")

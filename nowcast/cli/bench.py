@@ -10,7 +10,7 @@ from nowcast.core.errors import SettingsError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `nowcast bench` takes."""
+    """Declare the arguments."""
     parser.add_argument("config", type=Path, help="YAML of a benchmark, see configs/bench")
     parser.add_argument(
         "--models", metavar="ROW", nargs="+", action="extend", default=[],

@@ -46,10 +46,10 @@ def start_log(form: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run one cycle; give its exit code."""
+    from nowcast.core.lock import BusyError
     from nowcast.core.times import parse_time
     from nowcast.service.clock import Clock, ManualClock, SystemClock
     from nowcast.service.cycle import run_cycle
-    from nowcast.service.lock import BusyError
     from nowcast.service.settings import read_settings
 
     start_log(args.log)

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fetch, check, convert, write, and say so."""
+    """Fetch, check, convert and write; print what was done."""
     from nowcast.core.errors import FileError
     from nowcast.scores import lpips_weights as weights
 

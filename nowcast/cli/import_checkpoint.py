@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Declare the arguments."""
     parser.add_argument("file", type=Path, help="the published checkpoint")
     parser.add_argument("--model", required=True, help="which network it is of, for example motionrnn_predrnn")
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write (.ckpt)")
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the checkpoint, whole or not at all, and say what was read from the shapes."""
+    """Write the checkpoint, whole or not at all, and print what was read from the shapes."""
     from nowcast.core.errors import CheckpointError
     from nowcast.core.files import sha256
     from nowcast.core.scaling import Scaling

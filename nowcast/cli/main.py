@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from nowcast import __version__
-from nowcast.core.errors import NowcastError
+from nowcast.core.errors import NowcastError, printable
 
 COMMANDS: dict[str, str] = {
     "ingest": "read radar files into an archive",
@@ -54,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(importlib.import_module(_module(args.command)).run(args))
     except NowcastError as error:
-        print(f"nowcast {args.command}: {error}", file=sys.stderr)
+        print(f"nowcast {args.command}: {printable(error)}", file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
-            print(f"  {note}", file=sys.stderr)
+            print(f"  {printable(note)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"nowcast {args.command}: interrupted", file=sys.stderr)

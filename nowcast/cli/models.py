@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Declare the arguments."""
     parser.add_argument(
         "rows", nargs="*", metavar="NAME|YAML",
         help="networks of the catalog or files of configs/model; everything if none is given",
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _forecasters() -> str:
-    """Say what `forecast` and `verify` take by name, from the first sentence of each one's docstring."""
+    """What `forecast` and `verify` take by name, from the first sentence of each one's docstring."""
     from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
     from nowcast.forecasters.packaged import registry, weights_of
     from nowcast.models.checkpoint import load_network

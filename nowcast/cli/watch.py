@@ -83,8 +83,8 @@ def _loop(
 ) -> None:  # fmt: skip
     import numpy as np
 
+    from nowcast.core.lock import BusyError
     from nowcast.service.cycle import run_cycle
-    from nowcast.service.lock import BusyError
     from nowcast.service.schedule import watch
 
     outcomes: dict[str, int] = {}

@@ -45,8 +45,22 @@ class MissingExtraError(NowcastError):
         )
 
 
+def printable(text: object) -> str:
+    """Make text from outside fit to be shown: one line, and nothing in it that a terminal obeys.
+
+    Why: a file name or an attribute may hold newlines, escape codes, marks that reverse the direction of
+    writing, or bytes that are no text. White space becomes one space, the rest an escape such as ``\\x1b``.
+    """
+    line = " ".join(str(text).split())
+    return line if line.isprintable() else "".join(map(_visible, line))
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
+
 def complain(what: str, value: object, expected: str, remedy: str) -> str:
-    """Give the one line every error message is made of.
+    """Make the one line every error message is made of; what is not printable is escaped.
 
     Why: a message that lacks one of the four parts sends the user to the source code.
 
@@ -56,4 +70,4 @@ def complain(what: str, value: object, expected: str, remedy: str) -> str:
         expected: what would have been right.
         remedy: what to do now.
     """
-    return f"{what}: got {value}, expected {expected}; {remedy}"
+    return printable(f"{what}: got {value}, expected {expected}; {remedy}")

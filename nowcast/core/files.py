@@ -1,14 +1,16 @@
-"""Files that appear whole or not at all, and where the things in them came from."""
+"""Files and folders that appear whole or not at all, and where the things in them came from."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -20,11 +22,14 @@ from nowcast import __version__
 from nowcast.core.errors import FileError
 
 _CHUNK_BYTES = 1 << 20
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``target`` that becomes ``target`` only when the block ends well.
+    """Yield a temporary path beside ``target`` that becomes ``target`` only when the block ends well.
 
     Why: a reader, a web server or a crash must never see half a file. The data is flushed to the
     disk before the rename. On any error the temporary file is removed and ``target`` stays as it was.
@@ -37,19 +42,118 @@ def whole_file(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{target.parent}: cannot make this folder ({error.strerror})") from error
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+    with _told(target), _replacing(str(target)) as temporary:
+        yield Path(temporary)
+
+
+def replace_bytes(target: Path, data: bytes) -> None:
+    """Write ``data`` as the whole content of ``target`` in one step, flushed to the disk.
+
+    Raises:
+        OSError: as the system says; the old content is still there and nothing else is left.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _replacing(str(target)) as temporary:
+        Path(temporary).write_bytes(data)
+
+
+def write_within(folder_fd: int, name: str, data: bytes) -> None:
+    """Do the same for a file within an open folder.
+
+    Why a descriptor: a worker whose ingest was killed may live on for a moment; should the archive be
+    exchanged meanwhile, its descriptor leads to the old folder and cannot harm the new one.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with _replacing(name, folder_fd) as temporary, os.fdopen(
+        os.open(temporary, flags, 0o644, dir_fd=folder_fd), "wb"
+    ) as handle:
+        handle.write(data)
+
+
+def read_within(folder_fd: int, name: str) -> bytes:
+    """Read a file within an open folder."""
+    with os.fdopen(os.open(name, os.O_RDONLY, dir_fd=folder_fd), "rb") as handle:
+        return handle.read()
+
+
+@contextlib.contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes the place of ``target`` in one step when the block ends well.
+
+    Raises:
+        FileError: it cannot be written or the disk is full.
+    """
+    target = Path(target)
+    with _told(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(_temporary(str(target)))
+        try:
+            temporary.mkdir()
+            yield temporary
+            for place in (*temporary.rglob("*"), temporary):
+                _flush(place)
+            if target.exists():
+                exchange(temporary, target)
+            else:
+                temporary.rename(target)
+            _flush(target.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def exchange(new: Path, old: Path) -> None:
+    """Let two folders change places in one step, so that at no moment either is absent.
+
+    Where the system cannot (other than Linux, some network disks), it is done in two steps.
+    """
+    if sys.platform == "linux":
+        rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+        names = os.fsencode(new), os.fsencode(old)
+        if rename and rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
+            return
+    aside = old.with_name(f"{old.name}.aside")
+    old.rename(aside)
+    new.rename(old)
+    aside.rename(new)
+
+
+@contextlib.contextmanager
+def _told(target: Path) -> Iterator[None]:
+    """Turn what the system says while ``target`` is written into one line for the user."""
     try:
-        yield temporary
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(target)
+        yield
     except OSError as error:
         raise FileError(
             f"{target}: cannot be written ({error.strerror or error}); nothing was left behind, "
             "free some space or choose another place and run again"
         ) from error
+
+
+def _temporary(name: str) -> str:
+    folder, last = os.path.split(name)
+    return os.path.join(folder, f".{last}.{uuid.uuid4().hex[:8]}.part")  # noqa: PTH118 - may be relative to a descriptor
+
+
+@contextlib.contextmanager
+def _replacing(name: str, folder_fd: int | None = None) -> Iterator[str]:
+    """Yield a temporary name; what it names when the block ends well is flushed and becomes ``name``."""
+    temporary = _temporary(name)
+    try:
+        yield temporary
+        _flush(temporary, folder_fd)
+        os.replace(temporary, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=folder_fd)
+
+
+def _flush(path: Path | str, folder_fd: int | None = None) -> None:
+    """Bring a file, or the list of names in a folder, onto the disk."""
+    handle = os.open(path, os.O_RDONLY, dir_fd=folder_fd)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def check_place(target: Path) -> None:
@@ -67,29 +171,6 @@ def check_place(target: Path) -> None:
             pass
     except OSError as error:
         raise FileError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
-
-
-@contextlib.contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """Give a temporary folder that replaces ``target`` in one step when the block ends well."""
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        temporary.mkdir()
-        yield temporary
-        old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
-        if target.exists():
-            target.rename(old)
-        temporary.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise FileError(
-            f"{target}: cannot be written ({error.strerror or error}); nothing was left behind, "
-            "free some space or choose another place and run again"
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

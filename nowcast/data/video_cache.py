@@ -7,20 +7,19 @@ is decoded alone, and what was done before a kill stays done.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from nowcast.core.errors import FileError, SettingsError
+from nowcast.core.lock import sole_holder
+from nowcast.core.processes import Workers
 from nowcast.data.cached_video import CachedVideo, VideoMetadata, forget_maps, metadata_path
-from nowcast.data.decode_pool import decode_all
 from nowcast.data.frame_transform import Colour, FrameTransform, Resize
 from nowcast.data.raw_videos import RawVideo
 from nowcast.data.video_decode import DecodeTask, cache_video, check_decoder
@@ -99,7 +98,8 @@ def open_decoded(
     if len(known) < len(videos):
         if any(not video.pictures for video in videos if video.name not in known):
             check_decoder()
-        with _sole_writer(settings.cache_folder):
+        wait = partial(_wait_for, settings.cache_folder)
+        with sole_holder(settings.cache_folder / ".lock", wait, "set another place as 'cache'"):
             _remove_remains(folder)
             known = _fresh(videos, transform, folder)  # another process may have been at it
             stale = [video for video in videos if video.name not in known]
@@ -139,21 +139,21 @@ def _decode(
     videos: Sequence[RawVideo], settings: VideoSettings, folder: Path, progress: bool
 ) -> Iterator[VideoMetadata]:
     tasks = [DecodeTask(video, settings.transform, folder) for video in videos]
-    bar: tqdm[Any] = tqdm(
-        decode_all(cache_video, tasks, settings.processes, _crashed), f"decode {settings.path.name}",
-        total=len(tasks), unit="video", disable=not progress, delay=2, mininterval=1,
-    )
     frames = 0
-    for metadata in bar:
-        frames += metadata.shape[0]
-        bar.set_postfix_str(f"{frames} frames", refresh=False)
-        yield metadata
+    with Workers(settings.processes) as pool, tqdm(
+        pool.each(cache_video, tasks, _crashed), f"decode {settings.path.name}",
+        total=len(tasks), unit="video", disable=not progress, delay=2, mininterval=1,
+    ) as bar:
+        for metadata in bar:
+            frames += metadata.shape[0]
+            bar.set_postfix_str(f"{frames} frames", refresh=False)
+            yield metadata
 
 
-def _crashed(task: DecodeTask) -> VideoMetadata:
-    """Note a video on which the decoder crashed."""
+def _crashed(task: DecodeTask, how: str) -> VideoMetadata:
+    """Record a video on which the decoder crashed."""
     identity = task.video.identity(task.transform)
-    metadata = VideoMetadata(task.video.name, identity, problem="the decoder crashed on it")
+    metadata = VideoMetadata(task.video.name, identity, problem=f"decoding it {how}")
     metadata.write(task.folder)
     return metadata
 
@@ -188,23 +188,8 @@ def _problem(metadata: VideoMetadata, settings: VideoSettings) -> str:
     return metadata.problem
 
 
-@contextlib.contextmanager
-def _sole_writer(folder: Path) -> Iterator[None]:
-    """Wait until nobody else fills this cache; the system ends the wait when the other one dies."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / ".lock").open("a+")
-    except OSError as error:
-        raise FileError(
-            f"{folder}: cannot be written ({error.strerror}); set another place as 'cache'"
-        ) from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _LOG.info("%s: another process decodes into it, waiting", folder)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _wait_for(folder: Path, holder: str) -> None:
+    _LOG.info("%s: another process decodes into it, waiting for it (process %s)", folder, holder)
 
 
 def _remove_remains(folder: Path) -> None:

@@ -15,9 +15,9 @@ from tqdm import tqdm
 from nowcast.archive.ledger import Source
 from nowcast.archive.writer import ArchiveWriter, FrameRecord, NewArchive, open_writer
 from nowcast.core.errors import ArchiveError
+from nowcast.core.processes import Workers
 from nowcast.core.times import as_step
 from nowcast.ingestion.plan import Wanted, common_grid, in_turns, infer_phase, infer_step, judge
-from nowcast.ingestion.pool import Workers
 from nowcast.ingestion.scan import Problem, Scan
 from nowcast.ingestion.work import Outcome, Task, ingest_file
 
@@ -35,7 +35,7 @@ class Filled:
 
 
 def fill(
-    pool: Workers[Task, Outcome], target: Path, scans: Sequence[Scan], step: np.timedelta64 | None,
+    pool: Workers, target: Path, scans: Sequence[Scan], step: np.timedelta64 | None,
     licence: str | None, now: np.datetime64, progress: bool,
 ) -> Filled:
     """Read the scanned files into the archive ``target``, making it when it is not there.
@@ -96,7 +96,7 @@ def _check_step(writer: ArchiveWriter, step: np.timedelta64 | None) -> None:
 
 
 def _fill(
-    pool: Workers[Task, Outcome], writer: ArchiveWriter, scans: Sequence[Scan], filled: Filled,
+    pool: Workers, writer: ArchiveWriter, scans: Sequence[Scan], filled: Filled,
     now: np.datetime64, progress: bool,
 ) -> None:
     step = np.timedelta64(writer.step_seconds, "s").astype("timedelta64[ns]")
@@ -130,7 +130,7 @@ class _Turn:
         self.committed = clock.monotonic()
         self.bad: list[tuple[int, Problem]] = []
 
-    def go(self, pool: Workers[Task, Outcome]) -> None:
+    def go(self, pool: Workers) -> None:
         """Do the turn.
 
         Raises:
@@ -139,7 +139,8 @@ class _Turn:
         whole = self.writer.whole
         tasks = [self._task(number, file, whole) for number, file in enumerate(self.files)]
         try:
-            pool(ingest_file, tasks, self._done, _lost)
+            for outcome in pool.each(ingest_file, tasks, _lost):
+                self._done(outcome)
             self._commit()
         except BaseException:
             pool.close()
@@ -193,6 +194,6 @@ class _Turn:
             self._stop(f"cannot be written ({error.strerror or error})")
 
 
-def _lost(task: Task) -> Outcome:
+def _lost(task: Task, how: str) -> Outcome:
     return Outcome(task.number, broken=True, problems=(
-        "reading it crashed the reader; the file is damaged or too large for the memory",))
+        f"reading it {how}; the file is damaged or too large for the memory",))

@@ -14,9 +14,9 @@ from tqdm import tqdm
 from nowcast.archive.ledger import Source
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError
+from nowcast.core.processes import Workers
 from nowcast.core.times import now_utc
 from nowcast.ingestion.fill import Filled, fill
-from nowcast.ingestion.pool import Workers, workers
 from nowcast.ingestion.readers.catalog import reader_named
 from nowcast.ingestion.scan import Problem, Scan, list_files, scan_file
 
@@ -49,7 +49,7 @@ class IngestReport:
 def ingest(
     paths: Iterable[Path | str], archive_path: Path | str, workers_count: int | None = None,
     progress: bool = True, reader: str | None = None, step: np.timedelta64 | None = None,
-    licence: str | None = None, now: np.datetime64 | None = None,
+    licence: str | None = None, now: np.datetime64 | None = None, file_seconds: float | None = None,
 ) -> IngestReport:
     """Put radar files into an archive; what is in already is not read again.
 
@@ -65,6 +65,7 @@ def ingest(
         step: the archive's step when it is new; else told from the times.
         licence: terms of the data, for the archive's attributes.
         now: the present, for tests.
+        file_seconds: most time that reading one file may take; then it is a problem. None for no limit.
 
     Raises:
         ArchiveError: the archive cannot be written, is damaged, or the disk is full.
@@ -82,7 +83,7 @@ def ingest(
     fresh, unread = _split(files, known)
     problems += [p for path, source in unread for p in _repeat(path, source)]
     filled = Filled([])
-    with workers(workers_count) as pool:
+    with Workers(workers_count, file_seconds) as pool:
         scans, more, twice = _scan(pool, fresh, reader, {s.sha256: s for s in known}, progress)
         problems += more
         if scans:
@@ -123,8 +124,7 @@ def _repeat(path: Path, source: Source) -> list[Problem]:
 
 
 def _scan(
-    pool: Workers[Path, tuple[Path, Scan | Problem | str]], files: Sequence[Path],
-    reader: str | None, known: dict[str, Source], progress: bool,
+    pool: Workers, files: Sequence[Path], reader: str | None, known: dict[str, Source], progress: bool,
 ) -> tuple[list[Scan], list[Problem], int]:
     """Scan in parallel.
 
@@ -135,12 +135,12 @@ def _scan(
     results: dict[Path, Scan | Problem | str] = {}
     bar = tqdm(total=len(files), desc="scan", unit="file", disable=not progress or len(files) < 2)
 
-    def done(result: tuple[Path, Scan | Problem | str]) -> None:
-        results[result[0]] = result[1]
-        bar.update()
-
     with bar:
-        pool(partial(_scan_one, reader=reader, known=frozenset(known)), files, done, _lost)
+        for path, result in pool.each(
+            partial(_scan_one, reader=reader, known=frozenset(known)), files, _lost
+        ):
+            results[path] = result
+            bar.update()
     scans: dict[str, Scan] = {}
     problems: list[Problem] = []
     twice = 0
@@ -164,5 +164,5 @@ def _scan_one(
     return path, scan_file(path, reader, known)
 
 
-def _lost(path: Path) -> tuple[Path, Scan | Problem | str]:
-    return path, Problem(path, f"{path}: opening it crashed the reader; it is damaged, fetch it again")
+def _lost(path: Path, how: str) -> tuple[Path, Scan | Problem | str]:
+    return path, Problem(path, f"{path}: opening it {how}; it is damaged, fetch it again")

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from dask.local import get_sync
 
-from nowcast.archive.durable import DISK_FULL, read_within, write_within
 from nowcast.archive.layout import frame_name
 from nowcast.archive.packing import PACKING, Codes, decode_chunk, encode_chunk
 from nowcast.archive.reader import read_root
 from nowcast.archive.writer import FrameRecord, describe
 from nowcast.core.errors import NowcastError
 from nowcast.core.field import check_values
+from nowcast.core.files import DISK_FULL, read_within, write_within
 from nowcast.core.times import to_text
 from nowcast.ingestion.plan import Wanted
 from nowcast.ingestion.readers.catalog import READERS

@@ -18,7 +18,7 @@ from nowcast.scores.arrays import Floats, Integers, bounded, by_frames, pair, ra
 from nowcast.scores.base import Sums
 from nowcast.scores.continuous import FLOOR_DBZ
 
-Cell = tuple[float, float]
+CellSize = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RapsdRatio:
     Source: the spectrum of `radial_spectrum`.
     """
 
-    cell_km: Cell = (1.0, 1.0)
+    cell_km: CellSize = (1.0, 1.0)
     """Height and width of a cell, as `nowcast.core.grid.Grid.cell_km` gives them."""
     shortest_km: float = 8.0
     longest_km: float = 16.0
@@ -78,7 +78,7 @@ class RapsdRatio:
         ])
 
 
-def radial_spectrum(frame: Floats, cell_km: Cell) -> Floats:
+def radial_spectrum(frame: Floats, cell_km: CellSize) -> Floats:
     """The mean power spectral density of each ring of wavenumbers: (H, W) -> (R,).
 
     Ring r holds the wavenumbers whose length, in cycles over the longer side of the frame, rounds to r.
@@ -95,7 +95,7 @@ def radial_spectrum(frame: Floats, cell_km: Cell) -> Floats:
     return np.asarray(total / np.maximum(sizes, 1))
 
 
-def ring_wavelengths(shape: tuple[int, ...], cell_km: Cell) -> Floats:
+def ring_wavelengths(shape: tuple[int, ...], cell_km: CellSize) -> Floats:
     """The wavelength of each ring in kilometres (R,), infinite for ring 0."""
     _, sizes = _rings(shape, cell_km)
     longer = max(n * d for n, d in zip(shape, cell_km, strict=True))
@@ -103,7 +103,7 @@ def ring_wavelengths(shape: tuple[int, ...], cell_km: Cell) -> Floats:
 
 
 @lru_cache(maxsize=4)
-def _rings(shape: tuple[int, ...], cell_km: Cell) -> tuple[Integers, Integers]:
+def _rings(shape: tuple[int, ...], cell_km: CellSize) -> tuple[Integers, Integers]:
     """The ring of each wavenumber in the order of the transform, and how many lie in each ring."""
     longer = max(n * d for n, d in zip(shape, cell_km, strict=True))
     rows, columns = (np.fft.fftfreq(n, d) * longer for n, d in zip(shape, cell_km, strict=True))

@@ -7,34 +7,27 @@ import importlib
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from nowcast.archive.reader import Archive
-from nowcast.core.errors import NowcastError
+from nowcast.core.errors import NowcastError, printable
+from nowcast.core.lock import BusyError, sole_holder
 from nowcast.core.times import minutes, to_text
-from nowcast.ingestion.pipeline import ingest
 from nowcast.service.clock import Clock
-from nowcast.service.inbox import Arrival, look
+from nowcast.service.intake import take_in
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import (
-    INGESTED,
-    NEWEST_FRAME,
-    REFUSED,
-    REPLAY,
-    STEP_SECONDS,
-    TRYING,
-    FileRow,
-)
-from nowcast.service.lock import BusyError, only_one
+from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS
 from nowcast.service.model_run import ModelProcess, run_model
 from nowcast.service.publish import point_latest, publish
-from nowcast.service.quarantine import find_culprits
 from nowcast.service.retention import prune, recover
 from nowcast.service.scoring import score_pending
 from nowcast.service.settings import ServiceSettings
-from nowcast.service.status import age_text, refresh
+from nowcast.service.status import age_text
+from nowcast.service.web import refresh
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +52,9 @@ class Cycle:
         """The exit code as a word."""
         return OUTCOMES[self.exit_code]
 
-    def say(self, text: str) -> None:
-        """Add to the message and to the log, on one line whatever a file is called or says."""
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    def note(self, text: str) -> None:
+        """Add to the message, on one line whatever a file is called or says."""
+        text = printable(text)
         self.message = f"{self.message}; {text}" if self.message else text
 
     def fail(self, error: Exception) -> None:
@@ -69,10 +62,10 @@ class Cycle:
         if not isinstance(error, (NowcastError, OSError, MemoryError)):
             log.error("unexpected", exc_info=error)
         self.exit_code = FAILED
-        self.say(str(error) or type(error).__name__)
+        self.note(str(error) or type(error).__name__)
 
     def record(self) -> dict[str, object]:
-        """Give what the log says of the cycle, for ``logging``'s ``extra``."""
+        """Return what the log says of the cycle, for ``logging``'s ``extra``."""
         return {
             "outcome": self.outcome, "exit_code": self.exit_code,
             "frame": None if self.frame is None else to_text(self.frame),
@@ -90,13 +83,27 @@ class Cycle:
             self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - began
 
 
+def only_one(output: Path) -> AbstractContextManager[None]:
+    """Hold the service's lock: one cycle at a time.
+
+    Raises:
+        BusyError: another cycle is running; the message names its process.
+    """
+    return sole_holder(
+        output / ".lock",
+        lambda holder: BusyError(
+            f"{output}: another cycle of this service is running (process {holder}); wait for it to end"
+        ),
+    )
+
+
 def run_cycle(settings: ServiceSettings, clock: Clock, replay: str = "") -> Cycle:
     """Run one cycle to its end; a mistake or a fault ends up in the result, not as an exception.
 
     Args:
         settings: the service.
         clock: the machine's or a simulated one.
-        replay: the archive that is replayed; empty in earnest.
+        replay: the archive that is replayed; empty for a service on files that come in.
 
     Raises:
         BusyError: another cycle of this service is running.
@@ -120,14 +127,17 @@ def run_cycle(settings: ServiceSettings, clock: Clock, replay: str = "") -> Cycl
 
 def _check_kind(settings: ServiceSettings, ledger: Ledger, replay: str) -> None:
     """Keep real nowcasts and replayed ones in different folders: nobody could tell them apart there."""
-    kind = ledger.facts().get(REPLAY)
-    if kind is None:
-        ledger.note_facts({REPLAY: replay})
-    elif kind != replay:
+    kind = ledger.metadata().get(REPLAY)
+    if kind == replay:
+        return
+    if kind is not None and ledger.newest() is not None:
         raise NowcastError(
             f"output: got {settings.output}, which holds {f'a replay of {kind}' if kind else 'nowcasts'}"
             f", expected a folder of its own for {f'a replay of {replay}' if replay else 'nowcasts'}"
         )
+    if kind is not None:  # cycles that published nothing leave nothing that could be mixed up
+        ledger.forget_cycles()
+    ledger.note_metadata({REPLAY: replay})
 
 
 def _run(
@@ -136,18 +146,18 @@ def _run(
     with cycle.timed("recover"):
         again = recover(settings, ledger, clock.now())
         if again:
-            cycle.say(f"{again} published nowcasts entered into the ledger after a crash")
+            cycle.note(f"{again} published nowcasts entered into the ledger after a crash")
     with cycle.timed("ingest"):
-        _take_in(settings, clock, ledger, cycle, process)
+        take_in(settings, ledger, clock.now(), cycle.note, lambda: _prepare(settings, process))
     if not settings.archive.exists():
-        cycle.say("no archive yet: no usable file has come in")
+        cycle.note("no archive yet: no usable file has come in")
         return
     archive = Archive.open(settings.archive)
     if len(archive.times) == 0:
-        cycle.say("the archive holds no whole frame yet")
+        cycle.note("the archive holds no whole frame yet")
         return
     seconds = int(archive.step / np.timedelta64(1, "s"))
-    ledger.note_facts({NEWEST_FRAME: to_text(archive.times[-1]), STEP_SECONDS: str(seconds)})
+    ledger.note_metadata({NEWEST_FRAME: to_text(archive.times[-1]), STEP_SECONDS: str(seconds)})
     for frame in _frames_to_use(settings, ledger, archive):
         _forecast(settings, clock, ledger, archive, frame, cycle, process)
     with cycle.timed("verify"):
@@ -156,37 +166,11 @@ def _run(
         prune(settings, ledger, archive.times[-1])
 
 
-def _take_in(
-    settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cycle, process: ModelProcess
-) -> None:
-    def prepare() -> None:
-        """Use the wait for a file to settle: load the model beside, and what draws here."""
-        process.start()
-        if settings.products.maps:
-            importlib.import_module("nowcast.report.loop")
-
-    found = look(settings.inputs, ledger, settings.settle_seconds, clock.now(), prepare)
-    for folder in found.unreadable:
-        cycle.say(f"input not readable: {folder}")
-    if not found.arrivals:
-        return
-    tried = [a.path for a in found.arrivals if ledger.was_tried(*a.state)]
-    bad = {str(path): reason for path, reason in find_culprits(tried).items()}
-    good = [a for a in found.arrivals if str(a.path) not in bad]
-    ledger.note_files([FileRow(*a.state, TRYING) for a in good], clock.now())
-    if good:
-        report = ingest(
-            [a.path for a in good], settings.archive, workers_count=1, progress=False,
-            step=settings.step, now=clock.now(),
-        )  # fmt: skip
-        bad |= {str(problem.path): str(problem) for problem in report.problems}
-    ledger.note_files((_row(a, bad.get(str(a.path), "")) for a in found.arrivals), clock.now())
-    if bad:
-        cycle.say(f"{len(bad)} files refused, first: {next(iter(bad.values()))}")
-
-
-def _row(arrival: Arrival, reason: str) -> FileRow:
-    return FileRow(*arrival.state, REFUSED if reason else INGESTED, reason)
+def _prepare(settings: ServiceSettings, process: ModelProcess) -> None:
+    """Use the wait for a file to settle: load the model beside, and what draws here."""
+    process.start()
+    if settings.products.maps:
+        importlib.import_module("nowcast.report.loop")
 
 
 def _frames_to_use(
@@ -208,13 +192,13 @@ def _forecast(
 ) -> None:  # fmt: skip
     age = minutes(clock.now() - frame)
     if age > minutes(archive.step) + settings.late_minutes:
-        cycle.say(f"newest whole frame {to_text(frame)} is {age_text(age)} old")
+        cycle.note(f"newest whole frame {to_text(frame)} is {age_text(age)} old")
     with cycle.timed("forecast"):
         run = run_model(settings, archive, frame, process)
     if run.fallback:
-        cycle.say(f"published by {run.model} instead: {run.fallback}")
+        cycle.note(f"published by {run.model} instead: {run.fallback}")
     with cycle.timed("publish"):
-        nowcast, manifest = publish(settings, archive, frame, run, clock.now(), cycle.say)
+        nowcast, manifest = publish(settings, archive, frame, run, clock.now(), cycle.note)
         ledger.note_nowcast(nowcast, clock.now(), manifest)
         if cycle.frame is None or frame > cycle.frame:
             point_latest(settings.output, nowcast.folder)

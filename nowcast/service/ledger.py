@@ -13,7 +13,7 @@ import numpy as np
 
 from nowcast.core.errors import FileError
 from nowcast.core.times import parse_time, to_text
-from nowcast.service.ledger_schema import INGESTED, SCHEMA, TRYING, FileRow, Issued, LeadScore
+from nowcast.service.ledger_schema import INGESTED, REFUSED, SCHEMA, FileRow, Issued, LeadScore
 
 _TRY_AGAIN = np.timedelta64(30, "m")
 _NOWCAST = "SELECT issued, model, fallback, folder, published FROM nowcasts"
@@ -52,14 +52,8 @@ class Ledger:
         row = self._one("SELECT size, mtime_ns, outcome, seen FROM files WHERE path = ?", path)
         if row is None or row[:2] != (size, mtime_ns):
             return False
-        if row[2] in (INGESTED, TRYING):
-            return bool(row[2] == INGESTED)
-        return bool(abs(now - parse_time(row[3])) < _TRY_AGAIN)
-
-    def was_tried(self, path: str, size: int, mtime_ns: int) -> bool:
-        """Whether a cycle began to read this very state of the file and never said how that ended."""
-        row = self._one("SELECT size, mtime_ns, outcome FROM files WHERE path = ?", path)
-        return bool(row == (size, mtime_ns, TRYING))
+        lately = abs(now - parse_time(row[3])) < _TRY_AGAIN
+        return row[2] == INGESTED or (row[2] == REFUSED and bool(lately))
 
     def note_files(self, rows: Iterable[FileRow], now: np.datetime64) -> None:
         """Record that files were handled, all of them or none."""
@@ -68,13 +62,18 @@ class Ledger:
             [(r.path, r.size, r.mtime_ns, to_text(now), r.outcome, r.message) for r in rows],
         )
 
-    def note_facts(self, facts: Mapping[str, str]) -> None:
-        """Record what is true of the service now: `NEWEST_FRAME`, `STEP_SECONDS`, `REPLAY`."""
-        self._write_many("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
+    def note_metadata(self, metadata: Mapping[str, str]) -> None:
+        """Record what holds for the service now: `NEWEST_FRAME`, `STEP_SECONDS`, `REPLAY`."""
+        self._write_many("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(metadata.items()))
 
-    def facts(self) -> dict[str, str]:
-        """Give what was last recorded as true."""
+    def metadata(self) -> dict[str, str]:
+        """Return what was last recorded of the service."""
         return dict(self._all("SELECT key, value FROM facts"))
+
+    def forget_cycles(self) -> None:
+        """Remove the cycles, and what they recorded of the service."""
+        self._write("DELETE FROM cycles", ())
+        self._write("DELETE FROM facts", ())
 
     def note_cycle(
         self,

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-INGESTED, REFUSED, TRYING = "ingested", "refused", "trying"
-"""What became of a file; TRYING: a cycle began to read it and has not said how that ended."""
+INGESTED, REFUSED = "ingested", "refused"
+"""What became of a file."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -34,7 +34,7 @@ CREATE INDEX IF NOT EXISTS nowcasts_pending ON nowcasts (pending) WHERE pending 
 CREATE INDEX IF NOT EXISTS nowcasts_kept ON nowcasts (issued) WHERE folder != '';
 """
 NEWEST_FRAME, STEP_SECONDS, REPLAY = "newest_frame", "step_seconds", "replay"
-"""Keys of the facts: newest whole frame, the archive's step, what is replayed if anything."""
+"""Keys of the table ``facts``: newest whole frame, the archive's step, what is replayed if anything."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ class ServiceSettings:
     """The radar's time step; None takes the archive's, or tells it from the first files."""
     settle_seconds: float = 2.0
     """A file counts once its size and time have not changed for this long."""
+    file_seconds: float = 60.0
+    """Most time that reading one file may take; then it is refused and the rest goes in."""
     budget_seconds: float = 60.0
     """Time the model has, start included; then extrapolation is published in its place."""
     memory_gb: float | None = None

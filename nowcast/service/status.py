@@ -6,12 +6,10 @@ import json
 import math
 import shutil
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nowcast.core.files import whole_file
 from nowcast.core.times import minutes, parse_time, to_text
 from nowcast.scores.categorical import csi
 from nowcast.service.clock import Clock, ManualClock, SystemClock
@@ -21,7 +19,7 @@ from nowcast.service.settings import ServiceSettings
 
 
 @dataclass(frozen=True)
-class Skill:
+class RunningSkill:
     """CSI of what was published and of persistence at one threshold; None when nothing was counted."""
 
     threshold_dbz: float
@@ -39,7 +37,7 @@ class Status:
 
     service: str
     replay: str
-    """The archive that is replayed, on whose clock all times are; empty in earnest."""
+    """The archive that is replayed, on whose clock all times are; empty for a service on files that come in."""
     at: str
     healthy: bool
     complaints: tuple[str, ...]
@@ -60,14 +58,14 @@ class Status:
     missed_cycles: int | None
     """Moments of the radar's clock in the last ``score_hours``, since the first nowcast, that have none."""
     nowcasts_pending: int
-    skill: tuple[Skill, ...]
+    skill: tuple[RunningSkill, ...]
     disk_free_mb: int
 
 
 def clock_of(ledger: Ledger) -> Clock:
     """Give the machine's clock, or for a replay one that stands where its last cycle began."""
     last = ledger.last_cycle()
-    if ledger.facts().get(REPLAY) and last:
+    if ledger.metadata().get(REPLAY) and last:
         return ManualClock(parse_time(last["started"]))
     return SystemClock()
 
@@ -76,14 +74,14 @@ def read_status(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> Stat
     """Gather the state of the service from ledger and disk, without opening the archive."""
     now = clock.now()
     since = now - np.timedelta64(int(settings.score_hours * 3600), "s")
-    newest, last, facts = ledger.newest(), ledger.last_cycle(), ledger.facts()
-    frame = parse_time(facts[NEWEST_FRAME]) if NEWEST_FRAME in facts else None
+    newest, last, metadata = ledger.newest(), ledger.last_cycle(), ledger.metadata()
+    frame = parse_time(metadata[NEWEST_FRAME]) if NEWEST_FRAME in metadata else None
     age = minutes(now - newest.issued) if newest else None
     free = shutil.disk_usage(settings.output).free // 2**20
     nowcasts, fallbacks = ledger.count_issued(since)
     complaints = _complaints(settings, newest, age, last, free)
     return Status(
-        service=settings.name, replay=facts.get(REPLAY, ""), at=to_text(now),
+        service=settings.name, replay=metadata.get(REPLAY, ""), at=to_text(now),
         healthy=not complaints, complaints=complaints,
         newest_frame=to_text(frame) if frame is not None else None,
         frame_age_minutes=minutes(now - frame) if frame is not None else None,
@@ -92,7 +90,7 @@ def read_status(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> Stat
         model=newest.model if newest else None, fallback=newest.fallback if newest else None,
         last_cycle=str(last["started"]) if last else None, cycles=ledger.counts(since),
         nowcasts=nowcasts, fallbacks=fallbacks,
-        missed_cycles=_missed(settings, ledger, since, now, facts.get(STEP_SECONDS)),
+        missed_cycles=_missed(settings, ledger, since, now, metadata.get(STEP_SECONDS)),
         nowcasts_pending=ledger.count_pending(), skill=_skill(ledger, since), disk_free_mb=int(free),
     )  # fmt: skip
 
@@ -185,29 +183,13 @@ def as_prometheus(status: Status) -> str:
     return "\n".join(lines) + "\n"
 
 
-def refresh(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> None:
-    """Write status.json, the page and (if asked) the Prometheus file, each whole or not at all."""
-    status = read_status(settings, ledger, clock)
-    _put(settings.output / "status.json", as_json(status))
-    if settings.prometheus:
-        _put(settings.output / "metrics.prom", as_prometheus(status))
-    from nowcast.service.web import write_page
-
-    write_page(settings, ledger, status)
-
-
-def _put(path: Path, text: str) -> None:
-    with whole_file(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-def _skill(ledger: Ledger, since: np.datetime64) -> tuple[Skill, ...]:
+def _skill(ledger: Ledger, since: np.datetime64) -> tuple[RunningSkill, ...]:
     found: dict[float, dict[str, float | None]] = {}
     for model, threshold, hits, misses, false_alarms in ledger.skill(since):
         value = float(csi(hits, misses, false_alarms))
         found.setdefault(threshold, {})[model] = None if math.isnan(value) else value
     return tuple(
-        Skill(threshold, by_model.get("published"), by_model.get("persistence"))
+        RunningSkill(threshold, by_model.get("published"), by_model.get("persistence"))
         for threshold, by_model in found.items()
     )
 

@@ -1,20 +1,36 @@
-"""Gather what the service's page shows; `nowcast.report.service_page` lays it out."""
+"""The files that show the state of a service: page, status.json and metrics.prom."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 from nowcast.core.files import whole_file
 from nowcast.report.content import Picture
 from nowcast.report.service_page import ServicePage, render_service_page
+from nowcast.service.clock import Clock
 from nowcast.service.ledger import Ledger
 from nowcast.service.publish import FORECAST_FILE, MANIFEST
 from nowcast.service.settings import ServiceSettings
-from nowcast.service.status import Status, age_text, csi_text
+from nowcast.service.status import Status, age_text, as_json, as_prometheus, csi_text, read_status
 
 _SHOWN = {FORECAST_FILE: "forecast (CF netCDF)", "maps/loop.gif": "loop (GIF)"}
+
+
+def refresh(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> None:
+    """Write status.json, the page and (if asked) the Prometheus file, each whole or not at all."""
+    status = read_status(settings, ledger, clock)
+    _write(settings.output / "status.json", as_json(status))
+    if settings.prometheus:
+        _write(settings.output / "metrics.prom", as_prometheus(status))
+    write_page(settings, ledger, status)
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> None:
@@ -38,8 +54,7 @@ def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> Non
         stale_minutes=None if status.replay else settings.stale_minutes,
         downloads=_downloads(folder, manifest),
     )
-    with whole_file(settings.output / "index.html") as part:
-        part.write_text(render_service_page(page), encoding="utf-8")
+    _write(settings.output / "index.html", render_service_page(page))
 
 
 def _newest(settings: ServiceSettings, ledger: Ledger) -> tuple[str, dict[str, Any]]:

@@ -7,11 +7,11 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from nowcast.archive import durable
 from nowcast.archive.layout import PAGE
 from nowcast.archive.packing import PACKING
 from nowcast.archive.reader import Archive
-from nowcast.archive.writer import NewArchive, describe, open_writer
+from nowcast.archive.writer import NewArchive, describe, open_writer, sole_writer
+from nowcast.core import files
 from nowcast.core.errors import ArchiveError
 from tests.fakes.stores import (
     FIRST,
@@ -45,7 +45,7 @@ def test_a_commit_that_dies_at_any_write_leaves_the_old_state_and_is_finished_la
     path = write_store(tmp_path / "a.zarr", [0])
     before = contents(path)
     calls = []
-    real = durable.replace_bytes
+    real = files.replace_bytes
 
     def dying(target, data):
         calls.append(target)
@@ -69,9 +69,9 @@ def test_a_commit_that_dies_at_any_write_leaves_the_old_state_and_is_finished_la
 def test_a_prepend_that_dies_leaves_the_old_state(tmp_path, monkeypatch, stage):
     path = write_store(tmp_path / "a.zarr", [0, 1])
     before = contents(path)
-    name = {"build": "_write_documents", "exchange": "exchange"}[stage]
+    name = {"build": "archive.writer._write_documents", "exchange": "core.files.exchange"}[stage]
     with monkeypatch.context() as patch:
-        patch.setattr(f"nowcast.archive.writer.{name}", lambda *_: 1 / 0)
+        patch.setattr(f"nowcast.{name}", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError), open_writer(path) as writer:
             writer.prepend(3)
     assert contents(path) == before
@@ -128,7 +128,7 @@ def test_two_writers_exclude_each_other_until_one_dies(tmp_path):
 
 def test_the_lock_is_the_systems(tmp_path):
     lock = tmp_path / ".a.zarr.lock"
-    with durable.sole_writer(tmp_path / "a.zarr"), lock.open() as handle, pytest.raises(BlockingIOError):
+    with sole_writer(tmp_path / "a.zarr"), lock.open() as handle, pytest.raises(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from nowcast.bench.costs import Costs, Sequences, machine_of, measure
 from nowcast.bench.records import Record, Records, as_json
-from nowcast.bench.run import Line, Outcome
+from nowcast.bench.run import BenchmarkOutcome, TableLine
 from nowcast.bench.tables import charts_of, long_csv, markdown, number, tables_of, wide_csv
 from tests.fakes.benchmarks import TINY_STACK, tiny
 
@@ -35,8 +35,8 @@ def outcome(**values):
     copied = record("copy", None, [1, 2, 3, 4, 5, 9], [0.9] * 6, checkpoint="", iterations=0, train_data="")
     one = record("net", 0, [1, 1, 1, 1, 2, 4], [0.5] * 5 + [math.nan])
     two = record("net", 1, [3, 3, 3, 3, 4, 6], [0.7] * 6)
-    lines = (Line(chosen.rows[0], (copied,), {}, None), Line(chosen.rows[1], (one, two), {}, COSTS))
-    return chosen, Outcome(lines, ("net, seed 2: not begun",))
+    lines = (TableLine(chosen.rows[0], (copied,), {}, None), TableLine(chosen.rows[1], (one, two), {}, COSTS))
+    return chosen, BenchmarkOutcome(lines, ("net, seed 2: not begun",))
 
 
 def test_means_last_thirds_spread_and_what_is_reported():
@@ -145,7 +145,7 @@ def test_damaged_frames_are_not_there(tmp_path):
 def test_costs_of_which_a_part_is_not_counted_are_dashes_with_a_reason():
     chosen, found = outcome()
     costs = replace(COSTS, multiply_accumulates=None, memory_mb=None, uncounted="the flow is not counted")
-    found = Outcome((found.lines[0], replace(found.lines[1], costs=costs)), ())
+    found = BenchmarkOutcome((found.lines[0], replace(found.lines[1], costs=costs)), ())
     told = [c.text for c in tables_of(chosen, found)[2].rows[1]]
     assert told == ["net", "1,234,567", "3,000,000", "-", "0.01230", "810.5", "-"]
     assert "- net: no GMAC and MB: the flow is not counted." in markdown(chosen, found)

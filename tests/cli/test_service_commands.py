@@ -14,7 +14,7 @@ import pytest
 
 from nowcast.cli.main import main
 from nowcast.core.files import sha256
-from nowcast.service.lock import only_one
+from nowcast.service.cycle import only_one
 from tests.fakes.storm_service import (
     StormService,
     archive_of_storms,

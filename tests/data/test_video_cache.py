@@ -224,7 +224,7 @@ DIES_IN = """
 import os, signal, sys
 from pathlib import Path
 left = [int(sys.argv[2])]
-replace, unlink = Path.replace, Path.unlink
+replace, unlink = os.replace, os.unlink
 def dying(function):
     def wrapper(*args, **named):
         left[0] -= 1
@@ -232,7 +232,7 @@ def dying(function):
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*args, **named)
     return wrapper
-Path.replace, Path.unlink = dying(replace), dying(unlink)
+os.replace, os.unlink = dying(replace), dying(unlink)
 from nowcast.data.video_files import *
 open_video_files(VideoFilesSettings(Path(sys.argv[1]), processes=1), progress=False)
 """

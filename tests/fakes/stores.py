@@ -5,11 +5,11 @@ import os
 import numpy as np
 import pyproj
 
-from nowcast.archive.durable import write_within
 from nowcast.archive.layout import frame_name
 from nowcast.archive.ledger import Source
 from nowcast.archive.packing import PACKING, encode_chunk
 from nowcast.archive.writer import NewArchive, describe, open_writer
+from nowcast.core.files import write_within
 from nowcast.core.grid import Grid
 
 STEP = np.timedelta64(10, "m").astype("timedelta64[ns]")

@@ -150,7 +150,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_archive_as_it_was(good, tmp_pat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("nowcast.archive.durable.os.fsync", full)
+        patch.setattr("os.fsync", full)
         with pytest.raises(ArchiveError, match=r"the disk is full.*make room and run again"):
             run([more], tmp_path / "a.zarr")
     assert calls

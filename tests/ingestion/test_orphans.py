@@ -8,16 +8,15 @@ import time
 
 PARENT = """
 import os, time
-from nowcast.ingestion.pool import workers
+from nowcast.core.processes import Workers
 
 def work(task):
     time.sleep(0.2)
     return os.getpid()
 
 if __name__ == "__main__":
-    with workers(2) as pool:
-        found = set()
-        pool(work, list(range(4)), found.add, lambda task: 0)
+    with Workers(2) as pool:
+        found = set(pool.each(work, list(range(4)), lambda task, how: 0))
         print(*found, flush=True)
         time.sleep(60)
 """

@@ -26,6 +26,22 @@ def test_counts_by_hand():
     assert all(v.dtype == np.int64 for v in sums.values())
 
 
+@pytest.mark.parametrize("threshold", [20.1, 20.3, np.float64(20.3)])
+@pytest.mark.parametrize("kind", [np.float32, np.float64, torch.float32, torch.float64])
+def test_a_threshold_means_the_same_in_any_type(kind, threshold):
+    """As float32, 20.1 lies above 20.1 and 20.3 below 20.3."""
+    at, under = threshold, float(np.nextafter(np.float32(threshold), np.float32(0)))
+    pairs = np.array([[[at, at, under, under]]]), np.array([[[at, under, at, under]]])
+    if isinstance(kind, torch.dtype):
+        pairs = [torch.from_numpy(a).to(kind) for a in pairs]
+    else:
+        pairs = [a.astype(kind) for a in pairs]
+    sums = Contingency(threshold).sums(*pairs)
+    assert {k: int(v[0]) for k, v in sums.items()} == {
+        "hits": 1, "false_alarms": 1, "misses": 1, "correct_negatives": 1,
+    }
+
+
 def test_scores_by_hand():
     assert value(Csi(20.0)) == 1 / 4
     assert value(Pod(20.0)) == 1 / 3

@@ -4,17 +4,19 @@ import json
 import os
 from contextlib import closing
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
 
 from nowcast.archive.reader import Archive
+from nowcast.core.errors import FileError
 from nowcast.core.files import sha256
+from nowcast.core.lock import BusyError
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.service.clock import ManualClock
-from nowcast.service.cycle import FAILED, FALLBACK, NOTHING_NEW, PUBLISHED, run_cycle
+from nowcast.service.cycle import FAILED, FALLBACK, NOTHING_NEW, PUBLISHED, only_one, run_cycle
 from nowcast.service.ledger import Ledger
-from nowcast.service.lock import BusyError, only_one
 from nowcast.service.publish import folder_of
 from nowcast.service.settings import InputSettings, ProductSettings
 from tests.fakes.storm_service import FRAMES, START, STEP, StormService, time_of
@@ -71,6 +73,10 @@ def test_odim_products_are_read_back_exactly_by_the_reader(service):
     service.deliver(0, 1, 2, 3, 4)
     service.cycle(4, products=ProductSettings(maps=False, odim=True))
     path = service.output / "latest" / "odim" / "lead_0010.h5"
+    with pytest.raises(FileError, match=r"is a forecast \(forecast reference time 2025-06-01T12:40:00Z\)"):
+        find_reader(path).open(path)
+    with h5py.File(path, "r+") as file:
+        del file["how"].attrs["forecast_reference_time"]
     field = find_reader(path).open(path)
     said = read_forecast(service.output / "latest" / "nowcast.nc").values[0]
     assert field["time"].values[0] == time_of(5)

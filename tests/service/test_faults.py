@@ -1,5 +1,6 @@
 """What goes wrong in the model, in a file or on the way: the nowcast comes out in time, and says so."""
 
+import faulthandler
 import json
 import os
 import signal
@@ -17,12 +18,13 @@ import torch
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError
 from nowcast.core.scaling import Scaling
+from nowcast.ingestion import fill
+from nowcast.ingestion.readers.odim_h5 import OdimH5
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, pack, save
 from nowcast.products.cf_netcdf import read_forecast
-from nowcast.service.cycle import FAILED, FALLBACK, PUBLISHED
+from nowcast.service.cycle import FAILED, FALLBACK, NOTHING_NEW, PUBLISHED
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import FileRow
 from nowcast.service.model_run import ModelRun
 from nowcast.service.publish import folder_of, publish
 from nowcast.service.retention import prune
@@ -176,42 +178,87 @@ def test_a_fault_nobody_thought_of_is_the_cycles_not_the_watchs(service, monkeyp
     assert service.cycle(1).exit_code == PUBLISHED
 
 
-CRASHES = """
-import os, signal, sys
-from nowcast.ingestion.readers.odim_h5 import OdimH5
-sniff = OdimH5.sniff
-def crash(self, path):
-    if path.name.startswith("poison"):
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return sniff(self, path)
-OdimH5.sniff = crash
-from nowcast.service.quarantine import main
-sys.exit(main())
-"""
+def _raise(error):
+    def read(*_):
+        raise error
+
+    return read
 
 
-def test_a_file_that_crashed_the_cycle_is_set_aside_by_the_next(service, monkeypatch):
-    """The reader of the child is one that dies of the file; the cycle never opens it itself."""
-    import subprocess
-    import sys
+def _hang(*_):
+    time.sleep(60)
 
+
+def _segfault(*_):
+    faulthandler.disable()
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@pytest.mark.parametrize("method", ["sniff", "open"])
+@pytest.mark.parametrize(
+    ("read", "reason"),
+    [
+        (_raise(MemoryError()), "MemoryError"), (_raise(RecursionError("too deep")), "too deep"),
+        (_raise(SystemExit(3)), "crashed its process"), (_raise(KeyError("gain")), "gain"),
+        (_raise(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad byte")), "bad byte"),
+        (_segfault, "crashed its process"), (_hang, "did not end within 1.5 s"),
+    ],
+)  # fmt: skip
+def test_whatever_a_reader_does_the_file_is_refused_by_name_and_the_rest_goes_in(
+    service, monkeypatch, method, read, reason
+):
+    real = getattr(OdimH5, method)
+
+    def poisoned(self, path):
+        return read() if path.name.startswith("poison") else real(self, path)
+
+    monkeypatch.setattr(OdimH5, method, poisoned)
     service.deliver(0, 1)
-    poison = service.inbox / "poison.h5"
-    poison.write_bytes(b"\x89HDF\r\n\x1a\n")
-    run = subprocess.run
+    (service.inbox / "poison.h5").write_bytes(next(service.inbox.glob("*.h5")).read_bytes() + b" ")
+    began = time.monotonic()
+    cycle = service.cycle(1, file_seconds=1.5)
+    assert time.monotonic() - began < 20
+    assert (cycle.exit_code, cycle.frame) == (PUBLISHED, time_of(1)), cycle.message
+    assert f"1 files refused, first: {service.inbox / 'poison.h5'}: " in cycle.message
+    assert reason in cycle.message
+    service.deliver(2)
+    assert (service.cycle(2).exit_code, service.cycle(2).message) == (PUBLISHED, "")
 
-    def crashing(command, **more):
-        assert command[-1] == "nowcast.service.quarantine"
-        return run([sys.executable, "-c", CRASHES], **more)
 
-    monkeypatch.setattr("nowcast.service.quarantine.subprocess.run", crashing)
-    with closing(Ledger(service.output / "ledger.sqlite")) as ledger:
-        for path in service.inbox.iterdir():
-            stat = path.stat()
-            ledger.note_files([FileRow(str(path), stat.st_size, stat.st_mtime_ns, "trying")], time_of(0))
+def test_a_fault_while_files_are_planned_costs_the_one_that_causes_it(service, monkeypatch):
+    def judge(scan, *others):
+        if scan.path.name.startswith("poison"):
+            raise ZeroDivisionError("no cells")
+        return real(scan, *others)
+
+    real = fill.judge
+    monkeypatch.setattr(fill, "judge", judge)
+    service.deliver(0, 1)
+    (service.inbox / "poison.h5").write_bytes(next(service.inbox.glob("*.h5")).read_bytes() + b" ")
     cycle = service.cycle(1)
-    assert cycle.exit_code == PUBLISHED, cycle.message
-    assert f"1 files refused, first: {poison}: it crashed its reader" in cycle.message
+    assert (cycle.exit_code, cycle.frame) == (PUBLISHED, time_of(1)), cycle.message
+    assert "poison.h5: cannot be read (ZeroDivisionError: no cells)" in cycle.message
+
+
+HOSTILE = (
+    b"caf\xe9.h5", b"two\nlines.h5", b"\x1b]0;owned\x07\x1b[31m.h5", "\u202egpj.h5".encode(), b"\xff\n\x1b.h5",
+)  # fmt: skip
+
+
+def test_file_names_that_are_no_text_stop_nothing_and_reach_no_terminal(service):
+    good = service.deliver(0, 1, 2, 3, 4, 5)
+    for path, name in zip(good[:3], HOSTILE, strict=False):
+        path.rename(os.fsdecode(os.fsencode(service.inbox) + b"/" + name))
+    for name in HOSTILE[3:]:
+        Path(os.fsdecode(os.fsencode(service.inbox) + b"/" + name)).write_bytes(b"no radar file")
+    cycle = service.cycle(5)
+    assert (cycle.exit_code, cycle.frame) == (PUBLISHED, time_of(5)), cycle.message
+    assert len(Archive.open(service.settings.archive).times) == 6
+    assert cycle.message.isprintable()
+    assert "2 files refused" in cycle.message
+    for file in ("index.html", "status.json"):
+        assert (service.output / file).read_text(encoding="utf-8").replace("\n", "").isprintable()
+    assert (service.cycle(5.5).exit_code, service.cycle(5.5).message) == (NOTHING_NEW, "")
 
 
 def test_a_changed_number_of_leads_verifies_old_and_new(service):

@@ -99,13 +99,9 @@ def test_it_is_an_ordinary_sqlite_file(tmp_path):
         assert db.execute("SELECT manifest FROM nowcasts").fetchone() == ('{"a": 1}',)
 
 
-def test_a_file_whose_reading_was_cut_off_is_known_as_such(ledger):
+def test_a_file_whose_reading_an_earlier_version_began_is_read_again(ledger):
     ledger.note_files([FileRow("a.h5", 10, 111, "trying")], T0)
-    assert ledger.was_tried("a.h5", 10, 111)
-    assert not ledger.was_tried("a.h5", 11, 111)
     assert not ledger.file_known("a.h5", 10, 111, T0)
-    ledger.note_files([FileRow("a.h5", 10, 111, "ingested")], T0)
-    assert not ledger.was_tried("a.h5", 10, 111)
 
 
 def test_newest_first_and_kept_tell_what_is_there(ledger):
@@ -126,7 +122,7 @@ def test_fallbacks_are_counted_among_the_nowcasts(ledger):
     assert ledger.count_issued(T0 + 2 * STEP) == (1, 1)
 
 
-def test_facts_are_replaced(ledger):
-    ledger.note_facts({"a": "1", "b": "2"})
-    ledger.note_facts({"a": "3"})
-    assert ledger.facts() == {"a": "3", "b": "2"}
+def test_metadata_are_replaced(ledger):
+    ledger.note_metadata({"a": "1", "b": "2"})
+    ledger.note_metadata({"a": "3"})
+    assert ledger.metadata() == {"a": "3", "b": "2"}

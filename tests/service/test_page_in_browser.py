@@ -8,7 +8,7 @@ from nowcast.products.odim_h5 import write_composite
 from nowcast.service.clock import ManualClock
 from nowcast.service.ledger import Ledger
 from nowcast.service.settings import ProductSettings
-from nowcast.service.status import refresh
+from nowcast.service.web import refresh
 from tests.fakes.storm_service import FRAMES, START, STORMS, StormService, storm_grid, time_of
 
 EVIL = "</script><script>window.hacked=1</script><img src=x onerror='window.hacked=1'>\"&"

@@ -40,7 +40,7 @@ def _fill(ledger):
     for minute, fallback in ((0, ""), (10, ""), (20, "it hung"), (50, "")):
         ledger.note_nowcast(Issued(T0 + _m(minute), "net", fallback, "f"), T0 + _m(minute + 4), {})
         ledger.note_cycle(T0 + _m(minute + 3), None, "fallback" if fallback else "published", 0, "", {})
-    ledger.note_facts({NEWEST_FRAME: to_text(T0 + _m(60)), STEP_SECONDS: "600"})
+    ledger.note_metadata({NEWEST_FRAME: to_text(T0 + _m(60)), STEP_SECONDS: "600"})
     ledger.add_scores([
         LeadScore(T0, "published", 10.0, 20.0, 6, 2, 2),
         LeadScore(T0 + _m(10), "published", 10.0, 20.0, 0, 2, 0),
@@ -115,9 +115,9 @@ def test_before_anything(settings, ledger):
 def test_a_replay_is_read_on_its_own_clock(ledger):
     assert isinstance(clock_of(ledger), SystemClock)
     ledger.note_cycle(T0, None, "published", 0, "", {})
-    ledger.note_facts({REPLAY: ""})
+    ledger.note_metadata({REPLAY: ""})
     assert isinstance(clock_of(ledger), SystemClock)
-    ledger.note_facts({REPLAY: "italy.zarr"})
+    ledger.note_metadata({REPLAY: "italy.zarr"})
     assert clock_of(ledger).now() == T0
 
 
