@@ -14,19 +14,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nowcast.archive.packing import PACKING, ZSTD_LEVEL
-from nowcast.core.errors import ArchiveError
 from nowcast.core.field import ATTRS, grid_coords
 from nowcast.core.grid import Grid
 
 VERSION = 1
 PAGE = 4096
 """Slots in one chunk of the arrays over time: a commit rewrites one or two such pages."""
+MOST_SLOTS = 20_000_000
+"""Slots of the longest archive: 190 years of five minutes."""
 MISSING, WHOLE = 0, 1
 WET_DBZ = 10.0
 
@@ -57,7 +57,7 @@ def array_document(
     dtype: str, shape: tuple[int, ...], chunk: tuple[int, ...], dims: tuple[str, ...], fill: Any,
     attrs: Mapping[str, Any],
 ) -> Document:
-    """Give the Zarr v3 metadata of one array: default chunk keys with ``.``, codecs bytes and zstd."""
+    """Return the Zarr v3 metadata of one array: default chunk keys with ``.``, codecs bytes and zstd."""
     return {
         "zarr_format": 3, "node_type": "array", "shape": list(shape), "data_type": dtype,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunk)}},
@@ -72,7 +72,7 @@ def array_document(
 
 
 def array_documents(grid: Grid, slots: int) -> dict[str, Document]:
-    """Give the metadata of every array of an archive with ``slots`` slots."""
+    """Return the metadata of every array of an archive with ``slots`` slots."""
     height, width = grid.shape
     coords = grid_coords(grid)
     documents = {
@@ -94,7 +94,7 @@ def array_documents(grid: Grid, slots: int) -> dict[str, Document]:
 
 
 def root_document(attrs: Mapping[str, Any], arrays: Mapping[str, Document]) -> Document:
-    """Give the metadata of the whole store; replacing this one file is what extends an archive."""
+    """Return the metadata of the whole store; replacing this one file is what extends an archive."""
     return {
         "zarr_format": 3, "node_type": "group", "attributes": plain_attrs(attrs),
         "consolidated_metadata": {
@@ -104,7 +104,7 @@ def root_document(attrs: Mapping[str, Any], arrays: Mapping[str, Document]) -> D
 
 
 def plain_attrs(attrs: Mapping[str, Any]) -> Document:
-    """Give attributes as JSON holds them: numpy numbers and arrays become Python's own."""
+    """Return attributes as JSON holds them: numpy numbers and arrays become Python's own."""
     def plain(value: Any) -> Any:
         if isinstance(value, (np.generic, np.ndarray)):
             return value.tolist()
@@ -116,29 +116,15 @@ def plain_attrs(attrs: Mapping[str, Any]) -> Document:
 
 
 def to_json(document: Mapping[str, Any]) -> bytes:
-    """Give the bytes of a ``zarr.json``."""
+    """Return the bytes of a ``zarr.json``."""
     return json.dumps(document, allow_nan=False, indent=1).encode()
 
 
-def read_json(path: Path) -> Document:
-    """Read a ``zarr.json``.
-
-    Raises:
-        ArchiveError: absent or damaged.
-    """
-    try:
-        found = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ArchiveError(f"{path}: cannot be read ({error.strerror}); this is not an archive of "
-                           "nowcast, or it is damaged") from error
-    except ValueError as error:
-        raise ArchiveError(f"{path}: is not JSON ({error}); the archive is damaged, remove it and "
-                           "ingest its files again") from error
-    if not isinstance(found, dict):
-        raise ArchiveError(f"{path}: is not Zarr metadata; the archive is damaged")
-    return found
-
-
 def frame_name(slot: int) -> str:
-    """Give the file name of a frame's chunk within ``reflectivity``."""
+    """Return the file name of a frame's chunk within ``reflectivity``."""
     return f"c.{slot}.0.0"
+
+
+def next_name(slot: int) -> str:
+    """Return the file name under which the chunk that replaces a frame waits until it is counted in."""
+    return f"{frame_name(slot)}.next"

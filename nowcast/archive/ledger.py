@@ -10,13 +10,15 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from nowcast.archive.layout import read_json, to_json
-from nowcast.core.errors import ArchiveError
+from nowcast.archive.layout import to_json
+from nowcast.archive.store import read_json
+from nowcast.core.errors import ArchiveError, printable
 from nowcast.core.files import replace_bytes
 
 FILES_PER_PAGE = 512
+_KINDS = {"name": str, "size": int, "mtime_ns": int, "sha256": str, "reader": str, "frames": int,
+          "quantity": str, "z_r_relation": str, "complete": bool, "accumulation_hours": str}
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Source:
     many slots name it, which makes a run that was killed in between visible. ``problems`` are frames
     of the file that could not be taken, each as one line. A file that could not be read to its end,
     or has frames that may be taken another day, is not ``complete`` and is read again next time.
+    ``replaced`` names the frames whose earlier issue this file took the place of, and the file of that.
     """
 
     name: str
@@ -39,6 +42,8 @@ class Source:
     z_r_relation: str = ""
     problems: tuple[str, ...] = ()
     complete: bool = True
+    accumulation_hours: str = ""
+    replaced: tuple[str, ...] = ()
 
 
 def read_ledger(archive: Path) -> list[Source]:
@@ -58,13 +63,16 @@ def _pages(archive: Path) -> Iterator[Path]:
 
 
 def _sources(page: Path) -> Iterator[Source]:
-    names = {f.name for f in dataclasses.fields(Source)}
     try:
         for entry in read_json(page)["attributes"]["files"]:
-            known: dict[str, Any] = {k: v for k, v in entry.items() if k in names}
-            yield Source(**{**known, "problems": tuple(known.get("problems", ()))})
+            known = {f.name: entry[f.name] for f in dataclasses.fields(Source) if f.name in entry}
+            known |= {name: tuple(map(str, known.get(name, ()))) for name in ("problems", "replaced")}
+            if any(type(known[name]) is not kind for name, kind in _KINDS.items() if name in known):
+                raise TypeError(f"an entry with {entry}"[:200])
+            yield Source(**known)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ArchiveError(f"{page}: not a list of files ({error}); the archive is damaged") from error
+        raise ArchiveError(f"{page}: not a list of files ({printable(error)}); the archive is damaged, remove "
+                           "it and ingest its files again") from error
 
 
 def write_ledger(archive: Path, sources: list[Source], changed_from: int) -> None:

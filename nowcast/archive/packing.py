@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ class Packing:
         return np.asarray(scaled, dtype=np.float32).astype(np.int16)
 
     def unpack(self, codes: Codes) -> npt.NDArray[np.float32]:
-        """Give float32 dBZ, each the nearest float32 to its decimal value; ``fill`` becomes NaN."""
+        """Return float32 dBZ, each the nearest float32 to its decimal value; ``fill`` becomes NaN."""
         dbz = codes.astype(np.float32)
         dbz /= np.float32(1.0 / self.scale)
         dbz[codes == self.fill] = np.nan
@@ -49,7 +50,7 @@ PACKING = Packing()
 
 
 def encode_chunk(values: npt.NDArray[Any]) -> bytes:
-    """Give the bytes that Zarr's codecs ``bytes`` (little endian) and ``zstd`` make of an array."""
+    """Return the bytes that Zarr's codecs ``bytes`` (little endian) and ``zstd`` make of an array."""
     little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
     return bytes(_ZSTD.encode(little))
 
@@ -61,10 +62,26 @@ def decode_chunk(data: bytes, dtype: npt.DTypeLike, shape: tuple[int, ...], wher
         ArchiveError: the bytes are not such a chunk; ``where`` names the file.
     """
     try:
-        values = np.frombuffer(_ZSTD.decode(data), dtype=np.dtype(dtype).newbyteorder("<"))
-        return values.reshape(shape).astype(dtype)
+        kind = np.dtype(dtype).newbyteorder("<")
+        if _unpacked_size(data) != math.prod(shape) * kind.itemsize:
+            raise ValueError("it holds another number of values")
+        return np.frombuffer(_ZSTD.decode(data), dtype=kind).reshape(shape).astype(dtype)
     except (RuntimeError, ValueError) as error:
         raise ArchiveError(
             f"{where}: this chunk of the archive is damaged ({error}); remove the archive and ingest "
             "its files again"
         ) from error
+
+
+def _unpacked_size(data: bytes) -> int | None:
+    """Return the size that a Zstandard frame says it unpacks to, before any room is made for it.
+
+    Source: RFC 8878, section 3.1.1.
+    """
+    if data[:4] != b"\x28\xb5\x2f\xfd" or len(data) < 6:
+        return None
+    flag, single, dictionary = data[4] >> 6, data[4] >> 5 & 1, data[4] & 3
+    start = 6 - single + (0, 1, 2, 4)[dictionary]
+    length = (single, 2, 4, 8)[flag]
+    found = int.from_bytes(data[start : start + length], "little")
+    return found + 256 * (length == 2)

@@ -15,21 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.archive.layout import (
-    PAGE,
-    TIME_ARRAYS,
-    VERSION,
-    WHOLE,
-    Document,
-    frame_name,
-    read_json,
-)
+from nowcast.archive.layout import WHOLE, Document, frame_name
 from nowcast.archive.ledger import Source, read_ledger
 from nowcast.archive.packing import PACKING, Codes, Packing, decode_chunk
+from nowcast.archive.store import read_over_time, read_root, read_store
 from nowcast.core.errors import ArchiveError, TimeError
 from nowcast.core.field import make_field
 from nowcast.core.files import read_within
-from nowcast.core.grid import Grid
 from nowcast.core.times import Times, to_text
 
 _FIELD_ATTRS = ("source", "licence", "z_r_relation", "quantity")
@@ -80,14 +72,13 @@ class Archive:
     def _load(self) -> None:
         """Read everything but the frames, again if the slots were shifted in between."""
         while True:
-            root = read_root(self.path)
-            self.attrs: Document = root["attributes"]
-            self.slots = int(root["consolidated_metadata"]["metadata"]["time"]["shape"][0])
-            self.step = np.timedelta64(int(self.attrs["step_seconds"]), "s").astype("timedelta64[ns]")
-            self.origin = np.datetime64(int(self.attrs["first_time"]), "s").astype("datetime64[ns]")
+            store = read_store(self.path)
+            self.attrs: Document = store.attrs
+            self.slots, self.grid = store.slots, store.grid
+            self.step = np.timedelta64(store.step_seconds, "s").astype("timedelta64[ns]")
+            self.origin = np.datetime64(store.first_time, "s").astype("datetime64[ns]")
             self._folder = _open_folder(self.path / "reflectivity")
             weakref.finalize(self, os.close, self._folder)
-            self.grid = read_grid(self.path, root)
             status = read_over_time(self.path, "frame_status", self.slots)
             self._whole = np.flatnonzero(status == WHOLE)
             self.times: Times = self.origin + self._whole * self.step
@@ -113,7 +104,7 @@ class Archive:
         return read_ledger(self.path)
 
     def done_sources(self) -> list[Source]:
-        """Give the files that are in to their last frame; a run that was killed leaves one that is not."""
+        """Return the files that are in to their last frame; a run that was killed leaves one that is not."""
         sources = self.sources
         counts = np.bincount(self.over_time("source").clip(0), minlength=len(sources))
         return [s for s, n in zip(sources, counts, strict=False) if s.complete and n >= s.frames]
@@ -169,7 +160,7 @@ class Archive:
     def field(
         self, start: np.datetime64 | None = None, end: np.datetime64 | None = None
     ) -> xr.DataArray:
-        """Give the whole frames within [start, end) as a lazy field, one frame a chunk.
+        """Return the whole frames within [start, end) as a lazy field, one frame a chunk.
 
         Raises:
             TimeError: none lies in the period.
@@ -187,7 +178,7 @@ class Archive:
         return self.frames(self.times[inside])
 
     def frames(self, times: Times) -> xr.DataArray:
-        """Give exactly the frames of ``times`` (sorted, unique) as a lazy field.
+        """Return exactly the frames of ``times`` (sorted, unique) as a lazy field.
 
         Raises:
             TimeError: naming the first that is missing.
@@ -208,57 +199,9 @@ class Archive:
         return self.dbz(times[0])[np.newaxis]
 
 
-def read_root(path: Path) -> Document:
-    """Read the metadata of the store.
-
-    Raises:
-        ArchiveError: no archive there, or one of another version.
-    """
-    if not (path / "zarr.json").exists():
-        raise ArchiveError(f"{path}: got no archive, expected a folder made by 'nowcast ingest FILES "
-                           f"--archive {path}'; check the path")
-    root = read_json(path / "zarr.json")
-    version = root.get("attributes", {}).get("nowcast_archive")
-    if version != VERSION:
-        raise ArchiveError(f"{path}: got archive version {version}, expected {VERSION}; it is another "
-                           "Zarr store or made by another nowcast, ingest the files again")
-    return root
-
-
 def _open_folder(path: Path) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise ArchiveError(f"{path}: cannot be read ({error.strerror}); the archive is damaged"
                            ) from error
-
-
-def read_grid(path: Path, root: Document) -> Grid:
-    """Read where the frames of a store lie."""
-    arrays = root["consolidated_metadata"]["metadata"]
-    coords = [
-        decode_chunk(_bytes(path / n / "c.0"), np.float64, tuple(arrays[n]["shape"]), f"{path}/{n}")
-        for n in ("y", "x")
-    ]
-    return Grid(arrays["crs"]["attributes"]["crs_wkt"], *coords)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ArchiveError(f"{path}: cannot be read ({error.strerror}); the archive is damaged"
-                           ) from error
-
-
-def read_over_time(path: Path, name: str, slots: int) -> npt.NDArray[Any]:
-    """Read ``slots`` values of one array over time; pages nobody wrote hold its fill value."""
-    dtype, fill = TIME_ARRAYS[name]
-    pages = -(-slots // PAGE)
-    values = np.full(pages * PAGE, fill, dtype=dtype)
-    for page in range(pages):
-        with contextlib.suppress(FileNotFoundError):
-            data = (path / name / f"c.{page}").read_bytes()
-            where = f"{path}/{name}/c.{page}"
-            values[page * PAGE : (page + 1) * PAGE] = decode_chunk(data, dtype, (PAGE,), where)
-    return values[:slots]

@@ -66,12 +66,12 @@ class Thinned:
         return f"{self.archive.fingerprint}/{minutes(self.step):g}min"
 
     def frames(self, times: Times) -> xr.DataArray:
-        """Give exactly these frames, as `Archive.frames`; the field says the longer step by its times."""
+        """Return exactly these frames, as `Archive.frames`; the field says the longer step by its times."""
         return self.archive.frames(times)
 
 
 def thinned(
     archive: Archive, step: np.timedelta64 | None, through: np.datetime64 | None = None
 ) -> Archive | Thinned:
-    """Give the archive itself where the step is its own or None, else every n-th frame of it."""
+    """Return the archive itself where the step is its own or None, else every n-th frame of it."""
     return archive if step is None or step == archive.step else Thinned(archive, step, through)

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from nowcast.archive import layout
+from nowcast.archive.create import NewArchive, create_archive, write_documents, write_page
 from nowcast.archive.layout import PAGE, TIME_ARRAYS, WHOLE, frame_name
 from nowcast.archive.ledger import Source, read_ledger, write_ledger
-from nowcast.archive.packing import PACKING, Codes, encode_chunk
-from nowcast.archive.reader import read_grid, read_over_time, read_root
+from nowcast.archive.packing import PACKING, Codes
+from nowcast.archive.store import read_over_time, read_store
 from nowcast.core.errors import ArchiveError
-from nowcast.core.files import DISK_FULL, provenance, replace_bytes, whole_folder
-from nowcast.core.grid import Grid
+from nowcast.core.files import DISK_FULL, whole_folder
 from nowcast.core.lock import sole_holder
+from nowcast.core.times import to_text
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ class FrameRecord:
     observed_share: float
     wet_share: float
     max_dbz: float
+    replaces: bool = False
+    """Whether its chunk waits under `layout.next_name`, as the slot holds an earlier issue."""
 
 
 def describe(slot: int, codes: Codes) -> FrameRecord:
-    """Give the record of a packed frame; shares are of all cells and of observed cells."""
+    """Return the record of a packed frame; shares are of all cells and of observed cells."""
     observed = int(np.count_nonzero(codes != PACKING.fill))
     wet = int(np.count_nonzero(codes >= round(layout.WET_DBZ / PACKING.scale)))
     highest = float(PACKING.unpack(codes.max(keepdims=True)).item()) if observed else np.nan
@@ -55,12 +58,9 @@ class ArchiveWriter:
         self._load()
 
     def _load(self) -> None:
-        path, root = self.path, read_root(self.path)
-        self.attrs: dict[str, Any] = root["attributes"]
-        self.grid = read_grid(path, root)
-        self.step_seconds = int(self.attrs["step_seconds"])
-        self.first_time = int(self.attrs["first_time"])
-        self.slots = int(root["consolidated_metadata"]["metadata"]["time"]["shape"][0])
+        path, store = self.path, read_store(self.path)
+        self.attrs, self.grid, self.slots = store.attrs, store.grid, store.slots
+        self.step_seconds, self.first_time = store.step_seconds, store.first_time
         self.sources = read_ledger(path)
         self._arrays = {n: read_over_time(path, n, self.slots) for n in TIME_ARRAYS}
 
@@ -70,14 +70,18 @@ class ArchiveWriter:
         return np.asarray(self._arrays["frame_status"] == WHOLE)
 
     def slot_of(self, times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
-        """Give the slots of times (on the step) relative to the first slot; negative lies before."""
+        """Return the slots of times (on the step) relative to the first slot; negative lies before."""
         seconds = times.astype("datetime64[s]").astype(np.int64)
         return (seconds - self.first_time) // self.step_seconds
 
-    def source_name(self, slot: int) -> str:
-        """Give the name of the file that the frame in ``slot`` is from."""
+    def source_of(self, slot: int) -> Source | None:
+        """Return the entry of the file that the frame in ``slot`` is from, None where it is not known."""
         index = int(self._arrays["source"][slot])
-        return self.sources[index].name if 0 <= index < len(self.sources) else "an unknown file"
+        return self.sources[index] if 0 <= index < len(self.sources) else None
+
+    def observed_share(self, slot: int) -> float:
+        """Return the share of cells that the frame in ``slot`` has observed."""
+        return float(self._arrays["observed_share"][slot])
 
     def credit(self, sha256: str) -> int:
         """Count the whole frames that the archive has from the file with this digest."""
@@ -110,11 +114,16 @@ class ArchiveWriter:
                 self.sources.append(source)
             elif not self.sources[index].complete:
                 changed = min(changed, index)
-                self.sources[index] = source
+                self.sources[index] = replace(source, replaced=self.sources[index].replaced)
             records += [(index, f) for f in frames]
+            changed = min(changed, *(self._hand_over(index, f.slot) for f in frames), changed)
         write_ledger(self.path, self.sources, changed)
         if not records:
             return
+        for _, frame in records:
+            if frame.replaces:
+                chunk = self.path / "reflectivity" / frame_name(frame.slot)
+                chunk.with_name(layout.next_name(frame.slot)).replace(chunk)
         slots = np.array([f.slot for _, f in records])
         if slots.max() >= self.slots:
             self._grow(int(slots.max()) + 1)
@@ -129,9 +138,25 @@ class ArchiveWriter:
             self._arrays[name][slots] = values
             self._write_pages(name, np.unique(slots // PAGE))
 
+    def _hand_over(self, index: int, slot: int) -> int:
+        """Note in the ledger that a frame goes over to file ``index``; return the first entry changed."""
+        if slot >= self.slots or self._arrays["frame_status"][slot] != WHOLE:
+            return index
+        old = int(self._arrays["source"][slot])
+        if old == index or not 0 <= old < len(self.sources):
+            return index
+        time = np.datetime64(self.first_time + slot * self.step_seconds, "s")
+        earlier, later = self.sources[old], self.sources[index]
+        line = f"{to_text(time)} of {earlier.name} (SHA-256 {earlier.sha256[:16]})"
+        if line not in later.replaced:  # a run that was killed may have noted it
+            self.sources[old] = replace(earlier, frames=max(earlier.frames - 1, 0))
+            self.sources[index] = replace(later, replaced=(*later.replaced, line))
+        return min(index, old)
+
     def _grow(self, slots: int) -> None:
         """Extend the time axis at its end; slots nobody wrote are missing frames."""
         old = self.slots
+        self._check_slots(slots)
         for name, (dtype, fill) in TIME_ARRAYS.items():
             grown = np.full(slots, fill, dtype=dtype)
             grown[:old] = self._arrays[name]
@@ -139,11 +164,16 @@ class ArchiveWriter:
         self.slots = slots
         self._arrays["time"][:] = self.first_time + np.arange(slots) * self.step_seconds
         self._write_pages("time", range(old // PAGE, -(-slots // PAGE)))
-        _write_documents(self.path, self.attrs, self.grid, slots)
+        write_documents(self.path, self.attrs, self.grid, slots)
+
+    def _check_slots(self, slots: int) -> None:
+        if slots > layout.MOST_SLOTS:
+            raise ArchiveError(f"{self.path}: would have {slots} slots of time, expected at most "
+                               f"{layout.MOST_SLOTS}; ingest these files into another archive")
 
     def _write_pages(self, name: str, pages: Any) -> None:
         for page in pages:
-            _write_page(self.path, name, int(page), self._arrays[name])
+            write_page(self.path, name, int(page), self._arrays[name])
 
     def prepend(self, count: int) -> None:
         """Add ``count`` slots in front of the first: frames keep their time, their slots shift.
@@ -152,6 +182,7 @@ class ArchiveWriter:
         in one step. Whoever has the old one open keeps reading the old one or finds its frame gone
         and looks it up anew; nobody sees a frame at another's time.
         """
+        self._check_slots(self.slots + count)
         with whole_folder(self.path) as new:
             self._build_shifted(new, count)
         self._load()
@@ -172,14 +203,14 @@ class ArchiveWriter:
             if name == "time":
                 values = first + np.arange(slots) * self.step_seconds
             for page in range(-(-slots // PAGE)):
-                _write_page(new, name, page, values.astype(dtype))
-        _write_documents(new, {**self.attrs, "first_time": first}, self.grid, slots)
+                write_page(new, name, page, values.astype(dtype))
+        write_documents(new, {**self.attrs, "first_time": first}, self.grid, slots)
 
     def annotate(self, attrs: Mapping[str, Any]) -> None:
         """Set attributes of the store, written only when one of them changes."""
         if any(self.attrs.get(k) != v for k, v in attrs.items()):
             self.attrs.update(attrs)
-            _write_documents(self.path, self.attrs, self.grid, self.slots)
+            write_documents(self.path, self.attrs, self.grid, self.slots)
 
 
 def _link_or_copy(source: Path | str, target: Path | str) -> None:
@@ -190,53 +221,6 @@ def _link_or_copy(source: Path | str, target: Path | str) -> None:
         if error.errno in DISK_FULL:
             raise
         shutil.copy2(source, target)
-
-
-def _write_page(path: Path, name: str, page: int, values: npt.NDArray[Any]) -> None:
-    dtype, fill = TIME_ARRAYS[name]
-    whole_page = np.full(PAGE, fill, dtype=dtype)
-    part = values[page * PAGE : (page + 1) * PAGE]
-    whole_page[: len(part)] = part
-    replace_bytes(path / name / f"c.{page}", encode_chunk(whole_page))
-
-
-def _write_documents(path: Path, attrs: Mapping[str, Any], grid: Grid, slots: int) -> None:
-    """Write all metadata; the root, which holds a copy of the rest, comes last."""
-    arrays = layout.array_documents(grid, slots)
-    for name, document in arrays.items():
-        replace_bytes(path / name / "zarr.json", layout.to_json(document))
-    replace_bytes(path / "zarr.json", layout.to_json(layout.root_document(attrs, arrays)))
-
-
-@dataclass(frozen=True)
-class NewArchive:
-    """What an archive is made with: its grid, step, first slot and attributes (source, licence)."""
-
-    grid: Grid
-    step: np.timedelta64
-    first: np.datetime64
-    attrs: Mapping[str, Any]
-
-
-def _create(path: Path, new: NewArchive) -> None:
-    """Make an empty archive; it appears whole or not at all."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ArchiveError(f"{path}: exists and is no archive of nowcast, expected a new folder or an "
-                           "archive; choose another name")
-    stated = {
-        "Conventions": "CF-1.10", "title": "radar reflectivity archive", "licence": "unknown",
-        **new.attrs, "nowcast_archive": layout.VERSION,
-        "first_time": int(new.first.astype("datetime64[s]").astype(np.int64)),
-        "step_seconds": int(new.step / np.timedelta64(1, "s")),
-        "grid_fingerprint": new.grid.fingerprint, "provenance": provenance(),
-    }
-    with whole_folder(path) as folder:
-        (folder / "reflectivity").mkdir()
-        for name, values in (("y", new.grid.y), ("x", new.grid.x)):
-            replace_bytes(folder / name / "c.0", encode_chunk(values.astype(np.float64)))
-        replace_bytes(folder / "sources" / "zarr.json", layout.to_json(
-            {"zarr_format": 3, "node_type": "group", "attributes": {"comment": "ingested files"}}))
-        _write_documents(folder, stated, new.grid, 0)
 
 
 def sole_writer(archive: Path) -> AbstractContextManager[None]:
@@ -256,20 +240,23 @@ def sole_writer(archive: Path) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def open_writer(path: Path, new: NewArchive | None = None) -> Iterator[ArchiveWriter]:
+def open_writer(
+    path: Path, new: NewArchive | None = None, afresh: bool = False
+) -> Iterator[ArchiveWriter]:
     """Hold the archive for writing; what a killed run left behind is cleared away first.
 
     Args:
         path: the folder.
         new: how to make the archive when there is none.
+        afresh: make it also when there is one, which it replaces.
 
     Raises:
         ArchiveError: absent and ``new`` not given, damaged, or somebody else is writing.
     """
     with sole_writer(path):
         _clear_leftovers(path)
-        if new is not None and not (path / "zarr.json").exists():
-            _create(path, new)
+        if new is not None and (afresh or not (path / "zarr.json").exists()):
+            create_archive(path, new, afresh)
         writer = ArchiveWriter(path)
         writer.sweep()
         yield writer

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nowcast.core.errors import printable
+
 if TYPE_CHECKING:
     from nowcast.archive.reader import Archive
 
@@ -29,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe(archive: Archive) -> dict[str, Any]:
-    """Give everything that ``info`` says, as plain values; no frame is read for it."""
+    """Return everything that ``info`` says, as plain values; no frame is read for it."""
     import numpy as np
 
     from nowcast.core.times import minutes, to_text, unbroken_runs
@@ -68,6 +70,7 @@ def describe(archive: Archive) -> dict[str, Any]:
         "files": len(sources), "readers": sorted({s.reader for s in sources}),
         "quantities": sorted({s.quantity for s in sources if s.quantity}),
         "z_r_relations": sorted({s.z_r_relation for s in sources if s.z_r_relation}),
+        "replaced_frames": [line for s in sources for line in s.replaced][-_MOST_GAPS:],
         "files_with_problems": [s.name for s in sources if s.problems or not s.complete][:_MOST_GAPS],
         "source": str(archive.attrs.get("source", "unknown")),
         "licence": str(archive.attrs.get("licence", "unknown")),
@@ -76,7 +79,7 @@ def describe(archive: Archive) -> dict[str, Any]:
 
 
 def _longest(gaps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give the longest gaps in the order of time: short ones are many and matter less."""
+    """Return the longest gaps in the order of time: short ones are many and matter less."""
     chosen = sorted(gaps, key=lambda gap: -int(gap["missing_frames"]))[:_MOST_GAPS]
     return sorted(chosen, key=lambda gap: str(gap["after"]))
 
@@ -92,11 +95,11 @@ def _crs_name(archive: Archive) -> str:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """Write the description for people."""
+    """Return the description for people."""
     unit = "deg" if found["geographic"] else "m"
     west, east, south, north = found["extent_west_east_south_north"]
     lines = [
-        f"archive   {found['archive']}",
+        f"archive   {printable(found['archive'])}",
         f"grid      {found['rows']} x {found['columns']} cells of {found['cell_km'][0]:g} x "
         f"{found['cell_km'][1]:g} km, {found['crs']}",
         f"extent    {west:g} to {east:g} {unit} east, {south:g} to {north:g} {unit} north",
@@ -110,10 +113,11 @@ def as_text(found: dict[str, Any]) -> str:
         f"files     {found['files']} by {', '.join(found['readers']) or 'no reader'}: "
         f"{', '.join(found['quantities'])}",
         *(f"Z-R       {relation}" for relation in found["z_r_relations"]),
-        f"source    {found['source']}",
-        f"licence   {found['licence']}",
+        f"source    {printable(found['source'])}",
+        f"licence   {printable(found['licence'])}",
         "made by   " + ", ".join(f"{k} {v}" for k, v in found["made_by"].items()),
-        *(f"problems  {name}" for name in found["files_with_problems"]),
+        *(f"replaced  {printable(line)}" for line in found["replaced_frames"]),
+        *(f"problems  {printable(name)}" for name in found["files_with_problems"]),
         *(f"gap       after {g['after']} until {g['before']}: {g['missing_frames']} missing"
           for g in found["gaps"]),
     ]

@@ -16,6 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
     parser.add_argument("--step", type=float, metavar="MINUTES",
                         help="step of a new archive; told from the times if not given")
+    parser.add_argument("--reissued", metavar="POLICY", default="complete",
+                        help="a second frame for a time that is in: 'complete' (default) replaces a frame of "
+                        "the same source that was cut short or has fewer observed cells, 'replace' always "
+                        "replaces one of the same source, 'keep' keeps the first, 'refuse' also says so")
     parser.add_argument("--licence", metavar="TEXT", help="terms of the data, kept in the archive")
 
 
@@ -24,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from nowcast.core.errors import SettingsError
-    from nowcast.ingestion.pipeline import ingest
+    from nowcast.workflows.ingest import ingest
 
     step = None
     if args.step is not None:
@@ -34,13 +38,15 @@ def run(args: argparse.Namespace) -> int:
     if args.workers is not None and args.workers < 1:
         raise SettingsError(f"--workers: got {args.workers}, expected 1 or more")
     report = ingest(args.paths, args.archive, workers_count=args.workers, reader=args.reader,
-                    step=step, licence=args.licence)
+                    step=step, licence=args.licence, reissued=args.reissued)
     print(report)
     if not report.problems:
         return 0
     number = len(report.problems)
     count = "1 problem" if number == 1 else f"{number} problems"
-    print(f"nowcast ingest: {count}; everything else is in the archive:", file=sys.stderr)
+    taken = report.frames or report.same or report.replaced or report.known_files
+    rest = "everything else is in the archive" if taken else "nothing is in the archive"
+    print(f"nowcast ingest: {count}; {rest}:", file=sys.stderr)
     for problem in report.problems:
         print(f"  {problem}", file=sys.stderr)
     return 2

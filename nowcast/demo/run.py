@@ -118,7 +118,7 @@ def run_demo(
     from nowcast.archive.reader import Archive
     from nowcast.evaluation.skill_report import summary, write_skill
     from nowcast.forecasters.catalog import build_forecaster
-    from nowcast.ingestion.pipeline import ingest
+    from nowcast.workflows.ingest import ingest
 
     if settings.minutes is None:
         build_forecaster("motionrnn")  # fails, if it must, before anything is written

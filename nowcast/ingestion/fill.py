@@ -5,84 +5,80 @@ from __future__ import annotations
 import os
 import time as clock
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
+from nowcast.archive.create import NewArchive
 from nowcast.archive.ledger import Source
-from nowcast.archive.writer import ArchiveWriter, FrameRecord, NewArchive, open_writer
+from nowcast.archive.writer import ArchiveWriter, FrameRecord, open_writer
 from nowcast.core.errors import ArchiveError
 from nowcast.core.processes import Workers
 from nowcast.core.times import as_step
-from nowcast.ingestion.plan import Wanted, common_grid, in_turns, infer_phase, infer_step, judge
-from nowcast.ingestion.scan import Problem, Scan
-from nowcast.ingestion.work import Outcome, Task, ingest_file
+from nowcast.ingestion.founding import new_archive, restarted, rules_of
+from nowcast.ingestion.listing import Problem
+from nowcast.ingestion.plan import Quantity, Wanted, judge, quantity_of, without_shared_times
+from nowcast.ingestion.scan import Scan
+from nowcast.ingestion.work import FileResult, FileTask, Reissued, Taken, ingest_file
 
 _COMMIT_SECONDS = 2.0
 _MOST_LINES = 5
+
+
+@dataclass(frozen=True)
+class FillSettings:
+    """How an archive is filled: see `nowcast.workflows.ingest.ingest`."""
+
+    step: np.timedelta64 | None
+    licence: str | None
+    now: np.datetime64
+    progress: bool
+    reissued: Reissued
 
 
 @dataclass
 class Filled:
     """What has been done so far."""
 
-    problems: list[Problem]
+    problems: list[Problem] = field(default_factory=list)
     frames: int = 0
     same: int = 0
+    replaced: int = 0
 
 
-def fill(
-    pool: Workers, target: Path, scans: Sequence[Scan], step: np.timedelta64 | None,
-    licence: str | None, now: np.datetime64, progress: bool,
-) -> Filled:
+def fill(pool: Workers, target: Path, scans: Sequence[Scan], settings: FillSettings) -> Filled:
     """Read the scanned files into the archive ``target``, making it when it is not there.
 
-    A new archive takes the grid of most frames, the most frequent difference of times as its step
-    (unless ``step`` is given) and the first good time as its first slot.
+    A new archive takes grid and quantity of most frames, the step that their times speak for (unless
+    one is given) and the first good time as its first slot.
 
     Raises:
-        ArchiveError: ``step`` contradicts the archive, or the disk refuses.
-        TimeError: a single time and no ``step``.
+        ArchiveError: the step contradicts the archive, or the disk refuses.
+        TimeError: a single time and no step.
     """
-    filled = Filled([])
+    filled = Filled()
     existed = (target / "zarr.json").exists()
-    new = None if existed else _new_archive(scans, step, now, filled)
+    new = None if existed else new_archive(scans, settings.step, settings.now, filled.problems)
     if not existed and new is None:
         return filled
-    if licence and new is not None:
-        new = NewArchive(new.grid, new.step, new.first, {**new.attrs, "licence": licence})
-    with open_writer(target, new) as writer:
-        _check_step(writer, step)
+    restart = restarted(target, scans, filled.problems) if existed else None
+    if settings.licence and new is not None:
+        new = NewArchive(new.grid, new.step, new.first, {**new.attrs, "licence": settings.licence})
+    with open_writer(target, restart or new, afresh=restart is not None) as writer:
+        _check_step(writer, settings.step)
         try:
-            if licence:
-                writer.annotate({"licence": licence})
-            _fill(pool, writer, scans, filled, now, progress)
+            if settings.licence:
+                writer.annotate({"licence": settings.licence})
+            _fill(pool, writer, scans, settings, filled)
         finally:
             if not existed and not writer.whole.any():
                 pool.close()
                 writer.discard()
     return filled
-
-
-def _new_archive(
-    scans: Sequence[Scan], step: np.timedelta64 | None, now: np.datetime64, filled: Filled
-) -> NewArchive | None:
-    grid = common_grid(scans)
-    fitting = [s for s in scans if grid.matches(s.grid)]
-    found = as_step(step) if step is not None else infer_step(fitting)
-    if found % np.timedelta64(1, "s") != np.timedelta64(0, "ns"):
-        raise ArchiveError(f"step: got {found}, expected whole seconds; give it with --step MINUTES")
-    phase = infer_phase(fitting, found)
-    judged = [judge(s, grid, found, phase, now) for s in scans]
-    firsts = [w.times[0] for w in judged if isinstance(w, Wanted)]
-    if not firsts:
-        filled.problems += [p for p in judged if isinstance(p, Problem)]
-        return None
-    attrs = {k: v for k, v in fitting[0].attrs.items() if k != "quantity"}
-    return NewArchive(grid, found, min(firsts), attrs)
 
 
 def _check_step(writer: ArchiveWriter, step: np.timedelta64 | None) -> None:
@@ -96,42 +92,43 @@ def _check_step(writer: ArchiveWriter, step: np.timedelta64 | None) -> None:
 
 
 def _fill(
-    pool: Workers, writer: ArchiveWriter, scans: Sequence[Scan], filled: Filled,
-    now: np.datetime64, progress: bool,
+    pool: Workers, writer: ArchiveWriter, scans: Sequence[Scan], settings: FillSettings, filled: Filled
 ) -> None:
-    step = np.timedelta64(writer.step_seconds, "s").astype("timedelta64[ns]")
-    phase = np.datetime64(writer.first_time, "s").astype("datetime64[ns]")
+    rules = rules_of(writer, scans, settings.now)
     files: list[Wanted] = []
     for scan in scans:
-        judged = judge(scan, writer.grid, step, phase, now)
+        judged = judge(scan, rules)
         if isinstance(judged, Problem):
             filled.problems.append(judged)
         else:
             files.append(judged)
     if not files:
         return
-    earliest = min(w.times[0] for w in files)
+    earliest = min(w.times.min() for w in files)
+    phase = np.datetime64(writer.first_time, "s").astype("datetime64[ns]")
     if earliest < phase:
-        writer.prepend(int((phase - earliest) / step))
+        writer.prepend(int((phase - earliest) / rules.axis.step))
     total = sum(len(w.frames) for w in files)
-    with tqdm(total=total, desc="ingest", unit="frame", disable=not progress) as bar:
-        for turn in in_turns(files):
-            _Turn(writer, filled, bar, turn).go(pool)
+    with tqdm(total=total, desc="ingest", unit="frame", disable=not settings.progress) as bar:
+        for batch in without_shared_times(files):
+            _Batch(writer, filled, bar, batch, settings.reissued).read(pool)
 
 
-class _Turn:
-    """One turn of files that share no time: read them, and count them in as they are done."""
+class _Batch:
+    """Files that share no time: read them, and count them in as they are done."""
 
     def __init__(
-        self, writer: ArchiveWriter, filled: Filled, bar: tqdm[Any], files: Sequence[Wanted]
+        self, writer: ArchiveWriter, filled: Filled, bar: tqdm[Any], files: Sequence[Wanted],
+        reissued: Reissued,
     ) -> None:
         self.writer, self.filled, self.bar, self.files = writer, filled, bar, files
+        self.reissued = reissued
         self.waiting: list[tuple[Source, Sequence[FrameRecord]]] = []
         self.committed = clock.monotonic()
         self.bad: list[tuple[int, Problem]] = []
 
-    def go(self, pool: Workers) -> None:
-        """Do the turn.
+    def read(self, pool: Workers) -> None:
+        """Read them all.
 
         Raises:
             ArchiveError: the disk refuses; what was whole before is in, the rest is swept away.
@@ -139,8 +136,8 @@ class _Turn:
         whole = self.writer.whole
         tasks = [self._task(number, file, whole) for number, file in enumerate(self.files)]
         try:
-            for outcome in pool.each(ingest_file, tasks, _lost):
-                self._done(outcome)
+            for result in pool.each(ingest_file, tasks, _lost):
+                self._done(result)
             self._commit()
         except BaseException:
             pool.close()
@@ -152,27 +149,38 @@ class _Turn:
         finally:
             self.filled.problems += [p for _, p in sorted(self.bad, key=lambda pair: pair[0])]
 
-    def _task(self, number: int, file: Wanted, whole: np.ndarray[Any, np.dtype[np.bool_]]) -> Task:
+    def _task(self, number: int, file: Wanted, whole: npt.NDArray[np.bool_]) -> FileTask:
         slots = tuple(self.writer.slot_of(file.times).tolist())
-        taken = {s: self.writer.source_name(s) for s in slots if s < len(whole) and whole[s]}
-        return Task(number, file, slots, taken, self.writer.path, self.writer.first_time, os.getpid())
+        taken = {s: self._taken(s, file.scan) for s in slots if s < len(whole) and whole[s]}
+        return FileTask(number, file, slots, taken, self.writer.path, self.writer.first_time, os.getpid(),
+                        self.reissued)
 
-    def _done(self, outcome: Outcome) -> None:
-        file = self.files[outcome.number]
-        if outcome.disk:
-            self._stop(outcome.disk)
-        lines = (*file.problems, *outcome.problems)
+    def _taken(self, slot: int, scan: Scan) -> Taken:
+        source = self.writer.source_of(slot)
+        share = self.writer.observed_share(slot)
+        if source is None:
+            return Taken("an unknown file", share, cut_short=False, older_issue=False)
+        older = scan.mtime_ns > source.mtime_ns and quantity_of(scan) == Quantity.of(source)
+        return Taken(source.name, share, not source.complete, older)
+
+    def _done(self, result: FileResult) -> None:
+        file = self.files[result.number]
+        if result.disk:
+            self._stop(result.disk)
+        lines = (*file.problems, *result.problems)
         if len(lines) > _MOST_LINES:
             lines = (*lines[:_MOST_LINES], f"and {len(lines) - _MOST_LINES} more such frames")
         path = file.scan.path
-        self.bad += [(outcome.number, Problem(path, f"{path}: {line}")) for line in lines]
-        complete = file.final and not outcome.broken
-        credited = len(outcome.frames) + self.writer.credit(file.scan.sha256)
+        self.bad += [(result.number, Problem(path, f"{path}: {line}")) for line in lines]
+        complete = file.final and not result.broken
+        credited = len(result.frames) + self.writer.credit(file.scan.sha256)
         if complete or credited:
             source = file.scan.as_source(credited, lines if complete else (), complete)
-            self.waiting.append((source, outcome.frames))
-        self.filled.frames += len(outcome.frames)
-        self.filled.same += outcome.same
+            self.waiting.append((source, result.frames))
+        replaced = sum(frame.replaces for frame in result.frames)
+        self.filled.frames += len(result.frames) - replaced
+        self.filled.replaced += replaced
+        self.filled.same += result.same
         self.bar.update(len(file.frames))
         if clock.monotonic() - self.committed > _COMMIT_SECONDS:
             self._commit()
@@ -194,6 +202,6 @@ class _Turn:
             self._stop(f"cannot be written ({error.strerror or error})")
 
 
-def _lost(task: Task, how: str) -> Outcome:
-    return Outcome(task.number, broken=True, problems=(
-        f"reading it {how}; the file is damaged or too large for the memory",))
+def _lost(task: FileTask, how: str) -> FileResult:
+    return FileResult(task.number, broken=True, problems=[
+        f"reading it {how}; the file is damaged or too large for the memory"])

@@ -5,17 +5,63 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from nowcast.core.errors import TimeError
+from nowcast.archive.ledger import Source
 from nowcast.core.grid import Grid
-from nowcast.core.times import Times, as_step, minutes, to_text
-from nowcast.ingestion.scan import Problem, Scan
+from nowcast.core.times import Times, minutes, to_text
+from nowcast.ingestion.axis import TimeAxis
+from nowcast.ingestion.listing import Problem
+from nowcast.ingestion.scan import Scan
 
 FUTURE_TOLERANCE = np.timedelta64(15, "m")
 """How far a frame may lie ahead of this machine's clock: clocks differ, and some producers date a
 frame by the end of its period."""
+_SAME_PERIOD = 0.01
+
+
+class Quantity(NamedTuple):
+    """What the numbers of a file are: two of one archive must be the same."""
+
+    reader: str
+    name: str
+    rain: bool
+    hours: float | None
+    """Period of an accumulation, 0 for a moment, None where an older archive does not say."""
+
+    @classmethod
+    def of(cls, found: Source) -> Quantity:
+        """Read it off the entry of a file in the ledger."""
+        try:
+            hours = float(found.accumulation_hours)
+        except ValueError:
+            hours = None
+        return cls(found.reader, found.quantity, bool(found.z_r_relation), hours)
+
+    def __str__(self) -> str:
+        period = f" over {self.hours * 60:.4g} minutes" if self.hours else ""
+        return f"{self.name or 'reflectivity'}{period}"
+
+    def same(self, other: Quantity) -> bool:
+        """Whether both may stand in one archive; names of two formats differ for the same thing."""
+        mine, its = self.hours, other.hours
+        if self.rain != other.rain:
+            return False
+        if mine is not None and its is not None and abs(mine - its) > _SAME_PERIOD * max(mine, its):
+            return False
+        return self.reader != other.reader or self.name == other.name
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one archive takes: its grid, its axis of time, its quantities, and times up to now."""
+
+    grid: Grid
+    axis: TimeAxis
+    quantities: tuple[Quantity, ...]
+    now: np.datetime64
 
 
 @dataclass(frozen=True)
@@ -30,32 +76,13 @@ class Wanted:
     """Whether the problems will be the same at the next run, so that the file need not be read again."""
 
 
-def infer_step(scans: Sequence[Scan]) -> np.timedelta64:
-    """Give the step that the times of all files speak for: their most frequent difference.
-
-    Raises:
-        TimeError: fewer than two different times.
-    """
-    times = np.unique(np.concatenate([s.times for s in scans]))
-    if len(times) < 2:
-        raise TimeError("step: got a single time, expected two or more to tell the step from; give it "
-                        "with --step MINUTES")
-    counts = Counter(np.diff(times).tolist())
-    most = max(counts.values())
-    return as_step(np.timedelta64(min(d for d, n in counts.items() if n == most), "ns"))
-
-
-def infer_phase(scans: Sequence[Scan], step: np.timedelta64) -> np.datetime64:
-    """Give the first time of those that lie on the step as most do."""
-    times = np.unique(np.concatenate([s.times for s in scans]))
-    offsets = times.astype(np.int64) % int(step.astype(np.int64))
-    phase = Counter(offsets.tolist()).most_common(1)[0][0]
-    first: np.datetime64 = times[offsets == phase][0]
-    return first
+def quantity_of(scan: Scan) -> Quantity:
+    """Return what the numbers of a scanned file are."""
+    return Quantity.of(scan.as_source(0, (), complete=True))
 
 
 def common_grid(scans: Sequence[Scan]) -> Grid:
-    """Give the grid of most frames, the first of them on a tie."""
+    """Return the grid of most frames, the first of them on a tie."""
     counts: Counter[str] = Counter()
     grids: dict[str, Grid] = {}
     for scan in scans:
@@ -64,32 +91,61 @@ def common_grid(scans: Sequence[Scan]) -> Grid:
     return grids[counts.most_common(1)[0][0]]
 
 
-def judge(
-    scan: Scan, grid: Grid, step: np.timedelta64, phase: np.datetime64, now: np.datetime64
-) -> Wanted | Problem:
-    """Decide what of a file can go into the archive: one grid, on the step, not from the future."""
+def common_quantity(scans: Sequence[Scan]) -> Quantity:
+    """Return the quantity of most frames, the first of them on a tie."""
+    counts: Counter[Quantity] = Counter()
+    for scan in scans:
+        counts[quantity_of(scan)] += len(scan.times)
+    return counts.most_common(1)[0][0]
+
+
+def all_times(scans: Sequence[Scan]) -> Times:
+    """Return the times of all files, sorted, each once."""
+    times: Times = np.unique(np.concatenate([s.times for s in scans]))
+    return times
+
+
+def misfit(scan: Scan, grid: Grid, quantities: Sequence[Quantity]) -> str:
+    """Return why a whole file does not belong into an archive, the empty string when it does."""
     different = grid.difference(scan.grid)
     if different:
-        return Problem(scan.path, f"{scan.path}: its grid is not the archive's ({different}), expected "
-                       "one grid in one archive; ingest this file into another archive")
-    on_step = (scan.times - phase) % step == np.timedelta64(0, "ns")
-    ahead = scan.times > now + FUTURE_TOLERANCE
-    problems = []
-    if (~on_step).any():
-        problems.append(
-            f"{_count(~on_step)} off the archive's step of {minutes(step):g} minutes, the first at "
-            f"{to_text(scan.times[~on_step][0])}, expected times such as {to_text(phase)}; ingest files "
-            "of another step into another archive"
-        )
-    if ahead.any():
-        problems.append(
-            f"{_count(ahead)} dated in the future, the first {to_text(scan.times[ahead][0])}, expected "
-            f"times up to now ({to_text(now)}); check the clocks"
-        )
-    good = np.flatnonzero(on_step & ~ahead)
-    if problems and not len(good):
-        return Problem(scan.path, f"{scan.path}: " + "; also ".join(problems))
-    return Wanted(scan, tuple(good.tolist()), scan.times[good], tuple(problems), not ahead.any())
+        return (f"its grid is not the archive's ({different}), expected one grid in one archive; ingest this "
+                "file into another archive")
+    mine = quantity_of(scan)
+    known = [q for q in quantities if q.reader == mine.reader] or list(quantities[:1])
+    if known and not any(mine.same(q) for q in known):
+        return (f"holds {mine}, expected {known[0]} as the archive does: one quantity in one archive; ingest "
+                "this file into another archive")
+    return ""
+
+
+def judge(scan: Scan, rules: Rules) -> Wanted | Problem:
+    """Decide what of a file can go into the archive: one grid and quantity, on the step, near, not ahead."""
+    different = misfit(scan, rules.grid, rules.quantities)
+    if different:
+        return Problem(scan.path, f"{scan.path}: {different}")
+    axis = rules.axis
+    times = axis.snapped(scan.times)
+    off_step = (times - axis.phase) % axis.step != np.timedelta64(0, "ns")
+    ahead = scan.times > rules.now + FUTURE_TOLERANCE
+    far = ((times < axis.first) | (times > axis.last) | (times < np.datetime64(0, "ns"))) & ~ahead
+    said = []
+    for which, words in (
+        (off_step, f"off the archive's step of {minutes(axis.step):g} minutes, the first at {{}}, expected "
+                   f"times such as {to_text(axis.phase)} within {axis.tolerance / np.timedelta64(1, 's'):g} s; "
+                   "ingest files of another step into another archive"),
+        (ahead, f"dated in the future, the first {{}}, expected times up to now ({to_text(rules.now)}); check "
+                "the clocks"),
+        (far & ~off_step, f"years away from all others, the first at {{}}, expected times near "
+                          f"{to_text(axis.first)} to {to_text(axis.last)}; check the date in the file, or "
+                          "ingest it into another archive"),
+    ):
+        if which.any():
+            said.append(f"{_count(which)} {words.format(to_text(scan.times[which][0]))}")
+    good = np.flatnonzero(~off_step & ~ahead & ~far)
+    if said and not len(good):
+        return Problem(scan.path, f"{scan.path}: " + "; also ".join(said))
+    return Wanted(scan, tuple(good.tolist()), times[good], tuple(said), not ahead.any())
 
 
 def _count(which: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> str:
@@ -97,20 +153,20 @@ def _count(which: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> str:
     return "1 frame is" if number == 1 else f"{number} frames are"
 
 
-def in_turns(files: Sequence[Wanted]) -> list[list[Wanted]]:
-    """Split files into turns such that within a turn no two files hold the same time.
+def without_shared_times(files: Sequence[Wanted]) -> list[list[Wanted]]:
+    """Split files into batches such that within a batch no two files hold the same time.
 
-    Why: within a turn all may be written at once; a second file for a time is read in a later turn,
+    Why: within a batch all may be written at once; a second file for a time is read in a later batch,
     when the first is in the archive, and compared with it. So the first in the given order wins,
     whichever worker is faster.
     """
-    turn_of: dict[int, int] = {}
-    turns: list[list[Wanted]] = []
+    batch_of: dict[int, int] = {}
+    batches: list[list[Wanted]] = []
     for file in files:
         stamps = file.times.astype(np.int64).tolist()
-        turn = max((turn_of.get(t, 0) for t in stamps), default=0)
-        turn_of.update(dict.fromkeys(stamps, turn + 1))
-        while len(turns) <= turn:
-            turns.append([])
-        turns[turn].append(file)
-    return turns
+        batch = max((batch_of.get(t, 0) for t in stamps), default=0)
+        batch_of.update(dict.fromkeys(stamps, batch + 1))
+        while len(batches) <= batch:
+            batches.append([])
+        batches[batch].append(file)
+    return batches

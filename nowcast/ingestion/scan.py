@@ -1,33 +1,26 @@
-"""Scan: what each file says of itself (format, times, grid) before any values are read."""
+"""Scan: what each file says of itself (format, times, grid, quantity) before any values are read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from tqdm import tqdm
 
 from nowcast.archive.ledger import Source
-from nowcast.core.errors import FileError, NowcastError
+from nowcast.core.errors import FileError, NowcastError, printable
 from nowcast.core.field import check
 from nowcast.core.files import sha256
 from nowcast.core.grid import Grid
+from nowcast.core.processes import Workers
 from nowcast.core.times import Times
+from nowcast.ingestion.listing import Problem, repeated
 from nowcast.ingestion.readers.catalog import find_reader
 
-
-@dataclass(frozen=True)
-class Problem:
-    """A file, or frames of it, that could not be taken: one line for the user."""
-
-    path: Path
-    message: str
-
-    def __str__(self) -> str:
-        return self.message if str(self.path) in self.message else f"{self.path}: {self.message}"
+_ATTRS = ("source", "licence", "quantity", "z_r_relation", "accumulation_hours")
 
 
 @dataclass(frozen=True)
@@ -43,42 +36,24 @@ class Scan:
     grid: Grid
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
-    def as_source(self, frames: int, problems: tuple[str, ...], complete: bool) -> Source:
-        """Give the entry of the ledger for this file."""
+    def as_source(
+        self, frames: int, problems: tuple[str, ...], complete: bool
+    ) -> Source:
+        """Return the entry of the ledger for this file."""
         return Source(
             self.path.name, self.size, self.mtime_ns, self.sha256, self.reader, frames,
-            str(self.attrs.get("quantity", "")), str(self.attrs.get("z_r_relation", "")), problems,
-            complete,
+            self._attr("quantity"), self._attr("z_r_relation"), problems, complete,
+            self._attr("accumulation_hours") or "0",
         )
 
-
-def list_files(paths: Iterable[Path]) -> tuple[list[Path], list[Problem]]:
-    """Give all files meant by ``paths``, folders searched through, each once, in the given order.
-
-    Hidden files are passed over within folders; what does not exist is a problem, not the end.
-    """
-    files: dict[Path, None] = {}
-    problems = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = [p for p in sorted(path.rglob("*")) if p.is_file()
-                      and not any(part.startswith(".") for part in p.relative_to(path).parts)]
-            files.update(dict.fromkeys(inside))
-            if not inside:
-                problems.append(Problem(path, f"{path}: this folder holds no files, expected radar "
-                                        "files"))
-        elif path.exists():
-            files[path] = None
-        else:
-            problems.append(Problem(path, f"{path}: does not exist, expected a radar file or a folder; "
-                                    "check the path"))
-    return list(files), problems
+    def _attr(self, name: str) -> str:
+        return str(self.attrs.get(name, ""))
 
 
 def scan_file(
     path: Path, reader_name: str | None = None, known: frozenset[str] = frozenset()
 ) -> Scan | Problem | str:
-    """Read what a file says of itself.
+    """Read what a file says of itself; whatever a reader raises is a problem of that file.
 
     Args:
         path: the file.
@@ -95,16 +70,65 @@ def scan_file(
             return digest
         reader = find_reader(path, reader_name)
         opened = check(reader.open(path), values=False)
-        attrs = {k: str(opened.attrs[k]) for k in ("source", "licence", "quantity", "z_r_relation")
-                 if k in opened.attrs}
-        times: npt.NDArray[np.datetime64] = opened["time"].values.astype("datetime64[ns]")
+        attrs = {k: str(opened.attrs[k]) for k in _ATTRS if k in opened.attrs}
+        times: Times = opened["time"].values.astype("datetime64[ns]")
+        if not len(times):
+            raise FileError(f"{path}: holds no times, expected one frame or more")
         return Scan(path, stat.st_size, stat.st_mtime_ns, digest, reader.name, times,
                     Grid.of(opened), attrs)
     except NowcastError as error:
-        return Problem(path, _one_line(error))
+        return Problem(path, printable(error))
     except OSError as error:
-        return Problem(path, _one_line(FileError(f"{path}: cannot be read ({error.strerror})")))
+        return Problem(path, f"{path}: cannot be read ({error.strerror or printable(error)}); check the path")
+    except Exception as error:
+        return Problem(path, f"{path}: {unforeseen(error)}")
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def unforeseen(error: Exception) -> str:
+    """Return a line about an error that no reader foresaw."""
+    return (f"cannot be read ({type(error).__name__}: {printable(error)[:200]}), expected a file of its "
+            "format; fetch it again or leave it out")
+
+
+def scan_all(
+    pool: Workers, files: Sequence[Path], reader: str | None, known: Sequence[Source], progress: bool
+) -> tuple[list[Scan], list[Problem], int]:
+    """Scan in parallel.
+
+    Returns:
+        The scans of files to read in the given order, problems, and how many files had the content
+        of another one.
+    """
+    by_digest = {s.sha256: s for s in known}
+    results: dict[Path, Scan | Problem | str] = {}
+    work = partial(_scan_one, reader=reader, known=frozenset(by_digest))
+    disable = not progress or len(files) < 2
+    with tqdm(total=len(files), desc="scan", unit="file", disable=disable) as bar:
+        for path, result in pool.each(work, files, _lost):
+            results[path] = result
+            bar.update()
+    scans: dict[str, Scan] = {}
+    problems: list[Problem] = []
+    twice = 0
+    for path in files:
+        found = results[path]
+        if isinstance(found, Problem):
+            problems.append(found)
+        elif isinstance(found, str):
+            twice += 1
+            problems += repeated(path, by_digest[found])
+        elif found.sha256 in scans:
+            twice += 1
+        else:
+            scans[found.sha256] = found
+    return list(scans.values()), problems, twice
+
+
+def _scan_one(
+    path: Path, reader: str | None, known: frozenset[str]
+) -> tuple[Path, Scan | Problem | str]:
+    return path, scan_file(path, reader, known)
+
+
+def _lost(path: Path, how: str) -> tuple[Path, Scan | Problem | str]:
+    return path, Problem(path, f"{path}: opening it {how}; it is damaged, fetch it again")

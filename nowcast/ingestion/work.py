@@ -4,103 +4,155 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from dask.local import get_sync
 
-from nowcast.archive.layout import frame_name
+from nowcast.archive.layout import frame_name, next_name
 from nowcast.archive.packing import PACKING, Codes, decode_chunk, encode_chunk
-from nowcast.archive.reader import read_root
+from nowcast.archive.store import read_root
 from nowcast.archive.writer import FrameRecord, describe
-from nowcast.core.errors import NowcastError
-from nowcast.core.field import check_values
+from nowcast.core.errors import NowcastError, printable
+from nowcast.core.field import FieldError, check_values
 from nowcast.core.files import DISK_FULL, read_within, write_within
 from nowcast.core.times import to_text
 from nowcast.ingestion.plan import Wanted
 from nowcast.ingestion.readers.catalog import READERS
+from nowcast.ingestion.scan import unforeseen
+
+Reissued = Literal["complete", "replace", "keep", "refuse"]
+"""What becomes of a frame whose time is in the archive with other content; see `workflows.ingest`."""
+
+
+class Taken(NamedTuple):
+    """The frame that a slot holds already."""
+
+    name: str
+    """Of the file that it is from."""
+    observed_share: float
+    cut_short: bool
+    """Whether that file could not be read to its end."""
+    older_issue: bool
+    """Whether it is of the same source as the file that is read now, and older."""
 
 
 @dataclass(frozen=True)
-class Task:
+class FileTask:
     """One file to read, the slots its frames go to, and those that are taken already."""
 
     number: int
     wanted: Wanted
     slots: tuple[int, ...]
-    taken: Mapping[int, str]
-    """Slot -> name of the file that the archive has this frame from."""
+    taken: Mapping[int, Taken]
     archive: Path
     first_time: int
     boss: int
     """Process that coordinates; when it is gone, the work ends."""
+    reissued: Reissued
 
 
-@dataclass(frozen=True)
-class Outcome:
+@dataclass
+class FileResult:
     """What became of one file."""
 
     number: int
-    frames: tuple[FrameRecord, ...] = ()
+    frames: list[FrameRecord] = field(default_factory=list)
     same: int = 0
-    problems: tuple[str, ...] = ()
+    problems: list[str] = field(default_factory=list)
     broken: bool = False
     """The file could not be read to its end: it does not count as done."""
     disk: str = ""
     """What the system said when the archive could not be written: the run ends."""
 
 
-def ingest_file(task: Task) -> Outcome:
+def ingest_file(task: FileTask) -> FileResult:
     """Read, check and write the frames of one file; never raises."""
-    frames: list[FrameRecord] = []
-    problems: list[str] = []
-    same = 0
+    result = FileResult(task.number)
     path = task.wanted.scan.path
     try:
         folder = os.open(task.archive / "reflectivity", os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        return Outcome(task.number, disk=str(error))
+        result.disk = _disk(error)
+        return result
     try:
         if read_root(task.archive)["attributes"]["first_time"] != task.first_time:
-            return Outcome(task.number, disk="the archive was changed by somebody else")
-        field = READERS[task.wanted.scan.reader].open(path)
-        blocks = field.data.blocks
-        for index, slot in zip(task.wanted.frames, task.slots, strict=True):
+            result.disk = "the archive was changed by somebody else"
+            return result
+        blocks = READERS[task.wanted.scan.reader].open(path).data.blocks
+        for index, slot, time in zip(task.wanted.frames, task.slots, task.wanted.times, strict=True):
             if task.boss not in (os.getpid(), os.getppid()):
-                return Outcome(task.number, disk="the ingest that this worker belongs to has ended")
-            dbz = np.asarray(blocks[index].compute(scheduler=get_sync))[0]
-            check_values(dbz)
-            codes = PACKING.pack(dbz)
-            time = to_text(field["time"].values[index])
-            if not (codes != PACKING.fill).any():
-                problems.append(f"the frame of {time} has not one observed cell, expected a whole frame; "
-                                "it counts as missing")
-            elif slot not in task.taken:
-                record = describe(slot, codes)
-                try:
-                    write_within(folder, frame_name(slot), encode_chunk(codes))
-                except OSError as error:
-                    return Outcome(task.number, tuple(frames), same, disk=_disk(error))
-                frames.append(record)
-            elif np.array_equal(codes, _stored(folder, task, slot, codes)):
-                same += 1
-            else:
-                problems.append(f"the frame of {time} differs from the one of {task.taken[slot]}, "
-                                "expected one content for one time; the first is kept")
-    except NowcastError as error:
-        problems.append(" ".join(str(error).split()).removeprefix(f"{path}: "))
-        return Outcome(task.number, tuple(frames), same, tuple(problems), broken=True)
+                result.disk = "the ingest that this worker belongs to has ended"
+            if result.disk:
+                return result
+            _ingest_frame(task, result, folder, blocks[index], slot, to_text(time))
     except Exception as error:
-        said = " ".join(str(error).split())[:200]
-        problems.append(f"cannot be read ({type(error).__name__}: {said}); fetch it again")
-        return Outcome(task.number, tuple(frames), same, tuple(problems), broken=True)
+        result.broken = True
+        result.problems.append(_of_the_file(path, error))
     finally:
         os.close(folder)
-    return Outcome(task.number, tuple(frames), same, tuple(problems))
+    return result
 
 
-def _stored(folder: int, task: Task, slot: int, like: Codes) -> Codes:
+def _of_the_file(path: Path, error: Exception) -> str:
+    if isinstance(error, NowcastError):
+        return printable(error).removeprefix(f"{printable(path)}: ")
+    return unforeseen(error)
+
+
+def _ingest_frame(
+    task: FileTask, result: FileResult, folder: int, block: Any, slot: int, time: str
+) -> None:
+    """Read one frame and write it; what is wrong with it is told with its time and costs no other."""
+    try:
+        dbz = np.asarray(block.compute(scheduler=get_sync))[0]
+        check_values(dbz)
+        codes = PACKING.pack(dbz)
+    except FieldError as error:
+        result.problems.append(f"the frame of {time}: {printable(error).removeprefix('field: ')}")
+        return
+    except Exception as error:
+        result.broken = True
+        result.problems.append(f"the frame of {time} {_of_the_file(task.wanted.scan.path, error)}")
+        return
+    if not (codes != PACKING.fill).any():
+        result.problems.append(f"the frame of {time} has not one observed cell, expected a whole frame; "
+                               "it counts as missing")
+        return
+    try:
+        _write(task, result, folder, codes, slot, time)
+    except OSError as error:
+        result.disk = _disk(error)
+
+
+def _write(task: FileTask, result: FileResult, folder: int, codes: Codes, slot: int, time: str) -> None:
+    record = describe(slot, codes)
+    taken = task.taken.get(slot)
+    if taken is None:
+        write_within(folder, frame_name(slot), encode_chunk(codes))
+        result.frames.append(record)
+    elif np.array_equal(codes, _stored(folder, task, slot, codes)):
+        result.same += 1
+        if np.float32(record.observed_share) != np.float32(taken.observed_share):
+            result.frames.append(record)  # a run that was killed had replaced the values but not noted it
+    elif _replaces(task.reissued, taken, record):
+        write_within(folder, next_name(slot), encode_chunk(codes))
+        result.frames.append(replace(record, replaces=True))
+    elif task.reissued != "keep":
+        result.problems.append(f"the frame of {time} differs from the one of {taken.name}, "
+                               "expected one content for one time; the first is kept")
+
+
+def _replaces(reissued: Reissued, taken: Taken, record: FrameRecord) -> bool:
+    if not taken.older_issue:
+        return False
+    fuller = np.float32(record.observed_share) > np.float32(taken.observed_share)
+    return reissued == "replace" or (reissued == "complete" and (taken.cut_short or bool(fuller)))
+
+
+def _stored(folder: int, task: FileTask, slot: int, like: Codes) -> Codes:
     data = read_within(folder, frame_name(slot))
     stored: Codes = decode_chunk(data, np.int16, like.shape, str(task.archive))
     return stored

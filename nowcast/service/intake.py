@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from nowcast.core.errors import NowcastError, printable
-from nowcast.ingestion.pipeline import ingest
 from nowcast.service.ledger import Ledger
 from nowcast.service.ledger_schema import INGESTED, REFUSED, FileRow
 from nowcast.service.settings import InputSettings, ServiceSettings
+from nowcast.workflows.ingest import ingest
 
 
 @dataclass(frozen=True)

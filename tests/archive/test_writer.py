@@ -7,10 +7,11 @@ import multiprocessing
 import numpy as np
 import pytest
 
+from nowcast.archive.create import NewArchive
 from nowcast.archive.layout import PAGE
 from nowcast.archive.packing import PACKING
 from nowcast.archive.reader import Archive
-from nowcast.archive.writer import NewArchive, describe, open_writer, sole_writer
+from nowcast.archive.writer import describe, open_writer, sole_writer
 from nowcast.core import files
 from nowcast.core.errors import ArchiveError
 from tests.fakes.stores import (
@@ -54,7 +55,7 @@ def test_a_commit_that_dies_at_any_write_leaves_the_old_state_and_is_finished_la
         real(target, data)
 
     with monkeypatch.context() as patch:
-        for module in ("writer", "ledger"):
+        for module in ("create", "ledger"):
             patch.setattr(f"nowcast.archive.{module}.replace_bytes", dying)
         with pytest.raises(KeyboardInterrupt):
             write_store(path, [1, 2], name="b.h5")
@@ -69,7 +70,7 @@ def test_a_commit_that_dies_at_any_write_leaves_the_old_state_and_is_finished_la
 def test_a_prepend_that_dies_leaves_the_old_state(tmp_path, monkeypatch, stage):
     path = write_store(tmp_path / "a.zarr", [0, 1])
     before = contents(path)
-    name = {"build": "archive.writer._write_documents", "exchange": "core.files.exchange"}[stage]
+    name = {"build": "archive.writer.write_documents", "exchange": "core.files.exchange"}[stage]
     with monkeypatch.context() as patch:
         patch.setattr(f"nowcast.{name}", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError), open_writer(path) as writer:

@@ -9,8 +9,8 @@ from tests.fakes.fields import moving_disc, projected_grid
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     """Nine frames every 10 minutes from 10:00; that of 10:10 is missing."""
-    from nowcast.ingestion.pipeline import ingest
     from nowcast.products.odim_h5 import OdimPacking, write_composite
+    from nowcast.workflows.ingest import ingest
 
     folder = tmp_path_factory.mktemp("forecast")
     grid = projected_grid()

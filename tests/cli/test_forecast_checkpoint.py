@@ -10,11 +10,11 @@ import torch
 from nowcast.cli.main import main
 from nowcast.core.files import sha256
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
-from nowcast.ingestion.pipeline import ingest
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, pack, save
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.products.odim_h5 import write_composite
+from nowcast.workflows.ingest import ingest
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.full_disk import files_up_to
 

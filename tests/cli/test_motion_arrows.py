@@ -3,8 +3,8 @@
 from PIL import Image
 
 from nowcast.cli.main import main
-from nowcast.ingestion.pipeline import ingest
 from nowcast.products.odim_h5 import write_composite
+from nowcast.workflows.ingest import ingest
 from tests.fakes.fields import moving_disc, projected_grid
 
 

@@ -17,7 +17,7 @@ PERIOD = "2025-03-22T10:00/2025-03-22T13:00"
 
 @pytest.fixture(scope="module")
 def storms(tmp_path_factory):
-    from nowcast.ingestion.pipeline import ingest
+    from nowcast.workflows.ingest import ingest
 
     folder = tmp_path_factory.mktemp("storms")
     field = moving_disc(projected_grid(), frames=14, velocity=(0.5, 2.0))

@@ -45,7 +45,7 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path):
 def test_the_python_in_the_readme_runs(tmp_path, monkeypatch):
     from nowcast.demo.run import DemoSettings, write_files
     from nowcast.demo.storm import StormSettings
-    from nowcast.ingestion.pipeline import ingest
+    from nowcast.workflows.ingest import ingest
 
     files = write_files(DemoSettings(storms=StormSettings(frames=6, size=32)), tmp_path / "radar", False)
     ingest(files, tmp_path / "italy.zarr", workers_count=1, progress=False)

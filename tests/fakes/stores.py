@@ -5,10 +5,11 @@ import os
 import numpy as np
 import pyproj
 
+from nowcast.archive.create import NewArchive
 from nowcast.archive.layout import frame_name
 from nowcast.archive.ledger import Source
 from nowcast.archive.packing import PACKING, encode_chunk
-from nowcast.archive.writer import NewArchive, describe, open_writer
+from nowcast.archive.writer import describe, open_writer
 from nowcast.core.files import write_within
 from nowcast.core.grid import Grid
 

@@ -9,11 +9,11 @@ import yaml
 from nowcast.core.settings import plain
 from nowcast.core.times import to_text
 from nowcast.demo.storm import StormSettings, make_storms, storm_grid
-from nowcast.ingestion.pipeline import ingest
 from nowcast.products.odim_h5 import write_composite
 from nowcast.service.clock import ManualClock
 from nowcast.service.cycle import Cycle, run_cycle
 from nowcast.service.settings import InputSettings, ProductSettings, ServiceSettings
+from nowcast.workflows.ingest import ingest
 
 STEP = np.timedelta64(10, "m").astype("timedelta64[ns]")
 START = np.datetime64("2025-06-01T12:00", "ns")

@@ -9,7 +9,7 @@ import pytest
 from nowcast.archive.reader import Archive
 from nowcast.cli.main import main
 from nowcast.core.errors import ArchiveError
-from nowcast.ingestion.pipeline import ingest
+from nowcast.workflows.ingest import ingest
 from tests.fakes import cf, odim
 
 NOW = np.datetime64("2025-03-02T00:00")

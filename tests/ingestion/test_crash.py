@@ -14,15 +14,15 @@ import pytest
 
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import ArchiveError
-from nowcast.ingestion.pipeline import ingest
+from nowcast.workflows.ingest import ingest
 from tests.fakes import cf
 
 ROOT = Path(__file__).resolve().parents[2]
 DIES_IN = """
 import os, signal, sys
 from pathlib import Path
-import nowcast.ingestion.work as work, nowcast.archive.writer as writer, nowcast.archive.ledger as ledger
-from nowcast.ingestion.pipeline import ingest
+import nowcast.ingestion.work as work, nowcast.archive.create as create, nowcast.archive.ledger as ledger
+from nowcast.workflows.ingest import ingest
 left = [int(sys.argv[3])]
 def dying(function):
     def wrapper(*args):
@@ -32,7 +32,7 @@ def dying(function):
         return function(*args)
     return wrapper
 work.write_within = dying(work.write_within)
-writer.replace_bytes = dying(writer.replace_bytes)
+create.replace_bytes = dying(create.replace_bytes)
 ledger.replace_bytes = dying(ledger.replace_bytes)
 ingest([Path(sys.argv[1])], Path(sys.argv[2]), workers_count=1, progress=False)
 """

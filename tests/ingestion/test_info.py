@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nowcast.cli.main import main
-from nowcast.ingestion.pipeline import ingest
+from nowcast.workflows.ingest import ingest
 from tests.fakes import cf
 
 

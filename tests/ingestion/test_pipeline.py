@@ -10,7 +10,7 @@ import xarray as xr
 
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import ArchiveError, SettingsError, TimeError
-from nowcast.ingestion.pipeline import ingest
+from nowcast.workflows.ingest import ingest
 from tests.fakes import cf, odim, pictures
 
 
@@ -66,7 +66,7 @@ def test_again_nothing_is_read_and_nothing_rewritten(tmp_path, monkeypatch):
     folder = days(tmp_path / "in", "2025-03-01T00:00", "2025-03-01T01:00")
     run(folder, tmp_path / "a.zarr")
     before = state(tmp_path / "a.zarr")
-    monkeypatch.setattr("nowcast.ingestion.pipeline.scan_file", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr("nowcast.ingestion.scan.scan_file", lambda *_: pytest.fail("read again"))
     report = run(folder, tmp_path / "a.zarr")
     assert (report.frames, report.known_files) == (0, 2)
     assert state(tmp_path / "a.zarr") == before
@@ -207,7 +207,7 @@ def test_a_script_that_cannot_start_workers_blames_no_file(tmp_path):
     cf.write_italian(tmp_path / "in" / "a.nc", cf.frames(2), cf.times("2025-03-01", 2))
     cf.write_italian(tmp_path / "in" / "b.nc", cf.frames(2), cf.times("2025-03-02", 2))
     script = tmp_path / "unguarded.py"
-    script.write_text("from nowcast.ingestion.pipeline import ingest\n"
+    script.write_text("from nowcast.workflows.ingest import ingest\n"
                       "ingest(['in'], 'a.zarr', workers_count=2, progress=False)\n")
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, check=False, capture_output=True,
                           text=True, timeout=120)

@@ -1,0 +1,130 @@
+"""From radar files to the archive: list, leave out what is in already, scan, fill."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from nowcast.archive.ledger import Source
+from nowcast.archive.reader import Archive
+from nowcast.core.errors import ArchiveError, NowcastError, SettingsError, complain
+from nowcast.core.files import DISK_FULL
+from nowcast.core.processes import Workers
+from nowcast.core.times import now_utc
+from nowcast.ingestion.fill import Filled, FillSettings, fill
+from nowcast.ingestion.listing import Problem, known_by_name, list_files, repeated
+from nowcast.ingestion.readers.catalog import reader_named
+from nowcast.ingestion.scan import scan_all
+from nowcast.ingestion.work import Reissued
+
+__all__ = ["IngestReport", "Problem", "ingest"]
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest did.
+
+    ``frames`` were added, ``replaced`` took the place of an earlier issue, ``same`` were in the archive
+    already with equal content, ``known_files`` were in completely and not read again, ``problems`` lists
+    what could not be taken; ``seconds`` is the whole run.
+    """
+
+    archive: Path
+    files: int
+    known_files: int
+    frames: int
+    same: int
+    problems: tuple[Problem, ...]
+    seconds: float
+    replaced: int = 0
+
+    def __str__(self) -> str:
+        rate = f" ({self.frames / self.seconds:.0f} frames/s)" if self.frames else ""
+        replaced = f"{self.replaced} frames replaced earlier ones; " if self.replaced else ""
+        return (f"{self.archive}: {self.frames} new frames in {self.seconds:.1f} s{rate}; {replaced}of "
+                f"{self.files} files {self.known_files} were in already; {self.same} frames came twice")
+
+
+def ingest(
+    paths: Iterable[Path | str], archive_path: Path | str, workers_count: int | None = None,
+    progress: bool = True, reader: str | None = None, step: np.timedelta64 | None = None,
+    licence: str | None = None, now: np.datetime64 | None = None, file_seconds: float | None = None,
+    reissued: Reissued = "complete",
+) -> IngestReport:
+    """Put radar files into an archive; what is in already is not read again.
+
+    Whatever is wrong with one file does not keep the others out: it ends up in the report's
+    ``problems``. Killed at any point and run again, it ends in the same values.
+
+    Args:
+        paths: files and folders, in the order in which the first of two equal times wins.
+        archive_path: the archive, made when it is not there.
+        workers_count: processes; one a core when None.
+        progress: show bars on standard error.
+        reader: name of the reader to use instead of finding it by content.
+        step: the archive's step when it is new; else told from the times.
+        licence: terms of the data, for the archive's attributes.
+        now: the present, for tests.
+        file_seconds: most time that reading one file may take; then it is a problem. None for no limit.
+        reissued: what becomes of a frame whose time is in with other content. ``complete``: a newer file of
+            the same source replaces a frame of a file that was cut short, or with fewer observed cells;
+            else the first stays and the second is a problem. ``replace``: a newer file of the same source
+            always replaces. ``keep``: the first stays, without a word. ``refuse``: it stays, and the
+            second is a problem.
+
+    Raises:
+        ArchiveError: the archive cannot be read or written, is damaged, or the disk is full.
+        TimeError: a single time and no ``step``.
+        SettingsError: no such reader or value of ``reissued``.
+
+    What was found wrong with single files before that is in the error's notes.
+    """
+    began = clock.monotonic()
+    if reader is not None:
+        reader_named(reader)
+    if reissued not in get_args(Reissued):
+        raise SettingsError(complain("reissued", f"'{reissued}'", f"one of {', '.join(get_args(Reissued))}",
+                                     "choose one of them"))
+    files, problems = list_files(Path(p) for p in paths)
+    try:
+        target = Path(archive_path).absolute()
+        known = _known(target)
+        with Workers(workers_count, file_seconds) as pool:
+            unread = known_by_name(files, known)
+            problems += [p for path, source in unread.items() for p in repeated(path, source)]
+            fresh = [path for path in files if path not in unread]
+            scans, more, twice = scan_all(pool, fresh, reader, known, progress)
+            problems += more
+            settings = FillSettings(step, licence, now or now_utc(), progress, reissued)
+            filled = fill(pool, target, scans, settings) if scans else Filled()
+    except NowcastError as error:
+        _note(error, problems)
+        raise
+    except OSError as error:
+        raise _note(_no_place(archive_path, error), problems) from error
+    return IngestReport(
+        target, len(files), len(unread) + twice, filled.frames, filled.same,
+        (*problems, *filled.problems), clock.monotonic() - began, filled.replaced,
+    )
+
+
+def _known(target: Path) -> list[Source]:
+    return Archive.open(target).done_sources() if (target / "zarr.json").exists() else []
+
+
+def _note(error: NowcastError, problems: Iterable[Problem]) -> NowcastError:
+    for problem in problems:
+        error.add_note(str(problem))
+    return error
+
+
+def _no_place(archive: Path | str, error: OSError) -> NowcastError:
+    if error.errno in DISK_FULL:
+        return ArchiveError(f"{archive}: the disk is full ({error.strerror}); make room and run again")
+    return ArchiveError(f"{archive}: cannot be used as an archive ({error.strerror or error}), expected a "
+                        "place that can be read and written; check the path and its permissions")
