@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 import netCDF4
 import numpy as np
 
+from nowcast.core.errors import NowcastError
+
 FILL = 255
 NORTH, WEST = 47.11391477, 5.92594517
 DY, DX = 0.00913130, 0.01329436
@@ -62,6 +64,15 @@ def truth(raw):
 
 def times(start, count, minutes=10):
     return np.datetime64(start, "ns") + np.arange(count) * np.timedelta64(minutes, "m")
+
+
+def said_of(reader, path):
+    """What a reader says of a file: its one error, or the path when it can be read to its end."""
+    try:
+        reader.open(path).compute(scheduler="synchronous")
+    except NowcastError as error:
+        return str(error)
+    return str(path)
 
 
 SYSTEMS = {
@@ -182,7 +193,7 @@ def scene(shape=(3, 5, 8), seed=0, system="metres", **changes):
 
 
 def assert_truth(opened, truth):
-    """What a reader gives is the scene, cell by cell: absence, values, times, place to a thousandth of a cell."""
+    """What a reader gives is the scene: absence, values, times, and place to a thousandth of a cell."""
     np.testing.assert_array_equal(opened.time.values, truth.times)
     values = opened.compute(scheduler="synchronous").values
     np.testing.assert_array_equal(np.isnan(values), np.isnan(truth.dbz))

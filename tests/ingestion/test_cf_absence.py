@@ -17,7 +17,8 @@ def written(path, values, dtype, attrs=None, fill=False, units="dBZ", name="Z", 
     with netCDF4.Dataset(path, "w") as data:
         for dim, size in (("time", 1), ("lat", 2), ("lon", len(values))):
             data.createDimension(dim, size)
-        for dim, unit, numbers in (("time", "minutes since 2021-07-04", [0]), ("lat", "degrees_north", [51, 50]),
+        for dim, unit, numbers in (("time", "minutes since 2021-07-04", [0]),
+                                   ("lat", "degrees_north", [51, 50]),
                                    ("lon", "degrees_east", np.arange(len(values)))):
             var = data.createVariable(dim, "f8", (dim,))
             var.units = unit

@@ -62,7 +62,8 @@ def test_bounds_say_where_a_cell_is_when_coordinates_are_its_edges(tmp_path, sou
     (356.0, 8, -4.0), (0.0, 8, 0.0), (-4.0, 8, -4.0), (250.0, 8, -110.0), (176.0, 4, 176.0)])
 def test_longitudes_of_0_to_360_run_on_across_greenwich(tmp_path, first, count, expected):
     scene = cf.scene((1, 5, count), system="degrees")
-    scene = replace(scene, x=np.mod(first + np.arange(count), 360.0) if first >= 0 else first + np.arange(count))
+    east = first + np.arange(count)
+    scene = replace(scene, x=np.mod(east, 360.0) if first >= 0 else east)
     found = opened(scene, tmp_path / "g.nc")
     cf.assert_truth(found, replace(scene, x=expected + np.arange(count)))
 
@@ -80,7 +81,10 @@ def test_a_rotated_pole_is_its_own_system_and_not_called_latitude(tmp_path):
     assert grid.cell_km == pytest.approx((2.22, 1.11), abs=0.01)
     with netCDF4.Dataset(tmp_path / "r.nc", "a") as data:
         data["Z"].delncattr("grid_mapping")
-    with pytest.raises(GridError, match="no grid_mapping, expected one because .* rotated degrees"):
+    cf.assert_truth(CfNetcdf().open(tmp_path / "r.nc"), scene)  # the only one of the file
+    with netCDF4.Dataset(tmp_path / "r.nc", "a") as data:
+        data["crs"].delncattr("grid_mapping_name")
+    with pytest.raises(GridError, match=r"no grid_mapping, expected one because .* rotated degrees"):
         CfNetcdf().open(tmp_path / "r.nc")
 
 
@@ -111,6 +115,18 @@ def test_wkt_or_a_proj_string_alone_will_do(tmp_path):
         grid = Grid.of(CfNetcdf().open(without_mapping(tmp_path / "w.nc", **attrs)))
         lon, lat = grid.lonlat(np.array([5_000_000.0]), np.array([500_000.0]))
         assert (lon[0], lat[0]) == pytest.approx((9.0, 45.153), abs=1e-3)
+
+
+def test_a_latitude_in_metres_is_a_row_of_the_projection(tmp_path):
+    scene = cf.scene()
+    scene.write(tmp_path / "m.nc")
+    with netCDF4.Dataset(tmp_path / "m.nc", "a") as data:
+        data["y"].standard_name, data["x"].standard_name = "latitude", "longitude"
+    cf.assert_truth(CfNetcdf().open(tmp_path / "m.nc"), scene)
+    with netCDF4.Dataset(tmp_path / "m.nc", "a") as data:
+        data["y"].units, data["x"].units = "degrees_north", "degrees_east"
+    with pytest.raises(GridError, match="coordinates are degrees but the grid mapping is"):
+        CfNetcdf().open(tmp_path / "m.nc")
 
 
 @pytest.mark.parametrize("attrs", [

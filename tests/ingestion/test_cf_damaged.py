@@ -27,11 +27,9 @@ def test_flipped_bytes_of_the_first_kilobytes(tmp_path, model):
         path.write_bytes(data)
         CfNetcdf().sniff(path)
         began = time.perf_counter()
-        try:
-            CfNetcdf().open(path).compute(scheduler="synchronous")
-        except NowcastError as error:
-            assert "d.nc" in str(error), run
-            assert "\n" not in str(error), run
+        said = cf.said_of(CfNetcdf(), path)
+        assert "d.nc" in said, run
+        assert "\n" not in said, run
         assert time.perf_counter() - began < SECONDS, run
 
 
@@ -42,7 +40,8 @@ def test_huge_sizes_are_refused_before_anything_is_read(tmp_path):
             data.createDimension(name, size)
             data.createVariable(name, "i1", (name,), chunksizes=(size,), zlib=True).units = (
                 "m" if name != "time" else "hours since 2025-01-01")
-        data.createVariable("Z", "u1", ("time", "y", "x"), zlib=True, chunksizes=(1, 60_000, 60_000)).units = "dBZ"
+        var = data.createVariable("Z", "u1", ("time", "y", "x"), zlib=True, chunksizes=(1, 60_000, 60_000))
+        var.units = "dBZ"
     began = time.perf_counter()
     with pytest.raises(NowcastError, match=r"h\.nc"):
         CfNetcdf().open(path)

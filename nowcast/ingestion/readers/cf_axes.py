@@ -117,18 +117,22 @@ def _axis(variables: Mapping[str, Any], variable: Any, dimension: str) -> Axis:
 
 
 def _identity(coordinate: Any) -> tuple[str, str]:
-    """Return role and system of a coordinate: its standard name, unit, axis and name are asked in turn."""
+    """Return role and system of a coordinate: its standard name, unit, axis and name are asked in turn.
+
+    A "latitude" in metres is a row of a projection that somebody has named wrongly.
+    """
+    units, named = stated_units(coordinate), _by_name(coordinate.name)
+    metres = factor_to(units, "m") is not None
     standard = str(getattr(coordinate, "standard_name", "")).strip().lower()
     if standard in _STANDARD:
-        return _STANDARD[standard]
-    units, named = stated_units(coordinate), _by_name(coordinate.name)
+        role, system = _STANDARD[standard]
+        return role, PROJECTED if system and metres else system
     if _NORTH.match(units) or _EAST.match(units):
         role = Y if _NORTH.match(units) else X
         return role, named[1] if named[0] == role and named[1] == ROTATED else LATLON
     if " since " in units.lower():
         return T, ""
     role = _AXIS.get(str(getattr(coordinate, "axis", "")).strip().upper(), named[0])
-    metres = factor_to(units, "m") is not None
     system = PROJECTED if metres else named[1]
     return role, system if role in (Y, X) else ""
 

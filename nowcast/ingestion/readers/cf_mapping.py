@@ -32,8 +32,8 @@ def crs_of(path: Path, variables: Mapping[str, Any], variable: Any, axes: Axes) 
 
     Source: CF conventions 1.10, section 5.6 and appendix F.
     """
-    name = _mapping_name(variable, axes)
     system = axes.row.system
+    name = _mapping_name(variable, axes) or (_only_mapping(variables) if system != LATLON else None)
     if name is None or name not in variables:
         if system == LATLON:
             return pyproj.CRS.from_epsg(4326)
@@ -64,6 +64,12 @@ def _mapping_name(variable: Any, axes: Axes) -> str | None:
     parts = re.findall(r"(\S+)\s*:\s*((?:[^\s:]+(?!\S*:)\s*)*)", text)
     ours = {axes.row.coordinate.name, axes.column.coordinate.name}
     return next((name for name, of in parts if ours & set(of.split())), None)
+
+
+def _only_mapping(variables: Mapping[str, Any]) -> str | None:
+    """Return the one grid mapping of a file whose variable names none, as Py-ART leaves it."""
+    found = [n for n, v in variables.items() if "grid_mapping_name" in v.ncattrs()]
+    return found[0] if len(found) == 1 else None
 
 
 @lru_cache(maxsize=32)
