@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nowcast.models.base import Clip
+from nowcast.models.base import ClipBatch
 from nowcast.models.catalog import build_model
 from nowcast.models.cpu.fast import fast
 from nowcast.models.lmc.cell import LmcConvLSTM
@@ -140,7 +140,7 @@ def _iteration(name: str, args: argparse.Namespace) -> Job:
     network = build(args, save_memory=name == "saved").train()
     optimiser = torch.optim.Adam(network.parameters(), lr=2e-4)
     frames = torch.rand(args.batch, 10 + args.steps, 1, args.side, args.side)
-    clip = Clip(frames[:, :10], frames[:, 10:], torch.ones_like(frames, dtype=torch.bool), frames[:, :0])
+    clip = ClipBatch(frames[:, :10], frames[:, 10:], torch.ones_like(frames, dtype=torch.bool), frames[:, :0])
     generator = torch.Generator().manual_seed(0)
 
     def step(prediction: Tensor) -> None:
@@ -154,8 +154,8 @@ def _iteration(name: str, args: argparse.Namespace) -> Job:
         step(plain_forecast(network, clip.past, args.steps))
 
     def ours() -> None:
-        for phase in network.phases(clip, None, generator):
-            step(phase.prediction)
+        for step in network.optimiser_steps(clip, None, generator):
+            step(made.prediction)
 
     return plain if name == "plain" else ours
 

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nowcast.core.errors import FileError
+from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.files import whole_file
+from nowcast.core.settings import build
 from nowcast.core.times import Times
 from nowcast.data.frame_transform import Pixels
 from nowcast.data.source import FrameArray, SentWithoutCaches, check_span, from_bytes
@@ -70,14 +71,10 @@ class VideoMetadata:
     @classmethod
     def read(cls, path: Path) -> VideoMetadata | None:
         """Read metadata; None where there are none, or none of this version: the video is decoded anew."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, SettingsError):
             found = json.loads(path.read_text(encoding="utf-8"))
             if found["format"] == FORMAT:
-                return cls(**{
-                    **found, "shape": tuple(found["shape"]),
-                    "runs": tuple((int(first), int(count)) for first, count in found["runs"]),
-                    "rate": None if found["rate"] is None else tuple(found["rate"]),
-                })
+                return build(cls, found)
         return None
 
     def is_whole(self, folder: Path) -> bool:

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from multiprocessing import RawValue
 from multiprocessing.context import get_spawning_popen
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError, TimeError
-from nowcast.data.crops import Crop, Orientation, centre, cut_tiles, draw, oriented
+from nowcast.data.crops import Crop, Orientation, centre, draw, oriented
 from nowcast.data.importance_sampling import ImportanceSampling, window_weights
 from nowcast.data.missing_frames import GapFilledSource, check_missing
 from nowcast.data.source import FrameArray, FrameSource, fingerprint_of
@@ -61,8 +61,8 @@ class VideoDataset:
     In training the data set shuffles itself: index i of epoch e is a draw from ``(seed, e, i)`` alone,
     so it is the same with any number of workers, in any order and after a resume; a loader need not
     shuffle. Without importance sampling every window comes once an epoch, with it windows are drawn with
-    replacement. Outside training the clips are those of every window in order, uncropped, or cut at the
-    centre or into tiles.
+    replacement. Outside training the clips are those of every window in order, uncropped or cut at the
+    centre.
 
     Args:
         sources: frame sources of one step and one number of channels.
@@ -72,7 +72,6 @@ class VideoDataset:
         train: draw clips at random.
         flips_and_rotations: flip and (square crops) rotate by quarter turns in training.
         importance: prefer wet clips and crops in training; only sources that know their wet area are weighed.
-        cut: outside training, one crop at the centre or as many tiles as fit.
         length: clips an epoch in training; None is the number of windows.
         missing: at most so many of a clip's future frames may be missing; they are not ``observed``, and
             hold the frame before them.
@@ -85,8 +84,7 @@ class VideoDataset:
     def __init__(
         self, sources: Sequence[FrameSource], window: ClipWindow, *, crop: tuple[int, int] | None = None,
         seed: int = 0, train: bool = True, flips_and_rotations: bool = True,
-        importance: ImportanceSampling | None = None, cut: Literal["centre", "tiles"] = "centre",
-        length: int | None = None, missing: int = 0,
+        importance: ImportanceSampling | None = None, length: int | None = None, missing: int = 0,
     ) -> None:
         check_missing(missing, window)
         self.sources = tuple(GapFilledSource(source) if missing else source for source in sources)
@@ -95,7 +93,8 @@ class VideoDataset:
         self.train = train
         self.flips_and_rotations = flips_and_rotations
         self.importance = importance
-        self.crop = _check_shapes(self.sources, crop)
+        self.size = _check_shapes(self.sources, crop)
+        """Rows and columns of a clip."""
         if seed < 0 or (length is not None and length < 1):
             raise SettingsError(f"data: got seed={seed}, length={length}, expected seed >= 0, length >= 1")
         starts = [_starts(source, window, missing) for source in self.sources]
@@ -112,13 +111,7 @@ class VideoDataset:
         if train and importance is not None:
             weights = window_weights(self.sources, starts, window, importance.minimum_weight)
             self._chances = weights.cumsum()
-        sizes = [source.frame_shape[1:] for source in self.sources]
-        self._tiles = [
-            cut_tiles(size, self.crop) if cut == "tiles" else [centre(size, self.crop)] for size in sizes
-        ]
-        tiles = np.array([len(found) for found in self._tiles])
-        self._ends = np.cumsum(tiles[self._source])
-        self._length = (length or len(self._first)) if train else int(self._ends[-1])
+        self._length = (train and length) or len(self._first)
         self._epoch = RawValue("q", 0)
         self._order: tuple[tuple[int, int], npt.NDArray[np.int64]] | None = None
 
@@ -137,11 +130,6 @@ class VideoDataset:
         return self.sources[0].frame_shape[0]
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Rows and columns of a clip."""
-        return self.crop
-
-    @property
     def step(self) -> np.timedelta64:
         """Time between two frames of a clip."""
         return self.sources[0].step * self.window.every
@@ -149,7 +137,7 @@ class VideoDataset:
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with the frames' content, their times or the window."""
-        described = repr((self.window, self.crop)).replace("ClipWindow", "Window")  # as older runs have it
+        described = repr((self.window, self.size)).replace("ClipWindow", "Window")  # as older runs have it
         digest = hashlib.sha256(described.encode())
         for source in self.sources:
             digest.update(fingerprint_of(source).encode())
@@ -170,17 +158,16 @@ class VideoDataset:
         if not 0 <= index < self._length:
             raise IndexError(f"clip {index} of {self._length}")
         if not self.train:
-            number = int(np.searchsorted(self._ends, index, side="right"))
-            source = int(self._source[number])
-            tile = self._tiles[source][index - int(self._ends[number])]
-            return Place(source, int(self._first[number]), tile, Orientation())
+            source = int(self._source[index])
+            middle = centre(self.sources[source].frame_shape[1:], self.size)
+            return Place(source, int(self._first[index]), middle, Orientation())
         random = np.random.default_rng((self.seed, self.epoch, index))
         number = self._draw_window(index, random)
         source, first = int(self._source[number]), int(self._first[number])
         frames = slice(first, first + self.window.steps)
         minimum = None if self.importance is None else self.importance.minimum_weight
-        crop = draw(self.sources[source], frames, self.crop, minimum, random)
-        square = self.crop[0] == self.crop[1]
+        crop = draw(self.sources[source], frames, self.size, minimum, random)
+        square = self.size[0] == self.size[1]
         way = Orientation.draw(random, square) if self.flips_and_rotations else Orientation()
         return Place(source, first, crop, way)
 

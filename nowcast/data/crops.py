@@ -41,13 +41,6 @@ def centre(size: tuple[int, int], crop: tuple[int, int]) -> Crop:
     return at(((size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2), crop)
 
 
-def cut_tiles(size: tuple[int, int], crop: tuple[int, int]) -> list[Crop]:
-    """Cut as many crops as fit side by side around the middle: no pixel is in two of them."""
-    tall, wide = size[0] // crop[0], size[1] // crop[1]
-    top, left = (size[0] - tall * crop[0]) // 2, (size[1] - wide * crop[1]) // 2
-    return [at((top + i * crop[0], left + j * crop[1]), crop) for i in range(tall) for j in range(wide)]
-
-
 def draw(
     source: FrameSource, frames: slice, crop: tuple[int, int], minimum_weight: float | None,
     random: np.random.Generator,

@@ -22,7 +22,7 @@ from nowcast.core.processes import Workers
 from nowcast.data.cached_video import CachedVideo, VideoMetadata, forget_maps, metadata_path
 from nowcast.data.frame_transform import Colour, FrameTransform, Resize
 from nowcast.data.raw_videos import RawVideo
-from nowcast.data.video_decode import DecodeTask, cache_video, check_decoder
+from nowcast.data.video_decode import cache_video, check_decoder
 
 _LOG = logging.getLogger(__name__)
 
@@ -138,11 +138,13 @@ def _fresh(
 def _decode(
     videos: Sequence[RawVideo], settings: VideoSettings, folder: Path, progress: bool
 ) -> Iterator[VideoMetadata]:
-    tasks = [DecodeTask(video, settings.transform, folder) for video in videos]
+    work, crashed = (
+        partial(function, transform=settings.transform, folder=folder) for function in (cache_video, _crashed)
+    )
     frames = 0
     with Workers(settings.processes) as pool, tqdm(
-        pool.each(cache_video, tasks, _crashed), f"decode {settings.path.name}",
-        total=len(tasks), unit="video", disable=not progress, delay=2, mininterval=1,
+        pool.each(work, videos, crashed), f"decode {settings.path.name}",
+        total=len(videos), unit="video", disable=not progress, delay=2, mininterval=1,
     ) as bar:
         for metadata in bar:
             frames += metadata.shape[0]
@@ -150,11 +152,10 @@ def _decode(
             yield metadata
 
 
-def _crashed(task: DecodeTask, how: str) -> VideoMetadata:
+def _crashed(video: RawVideo, how: str, transform: FrameTransform, folder: Path) -> VideoMetadata:
     """Record a video on which the decoder crashed."""
-    identity = task.video.identity(task.transform)
-    metadata = VideoMetadata(task.video.name, identity, problem=f"decoding it {how}")
-    metadata.write(task.folder)
+    metadata = VideoMetadata(video.name, video.identity(transform), problem=f"decoding it {how}")
+    metadata.write(folder)
     return metadata
 
 

@@ -9,7 +9,6 @@ import hashlib
 import importlib.util
 import io
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,14 +18,6 @@ from nowcast.data.cached_video import HEADER_BYTES, VideoMetadata, frames_path, 
 from nowcast.data.frame_transform import FrameTransform
 from nowcast.data.raw_videos import RawVideo
 from nowcast.data.video_frames import DamagedVideoError, open_frames
-
-
-class DecodeTask(NamedTuple):
-    """A video to be decoded, how its frames shall look, and into which folder."""
-
-    video: RawVideo
-    transform: FrameTransform
-    folder: Path
 
 
 def check_decoder() -> None:
@@ -39,36 +30,35 @@ def check_decoder() -> None:
         raise MissingExtraError("decoding videos", "av", "video")
 
 
-def cache_video(task: DecodeTask) -> VideoMetadata:
-    """Decode a video into its cache file; a damaged one leaves only its metadata.
+def cache_video(video: RawVideo, transform: FrameTransform, folder: Path) -> VideoMetadata:
+    """Decode a video into its cache files in ``folder``; a damaged one leaves only its metadata.
 
     First the frames appear, whole, then the metadata, whole: without metadata there is no cache.
 
     Raises:
         FileError: the disk is full, or the folder cannot be written.
     """
-    video, transform, folder = task
     identity = video.identity(transform)
     for old in (metadata_path(folder, video.name), frames_path(folder, video.name)):
         old.unlink(missing_ok=True)
     try:
         with whole_file(frames_path(folder, video.name)) as temporary:
-            metadata = _write(task, identity, temporary)
+            metadata = _write(video, transform, identity, temporary)
     except DamagedVideoError as damage:
         metadata = VideoMetadata(video.name, identity, problem=" ".join(str(damage).split()))
     metadata.write(folder)
     return metadata
 
 
-def _write(task: DecodeTask, identity: str, path: Path) -> VideoMetadata:
+def _write(video: RawVideo, transform: FrameTransform, identity: str, path: Path) -> VideoMetadata:
     numbers: list[int] = []
     content = hashlib.sha256()
     shape: tuple[int, ...] = ()
-    opened = open_frames(task.video, task.transform)
+    told_rate, batches = open_frames(video, transform)
     with path.open("wb") as file:
         file.write(bytes(HEADER_BYTES))
-        for batch in opened.batches:
-            frames = task.transform.apply(batch.frames)
+        for batch in batches:
+            frames = transform.apply(batch.frames)
             if shape and frames.shape[1:] != shape:
                 raise DamagedVideoError(f"got frames of {shape[1:]} and of {frames.shape[2:]}; set a size")
             shape = frames.shape[1:]
@@ -79,10 +69,10 @@ def _write(task: DecodeTask, identity: str, path: Path) -> VideoMetadata:
             raise DamagedVideoError("got no frame")
         file.seek(0)
         file.write(_header((len(numbers), *shape)))
-    rate = None if opened.rate is None else (opened.rate.numerator, opened.rate.denominator)
-    every = int(np.lcm(task.video.spacing, task.transform.step))
+    rate = None if told_rate is None else (told_rate.numerator, told_rate.denominator)
+    every = int(np.lcm(video.spacing, transform.step))
     return VideoMetadata(
-        task.video.name, identity, shape=(len(numbers), shape[0], shape[1], shape[2]), every=every,
+        video.name, identity, shape=(len(numbers), shape[0], shape[1], shape[2]), every=every,
         runs=_runs(numbers, every), rate=rate, content=content.hexdigest()[:16],
     )
 

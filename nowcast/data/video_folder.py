@@ -6,7 +6,7 @@ Dimensions: T frames, C channels, H rows, W columns.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -53,18 +53,35 @@ class VideoFolderSettings:
 
 
 class PictureVideo:
-    """One video whose frames are picture files: a frame source that decodes what it is asked for."""
+    """One video whose frames are picture files: a frame source that decodes what it is asked for.
+
+    Args:
+        video: the pictures.
+        sizes: rows and columns of each that is whole, by its number.
+        settings: of its folder.
+
+    Raises:
+        FileError: pictures of several sizes, and no size to resize them to.
+    """
 
     def __init__(
-        self, video: RawVideo, pictures: Sequence[Path], times: Times, step: np.timedelta64,
-        transform: FrameTransform, size: tuple[int, int],
+        self, video: RawVideo, sizes: Mapping[int, tuple[int, int]], settings: VideoFolderSettings
     ) -> None:
-        self.name, self.place = video.name, video.place
-        self.pictures = tuple(pictures)
-        self.times = times
-        self.step = step
-        self.transform = transform
-        self.frame_shape = (transform.channels, *size)
+        self.name, self.place, self.transform = video.name, video.place, settings.transform
+        pictures = dict(video.pictures)
+        lead = next(iter(sizes))
+        size = settings.size or sizes[lead]
+        for number, found in sizes.items():
+            if settings.size is None and found != size:
+                raise FileError(
+                    f"{pictures[number]}: got {found[0]} x {found[1]}, expected {size[0]} x {size[1]} as "
+                    f"{pictures[lead].name}; set a size to resize all"
+                )
+        self.pictures = tuple(pictures[number] for number in sizes)
+        self.frame_shape = (self.transform.channels, *size)
+        self.step = np.timedelta64(round(1e9 / settings.frames_per_second), "ns")
+        steps = (np.array(list(sizes)) - min(pictures)) // video.spacing
+        self.times: Times = np.datetime64(0, "ns") + steps * self.step
 
     def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames cut to rows and columns: (T, C, h, w) in [0, 1].
@@ -106,7 +123,7 @@ def open_videos(settings: VideoFolderSettings, progress: bool = True) -> list[Pi
         for video in kept:
             sizes = _check(video, settings, damaged, bar)
             if sizes:
-                videos.append(_open(video, sizes, settings))
+                videos.append(PictureVideo(video, sizes, settings))
     if damaged:
         _LOG.warning("%s: %d damaged pictures skipped, first %s", root, len(damaged), damaged[0])
     if not videos:
@@ -128,23 +145,3 @@ def _check(
             damaged.append(path)
         bar.update()
     return sizes
-
-
-def _open(
-    video: RawVideo, sizes: dict[int, tuple[int, int]], settings: VideoFolderSettings
-) -> PictureVideo:
-    pictures = dict(video.pictures)
-    lead = next(iter(sizes))
-    size = settings.size or sizes[lead]
-    for number, found in sizes.items():
-        if settings.size is None and found != size:
-            raise FileError(
-                f"{pictures[number]}: got {found[0]} x {found[1]}, expected {size[0]} x {size[1]} as "
-                f"{pictures[lead].name}; set a size to resize all"
-            )
-    step = np.timedelta64(round(1e9 / settings.frames_per_second), "ns")
-    steps = (np.array(list(sizes)) - min(pictures)) // video.spacing
-    return PictureVideo(
-        video, [pictures[number] for number in sizes], np.datetime64(0, "ns") + steps * step, step,
-        settings.transform, size,
-    )

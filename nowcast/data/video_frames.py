@@ -44,14 +44,6 @@ class FrameBatch(NamedTuple):
     """(T, H, W) or (T, H, W, 3)"""
 
 
-class OpenedVideo(NamedTuple):
-    """A video that has been opened: its rate and its frames to come."""
-
-    rate: Fraction | None
-    """Frames a second; None for pictures, which do not say."""
-    batches: Iterator[FrameBatch]
-
-
 class _Packets(NamedTuple):
     """What the compressed frames tell before any is decoded."""
 
@@ -65,14 +57,19 @@ class _Packets(NamedTuple):
     """Whether the file knows times."""
 
 
-def open_frames(video: RawVideo, transform: FrameTransform) -> OpenedVideo:
+def open_frames(
+    video: RawVideo, transform: FrameTransform
+) -> tuple[Fraction | None, Iterator[FrameBatch]]:
     """Open a video to read the frames that ``transform.step`` keeps, uncut and of their own size.
+
+    Returns:
+        Frames a second (None for pictures, which do not say), and the frames to come.
 
     Raises:
         DamagedVideoError: it cannot be opened; the iteration raises it too.
     """
     if video.pictures:
-        return OpenedVideo(None, _batched(_pictures(video, transform)))
+        return None, _batched(_pictures(video, transform))
     import av
 
     try:
@@ -84,7 +81,7 @@ def open_frames(video: RawVideo, transform: FrameTransform) -> OpenedVideo:
         raise
     except Exception as error:  # a bad file makes a decoder raise anything
         raise DamagedVideoError(f"cannot be opened ({_described(error)})") from error
-    return OpenedVideo(packets.rate, _batched(_decode(video.path, transform, packets)))
+    return packets.rate, _batched(_decode(video.path, transform, packets))
 
 
 def _pictures(video: RawVideo, transform: FrameTransform) -> Iterator[tuple[int, Any]]:

@@ -133,11 +133,11 @@ class Neural:
         leads = check_leads(lead_times, self.name)
         past = newest(observed, self.needs, self.name)
         outputs = self._outputs(past, leads)
-        if self._loaded.meta.exceedance is None:
+        if self._loaded.meta.exceedance_probability is None:
             dbz = self._scaling.decode(outputs[:, 0])
             dbz[dbz < self._scaling.low_dbz + self.settings.least_echo_db] = NO_ECHO_DBZ
         else:
-            thresholds = self._loaded.meta.exceedance.thresholds_dbz
+            thresholds = self._loaded.meta.exceedance_probability.thresholds_dbz
             dbz = rebuild_dbz(outputs.swapaxes(0, 1), thresholds)
         dbz[:, _never_seen(past)] = np.nan
         return label_forecast(dbz, past.issued, leads, past.grid)
@@ -153,11 +153,11 @@ class Neural:
             SettingsError: a network that forecasts dBZ.
             TimeError, GridError: as `forecast`.
         """
-        exceedance = self._loaded.meta.exceedance
+        exceedance = self._loaded.meta.exceedance_probability
         if exceedance is None:
             raise SettingsError(
                 complain(f"{self.name}: probabilities", "a network that forecasts dBZ",
-                         "one trained with model.exceedance", "train one, or ask for its forecast")
+                         "one trained with model.exceedance_probability", "train one, or ask for its forecast")
             )
         leads = check_leads(lead_times, self.name)
         past = newest(observed, self.needs, self.name)
@@ -175,7 +175,7 @@ class Neural:
     @property
     def thresholds_dbz(self) -> tuple[float, ...]:
         """Thresholds of `probabilities`; none from a network that forecasts dBZ."""
-        exceedance = self._loaded.meta.exceedance
+        exceedance = self._loaded.meta.exceedance_probability
         return () if exceedance is None else exceedance.thresholds_dbz
 
     def _outputs(self, past: Past, leads: LeadTimes) -> Array:
@@ -186,17 +186,15 @@ class Neural:
         self._check_grid(past.grid)
         indices = self._indices(leads)
         scaled = self._scaling.encode(past.dbz)
-        if not self._loaded.model.reads_unseen:
-            scaled = np.nan_to_num(scaled, copy=False)
         question = hashlib.blake2b(indices.tobytes() + scaled.tobytes()).digest()
         if self._said is None or self._said[0] != question:
-            self._said = question, self._runner.run(scaled, indices)
+            self._said = question, self._runner.run(scaled, ~np.isnan(scaled), indices)
         return self._said[1].copy()
 
     @property
     def motion_name(self) -> str:
         """What `velocity` gives: the network's own, or the flow that frames are carried along around it."""
-        return "trending momentum" if self._loaded.meta.advection is None else "carried along"
+        return "trending momentum" if self._loaded.meta.lagrangian is None else "carried along"
 
     def velocity(self, observed: xr.DataArray) -> Array:
         """Give the motion that a MotionRNN believes in at its first step, or what frames are carried by.
@@ -208,28 +206,8 @@ class Neural:
         Raises:
             SettingsError: a network without MotionGRU.
         """
-        import torch
-        from torch.nn.functional import interpolate
-
-        model = self._loaded.model
-        find = getattr(model, "motion", None)
-        if find is None:
-            raise SettingsError(
-                complain(f"{self.name}: motion", "a network without MotionGRU", "a MotionRNN",
-                         "take one of the motionrnn networks")
-            )
         past = newest(observed, self.needs, self.name)
-        scaled = self._scaling.encode(past.dbz)
-        if not model.reads_unseen:
-            scaled = np.nan_to_num(scaled, copy=False)
-        rows, columns = scaled.shape[1:]
-        over = [(0, -side % m) for side, m in zip((rows, columns), model.multiple_of, strict=True)]
-        frames = torch.from_numpy(np.pad(scaled, [(0, 0), *over], mode="edge"))[None, :, None]
-        with torch.no_grad():
-            motion = find(frames, 1)[:, -1].mean(dim=1)
-            whole = interpolate(motion, size=frames.shape[-2:], mode="bilinear", align_corners=False)
-        found: Array = whole[0, :, :rows, :columns].numpy()
-        return found
+        return self._runner.motion(self._scaling.encode(past.dbz), ~np.isnan(past.dbz))
 
     def _indices(self, leads: LeadTimes) -> npt.NDArray[np.int64]:
         step = self.needs.step

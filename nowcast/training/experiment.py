@@ -64,7 +64,7 @@ class Training:
     """How the network is trained."""
 
     steps: int | None = None
-    """Iterations (batches); an iteration takes one optimiser step per phase, two with `reverse_input`."""
+    """Iterations (batches), each with the optimiser steps of the network, twice with `reverse_input`."""
     minutes: float | None = None
     """Time budget on the clock, validation included; the first of both ends the run."""
     batch: int = 8
@@ -133,15 +133,17 @@ class Experiment:
                 "training: loss weighted_l1_l2 and monitor csi20, csi30 need dBZ, and data.scaling is null; "
                 "give data.scaling or choose l1_l2 and loss"
             )
-        if (t.loss == "log_score") != (self.model.exceedance is not None):
+        events = self.model.exceedance_probability
+        if (t.loss == "log_score") != (events is not None):
             raise SettingsError(
-                f"training.loss: got '{t.loss}' {'with' if self.model.exceedance else 'without'} "
-                "model.exceedance, expected log_score with it and another loss without; change one of them"
+                f"training.loss: got '{t.loss}' {'with' if events else 'without'} "
+                "model.exceedance_probability, expected log_score with it and another loss without; "
+                "change one of them"
             )
-        if self.model.exceedance is not None and self.model.exceedance.cascade and t.sampling.start > 0:
+        if events is not None and events.cascade and t.sampling.start > 0:
             raise SettingsError(
-                f"training.sampling.start: got {t.sampling.start:g} with model.exceedance.cascade, expected 0: "
-                "the cascade starts from the past, not from a true frame fed later; set it to 0"
+                f"training.sampling.start: got {t.sampling.start:g} with model.exceedance_probability.cascade, "
+                "expected 0: the cascade starts from the past, not from a true frame fed later; set it to 0"
             )
         self._check_missing()
         self._check_positive()

@@ -131,7 +131,7 @@ def _describe(experiment: Experiment, data: ClipData, grid_km: tuple[float, floa
         model=experiment.model.name, settings=plain(experiment.model.settings), channels=data.channels,
         size=data.size, past=window.past, future=window.future,
         step_seconds=float(data.step / np.timedelta64(1, "s")), scaling=experiment.data.scaling,
-        exceedance=experiment.model.exceedance, advection=experiment.model.advection,
+        exceedance_probability=experiment.model.exceedance_probability, lagrangian=experiment.model.lagrangian,
         grid_km=grid_km, data_fingerprint=data.fingerprint, experiment=plain(experiment),
     )
 

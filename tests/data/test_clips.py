@@ -156,15 +156,6 @@ def test_validation_is_cut_at_the_centre_and_draws_nothing():
     np.testing.assert_array_equal(before.past, source.frames[1:3, :, 3:7, 4:8])
 
 
-def test_tiles_cover_the_middle_once():
-    source = numbered(range(6), size=(9, 14))
-    data = VideoDataset([source], WINDOW, crop=(4, 6), train=False, cut="tiles")
-    assert len(data) == 2 * 4
-    places = [data.place(i) for i in range(4)]
-    assert [(p.crop.rows.start, p.crop.columns.start) for p in places] == [(0, 1), (0, 7), (4, 1), (4, 7)]
-    assert [data.place(i).first for i in range(8)] == [0] * 4 + [1] * 4
-
-
 def test_wet_windows_and_wet_crops_come_more_often(tmp_path):
     codes = np.zeros((60, 32, 32), np.int16)
     codes[40:, 24:, 24:] = 3000  # it rains in the last third, in the lower right

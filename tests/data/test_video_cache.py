@@ -49,7 +49,7 @@ def decoded(monkeypatch):
     names = []
     original = video_decode._write
     monkeypatch.setattr(
-        video_decode, "_write", lambda task, *rest: names.append(task.video.name) or original(task, *rest)
+        video_decode, "_write", lambda video, *rest: names.append(video.name) or original(video, *rest)
     )
     return names
 

@@ -17,7 +17,7 @@ from nowcast.forecasters.packaged import folder, packaged, registry
 from nowcast.models import weights_file
 from nowcast.models.checkpoint import CheckpointMeta, load_network, pack
 from nowcast.models.choice import ModelChoice
-from nowcast.models.exceedance.wrapper import ExceedanceSettings
+from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
 from tests.fakes.fields import moving_disc, projected_grid
 
 LEADS = np.arange(1, 4) * np.timedelta64(10, "m")
@@ -28,11 +28,12 @@ def shipped(tmp_path, monkeypatch):
     """A folder of weights with one tiny network named ``tiny``; gives a maker of its levels."""
     monkeypatch.setattr(module, "folder", lambda: tmp_path)
     settings = {"hidden": [4], "filter_size": 3, "patch": 4}
-    chosen = ModelChoice("convlstm", settings, ExceedanceSettings((20.0, 40.0)))
+    chosen = ModelChoice("convlstm", settings, ExceedanceProbabilitySettings((20.0, 40.0)))
     torch.manual_seed(0)
     network = chosen.build(1, None, Scaling())
     meta = CheckpointMeta(
-        "convlstm", chosen.settings, 1, None, 3, 2, 600.0, Scaling(), (1.0, 1.0), exceedance=chosen.exceedance
+        "convlstm", chosen.settings, 1, None, 3, 2, 600.0, Scaling(), (1.0, 1.0),
+        exceedance_probability=chosen.exceedance_probability,
     )
     path = tmp_path / "tiny.safetensors"
     weights_file.write(path, pack(network.state_dict(), meta))

@@ -12,8 +12,8 @@ from nowcast.forecasters.levels import thresholds_of
 from nowcast.forecasters.neural import Neural
 from nowcast.models.base import SequenceModel
 from nowcast.models.checkpoint import LoadedNetwork
-from nowcast.models.exceedance.wrapper import ExceedanceSettings
-from nowcast.models.lagrangian.wrapper import AdvectedModel, AdvectionSettings
+from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
+from nowcast.models.lagrangian.wrapper import LagrangianModel, LagrangianSettings
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.networks import Repeat, loaded
 
@@ -29,7 +29,7 @@ class Odds(SequenceModel):
     def __deepcopy__(self, memo):
         return self
 
-    def forward(self, past, steps, teacher=None):
+    def forward(self, past, steps, targets=None, observed=None):
         type(self).calls += 1
         both = torch.cat([past[:, -1], past[:, -1] / 2], dim=1)
         return both[:, None].expand(-1, steps, -1, -1, -1)
@@ -37,7 +37,7 @@ class Odds(SequenceModel):
 
 def neural(model):
     found = loaded(model)
-    meta = replace(found.meta, exceedance=ExceedanceSettings(THRESHOLDS))
+    meta = replace(found.meta, exceedance_probability=ExceedanceProbabilitySettings(THRESHOLDS))
     return Neural(LoadedNetwork(model, meta, found.sha256))
 
 
@@ -82,8 +82,8 @@ def test_an_advected_network_is_told_what_was_not_seen():
     """A storm half hidden by the edge of the coverage moves on as fast as the part that is seen."""
     observed = moving_disc(projected_grid(96, 96), velocity=(0.0, 3.0), centre=(50, 40), peak_dbz=60.0)
     observed.values[:, :46] = np.nan
-    found = loaded(AdvectedModel(Repeat()))
-    meta = replace(found.meta, advection=AdvectionSettings())
+    found = loaded(LagrangianModel(Repeat()))
+    meta = replace(found.meta, lagrangian=LagrangianSettings())
     forecaster = Neural(LoadedNetwork(found.model, meta, found.sha256))
     motion = forecaster.velocity(observed)
     assert motion[1, 52, 44] == pytest.approx(3.0, abs=0.3)

@@ -23,7 +23,7 @@ from tests.fakes.training_runs import clips, experiment, register
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = (
     "training.loss=log_score", "training.ema_decay=0.5", "training.sampling.start=0.0",
-    "model.exceedance.thresholds_dbz=[20, 30]", "model.exceedance.cascade.hidden=4",
+    "model.exceedance_probability.thresholds_dbz=[20, 30]", "model.exceedance_probability.cascade.hidden=4",
 )
 
 
@@ -249,7 +249,7 @@ def test_a_start_may_be_a_last_ckpt_with_averages_under_a_head(tmp_path):
     first = go(tmp_path, *head)
     last = first.parent / "last.ckpt"
     expected = checkpoint.load_network(last).model.state_dict()
-    still = ["training.learning_rate.start=1.0e-12", "model.exceedance.weights=[1, 2]"]
+    still = ["training.learning_rate.start=1.0e-12", "model.exceedance_probability.weights=[1, 2]"]
     second = go(tmp_path, *head, *still, f"training.start_from={last}")
     after = checkpoint.load_network(second).model.state_dict()
     weights = [name for name, value in expected.items() if value.is_floating_point()]
@@ -292,18 +292,20 @@ def test_weights_of_another_network_are_no_start(tmp_path):
     assert not (tmp_path / "second").exists()
 
 
-def test_surroundings_that_are_new_say_nothing_at_the_start(tmp_path):
+def test_a_context_unet_that_is_new_adds_nothing_at_the_start(tmp_path):
     head = [*HEAD, "training.steps=1"]
     first = go(tmp_path, *head)
-    look = [*head, "model.exceedance.cascade.surroundings.widths=[4]", f"training.start_from={first}"]
+    look = [
+        *head, "model.exceedance_probability.cascade.context_unet.widths=[4]", f"training.start_from={first}"
+    ]
     second = go(tmp_path, *look, "training.learning_rate.start=1.0e-12")
     before, after = (checkpoint.load_network(path).model.eval() for path in (first, second))
     past = torch.rand(1, 4, 1, 16, 16)
     with torch.no_grad():
         torch.testing.assert_close(after(past, 3), before(past, 3), atol=1e-4, rtol=0)
     again = go(tmp_path, *look[:-1], f"training.start_from={second}")
-    assert checkpoint.load_network(again).meta.exceedance.cascade.surroundings.widths == (4,)
-    with pytest.raises(CheckpointError, match="got weights with surroundings"):
+    assert checkpoint.load_network(again).meta.exceedance_probability.cascade.context_unet.widths == (4,)
+    with pytest.raises(CheckpointError, match="got weights with context_unet"):
         go(tmp_path, *head, f"training.start_from={second}")  # it would lose what was learnt
 
 
