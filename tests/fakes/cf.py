@@ -4,8 +4,10 @@ from dataclasses import dataclass, field, replace
 
 import netCDF4
 import numpy as np
+import pytest
 
 from nowcast.core.errors import NowcastError
+from nowcast.core.grid import Grid
 
 FILL = 255
 NORTH, WEST = 47.11391477, 5.92594517
@@ -195,6 +197,10 @@ def scene(shape=(3, 5, 8), seed=0, system="metres", **changes):
 def assert_truth(opened, truth):
     """What a reader gives is the scene: absence, values, times, and place to a thousandth of a cell."""
     np.testing.assert_array_equal(opened.time.values, truth.times)
+    mapping = SYSTEMS[truth.system][2]
+    found = Grid.of(opened).crs.to_cf()
+    assert {k: found.get(k) for k in mapping if k != "earth_radius"} == pytest.approx(
+        {k: v for k, v in mapping.items() if k != "earth_radius"})
     values = opened.compute(scheduler="synchronous").values
     np.testing.assert_array_equal(np.isnan(values), np.isnan(truth.dbz))
     np.testing.assert_array_equal(values == -32.0, truth.dbz == -32.0)

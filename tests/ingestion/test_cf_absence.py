@@ -127,6 +127,7 @@ def test_negative_rain_is_refused_unless_explained(tmp_path, value, attrs):
     ("add_offset", np.nan, "attribute add_offset is nan"),
     ("scale_factor", 0.0, "scale_factor is 0"),
     ("valid_range", np.array([1.0, 2.0, 3.0]), "valid_range has 3 values"),
+    ("valid_range", np.array([2.0, 1.0]), "are 2.0 to 1.0, expected the lower first"),
     ("missing_value", "none", "attribute missing_value is 'none'"),
 ])
 def test_attributes_that_are_no_numbers_are_named(tmp_path, name, value, words):

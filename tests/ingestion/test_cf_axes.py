@@ -117,6 +117,21 @@ def test_wkt_or_a_proj_string_alone_will_do(tmp_path):
         assert (lon[0], lat[0]) == pytest.approx((9.0, 45.153), abs=1e-3)
 
 
+def test_wkt_that_contradicts_the_parameters_is_refused(tmp_path):
+    scene = cf.scene()
+    scene.write(tmp_path / "c.nc")
+    mapping = cf.SYSTEMS["metres"][2]
+    for crs, agrees in ((pyproj.CRS.from_cf(mapping), True), (pyproj.CRS.from_epsg(32632), False),
+                        (pyproj.CRS.from_cf({**mapping, "latitude_of_projection_origin": 55.1}), False)):
+        with netCDF4.Dataset(tmp_path / "c.nc", "a") as data:
+            data["crs"].crs_wkt = crs.to_wkt()
+        if agrees:
+            cf.assert_truth(CfNetcdf().open(tmp_path / "c.nc"), scene)
+        else:
+            with pytest.raises(GridError, match=r"c\.nc: grid mapping 'crs' gives .* that differ"):
+                CfNetcdf().open(tmp_path / "c.nc")
+
+
 def test_a_latitude_in_metres_is_a_row_of_the_projection(tmp_path):
     scene = cf.scene()
     scene.write(tmp_path / "m.nc")

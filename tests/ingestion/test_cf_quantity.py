@@ -121,6 +121,15 @@ def test_times_called_forecast_times_are_a_forecast(tmp_path):
         CfNetcdf().open(path)
 
 
+@pytest.mark.parametrize("named", ["rain forecast", "predicted precipitation", "Radar nowcast of rain"])
+def test_a_variable_called_a_forecast_is_one(tmp_path, named):
+    path = grid_file(tmp_path / "f.nc", {"rain": ("mm h-1", {"long_name": named}, 1)})
+    with pytest.raises(FileError, match=rf"f\.nc: 'rain' is a forecast \('{named}'\)"):
+        CfNetcdf().open(path)
+    path = grid_file(tmp_path / "n.nc", {"rain": ("mm h-1", {"long_name": "rain rate for nowcasting"}, 1)})
+    assert value_of(path) == pytest.approx(23.0103, abs=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["conventions", "dimensions", "groups"])
 def test_polar_volumes_are_called_polar(tmp_path, kind):
     path = tmp_path / "p.nc"

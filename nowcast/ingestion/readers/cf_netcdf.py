@@ -20,7 +20,7 @@ from nowcast.core.grid import Grid
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.ingestion.readers import netcdf_size
 from nowcast.ingestion.readers.cf_axes import Axes, axes_of, cell_centres
-from nowcast.ingestion.readers.cf_kind import refuse_other_kinds
+from nowcast.ingestion.readers.cf_kind import refuse_forecast, refuse_other_kinds
 from nowcast.ingestion.readers.cf_mapping import crs_of
 from nowcast.ingestion.readers.cf_missing import Codes
 from nowcast.ingestion.readers.cf_quantity import AMOUNT, DBZ, Quantity, find_variable
@@ -68,6 +68,7 @@ class CfNetcdf:
         with _opened(path) as data:
             refuse_other_kinds(path, data)
             variable, quantity = find_variable(path, data.variables, self.variable)
+            refuse_forecast(path, variable)
             axes = axes_of(path, data.variables, variable)
             times, stamp = times_of(path, data.variables, variable, axes.time)
             order = in_order(path, times)
