@@ -68,9 +68,9 @@ def _check_agreement(path: Path, name: str, stated: Mapping[str, Any], crs: pypr
     if len(alone) == len(stated) or not earth or "grid_mapping_name" not in alone:
         return
     other = _crs(json.dumps(alone, sort_keys=True))
-    places = [pyproj.Transformer.from_crs(c, c.geodetic_crs, always_xy=True).transform(*_PLACES)
-              for c in (crs, other) if c.geodetic_crs]
-    if crs.is_geographic != other.is_geographic or np.abs(np.subtract(*places)).max() > _APART_DEGREES:
+    here, there = (np.asarray(pyproj.Transformer.from_crs(c, c.geodetic_crs, always_xy=True)
+                              .transform(*_PLACES)) for c in (crs, other))
+    if crs.is_geographic != other.is_geographic or np.abs(here - there).max() > _APART_DEGREES:
         raise GridError(f"{path}: grid mapping {name!r} gives parameters and WKT that differ "
                         f"({crs.name[:60]!r}), expected one place; remove one of them")
 
