@@ -55,7 +55,7 @@ class Row:
             raise SettingsError(complain(where, f"training with a {given[0]}", "a model with it", "drop it"))
         if self.model is not None:
             build(find_model(self.model.name).settings, self.model.settings, where=f"{where} model.settings")
-            check_frames(self.model.exceedance is not None, f"{where} model.exceedance")
+            check_frames(self.model.exceedance_probability is not None, f"{where} model.exceedance_probability")
 
 
 @dataclass(frozen=True)

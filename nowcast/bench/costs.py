@@ -17,12 +17,12 @@ from nowcast.models.base import SequenceModel
 from nowcast.models.counts import count
 from nowcast.models.cpu.fast import fast
 from nowcast.models.cpu.peak_memory import peak_forecast_mb
-from nowcast.models.lagrangian.wrapper import AdvectedModel
+from nowcast.models.lagrangian.wrapper import LagrangianModel
 from nowcast.models.padding import AnySize
 
 _BATCH = 8
 _LEAST_SECONDS, _FEWEST, _MOST = 1.0, 3, 30
-_ADVECTED = "work and memory of the optical flow and of carrying frames along it are not counted"
+_ADVECTED = "work and memory of the optical flow and of advecting frames along it are not counted"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def measure(
     whole = replace(shape, size=_whole(shape.size, network))
     counted = count(name, settings, whole.past, whole.steps, whole.size, whole.channels)
     alone, rate = _times(AnySize(fast(network) if device.type == "cpu" else network), shape, device)
-    if isinstance(network, AdvectedModel):
+    if isinstance(network, LagrangianModel):
         return Costs(counted.parameters, None, alone, rate, None, machine_of(device), _ADVECTED)
     try:
         memory = peak_forecast_mb(

@@ -95,7 +95,7 @@ def _given(bench: Benchmark, row: Row) -> Entry:
     from nowcast.models.checkpoint import load_network
 
     loaded = load_network(row.checkpoint)
-    check_frames(loaded.meta.exceedance is not None, f"rows: '{row.name}' checkpoint")
+    check_frames(loaded.meta.exceedance_probability is not None, f"rows: '{row.name}' checkpoint")
     learned = loaded.meta.experiment.get("data", {})
     for test in bench.test_sources:
         check_apart(plain(test), [*learned.get("sources", ()), *learned.get("validation_sources", ())])

@@ -150,8 +150,7 @@ class BenchmarkRun:
                 copy_last if network is None else network, self.held_out.clips, self.held_out.chosen,
                 self._metrics, keep=keep, batch=self.bench.test_batch,
                 workers=0 if self.bench.training is None else self.bench.training.workers,
-                device=self.device, reads_unseen=network is not None and network.reads_unseen,
-                name=_title(entry), progress=self.progress,
+                device=self.device, name=_title(entry), progress=self.progress,
             )  # fmt: skip
         except ForecastError as error:
             found, failed = Scored({}), str(error)
@@ -238,7 +237,7 @@ class BenchmarkRun:
     def _about(self, row: Row) -> dict[str, Any]:
         given = self._given.get(row.name)
         about = {"model": plain(row.model), "checkpoint": given, "shape": plain(self._shape)}
-        if row.model is not None and row.model.advection is not None:
+        if row.model is not None and row.model.lagrangian is not None:
             about["counted"] = False  # what was kept with counts of the inner network alone is measured anew
         return about
 

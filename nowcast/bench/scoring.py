@@ -5,9 +5,9 @@ Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W colu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from nowcast.core.errors import MissingWeightsError, NowcastError
 from nowcast.data.clips import VideoDataset
+from nowcast.models.base import ClipBatch
 from nowcast.scores import i3d, lpips_weights
 from nowcast.scores.base import Metric, Sums, add
 from nowcast.scores.fvd import Fvd
@@ -25,8 +26,18 @@ from nowcast.scores.lpips import Lpips
 from nowcast.scores.protocols import Backbones, build_protocols
 from nowcast.training.data_module import collate
 
-Forecast = Callable[[Tensor, int], Tensor]
-"""(past (B, T, C, H, W), steps) -> (B, S, C, H, W)"""
+
+class Forecast(Protocol):
+    """What is scored: a `SequenceModel`, or what is called like one."""
+
+    def __call__(
+        self, past: Tensor, steps: int, targets: None = None, observed: Tensor | None = None
+    ) -> Tensor:
+        """Forecast (B, S, C, H, W) from ``past`` (B, T, C, H, W) and its observed mask."""
+        ...
+
+
+
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -72,7 +83,9 @@ def _read_weights(metric: Metric) -> None:
         i3d.read(metric.weights, metric.sha256)
 
 
-def copy_last(past: Tensor, steps: int) -> Tensor:
+def copy_last(
+    past: Tensor, steps: int, targets: None = None, observed: Tensor | None = None
+) -> Tensor:
     """Repeat the newest past frame."""
     return past[:, -1:].expand(-1, steps, -1, -1, -1)
 
@@ -80,7 +93,7 @@ def copy_last(past: Tensor, steps: int) -> Tensor:
 def score(
     forecast: Forecast, clips: VideoDataset, chosen: Sequence[int], metrics: Mapping[str, Metric], *,
     keep: Sequence[int] = (), batch: int = 8, workers: int = 0, device: torch.device | None = None,
-    reads_unseen: bool = False, name: str = "", progress: bool = False,
+    name: str = "", progress: bool = False,
 ) -> Scored:
     """Forecast test clips and score them.
 
@@ -95,7 +108,6 @@ def score(
         batch: clips at a time; no score changes with it.
         workers: processes that load clips.
         device: where the network lies.
-        reads_unseen: give unseen pixels of the past as NaN, for a network that can tell (else as 0).
         name: for the bar.
         progress: show a bar on stderr.
 
@@ -103,15 +115,15 @@ def score(
         ForecastError: a forecast that is not finite.
     """
     sums: dict[str, Sums] = {key: {} for key in metrics}
-    for past, future, seen in _batches(clips, chosen, batch, workers, reads_unseen, name, progress):
-        found = _frames(forecast, past, future.shape[1], device) * seen
+    for clip in _batches(clips, chosen, batch, workers, name, progress):
+        found = _frames(forecast, clip, device)
         for key, metric in metrics.items():
-            sums[key] = add(sums[key], metric.sums(found, future))
+            sums[key] = add(sums[key], metric.sums(found, clip.future))
     values = {key: np.atleast_1d(metric.value(sums[key])).tolist() for key, metric in metrics.items()}
     kept = {}
     for number in keep:
-        past, future, seen = next(_batches(clips, [number], 1, 0, reads_unseen, name, False))
-        kept[number] = to_pixels((_frames(forecast, past, future.shape[1], device) * seen)[0])
+        clip = next(_batches(clips, [number], 1, 0, name, False))
+        kept[number] = to_pixels(_frames(forecast, clip, device)[0])
     return Scored(values, kept)
 
 
@@ -121,27 +133,25 @@ def to_pixels(frames: Tensor | npt.NDArray[np.floating[Any]]) -> Pixels:
     return found
 
 
-def _frames(forecast: Forecast, past: Tensor, steps: int, device: torch.device | None) -> Tensor:
+def _frames(forecast: Forecast, clip: ClipBatch, device: torch.device | None) -> Tensor:
+    """Forecast the future of a clip, clamped, with 0 where it was not observed."""
+    length = clip.past.shape[1]
+    past, observed = clip.past.to(device), clip.observed[:, :length].to(device)
     with torch.inference_mode():
-        found = forecast(past if device is None else past.to(device), steps).float().cpu()
+        found = forecast(past, clip.future.shape[1], observed=observed).float().cpu()
     if not bool(torch.isfinite(found).all()):
         raise ForecastError(
             "forecast: got values that are not finite, expected numbers; the training went wrong, lower "
             "training.learning_rate.start or set training.gradient_clip"
         )
-    return found.clamp(0, 1)
+    return found.clamp(0, 1) * clip.observed[:, length:]
 
 
 def _batches(
-    clips: VideoDataset, chosen: Sequence[int], batch: int, workers: int, reads_unseen: bool, name: str,
-    progress: bool,
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Give past, future and what was seen of the future."""
+    clips: VideoDataset, chosen: Sequence[int], batch: int, workers: int, name: str, progress: bool
+) -> Iterator[ClipBatch]:
     sampler = [list(chosen[at : at + batch]) for at in range(0, len(chosen), batch)]
     loader: Any = DataLoader(
         clips, batch_sampler=sampler, collate_fn=collate, num_workers=workers,  # type: ignore[arg-type]
     )  # fmt: skip
-    for clip in tqdm(loader, desc=f"score {name}", unit="batch", disable=not progress, leave=False):
-        length = clip.past.shape[1]
-        past = clip.past.masked_fill(~clip.seen[:, :length], torch.nan) if reads_unseen else clip.past
-        yield past, clip.future, clip.seen[:, length:]
+    yield from tqdm(loader, desc=f"score {name}", unit="batch", disable=not progress, leave=False)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from nowcast.data.clips import VideoDataset
-    from nowcast.models.base import Clip as ModelClip
+    from nowcast.models.base import ClipBatch
     from nowcast.models.checkpoint import LoadedNetwork
     from nowcast.models.lmc.analysis import AddressableMemory, MemoryAnalysis, NamedClip
 
@@ -46,13 +46,13 @@ def run(args: argparse.Namespace) -> int:
     if args.clips < 2:
         raise SettingsError(complain("--clips", args.clips, "2 or more to compare", "give more"))
     from nowcast.models.checkpoint import load_network
-    from nowcast.models.lagrangian.wrapper import AdvectedModel
+    from nowcast.models.lagrangian.wrapper import LagrangianModel
     from nowcast.models.lmc.network import LmcMemory
     from nowcast.models.wrapper import ModelWrapper
 
     loaded = load_network(args.checkpoint, whole=True)
     outer = loaded.model
-    addressed: Any = outer.network if isinstance(outer, AdvectedModel) else outer
+    addressed: Any = outer.network if isinstance(outer, LagrangianModel) else outer
     network = addressed.network if isinstance(addressed, ModelWrapper) else addressed
     if not isinstance(network, LmcMemory) or network.memory is None:
         raise SettingsError(
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
                      "train configs/experiment/italy_lmc.yaml, for example")
         )
     kind, data = _data(args, loaded)
-    carry = outer.carried if isinstance(outer, AdvectedModel) else None
+    carry = outer.advected if isinstance(outer, LagrangianModel) else None
     _analyse(args, kind, data, _Shown(addressed, network.settings.long_length, carry))
     return 0
 
@@ -70,7 +70,7 @@ class _Shown(NamedTuple):
 
     addressed: AddressableMemory
     long_length: int
-    carry: Callable[[ModelClip], ModelClip] | None
+    carry: Callable[[ClipBatch], ClipBatch] | None
     """Carries a clip to where the network sees it, where that is not where it is."""
 
 
@@ -143,14 +143,14 @@ def _clips(
     import torch
     from tqdm import tqdm
 
-    from nowcast.models.base import Clip
+    from nowcast.models.base import ClipBatch
     from nowcast.models.lmc.analysis import NamedClip
 
     shown = tqdm(chosen, desc="address the memory", unit="clip")
     for index, label in zip(shown, labels, strict=True):
         clip = data[index]
         if memory.carry is not None:
-            batch = Clip(*(torch.from_numpy(part)[None] for part in clip))
+            batch = ClipBatch(*(torch.from_numpy(part)[None] for part in clip))
             clip = type(clip)(*(part[0].numpy() for part in memory.carry(batch)))
         around = clip.context if len(clip.context) else np.concatenate([clip.past, clip.future])
         yield NamedClip(clip.past, around[: memory.long_length], label)

@@ -9,15 +9,15 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nowcast import __version__
 from nowcast.core.errors import NowcastError, printable
+from nowcast.core.version import __version__
 
 COMMANDS: dict[str, str] = {
     "ingest": "read radar files into an archive",
     "info": "say what an archive holds",
     "train": "train a network from a configuration",
     "forecast": "forecast from an archive and write a CF netCDF file",
-    "calibrate": "choose, on validation days, the levels at which forecasters call events",
+    "calibrate": "choose, on validation days, the thresholds at which forecasters call events",
     "verify": "score forecasters over a period and write the table and the page",
     "bench": "fill a table: train networks, test them once trained, time them",
     "models": "list what can be named as a model",
@@ -65,14 +65,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in _DISK_FULL:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(
-            f"nowcast {args.command}: {where}the disk is full ({error.strerror}); "
-            "make room and run again",
-            file=sys.stderr,
-        )
+        full = error.errno in _DISK_FULL
+        what = "the disk is full" if full else "the system refuses"
+        remedy = "make room" if full else "check that it is there, its permissions and the working directory,"
+        where = f"{printable(error.filename)}: " if error.filename else ""
+        print(f"nowcast {args.command}: {where}{what} ({error.strerror or error}); {remedy} and run again",
+              file=sys.stderr)
         return 2
 
 

@@ -18,8 +18,8 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from nowcast import __version__
 from nowcast.core.errors import FileError
+from nowcast.core.version import __version__
 
 _CHUNK_BYTES = 1 << 20
 _AT_FDCWD = -100

@@ -32,6 +32,10 @@ class Scaling:
                 f"{NO_ECHO_DBZ} <= low_dbz < high_dbz; give both in dBZ"
             )
 
+    def scaled(self, dbz: float) -> float:
+        """Return where one threshold lies on the scale, in double precision; not clipped."""
+        return (dbz - self.low_dbz) / (self.high_dbz - self.low_dbz)
+
     def encode(self, dbz: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Scale dBZ to [0, 1] as a new float32 array; NaN stays NaN."""
         scaled: npt.NDArray[np.float32] = np.subtract(dbz, np.float32(self.low_dbz), dtype=np.float32)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -20,6 +22,8 @@ from nowcast.core.errors import SettingsError
 
 T = TypeVar("T")
 _FORMERLY = "formerly"
+_NOT_FINITE = "not_finite"
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def formerly(*names: str) -> dict[str, tuple[str, ...]]:
@@ -29,6 +33,11 @@ def formerly(*names: str) -> dict[str, tuple[str, ...]]:
     Use: ``flips_and_rotations: bool = field(default=True, metadata=formerly("turns"))``.
     """
     return {_FORMERLY: names}
+
+
+def not_finite() -> dict[str, bool]:
+    """Field metadata of a number that may be infinite or NaN; `build` refuses both everywhere else."""
+    return {_NOT_FINITE: True}
 
 
 def current_names(kind: type[Any], values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -52,8 +61,9 @@ def current_names(kind: type[Any], values: Mapping[str, Any], where: str = "") -
 def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """Make the dataclass ``kind`` from plain values, checking every key and type on the way.
 
-    Nested dataclasses, ``X | None``, ``Literal``, tuples and dicts are followed. An ``int`` is taken
-    where a ``float`` is wanted, nothing else is converted.
+    Nested dataclasses, ``X | None``, ``Literal``, tuples and dicts are followed. What YAML reads otherwise
+    than it is meant is taken: an ``int`` or ``1e9`` (text in YAML) for a ``float``, the number 32 for the
+    choice "32". Nothing else is converted. Infinity and NaN are refused (`not_finite` allows them).
 
     Raises:
         SettingsError: an unknown or missing key or a value of the wrong type; the message gives the
@@ -75,10 +85,10 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     for name, field in fields.items():
         if name in values:
             made[name] = _convert(hints[name], values[name], _dotted(where, name))
+            if not field.metadata.get(_NOT_FINITE):
+                _check_finite(made[name], _dotted(where, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise SettingsError(
-                f"{_dotted(where, name)}: missing, expected {_describe(hints[name])}"
-            )
+            raise SettingsError(f"{_dotted(where, name)}: missing, expected {_describe(hints[name])}")
     return kind(**made)
 
 
@@ -110,16 +120,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(
-            f"{path}: no such configuration ({error.strerror}); check the path"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: no such configuration ({error.strerror}); check the path") from error
+    except (yaml.YAMLError, ValueError) as error:
         line = " ".join(str(error).split())
         raise SettingsError(f"{path}: not a YAML file ({line})") from error
     if not isinstance(found, dict):
-        raise SettingsError(
-            f"{path}: got {type(found).__name__}, expected settings as 'key: value'"
-        )
+        raise SettingsError(f"{path}: got {type(found).__name__}, expected settings as 'key: value'")
     return found
 
 
@@ -167,9 +173,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name:
-            raise SettingsError(
-                f"--set {assignment}: expected key=value, for example training.steps=100"
-            )
+            raise SettingsError(f"--set {assignment}: expected key=value, for example training.steps=100")
         *groups, last = name.split(".")
         place: Any = result
         for group in groups:
@@ -183,8 +187,8 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
             place = place[key]
         try:
             place[_place(place, last, assignment)] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SettingsError(f"--set {assignment}: the value is not YAML") from error
+        except (yaml.YAMLError, ValueError) as error:  # such as a number of 5000 digits
+            raise SettingsError(f"--set {assignment[:80]}: the value is not YAML") from error
     return result
 
 
@@ -220,9 +224,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _convert_union(hint, value, where)
     if origin is typing.Literal:
-        if value in typing.get_args(hint):
+        allowed = typing.get_args(hint)
+        if value in allowed:
             return value
-        choices = ", ".join(map(str, typing.get_args(hint)))
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and str(value) in allowed:
+            return str(value)
+        choices = ", ".join(map(str, allowed))
         raise SettingsError(f"{where}: got {value!r}, expected one of {choices}")
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else build(hint, value, where)
@@ -233,8 +240,16 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             inner = typing.get_args(hint)[1] if typing.get_args(hint) else Any
             return {k: _convert(inner, v, f"{where}.{k}") for k, v in value.items()}
     elif _is_scalar(hint, value):
-        return float(value) if hint is float else Path(value) if hint is Path else value
+        return float(str(value)) if hint is float else Path(value) if hint is Path else value
     raise SettingsError(f"{where}: got {value!r}, expected {_describe(hint)}")
+
+
+def _check_finite(value: Any, where: str) -> None:
+    if isinstance(value, (tuple, dict)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_finite(inner, where)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise SettingsError(f"{where}: got {value}, expected a finite number; give one")
 
 
 def _convert_union(hint: Any, value: Any, where: str) -> Any:
@@ -267,7 +282,8 @@ def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
 
 def _is_scalar(hint: Any, value: Any) -> bool:
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        spelled = isinstance(value, str) and _NUMBER.fullmatch(value) is not None
+        return spelled or (isinstance(value, (int, float)) and not isinstance(value, bool))
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if hint is Path:

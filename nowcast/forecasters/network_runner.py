@@ -1,12 +1,12 @@
 """A network run on frames of any size: padded, whole where memory allows, else in tiles.
 
-Letters: T past frames, S forecast steps, K channels of the output, H rows, W columns.
+Dimensions: T past frames, S forecast steps, K channels of the output, H rows, W columns.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,13 @@ import numpy.typing as npt
 from nowcast.forecasters.tiling import blended
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from nowcast.models.base import SequenceModel
     from nowcast.models.checkpoint import LoadedNetwork
 
 Array = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 _BYTES_PER_GB = 1e9
 
 
@@ -27,7 +30,8 @@ class Running(NamedTuple):
     memory_gb: float
     tile: tuple[int, int] | None
     overlap: int
-    precision: Literal["float32", "bfloat16"]
+    half: bool
+    """In bfloat16."""
 
 
 class NetworkRunner:
@@ -37,32 +41,61 @@ class NetworkRunner:
         self.how = how
         self._loaded = loaded
 
-    def run(self, scaled: Array, indices: npt.NDArray[np.int64]) -> Array:
-        """Run the network on (T, H, W) in [0, 1]: gives the chosen steps (S, K, H, W)."""
+    def run(self, scaled: Array, observed: Mask, indices: npt.NDArray[np.int64]) -> Array:
+        """Forecast the chosen steps (S, K, H, W).
+
+        Args:
+            scaled: past frames (T, H, W) in [0, 1]; what they hold where nothing was observed does not count.
+            observed: (T, H, W).
+            indices: of the steps, from 0, rising.
+        """
         shape = (scaled.shape[1], scaled.shape[2])
+        scaled = np.where(observed, scaled, np.float32(0))
 
         def tile(rows: slice, columns: slice) -> Array:
-            return self._tile(scaled[:, rows, columns], indices)
+            return self._tile(scaled[:, rows, columns], observed[:, rows, columns], indices)
 
         side = self._tile_size(shape)
         return blended(tile, shape, side, self._overlap(side, int(indices[-1]) + 1))
 
-    def _tile(self, scaled: Array, indices: npt.NDArray[np.int64]) -> Array:
+    def motion(self, scaled: Array, observed: Mask) -> Array:
+        """The motion (2, H, W) of the first step, in cells a frame downwards and to the right.
+
+        That of a MotionRNN is the mean over its MotionGRUs, that of a network in Lagrangian coordinates the
+        optical flow.
+
+        Raises:
+            SettingsError: a network without motion.
+        """
+        import torch
+        from torch.nn.functional import interpolate
+
+        from nowcast.models.padding import AnySize
+
+        scaled = np.where(observed, scaled, np.float32(0))
+        with torch.no_grad():
+            found = AnySize(self._loaded.model).motion(_batch(scaled), 1, _batch(observed))[:, -1].mean(dim=1)
+            multiples = zip(scaled.shape[1:], self._loaded.model.multiple_of, strict=True)
+            padded = [-(-side // multiple) * multiple for side, multiple in multiples]
+            whole = interpolate(found, size=padded, mode="bilinear", align_corners=False)
+        cropped: Array = whole[0, :, : scaled.shape[1], : scaled.shape[2]].numpy()
+        return cropped
+
+    def _tile(self, scaled: Array, observed: Mask, indices: npt.NDArray[np.int64]) -> Array:
         import torch
 
         rows, columns = scaled.shape[1:]
         low, wide = self._tied or (rows, columns)
         over = ((0, 0), (0, max(low - rows, 0)), (0, max(wide - columns, 0)))
-        padded = np.pad(scaled, over) if any(map(any, over)) else scaled
-        network = self._network
+        if any(map(any, over)):
+            scaled, observed = np.pad(scaled, over), np.pad(observed, over, constant_values=True)
         with torch.no_grad():
-            frames = torch.from_numpy(padded)[None, :, None]
-            found = network(frames, int(indices[-1]) + 1)
+            found = self._network(_batch(scaled), int(indices[-1]) + 1, observed=_batch(observed))
         chosen: Array = found[0, indices, :, :rows, :columns].float().numpy()
         return chosen
 
     def _tile_size(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Give the frame itself where the network can take it whole, else the largest tile that fits."""
+        """The frame itself where the network can take it whole, else the largest tile that fits."""
         if self._tied is not None:
             return self._tied
         if self.how.tile is not None:
@@ -76,15 +109,15 @@ class NetworkRunner:
         return rows, columns
 
     def _overlap(self, side: tuple[int, int], steps: int) -> int:
-        """Give the cells that tiles share: what is carried along a flow comes from as far as it moves.
+        """The cells that tiles share: what is advected comes from as far as it moves.
 
-        A cascade of odds sees as far as its largest scale reaches, from there.
+        From there, a cascade reads within its receptive field.
         """
-        advection, exceedance = self._loaded.meta.advection, self._loaded.meta.exceedance
-        carried = 0.0 if advection is None else advection.fastest * steps
-        seen = 0.0 if exceedance is None or exceedance.cascade is None else exceedance.cascade.reach
-        most = min(side) // (2 if carried or seen else 4)
-        return min(max(self.how.overlap, round(carried + seen)), most)
+        lagrangian, events = self._loaded.meta.lagrangian, self._loaded.meta.exceedance_probability
+        moved = 0.0 if lagrangian is None else lagrangian.fastest * steps
+        read = 0.0 if events is None or events.cascade is None else events.cascade.receptive_field
+        most = min(side) // (2 if moved or read else 4)
+        return min(max(self.how.overlap, round(moved + read)), most)
 
     @property
     def _tied(self) -> tuple[int, int] | None:
@@ -98,13 +131,13 @@ class NetworkRunner:
         from nowcast.models.cpu.fast import fast
         from nowcast.models.padding import AnySize
 
-        return AnySize(fast(self._loaded.model, getattr(torch, self.how.precision)))
+        return AnySize(fast(self._loaded.model, torch.bfloat16 if self.how.half else torch.float32))
 
     @cached_property
     def _bytes_per_pixel(self) -> float:
         """Measure on a small frame what one step puts into memory; twice the sum of all maps.
 
-        What a wrapper takes for all steps together, it says itself.
+        What a wrapper takes for all steps together is its own ``bytes_per_pixel``.
         """
         import torch
         from torch import nn
@@ -128,3 +161,10 @@ class NetworkRunner:
                 hook.remove()
         around = sum(float(getattr(module, "bytes_per_pixel", 0.0)) for module in model.modules())
         return max(2.0 * total[0] / frames, 1.0) / (rows * columns) + around
+
+
+def _batch(frames: npt.NDArray[np.generic]) -> Tensor:
+    """(T, H, W) as a batch of one clip of one channel, (1, T, 1, H, W)."""
+    import torch
+
+    return torch.from_numpy(frames)[None, :, None]

@@ -1,6 +1,6 @@
 """ASTM: a recurrent network on short clips whose cells attend to several past memories.
 
-Letters: B batch, C channels of the map, L frames in a clip, h rows, w columns of the patched map.
+Dimensions: B batch, C channels of the map, L frames in a clip, h rows, w columns of the patched map.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from nowcast.core.errors import SettingsError, complain
+from nowcast.models.base import FrameSpec
 from nowcast.models.cells.astm import ASTMCell
 from nowcast.models.cells.base import RecurrentCell, check_filter_size
 from nowcast.models.cells.motion import MotionSettings
-from nowcast.models.families import StackSettings, build_stack, map_of
 from nowcast.models.padding import check_size
 from nowcast.models.recurrent import Ends, RecurrentStack
+from nowcast.models.stack_builder import StackSettings, build_stack, map_of
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ASTMSettings(StackSettings):
             raise SettingsError(complain("downsample", self.downsample, "a power of two", "take 1 or 2"))
 
     @property
-    def remembered(self) -> int:
+    def memories(self) -> int:
         """How many different memories the gate sees.
 
         One without attention. One also with the released history: its softmax runs over tau times the
@@ -72,7 +73,7 @@ class MotionASTMSettings(ASTMSettings):
     motion: MotionSettings = field(default_factory=MotionSettings)
 
 
-def build_astm(settings: ASTMSettings, channels: int, size: tuple[int, int] | None) -> RecurrentStack:
+def build_astm(settings: ASTMSettings, spec: FrameSpec) -> RecurrentStack:
     """Build ASTM (Chang et al., 2021), under MotionRNN where the settings have ``motion``.
 
     A step sees the last L frames as a clip, zeros before the first. Each layer keeps temporal memories of
@@ -82,20 +83,20 @@ def build_astm(settings: ASTMSettings, channels: int, size: tuple[int, int] | No
     Raises:
         SettingsError: a size, hidden channels or layers that do not fit.
     """
-    norm_over = _norm_over(settings, size)
+    norm_over = _norm_over(settings, spec.size)
 
     def cell(layer: int, wide_in: int, wide: int) -> RecurrentCell:
         del layer
-        return ASTMCell(wide_in, wide, settings.kernel, settings.remembered, settings.clip_frames, norm_over)
+        return ASTMCell(wide_in, wide, settings.kernel, settings.memories, settings.clip_frames, norm_over)
 
-    ends = _ends(settings, settings.patch**2 * channels)
-    return build_stack(settings, channels, size, cell, settings.layer_norm, ends)
+    ends = _ends(settings, settings.patch**2 * spec.channels)
+    return build_stack(settings, spec, cell, settings.layer_norm, ends)
 
 
 def _norm_over(
     settings: ASTMSettings, size: tuple[int, int] | None
 ) -> tuple[int, int, int] | None:
-    """Give the (L, h, w) that the normalisation runs over, or None."""
+    """The (L, h, w) that the normalisation runs over, or None."""
     if not settings.layer_norm:
         return None
     rows, columns = map_of(size, settings)
@@ -104,7 +105,7 @@ def _norm_over(
 
 
 def _ends(settings: ASTMSettings, depth: int) -> Ends:
-    """Give the encoder of the clip and the decoder of the newest hidden clip to one frame."""
+    """Make the encoder of the clip and the decoder of the newest hidden clip to one frame."""
     down: list[nn.Module] = []
     up: list[nn.Module] = []
     top, frame_depth = settings.hidden[-1], depth

@@ -1,6 +1,6 @@
-"""Settings and stacks of the further recurrent networks: MIM, E3D-LSTM, PredRNN++, TrajGRU, Conv-TT-LSTM.
+"""Settings and stacks of the recurrent networks but ASTM and LMC-Memory.
 
-As in `nowcast.models.families`, the settings of a network under MotionRNN only add ``motion``.
+The settings of a network under MotionRNN only add ``motion``.
 """
 
 from __future__ import annotations
@@ -9,17 +9,49 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nowcast.core.errors import SettingsError, complain
+from nowcast.models.base import FrameSpec
 from nowcast.models.cells.base import RecurrentCell, check_filter_size
 from nowcast.models.cells.causal_lstm import CausalLSTM, GradientHighwayUnit
 from nowcast.models.cells.conv_tt import ConvTTLSTM
+from nowcast.models.cells.convlstm import ConvLSTM
 from nowcast.models.cells.eidetic3d import EideticCell, Reach
 from nowcast.models.cells.mim import MIMCell
 from nowcast.models.cells.motion import MotionSettings
 from nowcast.models.cells.stlstm import STLSTM
 from nowcast.models.cells.trajgru import TrajGRU
-from nowcast.models.families import Size, StackSettings, build_stack, map_of
 from nowcast.models.padding import check_size
 from nowcast.models.recurrent import RecurrentStack
+from nowcast.models.stack_builder import StackSettings, build_stack, map_of
+
+
+@dataclass(frozen=True)
+class ConvLSTMSettings(StackSettings):
+    """ConvLSTM."""
+
+    peephole: bool = True
+    """The convolutional peephole, with which the counts of MotionRNN's Table 2 come out."""
+
+
+@dataclass(frozen=True)
+class PredRNNSettings(StackSettings):
+    """PredRNN: ST-LSTM cells."""
+
+    layer_norm: bool = False
+    """Layer norm after each gate convolution; ties the network to one frame size."""
+
+
+@dataclass(frozen=True)
+class MotionConvLSTMSettings(ConvLSTMSettings):
+    """ConvLSTM under MotionRNN."""
+
+    motion: MotionSettings = field(default_factory=MotionSettings)
+
+
+@dataclass(frozen=True)
+class MotionPredRNNSettings(PredRNNSettings):
+    """PredRNN under MotionRNN."""
+
+    motion: MotionSettings = field(default_factory=MotionSettings)
 
 
 @dataclass(frozen=True)
@@ -30,7 +62,7 @@ class MIMSettings(StackSettings):
     """Peepholes with a weight at every place, as published; ties the network to one frame size."""
     difference: Literal["hidden", "relayed"] = "hidden"
     """What MIM-N reads above the second layer. ``hidden``: how what comes from below has changed (paper);
-    ``relayed``: what the MIM-N of the cell below says (published code)."""
+    ``relayed``: the output of the MIM-N of the cell below (published code)."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +140,30 @@ class ConvTTLSTMSettings(StackSettings):
                                          f"take {self.order}, or a smaller order"))
 
 
-def build_mim(settings: MIMSettings, channels: int, size: Size) -> RecurrentStack:
+def build_convlstm(settings: ConvLSTMSettings, spec: FrameSpec) -> RecurrentStack:
+    """Build ConvLSTM, under MotionRNN where the settings have ``motion``."""
+
+    def cell(layer: int, wide_in: int, wide: int) -> RecurrentCell:
+        del layer
+        return ConvLSTM(wide_in, wide, settings.filter_size, settings.peephole)
+
+    return build_stack(settings, spec, cell)
+
+
+def build_predrnn(settings: PredRNNSettings, spec: FrameSpec) -> RecurrentStack:
+    """Build PredRNN, under MotionRNN where the settings have ``motion``."""
+    map_size = map_of(spec.size, settings) if settings.layer_norm else None
+
+    def cell(layer: int, wide_in: int, wide: int) -> RecurrentCell:
+        del layer
+        return STLSTM(wide_in, wide, settings.filter_size, map_size)
+
+    return build_stack(settings, spec, cell, tied=settings.layer_norm)
+
+
+def build_mim(settings: MIMSettings, spec: FrameSpec) -> RecurrentStack:
     """Build MIM, under MotionRNN where the settings have ``motion``."""
-    map_size = map_of(size, settings) if settings.hadamard else None
+    map_size = map_of(spec.size, settings) if settings.hadamard else None
     relayed = settings.difference == "relayed"
 
     def cell(layer: int, wide_in: int, wide: int) -> RecurrentCell:
@@ -118,10 +171,10 @@ def build_mim(settings: MIMSettings, channels: int, size: Size) -> RecurrentStac
             return STLSTM(wide_in, wide, settings.filter_size)
         return MIMCell(wide_in, wide, settings.filter_size, map_size, relayed)
 
-    return build_stack(settings, channels, size, cell, tied=settings.hadamard)
+    return build_stack(settings, spec, cell, tied=settings.hadamard)
 
 
-def build_e3d_lstm(settings: E3DLSTMSettings, channels: int, size: Size) -> RecurrentStack:
+def build_e3d_lstm(settings: E3DLSTMSettings, spec: FrameSpec) -> RecurrentStack:
     """Build E3D-LSTM, under MotionRNN where the settings have ``motion``."""
     kernel = (settings.frame_taps, settings.filter_size, settings.filter_size)
 
@@ -131,35 +184,35 @@ def build_e3d_lstm(settings: E3DLSTMSettings, channels: int, size: Size) -> Recu
             wide_in, wide, kernel, settings.tau, settings.clip_frames, settings.layer_norm, settings.recall
         )
 
-    return build_stack(settings, channels, size, cell)
+    return build_stack(settings, spec, cell)
 
 
-def build_predrnnpp(settings: PredRNNPlusPlusSettings, channels: int, size: Size) -> RecurrentStack:
+def build_predrnnpp(settings: PredRNNPlusPlusSettings, spec: FrameSpec) -> RecurrentStack:
     """Build PredRNN++: the highway unit is one more cell of the stack."""
-    if size is not None:
-        check_size((settings.patch, settings.patch), *size)
-    map_size = map_of(size, settings) if settings.layer_norm else None
-    wide_in, memory = settings.patch**2 * channels, settings.hidden[-1]
+    if spec.size is not None:
+        check_size((settings.patch, settings.patch), *spec.size)
+    map_size = map_of(spec.size, settings) if settings.layer_norm else None
+    wide_in, memory = settings.patch**2 * spec.channels, settings.hidden[-1]
     cells: list[RecurrentCell] = []
     for layer, wide in enumerate(settings.hidden):
         cells.append(CausalLSTM(wide_in, wide, settings.filter_size, memory, map_size))
         if layer == 0 and len(settings.hidden) > 1:
             cells.append(GradientHighwayUnit(wide, wide, settings.filter_size, map_size))
         wide_in = memory = wide
-    return RecurrentStack(cells, channels, settings.patch, size if settings.layer_norm else None)
+    return RecurrentStack(cells, spec if settings.layer_norm else spec._replace(size=None), settings.patch)
 
 
-def build_trajgru(settings: TrajGRUSettings, channels: int, size: Size) -> RecurrentStack:
+def build_trajgru(settings: TrajGRUSettings, spec: FrameSpec) -> RecurrentStack:
     """Build TrajGRU."""
 
     def cell(layer: int, wide_in: int, wide: int) -> RecurrentCell:
         del layer
         return TrajGRU(wide_in, wide, settings.filter_size, settings.links)
 
-    return build_stack(settings, channels, size, cell)
+    return build_stack(settings, spec, cell)
 
 
-def build_conv_tt_lstm(settings: ConvTTLSTMSettings, channels: int, size: Size) -> RecurrentStack:
+def build_conv_tt_lstm(settings: ConvTTLSTMSettings, spec: FrameSpec) -> RecurrentStack:
     """Build Conv-TT-LSTM."""
 
     def cell(layer: int, wide_in: int, wide: int) -> RecurrentCell:
@@ -168,7 +221,7 @@ def build_conv_tt_lstm(settings: ConvTTLSTMSettings, channels: int, size: Size) 
             wide_in, wide, settings.filter_size, settings.order, settings.past_steps, settings.rank
         )
 
-    return build_stack(settings, channels, size, cell)
+    return build_stack(settings, spec, cell)
 
 
 def _check_counts(settings: StackSettings, *names: str) -> None:

@@ -1,34 +1,34 @@
-"""What a model is to everything else: past frames in, future frames out, one optimiser step a phase.
+"""What a model is to everything else: past frames in, future frames out, one or more optimiser steps a batch.
 
-Letters: B batch, T past frames, S forecast steps, N all frames of a clip, C channels, H rows, W columns.
+Dimensions: B batch, T past frames, S forecast steps, N all frames of a clip, C channels, H rows, W columns.
 Values are what `nowcast.core.scaling` makes of dBZ (or pixels / 255 of a video): about [0, 1].
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, Self
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
 
-class Clip(NamedTuple):
-    """One batch of clips. Unseen pixels hold 0 in the frames and False in ``seen``."""
+class ClipBatch(NamedTuple):
+    """One batch of clips. Pixels that were not observed hold 0 in the frames and False in ``observed``."""
 
     past: Tensor
     """(B, T, C, H, W)"""
     future: Tensor
     """(B, S, C, H, W)"""
-    seen: Tensor
+    observed: Tensor
     """(B, T + S, C, H, W) bool: True where the pixel was observed."""
     context: Tensor
     """(B, N, C, H, W): a longer stretch around the clip that only training sees; N = 0 if not asked for."""
 
 
-class Teacher(NamedTuple):
-    """True frames for scheduled sampling: where ``use`` holds, step s + 1 is fed the truth of step s."""
+class ScheduledTargets(NamedTuple):
+    """True frames for scheduled sampling: where ``use`` holds, step s + 1 reads the true frame s."""
 
     frames: Tensor
     """(B, S, C, H, W)"""
@@ -36,14 +36,44 @@ class Teacher(NamedTuple):
     """(B, S - 1) bool"""
 
 
-class Phase(NamedTuple):
-    """One optimiser step of training: what the network said, and what it should have said."""
+class OptimiserStep(NamedTuple):
+    """One optimiser step of training: what the network predicts, and what it should have predicted."""
 
     name: str
     prediction: Tensor
     target: Tensor
-    seen: Tensor
+    observed: Tensor
     """All three (B, N, C, H, W)."""
+
+
+class Increments(Protocol):
+    """How to read the outputs of a network as changes of the frame it has read, and not as frames.
+
+    The loop over time then keeps a value for each frame (logits, for a frame of probabilities), to which the
+    next output is added.
+    """
+
+    def value(self, frame: Tensor) -> Tensor:
+        """Return the value of a frame that was given."""
+        ...
+
+    def add(self, value: Tensor, output: Tensor) -> Tensor:
+        """Return the next value from that of the frame read and the output of the network."""
+        ...
+
+    def frame(self, value: Tensor) -> Tensor:
+        """Return the frame that the network reads of a value."""
+        ...
+
+
+class FrameSpec(NamedTuple):
+    """The frames that a network is built for."""
+
+    channels: int = 1
+    size: tuple[int, int] | None = None
+    """Rows and columns, where the network is tied to them or they are to be checked; else None."""
+    increments: Increments | None = None
+    """How outputs become frames where they are increments; None takes an output as the frame."""
 
 
 class SequenceModel(nn.Module, ABC):
@@ -60,51 +90,59 @@ class SequenceModel(nn.Module, ABC):
     multiple_of: tuple[int, int] = (1, 1)
     """Rows and columns must be multiples of these; `nowcast.models.padding` takes care of others."""
 
-    reads_unseen: bool = False
-    """Whether NaN may stand for unseen pixels of the past; else they must hold 0."""
-
-    join: Callable[[Tensor, Tensor], Tensor] | None = None
-    """(frame read, what the network says) -> frame, at every step; None takes what it says as the frame."""
-
     left_out: tuple[str, ...] = ()
     """What the names of parameters start with that `forecast_only` dropped; a checkpoint may hold them."""
 
     @abstractmethod
-    def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
-        """Forecast ``steps`` frames from ``past`` (B, T, C, H, W): gives (B, S, C, H, W)."""
+    def forward(
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
+        observed: Tensor | None = None,
+    ) -> Tensor:
+        """Forecast ``steps`` frames from the past.
 
-    def rollout(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
-        """Like `forward`, but with the one-step predictions of the past in front where the network has them.
+        Args:
+            past: (B, T, C, H, W); 0 where a pixel was not observed.
+            steps: S.
+            targets: true frames of scheduled sampling, in training; None runs freely.
+            observed: (B, T, C, H, W) bool, for networks that can tell not observed from dry; None means that
+                every pixel was observed.
+
+        Returns:
+            (B, S, C, H, W).
+        """
+
+    def rollout(self, past: Tensor, steps: int, targets: ScheduledTargets | None = None) -> Tensor:
+        """Forecast like `forward`, with the one-step predictions of the past in front where there are any.
 
         Returns:
             (B, T - 1 + S, C, H, W): predictions of frames 1 ... T + S - 1; (B, S, C, H, W) from a
-            network that says nothing while it reads the past.
+            network that predicts nothing while it reads the past.
         """
-        forecast: Tensor = self(past, steps, teacher)
+        forecast: Tensor = self(past, steps, targets)
         return forecast
 
-    def phases(
-        self, clip: Clip, teacher: Teacher | None, generator: torch.Generator
-    ) -> Iterator[Phase]:
-        """Yield one `Phase` for each optimiser step on this batch.
+    def optimiser_steps(
+        self, clip: ClipBatch, targets: ScheduledTargets | None, generator: torch.Generator
+    ) -> Iterator[OptimiserStep]:
+        """Yield one `OptimiserStep` after the other on this batch.
 
-        The trainer steps between two yields, so a later phase sees the moved weights. Parameters whose
-        ``requires_grad`` a phase switches off are left alone by that step, momentum included.
+        The trainer steps between two yields, so a later one sees the moved weights. Parameters whose
+        ``requires_grad`` is switched off meanwhile are left alone by that step, momentum included.
         """
         del generator
-        prediction = self.rollout(clip.past, clip.future.shape[1], teacher)
+        prediction = self.rollout(clip.past, clip.future.shape[1], targets)
         frames = torch.cat([clip.past, clip.future], dim=1)
         first = frames.shape[1] - prediction.shape[1]
-        yield Phase("forecast", prediction, frames[:, first:], clip.seen[:, first:])
+        yield OptimiserStep("forecast", prediction, frames[:, first:], clip.observed[:, first:])
 
-    def compared(self, forecast: Tensor, observed: Tensor, seen: Tensor) -> Phase:
-        """Set a forecast (B, S, ...) beside the frames that came (B, S, C, H, W), for the loss."""
-        return Phase("forecast", forecast, observed, seen)
+    def compared(self, forecast: Tensor, future: Tensor, observed: Tensor) -> OptimiserStep:
+        """A forecast (B, S, ...) beside the observed frames (B, S, C, H, W), as the loss takes them."""
+        return OptimiserStep("forecast", forecast, future, observed)
 
     def frames(self, forecast: Tensor) -> Tensor:
-        """Give frames (B, S, C, H, W) from what `forward` gave, where that is something else."""
+        """Frames (B, S, C, H, W) from the output of `forward`, where that is something else."""
         return forecast
 
     def forecast_only(self) -> Self:
-        """Drop the parts that only training needs (LMC-Memory's encoder of long clips); give itself."""
+        """Drop the parts that only training needs (LMC-Memory's encoder of long clips); return itself."""
         return self

@@ -11,30 +11,28 @@ from nowcast.core.errors import SettingsError
 from nowcast.core.settings import build
 from nowcast.models.astm import ASTMSettings, MotionASTMSettings, build_astm
 from nowcast.models.backbones import (
+    ConvLSTMSettings,
     ConvTTLSTMSettings,
     E3DLSTMSettings,
     MIMSettings,
+    MotionConvLSTMSettings,
     MotionE3DSettings,
     MotionMIMSettings,
+    MotionPredRNNSettings,
     PredRNNPlusPlusSettings,
+    PredRNNSettings,
     TrajGRUSettings,
     build_conv_tt_lstm,
+    build_convlstm,
     build_e3d_lstm,
     build_mim,
+    build_predrnn,
     build_predrnnpp,
     build_trajgru,
 )
-from nowcast.models.base import SequenceModel
-from nowcast.models.families import (
-    ConvLSTMSettings,
-    MotionConvLSTMSettings,
-    MotionPredRNNSettings,
-    PredRNNSettings,
-    build_convlstm,
-    build_predrnn,
-)
+from nowcast.models.base import FrameSpec, Increments, SequenceModel
 from nowcast.models.lmc.network import LmcSettings, build_lmc
-from nowcast.models.persistence import SteadySettings, build_steady
+from nowcast.models.persistence import PersistenceNetworkSettings, build_persistence
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -48,8 +46,8 @@ class ModelEntry:
     """Authors, name, venue and year."""
     settings: type
     """A frozen dataclass; every default is the paper's."""
-    build: Callable[[Any, int, tuple[int, int] | None], SequenceModel]
-    """(settings, channels of a frame, (H, W) where the network is tied to it) -> network."""
+    build: Callable[[Any, FrameSpec], SequenceModel]
+    """(settings, the frames it is built for) -> network."""
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -91,20 +89,24 @@ MODELS: dict[str, ModelEntry] = {
         ASTMSettings, build_astm,
     ),
     "motionrnn_astm": ModelEntry("MotionRNN on ASTM", MOTIONRNN, MotionASTMSettings, build_astm),
-    "steady": ModelEntry(
-        "Steady", "no network: the newest frame and one learnt number, to compare with",
-        SteadySettings, build_steady,
+    "lagrangian_persistence": ModelEntry(
+        "Lagrangian persistence", "no network: the newest frame and one learnt number, to compare with",
+        PersistenceNetworkSettings, build_persistence,
     ),
 }
 """Name -> network, as ``model.name`` in an experiment and ``--model`` on the command line know it."""
 
+FORMER_NAMES = {"steady": "lagrangian_persistence"}
+"""Names that networks once had: experiments and checkpoints of then go on loading."""
+
 
 def find_model(name: str) -> ModelEntry:
-    """Give the catalog's entry.
+    """The catalog's entry of a name of today or of once.
 
     Raises:
         SettingsError: no such network; the message names the nearest, or all.
     """
+    name = FORMER_NAMES.get(name, name)
     if name not in MODELS:
         near = difflib.get_close_matches(str(name), MODELS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(MODELS)}"
@@ -113,7 +115,8 @@ def find_model(name: str) -> ModelEntry:
 
 
 def build_model(
-    name: str, settings: Mapping[str, Any], channels: int = 1, size: tuple[int, int] | None = None
+    name: str, settings: Mapping[str, Any], channels: int = 1, size: tuple[int, int] | None = None,
+    increments: Increments | None = None,
 ) -> SequenceModel:
     """Build a network with fresh weights.
 
@@ -123,6 +126,7 @@ def build_model(
         channels: C of a frame.
         size: (H, W) of the frames, needed only where the settings tie the network to it (layer norm);
             when given, it is checked.
+        increments: how outputs change the frame that was read; None builds a network whose outputs are frames.
 
     Raises:
         SettingsError: an unknown name or setting, a value out of range, a size that does not fit.
@@ -130,4 +134,5 @@ def build_model(
     entry = find_model(name)
     if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
         raise SettingsError(f"channels: got {channels!r}, expected 1 or more; radar has 1, colour video 3")
-    return entry.build(build(entry.settings, settings, where="model.settings"), channels, size)
+    spec = FrameSpec(channels, size, increments)
+    return entry.build(build(entry.settings, settings, where="model.settings"), spec)

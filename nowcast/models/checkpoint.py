@@ -1,7 +1,7 @@
 """Checkpoints: what is written beside the weights, and reading them back without running anything.
 
 A checkpoint is a file of `torch.save` with Lightning's ``state_dict`` (keys start with ``network.``) and,
-under ``nowcast``, a plain dict that says all that `forecast` needs. Nothing in it but tensors, numbers,
+under ``nowcast``, a plain dict of all that `forecast` needs. Nothing in it but tensors, numbers,
 texts, lists and dicts: it is read with ``weights_only=True`` and anything else is refused. The same content
 to forecast with alone, small, is a file of `nowcast.models.weights_file`.
 """
@@ -21,22 +21,28 @@ from torch import Tensor
 from nowcast.core.errors import CheckpointError, NowcastError, SettingsError
 from nowcast.core.files import provenance, sha256, whole_file
 from nowcast.core.scaling import Scaling
-from nowcast.core.settings import build, plain
+from nowcast.core.settings import build, formerly, plain
 from nowcast.models import weights_file
 from nowcast.models.base import SequenceModel
-from nowcast.models.exceedance.wrapper import ExceedanceSettings
-from nowcast.models.lagrangian.wrapper import AdvectionSettings
+from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
+from nowcast.models.lagrangian.wrapper import LagrangianSettings
 
 FORMAT_VERSION = 1
 """Raised by one whenever a checkpoint of before can no longer be read the same way."""
 
 PREFIX = "network."
+_FORMER_PARTS = (
+    (".cascade.together.", ".cascade.pixel_layers."),
+    (".cascade.surroundings.say.", ".cascade.context_unet.head."),
+    (".cascade.surroundings.", ".cascade.context_unet."),
+)
+"""What parts of networks were once called in the names of their tensors -> what they are called now."""
 _HEAD = b"PK\x03\x04"
 
 
 @dataclass(frozen=True)
 class CheckpointMeta:
-    """What a checkpoint says about itself."""
+    """The description in a checkpoint."""
 
     model: str
     """Name in the model catalog."""
@@ -60,10 +66,12 @@ class CheckpointMeta:
     provenance: dict[str, str] = field(default_factory=provenance)
     """Commit and versions that made it."""
     format_version: int = FORMAT_VERSION
-    exceedance: ExceedanceSettings | None = None
-    """Thresholds it gives probabilities for; None forecasts frames."""
-    advection: AdvectionSettings | None = None
-    """How frames are carried along the optical flow; None leaves them where they are."""
+    exceedance_probability: ExceedanceProbabilitySettings | None = field(
+        default=None, metadata=formerly("exceedance")
+    )
+    """Thresholds whose probabilities it forecasts; None forecasts frames."""
+    lagrangian: LagrangianSettings | None = field(default=None, metadata=formerly("advection"))
+    """How frames are advected along the optical flow; None leaves them where they are."""
 
 
 class LoadedNetwork(NamedTuple):
@@ -77,7 +85,7 @@ class LoadedNetwork(NamedTuple):
 
 
 def pack(weights: Mapping[str, Tensor], meta: CheckpointMeta) -> dict[str, Any]:
-    """Give the dict that a checkpoint file holds: plain values and tensors only."""
+    """The dict that a checkpoint file holds: plain values and tensors only."""
     state = {PREFIX + name: value.detach().cpu() for name, value in weights.items()}
     return {"state_dict": state, "nowcast": plain(meta)}
 
@@ -104,9 +112,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     path = Path(path)
     if path.suffix == weights_file.SUFFIX:
-        content = weights_file.read(path)
-        _check_version(path, content)
-        return content
+        return _current(path, weights_file.read(path))
     _look_at_head(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
@@ -122,21 +128,37 @@ def read(path: Path) -> dict[str, Any]:
             f"{path}: got a checkpoint of another program, expected one of 'nowcast train'; weights of "
             "published code are read by nowcast.models.load_published"
         )
-    _check_version(path, found)
-    return found
+    return _current(path, found)
 
 
-def _check_version(path: Path, found: Mapping[str, Any]) -> None:
+def _current(path: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """The content of a checkpoint with the names that parts of networks have today."""
     version = found["nowcast"].get("format_version")
     if version != FORMAT_VERSION:
         raise CheckpointError(
             f"{path}: got checkpoint format {version}, expected {FORMAT_VERSION}; it was written by another "
             f"version of nowcast ({_maker(found['nowcast'])}): use that one, or train again"
         )
+    if isinstance(found.get("state_dict"), dict):
+        found["state_dict"] = _renamed(found["state_dict"])
+    if isinstance(found.get("average"), dict):
+        found["average"] = {**found["average"], "weights": _renamed(found["average"]["weights"])}
+    return found
+
+
+def _renamed(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {_current_name(name): value for name, value in tensors.items()}
+
+
+def _current_name(tensor: str) -> str:
+    dotted = f".{tensor}"
+    for former, now in _FORMER_PARTS:
+        dotted = dotted.replace(former, now)
+    return dotted[1:]
 
 
 def meta_of(path: Path, content: Mapping[str, Any]) -> CheckpointMeta:
-    """Read what a checkpoint says about itself.
+    """Read the description in a checkpoint.
 
     Raises:
         CheckpointError: something is missing, unknown or of the wrong type.
@@ -178,7 +200,7 @@ def load_network(path: Path | str, channels: int | None = None, whole: bool = Fa
 
 
 def weights_in(content: Mapping[str, Any]) -> object:
-    """Give the weights to forecast with, as `fill` takes them: their moving average where one was kept."""
+    """The weights to forecast with, as `fill` takes them: their moving average where one was kept."""
     average = content.get("average")
     if not isinstance(average, dict):
         return content.get("state_dict")
@@ -193,7 +215,7 @@ def build_network(meta: CheckpointMeta, path: Path) -> SequenceModel:
     """
     from nowcast.models.choice import ModelChoice
 
-    chosen = ModelChoice(meta.model, meta.settings, meta.exceedance, meta.advection)
+    chosen = ModelChoice(meta.model, meta.settings, meta.exceedance_probability, meta.lagrangian)
     try:
         return chosen.build(meta.channels, meta.size, meta.scaling)
     except NowcastError as error:

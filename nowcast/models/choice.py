@@ -7,24 +7,31 @@ from typing import Any
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
+from nowcast.core.settings import formerly
 from nowcast.models.base import SequenceModel
 from nowcast.models.catalog import build_model
-from nowcast.models.exceedance.wrapper import ExceedanceModel, ExceedanceSettings
-from nowcast.models.lagrangian.wrapper import AdvectedModel, AdvectionSettings
+from nowcast.models.exceedance.wrapper import (
+    INCREMENTS,
+    ExceedanceProbabilityModel,
+    ExceedanceProbabilitySettings,
+)
+from nowcast.models.lagrangian.wrapper import LagrangianModel, LagrangianSettings
 
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which network, as an experiment and a checkpoint say it."""
+    """Which network, in an experiment and in a checkpoint."""
 
     name: str
     """Name in the model catalog (`nowcast models`)."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Its settings; what is not given has the default of the network."""
-    exceedance: ExceedanceSettings | None = None
-    """Forecast probabilities of exceeding these thresholds in place of dBZ; none (null) forecasts dBZ."""
-    advection: AdvectionSettings | None = None
-    """Carry frames along the optical flow and let the network forecast the rest; none (null) does not."""
+    """Its settings; what is left out has the default of the network."""
+    exceedance_probability: ExceedanceProbabilitySettings | None = field(
+        default=None, metadata=formerly("exceedance")
+    )
+    """Forecast the probabilities of exceeding these thresholds in place of dBZ; none (null) forecasts dBZ."""
+    lagrangian: LagrangianSettings | None = field(default=None, metadata=formerly("advection"))
+    """Forecast in Lagrangian coordinates, along the optical flow of the past; none (null) does not."""
 
     def build(
         self, channels: int = 1, size: tuple[int, int] | None = None, scaling: Scaling | None = None
@@ -34,16 +41,17 @@ class ModelChoice:
         Raises:
             SettingsError: as `build_model`; or thresholds for frames that are no dBZ of one channel.
         """
-        if self.exceedance is None:
+        events = self.exceedance_probability
+        if events is None:
             network = build_model(self.name, self.settings, channels, size)
         else:
             if scaling is None or channels != 1:
                 raise SettingsError(
-                    f"model.exceedance: got frames of {channels} channels and "
+                    f"model.exceedance_probability: got frames of {channels} channels and "
                     f"{'no ' if scaling is None else ''}dBZ scaling, expected radar, 1 channel with "
-                    "data.scaling; leave exceedance out"
+                    "data.scaling; leave exceedance_probability out"
                 )
-            levels = self.exceedance.levels(scaling)
-            inside = build_model(self.name, self.settings, len(levels), size)
-            network = ExceedanceModel(inside, levels, self.exceedance.cascade)
-        return network if self.advection is None else AdvectedModel(network, self.advection)
+            thresholds = events.scaled_thresholds(scaling)
+            inside = build_model(self.name, self.settings, len(thresholds), size, INCREMENTS)
+            network = ExceedanceProbabilityModel(inside, thresholds, events.cascade)
+        return network if self.lagrangian is None else LagrangianModel(network, self.lagrangian)

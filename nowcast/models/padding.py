@@ -1,22 +1,19 @@
 """Frame sizes: which ones a network takes, and a wrapper that makes it take any.
 
-Letters: B batch, N frames, C channels, H rows, W columns.
+Dimensions: B batch, N frames, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.models.base import Clip, Phase, SequenceModel, Teacher
+from nowcast.models.base import ClipBatch, OptimiserStep, ScheduledTargets, SequenceModel
 from nowcast.models.wrapper import ModelWrapper
-
-Fill = Literal["replicate", "zero"]
 
 
 def check_size(multiple_of: tuple[int, int], height: int, width: int) -> None:
@@ -39,6 +36,20 @@ def check_size(multiple_of: tuple[int, int], height: int, width: int) -> None:
         )
 
 
+def check_past(network: SequenceModel, past: Tensor, channels: int) -> None:
+    """Refuse frames that a network cannot take, before anything is computed.
+
+    Raises:
+        SettingsError: other dimensions, too few frames, other channels, or as `check_size`.
+    """
+    if past.dim() != 5 or past.shape[1] < network.past_min or past.shape[2] != channels:
+        expected = f"(batch, {network.past_min} frames or more, {channels} channels, rows, columns)"
+        raise SettingsError(
+            complain("past frames", tuple(past.shape), expected, "give frames as the network was built for")
+        )
+    check_size(network.multiple_of, *past.shape[-2:])
+
+
 def _near(size: int, multiple: int) -> str:
     if size > 0 and size % multiple == 0:
         return str(size)
@@ -49,44 +60,45 @@ def _near(size: int, multiple: int) -> str:
 class AnySize(ModelWrapper):
     """A network that takes any frame size: pads below and to the right, runs, and crops.
 
-    Why: radar grids are rarely multiples of 8. Edge values are repeated (``replicate``) so that rain at
-    the border does not meet an artificial edge; ``zero`` pads with the dry value. A size the network
-    takes anyway goes through unchanged.
+    Why: radar grids are rarely multiples of 8. Edge values are repeated so that rain at the border does not
+    meet an artificial edge. A size the network takes anyway goes through unchanged.
     """
 
-    def __init__(self, network: SequenceModel, fill: Fill = "replicate") -> None:
+    def __init__(self, network: SequenceModel) -> None:
         super().__init__(network)
-        self.fill = fill
         self.multiple_of = (1, 1)
 
-    def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
+    def forward(
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
+        observed: Tensor | None = None,
+    ) -> Tensor:
         """Forecast as `SequenceModel.forward` at any H and W."""
         height, width = past.shape[-2:]
-        padded: Tensor = self.network(self._pad(past), steps, self._pad_teacher(teacher))
+        padded: Tensor = self.network(
+            self._pad(past), steps, self._pad_targets(targets), self._pad_mask(observed)
+        )
         return padded[..., :height, :width]
 
-    def rollout(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
+    def rollout(self, past: Tensor, steps: int, targets: ScheduledTargets | None = None) -> Tensor:
         """Forecast as `SequenceModel.rollout` at any H and W."""
         height, width = past.shape[-2:]
-        padded = self.network.rollout(self._pad(past), steps, self._pad_teacher(teacher))
+        padded = self.network.rollout(self._pad(past), steps, self._pad_targets(targets))
         return padded[..., :height, :width]
 
-    def motion(self, past: Tensor, steps: int) -> Tensor:
-        """Give the wrapped MotionRNN's motion (`RecurrentStack.motion`) for the padded frame.
+    def motion(self, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
+        """The wrapped network's motion (`ModelWrapper.motion`) for the padded frame."""
+        return super().motion(self._pad(past), steps, self._pad_mask(observed))
 
-        Raises:
-            SettingsError: the network inside has no MotionGRU.
-        """
-        return super().motion(self._pad(past), steps)
-
-    def phases(self, clip: Clip, teacher: Teacher | None, generator: torch.Generator) -> Iterator[Phase]:
-        """Yield the network's own phases, cropped back to the clip."""
+    def optimiser_steps(
+        self, clip: ClipBatch, targets: ScheduledTargets | None, generator: torch.Generator
+    ) -> Iterator[OptimiserStep]:
+        """Yield the network's own steps, cropped back to the clip."""
         height, width = clip.past.shape[-2:]
-        seen = F.pad(clip.seen, self._margin(height, width))
-        padded = Clip(self._pad(clip.past), self._pad(clip.future), seen, self._pad(clip.context))
-        for phase in self.network.phases(padded, self._pad_teacher(teacher), generator):
-            tensors = (phase.prediction, phase.target, phase.seen)
-            yield Phase(phase.name, *(tensor[..., :height, :width] for tensor in tensors))
+        observed = F.pad(clip.observed, self._margin(height, width))
+        padded = ClipBatch(self._pad(clip.past), self._pad(clip.future), observed, self._pad(clip.context))
+        for step in self.network.optimiser_steps(padded, self._pad_targets(targets), generator):
+            tensors = (step.prediction, step.target, step.observed)
+            yield OptimiserStep(step.name, *(tensor[..., :height, :width] for tensor in tensors))
 
     def _margin(self, height: int, width: int) -> tuple[int, int, int, int]:
         rows, columns = self.network.multiple_of
@@ -96,10 +108,11 @@ class AnySize(ModelWrapper):
         margin = self._margin(*frames.shape[-2:])
         if not any(margin) or not frames.numel():
             return frames
-        if self.fill == "zero":
-            return F.pad(frames, margin)
         padded = F.pad(frames.flatten(0, 1), margin, mode="replicate")
         return padded.view(*frames.shape[:2], *padded.shape[1:])
 
-    def _pad_teacher(self, teacher: Teacher | None) -> Teacher | None:
-        return None if teacher is None else Teacher(self._pad(teacher.frames), teacher.use)
+    def _pad_mask(self, observed: Tensor | None) -> Tensor | None:
+        return None if observed is None else self._pad(observed.float()) > 0
+
+    def _pad_targets(self, targets: ScheduledTargets | None) -> ScheduledTargets | None:
+        return None if targets is None else ScheduledTargets(self._pad(targets.frames), targets.use)

@@ -19,8 +19,6 @@ import torch
 from torch import Tensor
 
 from nowcast.core.errors import CheckpointError, SettingsError, complain
-from nowcast.models.astm_published import our_name as rename_astm
-from nowcast.models.astm_published import our_settings as infer_astm
 from nowcast.models.base import SequenceModel
 from nowcast.models.catalog import build_model, find_model
 from nowcast.models.lmc.published import our_name as rename_lmc
@@ -86,6 +84,42 @@ def _infer_motionrnn(weights: Weights, channels: int, patch: int) -> dict[str, A
     }
 
 
+_ASTM_GATE = re.compile(r"^cell_list\.(\d+)\.conv_([xhmo])\.([01])\.(weight|bias)$")
+
+
+def rename_astm(published: str) -> str:
+    """Our name of a published parameter; names without a counterpart are returned as they are."""
+    name = published.removeprefix("module.")
+    if found := _ASTM_GATE.match(name):
+        layer, gate, part, kind = found.groups()
+        return f"cells.{layer}.conv_{gate}.{('conv', 'norm')[int(part)]}.{kind}"
+    if name.startswith("conv_last."):
+        return name.replace("conv_last.", "last.0.")
+    return name.replace("cell_list.", "cells.")
+
+
+def infer_astm(weights: Weights, channels: int, patch: int) -> dict[str, Any]:
+    """Tell the settings from the shapes; which history was meant they do not tell.
+
+    Raises:
+        CheckpointError: the tensors are no ASTM's.
+    """
+    del channels
+    convs = [w for n, w in weights.items() if re.search(r"cell_list\.\d+\.conv_h\.0\.weight$", n)]
+    last = next((w for n, w in weights.items() if re.search(r"(^|\.)conv_last\.weight$", n) and
+                 "cell_list" not in n), None)
+    if not convs or last is None or any(w.dim() != 5 for w in (*convs, last)):
+        raise CheckpointError("no 3-D 'cell_list.N.conv_h.0.weight' and 'conv_last.weight' in it: not an ASTM")
+    return {
+        "hidden": [int(w.shape[1]) for w in convs],
+        "frame_taps": int(convs[0].shape[2]),
+        "filter_size": int(convs[0].shape[-1]),
+        "clip_frames": int(last.shape[2]),
+        "patch": patch,
+        "layer_norm": any(n.endswith("cell_list.0.conv_h.1.weight") for n in weights),
+    }
+
+
 PUBLISHED: dict[str, Published] = {
     "motionrnn_predrnn": Published(
         "MotionRNN on PredRNN, the authors' code of 2021", "net_param", _infer_motionrnn, _rename_motionrnn
@@ -140,7 +174,7 @@ def load_published_with_settings(
     path: str | Path, name: str, channels: int = 1, patch: int = 4, size: Size = None,
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[SequenceModel, dict[str, Any]]:
-    """Like `load_published`, and also give the settings that were inferred, as `build_model` takes them."""
+    """Like `load_published`, and also return the settings that were inferred, as `build_model` takes them."""
     if name not in PUBLISHED:
         near = difflib.get_close_matches(name, PUBLISHED, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(PUBLISHED)}"

@@ -1,6 +1,6 @@
 """The stack of recurrent cells as one network: patches in, cells one above the other, a frame out.
 
-Letters: B batch, T past frames, S forecast steps, C channels, H rows, W columns of a frame; P patch side;
+Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W columns of a frame; P patch side;
 D = P * P * C patch channels, h = H / P, w = W / P of the patched map; L frames of a 3-D cell's clip.
 """
 
@@ -14,16 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.models.base import SequenceModel, Teacher
+from nowcast.models.base import FrameSpec, ScheduledTargets, SequenceModel
 from nowcast.models.cells.base import RecurrentCell, Relay
 from nowcast.models.cells.motion import MotionCell, drift
-from nowcast.models.padding import check_size
+from nowcast.models.padding import check_past, check_size
 from nowcast.models.patches import from_patches, to_patches
 from nowcast.models.unroll import Watch, unroll
 
 
 class StackState(NamedTuple):
-    """What the stack hands to itself at the next time step."""
+    """The state of the stack between two time steps."""
 
     cells: tuple[Any, ...]
     memory: Tensor | None
@@ -40,7 +40,7 @@ class Ends(NamedTuple):
     last: nn.Module
     """The top cell's hidden map to a patched frame: (B, C, h, w), or (B, C, L, h, w) to one frame long."""
     channels: int
-    """What ``embed`` gives."""
+    """Channels of the output of ``embed``."""
     shrink: int = 1
     """How many times ``embed`` reduces rows and columns; ``last`` brings them back."""
 
@@ -54,9 +54,8 @@ class RecurrentStack(SequenceModel):
 
     Args:
         cells: from bottom to top; the bottom one takes D channels.
-        channels: C of a frame.
+        spec: of the frames; its ``size`` only where something in the cells is tied to the map (layer norm).
         patch: P.
-        size: (H, W) when something in the cells is tied to the map (layer norm), else None for any.
         highway_from_input: give the bottom cell a 1x1 projection of its input as its highway, as the
             published MotionRNN does.
         ends: what stands before the bottom cell and after the top one; by default nothing and one
@@ -69,16 +68,15 @@ class RecurrentStack(SequenceModel):
     def __init__(
         self,
         cells: Sequence[RecurrentCell],
-        channels: int,
+        spec: FrameSpec,
         patch: int,
-        size: tuple[int, int] | None = None,
         highway_from_input: bool = False,
         ends: Ends | None = None,
     ) -> None:
         super().__init__()
-        depth = patch * patch * channels
+        depth = patch * patch * spec.channels
         _check_fit(cells, ends.channels if ends else depth)
-        self.channels, self.patch, self.size = channels, patch, size
+        self.channels, self.patch, self.size, self.increments = spec.channels, patch, spec.size, spec.increments
         self.cells = nn.ModuleList(cells)
         side = patch * math.lcm(*(cell.map_multiple for cell in cells)) * (ends.shrink if ends else 1)
         self.multiple_of = (side, side)
@@ -96,38 +94,41 @@ class RecurrentStack(SequenceModel):
         if highway_from_input:
             project = nn.Conv3d if self.clip_frames else nn.Conv2d
             self.first = project(cells[0].in_channels, wide, 1, bias=False)
-        if size is not None:
-            check_size(self.multiple_of, *size)
+        if self.size is not None:
+            check_size(self.multiple_of, *self.size)
 
-    def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
-        """Forecast ``steps`` frames from ``past`` (B, T, C, H, W): gives (B, S, C, H, W).
+    def forward(
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
+        observed: Tensor | None = None,
+    ) -> Tensor:
+        """Forecast as `SequenceModel.forward`; not observed is read as dry.
 
         Raises:
             SettingsError: channels or a frame size that the network cannot take.
         """
-        return self.run(past, steps, teacher)
+        return self.run(past, steps, targets)
 
-    def rollout(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
+    def rollout(self, past: Tensor, steps: int, targets: ScheduledTargets | None = None) -> Tensor:
         """Forecast with the one-step predictions of the past in front: (B, T - 1 + S, C, H, W)."""
-        return self.run(past, steps, teacher, warm=True)
+        return self.run(past, steps, targets, warm=True)
 
     def run(
         self,
         past: Tensor,
         steps: int,
-        teacher: Teacher | None = None,
+        targets: ScheduledTargets | None = None,
         warm: bool = False,
         watch: Watch | None = None,
     ) -> Tensor:
-        """Do the work of `forward` and `rollout`; ``watch`` is shown the state after each time step."""
+        """Do the work of `forward` and `rollout`; ``watch`` is called after each time step."""
         self.check_input(past)
-        if teacher is not None:
-            teacher = Teacher(to_patches(teacher.frames, self.patch), teacher.use)
-        patches = unroll(self, to_patches(past, self.patch), steps, teacher, warm, watch, self.join)
+        if targets is not None:
+            targets = ScheduledTargets(to_patches(targets.frames, self.patch), targets.use)
+        patches = unroll(self, to_patches(past, self.patch), steps, targets, warm, watch, self.increments)
         return from_patches(patches, self.patch)
 
-    def motion(self, past: Tensor, steps: int) -> Tensor:
-        """Give the motion that the MotionGRUs believe in at each forecast step.
+    def motion(self, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
+        """The motion along which the MotionGRUs move features at each forecast step.
 
         Why: it can be drawn as arrows on the map, beside those of an optical flow.
 
@@ -139,10 +140,13 @@ class RecurrentStack(SequenceModel):
         Raises:
             SettingsError: a network without MotionGRU, or frames it cannot take.
         """
+        del observed
         gathered: list[Tensor] = []
         movers = [n for n, cell in enumerate(self.cells) if isinstance(cell, MotionCell) and cell.moves]
         if not movers:
-            raise SettingsError("motion: got a network without MotionGRU, expected a MotionRNN; take one")
+            raise SettingsError(
+                complain("motion", "a network without MotionGRU", "a MotionRNN", "choose one")
+            )
 
         def watch(t: int, state: StackState) -> None:
             if t >= past.shape[1] - 1:
@@ -164,17 +168,8 @@ class RecurrentStack(SequenceModel):
         Raises:
             SettingsError: wrong dims, channels or size, with what would do.
         """
-        if past.dim() != 5 or past.shape[1] < self.past_min or past.shape[2] != self.channels:
-            raise SettingsError(
-                complain(
-                    "past frames",
-                    tuple(past.shape),
-                    f"(batch, at least {self.past_min} frames, {self.channels} channels, rows, columns)",
-                    "give frames as the network was built for",
-                )
-            )
+        check_past(self, past, self.channels)
         height, width = past.shape[-2:]
-        check_size(self.multiple_of, height, width)
         if self.size is not None and (height, width) != tuple(self.size):
             raise SettingsError(
                 complain(
@@ -186,11 +181,11 @@ class RecurrentStack(SequenceModel):
             )
 
     def encode(self, frames: Tensor) -> Tensor:
-        """Give the patched frames (N, D, h, w) as they are: the first cell's convolutions read them."""
+        """Return the patched frames (N, D, h, w) as they are: the first cell's convolutions read them."""
         return frames
 
     def start(self, first: Tensor, past: Tensor) -> StackState:
-        """Give zeros for every cell, on the device and in the dtype of the first frame."""
+        """Return zeros for every cell, on the device and in the dtype of the first frame."""
         del past
         x = first
         clip = None
@@ -202,7 +197,7 @@ class RecurrentStack(SequenceModel):
         return StackState(tuple(cell.initial_state(x) for cell in self._layers()), None, clip)
 
     def step(self, x: Tensor, state: StackState, emit: bool) -> tuple[Tensor | None, StackState]:
-        """Take one patched frame (B, D, h, w) through all cells; give the next frame when ``emit``."""
+        """Take one patched frame (B, D, h, w) through all cells; return the output when ``emit``."""
         clip = state.clip
         if clip is not None:
             x = torch.cat([clip, x.unsqueeze(2)], dim=2)

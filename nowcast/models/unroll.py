@@ -1,6 +1,6 @@
 """THE loop over time: reading the past, free running, scheduled sampling. It exists once.
 
-Letters: B batch, T past frames, S forecast steps, C channels, h rows, w columns.
+Dimensions: B batch, T past frames, S forecast steps, C channels, h rows, w columns.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from nowcast.models.base import Teacher
+from nowcast.models.base import Increments, ScheduledTargets
 
 Watch = Callable[[int, Any], None]
-"""Shown each time step and the state after it, for what one wants to see inside (motion, drift)."""
-
-
-Join = Callable[[Tensor, Tensor], Tensor]
+"""Called with each time step and the state after it, to look inside (motion, drift)."""
 
 
 class Stepper(Protocol):
@@ -28,7 +25,7 @@ class Stepper(Protocol):
         ...
 
     def start(self, first: Tensor, past: Tensor) -> Any:
-        """Give the state before the first step.
+        """Return the state before the first step.
 
         Args:
             first: the encoded first frame.
@@ -37,7 +34,7 @@ class Stepper(Protocol):
         ...
 
     def step(self, x: Tensor, state: Any, emit: bool) -> tuple[Tensor | None, Any]:
-        """Take one encoded frame; give the next frame (B, C, h, w) (None unless ``emit``) and the state."""
+        """Take one encoded frame; return the output (B, C, h, w) (None unless ``emit``) and the state."""
         ...
 
 
@@ -45,53 +42,58 @@ def unroll(
     net: Stepper,
     past: Tensor,
     steps: int,
-    teacher: Teacher | None = None,
+    targets: ScheduledTargets | None = None,
     warm: bool = False,
     watch: Watch | None = None,
-    join: Join | None = None,
+    increments: Increments | None = None,
 ) -> Tensor:
-    """Feed the past, then the network's own predictions (or the truth where the teacher says so).
+    """Feed the past, then the network's own predictions (or the scheduled-sampling targets).
 
     Args:
         net: what takes one step.
         past: (B, T, C, h, w).
         steps: S, how many frames to forecast.
-        teacher: true frames (B, S, C, h, w) and where to use them (B, S - 1); None runs free.
-        warm: also give the one-step predictions made while reading the past.
+        targets: true frames (B, S, C, h, w) and where to use them (B, S - 1); None runs free.
+        warm: also return the one-step predictions made while reading the past.
         watch: called after each step with t = 0 ... T + S - 2 and the state.
-        join: makes the frame from the frame that was read and what the network says; see `SequenceModel.join`.
+        increments: how outputs change the frame that was read; None takes them as frames.
 
     Returns:
-        (B, S, C, h, w), or (B, T - 1 + S, C, h, w) when ``warm``. Predictions are not clipped
-        between steps.
+        (B, S, C, h, w), or (B, T - 1 + S, C, h, w) when ``warm``: frames, or their values where outputs are
+        increments. Predictions are not clipped between steps.
     """
     batch, length = past.shape[:2]
     encoded = net.encode(past.flatten(0, 1))
     encoded = encoded.view(batch, length, *encoded.shape[1:])
     state = net.start(encoded[:, 0], past)
     outputs: list[Tensor] = []
-    frame: Tensor | None = None
     for t in range(length - 1 + steps):
         if t < length:
-            read, x = past[:, t], encoded[:, t]
+            x = encoded[:, t]
+            value = past[:, t] if increments is None else increments.value(past[:, t])
         else:
-            assert frame is not None
-            read = _mix(frame, teacher, t - length)
-            x = net.encode(read.to(past.dtype))  # a join may give finer values than the network reads
+            value, frame = _read(outputs[-1], targets, t - length, increments)
+            x = net.encode(frame.to(past.dtype))  # values may be finer than what the network reads
         emit = warm or t >= length - 1
-        frame, state = net.step(x, state, emit)
-        if frame is not None and join is not None:
-            frame = join(read, frame)
+        output, state = net.step(x, state, emit)
         if watch is not None:
             watch(t, state)
         if emit:
-            assert frame is not None
-            outputs.append(frame)
+            assert output is not None
+            outputs.append(output if increments is None else increments.add(value, output))
     return torch.stack(outputs, dim=1)
 
 
-def _mix(frame: Tensor, teacher: Teacher | None, index: int) -> Tensor:
-    if teacher is None:
-        return frame
-    use = teacher.use[:, index].view(-1, 1, 1, 1)
-    return torch.where(use, teacher.frames[:, index].to(frame.dtype), frame)
+def _read(
+    value: Tensor, targets: ScheduledTargets | None, index: int, increments: Increments | None
+) -> tuple[Tensor, Tensor]:
+    """The value and the frame that the next step starts from: its own, or the target's where it is used."""
+    frame = value if increments is None else increments.frame(value)
+    if targets is None:
+        return value, frame
+    use = targets.use[:, index].view(-1, 1, 1, 1)
+    true = targets.frames[:, index].to(frame.dtype)
+    mixed = torch.where(use, true, frame)
+    if increments is None:
+        return mixed, mixed
+    return torch.where(use, increments.value(true), value), mixed

@@ -6,21 +6,20 @@ from typing import Self
 
 from torch import Tensor
 
-from nowcast.core.errors import SettingsError
-from nowcast.models.base import Phase, SequenceModel
+from nowcast.core.errors import SettingsError, complain
+from nowcast.models.base import OptimiserStep, SequenceModel
 
 
 class ModelWrapper(SequenceModel):
     """A network inside another; what a wrapper does not change is the network's own.
 
-    Letters: B batch, T past frames, S forecast steps, H rows, W columns.
+    Dimensions: B batch, T past frames, S forecast steps, H rows, W columns.
     """
 
     def __init__(self, network: SequenceModel) -> None:
         super().__init__()
         self.network = network
         self.past_min, self.multiple_of = network.past_min, network.multiple_of
-        self.reads_unseen = network.reads_unseen
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -28,24 +27,26 @@ class ModelWrapper(SequenceModel):
         found: tuple[int, int] | None = getattr(self.network, "size", None)
         return found
 
-    def compared(self, forecast: Tensor, observed: Tensor, seen: Tensor) -> Phase:
+    def compared(self, forecast: Tensor, future: Tensor, observed: Tensor) -> OptimiserStep:
         """Compare as the network inside does."""
-        return self.network.compared(forecast, observed, seen)
+        return self.network.compared(forecast, future, observed)
 
     def frames(self, forecast: Tensor) -> Tensor:
         """Make frames as the network inside does."""
         return self.network.frames(forecast)
 
-    def motion(self, past: Tensor, steps: int) -> Tensor:
-        """Give the motion that the network inside believes in (`RecurrentStack.motion`).
+    def motion(self, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
+        """The motion along which the network inside moves features (`RecurrentStack.motion`).
 
         Raises:
-            SettingsError: it knows of none.
+            SettingsError: it has none.
         """
         inner = getattr(self.network, "motion", None)
         if inner is None:
-            raise SettingsError("motion: got a network without MotionGRU, expected a MotionRNN; take one")
-        found: Tensor = inner(past, steps)
+            raise SettingsError(
+                complain("motion", "a network without MotionGRU", "a MotionRNN", "choose one")
+            )
+        found: Tensor = inner(past, steps, observed)
         return found
 
     def forecast_only(self) -> Self:

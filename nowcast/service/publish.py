@@ -16,6 +16,7 @@ import xarray as xr
 
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import FileError, NowcastError
+from nowcast.core.field import NAME
 from nowcast.core.files import provenance, sha256, whole_file, whole_folder
 from nowcast.core.grid import Grid
 from nowcast.core.times import minutes, to_text
@@ -101,16 +102,14 @@ def _write_products(
     settings: ServiceSettings, folder: Path, archive: Archive, run: ModelRun,
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
-    described = {**run.described, "archive_fingerprint": archive.fingerprint, **_origin(archive)}
-    if run.fallback:
-        described["fallback"] = run.fallback
-    write_forecast(folder / FORECAST_FILE, run.forecast, described)
+    fallback = {"fallback": run.fallback} if run.fallback else {}
+    write_forecast(folder / FORECAST_FILE, run.forecast, fallback)
     makers = {"odim": _write_odim, "geotiff": _write_geotiff, "maps": _draw}
     for name, make in makers.items():
         if not getattr(settings.products, name):
             continue
         try:
-            make(folder / name, archive, run.forecast)
+            make(folder / name, archive, run.forecast[NAME])
         except OSError:
             raise
         except Exception as error:
@@ -121,18 +120,10 @@ def _write_products(
             shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _origin(archive: Archive) -> dict[str, str]:
-    """Say where the observations are from and on what terms."""
-    return {
-        "observed_from": str(archive.attrs.get("source", "unknown")),
-        "licence": str(archive.attrs.get("licence", "unknown")),
-    }
-
-
 def _write_odim(folder: Path, _archive: Archive, forecast: xr.DataArray) -> None:
     folder.mkdir()
     grid = Grid.of(forecast)
-    how = {"forecast_reference_time": to_text(forecast["issued"].values.reshape(1)[0])}
+    how = {"forecast_reference_time": to_text(forecast["forecast_reference_time"].values.reshape(1)[0])}
     for stem, frame, valid in _each(forecast):
         write_composite(folder / f"{stem}.h5", frame, valid, grid, how=how)
 
@@ -154,7 +145,7 @@ def _each(forecast: xr.DataArray) -> Iterator[tuple[str, np.ndarray, np.datetime
 def _draw(folder: Path, archive: Archive, forecast: xr.DataArray) -> None:
     from nowcast.report.loop import draw_loop
 
-    draw_loop(folder, archive.frames(forecast["issued"].values.reshape(1)), forecast)
+    draw_loop(folder, archive.frames(forecast["forecast_reference_time"].values.reshape(1)), forecast)
 
 
 def _manifest(
@@ -168,8 +159,8 @@ def _manifest(
         "published": to_text(published),
         "model": run.model,
         "fallback": run.fallback,
-        **_origin(archive),
-        "checkpoint_sha256": run.described.get("checkpoint_sha256", ""),
+        **{key: run.forecast.attrs[key] for key in ("observed_from", "licence")},
+        "checkpoint_sha256": run.forecast.attrs.get("checkpoint_sha256", ""),
         "archive_fingerprint": archive.fingerprint,
         "valid_times": [to_text(v) for v in run.forecast["valid_time"].values],
         "files": {p.relative_to(folder).as_posix(): sha256(p) for p in files},

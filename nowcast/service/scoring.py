@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from nowcast.archive.reader import Archive
+from nowcast.core.field import NAME
 from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.scores.categorical import Contingency
@@ -54,7 +55,7 @@ def _score_one(
     due = [d for d in open_leads if _key(nowcast.issued + d) in present]
     path = Path(settings.output) / nowcast.folder / FORECAST_FILE
     if due and path.is_file():
-        ledger.add_scores(_counts(settings, archive, nowcast, read_forecast(path), due))
+        ledger.add_scores(_counts(settings, archive, nowcast, read_forecast(path)[NAME], due))
     elif due:
         ledger.give_up(nowcast.issued, map(minutes, due), "its file is gone")
     late = [d for d in open_leads if d not in due and newest - nowcast.issued - d > _PATIENCE]

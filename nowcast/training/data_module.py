@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from nowcast.models.base import Clip
+from nowcast.models.base import ClipBatch
 from nowcast.training.experiment import Training
 
 Key = tuple[int, int]
@@ -54,7 +54,7 @@ class ClipData(Protocol):
         ...
 
     def __getitem__(self, index: int) -> Any:
-        """Give an unbatched clip: past, future, seen, context as numpy arrays or tensors."""
+        """Give an unbatched clip: past, future, observed, context as numpy arrays or tensors."""
         ...
 
 
@@ -76,9 +76,10 @@ def _own_epoch(worker: int) -> None:
     info.dataset.clips = copy.copy(info.dataset.clips)  # type: ignore[attr-defined]
 
 
-def collate(clips: list[Any]) -> Clip:
-    """Stack unbatched clips of the data wing into one `Clip` of tensors."""
-    return Clip(*(torch.stack([torch.as_tensor(part) for part in parts]) for parts in zip(*clips, strict=True)))
+def collate(clips: list[Any]) -> ClipBatch:
+    """Stack unbatched clips of the data wing into one `ClipBatch` of tensors."""
+    stacked = (torch.stack([torch.as_tensor(p) for p in parts]) for parts in zip(*clips, strict=True))
+    return ClipBatch(*stacked)
 
 
 class Batches:
@@ -97,7 +98,7 @@ class Batches:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def __iter__(self) -> Iterator[Clip]:
+    def __iter__(self) -> Iterator[ClipBatch]:
         return iter(
             DataLoader(
                 _Keyed(self.clips), batch_sampler=self.keys, num_workers=self.workers,

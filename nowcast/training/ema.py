@@ -47,11 +47,11 @@ class WeightAverage:
             load_in_place(network, training)
 
     def state(self) -> dict[str, object]:
-        """Give what a checkpoint keeps: plain values and tensors."""
+        """What a checkpoint keeps: plain values and tensors."""
         return {"updates": self.updates, "weights": dict(self.weights)}
 
     def load(self, updates: int, weights: Mapping[str, Tensor]) -> None:
-        """Take up what `state` gave."""
+        """Take up what `state` returned."""
         self.updates = updates
         self.weights = {name: value.clone() for name, value in weights.items()}
 

@@ -64,7 +64,7 @@ class Training:
     """How the network is trained."""
 
     steps: int | None = None
-    """Iterations (batches); an iteration takes one optimiser step per phase, two with `reverse_input`."""
+    """Iterations (batches), each with the optimiser steps of the network, twice with `reverse_input`."""
     minutes: float | None = None
     """Time budget on the clock, validation included; the first of both ends the run."""
     batch: int = 8
@@ -72,8 +72,9 @@ class Training:
     learning_rate: LearningRate = field(default_factory=LearningRate)
     gradient_clip: float | None = None
     """Largest norm of the gradient; None: the published code of all three systems clips nothing."""
-    precision: Literal["32", "bf16"] = "32"
-    """bf16: autocast with weights kept in float32."""
+    precision: Literal["auto", "32", "bf16"] = "32"
+    """bf16: autocast with weights kept in float32, where the machine multiplies bfloat16 natively; elsewhere
+    32. auto is bf16 that a run may leave when it is resumed on another machine."""
     loss: str = "l1_l2"
     """Source: the papers of MotionRNN and LMC-Memory."""
     intensity: IntensityWeights = field(default_factory=IntensityWeights)
@@ -133,15 +134,17 @@ class Experiment:
                 "training: loss weighted_l1_l2 and monitor csi20, csi30 need dBZ, and data.scaling is null; "
                 "give data.scaling or choose l1_l2 and loss"
             )
-        if (t.loss == "log_score") != (self.model.exceedance is not None):
+        events = self.model.exceedance_probability
+        if (t.loss == "log_score") != (events is not None):
             raise SettingsError(
-                f"training.loss: got '{t.loss}' {'with' if self.model.exceedance else 'without'} "
-                "model.exceedance, expected log_score with it and another loss without; change one of them"
+                f"training.loss: got '{t.loss}' {'with' if events else 'without'} "
+                "model.exceedance_probability, expected log_score with it and another loss without; "
+                "change one of them"
             )
-        if self.model.exceedance is not None and self.model.exceedance.cascade and t.sampling.start > 0:
+        if events is not None and events.cascade and t.sampling.start > 0:
             raise SettingsError(
-                f"training.sampling.start: got {t.sampling.start:g} with model.exceedance.cascade, expected 0: "
-                "the cascade starts from the past, not from a true frame fed later; set it to 0"
+                f"training.sampling.start: got {t.sampling.start:g} with model.exceedance_probability.cascade, "
+                "expected 0: the cascade starts from the past, not from a true frame fed later; set it to 0"
             )
         self._check_missing()
         self._check_positive()
@@ -190,12 +193,14 @@ def read_experiment(path: Path, assignments: Sequence[str] = ()) -> Experiment:
 def differences(before: dict[str, Any], after: Experiment) -> list[str]:
     """Name the settings that may not change between a run and its resumption but did.
 
-    Budget, validation, logging and the machine may change; network, data, optimisation may not. A setting
-    that the run did not know yet has its default. What training started from is not read again.
+    Budget, validation, logging, the machine (with it precision: auto) may change; network, data,
+    optimisation may not. A setting that the run did not know yet has its default. What training started from
+    is not read again.
     """
     free = {
         "training.steps", "training.minutes", "training.validate_every", "training.workers",
         "training.accelerator", "training.log_every", "training.logger", "training.start_from", "name",
+        *(("training.precision",) if after.training.precision == "auto" else ()),
     }
     old, new = _flat(_with_defaults(before)), _flat(plain(after))
     changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]

@@ -1,6 +1,6 @@
-"""Losses over what was seen. Unseen pixels count nowhere and get a gradient of exactly zero.
+"""Losses over what was observed. Other pixels count nowhere and get a gradient of exactly zero.
 
-Letters: B batch, N frames, C channels, H rows, W columns.
+Dimensions: B batch, N frames, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ from torch import Tensor
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
-from nowcast.models.exceedance.wrapper import ExceedanceSettings
-
-_LEAST = 1e-5
-"""Probabilities are kept this far from 0 and 1, so that no surprise costs more than 11.5."""
+from nowcast.models.exceedance.wrapper import LARGEST_LOGIT, ExceedanceProbabilitySettings
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(prediction, target, seen), all (B, N, C, H, W), to a scalar in float32."""
+"""(prediction, target, observed), all (B, N, C, H, W), to a scalar in float32."""
 
 
 @dataclass(frozen=True)
@@ -46,76 +43,67 @@ class IntensityWeights:
             raise SettingsError("intensity: expected rising bounds in dBZ and weights of 0 or more")
 
     def of(self, target: Tensor, scaling: Scaling) -> Tensor:
-        """Give the weight of every pixel of ``target`` (scaled to [0, 1]), float32."""
-        bounds = [(b - scaling.low_dbz) / (scaling.high_dbz - scaling.low_dbz) for b in self.bounds_dbz]
-        edges = torch.tensor(bounds, device=target.device)
+        """The weight of every pixel of ``target`` (scaled to [0, 1]), float32."""
+        edges = torch.tensor([scaling.scaled(bound) for bound in self.bounds_dbz], device=target.device)
         classes = torch.bucketize(target.float().contiguous(), edges, right=True)
         return torch.tensor(self.weights, device=target.device)[classes]
 
 
-def mean_error(
-    prediction: Tensor, target: Tensor, seen: Tensor, power: int, weight: Tensor | None = None
-) -> Tensor:
-    """Mean over *seen* pixels of (weight times) the absolute error to the ``power``; 0 if none was seen.
-
-    The mean is over pixels, not over weights, as in B-MSE: a clip with strong echoes pulls harder.
-    """
-    error = _seen_error(prediction, target, seen)
-    term = error.abs() if power == 1 else error.square()
-    if weight is not None:
-        term = term * weight
-    return term.sum() / _count(seen)
-
-
-def _seen_error(prediction: Tensor, target: Tensor, seen: Tensor) -> Tensor:
+def _error(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
     difference = prediction.float() - target.float()
-    return torch.where(seen, difference, torch.zeros_like(difference))
+    return torch.where(observed, difference, torch.zeros_like(difference))
 
 
-def _count(seen: Tensor) -> Tensor:
-    return seen.sum(dtype=torch.float32).clamp(min=1.0)
+def _mean(term: Tensor, observed: Tensor) -> Tensor:
+    """The mean over observed pixels of a term that is 0 at all others; 0 if none was observed."""
+    return term.sum() / observed.sum(dtype=torch.float32).clamp(min=1.0)
 
 
-def mse(prediction: Tensor, target: Tensor, seen: Tensor) -> Tensor:
+def mse(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
     """Mean squared error: the published code of MotionRNN; the paper of ASTM."""
-    return mean_error(prediction, target, seen, 2)
+    return _mean(_error(prediction, target, observed).square(), observed)
 
 
-def l1_l2(prediction: Tensor, target: Tensor, seen: Tensor) -> Tensor:
+def l1_l2(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
     """Mean absolute plus mean squared error: the papers of MotionRNN and LMC-Memory.
 
     Source: Wu et al. 2021 (MotionRNN), section 4; Lee et al. 2021 (LMC-Memory), Eq. 5, as means.
     """
-    error = _seen_error(prediction, target, seen)
-    return (error.abs() + error.square()).sum() / _count(seen)
+    error = _error(prediction, target, observed)
+    return _mean(error.abs() + error.square(), observed)
 
 
 def weighted_l1_l2(scaling: Scaling, intensity: IntensityWeights) -> Loss:
-    """Give `l1_l2` in which each pixel weighs by the class of its observed dBZ."""
+    """Make `l1_l2` in which each pixel weighs by the class of its observed dBZ.
 
-    def loss(prediction: Tensor, target: Tensor, seen: Tensor) -> Tensor:
-        error = _seen_error(prediction, target, seen)
-        term = (error.abs() + error.square()) * intensity.of(target, scaling)
-        return term.sum() / _count(seen)
+    The mean is over pixels, not over weights, as in B-MSE: a clip with strong echoes pulls harder.
+    """
+
+    def loss(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
+        error = _error(prediction, target, observed)
+        return _mean((error.abs() + error.square()) * intensity.of(target, scaling), observed)
 
     return loss
 
 
 def log_score(weights: Sequence[float]) -> Loss:
-    """Give the logarithmic score of events: minus the log of the probability of what happened.
+    """Make the logarithmic score of events: minus the log of the probability of what happened.
 
-    The weighted mean over thresholds of the mean over seen pixels; channels are thresholds, the target is
-    0 or 1. Proper for any weights: only honest probabilities reach its minimum.
+    The weighted mean over thresholds of the mean over observed pixels; channels are thresholds, predictions
+    are logits, the target is 0 or 1. Logits are bounded, so that no event costs more than 11.5. Proper for
+    any weights: only honest probabilities reach its minimum.
 
     Source: Good (1952), J. R. Stat. Soc. B 14, 107-114; ordinal use: Frank and Hall (2001), ECML.
     """
     shares = torch.tensor(weights) / sum(weights)
 
-    def loss(prediction: Tensor, target: Tensor, seen: Tensor) -> Tensor:
-        with torch.autocast(prediction.device.type, enabled=False):
-            said = prediction.float().clamp(_LEAST, 1.0 - _LEAST)
-            term = F.binary_cross_entropy(said, target.float(), weight=seen.float(), reduction="none")
-        mean = term.sum(dim=(0, 1, 3, 4)) / seen.sum(dim=(0, 1, 3, 4), dtype=torch.float32).clamp(min=1.0)
+    def loss(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
+        logits = prediction.float().clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
+        term = F.binary_cross_entropy_with_logits(
+            logits, target.float(), weight=observed.float(), reduction="none"
+        )
+        axes = (0, 1, 3, 4)
+        mean = term.sum(dim=axes) / observed.sum(dim=axes, dtype=torch.float32).clamp(min=1.0)
         return (mean * shares.to(mean.device)).sum()
 
     return loss
@@ -130,30 +118,33 @@ def _weighted(scaling: Scaling | None, intensity: IntensityWeights) -> Loss:
     return weighted_l1_l2(scaling, intensity)
 
 
-def _of_events(exceedance: ExceedanceSettings | None) -> Loss:
-    if exceedance is None:
-        raise SettingsError("training.loss: 'log_score' scores probabilities; give model.exceedance")
-    return log_score(exceedance.weights or [1.0] * len(exceedance.thresholds_dbz))
+def _of_events(events: ExceedanceProbabilitySettings | None) -> Loss:
+    if events is None:
+        raise SettingsError(
+            "training.loss: 'log_score' scores probabilities; give model.exceedance_probability"
+        )
+    return log_score(events.weights or [1.0] * len(events.thresholds_dbz))
 
 
-LOSSES: Mapping[str, Callable[[Scaling | None, IntensityWeights, ExceedanceSettings | None], Loss]] = {
-    "l1_l2": lambda scaling, intensity, exceedance: l1_l2,
-    "mse": lambda scaling, intensity, exceedance: mse,
-    "weighted_l1_l2": lambda scaling, intensity, exceedance: _weighted(scaling, intensity),
-    "log_score": lambda scaling, intensity, exceedance: _of_events(exceedance),
+_Maker = Callable[[Scaling | None, IntensityWeights, ExceedanceProbabilitySettings | None], Loss]
+LOSSES: Mapping[str, _Maker] = {
+    "l1_l2": lambda scaling, intensity, events: l1_l2,
+    "mse": lambda scaling, intensity, events: mse,
+    "weighted_l1_l2": lambda scaling, intensity, events: _weighted(scaling, intensity),
+    "log_score": lambda scaling, intensity, events: _of_events(events),
 }
 """Name -> a maker of the loss from the scaling, the weights by intensity and the thresholds."""
 
 
 def make_loss(
     name: str, scaling: Scaling | None, intensity: IntensityWeights,
-    exceedance: ExceedanceSettings | None = None,
+    events: ExceedanceProbabilitySettings | None = None,
 ) -> Loss:
-    """Give the loss called ``name``.
+    """Make the loss called ``name``.
 
     Raises:
         SettingsError: no such loss, or one that needs a dBZ scaling where there is none.
     """
     if name not in LOSSES:
         raise SettingsError(f"training.loss: got '{name}', expected one of {', '.join(LOSSES)}")
-    return LOSSES[name](scaling, intensity, exceedance)
+    return LOSSES[name](scaling, intensity, events)

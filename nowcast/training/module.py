@@ -1,6 +1,6 @@
-"""THE LightningModule: trains any `SequenceModel`, one optimiser step a phase, no special case for any.
+"""THE LightningModule: trains any `SequenceModel`, by the optimiser steps it yields, no special case for any.
 
-Letters: B batch, T past frames, S forecast steps, C channels, H rows, W columns.
+Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nowcast.core.errors import NowcastError
-from nowcast.models.base import Clip, Phase, SequenceModel, Teacher
+from nowcast.models.base import ClipBatch, OptimiserStep, ScheduledTargets, SequenceModel
 from nowcast.training import sampling
 from nowcast.training.ema import WeightAverage
 from nowcast.training.experiment import Experiment
@@ -30,9 +30,9 @@ class TrainingError(NowcastError):
 class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning comes without types
     """The training of one network.
 
-    An iteration takes the phases of one batch (with ``reverse_input`` also those of the batch backwards).
-    Each phase is one optimiser step; gradients are None before it, so a parameter that a phase has
-    switched off is not moved, not even by Adam's momentum. All randomness of an iteration comes from
+    An iteration takes the optimiser steps of one batch (with ``reverse_input`` also those of the batch
+    backwards). Gradients are None before each step, so a parameter that the network has switched off for it
+    is not moved, not even by Adam's momentum. All randomness of an iteration comes from
     ``(seed, iteration, rank)``, so a resumed run draws what the unbroken one would have drawn.
 
     Args:
@@ -48,7 +48,7 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         self.experiment = experiment
         self.loss = make_loss(
             experiment.training.loss, experiment.data.scaling, experiment.training.intensity,
-            experiment.model.exceedance,
+            experiment.model.exceedance_probability,
         )
         decay = experiment.training.ema_decay
         self.average = WeightAverage(network, decay) if decay is not None else None
@@ -83,7 +83,7 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         return min(1.0, max(shares))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Give Adam with default betas over all parameters, as all three systems use."""
+        """Adam with default betas over all parameters, as all three systems use."""
         return torch.optim.Adam(self.network.parameters(), lr=self.experiment.training.learning_rate.start)
 
     def on_train_start(self) -> None:
@@ -93,7 +93,7 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
             self.optimizer_state = None
         self._started = time.monotonic()
 
-    def training_step(self, batch: Clip, batch_idx: int) -> None:
+    def training_step(self, batch: ClipBatch, batch_idx: int) -> None:
         """Take all optimiser steps of one iteration."""
         training = self.experiment.training
         progress, number = self.progress, self.iteration + 1
@@ -103,29 +103,29 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         seed, rank = training.seed, self.global_rank
         torch.manual_seed(sampling.draw_seed(seed, number, rank, sampling.GLOBAL))
         eta = training.sampling.eta(number, progress)
-        drawn = sampling.generator(seed, number, rank, sampling.TEACHER)
-        phases = sampling.generator(seed, number, rank, sampling.PHASES)
-        use = sampling.make_teacher(batch, eta, drawn)
-        losses = self._take_steps(batch, use, phases)
+        drawn = sampling.generator(seed, number, rank, sampling.TARGETS)
+        inner = sampling.generator(seed, number, rank, sampling.STEPS)
+        targets = sampling.make_targets(batch, eta, drawn)
+        losses = self._take_steps(batch, targets, inner)
         if training.reverse_input:
             reversed_batch = sampling.backwards(batch)
-            if use is not None:
-                use = use._replace(frames=reversed_batch.future)
-            losses += self._take_steps(reversed_batch, use, phases)
+            if targets is not None:
+                targets = targets._replace(frames=reversed_batch.future)
+            losses += self._take_steps(reversed_batch, targets, inner)
         if self.average is not None:
             self.average.update(self.network)
         self.iteration = number
         self._note_loss(torch.stack(losses).mean(), rate)
 
     def _take_steps(
-        self, clip: Clip, teacher: Teacher | None, generator: torch.Generator
+        self, clip: ClipBatch, targets: ScheduledTargets | None, generator: torch.Generator
     ) -> list[Tensor]:
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         limit = self.experiment.training.gradient_clip
         losses = []
-        for phase in self.network.phases(clip, teacher, generator):
-            loss = self._loss_of(phase)
+        for step in self.network.optimiser_steps(clip, targets, generator):
+            loss = self._loss_of(step)
             optimizer.zero_grad(set_to_none=True)
             self.manual_backward(loss)
             if limit is not None:
@@ -134,8 +134,8 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
             losses.append(loss.detach())
         return losses
 
-    def _loss_of(self, phase: Phase) -> Tensor:
-        return self.loss(phase.prediction, phase.target, phase.seen)
+    def _loss_of(self, step: OptimiserStep) -> Tensor:
+        return self.loss(step.prediction, step.target, step.observed)
 
     def _note_loss(self, loss: Tensor, rate: float) -> None:
         if self.iteration % self.experiment.training.log_every and self.iteration > 1:
@@ -154,17 +154,15 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
             self._swap.enter_context(self.average.swapped_in(self.network))
         self._sums = ValidationSums(self.experiment.data.scaling, self.device)
 
-    def validation_step(self, batch: Clip, batch_idx: int) -> None:
+    def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
         """Forecast freely, as in use, and add up errors and counts."""
         assert self._sums is not None
-        steps = batch.future.shape[1]
-        past, seen = batch.past, batch.seen[:, -steps:]
-        if self.network.reads_unseen:
-            past = past.masked_fill(~batch.seen[:, : past.shape[1]], float("nan"))
-        forecast = self.network(past, steps)
-        beside = self.network.compared(forecast, batch.future, seen)
-        loss = self.loss(beside.prediction, beside.target, beside.seen)
-        self._sums.add(loss, self.network.frames(forecast), batch.future, seen)
+        length, steps = batch.past.shape[1], batch.future.shape[1]
+        observed = batch.observed[:, length:]
+        forecast = self.network(batch.past, steps, observed=batch.observed[:, :length])
+        _, prediction, target, counted = self.network.compared(forecast, batch.future, observed)
+        loss = self.loss(prediction, target, counted)
+        self._sums.add(loss, self.network.frames(forecast), batch.future, observed)
 
     def on_validation_epoch_end(self) -> None:
         """Put the training weights back; pool the sums of all devices."""
@@ -176,7 +174,7 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         self._sums = None
 
     def served_weights(self) -> dict[str, Tensor]:
-        """Give the weights that forecast: the average where one is kept."""
+        """The weights that forecast: the average where one is kept."""
         return self.average.weights if self.average is not None else self.network.state_dict()
 
     @property

@@ -1,6 +1,6 @@
 """Scheduled sampling and every other draw of training: each comes from ``(seed, iteration)`` alone.
 
-Letters: B batch, S forecast steps.
+Dimensions: B batch, S forecast steps.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from nowcast.core.errors import SettingsError
-from nowcast.models.base import Clip, Teacher
+from nowcast.models.base import ClipBatch, ScheduledTargets
 
-TEACHER, PHASES, GLOBAL = range(3)
+TARGETS, STEPS, GLOBAL = range(3)
 """Streams of draws that never meet."""
 
 
 @dataclass(frozen=True)
 class ScheduledSampling:
-    """How often the network is fed the truth instead of its own prediction.
+    """How often the network reads the true frame instead of its own prediction.
 
     eta falls linearly: ``start - decrease * k`` at iteration k = 1, 2, ..., 0 from iteration ``stop`` on.
     With ``share`` it falls from ``start`` to 0 over that share of the budget instead, which also works
@@ -45,7 +45,7 @@ class ScheduledSampling:
             raise SettingsError(f"training.sampling.share: got {self.share}, expected above 0, at most 1")
 
     def eta(self, iteration: int, progress: float) -> float:
-        """Give the chance that a step is fed the truth.
+        """The chance that a step reads the true frame.
 
         Args:
             iteration: counted from 1.
@@ -59,13 +59,13 @@ class ScheduledSampling:
 
 
 def draw_seed(seed: int, iteration: int, rank: int, stream: int) -> int:
-    """Give 63 bits that depend on all four numbers and on nothing else."""
+    """Draw 63 bits that depend on all four numbers and on nothing else."""
     state = np.random.SeedSequence([seed, iteration, rank, stream]).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
 
 def generator(seed: int, iteration: int, rank: int, stream: int) -> torch.Generator:
-    """Give a CPU generator for one stream of draws of one iteration on one device."""
+    """A CPU generator for one stream of draws of one iteration on one device."""
     return torch.Generator().manual_seed(draw_seed(seed, iteration, rank, stream))
 
 
@@ -74,21 +74,21 @@ def draw_use(eta: float, batch: int, steps: int, source: torch.Generator) -> Ten
     return torch.rand((batch, max(steps - 1, 0)), generator=source) < eta
 
 
-def make_teacher(clip: Clip, eta: float, source: torch.Generator) -> Teacher | None:
-    """Give the teacher of a batch, None where eta is 0: the network then runs free.
+def make_targets(clip: ClipBatch, eta: float, source: torch.Generator) -> ScheduledTargets | None:
+    """Draw the scheduled-sampling targets of a batch; None where eta is 0: the network then runs free.
 
-    A frame of which nothing was seen teaches nothing: it is missing (`data.missing`).
+    A frame of which nothing was observed is no target: it is missing (`data.missing`).
     """
     if eta <= 0.0:
         return None
     batch, steps = clip.future.shape[:2]
     use = draw_use(eta, batch, steps, source).to(clip.future.device)
-    there = clip.seen[:, -steps:-1].flatten(2).any(dim=2) if steps > 1 else use
-    return Teacher(clip.future, use & there)
+    there = clip.observed[:, -steps:-1].flatten(2).any(dim=2) if steps > 1 else use
+    return ScheduledTargets(clip.future, use & there)
 
 
-def backwards(clip: Clip) -> Clip:
+def backwards(clip: ClipBatch) -> ClipBatch:
     """Turn the clip round in time: the last frames become the past (MotionRNN's reverse input)."""
     past = clip.past.shape[1]
     frames = torch.cat([clip.past, clip.future], dim=1).flip(1)
-    return Clip(frames[:, :past], frames[:, past:], clip.seen.flip(1), clip.context.flip(1))
+    return ClipBatch(frames[:, :past], frames[:, past:], clip.observed.flip(1), clip.context.flip(1))

@@ -44,7 +44,7 @@ class LearningRate:
             )
 
     def at(self, iteration: int, progress: float) -> float:
-        """Give the rate of one iteration.
+        """The rate of one iteration.
 
         Args:
             iteration: counted from 1.

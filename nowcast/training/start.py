@@ -10,14 +10,14 @@ from nowcast.core.errors import CheckpointError
 from nowcast.core.settings import build, plain
 from nowcast.models import checkpoint
 from nowcast.models.base import SequenceModel
-from nowcast.models.catalog import find_model
+from nowcast.models.catalog import FORMER_NAMES, find_model
 from nowcast.models.checkpoint import CheckpointMeta
 
 
 def start_from(network: SequenceModel, path: Path, meta: CheckpointMeta) -> None:
     """Put the weights of an earlier training into a network.
 
-    Surroundings that the earlier network did not look at start fresh, which is by saying nothing. Weights of
+    A context U-Net that the earlier network did not have starts fresh, with an output of zero. Weights of
     thresholds in the loss may change.
 
     Args:
@@ -32,9 +32,9 @@ def start_from(network: SequenceModel, path: Path, meta: CheckpointMeta) -> None
     content = checkpoint.read(path)
     old = checkpoint.meta_of(path, content)
     before, now = _what_it_is(old), _what_it_is(meta)
-    fresh = before["surroundings"] is None
+    fresh = before["context_unet"] is None
     for name, wanted in now.items():
-        if before[name] != wanted and not (fresh and name == "surroundings"):
+        if before[name] != wanted and not (fresh and name == "context_unet"):
             raise CheckpointError(
                 f"{path}: got weights with {name} {before[name]}, expected {wanted} as in the configuration; "
                 "change training.start_from or the configuration"
@@ -43,23 +43,23 @@ def start_from(network: SequenceModel, path: Path, meta: CheckpointMeta) -> None
     if isinstance(weights, dict):
         _check_whole(weights, old, path)
         if fresh:
-            own = {checkpoint.PREFIX + k: v for k, v in network.state_dict().items() if ".surroundings." in k}
+            own = {checkpoint.PREFIX + k: v for k, v in network.state_dict().items() if ".context_unet." in k}
             weights = {**own, **weights}
     checkpoint.fill(network, weights, path)
 
 
 def _what_it_is(meta: CheckpointMeta) -> dict[str, Any]:
-    """Give what two networks must share for one to take the other's weights, as plain values."""
-    head = meta.exceedance and replace(meta.exceedance, weights=None)
-    surroundings = None
+    """What two networks must share for one to take the other's weights, as plain values."""
+    head = meta.exceedance_probability and replace(meta.exceedance_probability, weights=None)
+    context = None
     if head is not None and head.cascade is not None:
-        surroundings = plain(head.cascade.surroundings)
-        head = replace(head, cascade=replace(head.cascade, surroundings=None))
+        context = plain(head.cascade.context_unet)
+        head = replace(head, cascade=replace(head.cascade, context_unet=None))
     return {
-        "model": meta.model,
+        "model": FORMER_NAMES.get(meta.model, meta.model),
         "settings": plain(build(find_model(meta.model).settings, meta.settings)),
-        "channels": meta.channels, "scaling": plain(meta.scaling), "exceedance": plain(head),
-        "advection": plain(meta.advection), "surroundings": surroundings,
+        "channels": meta.channels, "scaling": plain(meta.scaling), "exceedance_probability": plain(head),
+        "lagrangian": plain(meta.lagrangian), "context_unet": context,
     }
 
 

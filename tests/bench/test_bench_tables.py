@@ -156,11 +156,11 @@ def test_costs_of_which_a_part_is_not_counted_are_dashes_with_a_reason():
 def test_an_advected_network_is_timed_but_not_counted(monkeypatch):
     import torch
 
-    from nowcast.models.choice import AdvectionSettings, ModelChoice
+    from nowcast.models.choice import LagrangianSettings, ModelChoice
 
     monkeypatch.setattr("nowcast.bench.costs._LEAST_SECONDS", 0.0)
     monkeypatch.setattr("nowcast.bench.costs.peak_forecast_mb", lambda *_: 7.0)
-    network = ModelChoice("convlstm", TINY_STACK, advection=AdvectionSettings()).build().eval()
+    network = ModelChoice("convlstm", TINY_STACK, lagrangian=LagrangianSettings()).build().eval()
     found = measure("convlstm", TINY_STACK, network, Sequences(2, 3, (32, 32), 1), torch.device("cpu"))
     assert (found.multiply_accumulates, found.memory_mb) == (None, None)
     assert "optical flow" in found.uncounted

@@ -18,10 +18,11 @@ from nowcast.bench.scoring import copy_last, score
 from nowcast.core.errors import CheckpointError, FileError, NowcastError, SettingsError
 from nowcast.core.files import sha256
 from nowcast.models.checkpoint import load_network, read
-from nowcast.models.lagrangian.wrapper import AdvectionSettings
+from nowcast.models.lagrangian.wrapper import LagrangianModel, LagrangianSettings
 from nowcast.models.recurrent import RecurrentStack
 from nowcast.scores.frames import FrameErrors
-from nowcast.training.keeper import Interrupted, Keeper
+from nowcast.training.interruption import Interrupted
+from nowcast.training.keeper import Keeper
 from tests.fakes.benchmarks import TINY, TINY_STACK, digits, tiny, write_checkpoint
 from tests.fakes.frames import storm_codes, write_cache
 from tests.fakes.training_runs import clips
@@ -255,7 +256,7 @@ def test_missing_pretrained_weights_leave_a_score_out_and_say_how_to_get_them(tm
 
 def says_nan(monkeypatch):
     was = RecurrentStack.forward
-    monkeypatch.setattr(RecurrentStack, "forward", lambda self, *args: was(self, *args) * float("nan"))
+    monkeypatch.setattr(RecurrentStack, "forward", lambda self, *a, **k: was(self, *a, **k) * float("nan"))
 
 
 def test_a_network_that_says_nan_has_no_scores_but_a_reason(tmp_path, monkeypatch):
@@ -276,8 +277,8 @@ def test_a_training_that_fails_leaves_the_other_rows_their_turn(tmp_path, monkey
     rows = [TINY["rows"][1], {"name": "good", "model": {"name": "predrnn", "settings": TINY_STACK}}]
     rollout = RecurrentStack.rollout
 
-    def fails(self, past, steps, teacher=None):
-        found = rollout(self, past, steps, teacher)
+    def fails(self, past, steps, targets=None):
+        found = rollout(self, past, steps, targets)
         return found * float("nan") if "ConvLSTM" in {type(m).__name__ for m in self.modules()} else found
 
     monkeypatch.setattr(RecurrentStack, "rollout", fails)
@@ -299,7 +300,7 @@ def test_radar_is_tested_on_its_periods_and_what_was_not_seen_does_not_count(tmp
     _, work, outcome = bench(tmp_path, "seeds=[0]", data=data, test_sources=[])
     clips = [work.held_out.clips[i] for i in range(len(work.held_out.clips))]
     assert len(clips) == 9
-    error = [((c.past[-1:] - c.future) * c.seen[2:]) ** 2 for c in clips]
+    error = [((c.past[-1:] - c.future) * c.observed[2:]) ** 2 for c in clips]
     mean = np.mean([e.sum((1, 2, 3)) for e in error])
     assert outcome.lines[0].records[0].mean("mse_sum") == pytest.approx(mean)
 
@@ -315,7 +316,10 @@ def test_networks_that_cannot_take_the_frames_are_refused_before_anything_is_tra
     [
         ({"channels": 3}, [], "got frames of 1 channels, expected 3"),
         ({"patch": 7}, [], r"rows: 'given': frame size: got 32 x 32, expected rows in multiples of 7"),
-        ({"advection": AdvectionSettings()}, ["data.window.past=1"], "data.window.past: got 1, expected 2 or"),
+        (
+            {"lagrangian": LagrangianSettings()}, ["data.window.past=1"],
+            "data.window.past: got 1, expected 2 or",
+        ),
     ],
 )
 def test_checkpoints_that_cannot_take_the_frames_are_refused_before_anything_is_trained(
@@ -352,32 +356,31 @@ def test_bad_pretrained_weights_are_found_before_anything_is_trained(tmp_path, w
     assert not (tmp_path / "out").exists()
 
 
-def test_a_network_that_can_tell_is_given_nan_for_what_the_past_did_not_see():
+def test_a_forecast_is_given_what_of_the_past_was_observed():
     split = clips(train=False, crop=None)
     given = []
 
-    def forecast(past, steps):
-        given.append(past)
-        return copy_last(past.nan_to_num(), steps)
+    def forecast(past, steps, targets=None, observed=None):
+        given.append((past, observed))
+        return copy_last(past, steps)
 
-    found = [
-        score(forecast, split, [0, 1], {"mse": FrameErrors(2)}, batch=2, reads_unseen=reads).scores
-        for reads in (True, False)
-    ]
-    told, plain = given
-    assert told[..., -1, -1].isnan().all()
-    assert int(told.isnan().sum()) == told[..., -1, -1].numel()
-    assert torch.equal(told.nan_to_num(), plain)
-    assert found[0] == found[1]
+    score(forecast, split, [0, 1], {"mse": FrameErrors(2)}, batch=2)
+    ((past, observed),) = given
+    corner = torch.zeros_like(observed)
+    corner[..., -1, -1] = True
+    assert torch.equal(observed, ~corner)
+    assert (past[corner] == 0).all()
 
 
-def test_an_advected_checkpoint_is_told_what_was_not_seen_and_is_not_counted(tmp_path, monkeypatch):
-    row = write_checkpoint(tmp_path / "best.ckpt", advection=AdvectionSettings())
-    asked = []
-    was = bench_run.score
-    monkeypatch.setattr(bench_run, "score", lambda *a, **k: asked.append(k["reads_unseen"]) or was(*a, **k))
+def test_a_checkpoint_in_lagrangian_coordinates_is_told_what_was_observed_and_is_not_counted(
+    tmp_path, monkeypatch
+):
+    row = write_checkpoint(tmp_path / "best.ckpt", lagrangian=LagrangianSettings())
+    told = []
+    flow = LagrangianModel._flow
+    monkeypatch.setattr(LagrangianModel, "_flow", lambda *a: told.append(a[2]) or flow(*a))
     *_, outcome = bench_rows(tmp_path / "out", [row, TINY["rows"][0]])
-    assert asked == [True, False]
+    assert told[0].dtype == torch.bool
     assert outcome.lines[0].costs.multiply_accumulates is None
 
 

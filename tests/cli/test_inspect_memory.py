@@ -11,8 +11,8 @@ from nowcast.core.scaling import Scaling
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, pack, save
 from nowcast.models.choice import ModelChoice
-from nowcast.models.exceedance.wrapper import ExceedanceSettings
-from nowcast.models.lagrangian.wrapper import AdvectionSettings
+from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
+from nowcast.models.lagrangian.wrapper import LagrangianSettings
 from tests.fakes.small_archive import write_archive
 
 LMC = {"hidden": 8, "slot_width": 16, "slots": 5, "layers": 1, "long_length": 6}
@@ -59,10 +59,10 @@ def test_radar_on_a_map_with_long_clips_around_the_short_one(tmp_path):
 
 def test_a_memory_behind_a_head_of_probabilities_and_advection(tmp_path):
     archive, _ = write_archive(tmp_path, frames=9)
-    chosen = ModelChoice("lmc_memory", LMC, ExceedanceSettings((20.0, 30.0)), AdvectionSettings())
+    chosen = ModelChoice("lmc_memory", LMC, ExceedanceProbabilitySettings((20.0, 30.0)), LagrangianSettings())
     meta = CheckpointMeta(
         model=chosen.name, settings=LMC, channels=1, size=None, past=3, future=2, step_seconds=600.0,
-        scaling=Scaling(), exceedance=chosen.exceedance, advection=chosen.advection,
+        scaling=Scaling(), exceedance_probability=chosen.exceedance_probability, lagrangian=chosen.lagrangian,
     )
     save(tmp_path / "net.ckpt", pack(chosen.build(scaling=Scaling()).state_dict(), meta))
     out = tmp_path / "out"

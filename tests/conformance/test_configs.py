@@ -32,7 +32,7 @@ def test_it_loads_and_builds(path):
         assert made.data.crop[0] % rows == 0
         assert made.data.crop[1] % columns == 0
     assert made.data.window.past >= network.past_min
-    make_loss(made.training.loss, made.data.scaling, made.training.intensity, made.model.exceedance)
+    make_loss(made.training.loss, made.data.scaling, made.training.intensity, made.model.exceedance_probability)
     assert made.data.validation or made.data.validation_sources
 
 

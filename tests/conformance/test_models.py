@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nowcast.core.errors import SettingsError
-from nowcast.models.base import Clip, Teacher
+from nowcast.models.base import ClipBatch, ScheduledTargets
 from nowcast.models.catalog import MODELS, build_model
 from nowcast.models.padding import AnySize
 from tests.fakes.tiny_models import PAST, frames, size_of, tiny_model, tiny_settings
@@ -13,9 +13,9 @@ every_model = pytest.mark.parametrize("name", list(MODELS))
 STEPS = 3
 
 
-def forecast(model, past, steps=STEPS, teacher=None):
+def forecast(model, past, steps=STEPS, targets=None):
     with torch.no_grad():
-        return model(past, steps, teacher)
+        return model(past, steps, targets)
 
 
 @every_model
@@ -53,10 +53,11 @@ def test_every_parameter_gets_a_gradient(name):
     context = frames(name, 2, PAST + STEPS + 4, seed=4)
     seen = torch.ones_like(torch.cat([past, future], dim=1), dtype=torch.bool)
     reached = dict.fromkeys(dict(model.named_parameters()), False)
-    for phase in model.phases(Clip(past, future, seen, context), None, torch.Generator().manual_seed(0)):
+    clip = ClipBatch(past, future, seen, context)
+    for step in model.optimiser_steps(clip, None, torch.Generator().manual_seed(0)):
         model.zero_grad()
-        assert phase.prediction.shape == phase.target.shape == phase.seen.shape
-        (phase.prediction - phase.target).square().sum().backward()
+        assert step.prediction.shape == step.target.shape == step.observed.shape
+        (step.prediction - step.target).square().sum().backward()
         for parameter, p in model.named_parameters():
             reached[parameter] |= p.grad is not None and bool(p.grad.abs().max() > 0)
     assert [p for p, found in reached.items() if not found] == []
@@ -76,7 +77,7 @@ def test_later_frames_do_not_change_earlier_outputs(name):
     other = truth.clone()
     other[:, 1:] = 1 - other[:, 1:]
     use = torch.ones(2, STEPS - 1, dtype=torch.bool)
-    one, two = (forecast(model, past, teacher=Teacher(t, use)) for t in (truth, other))
+    one, two = (forecast(model, past, targets=ScheduledTargets(t, use)) for t in (truth, other))
     assert torch.equal(one[:, :2], two[:, :2])
     assert not torch.equal(one[:, 2], two[:, 2])
 
@@ -93,10 +94,10 @@ def test_the_teacher_is_heard_only_where_it_is_used(name):
     model, past, truth = tiny_model(name), frames(name, 2, PAST), frames(name, 2, STEPS, seed=3)
     free = forecast(model, past)
     deaf = torch.zeros(2, STEPS - 1, dtype=torch.bool)
-    assert (forecast(model, past, teacher=Teacher(truth, deaf)) - free).abs().max() <= 1e-6
+    assert (forecast(model, past, targets=ScheduledTargets(truth, deaf)) - free).abs().max() <= 1e-6
     half = deaf.clone()
     half[1] = True
-    taught = forecast(model, past, teacher=Teacher(truth, half))
+    taught = forecast(model, past, targets=ScheduledTargets(truth, half))
     assert (taught[0] - free[0]).abs().max() <= 1e-6
     assert (taught[1, 0] - free[1, 0]).abs().max() <= 1e-6
     assert not torch.equal(taught[1, 1], free[1, 1])

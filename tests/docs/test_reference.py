@@ -13,9 +13,9 @@ from nowcast.core.rain import Z_R
 from nowcast.core.settings import build
 from nowcast.ingestion.readers.catalog import READERS
 from nowcast.models.exceedance.cascade import CascadeSettings
-from nowcast.models.exceedance.unet import SurroundingsSettings
-from nowcast.models.exceedance.wrapper import ExceedanceSettings
-from nowcast.models.lagrangian.wrapper import AdvectionSettings
+from nowcast.models.exceedance.unet import ContextUNetSettings
+from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
+from nowcast.models.lagrangian.wrapper import LagrangianSettings
 from nowcast.scores import i3d
 from nowcast.scores.catalog import DEFAULT_SCORES, METRICS
 from nowcast.scores.lpips_weights import default_file
@@ -52,12 +52,14 @@ def test_every_setting_of_an_experiment_stands_there_with_its_default():
     told = _rows("reference/configuration.md")
     found = {name: value for name, value, _ in _leaves(Experiment, build(Experiment, least))}
     around = {
-        "exceedance": ExceedanceSettings(), "exceedance.cascade": CascadeSettings(),
-        "exceedance.cascade.surroundings": SurroundingsSettings(), "advection": AdvectionSettings(),
+        "exceedance_probability": ExceedanceProbabilitySettings(),
+        "exceedance_probability.cascade": CascadeSettings(),
+        "exceedance_probability.cascade.context_unet": ContextUNetSettings(),
+        "lagrangian": LagrangianSettings(),
     }
     for part, settings in around.items():
         found |= {f"model.{part}.{f.name}": getattr(settings, f.name) for f in dataclasses.fields(settings)}
-    found["model.advection.flow"] = {}
+    found["model.lagrangian.flow"] = {}
     assert set(told) == set(found)
     for name, value in found.items():
         if name in ("name", "model.name", "data.sources", "training.steps"):

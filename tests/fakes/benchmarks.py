@@ -40,12 +40,12 @@ def tiny(*assignments: str, **values) -> Benchmark:
     return build(Benchmark, override({**copy.deepcopy(TINY), **values}, assignments))
 
 
-def write_checkpoint(path: Path, *, channels=1, size=None, advection=None, data=None, **settings) -> dict:
+def write_checkpoint(path: Path, *, channels=1, size=None, lagrangian=None, data=None, **settings) -> dict:
     """Write a ConvLSTM with fresh weights that says it was trained on ``data``; give a row that names it."""
-    chosen = ModelChoice("convlstm", {**TINY_STACK, **settings}, advection=advection)
+    chosen = ModelChoice("convlstm", {**TINY_STACK, **settings}, lagrangian=lagrangian)
     meta = CheckpointMeta(
         model=chosen.name, settings=chosen.settings, channels=channels, size=size, past=2, future=3,
-        step_seconds=1.0, scaling=None, advection=advection, experiment={"data": data or {}},
+        step_seconds=1.0, scaling=None, lagrangian=lagrangian, experiment={"data": data or {}},
     )
     save(path, pack(chosen.build(channels, size).state_dict(), meta))
     return {"name": "given", "checkpoint": str(path)}

@@ -24,7 +24,7 @@ class Repeat(SequenceModel):
     def __deepcopy__(self, memo):
         return self
 
-    def forward(self, past, steps, teacher=None):
+    def forward(self, past, steps, targets=None, observed=None):
         rows, columns = past.shape[-2:]
         assert rows % self.multiple_of[0] == 0
         assert columns % self.multiple_of[1] == 0

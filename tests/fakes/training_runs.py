@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nowcast.core.settings import build, override
 from nowcast.data.clips import VideoDataset
 from nowcast.data.windows import ClipWindow
-from nowcast.models.base import Clip, Phase, SequenceModel
+from nowcast.models.base import ClipBatch, OptimiserStep, SequenceModel
 from nowcast.models.catalog import MODELS, ModelEntry
 from nowcast.training.experiment import Experiment
 from tests.fakes.frames import ArraySource, times_of
@@ -37,31 +37,31 @@ class TwoPhase(SequenceModel):
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.long))
         self.seen_memory: list[Tensor] = []
 
-    def _run(self, reader, past, steps, teacher) -> Tensor:
+    def _run(self, reader, past, steps, targets) -> Tensor:
         frame, found = past[:, -1], []
         for s in range(steps):
             frame = self.out(self.dropout(reader(frame)) * self.memory[:, None, None])
             found.append(frame)
-            if teacher is not None and s < steps - 1:
-                frame = torch.where(teacher.use[:, s, None, None, None], teacher.frames[:, s], frame)
+            if targets is not None and s < steps - 1:
+                frame = torch.where(targets.use[:, s, None, None, None], targets.frames[:, s], frame)
         return torch.stack(found, 1)
 
-    def forward(self, past, steps, teacher=None) -> Tensor:
-        return self._run(self.short, past, steps, teacher)
+    def forward(self, past, steps, targets=None, observed=None) -> Tensor:
+        return self._run(self.short, past, steps, targets)
 
-    def phases(self, clip: Clip, teacher, generator) -> Iterator[Phase]:
+    def optimiser_steps(self, clip: ClipBatch, targets, generator) -> Iterator[OptimiserStep]:
         steps = clip.future.shape[1]
         self.batches_seen += 1
         shift = torch.rand((), generator=generator)
         self.short.requires_grad_(False)
         self.seen_memory = [self.memory.detach().clone()]
-        stored = self._run(self.long, clip.past + 0.01 * shift, steps, teacher)
-        yield Phase("store", stored, clip.future, clip.seen[:, -steps:])
+        stored = self._run(self.long, clip.past + 0.01 * shift, steps, targets)
+        yield OptimiserStep("store", stored, clip.future, clip.observed[:, -steps:])
         self.short.requires_grad_(True)
         self.long.requires_grad_(False)
         self.memory.requires_grad_(False)
         self.seen_memory.append(self.memory.detach().clone())
-        yield Phase("match", self(clip.past, steps, teacher), clip.future, clip.seen[:, -steps:])
+        yield OptimiserStep("match", self(clip.past, steps, targets), clip.future, clip.observed[:, -steps:])
         self.seen_memory.append(self.memory.detach().clone())
         self.long.requires_grad_(True)
         self.memory.requires_grad_(True)
@@ -71,7 +71,7 @@ def register(models: dict[str, ModelEntry] = MODELS) -> None:
     """Put the network into the catalog as ``two_phase`` (a test hands in what it will undo)."""
     models["two_phase"] = ModelEntry(
         "two phases", "of these tests", TwoPhaseSettings,
-        lambda settings, channels, size: TwoPhase(settings, channels),
+        lambda settings, spec: TwoPhase(settings, spec.channels),
     )
 
 

@@ -12,19 +12,20 @@ from nowcast.forecasters.network_runner import NetworkRunner, Running
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork
 from nowcast.models.choice import ModelChoice
 from nowcast.models.exceedance.cascade import CascadeSettings
-from nowcast.models.exceedance.wrapper import ExceedanceSettings
-from nowcast.models.lagrangian.wrapper import AdvectionSettings
+from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
+from nowcast.models.lagrangian.wrapper import LagrangianSettings
 
 THRESHOLDS = (10.0, 20.0, 30.0, 40.0)
 
 
-def runner(cascade=None, advection=None):
-    head = ExceedanceSettings(THRESHOLDS, cascade=cascade)
-    network = ModelChoice("steady", {}, head, advection).build(1, None, Scaling()).eval()
+def runner(cascade=None, lagrangian=None):
+    head = ExceedanceProbabilitySettings(THRESHOLDS, cascade=cascade)
+    network = ModelChoice("lagrangian_persistence", {}, head, lagrangian).build(1, None, Scaling()).eval()
     meta = CheckpointMeta(
-        "steady", {}, 1, None, 5, 10, 600.0, Scaling(), (1.0, 1.0), exceedance=head, advection=advection
+        "lagrangian_persistence", {}, 1, None, 5, 10, 600.0, Scaling(), (1.0, 1.0),
+        exceedance_probability=head, lagrangian=lagrangian,
     )
-    return NetworkRunner(LoadedNetwork(network, meta, "0" * 64), Running(4.0, None, 64, "float32"))
+    return NetworkRunner(LoadedNetwork(network, meta, "0" * 64), Running(4.0, None, 64, half=False))
 
 
 def test_tiles_share_what_the_flow_and_the_cascade_reach():
@@ -32,8 +33,8 @@ def test_tiles_share_what_the_flow_and_the_cascade_reach():
     side = (1000, 1000)
     assert runner()._overlap(side, 10) == 64
     assert runner(cascade)._overlap(side, 10) == 96
-    assert runner(advection=AdvectionSettings(fastest=20.0))._overlap(side, 10) == 200
-    assert runner(cascade, AdvectionSettings(fastest=20.0))._overlap(side, 10) == 296
+    assert runner(lagrangian=LagrangianSettings(fastest=20.0))._overlap(side, 10) == 200
+    assert runner(cascade, LagrangianSettings(fastest=20.0))._overlap(side, 10) == 296
     assert runner(cascade)._overlap((100, 100), 10) == 50
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from nowcast.models import load_published
-from nowcast.models.astm_published import our_name
 from nowcast.models.cells.base import Relay
 from nowcast.models.patches import to_patches
+from nowcast.models.published import rename_astm as our_name
 from tests.fakes.published_weights import made_weights
 from tests.shared_data import golden
 

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from nowcast.models.base import Clip
-from nowcast.models.lmc.alignment import frozen
+from nowcast.models.base import ClipBatch, FrameSpec
 from nowcast.models.lmc.motion import difference_frames
-from nowcast.models.lmc.network import LmcMemory, LmcSettings, _Sequence
+from nowcast.models.lmc.network import LmcMemory, LmcSettings, _Sequence, frozen
 from nowcast.models.lmc.published import our_name, our_state
 from nowcast.models.published import load_published_with_settings
 from nowcast.models.unroll import unroll
@@ -30,7 +29,7 @@ def weights(published) -> dict[str, torch.Tensor]:
 
 
 def network(weights, **settings) -> LmcMemory:
-    net = LmcMemory(LmcSettings(**settings))
+    net = LmcMemory(LmcSettings(**settings), FrameSpec())
     state = our_state({f"module.{k}": v for k, v in weights.items()})
     result = net.load_state_dict(state, strict=False)
     assert result.unexpected_keys == []
@@ -120,18 +119,18 @@ def test_two_training_iterations_with_adam(published, weights, set_to_none):
     """
     net = network(weights)
     optimiser = torch.optim.Adam(net.parameters(), lr=2e-4)
-    clip = Clip(
+    clip = ClipBatch(
         past=frames(published, "short", torch.float32),
         future=frames(published, "gt", torch.float32),
-        seen=torch.ones(2, 16, 1, 64, 64, dtype=torch.bool),
+        observed=torch.ones(2, 16, 1, 64, 64, dtype=torch.bool),
         context=frames(published, "long", torch.float32),
     )
     rows = []
     for _ in range(2):
         losses, moved = [], []
-        for phase in net.phases(clip, None, torch.Generator().manual_seed(0)):
+        for step in net.optimiser_steps(clip, None, torch.Generator().manual_seed(0)):
             before = {n: p.detach().clone() for n, p in net.named_parameters() if n in WATCHED}
-            error = phase.prediction - phase.target
+            error = step.prediction - step.target
             loss = error.abs().mean() + error.square().mean()
             optimiser.zero_grad(set_to_none=set_to_none)
             loss.backward()

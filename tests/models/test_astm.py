@@ -6,9 +6,9 @@ import torch
 from nowcast.core.errors import CheckpointError, SettingsError
 from nowcast.models import load_published
 from nowcast.models.astm import ASTMSettings
-from nowcast.models.astm_published import our_name
 from nowcast.models.catalog import build_model
 from nowcast.models.cpu.peak_memory import peak_forecast_mb
+from nowcast.models.published import rename_astm
 
 TINY = {"hidden": [4, 4], "filter_size": 3, "patch": 2}
 
@@ -143,7 +143,7 @@ def published(net):
 @pytest.mark.parametrize("layer_norm", [False, True])
 def test_published_weights_load_with_either_history(tmp_path, layer_norm):
     net = network(clip_frames=3, layer_norm=layer_norm, size=(8, 12))
-    assert {our_name(n) for n in published(net)} == set(net.state_dict())
+    assert {rename_astm(n) for n in published(net)} == set(net.state_dict())
     torch.save({"net_param": published(net)}, tmp_path / "w.ckpt")
     for history in ("equation7", "released"):
         loaded = load_published(tmp_path / "w.ckpt", "astm", patch=2, size=(8, 12), history=history)
@@ -168,10 +168,10 @@ def test_weights_of_another_network_are_refused(tmp_path):
         load_published(tmp_path / "w.ckpt", "motionrnn_predrnn", history="released")
 
 
-def test_remembered_is_one_where_there_is_nothing_to_choose_from():
-    assert ASTMSettings(tau=7).remembered == 7
-    assert ASTMSettings(tau=7, attention=False).remembered == 1
-    assert ASTMSettings(tau=7, history="released").remembered == 1
+def test_memories_is_one_where_there_is_nothing_to_choose_from():
+    assert ASTMSettings(tau=7).memories == 7
+    assert ASTMSettings(tau=7, attention=False).memories == 1
+    assert ASTMSettings(tau=7, history="released").memories == 1
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Probabilities of exceedance as a head of every network."""
+"""Exceedance probabilities as a head of every network."""
 
 import math
 
@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import build
-from nowcast.models.base import Clip, SequenceModel, Teacher
+from nowcast.models.base import ClipBatch, ScheduledTargets, SequenceModel
 from nowcast.models.catalog import MODELS, build_model
 from nowcast.models.choice import ModelChoice
 from nowcast.models.cpu.fast import fast
-from nowcast.models.exceedance.wrapper import ExceedanceModel, ExceedanceSettings, probability_join
+from nowcast.models.exceedance.wrapper import (
+    INCREMENTS,
+    ExceedanceProbabilityModel,
+    ExceedanceProbabilitySettings,
+)
 from nowcast.models.unroll import unroll
 from tests.fakes.tiny_models import PAST, frames, size_of, tiny_settings
 
@@ -22,11 +26,11 @@ LEVELS = (0.2, 0.4, 0.8)
 
 
 class Silent(SequenceModel):
-    """Says nothing: what comes out is what the head makes of the frames."""
+    """Changes nothing: the output is what the head makes of the frames."""
 
-    def forward(self, past, steps, teacher=None):
-        self.given, self.teacher = past, teacher
-        return unroll(self, past, steps, teacher, join=self.join)
+    def forward(self, past, steps, targets=None, observed=None):
+        self.given, self.targets = past, targets
+        return unroll(self, past, steps, targets, increments=INCREMENTS)
 
     def encode(self, maps):
         return maps
@@ -40,22 +44,24 @@ class Silent(SequenceModel):
 
 def tiny(name, levels=LEVELS):
     torch.manual_seed(0)
-    return ExceedanceModel(build_model(name, tiny_settings(name), len(levels), size_of(name)), levels)
+    network = build_model(name, tiny_settings(name), len(levels), size_of(name), INCREMENTS)
+    return ExceedanceProbabilityModel(network, levels)
 
 
-def test_shares_by_hand():
+def test_soft_exceedances_by_hand():
     """0.3 has climbed the first step and half of the second."""
     values = torch.tensor([0.0, 0.1, 0.2, 0.3, 0.6, 0.8, 1.0]).reshape(1, 1, 1, 1, 7)
-    shares = ExceedanceModel(Silent(), LEVELS).shares(values)[0, 0, :, 0].T
+    soft = ExceedanceProbabilityModel(Silent(), LEVELS).soft_exceedances(values)[0, 0, :, 0].T
     expected = [[0, 0, 0], [0.5, 0, 0], [1, 0, 0], [1, 0.5, 0], [1, 1, 0.5], [1, 1, 1], [1, 1, 1]]
-    torch.testing.assert_close(shares, torch.tensor(expected, dtype=torch.float32), rtol=0, atol=1e-6)
+    torch.testing.assert_close(soft, torch.tensor(expected, dtype=torch.float32), rtol=0, atol=1e-6)
 
 
 @given(value=st.floats(0, 1, width=32))
 def test_an_event_is_a_full_share_and_a_frame_comes_back_at_its_level(value):
-    model = ExceedanceModel(Silent(), LEVELS)
+    model = ExceedanceProbabilityModel(Silent(), LEVELS)
     frame = torch.full((1, 1, 1, 1, 1), value)
-    events = model.compared(model.shares(frame), frame, torch.ones_like(frame, dtype=torch.bool)).target
+    whole = torch.ones_like(frame, dtype=torch.bool)
+    events = model.compared(model.soft_exceedances(frame), frame, whole).target
     tolerance = 1e-4
     for k, level in enumerate(LEVELS):
         if abs(value - level) > tolerance:
@@ -64,17 +70,21 @@ def test_an_event_is_a_full_share_and_a_frame_comes_back_at_its_level(value):
     assert back == pytest.approx(max([0.0, *(v for v, e in zip(LEVELS, events.flatten(), strict=True) if e)]))
 
 
-def test_a_network_that_says_nothing_forecasts_the_newest_frame():
+def test_a_network_that_changes_nothing_forecasts_the_newest_frame():
     past = torch.tensor([0.0, 0.3, 0.9]).reshape(1, 1, 1, 1, 3).repeat(1, 2, 1, 1, 1)
-    found = ExceedanceModel(Silent(), LEVELS)(past, 4)
+    found = ExceedanceProbabilityModel(Silent(), LEVELS)(past, 4)
     assert found.shape == (1, 4, 3, 1, 3)
     expected = torch.tensor([[0.01, 0.01, 0.01], [0.99, 0.5, 0.01], [0.99, 0.99, 0.99]]).T
     torch.testing.assert_close(found[0, 3, :, 0], expected, rtol=0, atol=1e-5)
 
 
-def test_the_join_adds_to_the_odds():
-    joined = probability_join(torch.tensor([0.5, 1.0]), torch.tensor([math.log(3.0), 0.0]))
-    assert joined.tolist() == pytest.approx([0.75, 0.99])
+def test_increments_add_to_bounded_logits():
+    """A certain frame is read as 0.99, given or forecast, before the next output is added."""
+    start = INCREMENTS.value(torch.tensor([0.5, 1.0]))
+    after = INCREMENTS.add(start, torch.tensor([math.log(3.0), 5.0]))
+    assert INCREMENTS.frame(after).tolist() == pytest.approx([0.75, 1 / (1 + math.exp(-5) / 99)])
+    back = INCREMENTS.add(after, torch.tensor([0.0, -math.log(99.0)]))
+    assert INCREMENTS.frame(back).tolist() == pytest.approx([0.75, 0.5])
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -91,15 +101,16 @@ def test_every_network_gives_probabilities_that_fall_with_the_level(name):
 
 
 @pytest.mark.parametrize("name", ["motionrnn_predrnn", "lmc_memory", "astm"])
-def test_phases_hold_events_as_the_target(name):
+def test_optimiser_steps_hold_events_as_the_target(name):
     model = tiny(name).train()
     past, future = frames(name, 2, PAST), frames(name, 2, 3, seed=2)
     seen = torch.ones_like(torch.cat([past, future], dim=1), dtype=torch.bool)
-    clip = Clip(past, future, seen, frames(name, 2, 9, seed=3))
-    for phase in model.phases(clip, Teacher(future, torch.ones(2, 2).bool()), torch.Generator()):
+    clip = ClipBatch(past, future, seen, frames(name, 2, 9, seed=3))
+    targets = ScheduledTargets(future, torch.ones(2, 2).bool())
+    for step in model.optimiser_steps(clip, targets, torch.Generator()):
         for k, level in enumerate(LEVELS):
-            assert torch.equal(phase.target[:, -3:, k : k + 1].bool(), future >= level)
-        assert phase.prediction.shape == phase.target.shape == phase.seen.shape
+            assert torch.equal(step.target[:, -3:, k : k + 1].bool(), future >= level)
+        assert step.prediction.shape == step.target.shape == step.observed.shape
 
 
 def test_the_motion_of_a_motionrnn_inside_is_found():
@@ -110,11 +121,11 @@ def test_the_motion_of_a_motionrnn_inside_is_found():
     assert found.isfinite().all()
 
 
-def test_levels_are_the_thresholds_on_the_scale():
-    settings = ExceedanceSettings((20.0, 40.0))
-    assert settings.levels(Scaling(0.0, 80.0)) == (0.25, 0.5)
+def test_scaled_thresholds_by_hand():
+    settings = ExceedanceProbabilitySettings((20.0, 40.0))
+    assert settings.scaled_thresholds(Scaling(0.0, 80.0)) == (0.25, 0.5)
     with pytest.raises(SettingsError, match="up to 35"):
-        settings.levels(Scaling(0.0, 35.0))
+        settings.scaled_thresholds(Scaling(0.0, 35.0))
 
 
 @pytest.mark.parametrize(
@@ -123,12 +134,12 @@ def test_levels_are_the_thresholds_on_the_scale():
      {"thresholds_dbz": [20, 30], "weights": [1, 0]}],
 )
 def test_settings_that_make_no_sense_are_refused(values):
-    with pytest.raises(SettingsError, match="exceedance"):
-        build(ExceedanceSettings, values)
+    with pytest.raises(SettingsError, match="exceedance_probability"):
+        build(ExceedanceProbabilitySettings, values)
 
 
 def test_frames_without_decibels_have_no_thresholds():
-    chosen = ModelChoice("convlstm", {}, ExceedanceSettings())
+    chosen = ModelChoice("convlstm", {}, ExceedanceProbabilitySettings())
     with pytest.raises(SettingsError, match="expected radar"):
         chosen.build(channels=3)
     with pytest.raises(SettingsError, match="no dBZ scaling"):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nowcast.core.errors import SettingsError
+from nowcast.models.base import FrameSpec
 from nowcast.models.lmc.analysis import NamedClip, analyse_memory, plain_analysis, standing_out
 from nowcast.models.lmc.network import LmcMemory, LmcSettings
 
@@ -16,7 +17,7 @@ class Told(LmcMemory):
     """Addresses two places of three slots with the weights that the frames' first pixels hold."""
 
     def __init__(self):
-        super().__init__(LmcSettings(hidden=8, slot_width=8, slots=3, layers=1))
+        super().__init__(LmcSettings(hidden=8, slot_width=8, slots=3, layers=1), FrameSpec())
 
     def address(self, frames, long=False):
         del long
@@ -102,7 +103,7 @@ def test_numbers_are_plain_and_say_none_where_undefined():
 
 def test_a_real_network_gives_weights_that_sum_to_one():
     torch.manual_seed(0)
-    network = LmcMemory(LmcSettings(hidden=8, slot_width=16, slots=5, layers=1)).eval()
+    network = LmcMemory(LmcSettings(hidden=8, slot_width=16, slots=5, layers=1), FrameSpec()).eval()
     random = np.random.default_rng(0)
     clips = [NamedClip(*(random.random((n, 1, 32, 48), np.float32) for n in (3, 6)), str(i)) for i in range(3)]
     found = analyse_memory(network, clips)

@@ -1,19 +1,20 @@
-"""LMC-Memory: variants, lengths, addressing by hand, both phases, warm-up, what is left out and saved."""
+"""LMC-Memory: variants, lengths, addressing by hand, both steps, warm-up, what is left out and saved."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
 from nowcast.core.errors import SettingsError
-from nowcast.models.base import Clip
+from nowcast.models.base import ClipBatch
 from nowcast.models.catalog import build_model
 from nowcast.models.cells.base import Relay
+from nowcast.models.checkpoint import fill
 from nowcast.models.cpu.fast import fast
 from nowcast.models.lmc.addressing import MotionMemory
-from nowcast.models.lmc.alignment import long_motion
 from nowcast.models.lmc.cell import LmcConvLSTM
-from nowcast.models.lmc.motion import MotionEncoder, difference_frames
+from nowcast.models.lmc.motion import MotionEncoder, difference_frames, long_motion
 
 TINY = {"hidden": 8, "slot_width": 16, "slots": 5, "layers": 2, "long_length": 6}
 
@@ -27,7 +28,7 @@ def clip(past=4, future=5, context=0, batch=2, channels=1, seed=1):
     draw = torch.Generator().manual_seed(seed)
     frames = torch.rand(batch, past + future, channels, 16, 16, generator=draw)
     around = torch.rand(batch, context, channels, 16, 16, generator=draw)
-    return Clip(frames[:, :past], frames[:, past:], torch.ones_like(frames, dtype=torch.bool), around)
+    return ClipBatch(frames[:, :past], frames[:, past:], torch.ones_like(frames, dtype=torch.bool), around)
 
 
 def generator(seed=0):
@@ -43,14 +44,14 @@ def copies(net):
 
 
 def iteration(net, optimiser, batch, draw):
-    """One training iteration: names of the parameters that moved, for each phase."""
+    """One training iteration: names of the parameters that moved, for each step."""
     groups = []
-    for phase in net.phases(batch, None, draw):
+    for step in net.optimiser_steps(batch, None, draw):
         before = copies(net)
         optimiser.zero_grad()
-        (phase.prediction - phase.target).abs().mean().backward()
+        (step.prediction - step.target).abs().mean().backward()
         optimiser.step()
-        groups.append((phase.name, moved(net, before)))
+        groups.append((step.name, moved(net, before)))
     return groups
 
 
@@ -164,7 +165,7 @@ def test_every_variant_takes_any_past(variant, past):
 def test_without_memory_there_is_none():
     net = tiny(variant="none")
     assert not [n for n, _ in net.named_parameters() if n.split(".")[0] not in ("encoder", "cells", "decoder")]
-    assert [phase.name for phase in net.phases(clip(), None, generator())] == ["forecast"]
+    assert [step.name for step in net.optimiser_steps(clip(), None, generator())] == ["forecast"]
     with pytest.raises(SettingsError, match="memory"):
         net.address(torch.rand(1, 4, 1, 16, 16))
 
@@ -229,7 +230,7 @@ def test_each_phase_moves_what_it_should_and_momentum_moves_nothing_else():
 
 def test_an_interrupted_iteration_leaves_nothing_frozen():
     net = tiny()
-    phases = net.phases(clip(), None, generator())
+    phases = net.optimiser_steps(clip(), None, generator())
     next(phases)
     assert not any(p.requires_grad for p in net.match_encoder.parameters())
     phases.close()
@@ -238,8 +239,8 @@ def test_an_interrupted_iteration_leaves_nothing_frozen():
 
 def test_the_matching_phase_sees_the_moved_weights():
     net, batch = tiny(), clip()
-    _, second = (p.prediction.detach() for p in net.phases(batch, None, generator()))
-    phases = net.phases(batch, None, generator())
+    _, second = (p.prediction.detach() for p in net.optimiser_steps(batch, None, generator()))
+    phases = net.optimiser_steps(batch, None, generator())
     next(phases)
     with torch.no_grad():
         net.decoder[0].bias.add_(1.0)
@@ -248,7 +249,7 @@ def test_the_matching_phase_sees_the_moved_weights():
 
 def test_the_long_clip_starts_at_an_offset_of_its_own_for_each_sample():
     numbered = torch.arange(20.0).square().view(1, 20, 1, 1, 1).expand(256, 20, 1, 16, 16)
-    batch = Clip(numbered[:, :2], numbered[:, 2:4], torch.ones(256, 4, 1, 16, 16).bool(), numbered)
+    batch = ClipBatch(numbered[:, :2], numbered[:, 2:4], torch.ones(256, 4, 1, 16, 16).bool(), numbered)
     drawn = long_motion(batch, 6, generator(3))
     assert drawn.shape == (256, 5, 1, 16, 16)
     starts = (drawn[:, 0, 0, 0, 0] - 1) / 2  # (n + 1)^2 - n^2 = 2 n + 1
@@ -260,7 +261,7 @@ def test_the_long_clip_starts_at_an_offset_of_its_own_for_each_sample():
 
 def test_without_context_the_long_clip_comes_from_past_and_future_and_counts_only_what_was_seen():
     batch = clip(past=4, future=5)
-    batch.seen[0, 3] = False
+    batch.observed[0, 3] = False
     drawn = long_motion(batch, 30, generator())
     whole = difference_frames(torch.cat([batch.past, batch.future], dim=1))
     assert torch.equal(drawn[1], whole[1])
@@ -275,10 +276,10 @@ def test_warm_up_cuts_horizon_and_long_clip_then_stops():
     net.store_encoder.register_forward_pre_hook(lambda module, inputs: given.append(inputs[0].shape[1]))
     batch, lengths = clip(past=4, future=5, context=12), []
     for _ in range(3):
-        for phase in net.phases(batch, None, generator()):
-            assert phase.prediction.shape == phase.target.shape == phase.seen.shape
-            assert torch.equal(phase.target, batch.future[:, : phase.target.shape[1]])
-            lengths.append(phase.prediction.shape[1])
+        for step in net.optimiser_steps(batch, None, generator()):
+            assert step.prediction.shape == step.target.shape == step.observed.shape
+            assert torch.equal(step.target, batch.future[:, : step.target.shape[1]])
+            lengths.append(step.prediction.shape[1])
             optimiser.step()
     assert lengths == [3, 3, 3, 3, 5, 5]
     assert given == [6, 6, 5]
@@ -289,7 +290,7 @@ def test_warm_up_cuts_horizon_and_long_clip_then_stops():
 
 def test_validation_is_neither_counted_nor_warmed_up():
     net = tiny(warmup_iterations=2, warmup_steps=3).eval()
-    assert [p.prediction.shape[1] for p in net.phases(clip(), None, generator())] == [5, 5]
+    assert [p.prediction.shape[1] for p in net.optimiser_steps(clip(), None, generator())] == [5, 5]
     assert int(net.batches_seen) == 0
 
 
@@ -298,8 +299,8 @@ def test_saving_memory_changes_no_number():
     gradients = []
     for save in (False, True):
         net = tiny(save_memory=save).train()
-        for phase in net.phases(batch, None, generator()):
-            (phase.prediction - phase.target).square().sum().backward()
+        for step in net.optimiser_steps(batch, None, generator()):
+            (step.prediction - step.target).square().sum().backward()
         gradients.append({n: p.grad for n, p in net.named_parameters()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, msg=name)
@@ -319,11 +320,10 @@ def test_under_bf16_the_addressing_stays_float32():
 # --- forecasting needs no long clips ---
 
 
-def test_what_only_training_needs_is_left_out_of_forecasting(tmp_path):
+def test_what_only_training_needs_is_left_out_of_forecasting():
     net = tiny().eval()
-    torch.save(net.state_dict(), tmp_path / "w.pt")
     light = tiny(seed=1).forecast_only().eval()
-    light.load_state_dict(torch.load(tmp_path / "w.pt", weights_only=True))
+    fill(light, net.state_dict(), Path("w.pt"))
     assert not [n for n in light.state_dict() if n.startswith("store_encoder.")]
     frames = torch.rand(1, 4, 1, 16, 16)
     with torch.no_grad():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nowcast.core.errors import SettingsError
-from nowcast.models.base import Clip, SequenceModel, Teacher
+from nowcast.models.base import ClipBatch, ScheduledTargets, SequenceModel
 from nowcast.models.catalog import build_model
 from nowcast.models.padding import AnySize, check_size
 
@@ -14,24 +14,25 @@ class Recorder(SequenceModel):
 
     multiple_of = (4, 6)
 
-    def forward(self, past, steps, teacher=None):
+    def forward(self, past, steps, targets=None, observed=None):
         check_size(self.multiple_of, *past.shape[-2:])
-        self.given, self.teacher = past, teacher
+        self.given, self.targets, self.observed = past, targets, observed
         return past[:, -1:].expand(-1, steps, -1, -1, -1)
 
 
-@pytest.mark.parametrize(("fill", "edge"), [("replicate", None), ("zero", 0.0)])
-def test_frames_are_padded_below_and_to_the_right_and_cropped_back(fill, edge):
+def test_frames_are_padded_below_and_to_the_right_and_cropped_back():
     inner = Recorder()
     past = torch.rand(2, 3, 1, 5, 7)
     truth = torch.rand(2, 4, 1, 5, 7)
-    out = AnySize(inner, fill)(past, 4, Teacher(truth, torch.ones(2, 3, dtype=torch.bool)))
+    observed = torch.rand(2, 3, 1, 5, 7) < 0.5
+    targets = ScheduledTargets(truth, torch.ones(2, 3, dtype=torch.bool))
+    out = AnySize(inner)(past, 4, targets, observed)
     assert torch.equal(out, past[:, -1:].expand(-1, 4, -1, -1, -1))
     assert inner.given.shape == (2, 3, 1, 8, 12)
-    assert inner.teacher.frames.shape == (2, 4, 1, 8, 12)
-    corner = past[..., 4, 6] if edge is None else torch.zeros(2, 3, 1)
-    assert torch.equal(inner.given[..., 7, 11], corner)
-    assert torch.equal(inner.given[..., :5, :7], past)
+    assert inner.targets.frames.shape == (2, 4, 1, 8, 12)
+    for padded, frames in ((inner.given, past), (inner.observed, observed)):
+        assert torch.equal(padded[..., 7, 11], frames[..., 4, 6])
+        assert torch.equal(padded[..., :5, :7], frames)
 
 
 def test_a_size_that_fits_goes_through_as_it_is():
@@ -40,13 +41,13 @@ def test_a_size_that_fits_goes_through_as_it_is():
     assert inner.given is past
 
 
-def test_phases_are_cropped_and_what_is_padded_counts_as_unseen():
+def test_optimiser_steps_are_cropped_and_what_is_padded_counts_as_not_observed():
     frames = torch.rand(2, 5, 1, 5, 7)
     seen = torch.ones(2, 5, 1, 5, 7, dtype=torch.bool)
-    clip = Clip(frames[:, :2], frames[:, 2:], seen, frames[:, :0])
-    (phase,) = AnySize(Recorder()).phases(clip, None, torch.Generator())
-    assert torch.equal(phase.target, frames[:, 2:])
-    assert phase.prediction.shape == phase.seen.shape == (2, 3, 1, 5, 7)
+    clip = ClipBatch(frames[:, :2], frames[:, 2:], seen, frames[:, :0])
+    (step,) = AnySize(Recorder()).optimiser_steps(clip, None, torch.Generator())
+    assert torch.equal(step.target, frames[:, 2:])
+    assert step.prediction.shape == step.observed.shape == (2, 3, 1, 5, 7)
 
 
 @pytest.mark.parametrize(

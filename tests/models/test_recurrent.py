@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from nowcast.core.errors import SettingsError
+from nowcast.models.base import FrameSpec
 from nowcast.models.catalog import build_model
 from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay
 from nowcast.models.cells.convlstm import ConvLSTM
@@ -14,7 +15,7 @@ SMALL = {"hidden": [4, 4], "filter_size": 3, "patch": 2}
 
 
 class Probe(RecurrentCell):
-    """Notes the relay it gets; adds 1 to the memory, says a difference and a highway of its own."""
+    """Notes the relay it gets; adds 1 to the memory, passes on a difference and a highway of its own."""
 
     carries_memory = True
 
@@ -34,20 +35,20 @@ class Probe(RecurrentCell):
 
 def test_memory_goes_from_the_top_to_the_next_bottom_and_the_rest_starts_anew():
     seen = []
-    stack = RecurrentStack([Probe(seen), Probe(seen)], channels=1, patch=2)
+    stack = RecurrentStack([Probe(seen), Probe(seen)], FrameSpec(1), patch=2)
     stack(torch.rand(1, 2, 1, 4, 4), 1)
     assert seen == [(0, True, True), (1, False, False), (2, True, True), (3, False, False)]
 
 
 def test_cells_that_do_not_fit_are_refused():
     with pytest.raises(SettingsError, match=r"layer 0: got 5 channels in, expected 4"):
-        RecurrentStack([ConvLSTM(5, 4, 3)], channels=1, patch=2)
+        RecurrentStack([ConvLSTM(5, 4, 3)], FrameSpec(1), patch=2)
     with pytest.raises(SettingsError, match="layer 1: got 4 channels in, expected 6"):
-        RecurrentStack([ConvLSTM(4, 6, 3), ConvLSTM(4, 4, 3)], channels=1, patch=2)
+        RecurrentStack([ConvLSTM(4, 6, 3), ConvLSTM(4, 4, 3)], FrameSpec(1), patch=2)
     with pytest.raises(SettingsError, match=r"spatial memory.*take \[6, 6\]"):
-        RecurrentStack([STLSTM(4, 6, 3), STLSTM(6, 4, 3)], channels=1, patch=2)
+        RecurrentStack([STLSTM(4, 6, 3), STLSTM(6, 4, 3)], FrameSpec(1), patch=2)
     with pytest.raises(SettingsError, match="no layers"):
-        RecurrentStack([], channels=1, patch=2)
+        RecurrentStack([], FrameSpec(1), patch=2)
 
 
 def test_layer_norm_ties_the_network_to_its_size():

@@ -2,13 +2,13 @@
 
 import torch
 
-from nowcast.models.base import Teacher
+from nowcast.models.base import ScheduledTargets
 from nowcast.models.patches import from_patches, to_patches
 from nowcast.models.unroll import unroll
 
 
 class Counter:
-    """Says frame + 10 * (steps so far); its state is the number of steps."""
+    """Returns frame + 10 * (steps so far); its state is the number of steps."""
 
     def encode(self, frames):
         return frames
@@ -34,16 +34,38 @@ def test_warm_gives_the_predictions_of_the_past_too():
     assert unroll(Counter(), frames(1, 2), 2, warm=True).flatten().tolist() == [1, 12, 32]
 
 
-def test_the_teacher_replaces_what_is_fed_where_it_is_used():
-    teacher = Teacher(frames(100, 200, 300), torch.tensor([[False, True]]))
+def test_a_target_replaces_what_is_fed_where_it_is_used():
+    targets = ScheduledTargets(frames(100, 200, 300), torch.tensor([[False, True]]))
     # step 2 reads the own 12, step 3 the truth of the second forecast step, 200
-    assert unroll(Counter(), frames(1, 2), 3, teacher).flatten().tolist() == [12, 32, 230]
+    assert unroll(Counter(), frames(1, 2), 3, targets).flatten().tolist() == [12, 32, 230]
 
 
-def test_each_sample_has_its_own_teacher():
+def test_each_sample_has_its_own_targets():
     past, truth = frames(1, 2).expand(2, -1, -1, -1, -1), frames(100, 200).expand(2, -1, -1, -1, -1)
-    out = unroll(Counter(), past, 2, Teacher(truth, torch.tensor([[True], [False]])))
+    out = unroll(Counter(), past, 2, ScheduledTargets(truth, torch.tensor([[True], [False]])))
     assert out[..., 0, 0, 0].tolist() == [[12, 120], [12, 32]]
+
+
+class Doubling:
+    """Keeps twice the frame, bounded by 100, as its value."""
+
+    def value(self, frame):
+        return 2 * frame
+
+    def add(self, value, output):
+        return value.clamp(max=100) + output
+
+    def frame(self, value):
+        return value / 2
+
+
+def test_increments_are_added_to_the_value_of_the_frame_that_was_read():
+    """2 has the value 4; step 1 adds 2 + 10 = 12, which is read as 8; step 2 adds 8 + 20 = 28 to 16."""
+    found = unroll(Counter(), frames(1, 2), 3, increments=Doubling()).flatten().tolist()
+    assert found == [16, 44, 44 + 22 + 30]
+    targets = ScheduledTargets(frames(60, 0, 0), torch.tensor([[True, False]]))
+    found = unroll(Counter(), frames(1, 2), 2, targets, increments=Doubling()).flatten().tolist()
+    assert found == [16, 100 + 60 + 20]  # the value of 60 is 120, of which 100 is kept
 
 
 def test_watch_is_shown_every_step():

@@ -12,8 +12,8 @@ from nowcast.models import weights_file
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, load_network, pack
 from nowcast.models.choice import ModelChoice
-from nowcast.models.exceedance.wrapper import ExceedanceSettings
-from nowcast.models.lagrangian.wrapper import AdvectionSettings
+from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
+from nowcast.models.lagrangian.wrapper import LagrangianSettings
 
 SETTINGS = {"hidden": [8, 8], "filter_size": 3, "patch": 2}
 
@@ -38,9 +38,10 @@ def test_a_network_comes_back_to_half_precision(tmp_path):
 
 
 def test_wrappers_come_back_too(tmp_path):
-    chosen = ModelChoice("convlstm", SETTINGS, ExceedanceSettings((20.0, 30.0)), AdvectionSettings(fastest=9.0))
+    events = ExceedanceProbabilitySettings((20.0, 30.0))
+    chosen = ModelChoice("convlstm", SETTINGS, events, LagrangianSettings(fastest=9.0))
     network = chosen.build(1, None, Scaling())
-    meta = described(exceedance=chosen.exceedance, advection=chosen.advection)
+    meta = described(exceedance_probability=events, lagrangian=chosen.lagrangian)
     weights_file.write(tmp_path / "a.safetensors", pack(network.state_dict(), meta))
     found = load_network(tmp_path / "a.safetensors").model
     past = torch.rand(1, 3, 1, 16, 16)

@@ -78,7 +78,7 @@ def test_odim_products_are_read_back_exactly_by_the_reader(service):
     with h5py.File(path, "r+") as file:
         del file["how"].attrs["forecast_reference_time"]
     field = find_reader(path).open(path)
-    said = read_forecast(service.output / "latest" / "nowcast.nc").values[0]
+    said = read_forecast(service.output / "latest" / "nowcast.nc").reflectivity.values[0]
     assert field["time"].values[0] == time_of(5)
     assert (said > 20).any()
     np.testing.assert_allclose(field.values[0], said, rtol=0, atol=1e-4)
@@ -104,9 +104,9 @@ def test_one_frame_alone_gives_persistence_and_says_so(service):
     cycle = service.cycle(0)
     assert cycle.exit_code == FALLBACK
     assert _manifest(service, 0)["model"] == "persistence"
-    assert "no frame before" in _manifest(service, 0)["fallback"]
+    assert "got 1 frame without a gap, expected at least 2" in _manifest(service, 0)["fallback"]
     forecast = read_forecast(service.output / "latest" / "nowcast.nc")
-    assert np.array_equal(forecast.values[2], FRAMES[0], equal_nan=True)
+    assert np.array_equal(forecast.reflectivity.values[2], FRAMES[0], equal_nan=True)
 
 
 def test_after_a_gap_motion_comes_from_the_frames_that_follow_it(service):
@@ -177,7 +177,7 @@ def test_earlier_nowcasts_are_verified_when_their_truth_has_come(service):
         assert ledger.settled_leads(time_of(2)) == {10.0, 20.0, 30.0}
         assert [n.issued for n in ledger.issued(pending_only=True)] == [time_of(5)]
         found = {row[0]: row[2:] for row in ledger.skill(START)}
-    said = read_forecast(service.output / folder_of(time_of(2)) / "nowcast.nc").values
+    said = read_forecast(service.output / folder_of(time_of(2)) / "nowcast.nc").reflectivity.values
     came = FRAMES[3:6]
     seen = np.isfinite(came)
     yes, event = (said >= 20) & seen, came >= 20

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nowcast.models.base import Clip
+from nowcast.models.base import ClipBatch
 from nowcast.training.data_module import Batches, ClipDataModule, collate, keys_of
 from tests.fakes.training_runs import clips, experiment
 
@@ -17,12 +17,12 @@ def test_batches_cross_epochs_without_loss():
 def test_a_batch_is_the_clips_of_its_keys_as_tensors():
     data = clips()
     (batch,) = Batches(data, [[(2, 1), (0, 3)]], workers=0, pin=False)
-    assert isinstance(batch, Clip)
+    assert isinstance(batch, ClipBatch)
     data.set_epoch(2)
     assert np.array_equal(batch.past[0], data[1].past)
     data.set_epoch(0)
     assert np.array_equal(batch.future[1], data[3].future)
-    assert batch.seen.dtype == torch.bool
+    assert batch.observed.dtype == torch.bool
     assert batch.context.shape == (2, 0, 1, 4, 4)
 
 
@@ -73,7 +73,7 @@ def test_validation_clips_are_spread_evenly():
 
 
 def test_collate_takes_tensors_too():
-    clip = Clip(*(torch.full((2, 1, 1, 1), float(i)) for i in range(4)))
+    clip = ClipBatch(*(torch.full((2, 1, 1, 1), float(i)) for i in range(4)))
     assert collate([clip, clip]).future.shape == (2, 2, 1, 1, 1)
 
 

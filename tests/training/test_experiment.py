@@ -66,10 +66,10 @@ def test_what_needs_dbz_is_refused_without(assignment):
 
 def test_a_cascade_of_odds_is_not_trained_on_true_frames_fed_later():
     assignments = (
-        "model.exceedance={thresholds_dbz: [20, 30], cascade: {}}", "training.loss=log_score",
+        "model.exceedance_probability={thresholds_dbz: [20, 30], cascade: {}}", "training.loss=log_score",
         "training.sampling.start=0.5",
     )
-    with pytest.raises(SettingsError, match=r"sampling.start: got 0.5 with model.exceedance.cascade"):
+    with pytest.raises(SettingsError, match=r"start: got 0.5 with model.exceedance_probability.cascade"):
         experiment(*assignments)
     experiment(*assignments[:2], "training.sampling.start=0")
 

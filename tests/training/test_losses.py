@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
-from nowcast.models.exceedance.wrapper import ExceedanceSettings
+from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
 from nowcast.training.losses import LOSSES, IntensityWeights, l1_l2, make_loss, mse
 
 SCALING = Scaling(0.0, 50.0)
-EVENTS = ExceedanceSettings((20.0, 30.0))
+EVENTS = ExceedanceProbabilitySettings((20.0, 30.0))
 
 
 def frames(*values):
@@ -40,20 +40,21 @@ def test_weights_by_hand():
 
 def test_the_log_score_by_hand():
     """Two thresholds with weights 1 and 3; the second is seen at one of two pixels."""
-    loss = make_loss("log_score", None, IntensityWeights(), ExceedanceSettings((20.0, 30.0), (1.0, 3.0)))
+    events = ExceedanceProbabilitySettings((20.0, 30.0), (1.0, 3.0))
+    loss = make_loss("log_score", None, IntensityWeights(), events)
     said = torch.tensor([[0.9, 0.4], [0.2, 0.5]]).reshape(1, 1, 2, 1, 2)
     was = torch.tensor([[1.0, 0.0], [1.0, 1.0]]).reshape(1, 1, 2, 1, 2)
     seen = torch.tensor([[True, True], [True, False]]).reshape(1, 1, 2, 1, 2)
     expected = 0.25 * -(math.log(0.9) + math.log(0.6)) / 2 + 0.75 * -math.log(0.2)
-    assert loss(said, was, seen).item() == pytest.approx(expected, rel=1e-6)
+    assert loss(torch.logit(said), was, seen).item() == pytest.approx(expected, rel=1e-6)
 
 
 @given(honest=st.floats(0.05, 0.95), said=st.floats(0.05, 0.95))
 def test_only_the_honest_probability_does_best(honest, said):
-    loss = make_loss("log_score", None, IntensityWeights(), ExceedanceSettings((20.0, 30.0)))
+    loss = make_loss("log_score", None, IntensityWeights(), ExceedanceProbabilitySettings((20.0, 30.0)))
 
     def expected(probability):
-        all_of = torch.full((1, 1, 2, 1, 1), probability)
+        all_of = torch.logit(torch.full((1, 1, 2, 1, 1), probability))
         seen = torch.ones_like(all_of, dtype=torch.bool)
         hit, miss = (loss(all_of, torch.full_like(all_of, was), seen).item() for was in (1.0, 0.0))
         return honest * hit + (1 - honest) * miss

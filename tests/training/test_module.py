@@ -4,10 +4,10 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from nowcast.models.base import Phase
+from nowcast.models.base import OptimiserStep
 from nowcast.training.data_module import ClipDataModule
 from nowcast.training.module import TrainingError, TrainingModule
-from nowcast.training.run import _quiet_lightning
+from nowcast.training.run_log import quiet_lightning
 from tests.fakes.training_runs import TwoPhase, TwoPhaseSettings, clips, experiment
 
 
@@ -38,7 +38,7 @@ def fit(*assignments, precision="32-true", network=None, steps=3):
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         num_sanity_val_steps=0, limit_val_batches=0,
     )
-    with _quiet_lightning():
+    with quiet_lightning():
         trainer.fit(module, datamodule=data)
     return module, watch.weights
 
@@ -68,12 +68,12 @@ def test_a_later_phase_computes_with_the_moved_weights_under_bf16():
     """Autocast may keep a half-precision copy of a weight: the second phase would still use the old one."""
 
     class Twice(TwoPhase):
-        def phases(self, clip, teacher, generator):
+        def optimiser_steps(self, clip, targets, generator):
             self.said = []
             for name in ("first", "second"):
                 frames = self._run(self.short, clip.past, 1, None)
                 self.said.append(frames.detach().clone())
-                yield Phase(name, frames, clip.future[:, :1], clip.seen[:, 2:3])
+                yield OptimiserStep(name, frames, clip.future[:, :1], clip.observed[:, 2:3])
 
     module, _ = fit("training.learning_rate.start=1.0", "training.learning_rate.warmup=0",
                     precision="bf16-mixed", network=Twice(TwoPhaseSettings(), 1), steps=1)
@@ -110,19 +110,19 @@ def test_the_rate_follows_the_schedule():
 
 
 def test_scheduled_sampling_feeds_the_truth_at_eta_one_and_nothing_at_zero():
-    teachers = []
+    given = []
 
     class Note(TwoPhase):
-        def phases(self, clip, teacher, generator):
-            teachers.append(teacher)
-            yield from super().phases(clip, teacher, generator)
+        def optimiser_steps(self, clip, targets, generator):
+            given.append(targets)
+            yield from super().optimiser_steps(clip, targets, generator)
 
     settings = TwoPhaseSettings()
     fit("training.sampling={start: 1.0, decrease: 0}", network=Note(settings, 1), steps=1)
     fit("training.sampling={start: 0.0}", network=Note(settings, 1), steps=1)
-    assert teachers[0].use.all()
-    assert teachers[0].use.shape == (4, 2)
-    assert teachers[1] is None
+    assert given[0].use.all()
+    assert given[0].use.shape == (4, 2)
+    assert given[1] is None
 
 
 def test_a_loss_that_is_not_finite_ends_the_run():

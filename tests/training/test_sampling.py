@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from nowcast.core.errors import SettingsError
-from nowcast.models.base import Clip
+from nowcast.models.base import ClipBatch
 from nowcast.training.sampling import (
-    TEACHER,
+    TARGETS,
     ScheduledSampling,
     backwards,
     draw_seed,
     draw_use,
     generator,
-    make_teacher,
+    make_targets,
 )
 from nowcast.training.schedule import LearningRate
 
@@ -22,7 +22,7 @@ from nowcast.training.schedule import LearningRate
 def a_clip():
     frames = torch.arange(5.0).reshape(1, 5, 1, 1, 1)
     seen = torch.tensor([1, 1, 0, 1, 1]).bool().reshape(1, 5, 1, 1, 1)
-    return Clip(frames[:, :2], frames[:, 2:], seen, torch.arange(7.0).reshape(1, 7, 1, 1, 1))
+    return ClipBatch(frames[:, :2], frames[:, 2:], seen, torch.arange(7.0).reshape(1, 7, 1, 1, 1))
 
 
 def test_eta_falls_as_in_the_papers():
@@ -39,10 +39,10 @@ def test_eta_over_a_share_of_the_budget():
 
 
 def test_draws_are_bernoulli_and_repeat():
-    use = draw_use(0.3, 400, 11, generator(1, 2, 0, TEACHER))
+    use = draw_use(0.3, 400, 11, generator(1, 2, 0, TARGETS))
     assert use.shape == (400, 10)
     assert use.float().mean().item() == pytest.approx(0.3, abs=4 * math.sqrt(0.21 / 4000))
-    assert torch.equal(use, draw_use(0.3, 400, 11, generator(1, 2, 0, TEACHER)))
+    assert torch.equal(use, draw_use(0.3, 400, 11, generator(1, 2, 0, TARGETS)))
 
 
 def test_every_number_of_a_draw_counts():
@@ -52,17 +52,17 @@ def test_every_number_of_a_draw_counts():
 
 def test_teacher_is_none_when_running_free_and_feeds_all_that_is_there_at_one():
     clip = a_clip()
-    assert make_teacher(clip, 0.0, generator(0, 0, 0, 0)) is None
-    teacher = make_teacher(clip, 1.0, generator(0, 0, 0, 0))
-    assert teacher.frames is clip.future
-    assert teacher.use.tolist() == [[False, True]]  # nothing was seen of the first frame: it is not fed
+    assert make_targets(clip, 0.0, generator(0, 0, 0, 0)) is None
+    targets = make_targets(clip, 1.0, generator(0, 0, 0, 0))
+    assert targets.frames is clip.future
+    assert targets.use.tolist() == [[False, True]]  # nothing was seen of the first frame: it is not fed
 
 
 def test_backwards_turns_frames_and_what_was_seen():
     clip = backwards(a_clip())
     assert clip.past.flatten().tolist() == [4, 3]
     assert clip.future.flatten().tolist() == [2, 1, 0]
-    assert clip.seen.flatten().tolist() == [True, True, False, True, True]
+    assert clip.observed.flatten().tolist() == [True, True, False, True, True]
     assert clip.context.flatten().tolist() == [6, 5, 4, 3, 2, 1, 0]
 
 

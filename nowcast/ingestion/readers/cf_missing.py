@@ -33,7 +33,7 @@ Raw = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Codes:
+class AbsenceCodes:
     """How stored numbers become values, ``number * scale + offset``, and which stand for something else.
 
     ``absent`` and ``dry`` are stored numbers; ``absent_values`` are values, and so are ``lowest`` and
@@ -51,7 +51,7 @@ class Codes:
     limits_are_values: bool
 
     @classmethod
-    def of(cls, variable: Any) -> Codes:
+    def of(cls, variable: Any) -> AbsenceCodes:
         """Read the attributes of a variable.
 
         Raises:

@@ -22,7 +22,7 @@ from nowcast.ingestion.readers import netcdf_size
 from nowcast.ingestion.readers.cf_axes import Axes, axes_of, cell_centres
 from nowcast.ingestion.readers.cf_kind import refuse_other_kinds
 from nowcast.ingestion.readers.cf_mapping import crs_of
-from nowcast.ingestion.readers.cf_missing import Codes
+from nowcast.ingestion.readers.cf_missing import AbsenceCodes
 from nowcast.ingestion.readers.cf_quantity import AMOUNT, DBZ, Quantity, find_variable
 from nowcast.ingestion.readers.cf_time import in_order, period_hours, times_of
 from nowcast.ingestion.readers.hdf5 import is_hdf5, open_hdf5
@@ -129,9 +129,9 @@ def _grid(
         raise GridError(f"{path}: {error} ({axes.row.dimension!r}, {axes.column.dimension!r})") from error
 
 
-def _codes(path: Path, variable: Any) -> Codes:
+def _codes(path: Path, variable: Any) -> AbsenceCodes:
     try:
-        return Codes.of(variable)
+        return AbsenceCodes.of(variable)
     except ValueError as error:
         raise FileError(f"{path}: {variable.name!r}: {error}; mend the file") from error
 
@@ -155,7 +155,8 @@ def _period(path: Path, data: Any, variable: Any, stamp: Any, quantity: Quantity
 
 
 def _read(
-    path: Path, name: str, axes: Axes, order: npt.NDArray[np.intp], flips: tuple[bool, bool], codes: Codes,
+    path: Path, name: str, axes: Axes, order: npt.NDArray[np.intp], flips: tuple[bool, bool],
+    codes: AbsenceCodes,
     factor: float, relation: ZRelation | None, index: int,
 ) -> Frame:
     with _opened(path) as data:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nowcast.core.errors import SettingsError
-from nowcast.models.base import SequenceModel, Teacher
+from nowcast.models.base import ScheduledTargets, SequenceModel
 from nowcast.models.cells.base import RecurrentCell
 from nowcast.models.cells.convlstm import ConvLSTM
 from nowcast.models.cells.motion import MotionGRU
@@ -61,16 +61,19 @@ class FastCopy(SequenceModel):
         network = copy.deepcopy(model).to(dtype).eval().requires_grad_(False)
         self.network: SequenceModel = _replace(network)
 
-    def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
+    def forward(
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
+        observed: Tensor | None = None,
+    ) -> Tensor:
         """Forecast as `SequenceModel.forward`, in float32 at both ends; keeps no graph."""
-        return self._run(self.network, past, steps, teacher)
+        return self._run(self.network, past, steps, targets, observed)
 
-    def rollout(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
+    def rollout(self, past: Tensor, steps: int, targets: ScheduledTargets | None = None) -> Tensor:
         """Forecast as `SequenceModel.rollout`."""
-        return self._run(self.network.rollout, past, steps, teacher)
+        return self._run(self.network.rollout, past, steps, targets)
 
-    def motion(self, past: Tensor, steps: int) -> Tensor:
-        """Give the motion of the network inside (`RecurrentStack.motion`).
+    def motion(self, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
+        """The motion of the network inside (`RecurrentStack.motion`).
 
         Raises:
             SettingsError: it has no MotionGRU.
@@ -79,12 +82,12 @@ class FastCopy(SequenceModel):
         if inner is None:
             raise SettingsError("motion: got a network without MotionGRU, expected a MotionRNN; take one")
         with torch.no_grad():
-            found: Tensor = inner(past.to(self.dtype), steps)
+            found: Tensor = inner(past.to(self.dtype), steps, observed)
         return found.to(past.dtype)
 
-    def _run(self, what: Any, past: Tensor, steps: int, teacher: Teacher | None) -> Tensor:
+    def _run(self, what: Any, past: Tensor, *others: object) -> Tensor:
         with torch.no_grad():
-            found: Tensor = what(past.to(self.dtype), steps, teacher)
+            found: Tensor = what(past.to(self.dtype), *others)
         return found.to(past.dtype)
 
 

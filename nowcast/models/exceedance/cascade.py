@@ -1,77 +1,79 @@
-"""Odds of the newest frame parted by scale: what of "as now" is still worth something at each lead time.
+"""Logits of the newest frame split by scale: how much of "as now" still holds at each lead time.
 
-Letters: B batch, T past frames, K thresholds, S lead times, L scales, H rows, W columns.
+Dimensions: B batch, T past frames, K thresholds, S lead times, L scales, H rows, W columns.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.models.exceedance.unet import Surroundings, SurroundingsSettings
+from nowcast.core.settings import formerly
+from nowcast.models.exceedance.unet import ContextUNet, ContextUNetSettings
 from nowcast.models.smoothing import CUT, gaussian
 
 _LIFETIME = 0.4
 """Of a scale of one cell, in frames, before training; larger ones live longer in proportion."""
 _GAIN = 10.0
-"""Weights of levels are kept this many times smaller than they act.
+"""Weights of cascade levels are kept this many times smaller than they act.
 
 Adam moves every parameter by about the same step; these are few, and have far to go.
 """
-_CALM = 0.3
-"""Odds reach about 4.6 on either side; times this they are as wide as a layer expects."""
+_INPUT_SCALE = 0.3
+"""Logits reach about 4.6 on either side; times this they have the spread that a layer expects."""
 
 
 @dataclass(frozen=True)
 class CascadeSettings:
-    """Into which scales the odds of the past are parted, and how they are put together again."""
+    """Into which scales the logits of the past are split, and how they are put together again."""
 
     scales: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-    """Standard deviations of Gaussians in cells, rising; between two of them lies one level of the cascade."""
-    leads: int = 10
-    """Lead times with weights of their own; later ones share those of the last."""
+    """Standard deviations of Gaussians in cells, rising; between two of them lies one cascade level."""
+    lead_times: int = field(default=10, metadata=formerly("leads"))
+    """How many lead times have weights of their own; later ones share those of the last."""
     hidden: int = 64
-    """Channels of the layers that look at all levels of a pixel together; 0 leaves them out."""
-    surroundings: SurroundingsSettings | None = None
-    """Let these layers know what a U-Net says of a pixel's surroundings; none (null) leaves it out."""
+    """Channels of the layers that see all cascade levels of a pixel together; 0 leaves them out."""
+    context_unet: ContextUNetSettings | None = field(default=None, metadata=formerly("surroundings"))
+    """A U-Net that tells these layers about the context of a pixel; none (null) leaves it out."""
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in pairwise((0.0, *self.scales)))
-        if not self.scales or not rising or self.leads < 1 or self.hidden < 0:
+        if not self.scales or not rising or self.lead_times < 1 or self.hidden < 0:
             raise SettingsError(
-                complain("cascade: scales, leads, hidden", f"{list(self.scales)}, {self.leads}, {self.hidden}",
+                complain("cascade: scales, lead_times, hidden",
+                         f"{list(self.scales)}, {self.lead_times}, {self.hidden}",
                          "rising numbers above 0, 1 or more, and 0 or more",
                          "for example [2, 8, 32], 10 and 64")
             )
-        if self.surroundings is not None and not self.hidden:
+        if self.context_unet is not None and not self.hidden:
             raise SettingsError(
-                complain("cascade.hidden", 0, "1 or more with surroundings, which speak to these layers",
+                complain("cascade.hidden", 0, "1 or more with context_unet, which adds to these layers",
                          "take 64")
             )
 
     @property
-    def reach(self) -> float:
-        """Cells within which what is seen changes the odds of a pixel."""
-        around = 0.0 if self.surroundings is None else self.surroundings.reach
-        return max(CUT * self.scales[-1], around)
+    def receptive_field(self) -> float:
+        """Cells within which a change of the input changes the logits of a pixel."""
+        context = 0.0 if self.context_unet is None else self.context_unet.receptive_field
+        return max(CUT * self.scales[-1], context)
 
 
-class OddsCascade(nn.Module):
-    """Let each scale of the newest frame's odds count for what it is worth at each lead time.
+class LogitCascade(nn.Module):
+    """Weighs each scale of the newest frame's logits at each lead time.
 
-    Small showers are gone before large areas of rain are, so the odds (logits) of a threshold are parted into
-    levels of a cascade by scale, and a level weighs less the smaller its scale and the later the time.
+    Small showers are gone before large areas of rain are, so the logits of a threshold are split into
+    cascade levels by scale, and a level weighs less the smaller its scale and the later the time.
     The weights, one for each lead time, threshold and level, are learnt, with a constant for each lead time
     and threshold. They start from lifetimes in proportion to the scale.
 
-    To that, two layers that look at a pixel alone add what all levels of all thresholds say together, and
-    how each differs from its mean over the earlier frames (what grows and what decays). They start from
-    nothing. Where asked for, they also know what a U-Net says of the pixel's surroundings,
-    from odds averaged over the thresholds, which rise with dBZ.
+    To that, two layers of 1 x 1 convolutions add what follows from all levels of all thresholds together, and
+    from how each differs from its mean over the earlier frames (growth and decay). They start from zero. With
+    `ContextUNet` they also know the context of the pixel, from logits averaged over the thresholds,
+    which rise with dBZ.
 
     Source: the cascade of S-PROG, Seed (2003), J. Appl. Meteor. 42, 381-388, there of decibels, with
     autoregression in place of learnt weights.
@@ -81,48 +83,48 @@ class OddsCascade(nn.Module):
         super().__init__()
         self.scales, self.hidden = settings.scales, settings.hidden
         lives = _LIFETIME * torch.tensor([*settings.scales, 2.0 * settings.scales[-1]])
-        lead = torch.arange(1.0, settings.leads + 1)
+        lead = torch.arange(1.0, settings.lead_times + 1)
         kept = torch.exp(-lead[:, None] / lives) / _GAIN
         self.weights = nn.Parameter(kept[:, None].repeat(1, thresholds, 1))
         """(S, K, L + 1), the last level being what is larger than all scales."""
-        self.constants = nn.Parameter(torch.zeros(settings.leads, thresholds))
-        self.together: nn.Sequential | None = None
-        self.surroundings: Surroundings | None = None
-        if settings.surroundings is not None:
-            self.surroundings = Surroundings(settings.surroundings, settings.hidden)
+        self.constants = nn.Parameter(torch.zeros(settings.lead_times, thresholds))
+        self.pixel_layers: nn.Sequential | None = None
+        self.context_unet: ContextUNet | None = None
+        if settings.context_unet is not None:
+            self.context_unet = ContextUNet(settings.context_unet, settings.hidden)
         if settings.hidden:
             last = nn.Conv2d(settings.hidden, self.constants.numel(), 1)
-            for start in last.parameters():
-                nn.init.zeros_(start)
-            self.together = nn.Sequential(
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
+            self.pixel_layers = nn.Sequential(
                 nn.Conv2d(2 * thresholds * len(lives), settings.hidden, 1), nn.GELU(),
                 nn.Conv2d(settings.hidden, settings.hidden, 1), nn.GELU(), last,
             )
 
-    def forward(self, odds: Tensor, steps: int) -> Tensor:
-        """Give odds (B, S, K, H, W) of the first ``steps`` lead times, from the past's (B, T, K, H, W)."""
-        at = torch.arange(steps, device=odds.device).clamp(max=len(self.weights) - 1)
-        with torch.autocast(odds.device.type, enabled=False):
-            newest = self.levels(odds[:, -1].float())
+    def forward(self, past: Tensor, steps: int) -> Tensor:
+        """Forecast logits (B, S, K, H, W) of the first ``steps`` lead times from the past's (B, T, K, H, W)."""
+        at = torch.arange(steps, device=past.device).clamp(max=len(self.weights) - 1)
+        with torch.autocast(past.device.type, enabled=False):
+            newest = self.split(past[:, -1].float())
             weights, constants = (_GAIN * v[at].float() for v in (self.weights, self.constants))
-            found = torch.einsum("bklhw,skl->bskhw", newest, weights) + constants[None, :, :, None, None]
-            if self.together is None:
-                return found
-            change = odds[:, -1] - (odds[:, :-1].mean(dim=1) if odds.shape[1] > 1 else odds[:, -1])
-            seen = torch.cat([newest, self.levels(change.float())], dim=1) * _CALM
-        together = self.together[0](seen.flatten(1, 2))
-        if self.surroundings is not None:
-            together = together + self.surroundings(odds.float().mean(dim=2) * _CALM)
-        added: Tensor = self.together[1:](together).unflatten(1, self.constants.shape)
-        return found + added[:, at].float()
+            logits = torch.einsum("bklhw,skl->bskhw", newest, weights) + constants[None, :, :, None, None]
+            if self.pixel_layers is None:
+                return logits
+            change = past[:, -1] - (past[:, :-1].mean(dim=1) if past.shape[1] > 1 else past[:, -1])
+            read = torch.cat([newest, self.split(change.float())], dim=1) * _INPUT_SCALE
+        hidden = self.pixel_layers[0](read.flatten(1, 2))
+        if self.context_unet is not None:
+            hidden = hidden + self.context_unet(past.float().mean(dim=2) * _INPUT_SCALE)
+        added: Tensor = self.pixel_layers[1:](hidden).unflatten(1, self.constants.shape)
+        return logits + added[:, at].float()
 
     @property
     def bytes_per_pixel(self) -> float:
         """At most so much memory a forecast takes for each pixel, for all lead times together."""
-        leads, thresholds, levels = self.weights.shape
-        return 4.0 * (6 * thresholds * levels + 2 * self.hidden + 4 * leads * thresholds)
+        lead_times, thresholds, levels = self.weights.shape
+        return 4.0 * (6 * thresholds * levels + 2 * self.hidden + 4 * lead_times * thresholds)
 
-    def levels(self, odds: Tensor) -> Tensor:
-        """Part odds (B, K, H, W) into levels (B, K, L + 1, H, W) that add up to them, small scales first."""
-        smooth = [odds, *(gaussian(odds, scale, "replicate") for scale in self.scales)]
+    def split(self, logits: Tensor) -> Tensor:
+        """Split (B, K, H, W) into cascade levels (B, K, L + 1, H, W) that add up to it, small scales first."""
+        smooth = [logits, *(gaussian(logits, scale, "replicate") for scale in self.scales)]
         return torch.stack([*(fine - coarse for fine, coarse in pairwise(smooth)), smooth[-1]], dim=2)

@@ -1,6 +1,6 @@
-"""What a pixel's surroundings say, near and far: a U-Net over the newest frames, seen all at once.
+"""The context U-Net: what lies around a pixel, near and far, from all newest frames at once.
 
-Letters: B batch, T past frames, D channels it gives, H rows, W columns.
+Dimensions: B batch, T past frames, D output channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ _SMALL = 1e-4
 
 
 @dataclass(frozen=True)
-class SurroundingsSettings:
-    """How wide the U-Net is, and how much of the past it looks at."""
+class ContextUNetSettings:
+    """How wide the U-Net is, and how much of the past it reads."""
 
     widths: tuple[int, ...] = (48, 64, 96, 128)
-    """Channels of its levels; each level has half the rows and columns of the one before."""
+    """Channels of its stages; each stage has half the rows and columns of the one before."""
     patch: int = 4
-    """Side of the squares of pixels that are one cell of the first level."""
+    """Side of the squares of pixels that are one cell of the first stage."""
     frames: int = 5
     """Newest frames that are read; where there are fewer, the oldest counts again."""
 
     def __post_init__(self) -> None:
         if not self.widths or min(*self.widths, self.patch, self.frames) < 1:
             raise SettingsError(
-                complain("surroundings: widths, patch, frames",
+                complain("context_unet: widths, patch, frames",
                          f"{list(self.widths)}, {self.patch}, {self.frames}",
                          "whole numbers of 1 or more", "for example [48, 64, 96, 128], 4 and 5")
             )
@@ -42,24 +42,24 @@ class SurroundingsSettings:
         return self.patch << (len(self.widths) - 1)
 
     @property
-    def reach(self) -> float:
-        """Cells within which what is seen changes what is said of a pixel: three layers on each level."""
+    def receptive_field(self) -> float:
+        """Cells within which an input changes the output of a pixel: three layers on each stage."""
         return 3.0 * self.patch * ((1 << len(self.widths)) - 1)
 
 
-class Surroundings(nn.Module):
-    """Say D numbers of every pixel from frames around it.
+class ContextUNet(nn.Module):
+    """A U-Net that describes the context of every pixel by D numbers.
 
     Why: growth and decay depend on what lies around a shower, on scales that layers of a recurrent network
     on large patches reach slowly. It sees all frames at once and is cheap, as most of it works on
     few cells. Channels are normalised at each cell alone, so that a wet crop and a composite that is mostly
-    dry are treated alike. It starts by saying nothing.
+    dry are treated alike. Its output starts at zero.
 
     Source: U-Net, Ronneberger et al. (2015), MICCAI; for radar as in RainNet, Ayzel et al. (2020),
     Geosci. Model Dev. 13, 2631-2644.
     """
 
-    def __init__(self, settings: SurroundingsSettings, channels: int) -> None:
+    def __init__(self, settings: ContextUNetSettings, channels: int) -> None:
         super().__init__()
         self.settings = settings
         first, widths = settings.widths[0], settings.widths
@@ -70,12 +70,12 @@ class Surroundings(nn.Module):
             nn.Sequential(_layer(fine, coarse, 2), _layer(coarse, coarse)) for fine, coarse in pairwise(widths)
         )
         self.up = nn.ModuleList(_layer(fine + coarse, fine) for fine, coarse in pairwise(widths))
-        self.say = nn.Conv2d(first, channels, 1)
-        for start in self.say.parameters():
-            nn.init.zeros_(start)
+        self.head = nn.Conv2d(first, channels, 1)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Give (B, D, H, W) from frames (B, T, H, W)."""
+        """Describe the context of each pixel, (B, D, H, W), from frames (B, T, H, W)."""
         rows, columns = frames.shape[-2:]
         maps = [self.enter(F.pixel_unshuffle(self._padded(frames), self.settings.patch))]
         for down in self.down:
@@ -84,16 +84,17 @@ class Surroundings(nn.Module):
         for up in reversed(self.up):
             fine = maps.pop()
             found = up(torch.cat([_enlarged(found, fine.shape[-2:]), fine], dim=1))
-        said: Tensor = self.say(found)
+        context: Tensor = self.head(found)
         patch = self.settings.patch
-        size = (said.shape[-2] * patch, said.shape[-1] * patch)
-        return _enlarged(said, size)[..., :rows, :columns]
+        size = (context.shape[-2] * patch, context.shape[-1] * patch)
+        return _enlarged(context, size)[..., :rows, :columns]
 
     @property
     def bytes_per_pixel(self) -> float:
         """At most so much memory a forecast takes for each pixel."""
-        cells = sum(wide / (1 << 2 * level) for level, wide in enumerate(self.settings.widths))
-        return 4.0 * (2 * self.settings.frames + 2 * self.say.out_channels + 8 * cells / self.settings.patch**2)
+        cells = sum(wide / (1 << 2 * stage) for stage, wide in enumerate(self.settings.widths))
+        ends = 2 * self.settings.frames + 2 * self.head.out_channels
+        return 4.0 * (ends + 8 * cells / self.settings.patch**2)
 
     def _padded(self, frames: Tensor) -> Tensor:
         lacking = self.settings.frames - frames.shape[1]

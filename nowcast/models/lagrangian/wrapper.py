@@ -1,6 +1,6 @@
-"""Advection first, network second: a network that forecasts what advection does not.
+"""Lagrangian coordinates: the network forecasts what advection does not.
 
-Letters: B batch, T past frames, S forecast steps, C channels, H rows, W columns.
+Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.models.base import Clip, Phase, SequenceModel, Teacher
+from nowcast.models.base import ClipBatch, OptimiserStep, ScheduledTargets, SequenceModel
 from nowcast.models.lagrangian.flow_settings import FlowSettings
 from nowcast.models.lagrangian.lucas_kanade import lucas_kanade
 from nowcast.models.lagrangian.semilagrangian import inside, sample, trajectories
@@ -24,106 +24,108 @@ _HALF = 0.5
 
 
 @dataclass(frozen=True)
-class AdvectionSettings:
-    """How frames are moved before a network sees them."""
+class LagrangianSettings:
+    """How frames are advected before a network reads them."""
 
     flow: FlowSettings = field(default_factory=FlowSettings)
     fastest: float = 40.0
-    """Cells a frame; faster motion is an error of the estimate and is slowed down to this."""
+    """Cells a frame; faster motion is an error of the estimate and is reduced to this."""
     contrast: float = 55.0
     """Frames in [0, 1] times this enter the estimate of motion, which is made for decibels."""
 
     def __post_init__(self) -> None:
         if not self.fastest > 0 or not self.contrast > 0:
             raise SettingsError(
-                complain("advection: fastest, contrast", f"{self.fastest:g}, {self.contrast:g}",
+                complain("lagrangian: fastest, contrast", f"{self.fastest:g}, {self.contrast:g}",
                          "numbers above 0", "for example 40 and 55")
             )
 
 
-class AdvectedModel(ModelWrapper):
-    """A network in the frame of reference of the moving rain.
+class LagrangianModel(ModelWrapper):
+    """A network in Lagrangian coordinates, the frame of reference of the moving rain.
 
-    The optical flow of the past gives one steady motion. Past frames are carried along it to where they
-    would be at the time of issue; there the network forecasts growth, decay and deformation; each
-    forecast frame is then carried on to its own time. A network that changes nothing gives the
-    extrapolation of its newest frame.
+    The optical flow of the past is one steady motion. Past frames are advected along it to the forecast
+    reference time; there the network forecasts growth, decay and deformation; each forecast frame is then
+    advected to its own time. A network that changes nothing forecasts the extrapolation of its newest frame.
 
-    Training happens at the common place too: the frames to come are carried back to it, with the value of
-    the nearest pixel so that none is smoothed, and what has left the clip counts as not seen. A
+    Training happens in these coordinates too: future frames are advected back to the reference time, with the
+    value of the nearest pixel so that none is smoothed, and what has left the clip counts as not observed. A
     clip's longer context stays out: one motion does not hold for hours.
 
-    Unseen pixels may come as NaN: they enter the network as dry, and the estimate of motion not at all.
+    Pixels that were not observed enter the network as dry, and the estimate of motion not at all.
 
     Source: the Lagrangian frame of Germann and Zawadzki (2002), Mon. Wea. Rev. 130, 2859-2873.
     """
 
-    def __init__(self, network: SequenceModel, settings: AdvectionSettings | None = None) -> None:
+    def __init__(self, network: SequenceModel, settings: LagrangianSettings | None = None) -> None:
         super().__init__(network)
-        self.settings = settings or AdvectionSettings()
+        self.settings = settings or LagrangianSettings()
         self.past_min = max(2, network.past_min)
-        self.reads_unseen = True
 
-    def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
+    def forward(
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
+        observed: Tensor | None = None,
+    ) -> Tensor:
         """Forecast as `SequenceModel.forward`; (B, S, C, H, W) with the network's C."""
-        seen = ~past.isnan()
-        past = past.nan_to_num()
-        motion = self._flow(past, seen)
-        moved = _together(past, _before(past, motion))
-        if teacher is not None:
-            ahead = trajectories(-motion, teacher.frames.shape[1])
-            teacher = Teacher(_carried(teacher.frames, ahead), teacher.use)
-        found: Tensor = self.network(moved.to(past.dtype), steps, teacher)
-        return _carried(found, trajectories(motion, steps)).to(past.dtype)
+        motion = self._flow(past, observed)
+        advected = _to_reference(past, _origins(past, motion))
+        if targets is not None:
+            ahead = trajectories(-motion, targets.frames.shape[1])
+            targets = ScheduledTargets(_sampled(targets.frames, ahead), targets.use)
+        forecast: Tensor = self.network(advected.to(past.dtype), steps, targets)
+        return _sampled(forecast, trajectories(motion, steps)).to(past.dtype)
 
-    def motion(self, past: Tensor, steps: int) -> Tensor:
-        """Give the motion that frames are carried along: (B, S, 1, 2, H, W), cells a frame, rows first."""
-        found = self._flow(past.nan_to_num(), ~past.isnan())
-        return found[:, None, None].expand(-1, steps, 1, -1, -1, -1)
+    def motion(self, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
+        """The motion that frames are advected by: (B, S, 1, 2, H, W), cells a frame, rows first."""
+        return self._flow(past, observed)[:, None, None].expand(-1, steps, 1, -1, -1, -1)
 
-    def phases(self, clip: Clip, teacher: Teacher | None, generator: torch.Generator) -> Iterator[Phase]:
-        """Yield the network's own phases on the clip carried to the common place."""
-        together = self.carried(clip)
-        if teacher is not None:
-            teacher = Teacher(together.future, teacher.use)
-        yield from self.network.phases(together, teacher, generator)
+    def optimiser_steps(
+        self, clip: ClipBatch, targets: ScheduledTargets | None, generator: torch.Generator
+    ) -> Iterator[OptimiserStep]:
+        """Yield the network's own steps on the clip in Lagrangian coordinates."""
+        advected = self.advected(clip)
+        if targets is not None:
+            targets = ScheduledTargets(advected.future, targets.use)
+        yield from self.network.optimiser_steps(advected, targets, generator)
 
-    def carried(self, clip: Clip) -> Clip:
-        """Carry all frames of a clip to their place at the time of issue; nothing stays in its context."""
+    def advected(self, clip: ClipBatch) -> ClipBatch:
+        """All frames of a clip advected to the forecast reference time; its context is left out."""
         length = clip.past.shape[1]
         with torch.no_grad():
-            seen = clip.seen[:, :length]
-            motion = self._flow(clip.past, seen)
-            before = _before(clip.past, motion)
-            past, past_seen = _together(clip.past, before), _together(seen, before, "nearest") > _HALF
+            observed = clip.observed[:, :length]
+            motion = self._flow(clip.past, observed)
+            origins = _origins(clip.past, motion)
+            past = _to_reference(clip.past, origins)
+            past_observed = _to_reference(observed, origins, "nearest") > _HALF
             ahead = list(trajectories(-motion, clip.future.shape[1]))
-            future = _carried(clip.future, ahead, "nearest")
-            future_seen = _carried(clip.seen[:, length:], ahead, "nearest") > _HALF
-            future_seen &= torch.stack([inside(places) for places in ahead], dim=1)
-        return Clip(
-            past.to(clip.past.dtype), (future * future_seen).to(clip.future.dtype),
-            torch.cat([past_seen, future_seen], dim=1), clip.context[:, :0],
+            future = _sampled(clip.future, ahead, "nearest")
+            future_observed = _sampled(clip.observed[:, length:], ahead, "nearest") > _HALF
+            future_observed &= torch.stack([inside(places) for places in ahead], dim=1)
+        return ClipBatch(
+            past.to(clip.past.dtype), (future * future_observed).to(clip.future.dtype),
+            torch.cat([past_observed, future_observed], dim=1), clip.context[:, :0],
         )
 
-    def _flow(self, past: Tensor, seen: Tensor) -> Tensor:
+    def _flow(self, past: Tensor, observed: Tensor | None) -> Tensor:
         """Estimate the motion (B, 2, H, W) from the mean over channels."""
         decibels = past.float().mean(dim=2) * self.settings.contrast
-        motion = lucas_kanade(decibels, seen.all(dim=2), self.settings.flow)
+        whole = torch.ones_like(decibels, dtype=torch.bool) if observed is None else observed.all(dim=2)
+        motion = lucas_kanade(decibels, whole, self.settings.flow)
         speed = motion.square().sum(dim=1, keepdim=True).sqrt()
         return motion * (self.settings.fastest / speed.clamp(min=self.settings.fastest))
 
 
-def _before(past: Tensor, motion: Tensor) -> list[Tensor]:
-    """Give, for each past frame but the newest, oldest first, where the air of each pixel was then."""
+def _origins(past: Tensor, motion: Tensor) -> list[Tensor]:
+    """For each past frame but the newest, oldest first: where the air of each pixel was then."""
     return list(trajectories(motion, past.shape[1] - 1))[::-1]
 
 
-def _together(past: Tensor, before: Sequence[Tensor], mode: Mode = "bilinear") -> Tensor:
-    """Carry past maps (B, T, C, H, W) to the time of issue; the newest one stays as it is."""
+def _to_reference(past: Tensor, origins: Sequence[Tensor], mode: Mode = "bilinear") -> Tensor:
+    """Advect past maps (B, T, C, H, W) to the forecast reference time; the newest one stays as it is."""
     newest = past[:, -1:].float()
-    return torch.cat([_carried(past, before, mode), newest], dim=1) if before else newest
+    return torch.cat([_sampled(past, origins, mode), newest], dim=1) if origins else newest
 
 
-def _carried(maps: Tensor, places: Iterable[Tensor], mode: Mode = "bilinear") -> Tensor:
+def _sampled(maps: Tensor, places: Iterable[Tensor], mode: Mode = "bilinear") -> Tensor:
     """Read the n-th map (B, N, C, H, W) at the n-th places."""
     return torch.stack([sample(maps[:, n], at, mode) for n, at in enumerate(places)], dim=1)

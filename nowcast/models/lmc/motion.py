@@ -1,6 +1,6 @@
-"""What moves in a clip: difference frames through 3-D convolutions, pooled over time.
+"""What moves in a clip: difference frames, of short and of long clips, and the 3-D convolutions that read them.
 
-Letters: B batch, T frames, C channels, H rows, W columns, D width of the query.
+Dimensions: B batch, T or L frames, C channels, H rows, W columns, D width of the query.
 """
 
 from __future__ import annotations
@@ -12,19 +12,48 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from nowcast.models.base import ClipBatch
 
-def difference_frames(frames: Tensor, seen: Tensor | None = None) -> Tensor:
-    """Give what changes from each frame to the next: (B, T, C, H, W) -> (B, T - 1, C, H, W).
+
+def difference_frames(frames: Tensor, observed: Tensor | None = None) -> Tensor:
+    """What changes from each frame to the next: (B, T, C, H, W) -> (B, T - 1, C, H, W).
 
     Args:
-        frames: unseen pixels hold 0.
-        seen: (B, T, C, H, W) bool; a pixel that was not observed in both frames has not moved, or
+        frames: pixels that were not observed hold 0.
+        observed: (B, T, C, H, W) bool; a pixel that was not observed in both frames has not moved, or
             the edge of a radar that drops out would be stored as motion.
     """
     change = frames[:, 1:] - frames[:, :-1]
-    if seen is None:
+    if observed is None:
         return change
-    return change * (seen[:, 1:] & seen[:, :-1])
+    return change * (observed[:, 1:] & observed[:, :-1])
+
+
+def long_motion(clip: ClipBatch, length: int, generator: torch.Generator) -> Tensor:
+    """Draw a long clip for each sample and return its difference frames (B, L - 1, C, H, W).
+
+    It is cut out of the context where the clip carries one, else out of past and future, at an
+    offset drawn evenly for each sample. With fewer than ``length`` frames all of them are taken.
+    In past and future, a pixel that was not observed counts as still.
+    """
+    if clip.context.shape[1]:
+        frames, observed = clip.context, None
+    else:
+        frames, observed = torch.cat([clip.past, clip.future], dim=1), clip.observed
+    batch, available = frames.shape[:2]
+    length = min(length, available)
+    start = torch.randint(
+        available - length + 1, (batch, 1), generator=generator, device=generator.device
+    )
+    index = start.to(frames.device) + torch.arange(length, device=frames.device)
+    sample = torch.arange(batch, device=frames.device)[:, None]
+    return difference_frames(frames[sample, index], None if observed is None else observed[sample, index])
+
+
+def first_motion(clip: ClipBatch, length: int) -> Tensor:
+    """The difference frames of the first ``length`` frames of past and future: the warm-up's long clip."""
+    frames = torch.cat([clip.past, clip.future], dim=1)[:, :length]
+    return difference_frames(frames, clip.observed[:, :length])
 
 
 class MotionEncoder(nn.Module):
@@ -83,7 +112,7 @@ class _TwoFrameSafeConv3d(nn.Conv3d):
         return super().forward(clip)
 
     def packable(self) -> nn.Conv3d:
-        """Give a plain twin for `nowcast.models.cpu.fast`: forecasts take no gradient."""
+        """A plain twin for `nowcast.models.cpu.fast`: forecasts take no gradient."""
         size = (self.kernel_size[0], self.kernel_size[1], self.kernel_size[2])
         twin = nn.Conv3d(self.in_channels, self.out_channels, size, padding=1, device="meta")
         twin.weight, twin.bias = self.weight, self.bias

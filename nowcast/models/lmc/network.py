@@ -1,29 +1,28 @@
 """LMC-Memory: a recurrent network that recalls long-term motion from a memory of slots.
 
-Letters: B batch, T past frames, S forecast steps, C channels, H rows, W columns of a frame, K hidden
+Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W columns of a frame, K hidden
 channels at a quarter of its size, D width of a memory slot at a sixteenth of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self, TypeVar, cast
+from typing import Literal, NamedTuple, Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.models.base import Clip, Phase, SequenceModel, Teacher
+from nowcast.models.base import ClipBatch, FrameSpec, OptimiserStep, ScheduledTargets, SequenceModel
 from nowcast.models.cells.base import Relay
 from nowcast.models.lmc.addressing import ChannelAttention, MotionMemory
-from nowcast.models.lmc.alignment import first_motion, frozen, long_motion
 from nowcast.models.lmc.cell import LmcConvLSTM, LmcState, one_space
-from nowcast.models.lmc.frames import frame_decoder, frame_encoder
-from nowcast.models.lmc.motion import MotionEncoder, difference_frames
-from nowcast.models.lmc.start import draw_scaled
-from nowcast.models.padding import check_size
+from nowcast.models.lmc.encoder_decoder import draw_scaled, frame_decoder, frame_encoder
+from nowcast.models.lmc.motion import MotionEncoder, difference_frames, first_motion, long_motion
+from nowcast.models.padding import check_past, check_size
 from nowcast.models.unroll import unroll
 
 R = TypeVar("R")
@@ -51,7 +50,7 @@ class LmcSettings:
     """Frames forecast during the warm-up; the long clip is then the past and these."""
     start: Literal["published", "scaled"] = "published"
     """How fresh weights are drawn: by PyTorch's defaults, as published, or so that the frames' signal
-    reaches the output (`nowcast.models.lmc.start`), for trainings of less than some ten thousand iterations."""
+    reaches the output (`draw_scaled`), for trainings of less than some ten thousand iterations."""
     save_memory: bool = False
     """Training only: compute activations again in the backward pass instead of keeping them."""
 
@@ -70,7 +69,7 @@ class LmcSettings:
 
 
 class Recollection(NamedTuple):
-    """What the memory says about one sequence, computed once."""
+    """What the memory recalls for one sequence, computed once."""
 
     map: Tensor
     """(B, K, H / 4, W / 4)"""
@@ -92,10 +91,10 @@ class LmcMemory(SequenceModel):
     past_min = 2
     multiple_of = (16, 16)
 
-    def __init__(self, settings: LmcSettings, channels: int = 1) -> None:
+    def __init__(self, settings: LmcSettings, spec: FrameSpec) -> None:
         super().__init__()
-        self.settings = settings
-        self.channels = channels
+        self.settings, self.increments = settings, spec.increments
+        self.channels = channels = spec.channels
         hidden, half = settings.hidden, settings.hidden // 2
         self.encoder = frame_encoder(channels, half, hidden)
         self.cells = nn.ModuleList(LmcConvLSTM(hidden, hidden) for _ in range(settings.layers))
@@ -129,23 +128,13 @@ class LmcMemory(SequenceModel):
         if self.match_encoder is not None and self.store_encoder is not None:
             self.store_encoder.load_state_dict(self.match_encoder.state_dict())
 
-    def forward(self, past: Tensor, steps: int, teacher: Teacher | None = None) -> Tensor:
+    def forward(
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
+        observed: Tensor | None = None,
+    ) -> Tensor:
         """Forecast: see `SequenceModel.forward`. The past's own motion addresses the memory."""
-        self.check_input(past)
-        return unroll(_Sequence(self), past, steps, teacher, join=self.join)
-
-    def check_input(self, past: Tensor) -> None:
-        """Refuse frames the network cannot take, before anything is computed.
-
-        Raises:
-            SettingsError: too few frames, other channels, or a size that is no multiple of 16.
-        """
-        if past.dim() != 5 or past.shape[1] < self.past_min or past.shape[2] != self.channels:
-            expected = f"(batch, {self.past_min} frames or more, {self.channels} channels, rows, columns)"
-            raise SettingsError(
-                complain("past frames", tuple(past.shape), expected, "give what the network was built for")
-            )
-        check_size(self.multiple_of, *past.shape[-2:])
+        check_past(self, past, self.channels)
+        return unroll(_Sequence(self), past, steps, targets, increments=self.increments)
 
     def recall(self, motion: Tensor, long: bool = False) -> Recollection:
         """Let difference frames (B, L - 1, C, H, W) of a long or a short clip address the memory."""
@@ -154,13 +143,13 @@ class LmcMemory(SequenceModel):
         return Recollection(recalled, recalled.mean(dim=(2, 3)))
 
     def address(self, frames: Tensor, long: bool = False) -> Tensor:
-        """Say how much of each slot each place of a clip (B, L, C, H, W) asks for: (B, slots, H / 16, W / 16).
+        """How much of each slot each place of a clip (B, L, C, H, W) addresses: (B, slots, H / 16, W / 16).
 
         Raises:
             SettingsError: the network has no memory.
         """
         if self.memory is None:
-            raise SettingsError("variant: got none, expected a network with a memory; pick another")
+            raise SettingsError(complain("variant", "none", "a network with a memory", "choose another"))
         return self.memory.address(self._queries(difference_frames(frames), long))
 
     def _queries(self, motion: Tensor, long: bool) -> Tensor:
@@ -178,29 +167,22 @@ class LmcMemory(SequenceModel):
         self.left_out = ("store_encoder.",)
         return self
 
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> Any:
-        """Load weights; those of an encoder that `forecast_only` left out are passed over."""
-        kept = {n: v for n, v in state_dict.items() if not n.startswith(self.left_out)}
-        return super().load_state_dict(kept, strict=strict, assign=assign)
-
-    def phases(
-        self, clip: Clip, teacher: Teacher | None, generator: torch.Generator
-    ) -> Iterator[Phase]:
-        """Yield the storing phase, then the matching phase (one forecast without a memory).
+    def optimiser_steps(
+        self, clip: ClipBatch, targets: ScheduledTargets | None, generator: torch.Generator
+    ) -> Iterator[OptimiserStep]:
+        """Yield the storing step, then the matching step (one forecast without a memory).
 
         Storing: the long clip addresses the memory, which learns; the short clip's encoder rests.
         Matching: the short clip addresses it; the memory and the long clip's encoder rest. The
-        horizon is cut during the warm-up, so a phase may hold fewer frames than the clip.
+        horizon is cut during the warm-up, so a step may hold fewer frames than the clip.
 
         Source: Lee et al., CVPR 2021, Algorithm 1.
         """
         steps = self._horizon(clip)
         cut = (clip.past.shape[1], clip.past.shape[1] + steps)
-        future, seen = clip.future[:, :steps], clip.seen[:, slice(*cut)]
+        future, observed = clip.future[:, :steps], clip.observed[:, slice(*cut)]
         if self.memory is None:
-            yield Phase("forecast", self(clip.past, steps, teacher), future, seen)
+            yield OptimiserStep("forecast", self(clip.past, steps, targets), future, observed)
             return
         assert self.match_encoder is not None
         assert self.store_encoder is not None
@@ -211,26 +193,48 @@ class LmcMemory(SequenceModel):
         if self.training:
             self.batches_seen += 1
         with frozen(self.match_encoder):
-            self.check_input(clip.past)
-            stored = unroll(_Sequence(self, motion), clip.past, steps, teacher, join=self.join)
-            yield Phase("store", stored, future, seen)
+            check_past(self, clip.past, self.channels)
+            stored = unroll(
+                _Sequence(self, motion), clip.past, steps, targets, increments=self.increments
+            )
+            yield OptimiserStep("store", stored, future, observed)
         del stored
         with frozen(self.store_encoder, self.memory.slots):
-            yield Phase("match", self(clip.past, steps, teacher), future, seen)
+            yield OptimiserStep("match", self(clip.past, steps, targets), future, observed)
 
     def _warming_up(self) -> bool:
         return self.training and int(self.batches_seen) < self.settings.warmup_iterations
 
-    def _horizon(self, clip: Clip) -> int:
+    def _horizon(self, clip: ClipBatch) -> int:
         steps = clip.future.shape[1]
         return min(steps, self.settings.warmup_steps) if self._warming_up() else steps
 
 
-def build_lmc(settings: LmcSettings, channels: int, size: tuple[int, int] | None) -> LmcMemory:
-    """Build the network for the catalog; a ``size`` that does not fit is refused."""
-    if size is not None:
-        check_size(LmcMemory.multiple_of, *size)
-    return LmcMemory(settings, channels)
+def build_lmc(settings: LmcSettings, spec: FrameSpec) -> LmcMemory:
+    """Build the network for the catalog; a size that does not fit is refused."""
+    if spec.size is not None:
+        check_size(LmcMemory.multiple_of, *spec.size)
+    return LmcMemory(settings, spec)
+
+
+@contextlib.contextmanager
+def frozen(*parts: nn.Module | nn.Parameter) -> Iterator[None]:
+    """Keep these parameters out of forward, backward and the optimiser's step.
+
+    They must have no gradient when the step is taken (``zero_grad`` sets it to None), or momentum
+    alone would move them.
+    """
+    parameters = [
+        p for part in parts for p in ([part] if isinstance(part, nn.Parameter) else part.parameters())
+    ]
+    before = [p.requires_grad for p in parameters]
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter, state in zip(parameters, before, strict=True):
+            parameter.requires_grad_(state)
 
 
 class _Sequence:

@@ -1,13 +1,13 @@
-"""Networks in the frame of reference of the moving rain."""
+"""Networks in Lagrangian coordinates, the frame of reference of the moving rain."""
 
 import pytest
 import torch
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.settings import build
-from nowcast.models.base import Clip, SequenceModel, Teacher
+from nowcast.models.base import ClipBatch, ScheduledTargets, SequenceModel
 from nowcast.models.cpu.fast import fast
-from nowcast.models.lagrangian.wrapper import AdvectedModel, AdvectionSettings
+from nowcast.models.lagrangian.wrapper import LagrangianModel, LagrangianSettings
 from tests.fakes.tiny_models import PAST, frames, size_of, tiny_model
 from tests.models.test_optical_flow import disc
 
@@ -17,8 +17,8 @@ SYSTEMS = pytest.mark.parametrize("name", ["motionrnn_predrnn", "lmc_memory", "a
 class Recorder(SequenceModel):
     """Repeats the newest frame and remembers what it was given."""
 
-    def forward(self, past, steps, teacher=None):
-        self.given, self.teacher = past, teacher
+    def forward(self, past, steps, targets=None, observed=None):
+        self.given, self.targets = past, targets
         return past[:, -1:].expand(-1, steps, -1, -1, -1)
 
 
@@ -30,7 +30,7 @@ def storm(velocity, frames=15):
 
 def test_past_frames_meet_where_the_storm_is_now():
     inner = Recorder()
-    AdvectedModel(inner)(storm((2.0, 3.0))[:, :5], 1)
+    LagrangianModel(inner)(storm((2.0, 3.0))[:, :5], 1)
     newest = inner.given[:, -1]
     for t in range(4):
         assert (inner.given[:, t] - newest).abs().max() < 0.06
@@ -39,61 +39,63 @@ def test_past_frames_meet_where_the_storm_is_now():
 
 def test_a_network_that_changes_nothing_gives_the_extrapolation():
     clip = storm((2.0, 3.0))
-    found = AdvectedModel(Recorder())(clip[:, :5], 8)
+    found = LagrangianModel(Recorder())(clip[:, :5], 8)
     for s in range(8):
         assert (found[:, s] - clip[:, 5 + s]).abs().max() < 0.12
         assert (clip[:, 4] - clip[:, 5 + s]).abs().max() > 0.15
 
 
-def test_frames_to_come_are_carried_back_and_what_left_is_not_seen():
+def test_future_frames_are_advected_back_and_what_left_is_not_observed():
     clip = storm((0.0, 6.0))
     seen = torch.ones_like(clip, dtype=torch.bool)
-    together = AdvectedModel(Recorder()).carried(Clip(clip[:, :5], clip[:, 5:], seen, clip))
-    assert together.context.shape[1] == 0
+    advected = LagrangianModel(Recorder()).advected(ClipBatch(clip[:, :5], clip[:, 5:], seen, clip))
+    assert advected.context.shape[1] == 0
     for s in range(10):
-        known = together.seen[:, 5 + s]
+        known = advected.observed[:, 5 + s]
         assert not known[..., 30, 95 - 6 * s - 3 :].any()
         assert known[..., 30, : 90 - 6 * (s + 1)].all()
-        assert ((together.future[:, s] - clip[:, 4]).abs() * known).max() < 0.25
-        assert (together.future[:, s][~known] == 0).all()
+        assert ((advected.future[:, s] - clip[:, 4]).abs() * known).max() < 0.25
+        assert (advected.future[:, s][~known] == 0).all()
     values = set(clip[:, 5:].unique().tolist()) | {0.0}
-    assert set(together.future.unique().tolist()) <= values
+    assert set(advected.future.unique().tolist()) <= values
 
 
-def test_unseen_pixels_do_not_hold_the_motion_back_and_enter_as_dry():
+def test_pixels_not_observed_do_not_hold_the_motion_back_and_enter_as_dry():
     past = storm((0.0, 3.0))[:, :5].clone()
-    past[..., :38, :] = float("nan")
+    observed = torch.ones_like(past, dtype=torch.bool)
+    past[..., :38, :], observed[..., :38, :] = 0, False
     inner = Recorder()
-    model = AdvectedModel(inner)
-    assert model.motion(past, 1)[0, 0, 0, 1, 42, 40] == pytest.approx(3.0, abs=0.3)
-    assert model(past, 2).isfinite().all()
+    model = LagrangianModel(inner)
+    assert model.motion(past, 1, observed)[0, 0, 0, 1, 42, 40] == pytest.approx(3.0, abs=0.3)
+    assert model(past, 2, observed=observed).isfinite().all()
     assert (inner.given[:, -1, :, :38] == 0).all()
 
 
 def test_too_fast_a_motion_is_slowed_down():
     past = storm((0.0, 5.0))[:, :5]
-    found = AdvectedModel(Recorder(), AdvectionSettings(fastest=2.0)).motion(past, 1)
+    found = LagrangianModel(Recorder(), LagrangianSettings(fastest=2.0)).motion(past, 1)
     assert found.square().sum(dim=3).sqrt().max() == pytest.approx(2.0, abs=1e-4)
 
 
-def test_the_truth_that_the_teacher_shows_is_carried_along():
+def test_scheduled_sampling_targets_are_advected_too():
     clip = storm((2.0, 3.0))
     inner = Recorder()
-    AdvectedModel(inner)(clip[:, :5], 10, Teacher(clip[:, 5:], torch.ones(1, 9, dtype=torch.bool)))
-    assert (inner.teacher.frames[:, 2] - clip[:, 4]).abs().max() < 0.15
+    LagrangianModel(inner)(clip[:, :5], 10, ScheduledTargets(clip[:, 5:], torch.ones(1, 9, dtype=torch.bool)))
+    assert (inner.targets.frames[:, 2] - clip[:, 4]).abs().max() < 0.15
 
 
 @SYSTEMS
 def test_all_three_systems_train_and_forecast_in_it(name):
-    model = AdvectedModel(tiny_model(name))
+    model = LagrangianModel(tiny_model(name))
     past, future = frames(name, 2, PAST), frames(name, 2, 3, seed=2)
     seen = torch.ones_like(torch.cat([past, future], dim=1), dtype=torch.bool)
     reached = dict.fromkeys(dict(model.named_parameters()), False)
-    teacher = Teacher(future, torch.ones(2, 2, dtype=torch.bool))
-    for phase in model.train().phases(Clip(past, future, seen, past[:, :0]), teacher, torch.Generator()):
+    targets = ScheduledTargets(future, torch.ones(2, 2, dtype=torch.bool))
+    clip = ClipBatch(past, future, seen, past[:, :0])
+    for step in model.train().optimiser_steps(clip, targets, torch.Generator()):
         model.zero_grad()
-        assert phase.prediction.shape == phase.target.shape == phase.seen.shape
-        ((phase.prediction - phase.target) * phase.seen).square().sum().backward()
+        assert step.prediction.shape == step.target.shape == step.observed.shape
+        ((step.prediction - step.target) * step.observed).square().sum().backward()
         for parameter, p in model.named_parameters():
             reached[parameter] |= p.grad is not None and bool(p.grad.abs().max() > 0)
     assert [p for p, found in reached.items() if not found] == []
@@ -110,4 +112,4 @@ def test_all_three_systems_train_and_forecast_in_it(name):
 @pytest.mark.parametrize("values", [{"fastest": 0.0}, {"contrast": -1.0}, {"flow": {"iterations": 0}}])
 def test_settings_that_make_no_sense_are_refused(values):
     with pytest.raises(SettingsError):
-        build(AdvectionSettings, values)
+        build(LagrangianSettings, values)

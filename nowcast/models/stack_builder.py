@@ -1,24 +1,19 @@
-"""Settings of the recurrent networks and how each family becomes a stack of cells.
-
-A family is one backbone, alone or under MotionRNN: the settings of the second only add ``motion``.
-"""
+"""How cells become a network: the settings that all stacks share, and the stack itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import nn
 
 from nowcast.core.errors import SettingsError, complain
+from nowcast.models.base import FrameSpec
 from nowcast.models.cells.base import RecurrentCell, check_filter_size
-from nowcast.models.cells.convlstm import ConvLSTM
 from nowcast.models.cells.motion import MotionCell, MotionSettings
-from nowcast.models.cells.stlstm import STLSTM
 from nowcast.models.padding import check_size
 from nowcast.models.recurrent import Ends, RecurrentStack
 
-Size = tuple[int, int] | None
 CellMaker = Callable[[int, int, int], RecurrentCell]
 """(layer, channels in, hidden channels) -> cell."""
 
@@ -48,61 +43,9 @@ class StackSettings:
             raise SettingsError(complain("embed", self.embed, "1 or more channels", "or null"))
 
 
-@dataclass(frozen=True)
-class ConvLSTMSettings(StackSettings):
-    """ConvLSTM."""
-
-    peephole: bool = True
-    """The convolutional peephole, with which the counts of MotionRNN's Table 2 come out."""
-
-
-@dataclass(frozen=True)
-class PredRNNSettings(StackSettings):
-    """PredRNN: ST-LSTM cells."""
-
-    layer_norm: bool = False
-    """Layer norm after each gate convolution; ties the network to one frame size."""
-
-
-@dataclass(frozen=True)
-class MotionConvLSTMSettings(ConvLSTMSettings):
-    """ConvLSTM under MotionRNN."""
-
-    motion: MotionSettings = field(default_factory=MotionSettings)
-
-
-@dataclass(frozen=True)
-class MotionPredRNNSettings(PredRNNSettings):
-    """PredRNN under MotionRNN."""
-
-    motion: MotionSettings = field(default_factory=MotionSettings)
-
-
-def build_convlstm(settings: ConvLSTMSettings, channels: int, size: Size) -> RecurrentStack:
-    """Build ConvLSTM, under MotionRNN where the settings have ``motion``."""
-
-    def cell(layer: int, wide_in: int, wide: int) -> RecurrentCell:
-        del layer
-        return ConvLSTM(wide_in, wide, settings.filter_size, settings.peephole)
-
-    return build_stack(settings, channels, size, cell)
-
-
-def build_predrnn(settings: PredRNNSettings, channels: int, size: Size) -> RecurrentStack:
-    """Build PredRNN, under MotionRNN where the settings have ``motion``."""
-    map_size = map_of(size, settings) if settings.layer_norm else None
-
-    def cell(layer: int, wide_in: int, wide: int) -> RecurrentCell:
-        del layer
-        return STLSTM(wide_in, wide, settings.filter_size, map_size)
-
-    return build_stack(settings, channels, size, cell, tied=settings.layer_norm)
-
-
 def build_stack(
     settings: StackSettings,
-    channels: int,
-    size: Size,
+    spec: FrameSpec,
     cell: CellMaker,
     tied: bool = False,
     ends: Ends | None = None,
@@ -111,8 +54,7 @@ def build_stack(
 
     Args:
         settings: of the family; its ``motion``, where it has one, is a `MotionSettings`.
-        channels: C of a frame.
-        size: (H, W) or None; refused before anything is built when it does not fit.
+        spec: of the frames; a size that does not fit is refused before anything is built.
         cell: makes the cell of one layer.
         tied: the cells hold weights of the map's size, so only this size will do.
         ends: what stands before the bottom and after the top cell, where it is not the usual.
@@ -121,10 +63,10 @@ def build_stack(
         SettingsError: a size, hidden channels or layers that do not fit.
     """
     motion: MotionSettings | None = getattr(settings, "motion", None)
-    depth = settings.patch**2 * channels
-    if size is not None:
+    depth = settings.patch**2 * spec.channels
+    if spec.size is not None:
         side = settings.patch * (2 if motion else 1) * (ends.shrink if ends else 1)
-        check_size((side, side), *size)
+        check_size((side, side), *spec.size)
     if motion is not None and len(settings.hidden) < 2:
         raise SettingsError(complain("hidden", list(settings.hidden), "two layers or more",
                                      "MotionGRU stands between two layers; build the plain backbone"))
@@ -142,11 +84,11 @@ def build_stack(
     if ends is None and settings.embed is not None:
         ends = _embedded(depth, settings.embed, cells)
     from_input = motion is not None and motion.highway and motion.variant == "released"
-    return RecurrentStack(cells, channels, settings.patch, size if tied else None, from_input, ends)
+    return RecurrentStack(cells, spec if tied else spec._replace(size=None), settings.patch, from_input, ends)
 
 
 def _embedded(depth: int, narrow: int, cells: list[RecurrentCell]) -> Ends:
-    """Give a 1 x 1 convolution of ``depth`` to ``narrow`` channels and the usual last one back."""
+    """Make a 1 x 1 convolution of ``depth`` to ``narrow`` channels and the usual last one back."""
     top, frames = cells[-1].hidden_channels, cells[0].clip_frames
     if frames:
         last: nn.Module = nn.Conv3d(top, depth, (frames, 1, 1), bias=False)
@@ -154,8 +96,8 @@ def _embedded(depth: int, narrow: int, cells: list[RecurrentCell]) -> Ends:
     return Ends(nn.Conv2d(depth, narrow, 1), nn.Conv2d(top, depth, 1, bias=False), narrow)
 
 
-def map_of(size: Size, settings: StackSettings) -> tuple[int, int]:
-    """Give the patched map's (h, w).
+def map_of(size: tuple[int, int] | None, settings: StackSettings) -> tuple[int, int]:
+    """The patched map's (h, w).
 
     Raises:
         SettingsError: no size is given, though the settings tie the network to one.
