@@ -54,7 +54,8 @@ def test_a_disk_that_fills_up_anywhere_is_one_line(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(("error", "said"), [
-    (PermissionError(13, "Permission denied", "a\x1b.zarr"), r"a\x1b.zarr: the system refuses (Permission denied)"),
+    (PermissionError(13, "Permission denied", "a\x1b.zarr"),
+     r"a\x1b.zarr: the system refuses (Permission denied)"),
     (FileNotFoundError(2, "No such file or directory"), "the system refuses (No such file or directory)"),
     (OSError("broken"), "the system refuses (broken)"),
 ])

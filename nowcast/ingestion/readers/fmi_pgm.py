@@ -62,7 +62,7 @@ class FmiPgm:
             if said.get("param") != "CorrectedReflectivity":
                 raise FileError(f"{path}: holds '{said.get('param')}', expected CorrectedReflectivity")
             try:
-                time = nanoseconds(np.datetime64(datetime.strptime(said["obstime"], "%Y%m%d%H%M")))[()]
+                time = nanoseconds(np.datetime64(datetime.strptime(said["obstime"], "%Y%m%d%H%M"), "us"))[()]
             except (KeyError, ValueError, TimeError) as error:
                 raise FileError(f"{path}: obstime is '{said.get('obstime')}', expected "
                                 "YYYYMMDDHHMM of the years 1970 to 2199") from error

@@ -144,8 +144,8 @@ def _best(path: Path, file: Any) -> tuple[str, dict[str, Any]]:
 def _time(path: Path, what: Mapping[str, Any], date: str, time: str) -> np.datetime64:
     text = f"{what.get(date)}{str(what.get(time)).zfill(6)}"
     try:
-        moment: np.datetime64 = nanoseconds(np.datetime64(datetime.strptime(text, "%Y%m%d%H%M%S")))[()]
-        return moment
+        found = nanoseconds([np.datetime64(datetime.strptime(text, "%Y%m%d%H%M%S"), "us")])
+        return np.datetime64(found[0])
     except (ValueError, TimeError) as error:
         raise FileError(f"{path}: what/{date} and what/{time} give '{text[:40]}', expected YYYYMMDD and "
                         "HHMMSS of the years 1970 to 2199") from error
