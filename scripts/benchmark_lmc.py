@@ -154,7 +154,7 @@ def _iteration(name: str, args: argparse.Namespace) -> Job:
         step(plain_forecast(network, clip.past, args.steps))
 
     def ours() -> None:
-        for step in network.optimiser_steps(clip, None, generator):
+        for made in network.optimiser_steps(clip, None, generator):
             step(made.prediction)
 
     return plain if name == "plain" else ours

@@ -32,21 +32,31 @@ def formerly(*names: str) -> dict[str, tuple[str, ...]]:
 
 
 def current_names(kind: type[Any], values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
-    """Plain values of ``kind`` with every former name replaced by today's (this level only).
+    """Plain values of ``kind`` with every former name replaced by today's, groups included.
 
     Raises:
         SettingsError: a setting given under two of its names.
     """
-    today = {old: f.name for f in dataclasses.fields(kind) for old in f.metadata.get(_FORMERLY, ())}
     found: dict[str, Any] = {}
     for key, value in values.items():
-        name = today.get(key, key)
+        name, group = _today(kind, key)
         if name in found:
             raise SettingsError(
                 f"{_dotted(where, name)}: given twice, the other time as '{key}'; leave one of the two out"
             )
-        found[name] = value
+        known = group is not None and isinstance(value, Mapping)
+        found[name] = current_names(group, value, _dotted(where, name)) if group and known else value
     return found
+
+
+def _today(kind: type[Any] | None, name: Any) -> tuple[Any, type[Any] | None]:
+    """Today's name of a setting of ``kind``, and the dataclass of its settings where it is a group."""
+    for f in dataclasses.fields(kind) if kind is not None else ():
+        if name == f.name or name in f.metadata.get(_FORMERLY, ()):
+            hint = typing.get_type_hints(kind)[f.name]
+            groups = [h for h in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(h)]
+            return f.name, groups[0] if groups and typing.get_origin(hint) is not tuple else None
+    return name, None
 
 
 def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
@@ -123,28 +133,31 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return found
 
 
-def read_layered(path: Path) -> dict[str, Any]:
+def read_layered(path: Path, kind: type[Any] | None = None) -> dict[str, Any]:
     """Read a YAML file of settings on top of the file it names as its ``base``, if any.
 
     Why: experiments on the same data differ in a few lines, which then stand alone. ``base`` is a path
-    from the folder of the file; groups are merged key by key, lists and single values replaced.
+    from the folder of the file; groups are merged key by key, lists and single values replaced. With ``kind``,
+    the dataclass they are settings of, a key may have another of its names in each file.
 
     Raises:
         SettingsError: as `read_yaml`, or a file that is its own base.
     """
-    return _layers(Path(path), ())
+    return _layers(Path(path), (), kind)
 
 
-def _layers(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+def _layers(path: Path, above: tuple[Path, ...], kind: type[Any] | None) -> dict[str, Any]:
     if path.resolve() in above:
         raise SettingsError(f"{path}: is its own base; name another file")
     values = read_yaml(path)
     base = values.pop("base", None)
+    if kind is not None:
+        values = current_names(kind, values)
     if base is None:
         return values
     if not isinstance(base, str):
         raise SettingsError(f"{path}: base: got {base!r}, expected the path of a configuration")
-    return _merged(_layers(path.parent / base, (*above, path.resolve())), values)
+    return _merged(_layers(path.parent / base, (*above, path.resolve()), kind), values)
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,15 +168,18 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return found
 
 
-def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+def override(
+    values: Mapping[str, Any], assignments: Sequence[str], kind: type[Any] | None = None
+) -> dict[str, Any]:
     """Put ``a.b=c`` assignments over nested settings; the right side is read as YAML.
 
-    An entry of a list is named by its number, from 0: ``data.sources.0.settings.path=my.zarr``.
+    An entry of a list is named by its number, from 0: ``data.sources.0.settings.path=my.zarr``. With
+    ``kind``, the dataclass they are settings of, values and assignments may have former names.
 
     Raises:
         SettingsError: an assignment without ``=``, through something that is no group, or beyond a list.
     """
-    result: dict[str, Any] = _copy(values)
+    result: dict[str, Any] = _copy(values if kind is None else current_names(kind, values))
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name:
@@ -172,7 +188,9 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
             )
         *groups, last = name.split(".")
         place: Any = result
-        for group in groups:
+        inner = kind
+        for name in groups:
+            group, inner = _today(inner, name)
             key = _place(place, group, assignment)
             if isinstance(place, dict) and place.setdefault(key, {}) is None:
                 place[key] = {}
@@ -182,7 +200,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
                 )
             place = place[key]
         try:
-            place[_place(place, last, assignment)] = yaml.safe_load(text)
+            place[_place(place, _today(inner, last)[0], assignment)] = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise SettingsError(f"--set {assignment}: the value is not YAML") from error
     return result
