@@ -1,7 +1,8 @@
 """Make a trained network part of the package: small weights, registered by their digest.
 
     python scripts/package_weights.py motionrnn runs/italy_motionrnn/v0/best.ckpt
-    nowcast calibrate --models motionrnn.safetensors ... --out motionrnn.levels.json   (both in nowcast/weights)
+    nowcast calibrate --models motionrnn.safetensors ... --out motionrnn.thresholds.json
+    (both in nowcast/weights)
 
 Writes NAME.safetensors (the weights that forecast, float16), NAME.curve.csv (the learning curve of the run)
 and the digest in registry.json. Decision levels are made after that, because they name the digest.

@@ -1,17 +1,34 @@
-"""An archive of which only every n-th frame is looked at."""
+"""An archive of which only every n-th frame is read, and what can be read like an archive."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 
-from nowcast.archive.reader import Archive
 from nowcast.core.errors import TimeError, complain
 from nowcast.core.grid import Grid
 from nowcast.core.times import Times, minutes
+
+
+class RadarFrames(Protocol):
+    """Frames of one radar over time: an archive, or a part of one."""
+
+    @property
+    def path(self) -> Path: ...  # noqa: D102
+    @property
+    def grid(self) -> Grid: ...  # noqa: D102
+    @property
+    def step(self) -> np.timedelta64: ...  # noqa: D102
+    @property
+    def times(self) -> Times: ...  # noqa: D102
+    @property
+    def attrs(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
+    def frames(self, times: Times) -> xr.DataArray: ...  # noqa: D102
 
 
 class Thinned:
@@ -30,7 +47,7 @@ class Thinned:
     """
 
     def __init__(
-        self, archive: Archive, step: np.timedelta64, through: np.datetime64 | None = None
+        self, archive: RadarFrames, step: np.timedelta64, through: np.datetime64 | None = None
     ) -> None:
         if step <= np.timedelta64(0) or step % archive.step != np.timedelta64(0):
             raise TimeError(
@@ -71,7 +88,7 @@ class Thinned:
 
 
 def thinned(
-    archive: Archive, step: np.timedelta64 | None, through: np.datetime64 | None = None
-) -> Archive | Thinned:
+    archive: RadarFrames, step: np.timedelta64 | None, through: np.datetime64 | None = None
+) -> RadarFrames:
     """Return the archive itself where the step is its own or None, else every n-th frame of it."""
     return archive if step is None or step == archive.step else Thinned(archive, step, through)

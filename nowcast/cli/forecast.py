@@ -7,25 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import xarray as xr
-
-    from nowcast.forecasters.base import Forecaster
 
 _RAIN_DBZ = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Declare the arguments."""
     parser.add_argument("--archive", type=Path, required=True, help="archive made by 'nowcast ingest'")
     parser.add_argument(
         "--model", required=True, metavar="CKPT_OR_NAME",
-        help="checkpoint of 'nowcast train', or persistence, or extrapolation",
+        help="a name (see 'nowcast models') or a checkpoint of 'nowcast train'",
     )
     parser.add_argument(
         "--at", default="latest", metavar="TIME",
-        help="moment of issue, UTC, such as 2025-03-22T12:00; the default is the newest frame",
+        help="forecast reference time, UTC, such as 2025-03-22T12:00; the default is the newest frame",
     )
     parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
     parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
@@ -40,84 +36,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Forecast, write the file, and say in a few lines what is in it."""
-    import numpy as np
-
-    from nowcast.archive.reader import Archive
-    from nowcast.archive.thinned import thinned
-    from nowcast.core.errors import SettingsError, complain
+    """Forecast, write the file, and report in a few lines what is in it."""
+    from nowcast.core.files import check_place
     from nowcast.core.settings import override
-    from nowcast.forecasters.catalog import build_forecaster
-    from nowcast.forecasters.extrapolation import Extrapolation
-    from nowcast.forecasters.issue import moment, past_times
-    from nowcast.forecasters.levels import thresholds_of
     from nowcast.products.cf_netcdf import write_forecast
+    from nowcast.workflows.forecast import forecast
+    from nowcast.workflows.load_model import load_model
+    from nowcast.workflows.open_archive import open_archive
 
-    if args.leads < 1:
-        raise SettingsError(complain("--leads", args.leads, "1 or more frames", "for example 10"))
-    archive = Archive.open(args.archive)
-    forecaster = build_forecaster(args.model, override({}, args.assignments))
-    issued = moment(archive, args.at)
-    frames = thinned(archive, forecaster.needs.step, issued)
-    count = forecaster.needs.past
-    if args.motion_arrows is not None:
-        count = max(count, Extrapolation().needs.past)
-    observed = frames.frames(past_times(frames, issued, count)).compute(scheduler="synchronous")
-    leads = frames.step * np.arange(1, args.leads + 1)
-    forecast = forecaster.forecast(observed, leads)
-    thresholds = thresholds_of(forecaster)
-    probabilities = forecaster.probabilities(observed, leads) if thresholds else None  # type: ignore[attr-defined]
-    described = {
-        **forecaster.describe(),
-        "archive": str(archive.path.name),
-        "archive_fingerprint": archive.fingerprint,
-        "observed_from": str(archive.attrs.get("source", "unknown")),
-        "licence": str(archive.attrs.get("licence", "unknown")),
-    }
-    motions = None if args.motion_arrows is None else _motions(forecaster, observed)
-    write_forecast(args.out, forecast, described, probabilities)
-    print(summary(args.out, forecaster.name, forecast))
-    if thresholds:
-        print(f"  with the probability of reaching {', '.join(f'{t:g}' for t in thresholds)} dBZ")
-    if motions is not None:
-        from nowcast.report.motion import draw_motion
+    check_place(args.out)
+    archive = open_archive(args.archive)
+    forecaster = load_model(args.model, override({}, args.assignments))
+    coming = forecast(archive, forecaster, args.at, args.leads)
+    if args.motion_arrows is None:
+        write_forecast(args.out, coming)
+        print(summary(args.out, forecaster.name, coming))
+        return 0
+    from nowcast.report.motion import draw_motion
+    from nowcast.workflows.motion import find_motions
 
-        draw_motion(args.motion_arrows, observed[-1], motions)
-        print(f"motion: {args.motion_arrows}")
+    newest, motions = find_motions(archive, forecaster, args.at)
+    write_forecast(args.out, coming)
+    print(summary(args.out, forecaster.name, coming))
+    draw_motion(args.motion_arrows, newest, motions)
+    print(f"motion: {args.motion_arrows}")
     return 0
 
 
-def _motions(forecaster: Forecaster, observed: xr.DataArray) -> dict[str, npt.NDArray[np.float32]]:
-    """Give the motions to draw by their titles: what a network moves by, and the optical flow."""
-    from nowcast.forecasters.calibrated import raw_of
-    from nowcast.forecasters.extrapolation import Extrapolation
-    from nowcast.forecasters.neural import Neural
-
-    motions = {}
-    network = raw_of(forecaster)
-    if isinstance(network, Neural):
-        motions[network.motion_name] = network.velocity(observed)
-    motions["optical flow"] = Extrapolation().velocity(observed)
-    return motions
-
-
-def summary(path: Path, name: str, forecast: xr.DataArray) -> str:
-    """Say what was written: model, times, strongest echo."""
+def summary(path: Path, name: str, coming: xr.Dataset) -> str:
+    """Report what was written: model, times, strongest echo, probabilities."""
     import numpy as np
 
     from nowcast.core.scaling import NO_ECHO_DBZ
     from nowcast.core.times import minutes, to_text
 
-    valid = forecast["valid_time"].values
-    issued = valid[0] - forecast["lead_time"].values[0]
-    values = forecast.values
-    seen = np.isfinite(values)
-    highest = float(values[seen].max()) if seen.any() else NO_ECHO_DBZ
-    rain = float((values[seen] >= _RAIN_DBZ).mean()) if seen.any() else 0.0
+    valid, leads = coming["valid_time"].values, coming["lead_time"].values
+    values = coming["reflectivity"].values
+    known = np.isfinite(values)
+    highest = float(values[known].max()) if known.any() else NO_ECHO_DBZ
+    rain = float((values[known] >= _RAIN_DBZ).mean()) if known.any() else 0.0
     strongest = f"{highest:.1f} dBZ" if highest > NO_ECHO_DBZ else "no echo"
-    return "\n".join((
+    lines = [
         f"{path}: {len(valid)} frames of {values.shape[1]} x {values.shape[2]} by {name}",
-        f"  issued {to_text(issued)}, valid {to_text(valid[0])} to {to_text(valid[-1])} "
-        f"(lead {minutes(valid[0] - issued):g} to {minutes(valid[-1] - issued):g} min)",
-        f"  {_RAIN_DBZ:g} dBZ or more on {rain:.1%}, strongest {strongest}, unknown {1 - seen.mean():.1%}",
-    ))
+        f"  from {to_text(valid[0] - leads[0])}, valid {to_text(valid[0])} to "
+        f"{to_text(valid[-1])} (lead {minutes(leads[0]):g} to {minutes(leads[-1]):g} min)",
+        f"  {_RAIN_DBZ:g} dBZ or more on {rain:.1%}, strongest {strongest}, unknown {1 - known.mean():.1%}",
+    ]
+    if "motion" in coming.attrs:
+        lines.append(f"  motion: {coming.attrs['motion']}")
+    if "exceedance_probability" in coming:
+        events = ", ".join(f"{t:g}" for t in coming["threshold"].values)
+        lines.append(f"  with the probability of reaching {events} dBZ")
+    return "\n".join(lines)

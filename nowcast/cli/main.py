@@ -9,15 +9,15 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nowcast import __version__
 from nowcast.core.errors import NowcastError, printable
+from nowcast.core.version import __version__
 
 COMMANDS: dict[str, str] = {
     "ingest": "read radar files into an archive",
     "info": "say what an archive holds",
     "train": "train a network from a configuration",
     "forecast": "forecast from an archive and write a CF netCDF file",
-    "calibrate": "choose, on validation days, the levels at which forecasters call events",
+    "calibrate": "choose, on validation days, the thresholds at which forecasters call events",
     "verify": "score forecasters over a period and write the table and the page",
     "bench": "fill a table: train networks, test them once trained, time them",
     "models": "list what can be named as a model",

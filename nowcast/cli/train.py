@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nowcast.training.interruption import Interruption
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +30,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train; print where the best checkpoint is and what to do with it."""
+    """Train; print where the best checkpoint is and what to do with it.
+
+    Returns:
+        0. The process ends with 130 after Ctrl-C and 143 after SIGTERM, within 5 seconds, whatever it is at,
+        with one line that says how to go on.
+    """
+    from nowcast.training.interruption import Interrupted, Interruption
+
+    interruption = Interruption(lambda last: _how_to_go_on(args, last))
+    with interruption:
+        try:
+            return _train(args, interruption)
+        except Interrupted as interrupted:
+            interruption.end(interrupted.number)
+
+
+def _how_to_go_on(args: argparse.Namespace, last: Path | None) -> str:
+    if last is None and args.resume is None:
+        return "nowcast train: interrupted before training began; to start again, run the same command"
+    settings = ["--set", *args.assignments] if args.assignments else []
+    command = ["nowcast", "train", str(args.config), "--resume", str(last or args.resume), *settings]
+    return f"nowcast train: interrupted; to go on: {shlex.join(command)}"
+
+
+def _train(args: argparse.Namespace, interruption: Interruption) -> int:
     from nowcast.training.experiment import read_experiment
 
     experiment = read_experiment(args.config, args.assignments)
@@ -34,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
         experiment = replace(experiment, training=training)
     from nowcast.models.catalog import build_model
     from nowcast.models.checkpoint import read
-    from nowcast.training.run import check_logger, first_device, train
+    from nowcast.training.run import check_logger, train
+    from nowcast.training.run_log import first_device
     from nowcast.workflows.training_data import open_data
 
     chosen = experiment.data
@@ -46,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     data = open_data(experiment)
     best = train(
         experiment, data.clips.train, data.clips.validation, args.out, resume=args.resume,
-        grid_km=data.grid_km, progress=True,
+        grid_km=data.grid_km, progress=True, interruption=interruption,
     )
     if first_device():
         archive = next((s.settings["path"] for s in chosen.sources if s.kind == "radar_archive"), None)

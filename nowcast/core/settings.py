@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -20,6 +22,8 @@ from nowcast.core.errors import SettingsError
 
 T = TypeVar("T")
 _FORMERLY = "formerly"
+_NOT_FINITE = "not_finite"
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def formerly(*names: str) -> dict[str, tuple[str, ...]]:
@@ -29,6 +33,11 @@ def formerly(*names: str) -> dict[str, tuple[str, ...]]:
     Use: ``flips_and_rotations: bool = field(default=True, metadata=formerly("turns"))``.
     """
     return {_FORMERLY: names}
+
+
+def not_finite() -> dict[str, bool]:
+    """Field metadata of a number that may be infinite or NaN; `build` refuses both everywhere else."""
+    return {_NOT_FINITE: True}
 
 
 def current_names(kind: type[Any], values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -41,11 +50,9 @@ def current_names(kind: type[Any], values: Mapping[str, Any], where: str = "") -
     for key, value in values.items():
         name, group = _today(kind, key)
         if name in found:
-            raise SettingsError(
-                f"{_dotted(where, name)}: given twice, the other time as '{key}'; leave one of the two out"
-            )
-        known = group is not None and isinstance(value, Mapping)
-        found[name] = current_names(group, value, _dotted(where, name)) if group and known else value
+            raise SettingsError(f"{_dotted(where, name)}: given twice, the other time as '{key}'; leave one out")
+        within = group is not None and isinstance(value, Mapping)
+        found[name] = current_names(group, value, _dotted(where, name)) if group and within else value
     return found
 
 
@@ -62,17 +69,16 @@ def _today(kind: type[Any] | None, name: Any) -> tuple[Any, type[Any] | None]:
 def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """Make the dataclass ``kind`` from plain values, checking every key and type on the way.
 
-    Nested dataclasses, ``X | None``, ``Literal``, tuples and dicts are followed. An ``int`` is taken
-    where a ``float`` is wanted, nothing else is converted.
+    Nested dataclasses, ``X | None``, ``Literal``, tuples and dicts are followed. What YAML reads otherwise
+    than it is meant is taken: an ``int`` or ``1e9`` (text in YAML) for a ``float``, the number 32 for the
+    choice "32". Nothing else is converted. Infinity and NaN are refused (`not_finite` allows them).
 
     Raises:
         SettingsError: an unknown or missing key or a value of the wrong type; the message gives the
             full dotted name, what was found and what would do.
     """
     if not isinstance(values, Mapping):
-        raise SettingsError(
-            f"{where or kind.__name__}: got {values!r}, expected a group of settings"
-        )
+        raise SettingsError(f"{where or kind.__name__}: got {values!r}, expected a group of settings")
     values = current_names(kind, values, where)
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
@@ -85,10 +91,10 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     for name, field in fields.items():
         if name in values:
             made[name] = _convert(hints[name], values[name], _dotted(where, name))
+            if not field.metadata.get(_NOT_FINITE):
+                _check_finite(made[name], _dotted(where, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise SettingsError(
-                f"{_dotted(where, name)}: missing, expected {_describe(hints[name])}"
-            )
+            raise SettingsError(f"{_dotted(where, name)}: missing, expected {_describe(hints[name])}")
     return kind(**made)
 
 
@@ -120,25 +126,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(
-            f"{path}: no such configuration ({error.strerror}); check the path"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: no such configuration ({error.strerror}); check the path") from error
+    except (yaml.YAMLError, ValueError) as error:
         line = " ".join(str(error).split())
         raise SettingsError(f"{path}: not a YAML file ({line})") from error
     if not isinstance(found, dict):
-        raise SettingsError(
-            f"{path}: got {type(found).__name__}, expected settings as 'key: value'"
-        )
+        raise SettingsError(f"{path}: got {type(found).__name__}, expected settings as 'key: value'")
     return found
 
 
 def read_layered(path: Path, kind: type[Any] | None = None) -> dict[str, Any]:
     """Read a YAML file of settings on top of the file it names as its ``base``, if any.
 
-    Why: experiments on the same data differ in a few lines, which then stand alone. ``base`` is a path
-    from the folder of the file; groups are merged key by key, lists and single values replaced. With ``kind``,
-    the dataclass they are settings of, a key may have another of its names in each file.
+    Why: experiments on the same data differ in a few lines. ``base`` is a path from the folder of the file;
+    groups are merged key by key, lists and values replaced; ``kind`` (a dataclass) knows former names.
 
     Raises:
         SettingsError: as `read_yaml`, or a file that is its own base.
@@ -173,8 +174,8 @@ def override(
 ) -> dict[str, Any]:
     """Put ``a.b=c`` assignments over nested settings; the right side is read as YAML.
 
-    An entry of a list is named by its number, from 0: ``data.sources.0.settings.path=my.zarr``. With
-    ``kind``, the dataclass they are settings of, values and assignments may have former names.
+    An entry of a list is named by its number, from 0: ``data.sources.0.settings.path=my.zarr``.
+    With ``kind``, the dataclass they are settings of, both may have former names.
 
     Raises:
         SettingsError: an assignment without ``=``, through something that is no group, or beyond a list.
@@ -183,9 +184,7 @@ def override(
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name:
-            raise SettingsError(
-                f"--set {assignment}: expected key=value, for example training.steps=100"
-            )
+            raise SettingsError(f"--set {assignment}: expected key=value, for example training.steps=100")
         *groups, last = name.split(".")
         place: Any = result
         inner = kind
@@ -195,14 +194,12 @@ def override(
             if isinstance(place, dict) and place.setdefault(key, {}) is None:
                 place[key] = {}
             if not isinstance(place[key], (dict, list)):
-                raise SettingsError(
-                    f"--set {assignment}: '{group}' is a value, not a group of settings"
-                )
+                raise SettingsError(f"--set {assignment}: '{group}' is a value, not a group of settings")
             place = place[key]
         try:
             place[_place(place, _today(inner, last)[0], assignment)] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SettingsError(f"--set {assignment}: the value is not YAML") from error
+        except (yaml.YAMLError, ValueError) as error:  # such as a number of 5000 digits
+            raise SettingsError(f"--set {assignment[:80]}: the value is not YAML") from error
     return result
 
 
@@ -212,9 +209,7 @@ def _place(group: dict[str, Any] | list[Any], name: str, assignment: str) -> Any
         return name
     if name.isdecimal() and int(name) < len(group):
         return int(name)
-    raise SettingsError(
-        f"--set {assignment}: got '{name}', expected a number from 0 to {len(group) - 1}"
-    )
+    raise SettingsError(f"--set {assignment}: got '{name}', expected a number from 0 to {len(group) - 1}")
 
 
 def _copy(value: Any) -> Any:
@@ -238,9 +233,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _convert_union(hint, value, where)
     if origin is typing.Literal:
-        if value in typing.get_args(hint):
+        allowed = typing.get_args(hint)
+        if value in allowed:
             return value
-        choices = ", ".join(map(str, typing.get_args(hint)))
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and str(value) in allowed:
+            return str(value)
+        choices = ", ".join(map(str, allowed))
         raise SettingsError(f"{where}: got {value!r}, expected one of {choices}")
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else build(hint, value, where)
@@ -251,8 +249,16 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             inner = typing.get_args(hint)[1] if typing.get_args(hint) else Any
             return {k: _convert(inner, v, f"{where}.{k}") for k, v in value.items()}
     elif _is_scalar(hint, value):
-        return float(value) if hint is float else Path(value) if hint is Path else value
+        return float(str(value)) if hint is float else Path(value) if hint is Path else value
     raise SettingsError(f"{where}: got {value!r}, expected {_describe(hint)}")
+
+
+def _check_finite(value: Any, where: str) -> None:
+    if isinstance(value, (tuple, dict)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_finite(inner, where)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise SettingsError(f"{where}: got {value}, expected a finite number; give one")
 
 
 def _convert_union(hint: Any, value: Any, where: str) -> Any:
@@ -285,7 +291,8 @@ def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
 
 def _is_scalar(hint: Any, value: Any) -> bool:
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        spelled = isinstance(value, str) and _NUMBER.fullmatch(value) is not None
+        return spelled or (isinstance(value, (int, float)) and not isinstance(value, bool))
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if hint is Path:

@@ -78,12 +78,16 @@ class VideoMetadata:
         return None
 
     def is_whole(self, folder: Path) -> bool:
-        """Tell whether the frames lie there in full, as far as their size tells."""
-        try:
-            size = frames_path(folder, self.name).stat().st_size
-        except OSError:
-            return bool(self.problem)
-        return bool(self.problem) or size == HEADER_BYTES + int(np.prod(self.shape))
+        """Tell whether the frames lie there in full, as far as their size tells; of a damaged one none do."""
+        path = frames_path(folder, self.name)
+        size = HEADER_BYTES + int(np.prod(self.shape))
+        return bool(self.problem) or (path.is_file() and path.stat().st_size == size)
+
+    def problem_within(self, shortest: int) -> str:
+        """Return why the video cannot be used, fewer than ``shortest`` frames included; empty if it can."""
+        if not self.problem and self.shape[0] < shortest:
+            return f"got {self.shape[0]} frames, expected at least {shortest}"
+        return self.problem
 
 
 class CachedVideo(SentWithoutCaches):

@@ -92,7 +92,7 @@ def open_human36m(settings: Human36mSettings, progress: bool = True) -> list[Cac
 def _film_of_picture(stem: str) -> str:
     """Name the film of a picture that lies among those of others (``S1_Walking_1.54138969_000001``)."""
     film = _FLAT.fullmatch(stem)
-    return film[1] if film and film_name(f"{film[1]}/") else ""
+    return film[1] if film and _SCENARIO.search(film[1]) else ""
 
 
 def film_name(path: str) -> str | None:

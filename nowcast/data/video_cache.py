@@ -162,31 +162,24 @@ def _crashed(video: RawVideo, how: str, transform: FrameTransform, folder: Path)
 def _sources(
     known: Sequence[VideoMetadata], settings: VideoSettings, places: Mapping[str, str]
 ) -> list[CachedVideo]:
-    problems = [(metadata.name, problem) for metadata in known if (problem := _problem(metadata, settings))]
-    for name, problem in problems:
+    problems = {one.name: problem for one in known if (problem := one.problem_within(settings.shortest))}
+    for name, problem in problems.items():
         _LOG.warning("%s: video '%s' skipped: %s", settings.path, name, problem)
     if problems:
         _LOG.warning("%s: %d of %d videos skipped", settings.path, len(problems), len(known))
     if len(problems) == len(known):
-        name, problem = problems[0]
+        name, problem = next(iter(problems.items()))
         raise FileError(
             f"{settings.path}: got no video that can be used of {len(known)}, the first is '{name}': "
             f"{problem}; get the files again"
         )
-    skipped = {name for name, _ in problems}
     return [
         CachedVideo(
             settings.transform_folder, metadata, settings.frames_per_second,
             places.get(metadata.name) or str(settings.cache_folder / metadata.name),
         )
-        for metadata in known if metadata.name not in skipped
+        for metadata in known if metadata.name not in problems
     ]
-
-
-def _problem(metadata: VideoMetadata, settings: VideoSettings) -> str:
-    if not metadata.problem and metadata.shape[0] < settings.shortest:
-        return f"got {metadata.shape[0]} frames, expected at least {settings.shortest}"
-    return metadata.problem
 
 
 def _wait_for(folder: Path, holder: str) -> None:

@@ -170,7 +170,8 @@ def _check_whole(
         raise DamagedVideoError(f"got {good} whole frames of {total}")
     if cut > 0 and not packets.timed:
         raise DamagedVideoError(
-            f"got {good} frames, expected the {declared} it declares, and nothing tells where the others were"
+            f"got {good} frames, expected the {declared} it declares, and nothing tells where the others were; "
+            "if it is whole, mend its head with ffmpeg -i IN -c copy OUT"
         )
 
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from nowcast.core.settings import build
+from nowcast.core.times import to_text
 from nowcast.demo.storm import StormSettings, make_storms, storm_grid
-
-if TYPE_CHECKING:
-    from nowcast.archive.reader import Archive
-    from nowcast.forecasters.base import Forecaster
 
 START = np.datetime64("2025-06-01T00:00", "ns")
 LICENCE = "made by nowcast, free of any terms"
@@ -116,9 +113,12 @@ def run_demo(
         progress: show bars on stderr.
     """
     from nowcast.archive.reader import Archive
-    from nowcast.evaluation.skill_report import summary, write_skill
+    from nowcast.evaluation.skill_report import summary
     from nowcast.forecasters.catalog import build_forecaster
+    from nowcast.products.cf_netcdf import write_forecast
+    from nowcast.workflows.forecast import forecast
     from nowcast.workflows.ingest import ingest
+    from nowcast.workflows.verify import verify
 
     if settings.minutes is None:
         build_forecaster("motionrnn")  # fails, if it must, before anything is written
@@ -133,20 +133,23 @@ def run_demo(
     else:
         say(f"3/5  training a small MotionRNN for {settings.minutes:g} minutes")
         network = str(_train(settings, archive_path, out, progress))
-    say("4/5  forecasts of the last storm")
+    say("4/5  forecasts from the newest frame")
     archive = Archive.open(archive_path)
     names = {"motionrnn": network, "extrapolation": "extrapolation", "persistence": "persistence"}
     models = {name: build_forecaster(asked) for name, asked in names.items()}
-    _forecast(settings, archive, models, out)
+    for name, forecaster in models.items():
+        coming = forecast(archive, forecaster, lead_times=settings.leads)
+        write_forecast(out / "forecasts" / f"{name}.nc", coming)
     say("5/5  scores, maps and the page")
-    start, end = held_out(settings)
-    skill = write_skill(
-        out, archive, models, start, end, stride=3 if settings.minutes else 10, steps=settings.leads, cases=2,
+    skill = verify(
+        archive, models, "/".join(map(to_text, held_out(settings))), out,
+        stride=3 if settings.minutes else 10, lead_times=settings.leads, cases=2,
         title="Nowcast of a made-up storm season",
-        notes=["All data on this page were made by nowcast itself from a seed; no radar saw them."],
+        notes=["All data on this page were made by nowcast itself from a seed; no radar observed them."],
         progress=progress,
-    )  # fmt: skip
+    )
     say(summary(skill.verification))
+    assert skill.page is not None
     return skill.page
 
 
@@ -162,20 +165,3 @@ def _train(settings: DemoSettings, archive: Path, out: Path, progress: bool) -> 
         grid_km=data.grid_km, progress=progress,
     )
 
-
-def _forecast(
-    settings: DemoSettings, archive: Archive, models: dict[str, Forecaster], out: Path
-) -> list[Path]:
-    """Forecast from the newest frame that leaves room for all lead times, once by each model."""
-    from nowcast.forecasters.issue import past_times
-    from nowcast.products.cf_netcdf import write_forecast
-
-    leads = archive.step * np.arange(1, settings.leads + 1)
-    issued = archive.times[-1] - leads[-1]
-    written = []
-    for name, forecaster in models.items():
-        past = past_times(archive, issued, forecaster.needs.past)
-        forecast = forecaster.forecast(archive.frames(past).compute(), leads)
-        described = {**forecaster.describe(), "archive_fingerprint": archive.fingerprint}
-        written.append(write_forecast(out / "forecasts" / f"{name}.nc", forecast, described))
-    return written

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.evaluation.period import Verification
-from nowcast.forecasters.calibrated import SUFFIX
+from nowcast.core.text_table import csv_text, text_table
+from nowcast.evaluation.period import CALIBRATED, Verification
 from nowcast.report.content import Comparison, SkillHorizon
 from nowcast.scores.confidence import Bootstrap, paired_difference, pooled_csi, skill_horizon
 
@@ -82,7 +80,8 @@ def compare(found: Verification, against: Against | None = None) -> Confidence:
     pairs = reference_of_each(found.models, against.reference)
     comparisons = []
     for model, reference in pairs.items():
-        drawn = paired_difference(found.counts[model], found.counts[reference], found.issued, against.how)
+        pair = found.counts[model], found.counts[reference]
+        drawn = paired_difference(*pair, found.reference_times, against.how)
         comparisons += [
             Comparison(
                 model, reference, threshold, float(value), float(low), float(high), drawn.blocks,
@@ -104,10 +103,10 @@ def reference_of_each(models: Sequence[str], asked: str | None) -> dict[str, str
             complain("--reference", f"'{asked}'", f"one of {', '.join(models)}", "choose one that is scored")
         )
     reference = asked or (PREFERRED if PREFERRED in models else models[0])
-    calibrated = reference + SUFFIX
+    calibrated = reference + CALIBRATED
     there = calibrated in models
     return {
-        model: calibrated if there and model.endswith(SUFFIX) and model != calibrated else reference
+        model: calibrated if there and model.endswith(CALIBRATED) and model != calibrated else reference
         for model in models if model != reference
     }
 
@@ -118,16 +117,14 @@ def confidence_csv(found: Confidence) -> str:
     ``csi_difference`` is the difference of mean CSI with the ends of its interval, ``nan`` where there is
     none. ``skill_horizon_minutes_csi_C`` is the lead time at which CSI falls under C: ``inf`` if it does not.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
+    lines: list[Sequence[object]] = [HEADER]
     for c in found.comparisons:
         numbers = [f"{v:.9g}" for v in (c.difference, c.low, c.high)]
-        writer.writerow([c.model, c.reference, "csi_difference", f"{c.threshold_dbz:g}", *numbers, c.blocks])
+        lines.append([c.model, c.reference, "csi_difference", f"{c.threshold_dbz:g}", *numbers, c.blocks])
     for h in found.horizons:
         measure = f"skill_horizon_minutes_csi_{h.csi:g}"
-        writer.writerow([h.model, "", measure, f"{h.threshold_dbz:g}", f"{h.minutes:.9g}", "", "", ""])
-    return text.getvalue()
+        lines.append([h.model, "", measure, f"{h.threshold_dbz:g}", f"{h.minutes:.9g}", "", "", ""])
+    return csv_text(lines)
 
 
 def confidence_text(found: Confidence) -> str:
@@ -143,8 +140,7 @@ def confidence_text(found: Confidence) -> str:
             rows.append([model, reference, *(
                 _interval(c) for c in found.comparisons if (c.model, c.reference) == (model, reference)
             )])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines += ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines.append(text_table(rows, left=len(rows[0])))
     if found.horizons:
         first = found.horizons[0]
         times = "; ".join(f"{h.model} {_minutes(h)}" for h in found.horizons)

@@ -3,124 +3,108 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from nowcast.archive.thinned import RadarFrames
 from nowcast.core.files import provenance, whole_file
+from nowcast.core.text_table import text_table
 from nowcast.core.times import minutes, to_text
 from nowcast.evaluation.comparison import Against, Confidence, compare, confidence_csv
-from nowcast.evaluation.period import NowcastCase, Verification, make_case, verify_period, wettest
-from nowcast.forecasters.base import Forecaster
-from nowcast.forecasters.calibrated import SUFFIX, Calibrated
+from nowcast.evaluation.period import CALIBRATED, NowcastCase, Verification
 from nowcast.report.content import Case, CellMap
-from nowcast.scores.catalog import DEFAULT_SCORES
-from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ
+from nowcast.scores.confidence import pooled_csi
 from nowcast.scores.evaluate import scores_csv
 
 NOTE_DBZ = 20.0
 """Threshold of the CSI that stands under each map, if it is one of those that are scored."""
 MAP_DBZ = (20.0, 30.0, 40.0)
 """Thresholds whose CSI is drawn on the map, those of them that are scored."""
+_OF_ARCHIVE = ("archive", "archive_fingerprint", "observed_from", "licence")
+"""Metadata of a forecast that say where its frames are from; the page says that once."""
 
 
 @dataclass(frozen=True)
-class Skill:
-    """What was found and where it is."""
+class SkillReport:
+    """Scores, comparisons, and the files they were written to, if any."""
 
     verification: Verification
     confidence: Confidence
-    scores: Path
-    intervals: Path
-    page: Path
+    scores: Path | None = None
+    intervals: Path | None = None
+    page: Path | None = None
+
+
+def drawn_thresholds(thresholds: Sequence[float]) -> list[float]:
+    """Those of the scored thresholds whose CSI is drawn on the map."""
+    return [t for t in MAP_DBZ if t in thresholds] or list(thresholds[:1])
 
 
 def write_skill(
-    out: Path,
-    archive: Any,
-    forecasters: Mapping[str, Forecaster],
-    start: np.datetime64,
-    end: np.datetime64,
+    out: Path | None,
+    archive: RadarFrames,
+    found: Verification,
+    period: tuple[np.datetime64, np.datetime64],
+    against: Against,
     *,
-    stride: int = 6,
-    steps: int = 10,
-    thresholds: Sequence[float] = DEFAULT_THRESHOLDS_DBZ,
-    scores: Sequence[str] = DEFAULT_SCORES,
-    min_wet_pixels: int = 0,
-    cases: int = 3,
     title: str = "",
     notes: Sequence[str] = (),
-    against: Against | None = None,
-    progress: bool = False,
-) -> Skill:
-    """Verify a period and write scores.csv, confidence.csv and index.html into ``out``: all or none.
+) -> SkillReport:
+    """Compare the models and write scores.csv, confidence.csv and index.html into ``out``: all or none.
 
     Args:
-        out: folder; other files in it are left alone.
-        archive: an open `nowcast.archive.reader.Archive`.
-        forecasters: by the name they shall have.
-        start, end, stride, steps, thresholds, scores, min_wet_pixels: see `verify_period`.
-        cases: how many of the wettest nowcasts the page shows frame by frame.
-        title: of the page; the archive and the period if empty.
+        out: folder; other files in it are left alone. None writes nothing.
+        archive: what was verified on.
+        found: the verification, with the cases that the page shows.
+        period: [start, end) that was asked for.
+        against: with which model the others are compared, and how.
+        title: of the page; the days if empty.
         notes: further attribution beside what the archive says of its source and licence.
-        against: which model the others are compared with, and how.
-        progress: show a bar on stderr.
 
     Raises:
-        NowcastError: as `verify_period`; the folder cannot be written.
+        NowcastError: no such reference; the folder cannot be written.
     """
-    thresholds = list(thresholds)
-    against = against or Against()
-    against.check(list(forecasters), thresholds)
-    drawn = [t for t in MAP_DBZ if t in thresholds] or thresholds[:1]
-    found = verify_period(
-        archive, forecasters, start, end, stride=stride, steps=steps, thresholds=thresholds,
-        scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn, progress=progress,
-    )
     sure = compare(found, against)
-    under = NOTE_DBZ if NOTE_DBZ in thresholds else thresholds[0]
-    shown = [
-        as_page_case(make_case(archive, forecasters, issued, steps=steps, thresholds=[under]), under)
-        for issued in wettest(found, cases)
-    ]
+    if out is None:
+        return SkillReport(found, sure)
     from nowcast.report.skill_page import SkillPage, render_skill_page
 
+    under = NOTE_DBZ if NOTE_DBZ in found.thresholds else found.thresholds[0]
     page = render_skill_page(SkillPage(
-        title or f"Nowcast skill, {_days(found.issued[0], found.issued[-1])}",
-        shown, found.rows,
+        title or f"Nowcast skill, {_days(found.reference_times[0], found.reference_times[-1])}",
+        [as_page_case(case, found, under) for case in found.cases], found.rows,
         [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
-        subtitle=_subtitle(found), metadata=_facts(archive, found, forecasters, start, end),
+        subtitle=_subtitle(found), metadata=_metadata(archive, found, period),
         notes=[*_attribution(archive), *notes],
         comparisons=sure.comparisons, horizons=sure.horizons,
     ))
-    table_path, intervals, index = (
-        Path(out) / name for name in ("scores.csv", "confidence.csv", "index.html")
-    )
+    table_path, intervals, index = (out / name for name in ("scores.csv", "confidence.csv", "index.html"))
     with whole_file(table_path) as table, whole_file(intervals) as other, whole_file(index) as text:
         table.write_text(scores_csv(found.rows), encoding="utf-8")
         other.write_text(confidence_csv(sure), encoding="utf-8")
         text.write_text(page, encoding="utf-8")
-    return Skill(found, sure, table_path, intervals, index)
+    return SkillReport(found, sure, table_path, intervals, index)
 
 
-def as_page_case(case: NowcastCase, threshold_dbz: float) -> Case:
-    """Turn a case into what the page shows, with the CSI of each map under it."""
+def as_page_case(case: NowcastCase, found: Verification, threshold_dbz: float) -> Case:
+    """Return a case as the page shows it, with the CSI of this nowcast under each map."""
+    nowcast = found.reference_times.tolist().index(int(case.reference_time.astype(np.int64)))
+    k = found.thresholds.index(threshold_dbz)
     captions = {
         name: [
-            f"CSI {row.value:.2f} at {threshold_dbz:g} dBZ" if math.isfinite(row.value) else ""
-            for row in case.rows
-            if row[:3] == (name, "csi", threshold_dbz) and row.lead_minutes is not None
+            f"CSI {value:.2f} at {threshold_dbz:g} dBZ" if math.isfinite(value) else ""
+            for value in pooled_csi(found.counts[name][nowcast])[k]
         ]
         for name in case.forecasts
     }
-    return Case(case.issued, case.past, case.forecasts, case.observed, captions)
+    return Case(case.reference_time, case.past, case.forecasts, case.observed, captions)
 
 
 def summary(found: Verification) -> str:
-    """Give the means over lead times as a table of plain text, one row a model."""
+    """The means over lead times as a table of plain text, one row a model."""
     wanted: dict[tuple[str, float | None], str] = {}
     for row in found.rows:
         if row.score == "csi":
@@ -133,14 +117,9 @@ def summary(found: Verification) -> str:
         [model, *(f"{values[model, score, threshold]:.3f}" for score, threshold in wanted)]
         for model in found.models
     ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     first = found.lead_minutes[0], found.lead_minutes[-1]
     head = f"mean over lead times of {first[0]:g} to {first[1]:g} minutes, {found.nowcasts} nowcasts"
-    body = [
-        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
-        for line in lines
-    ]
-    return "\n".join([head, *body])
+    return f"{head}\n{text_table(lines)}"
 
 
 def _subtitle(found: Verification) -> str:
@@ -148,12 +127,12 @@ def _subtitle(found: Verification) -> str:
     one = "nowcast" if found.nowcasts == 1 else "nowcasts"
     return (
         f"{found.nowcasts} {one} of {found.lead_minutes[0]:g} to {found.lead_minutes[-1]:g} minutes by each of "
-        f"{names}, scored on the same start times against what the radars saw."
+        f"{names}, scored on the same initialisation times against what the radars observed."
     )
 
 
 def _days(first: np.datetime64, last: np.datetime64) -> str:
-    """Give a period of days as a title shows it: ``21 to 22 March 2025``."""
+    """A period of days as a title shows it: ``21 to 22 March 2025``."""
     one, other = (moment.astype("datetime64[s]").item() for moment in (first, last))
     end = f"{other.day} {other:%B %Y}"
     if one.date() == other.date():
@@ -162,32 +141,32 @@ def _days(first: np.datetime64, last: np.datetime64) -> str:
     return f"{one.day} {begin}".strip() + f" to {end}"
 
 
-def _facts(
-    archive: Any, found: Verification, forecasters: Mapping[str, Forecaster],
-    start: np.datetime64, end: np.datetime64,
+def _metadata(
+    archive: RadarFrames, found: Verification, period: tuple[np.datetime64, np.datetime64]
 ) -> dict[str, str]:
     km_y, km_x = archive.grid.cell_km
     rows, columns = archive.grid.shape
     projection = archive.grid.crs.name
     if projection in ("undefined", "unknown"):
         projection = "latitude and longitude" if archive.grid.geographic else "projected"
-    dry = f"; {found.too_dry} start times left out as too dry" if found.too_dry else ""
-    facts = {
+    dry = f"; {found.too_dry} initialisation times left out as too dry" if found.too_dry else ""
+    first, last = found.reference_times[0], found.reference_times[-1]
+    shown = {
         "Archive": f"{Path(archive.path).name}, content {archive.fingerprint}",
-        "Period": f"{to_text(start)} to {to_text(end)}, end excluded",
-        "Nowcasts": f"{found.nowcasts}, {to_text(found.issued[0])} to {to_text(found.issued[-1])}{dry}",
+        "Period": f"{to_text(period[0])} to {to_text(period[1])}, end excluded",
+        "Nowcasts": f"{found.nowcasts}, {to_text(first)} to {to_text(last)}{dry}",
         "Grid": f"{rows} x {columns} cells of {km_x:.3g} x {km_y:.3g} km, {projection}",
-        "Step": f"{minutes(archive.step):g} minutes",
+        "Step": f"{minutes(archive.step):g} minutes; lead times of {found.lead_minutes[0]:g} minutes and more",
     }
-    for name, forecaster in forecasters.items():
-        said = "; ".join(f"{k} {v}" for k, v in forecaster.describe().items() if v and v != "{}")
-        shared = isinstance(forecaster, Calibrated) and name.endswith(SUFFIX)
+    for name, metadata in found.metadata.items():
+        own = "; ".join(f"{k} {v}" for k, v in metadata.items() if v and v != "{}" and k not in _OF_ARCHIVE)
+        shared = name.endswith(CALIBRATED) and name.removesuffix(CALIBRATED) in found.metadata
         more = " more than the forecast itself" if shared else ""
-        facts[name] = f"{said}; {found.seconds[name]:.2g} s a nowcast{more}".removeprefix("; ")
-    facts["Made with"] = ", ".join(f"{k} {v}" for k, v in provenance().items())
-    return facts
+        shown[name] = f"{own}; {found.seconds[name]:.2g} s a nowcast{more}".removeprefix("; ")
+    shown["Made with"] = ", ".join(f"{k} {v}" for k, v in provenance().items())
+    return shown
 
 
-def _attribution(archive: Any) -> list[str]:
+def _attribution(archive: RadarFrames) -> list[str]:
     known = [key for key in ("source", "licence") if archive.attrs.get(key)]
     return [f"{key.capitalize()}: {archive.attrs[key]}" for key in known]

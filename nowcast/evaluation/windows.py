@@ -1,74 +1,16 @@
-"""What a verification starts from: the forecasters by name, lead times, gap-free windows, sound answers."""
+"""Gap-free windows of a period, the initialisation times in them, and the wettest of these."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol, cast
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from nowcast.core.errors import SettingsError, TimeError
-from nowcast.core.grid import Grid
-from nowcast.core.times import Times, minutes, to_text, unbroken_runs
-from nowcast.forecasters.base import Forecaster, LeadTimes
-from nowcast.forecasters.levels import thresholds_of
-from nowcast.forecasters.remembered import Probabilistic
+from nowcast.core.times import Times, to_text, unbroken_runs
 
-
-class Frames(Protocol):
-    """What is asked of an archive (`nowcast.archive.reader.Archive`)."""
-
-    @property
-    def grid(self) -> Grid: ...  # noqa: D102
-    @property
-    def step(self) -> np.timedelta64: ...  # noqa: D102
-    @property
-    def times(self) -> Times: ...  # noqa: D102
-    def frames(self, times: Times) -> xr.DataArray: ...  # noqa: D102
-
-
-def named(forecasters: Mapping[str, Forecaster] | Iterable[Forecaster]) -> dict[str, Forecaster]:
-    """Give forecasters by name, in the order given.
-
-    Raises:
-        SettingsError: none, or one name twice.
-    """
-    if isinstance(forecasters, Mapping):
-        models = dict(forecasters)
-    else:
-        given = list(forecasters)
-        models = {f.name: f for f in given}
-        if len(models) < len(given):
-            raise SettingsError("models: got one name twice, expected each once; give a mapping with names")
-    if not models:
-        raise SettingsError("models: got none, expected at least one; for example persistence")
-    return models
-
-
-def lead_times(archive: Frames, models: Mapping[str, Forecaster], steps: int) -> LeadTimes:
-    """Give the lead times, one archive step apart, once every model can reach them.
-
-    Raises:
-        SettingsError: no steps.
-        TimeError: a model is made for another step or reaches less far.
-    """
-    check_counts(steps=steps)
-    leads = archive.step * np.arange(1, steps + 1)
-    for name, forecaster in models.items():
-        needs = forecaster.needs
-        if needs.step is not None and needs.step != archive.step:
-            raise TimeError(
-                f"{name}: got an archive with a step of {minutes(archive.step):g} min, expected "
-                f"{minutes(needs.step):g} min; take a model made for this step, or frames so far apart (--step)"
-            )
-        if needs.longest is not None and leads[-1] > needs.longest:
-            raise TimeError(
-                f"{name}: got lead times up to {minutes(leads[-1]):g} min, expected at most "
-                f"{minutes(needs.longest):g} min; ask for fewer lead times"
-            )
-    return np.asarray(leads)
+CASES_APART = np.timedelta64(6, "h")
 
 
 def check_counts(**counts: int) -> None:
@@ -83,23 +25,28 @@ def check_counts(**counts: int) -> None:
 
 
 def windows(
-    archive: Frames, start: np.datetime64, end: np.datetime64, length: int, stride: int
+    held: Times, step: np.timedelta64, start: np.datetime64, end: np.datetime64, length: int, stride: int
 ) -> list[Times]:
-    """Give the times of every gap-free window in [start, end), every ``stride`` frames of an unbroken run.
+    """Times of every gap-free window in [start, end), every ``stride`` frames of an unbroken run.
+
+    Args:
+        held: times an archive holds, sorted.
+        step: of the archive.
+        start, end: the period.
+        length: frames of a window, past and future together.
+        stride: frames between two windows.
 
     Raises:
         TimeError: no frames in the period, or no run long enough.
     """
-    times = archive.times[(archive.times >= start) & (archive.times < end)]
+    times = held[(held >= start) & (held < end)]
     if not len(times):
-        have = "none" if not len(archive.times) else (
-            f"{to_text(archive.times[0])} to {to_text(archive.times[-1])}"
-        )
+        have = f"{to_text(held[0])} to {to_text(held[-1])}" if len(held) else "none"
         raise TimeError(
             f"period: got {to_text(start)}/{to_text(end)} in which the archive has no frames, expected a "
             f"part of what it holds ({have}); choose another period"
         )
-    found = list(_cut(times, archive.step, length, stride))
+    found = list(_cut(times, step, length, stride))
     if not found:
         raise TimeError(
             f"period: got {len(times)} frames without one gap-free run of {length} (past and future), "
@@ -114,27 +61,13 @@ def _cut(times: Times, step: np.timedelta64, length: int, stride: int) -> Iterat
             yield times[begin : begin + length]
 
 
-def checked_values(name: str, forecast: xr.DataArray, leads: LeadTimes, grid: Grid) -> npt.NDArray[np.float32]:
-    """Take the numbers out of a forecast after checking that they are those that were asked for."""
-    expected = (len(leads), *grid.shape)
-    if forecast.dims != ("lead_time", "y", "x") or forecast.shape != expected:
-        raise TimeError(
-            f"{name}: got a forecast {dict(forecast.sizes)}, expected (lead_time, y, x) of {expected}; "
-            "this forecaster is at fault"
-        )
-    if not np.array_equal(forecast["lead_time"].values, leads):
-        raise TimeError(f"{name}: got other lead times than asked for; this forecaster is at fault")
-    return np.asarray(forecast.values, np.float32)
-
-
-def checked_probabilities(
-    name: str, forecaster: Forecaster, past: xr.DataArray, leads: LeadTimes, grid: Grid
-) -> dict[float, npt.NDArray[np.float32]]:
-    """Ask for the probability (S, H, W) of reaching each threshold, by dBZ; none where only dBZ is known."""
-    if not thresholds_of(forecaster):
-        return {}
-    said = cast(Probabilistic, forecaster).probabilities(past, leads)
-    return {
-        float(t): checked_values(name, said.sel(threshold_dbz=t), leads, grid)
-        for t in said["threshold_dbz"].values
-    }
+def wettest(
+    reference_times: Times, wet_pixels: npt.NDArray[np.int64], count: int
+) -> list[np.datetime64]:
+    """The ``count`` wettest initialisation times that lie at least six hours apart, in order of time."""
+    chosen: list[np.datetime64] = []
+    for i in np.argsort(-wet_pixels, kind="stable"):
+        time = reference_times[i]
+        if len(chosen) < count and all(abs(time - c) >= CASES_APART for c in chosen):
+            chosen.append(time)
+    return sorted(chosen)

@@ -1,6 +1,6 @@
-"""Backward semi-Lagrangian advection of the newest frame along a steady motion.
+"""Semi-Lagrangian advection of the newest frame: how echo, no echo and not observed travel.
 
-Letters: S lead times, H rows, W columns.
+Dimensions: S lead times, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from nowcast.core.scaling import NO_ECHO_DBZ
 
@@ -18,11 +17,11 @@ _HALF = 0.5
 
 
 def advect(dbz: Array, motion: Array, steps: Sequence[float], floor_dbz: float) -> Array:
-    """Carry one frame along a motion that does not change with time.
+    """Advect one frame along a motion that does not change with time.
 
-    Each pixel is followed backwards (midpoint rule, at most one frame's time a stride) to where its air
-    was at the moment of issue; only there, once, the frame is interpolated, so nothing is smoothed
-    twice. The three kinds of pixels are kept apart:
+    Each pixel is followed backwards to where its air was at the forecast reference time; only there, once,
+    the frame is interpolated, so nothing is smoothed twice; in double precision, so that whole cells move
+    values unchanged. The three kinds of pixels are kept apart:
 
     * echo and no echo: no echo, and echoes below the floor, enter the bilinear mean as the floor; where
       less than half the weight comes from echoes the result is no echo. Mixing with `NO_ECHO_DBZ`
@@ -41,38 +40,20 @@ def advect(dbz: Array, motion: Array, steps: Sequence[float], floor_dbz: float) 
 
     Source: Germann and Zawadzki (2002), Mon. Wea. Rev. 130, 2859-2873.
     """
-    seen = ~np.isnan(dbz)
-    echo = seen & (dbz > floor_dbz)
-    value = np.where(echo, dbz, np.float32(floor_dbz)) * seen
-    layers = (value.astype(np.float32), echo.astype(np.float32), seen.astype(np.float32))
-    places = np.mgrid[: dbz.shape[0], : dbz.shape[1]].astype(np.float32)
+    import torch
+
+    from nowcast.models.lagrangian.semilagrangian import sample, trajectories
+
+    observed = ~np.isnan(dbz)
+    echo = observed & (dbz > floor_dbz)
+    value = np.where(echo, dbz, np.float32(floor_dbz)) * observed
+    layers = torch.from_numpy(np.stack([value, echo, observed]).astype(np.float64))[None]
+    paths = trajectories(torch.from_numpy(motion.astype(np.float64))[None], steps)
     frames = np.empty((len(steps), *dbz.shape), np.float32)
-    reached = 0.0
-    for s, step in enumerate(steps):
-        places = _backwards(places, motion, step - reached)
-        frames[s] = _interpolate(layers, places)
-        reached = step
+    for frame, places in zip(frames, paths, strict=True):
+        total, echoes, known = sample(layers, places)[0]
+        enough = known >= _HALF
+        mean = total / torch.where(enough, known, 1.0)
+        moved = torch.where(echoes >= _HALF * known, mean, NO_ECHO_DBZ)
+        frame[:] = torch.where(enough, moved, torch.nan).numpy()
     return frames
-
-
-def _backwards(places: Array, motion: Array, duration: float) -> Array:
-    strides = max(int(np.ceil(duration - 1e-6)), 1)
-    part = np.float32(duration / strides)
-    for _ in range(strides):
-        middle = places - _HALF * part * _at(motion, places)
-        places = places - part * _at(motion, middle)
-    return places
-
-
-def _at(motion: Array, places: Array) -> Array:
-    return np.stack([ndimage.map_coordinates(m, places, order=1, mode="nearest") for m in motion])
-
-
-def _interpolate(layers: tuple[Array, Array, Array], places: Array) -> Array:
-    value, echo, seen = (
-        ndimage.map_coordinates(layer, places, order=1, mode="grid-constant") for layer in layers
-    )
-    enough = seen >= _HALF
-    mean = value / np.where(enough, seen, np.float32(1.0))
-    frame = np.where(echo >= _HALF * seen, mean, np.float32(NO_ECHO_DBZ))
-    return np.where(enough, frame, np.float32(np.nan)).astype(np.float32)

@@ -1,7 +1,11 @@
-"""What a forecaster is: baselines, networks and wrappers around any of them look the same."""
+"""What a forecaster is and what a forecast is: baselines and networks look the same.
+
+Dimensions: K thresholds, S lead times, H rows, W columns.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -15,21 +19,27 @@ from nowcast.core.grid import Grid
 LeadTimes = npt.NDArray[np.timedelta64]
 
 
+PROBABILITY = "exceedance_probability"
+"""Name of the probabilities in a forecast; where a forecaster knows none, the variable is not there."""
+
+
 @dataclass(frozen=True)
 class Needs:
-    """What a forecaster asks of the observed past."""
+    """What a forecaster requires of the observed past."""
 
     past: int
-    """Number of frames, without a gap, up to the moment of issue."""
+    """Number of frames, without a gap, up to the forecast reference time."""
     step: np.timedelta64 | None = None
     """Time between frames; None when any will do."""
     longest: np.timedelta64 | None = None
-    """Longest lead time it can give; None when there is no limit."""
+    """Longest lead time it reaches; None when there is no limit."""
+    fewest: int | None = None
+    """Fewest frames it makes do with where ``past`` are not to be had; None when it needs all of them."""
 
 
 @runtime_checkable
 class Forecaster(Protocol):
-    """Fields in, fields out. Never changes its input; the same input gives the same output."""
+    """Fields in, a Dataset out. Never changes its input; the same input gives the same output."""
 
     @property
     def name(self) -> str:
@@ -42,18 +52,21 @@ class Forecaster(Protocol):
         ...
 
     def describe(self) -> dict[str, str]:
-        """Give settings, checkpoint sha256 and whatever else a forecast file must record, as text."""
+        """Return settings, checkpoint sha256 and whatever else a forecast file must record, as text."""
         ...
 
-    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
+    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
         """Forecast from a field whose last ``needs.past`` frames are gap-free.
 
+        Nobody but `nowcast.workflows.forecast` calls this.
+
         Args:
-            observed: a field (`nowcast.core.field`); the last time is the moment of issue.
+            observed: a field (`nowcast.core.field`); the last time is the forecast reference time.
             lead_times: sorted, positive.
 
         Returns:
-            What `label_forecast` makes: dims (lead_time, y, x), dBZ, NaN where nothing can be said.
+            What `label_forecast` makes: ``reflectivity`` (lead_time, y, x), dBZ, NaN where nothing can be
+            known; and ``exceedance_probability`` (threshold, lead_time, y, x) where the forecaster knows it.
 
         Raises:
             NowcastError: too few frames, a gap, another step or grid, a lead time out of reach.
@@ -62,28 +75,35 @@ class Forecaster(Protocol):
 
 
 def label_forecast(
-    dbz: npt.NDArray[np.float32], issued: np.datetime64, lead_times: LeadTimes, grid: Grid
-) -> xr.DataArray:
-    """Put labels on forecast dBZ of shape (S, H, W): dims (lead_time, y, x), ``issued``, ``valid_time``."""
+    dbz: npt.NDArray[np.float32],
+    reference_time: np.datetime64,
+    lead_times: LeadTimes,
+    grid: Grid,
+    probabilities: npt.NDArray[np.float32] | None = None,
+    thresholds_dbz: Sequence[float] = (),
+) -> xr.Dataset:
+    """Label forecast dBZ (S, H, W), and probabilities (K, S, H, W) of reaching thresholds, as a forecast.
+
+    Coordinates: ``lead_time``, ``valid_time`` (lead_time), ``forecast_reference_time``, ``threshold`` in
+    dBZ, and those of the grid.
+    """
     leads = np.asarray(lead_times, "timedelta64[ns]")
-    return xr.DataArray(
-        dbz,
-        dims=("lead_time", "y", "x"),
-        name=NAME,
-        attrs=dict(ATTRS),
+    start = reference_time.astype("datetime64[ns]")
+    dims = ("lead_time", "y", "x")
+    forecast = xr.Dataset(
+        {NAME: (dims, dbz, dict(ATTRS))},
         coords={
             "lead_time": ("lead_time", leads),
-            "issued": ((), issued.astype("datetime64[ns]")),
-            "valid_time": ("lead_time", issued.astype("datetime64[ns]") + leads),
+            "forecast_reference_time": ((), start),
+            "valid_time": ("lead_time", start + leads),
             **grid_coords(grid),
         },
     )
-
-
-def label_probability(
-    probability: npt.NDArray[np.float32], issued: np.datetime64, lead_times: LeadTimes, grid: Grid
-) -> xr.DataArray:
-    """Put the labels of a forecast on the probability (S, H, W) of one event."""
-    labelled = label_forecast(probability, issued, lead_times, grid).rename("probability")
-    labelled.attrs = {"long_name": "probability of reaching the threshold", "units": "1"}
-    return labelled
+    if probabilities is None:
+        return forecast
+    attrs = {"long_name": "radar reflectivity that is reached or exceeded", "units": "dBZ"}
+    return forecast.assign_coords(
+        threshold=("threshold", np.asarray(thresholds_dbz, np.float64), attrs)
+    ).assign({PROBABILITY: (("threshold", *dims), probabilities, {
+        "long_name": "probability that reflectivity reaches or exceeds the threshold", "units": "1",
+    })})  # fmt: skip

@@ -55,13 +55,13 @@ FORECASTERS: dict[str, Callable[[Mapping[str, Any]], Forecaster]] = {
 
 
 def build_forecaster(name: str | Path, settings: Mapping[str, Any] | None = None) -> Forecaster:
-    """Give a forecaster by its name, or the network of a checkpoint.
+    """Build a forecaster by its name, or from the network of a checkpoint.
 
     Args:
         name: a key of `FORECASTERS`, a network that comes with the package, or the path of a file that
             `nowcast train` wrote.
-        settings: plain values; what is left out keeps its default. ``raw`` leaves out the decision levels
-            that come with a network.
+        settings: plain values; what is left out keeps its default. ``raw`` leaves out the decision
+            thresholds that come with a network.
 
     Raises:
         SettingsError: neither a name nor a file; the message says what is near, or all names.

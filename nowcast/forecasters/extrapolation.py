@@ -15,9 +15,9 @@ from nowcast.core.settings import plain
 from nowcast.forecasters.advection import advect
 from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
 from nowcast.forecasters.inputs import Past, check_leads, newest
-from nowcast.forecasters.lucas_kanade import LucasKanade
-from nowcast.forecasters.motion import MOTIONS, MotionMethod
+from nowcast.forecasters.motion import MOTIONS, LucasKanade, MotionMethod, without_gaps
 
+Array = npt.NDArray[np.float32]
 _HOUR = np.timedelta64(3600, "s")
 
 
@@ -47,11 +47,11 @@ class Extrapolation:
 
     @property
     def needs(self) -> Needs:
-        """``past`` frames of any step, any lead time."""
-        return Needs(past=self.past)
+        """``past`` frames of any step, or as few as two; any lead time."""
+        return Needs(past=self.past, fewest=2)
 
     def describe(self) -> dict[str, str]:
-        """Give the settings, resolved, as JSON."""
+        """The settings, resolved, as JSON."""
         method = next(name for name, kind in MOTIONS.items() if isinstance(self.motion, kind))
         settings = {
             "past": self.past, "floor_dbz": self.floor_dbz, "fastest_kmh": self.fastest_kmh,
@@ -59,32 +59,52 @@ class Extrapolation:
         }
         return {"model": self.name, "settings": json.dumps(settings, sort_keys=True)}
 
-    def velocity(self, observed: xr.DataArray) -> npt.NDArray[np.float32]:
-        """Give the motion (2, H, W) in cells a frame: southwards along rows, eastwards along columns."""
+    def velocity(self, observed: xr.DataArray) -> Array:
+        """The motion (2, H, W) in cells a frame: southwards along rows, eastwards along columns."""
         return self._velocity(newest(observed, self.needs, self.name))
 
-    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
-        """Forecast as `Forecaster.forecast`; lead times need not be multiples of the step."""
+    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
+        """Forecast as `Forecaster.forecast`; lead times need not be multiples of the step.
+
+        Where no motion was found, so that the newest frame stands still, the attribute ``motion`` says why.
+        """
         leads = check_leads(lead_times, self.name)
         past = newest(observed, self.needs, self.name)
         steps = [float(lead / past.step) for lead in leads]
-        dbz = advect(past.dbz[-1], self._velocity(past), steps, self.floor_dbz)
-        return label_forecast(dbz, past.issued, leads, past.grid)
+        motion = self._velocity(past)
+        forecast = label_forecast(
+            advect(past.dbz[-1], motion, steps, self.floor_dbz), past.issued, leads, past.grid
+        )
+        if not motion.any():
+            forecast.attrs["motion"] = f"none found: {self._why_none(past.dbz)}; the newest frame stands still"
+        return forecast
 
-    def _velocity(self, past: Past) -> npt.NDArray[np.float32]:
-        seen = ~np.isnan(past.dbz)
+    def _velocity(self, past: Past) -> Array:
+        observed = ~np.isnan(past.dbz)
         floor = np.float32(self.floor_dbz)
-        frames = np.maximum(np.where(seen, past.dbz, floor), floor).astype(np.float32)
+        frames = np.maximum(np.where(observed, past.dbz, floor), floor).astype(np.float32)
         assert past.step is not None
-        return _bounded(self.motion.estimate(frames, seen), self.fastest_kmh, past.grid, past.step)
+        motion = self.motion.estimate(*without_gaps(frames, observed))
+        return _bounded(motion, self.fastest_kmh, past.grid, past.step)
+
+    def _why_none(self, dbz: Array) -> str:
+        echo = dbz > self.floor_dbz
+        together = (~np.isnan(dbz[1:]) & ~np.isnan(dbz[:-1])).any(axis=(1, 2))
+        if not echo.any():
+            return f"no echo above {self.floor_dbz:g} dBZ in {len(dbz)} frames"
+        if not together.any():
+            return f"no two frames in a row of {len(dbz)} observed the same place"
+        if (dbz[1:] == dbz[:-1])[~np.isnan(dbz[1:] - dbz[:-1])].all():
+            return "all frames are equal"
+        return "no echo that two frames in a row have in common"
 
 
 def _bounded(
-    motion: npt.NDArray[np.float32], fastest_kmh: float, grid: Grid, step: np.timedelta64
-) -> npt.NDArray[np.float32]:
+    motion: Array, fastest_kmh: float, grid: Grid, step: np.timedelta64
+) -> Array:
     height_km, width_km = grid.cell_km
     hours = float(step / _HOUR)
     speed_kmh = np.hypot(motion[0] * height_km, motion[1] * width_km) / hours
     slower = np.minimum(1.0, fastest_kmh / np.maximum(speed_kmh, 1e-6))
-    bounded: npt.NDArray[np.float32] = (motion * slower).astype(np.float32)
+    bounded: Array = (motion * slower).astype(np.float32)
     return bounded

@@ -27,7 +27,7 @@ class Past(NamedTuple):
 
 
 def newest(observed: xr.DataArray, needs: Needs, name: str) -> Past:
-    """Take the last ``needs.past`` frames of a field.
+    """Take the last ``needs.past`` frames of a field, or as many as there are, at least ``needs.fewest``.
 
     Why: only these are computed, so a field of years stays lazy.
 
@@ -38,13 +38,13 @@ def newest(observed: xr.DataArray, needs: Needs, name: str) -> Past:
     """
     check(observed, values=False)
     times = observed["time"].values
-    if len(times) < needs.past:
+    fewest = needs.fewest or needs.past
+    if len(times) < fewest:
         raise TimeError(
-            complain(f"{name}: past", f"{len(times)} frames", f"at least {needs.past}",
-                     "give a longer past")
+            complain(f"{name}: past", f"{len(times)} frames", f"at least {fewest}", "give a longer past")
         )
-    recent = observed.isel(time=slice(len(times) - needs.past, None))
-    step = _step(times[len(times) - needs.past :], needs, name)
+    recent = observed.isel(time=slice(-needs.past, None))
+    step = _step(times[-needs.past :], needs, name)
     return Past(np.asarray(recent.values), times[-1], step, Grid.of(observed))
 
 
@@ -67,7 +67,7 @@ def _step(times: npt.NDArray[np.datetime64], needs: Needs, name: str) -> np.time
                 complain(
                     f"{name}: past", f"no frame at {to_text(first + step)}",
                     f"{needs.past} frames every {minutes(step):g} minutes",
-                    "choose a moment of issue with a gap-free past",
+                    "choose a forecast reference time with a gap-free past",
                 )
             )
     return step

@@ -6,7 +6,7 @@ Dimensions: T past frames, S forecast steps, K channels of the output, H rows, W
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,8 @@ class Running(NamedTuple):
     memory_gb: float
     tile: tuple[int, int] | None
     overlap: int
-    precision: Literal["float32", "bfloat16"]
+    half: bool
+    """In bfloat16."""
 
 
 class NetworkRunner:
@@ -130,7 +131,7 @@ class NetworkRunner:
         from nowcast.models.cpu.fast import fast
         from nowcast.models.padding import AnySize
 
-        return AnySize(fast(self._loaded.model, getattr(torch, self.how.precision)))
+        return AnySize(fast(self._loaded.model, torch.bfloat16 if self.how.half else torch.float32))
 
     @cached_property
     def _bytes_per_pixel(self) -> float:

@@ -1,13 +1,13 @@
-"""A trained network as a forecaster: dBZ in, dBZ out, whatever size the frames have.
+"""A trained network as a forecaster: dBZ in, dBZ and probabilities out, whatever size the frames have.
 
-Letters: T past frames, S forecast steps, H rows, W columns.
+Dimensions: T past frames, S forecast steps, K thresholds, H rows, W columns.
 """
 
 from __future__ import annotations
 
-import hashlib
+import copy
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.core.errors import CheckpointError, GridError, SettingsError, TimeError, complain
+from nowcast.core.errors import CheckpointError, GridError, TimeError, complain
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.settings import plain
 from nowcast.core.times import minutes
-from nowcast.forecasters.base import LeadTimes, Needs, label_forecast, label_probability
-from nowcast.forecasters.decision import rebuild_dbz
-from nowcast.forecasters.inputs import Past, check_leads, newest
+from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
+from nowcast.forecasters.decision import EVEN_ODDS, dbz_from_probabilities
+from nowcast.forecasters.decision_thresholds import DecisionThresholds, check_identity
+from nowcast.forecasters.inputs import check_leads, newest
 from nowcast.forecasters.network_runner import NetworkRunner, Running
 
 if TYPE_CHECKING:
@@ -47,33 +48,43 @@ class NeuralSettings:
     least_echo_db: float = 3.0
     """What lies less than this above the lowest dBZ of the scaling is the network's noise around "dry" and
     becomes no echo; below the 10 dBZ at which scores begin."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 is about twice as fast on CPUs that multiply it natively, to three digits."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """bfloat16 is about twice as fast on CPUs that multiply it natively, to three digits; others compute in
+    float32, as auto does."""
 
     @property
     def running(self) -> Running:
         """The part that says how large frames are run."""
-        return Running(self.memory_gb, self.tile, self.overlap, self.precision)
+        return Running(self.memory_gb, self.tile, self.overlap, self.precision == "bfloat16")
+
+    def on_this_cpu(self, name: str) -> NeuralSettings:
+        """The settings with the precision that is computed in; a log line where it is not the one asked for."""
+        from nowcast.models.cpu.capability import bfloat16_or_say
+
+        half = self.precision == "bfloat16" and bfloat16_or_say(f"{name}: precision=bfloat16")
+        return replace(self, precision="bfloat16" if half else "float32")
 
 
 class Neural:
     """Forecast with a network of `nowcast train`.
 
-    The past is scaled to [0, 1] as in training, unseen pixels enter as dry, and what no frame of the
-    past has seen is NaN in the forecast. Lead times beyond those of training are reached by running on
-    freely.
+    The past is scaled to [0, 1] as in training, and what no frame of the past has observed is NaN in the
+    forecast. Lead times beyond those of training are reached by running on freely.
 
     Args:
-        loaded: what `nowcast.models.checkpoint.load_network` gives.
+        loaded: what `nowcast.models.checkpoint.load_network` returns.
         name: as tables and maps call it.
         settings: how it is run.
+        decision: thresholds at which its probabilities call events; None takes even odds.
 
     Raises:
         CheckpointError: a network of colour frames or of videos without a dBZ scaling.
+        SettingsError: decision thresholds of another network.
     """
 
     def __init__(
-        self, loaded: LoadedNetwork, name: str = "", settings: NeuralSettings | None = None
+        self, loaded: LoadedNetwork, name: str = "", settings: NeuralSettings | None = None,
+        decision: DecisionThresholds | None = None,
     ) -> None:
         meta = loaded.meta
         if meta.scaling is None or meta.channels != 1:
@@ -83,22 +94,35 @@ class Neural:
                          "train on a radar archive")
             )
         self.name = name or meta.model
-        self.settings = settings or NeuralSettings()
+        self.settings = (settings or NeuralSettings()).on_this_cpu(self.name)
         self._loaded = loaded
         self._scaling: Scaling = meta.scaling
-        self._said: tuple[bytes, Array] | None = None
         self._runner = NetworkRunner(loaded, self.settings.running)
+        self.decision: DecisionThresholds | None = None
+        if decision is not None:
+            check_identity(decision, self)
+            self.decision = decision
 
     @classmethod
-    def load(cls, path: Path | str, settings: NeuralSettings | None = None) -> Neural:
-        """Read a checkpoint; its name is the catalog's name of the network.
+    def load(
+        cls, path: Path | str, settings: NeuralSettings | None = None, name: str = "",
+        decision: DecisionThresholds | None = None,
+    ) -> Neural:
+        """Read a checkpoint; without a name it goes by the catalog's name of the network.
 
         Raises:
             CheckpointError: absent, damaged, unsafe, or not of radar.
+            SettingsError: decision thresholds of another network.
         """
         from nowcast.models.checkpoint import load_network
 
-        return cls(load_network(path), settings=settings)
+        return cls(load_network(path), name, settings, decision)
+
+    def undecided(self) -> Neural:
+        """The same network calling events at even odds; both share what is loaded."""
+        other = copy.copy(self)
+        other.decision = None
+        return other
 
     @property
     def needs(self) -> Needs:
@@ -108,9 +132,9 @@ class Neural:
         return Needs(past=meta.past, step=step)
 
     def describe(self) -> dict[str, str]:
-        """Give the network, its checkpoint's digest and who made it, and how it was run."""
+        """Return the network, its checkpoint's digest and who made it, and how it is run."""
         meta = self._loaded.meta
-        return {
+        described = {
             "model": self.name,
             "network": meta.model,
             "checkpoint_sha256": self._loaded.sha256,
@@ -122,9 +146,10 @@ class Neural:
             "trained_on": meta.data_fingerprint,
             "trained_with": json.dumps(meta.provenance, sort_keys=True),
         }
+        return described if self.decision is None else described | {"decision_thresholds": str(self.decision)}
 
-    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
-        """Forecast as `Forecaster.forecast`.
+    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
+        """Forecast as `Forecaster.forecast`, with probabilities from a network that was trained for them.
 
         Raises:
             TimeError: another step than in training, or lead times between the steps.
@@ -132,72 +157,29 @@ class Neural:
         """
         leads = check_leads(lead_times, self.name)
         past = newest(observed, self.needs, self.name)
-        outputs = self._outputs(past, leads)
-        if self._loaded.meta.exceedance_probability is None:
-            dbz = self._scaling.decode(outputs[:, 0])
-            dbz[dbz < self._scaling.low_dbz + self.settings.least_echo_db] = NO_ECHO_DBZ
-        else:
-            thresholds = self._loaded.meta.exceedance_probability.thresholds_dbz
-            dbz = rebuild_dbz(outputs.swapaxes(0, 1), thresholds)
-        dbz[:, _never_seen(past)] = np.nan
-        return label_forecast(dbz, past.issued, leads, past.grid)
-
-    def probabilities(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
-        """Forecast the probability of reaching each threshold the network was trained for.
-
-        Returns:
-            (threshold_dbz, lead_time, y, x) float32 in [0, 1], falling with rising threshold; NaN where
-            no frame of the past has seen anything. Coordinates as of `Forecaster.forecast`.
-
-        Raises:
-            SettingsError: a network that forecasts dBZ.
-            TimeError, GridError: as `forecast`.
-        """
+        self._check_grid(past.grid)
+        observed_mask = ~np.isnan(past.dbz)
+        outputs = self._runner.run(self._scaling.encode(past.dbz), observed_mask, self._indices(leads))
+        unknown = ~observed_mask.any(axis=0)
         exceedance = self._loaded.meta.exceedance_probability
         if exceedance is None:
-            raise SettingsError(
-                complain(f"{self.name}: probabilities", "a network that forecasts dBZ",
-                         "one trained with model.exceedance_probability", "train one, or ask for its forecast")
-            )
-        leads = check_leads(lead_times, self.name)
-        past = newest(observed, self.needs, self.name)
-        outputs = self._outputs(past, leads)
-        outputs[:, :, _never_seen(past)] = np.nan
-        events = [label_probability(p, past.issued, leads, past.grid) for p in outputs.swapaxes(0, 1)]
-        axis = xr.DataArray(
-            np.array(exceedance.thresholds_dbz), dims="threshold_dbz",
-            attrs={"long_name": "radar reflectivity that is reached or exceeded", "units": "dBZ"},
-        )
-        return xr.concat(events, dim="threshold_dbz", combine_attrs="override").assign_coords(
-            threshold_dbz=axis
-        )
-
-    @property
-    def thresholds_dbz(self) -> tuple[float, ...]:
-        """Thresholds of `probabilities`; none from a network that forecasts dBZ."""
-        exceedance = self._loaded.meta.exceedance_probability
-        return () if exceedance is None else exceedance.thresholds_dbz
-
-    def _outputs(self, past: Past, leads: LeadTimes) -> Array:
-        """Run the network: what it gives (S, K or 1, H, W) for the chosen leads.
-
-        The last answer is remembered, so that dBZ and probabilities of one past cost one run.
-        """
-        self._check_grid(past.grid)
-        indices = self._indices(leads)
-        scaled = self._scaling.encode(past.dbz)
-        question = hashlib.blake2b(indices.tobytes() + scaled.tobytes()).digest()
-        if self._said is None or self._said[0] != question:
-            self._said = question, self._runner.run(scaled, ~np.isnan(scaled), indices)
-        return self._said[1].copy()
+            dbz = self._scaling.decode(outputs[:, 0])
+            dbz[dbz < self._scaling.low_dbz + self.settings.least_echo_db] = NO_ECHO_DBZ
+            dbz[:, unknown] = np.nan
+            return label_forecast(dbz, past.issued, leads, past.grid)
+        outputs[:, :, unknown] = np.nan
+        probabilities, thresholds = outputs.swapaxes(0, 1), exceedance.thresholds_dbz
+        decision = EVEN_ODDS if self.decision is None else self.decision.at(leads)
+        dbz = dbz_from_probabilities(probabilities, thresholds, decision)
+        return label_forecast(dbz, past.issued, leads, past.grid, probabilities, thresholds)
 
     @property
     def motion_name(self) -> str:
-        """What `velocity` gives: the network's own, or the flow that frames are carried along around it."""
-        return "trending momentum" if self._loaded.meta.lagrangian is None else "carried along"
+        """What `velocity` returns: the network's own motion, or that of its Lagrangian coordinates."""
+        return "trending momentum" if self._loaded.meta.lagrangian is None else "Lagrangian coordinates"
 
     def velocity(self, observed: xr.DataArray) -> Array:
-        """Give the motion that a MotionRNN believes in at its first step, or what frames are carried by.
+        """Return the motion that a MotionRNN holds at its first step, or that of its Lagrangian coordinates.
 
         Returns:
             (2, H, W): southwards along rows and eastwards along columns, in cells a frame: the
@@ -236,6 +218,3 @@ class Neural:
                              "use an archive of that grid or a network trained on this one")
                 )
 
-
-def _never_seen(past: Past) -> npt.NDArray[np.bool_]:
-    return np.asarray(np.isnan(past.dbz).all(axis=0))

@@ -1,4 +1,4 @@
-"""Networks that come with the package: trained weights and decision levels, by the name of their system."""
+"""Networks that come with the package: trained weights and decision thresholds, by the name of their system."""
 
 from __future__ import annotations
 
@@ -8,27 +8,25 @@ from pathlib import Path
 
 from nowcast.core.errors import CheckpointError, SettingsError, complain
 from nowcast.core.files import sha256
-from nowcast.forecasters.base import Forecaster
-from nowcast.forecasters.calibrated import calibrated
-from nowcast.forecasters.levels import identity_of, read_levels
+from nowcast.forecasters.decision_thresholds import read_decision_thresholds
 from nowcast.forecasters.neural import Neural, NeuralSettings
 
 REGISTRY = "registry.json"
 
 
 def folder() -> Path:
-    """Give the folder of the package that holds weights, levels, cards and their registry."""
+    """The folder of the package that holds weights, decision thresholds, cards and their registry."""
     return Path(str(files("nowcast") / "weights"))
 
 
 def registry() -> dict[str, str]:
-    """Give the networks that come with the package: name -> sha256 of its weights."""
+    """The networks that come with the package: name -> sha256 of its weights."""
     found: dict[str, str] = json.loads((folder() / REGISTRY).read_text(encoding="utf-8"))
     return found
 
 
 def weights_of(name: str) -> Path:
-    """Give the file of weights of a network that comes with the package.
+    """The file of weights of a network that comes with the package.
 
     Raises:
         SettingsError: there is no such network.
@@ -48,7 +46,7 @@ def weights_of(name: str) -> Path:
 
 
 def card(name: str) -> str:
-    """Give the card of a network that comes with the package, as Markdown.
+    """The card of a network that comes with the package, as Markdown.
 
     Raises:
         SettingsError, CheckpointError: as `weights_of`.
@@ -60,25 +58,21 @@ def card(name: str) -> str:
         raise CheckpointError(f"{path}: no card ({error.strerror}); install the package again") from error
 
 
-def packaged(name: str, settings: NeuralSettings | None = None, raw: bool = False) -> Forecaster:
-    """Give a network that comes with the package, calling events at the levels chosen on validation days.
+def packaged(name: str, settings: NeuralSettings | None = None, raw: bool = False) -> Neural:
+    """Load a network that comes with the package; it calls events at thresholds chosen on validation days.
 
     Args:
         name: a key of `registry`.
         settings: how it is run.
-        raw: leave the decision levels out.
+        raw: leave the decision thresholds out.
 
     Raises:
         CheckpointError: its file is missing or is not the one the registry names.
     """
     path = weights_of(name)
-    network = Neural.load(path, settings)
-    network.name = name
-    levels = folder() / f"{name}.levels.json"
-    if raw or not levels.is_file():
-        return network
-    own = [found for found in read_levels(levels).models if found.identity == identity_of(network)]
-    if not own:
-        raise CheckpointError(f"{levels}: got levels of other weights, expected those of {path.name}; "
-                              "install the package again")
-    return calibrated(network, own[0], name)
+    chosen = folder() / f"{name}.thresholds.json"
+    decision = None if raw or not chosen.is_file() else read_decision_thresholds(chosen).models[0]
+    try:
+        return Neural.load(path, settings, name, decision)
+    except SettingsError as error:
+        raise CheckpointError(f"{chosen}: {error}; install the package again") from error

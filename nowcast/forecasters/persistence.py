@@ -29,7 +29,7 @@ class Persistence:
         """Say what a forecast file records: there is nothing to set."""
         return {"model": self.name, "settings": "{}"}
 
-    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
+    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
         """Forecast as `Forecaster.forecast`."""
         leads = check_leads(lead_times, self.name)
         past = newest(observed, self.needs, self.name)

@@ -63,7 +63,7 @@ class Cascade(PystepsForecaster):
                          "at least 3 frames and 2 levels, and dry below rain", "for example 5, 6, -1, 7")
             )
 
-    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
+    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
         """Forecast as `Forecaster.forecast`.
 
         Raises:

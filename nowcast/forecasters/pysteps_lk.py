@@ -81,7 +81,7 @@ class PystepsExtrapolation(PystepsForecaster):
         """``pysteps_lk``."""
         return "pysteps_lk"
 
-    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.DataArray:
+    def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
         """Forecast as `Forecaster.forecast`; lead times need not be multiples of the step.
 
         Raises:

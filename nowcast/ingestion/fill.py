@@ -21,7 +21,13 @@ from nowcast.core.processes import Workers
 from nowcast.core.times import as_step
 from nowcast.ingestion.founding import new_archive, restarted, rules_of
 from nowcast.ingestion.listing import Problem
-from nowcast.ingestion.plan import Quantity, Wanted, judge, quantity_of, without_shared_times
+from nowcast.ingestion.plan import (
+    MeasuredQuantity,
+    Wanted,
+    judge,
+    quantity_of,
+    without_shared_times,
+)
 from nowcast.ingestion.scan import Scan
 from nowcast.ingestion.work import FileResult, FileTask, Reissued, Taken, ingest_file
 
@@ -160,7 +166,7 @@ class _Batch:
         share = self.writer.observed_share(slot)
         if source is None:
             return Taken("an unknown file", share, cut_short=False, older_issue=False)
-        older = scan.mtime_ns > source.mtime_ns and quantity_of(scan) == Quantity.of(source)
+        older = scan.mtime_ns > source.mtime_ns and quantity_of(scan) == MeasuredQuantity.of(source)
         return Taken(source.name, share, not source.complete, older)
 
     def _done(self, result: FileResult) -> None:

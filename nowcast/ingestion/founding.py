@@ -16,7 +16,7 @@ from nowcast.ingestion.axis import TimeAxis, infer_phase, infer_step, longest_ga
 from nowcast.ingestion.listing import Problem
 from nowcast.ingestion.plan import (
     FUTURE_TOLERANCE,
-    Quantity,
+    MeasuredQuantity,
     Rules,
     Wanted,
     all_times,
@@ -69,7 +69,7 @@ def _not_ahead(times: Times, now: np.datetime64) -> Times:
 
 def rules_of(writer: ArchiveWriter, scans: Sequence[Scan], now: np.datetime64) -> Rules:
     """Return what an archive takes: an empty one what most files are, else what it holds already."""
-    quantities = tuple(dict.fromkeys(Quantity.of(s) for s in writer.sources if s.frames))
+    quantities = tuple(dict.fromkeys(MeasuredQuantity.of(s) for s in writer.sources if s.frames))
     fitting = [s for s in scans if not misfit(s, writer.grid, quantities)]
     if fitting and not quantities:
         quantities = (common_quantity(fitting),)
@@ -92,7 +92,7 @@ def restarted(target: Path, scans: Sequence[Scan], problems: list[Problem]) -> N
     if len(archive.times) != 1:
         return None
     lone, step = archive.times[0], archive.step
-    quantities = tuple(Quantity.of(s) for s in archive.sources if s.frames)
+    quantities = tuple(MeasuredQuantity.of(s) for s in archive.sources if s.frames)
     fitting = [s for s in scans if not misfit(s, archive.grid, quantities)]
     if not fitting or _on_clock(lone, step):
         return None

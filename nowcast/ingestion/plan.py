@@ -22,7 +22,7 @@ frame by the end of its period."""
 _SAME_PERIOD = 0.01
 
 
-class Quantity(NamedTuple):
+class MeasuredQuantity(NamedTuple):
     """What the numbers of a file are: two of one archive must be the same."""
 
     reader: str
@@ -32,7 +32,7 @@ class Quantity(NamedTuple):
     """Period of an accumulation, 0 for a moment, None where an older archive does not say."""
 
     @classmethod
-    def of(cls, found: Source) -> Quantity:
+    def of(cls, found: Source) -> MeasuredQuantity:
         """Read it off the entry of a file in the ledger."""
         try:
             hours = float(found.accumulation_hours)
@@ -44,7 +44,7 @@ class Quantity(NamedTuple):
         period = f" over {self.hours * 60:.4g} minutes" if self.hours else ""
         return f"{self.name or 'reflectivity'}{period}"
 
-    def same(self, other: Quantity) -> bool:
+    def same(self, other: MeasuredQuantity) -> bool:
         """Whether both may stand in one archive; names of two formats differ for the same thing."""
         mine, its = self.hours, other.hours
         if self.rain != other.rain:
@@ -60,7 +60,7 @@ class Rules:
 
     grid: Grid
     axis: TimeAxis
-    quantities: tuple[Quantity, ...]
+    quantities: tuple[MeasuredQuantity, ...]
     now: np.datetime64
 
 
@@ -76,9 +76,9 @@ class Wanted:
     """Whether the problems will be the same at the next run, so that the file need not be read again."""
 
 
-def quantity_of(scan: Scan) -> Quantity:
+def quantity_of(scan: Scan) -> MeasuredQuantity:
     """Return what the numbers of a scanned file are."""
-    return Quantity.of(scan.as_source(0, (), complete=True))
+    return MeasuredQuantity.of(scan.as_source(0, (), complete=True))
 
 
 def common_grid(scans: Sequence[Scan]) -> Grid:
@@ -91,9 +91,9 @@ def common_grid(scans: Sequence[Scan]) -> Grid:
     return grids[counts.most_common(1)[0][0]]
 
 
-def common_quantity(scans: Sequence[Scan]) -> Quantity:
+def common_quantity(scans: Sequence[Scan]) -> MeasuredQuantity:
     """Return the quantity of most frames, the first of them on a tie."""
-    counts: Counter[Quantity] = Counter()
+    counts: Counter[MeasuredQuantity] = Counter()
     for scan in scans:
         counts[quantity_of(scan)] += len(scan.times)
     return counts.most_common(1)[0][0]
@@ -105,7 +105,7 @@ def all_times(scans: Sequence[Scan]) -> Times:
     return times
 
 
-def misfit(scan: Scan, grid: Grid, quantities: Sequence[Quantity]) -> str:
+def misfit(scan: Scan, grid: Grid, quantities: Sequence[MeasuredQuantity]) -> str:
     """Return why a whole file does not belong into an archive, the empty string when it does."""
     different = grid.difference(scan.grid)
     if different:

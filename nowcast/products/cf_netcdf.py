@@ -1,6 +1,6 @@
 """The forecast file: one nowcast as CF-1.10 netCDF that any tool puts at the right place and time.
 
-Letters: S lead times, H rows, W columns.
+Dimensions: K thresholds, S lead times, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -26,59 +26,56 @@ _EPOCH = "seconds since 1970-01-01 00:00:00"
 _SECOND = np.timedelta64(1, "s")
 _OWN = ("Conventions", "title", "source", "history", "nowcast_format", "created")
 _LARGEST_PIXELS = 2**31
-PROBABILITY = "probability_of_exceedance"
+PROBABILITY = "exceedance_probability"
+_FORMER_PROBABILITY = "probability_of_exceedance"
+"""As older files call it."""
 _CERTAIN, _UNKNOWN = 250, 255
 """Codes of probability 1 and of "nothing can be said"."""
 
 
-def write_forecast(
-    path: Path, forecast: xr.DataArray, described: Mapping[str, str] | None = None,
-    probabilities: xr.DataArray | None = None,
-) -> Path:
+def write_forecast(path: Path, forecast: xr.Dataset, metadata: Mapping[str, str] | None = None) -> Path:
     """Write one forecast, whole or not at all.
 
     Values are packed as in the archive: hundredths of a dBZ in int16, with codes of their own for no
-    echo (which decodes to `NO_ECHO_DBZ`) and for what nothing can be said about (``_FillValue``).
-    Scale factors are float32, so that readers decode to float32.
+    echo (which decodes to `NO_ECHO_DBZ`) and for what nothing can be known about (``_FillValue``);
+    probabilities in steps of 1/250. Scale factors are float32, so that readers decode to float32.
 
     Args:
         path: the file to make; one that is there is replaced in one step.
-        forecast: what a forecaster gives: dims (lead_time, y, x), ``issued``, ``valid_time``.
-        described: what `Forecaster.describe` gives and the archive's path and fingerprint, as global
-            attributes; commit and versions are added.
-        probabilities: of reaching thresholds (threshold_dbz, lead_time, y, x), as a second variable
-            ``probability_of_exceedance`` in steps of 1/250; of the same times and grid.
+        forecast: what `nowcast.workflows.forecast` returns; its attributes become global attributes.
+        metadata: further global attributes; commit and versions are added.
 
     Raises:
-        FieldError: not a forecast, or values that are no dBZ.
+        FieldError: not a forecast, or values that are no dBZ or no probabilities.
         FileError: the file cannot be written.
 
     Source: CF conventions 1.10, sections 4.4, 5.6, 8.1 and appendix F.
     """
-    if forecast.dims != ("lead_time", "y", "x") or not {"issued", "valid_time"} <= set(forecast.coords):
+    missing = {NAME, "lead_time", "valid_time", "forecast_reference_time"} - set(forecast.variables)
+    if missing or forecast[NAME].dims != ("lead_time", "y", "x"):
         raise FieldError(
-            complain("forecast file", f"'{forecast.name}' with {forecast.dims}",
-                     "a forecast (lead_time, y, x) with issued and valid_time",
-                     "give what a forecaster returns")
+            complain("forecast file",
+                     f"{dict(forecast.sizes)} without {', '.join(sorted(missing)) or 'its dims'}",
+                     f"a forecast with {NAME} (lead_time, y, x)", "give what a forecaster returns")
         )
-    values = np.asarray(forecast.values, np.float32)
+    values = np.asarray(forecast[NAME].values, np.float32)
     check_values(values)
     codes = PACKING.pack(values)
     # In memory first: the libraries keep a file open for ever when the disk is full while they write it.
     file = netCDF4.Dataset("nowcast.nc", "w", format="NETCDF4", memory=codes.nbytes)
     _write_coordinates(file, forecast)
     _write_values(file, codes)
-    if probabilities is not None:
-        _write_probabilities(file, probabilities, values.shape)
-    file.setncatts(_attributes(forecast, described or {}))
+    if PROBABILITY in forecast:
+        _write_probabilities(file, forecast[PROBABILITY], values.shape)
+    file.setncatts(_attributes({**forecast.attrs, **(metadata or {})}))
     image = file.close()
     with whole_file(path) as temporary:
         temporary.write_bytes(image)
     return Path(path)
 
 
-def _write_coordinates(file: Any, forecast: xr.DataArray) -> None:
-    valid, issued = forecast["valid_time"].values, forecast["issued"].values
+def _write_coordinates(file: Any, forecast: xr.Dataset) -> None:
+    valid, start = forecast["valid_time"].values, forecast["forecast_reference_time"].values
     file.createDimension("time", len(valid))
     for name in ("y", "x"):
         file.createDimension(name, forecast.sizes[name])
@@ -98,11 +95,11 @@ def _write_coordinates(file: Any, forecast: xr.DataArray) -> None:
         "standard_name": "forecast_reference_time", "long_name": "time of the newest observation",
         "units": _EPOCH, "calendar": "standard",
     })
-    reference[...] = _seconds(issued)
+    reference[...] = _seconds(start)
     period = file.createVariable("forecast_period", "f8", ("time",))
     # "min", not "minutes": xarray would otherwise turn the numbers into time differences, with a warning.
     period.setncatts({"standard_name": "forecast_period", "long_name": "lead time", "units": "min"})
-    period[:] = (valid - issued) / np.timedelta64(1, "m")
+    period[:] = (valid - start) / np.timedelta64(1, "m")
 
 
 def _write_values(file: Any, codes: Codes) -> None:
@@ -125,18 +122,18 @@ def _write_values(file: Any, codes: Codes) -> None:
 
 
 def _write_probabilities(file: Any, probabilities: xr.DataArray, shape: tuple[int, ...]) -> None:
-    said = np.asarray(probabilities.values, np.float32)
-    if said.shape[1:] != shape or not ((said >= 0) & (said <= 1) | np.isnan(said)).all():
+    known = np.asarray(probabilities.values, np.float32)
+    if known.shape[1:] != shape or not ((known >= 0) & (known <= 1) | np.isnan(known)).all():
         raise FieldError(
-            complain("forecast file: probabilities", f"shape {said.shape}",
+            complain("forecast file: probabilities", f"shape {known.shape}",
                      f"(threshold, {', '.join(map(str, shape))}) in [0, 1], as the forecast",
-                     "give what the forecaster's probabilities() returns")
+                     "give what a forecaster returns")
         )
-    file.createDimension("threshold", len(said))
+    file.createDimension("threshold", len(known))
     threshold = file.createVariable("threshold", "f4", ("threshold",))
     threshold.setncatts({"standard_name": ATTRS["standard_name"], "units": ATTRS["units"],
                          "long_name": "radar reflectivity that is reached or exceeded"})
-    threshold[:] = probabilities["threshold_dbz"].values
+    threshold[:] = probabilities["threshold"].values
     variable = file.createVariable(
         PROBABILITY, "u1", ("threshold", "time", "y", "x"), compression="zlib", complevel=4, shuffle=True,
         chunksizes=(1, 1, *shape[1:]), fill_value=np.uint8(_UNKNOWN),
@@ -147,34 +144,12 @@ def _write_probabilities(file: Any, probabilities: xr.DataArray, shape: tuple[in
         "coordinates": "forecast_reference_time forecast_period", "grid_mapping": "crs",
         "scale_factor": np.float32(1.0 / _CERTAIN), "add_offset": np.float32(0.0),
     })
-    variable[:] = np.where(np.isnan(said), _UNKNOWN, np.rint(np.nan_to_num(said) * _CERTAIN)).astype(np.uint8)
+    variable[:] = np.where(np.isnan(known), _UNKNOWN, np.rint(np.nan_to_num(known) * _CERTAIN)).astype(np.uint8)
 
 
-def read_probabilities(path: Path | str) -> xr.DataArray | None:
-    """Read the probabilities of a forecast file (threshold_dbz, lead_time, y, x); None if it holds none.
-
-    Raises:
-        FileError: as `read_forecast`.
-    """
-    forecast = read_forecast(path)
-    with netCDF4.Dataset(Path(path)) as file:
-        if PROBABILITY not in file.variables:
-            return None
-        file.set_auto_maskandscale(False)
-        codes = np.asarray(file[PROBABILITY][:])
-        thresholds = np.asarray(file["threshold"][:], np.float64)
-    said = np.where(codes == _UNKNOWN, np.float32(np.nan), codes * np.float32(1.0 / _CERTAIN))
-    return xr.DataArray(
-        said, dims=("threshold_dbz", *forecast.dims), name="probability",
-        coords={"threshold_dbz": thresholds, **forecast.coords},
-        attrs={"long_name": "probability of reaching the threshold", "units": "1"},
-    )
-
-
-def _attributes(forecast: xr.DataArray, described: Mapping[str, str]) -> dict[str, str]:
+def _attributes(metadata: Mapping[str, Any]) -> dict[str, str]:
     made = {f"version_{k}" if k != "commit" else k: v for k, v in provenance().items()}
-    carried = {k: str(v) for k, v in forecast.attrs.items() if k not in ATTRS and k not in _OWN}
-    given = {k: str(v) for k, v in described.items() if k not in ATTRS and k not in _OWN}
+    given = {k: str(v) for k, v in metadata.items() if k not in _OWN}
     model = given.get("model", "unknown")
     created = to_text(now_utc())
     return {
@@ -184,7 +159,6 @@ def _attributes(forecast: xr.DataArray, described: Mapping[str, str]) -> dict[st
         "history": f"{created} written by nowcast {made['version_nowcast']}",
         "nowcast_format": FORMAT,
         "created": created,
-        **carried,
         **given,
         **made,
     }
@@ -198,10 +172,11 @@ def _seconds(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
     return np.asarray(whole, np.int64)
 
 
-def read_forecast(path: Path | str) -> xr.DataArray:
-    """Read a forecast file back as what the forecaster gave, in memory; global attributes become attrs.
+def read_forecast(path: Path | str) -> xr.Dataset:
+    """Read a forecast file back as what was written, in memory; global attributes become attributes.
 
-    Values are those written, to the hundredth of a dBZ; a forecast read and written again is the same.
+    Values are those written, to the hundredth of a dBZ and the 250th of a probability; a forecast read
+    and written again is the same.
 
     Raises:
         FileError: absent, truncated, or not a forecast of this package.
@@ -220,7 +195,7 @@ def read_forecast(path: Path | str) -> xr.DataArray:
         ) from error
 
 
-def _read(path: Path, file: Any) -> xr.DataArray:
+def _read(path: Path, file: Any) -> xr.Dataset:
     found = file.__dict__.get("nowcast_format", "none")
     if found != FORMAT:
         raise FileError(
@@ -235,19 +210,27 @@ def _read(path: Path, file: Any) -> xr.DataArray:
                      "it is damaged or no forecast")
         )
     origin = np.datetime64(0, "ns")
-    issued = origin + int(file["forecast_reference_time"][...]) * _SECOND
+    start = origin + int(file["forecast_reference_time"][...]) * _SECOND
     valid = origin + np.asarray(file["time"][:], np.int64) * _SECOND
-    coords = {
-        "lead_time": ("lead_time", valid - issued),
-        "issued": ((), issued),
-        "valid_time": ("lead_time", valid),
-        **{name: (name, np.asarray(file[name][:]), dict(file[name].__dict__)) for name in ("y", "x")},
-        "crs": ((), np.int32(0), dict(file["crs"].__dict__)),
-    }
-    attrs = {k: v for k, v in file.__dict__.items() if k not in _OWN}
-    forecast = xr.DataArray(
-        PACKING.unpack(values[:]), dims=("lead_time", "y", "x"), name=NAME, coords=coords,
-        attrs={**ATTRS, **attrs},
+    dims = ("lead_time", "y", "x")
+    forecast = xr.Dataset(
+        {NAME: (dims, PACKING.unpack(values[:]), dict(ATTRS))},
+        coords={
+            "lead_time": ("lead_time", valid - start),
+            "forecast_reference_time": ((), start),
+            "valid_time": ("lead_time", valid),
+            **{name: (name, np.asarray(file[name][:]), dict(file[name].__dict__)) for name in ("y", "x")},
+            "crs": ((), np.int32(0), dict(file["crs"].__dict__)),
+        },
+        attrs={k: v for k, v in file.__dict__.items() if k not in _OWN},
     )
-    Grid.of(forecast)
+    Grid.of(forecast[NAME])
+    for name in {PROBABILITY, _FORMER_PROBABILITY} & set(file.variables):
+        codes = np.asarray(file[name][:])
+        known = np.where(codes == _UNKNOWN, np.float32(np.nan), codes * np.float32(1.0 / _CERTAIN))
+        attrs = {k: file[name].getncattr(k) for k in ("long_name", "units")}
+        own = {k: file["threshold"].getncattr(k) for k in ("long_name", "units")}
+        forecast = forecast.assign_coords(
+            threshold=("threshold", np.asarray(file["threshold"][:], np.float64), own)
+        ).assign({PROBABILITY: (("threshold", *dims), known, attrs)})
     return forecast

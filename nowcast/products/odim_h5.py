@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyproj
 
-from nowcast import __version__
 from nowcast.core.errors import GridError, SettingsError, complain
 from nowcast.core.field import FieldError
 from nowcast.core.files import whole_file
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.core.version import __version__
 
 
 @dataclass(frozen=True)

@@ -7,68 +7,72 @@ hangs, crashes or eats the memory here is killed, and the cycle goes on without 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
-import os
 import resource
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nowcast.core.errors import NowcastError
+from nowcast.core.processes import end_with_parent
 
-_PR_SET_PDEATHSIG = 1
 _BYTES_PER_GB = 2**30
+STEP = "step_seconds"
+"""Name of the file with the step of the model, once it is loaded."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Load the model ``MODEL``, then forecast what one line of JSON on standard input asks for.
 
     Arguments: MODEL, its settings as JSON, the parent's process id, the most memory in GB (0 for no
-    limit). The request has ``archive``, ``issued``, ``leads`` and ``target``; no request ends the process.
+    limit), a file for the step of the model once it is loaded. The request has ``archive``,
+    ``reference_time``, ``lead_times`` (how many) and ``target``; no request ends the process.
     """
-    model, settings, parent, memory_gb = arguments
-    _bind(int(parent), float(memory_gb))
+    model, settings, parent, memory_gb, step_file = arguments
+    _bind(int(parent))
     try:
-        return _answer(model, json.loads(settings))
+        return _answer(model, json.loads(settings), float(memory_gb), Path(step_file))
     except (NowcastError, MemoryError) as error:
         print(str(error) or "out of memory", file=sys.stderr)
         return 2
 
 
-def _bind(parent: int, memory_gb: float) -> None:
+def _bind(parent: int) -> None:
     """End with the parent, however it ends; be the first to go when the machine's memory is full."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(0)
+    end_with_parent(parent)
     with contextlib.suppress(OSError):  # not permitted everywhere; then the kernel chooses
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _limit(memory_gb: float) -> None:
+    """Bound the address space, once libraries are loaded: OpenBLAS hangs where its start is refused memory."""
     if memory_gb > 0:
         most = int(memory_gb * _BYTES_PER_GB)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def _answer(model: str, settings: dict[str, Any]) -> int:
-    import numpy as np
-
-    from nowcast.archive.reader import Archive
+def _answer(model: str, settings: dict[str, Any], memory_gb: float, step_file: Path) -> int:
+    from nowcast.core.files import whole_file
     from nowcast.core.times import parse_time
     from nowcast.forecasters.catalog import build_forecaster
-    from nowcast.forecasters.issue import past_times
     from nowcast.products.cf_netcdf import write_forecast
+    from nowcast.workflows.forecast import forecast
 
+    _limit(memory_gb)
     forecaster = build_forecaster(model, settings)
+    step = forecaster.needs.step
+    if step is not None:
+        with whole_file(step_file) as part:
+            part.write_text(str(step.astype("timedelta64[s]").astype(int)), encoding="ascii")
     line = sys.stdin.readline()
     if not line:
         return 0
     request = json.loads(line)
-    archive = Archive.open(request["archive"])
-    times = past_times(archive, parse_time(request["issued"]), forecaster.needs.past)
-    observed = archive.frames(times).compute(scheduler="synchronous")
-    forecast = forecaster.forecast(observed, archive.step * np.arange(1, request["leads"] + 1))
-    write_forecast(Path(request["target"]), forecast, forecaster.describe())
+    found = forecast(
+        request["archive"], forecaster, parse_time(request["reference_time"]), request["lead_times"]
+    )
+    write_forecast(Path(request["target"]), found)
     return 0
 
 

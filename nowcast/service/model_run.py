@@ -21,25 +21,24 @@ from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError
 from nowcast.core.times import to_text
 from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
-from nowcast.forecasters.issue import unbroken_past
 from nowcast.products.cf_netcdf import read_forecast
+from nowcast.service.model_child import STEP
 from nowcast.service.settings import ServiceSettings
+from nowcast.workflows.forecast import forecast
 
 log = logging.getLogger(__name__)
 MOST_LOST = 0.2
 """A forecast that is NaN on more than this share of what the newest frame observed is refused."""
 WORK = ".work"
 """Folder below the output folder for what is not finished; what a crash leaves in it is removed."""
-_FEWEST_FOR_MOTION = 2
 
 
 @dataclass(frozen=True)
 class ModelRun:
     """A forecast fit to publish."""
 
-    forecast: xr.DataArray
+    forecast: xr.Dataset
     model: str
-    described: dict[str, str]
     fallback: str
     """Empty when the configured model made it, else the reason why it did not."""
 
@@ -55,6 +54,8 @@ class ModelProcess:
         self._settings = settings
         self._folder = settings.output / WORK
         self._child: subprocess.Popen[bytes] | None = None
+        self.last_step: np.timedelta64 | None = None
+        """Step of the model; None until it was loaded once, and for one that takes any."""
 
     def start(self) -> None:
         """Begin to load the model, if it is one that needs a process; a second call does nothing."""
@@ -64,16 +65,15 @@ class ModelProcess:
         command = [
             sys.executable, "-m", "nowcast.service.model_child", self._settings.model,
             json.dumps(self._settings.model_settings), str(os.getpid()),
-            str(self._settings.memory_gb or 0.0),
-        ]  # fmt: skip
-        # Threads that wait by spinning are fast alone, and several times slower when a core is shared.
+            str(self._settings.memory_gb or 0.0), str(self._folder / STEP),
+        ]
         with (self._folder / "log").open("wb") as out:
             self._child = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
-                start_new_session=True, env={"OMP_WAIT_POLICY": "passive", **os.environ},
-            )  # fmt: skip
+                start_new_session=True, env=_environment(),
+            )
 
-    def forecast(self, archive: Archive, issued: np.datetime64) -> xr.DataArray:
+    def answer(self, archive: Archive, reference_time: np.datetime64) -> xr.Dataset:
         """Have it forecast, within ``budget_seconds`` from now.
 
         Raises:
@@ -84,11 +84,11 @@ class ModelProcess:
             self.start()
             target = self._folder / "nowcast.nc"
             request = {
-                "archive": str(archive.path), "issued": to_text(issued),
-                "leads": self._settings.leads, "target": str(target),
-            }  # fmt: skip
+                "archive": str(archive.path.absolute()), "reference_time": to_text(reference_time),
+                "lead_times": self._settings.lead_times, "target": str(target.absolute()),
+            }
             self._ask(json.dumps(request), self._settings.budget_seconds)
-            return read_forecast(target).load()
+            return read_forecast(target)
         except OSError as error:
             spent = time.monotonic() - began
             raise NowcastError(f"could not be run after {spent:.1f} s ({error})") from error
@@ -127,35 +127,42 @@ class ModelProcess:
         if child.stdin is not None:
             with contextlib.suppress(OSError):
                 child.stdin.close()
+        with contextlib.suppress(OSError, ValueError):
+            self.last_step = np.timedelta64(int((self._folder / STEP).read_text(encoding="ascii")), "s")
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def run_model(
-    settings: ServiceSettings, archive: Archive, issued: np.datetime64, process: ModelProcess
+    settings: ServiceSettings, archive: Archive, reference_time: np.datetime64, process: ModelProcess
 ) -> ModelRun:
-    """Forecast from the frames up to ``issued`` with the configured model, or with what works.
+    """Forecast from the frames up to a forecast reference time with the configured model, or with what works.
 
     A network runs in ``process``, which is killed when the budget is spent: one that hangs, eats the
     memory or crashes the interpreter costs its process and nothing else. Then extrapolation, then
-    persistence is tried in this process.
+    persistence is tried in this process, for the same lead times.
 
     Raises:
-        NowcastError: not even persistence could say anything.
+        NowcastError: not even persistence could forecast.
     """
     reasons: list[str] = []
+    step = archive.step
     if settings.model not in FORECASTERS:
         try:
-            forecast = process.forecast(archive, issued)
-            _check(forecast, archive, issued, settings)
-            described = {k: str(v) for k, v in forecast.attrs.items() if isinstance(v, str)}
-            return ModelRun(forecast, described.get("model", settings.model), described, "")
+            found = process.answer(archive, reference_time)
+            _check(found, archive, settings)
+            return ModelRun(found, str(found.attrs.get("model", settings.model)), "")
         except NowcastError as error:
             reasons.append(f"{Path(settings.model).name}: {error}")
+            step = process.last_step or step
+    leads = step * np.arange(1, settings.lead_times + 1)
     for name in ("extrapolation", "persistence"):
         if settings.model == "persistence" and name != "persistence":
             continue
+        own = settings.model_settings if name == settings.model else {}
         try:
-            return _in_process(settings, name, archive, issued, "; ".join(reasons))
+            forecaster = build_forecaster(name, own)
+            found = forecast(archive, forecaster, reference_time, leads, short_past=True)
+            return ModelRun(found, name, "; ".join(reasons))
         except Exception as error:
             if not isinstance(error, NowcastError):
                 log.exception("%s failed", name)
@@ -163,38 +170,19 @@ def run_model(
     raise NowcastError("no forecast: " + "; ".join(reasons))
 
 
-def _in_process(
-    settings: ServiceSettings, name: str, archive: Archive, issued: np.datetime64, reason: str
-) -> ModelRun:
-    own = settings.model_settings if name == settings.model else {}
-    most = build_forecaster(name, own).needs.past
-    times = unbroken_past(archive, issued, most)
-    observed = archive.frames(times).compute(scheduler="synchronous")
-    chosen = dict(own)
-    if name == "extrapolation":
-        if observed.sizes["time"] < _FEWEST_FOR_MOTION:
-            raise NowcastError(f"no frame before {to_text(issued)} to tell the motion from")
-        chosen["past"] = observed.sizes["time"]
-    forecaster = build_forecaster(name, chosen)
-    forecast = forecaster.forecast(observed, lead_times(settings, archive.step))
-    return ModelRun(forecast, name, forecaster.describe(), reason)
-
-
-def lead_times(settings: ServiceSettings, step: np.timedelta64) -> np.ndarray:
-    """Give the lead times the service publishes."""
-    return step * np.arange(1, settings.leads + 1)
-
-
-def _check(
-    forecast: xr.DataArray, archive: Archive, issued: np.datetime64, settings: ServiceSettings
-) -> None:
-    """Refuse a forecast with wrong times, of another grid, or with NaN where something was observed."""
-    wanted = issued + lead_times(settings, archive.step)
-    if not np.array_equal(forecast["valid_time"].values, wanted):
-        raise NowcastError("its valid times are not those asked for")
-    if forecast.shape[1:] != archive.grid.shape:
-        raise NowcastError(f"its frames are {forecast.shape[1:]}, the archive's {archive.grid.shape}")
-    seen = np.isfinite(archive.frames(np.array([issued])).values[0])
-    lost = float((~np.isfinite(forecast.values[:, seen])).mean()) if seen.any() else 0.0
+def _check(found: xr.Dataset, archive: Archive, settings: ServiceSettings) -> None:
+    """Refuse a forecast of too few lead times, of another grid, or with NaN where something was observed."""
+    dbz = found["reflectivity"].values
+    expected = (settings.lead_times, *archive.grid.shape)
+    if dbz.shape != expected:
+        raise NowcastError(f"its reflectivity is {dbz.shape}, expected {expected}")
+    start = found["forecast_reference_time"].values.reshape(1)
+    observed = np.isfinite(archive.frames(start).values[0])
+    lost = float((~np.isfinite(dbz[:, observed])).mean()) if observed.any() else 0.0
     if lost > MOST_LOST:
         raise NowcastError(f"{lost:.0%} of what was observed came out as NaN")
+
+
+def _environment() -> dict[str, str]:
+    """Threads that wait by spinning are fast alone, and several times slower when a core is shared."""
+    return {"OMP_WAIT_POLICY": "passive", **os.environ}

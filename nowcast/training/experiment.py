@@ -72,8 +72,9 @@ class Training:
     learning_rate: LearningRate = field(default_factory=LearningRate)
     gradient_clip: float | None = None
     """Largest norm of the gradient; None: the published code of all three systems clips nothing."""
-    precision: Literal["32", "bf16"] = "32"
-    """bf16: autocast with weights kept in float32."""
+    precision: Literal["auto", "32", "bf16"] = "32"
+    """bf16: autocast with weights kept in float32, where the machine multiplies bfloat16 natively; elsewhere
+    32. auto is bf16 that a run may leave when it is resumed on another machine."""
     loss: str = "l1_l2"
     """Source: the papers of MotionRNN and LMC-Memory."""
     intensity: IntensityWeights = field(default_factory=IntensityWeights)
@@ -192,12 +193,14 @@ def read_experiment(path: Path, assignments: Sequence[str] = ()) -> Experiment:
 def differences(before: dict[str, Any], after: Experiment) -> list[str]:
     """Name the settings that may not change between a run and its resumption but did.
 
-    Budget, validation, logging and the machine may change; network, data, optimisation may not. A setting
-    that the run did not know yet has its default. What training started from is not read again.
+    Budget, validation, logging, the machine (with it precision: auto) may change; network, data,
+    optimisation may not. A setting that the run did not know yet has its default. What training started from
+    is not read again.
     """
     free = {
         "training.steps", "training.minutes", "training.validate_every", "training.workers",
         "training.accelerator", "training.log_every", "training.logger", "training.start_from", "name",
+        *(("training.precision",) if after.training.precision == "auto" else ()),
     }
     old, new = _flat(_with_defaults(before)), _flat(plain(after))
     changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import logging
+import copy
 import math
 import signal
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 from tqdm import tqdm
 
 from nowcast.models.checkpoint import CheckpointMeta, pack, save
+from nowcast.training.interruption import Interrupted, Interruption
 from nowcast.training.metrics_file import MetricsFile
 from nowcast.training.module import TrainingError, TrainingModule
+from nowcast.training.run_log import LOG
 
-LOG = logging.getLogger("nowcast.training")
-
-
-class Interrupted(BaseException):
-    """A signal asked the run to end; last.ckpt was written. Not an error of the run."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
+_POINT_SECONDS = 2.0
+"""So long a run goes on before the point to resume it from is taken anew: an iteration may last longer than a
+signal is to wait, and the point is its beginning."""
 
 
 class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without types
@@ -36,31 +34,39 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         best: score and iteration of the best checkpoint so far (of a resumed run), else None.
         tensorboard: a logger with ``log_metrics``, or None.
         progress: show a bar on stderr.
+        interruption: listens to the signals that end the run.
     """
 
     def __init__(
         self, folder: Path, meta: CheckpointMeta, best: dict[str, Any] | None, tensorboard: Any | None,
-        progress: bool,
+        progress: bool, interruption: Interruption,
     ) -> None:
         self.folder, self.meta, self.best = folder, meta, best
         self.tensorboard, self.progress = tensorboard, progress
         self.metrics = MetricsFile(folder / "metrics.csv")
-        self._signal: int | None = None
-        # Lightning sets handlers of its own while it fits: those of before are given back in the end.
-        self._handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._interruption = interruption
+        self._point: dict[str, Any] = {}
+        self._taken, self._saved, self._writing = 0.0, -1, threading.Lock()
         self._bar: Any | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen to Ctrl-C and SIGTERM (after Lightning has set its own ears); show the bar."""
-        if threading.current_thread() is threading.main_thread():
-            for number in self._handlers:
-                signal.signal(number, self._note_signal)
+        """Listen to Ctrl-C and SIGTERM in place of Lightning; show the bar."""
+        self._take_point(trainer, _module(pl_module))
+        self._interruption.deferred = True
+        self._interruption.listen()
         if trainer.is_global_zero:
             self.metrics.cut_after(_module(pl_module).iteration)
             self._bar = tqdm(
                 total=100, unit="%", desc="training", disable=not self.progress,
                 bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
             )
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Before an iteration that may last, or whose validation may be cut short: take the point."""
+        if _ends_stretch(trainer, batch_idx) or time.monotonic() - self._taken >= _POINT_SECONDS:
+            self._take_point(trainer, _module(pl_module))
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -75,16 +81,24 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
             self._show(module, done)
         if done >= 1.0:
             trainer.should_stop = True
-        if self._asked_to_end(trainer) and done < 1.0:
-            if trainer.is_global_zero:
-                self.save_last(module)
-                LOG.info("interrupted at iteration %d, last.ckpt written", module.iteration)
-            raise Interrupted(self._signal or signal.SIGTERM)
+        if self._asked_to_end(trainer) and done < 1.0 and not _ends_stretch(trainer, batch_idx):
+            self._end(lambda: self.save_last(module) if trainer.is_global_zero else None)
+
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Obey a signal within a validation: the run goes on before its last iteration.
+
+        Several devices may have different numbers of batches, so that they cannot agree here.
+        """
+        if trainer.world_size == 1 and self._interruption.asked is not None:
+            self._end(self.save_point)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Obey a signal that came after the last iteration began: its validation was waited for."""
+        """Obey a signal that came while the last validation was written."""
         if self._asked_to_end(trainer):
-            raise Interrupted(self._signal or signal.SIGTERM)
+            self._end(lambda: None)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After a validation: note the scores, keep the best and the last weights."""
@@ -104,7 +118,8 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         LOG.info("iteration %d: validation %s%s", module.iteration, told, " (best)" if better else "")
         if better:
             self.best = {"score": score, "iteration": module.iteration}
-            save(self.folder / "best.ckpt", pack(module.served_weights(), self.meta))
+            with self._writing:
+                save(self.folder / "best.ckpt", pack(module.served_weights(), self.meta))
         self.save_last(module)
 
     def is_better(self, score: float, monitor: str) -> bool:
@@ -115,8 +130,39 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
 
     def save_last(self, module: TrainingModule) -> None:
         """Write last.ckpt: everything a run needs to go on exactly."""
+        self._save(self._state(module))
+
+    def save_point(self, seconds: float = -1.0) -> Path | None:
+        """Write last.ckpt as the run stood at the last point, unless it holds a later one; the path, if there.
+
+        Args:
+            seconds: to wait at most for another thread that writes a checkpoint (below 0: for ever).
+        """
+        last = self.folder / "last.ckpt"
+        if self._writing.acquire(timeout=seconds):
+            self._writing.release()
+            if self._point and self._point["run"]["iteration"] > self._saved:
+                self._save(self._point)
+        return last if last.exists() else None
+
+    def _take_point(self, trainer: pl.Trainer, module: TrainingModule) -> None:
+        if trainer.is_global_zero:
+            self._point, self._taken = copy.deepcopy(self._state(module)), time.monotonic()
+
+    def _end(self, write: Callable[[], object]) -> NoReturn:
+        self._interruption.leave()
+        write()
+        LOG.info("interrupted, last.ckpt holds iteration %d", self._saved)
+        raise Interrupted(self._interruption.asked or signal.SIGTERM)
+
+    def _save(self, content: dict[str, Any]) -> None:
+        with self._writing:
+            save(self.folder / "last.ckpt", content)
+            self._saved = content["run"]["iteration"]
+
+    def _state(self, module: TrainingModule) -> dict[str, Any]:
         content = pack(module.network.state_dict(), self.meta)
-        content |= {
+        return content | {
             "pytorch-lightning_version": pl.__version__,
             "epoch": 0,
             "global_step": module.iteration,
@@ -124,13 +170,9 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
             "average": None if module.average is None else module.average.state(),
             "run": {"iteration": module.iteration, "seconds": module.seconds, "best": self.best},
         }
-        save(self.folder / "last.ckpt", content)
 
     def close(self) -> None:
-        """Give the signals back, end the bar."""
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in self._handlers.items():
-                signal.signal(number, handler)
+        """End the bar and what TensorBoard writes."""
         if self._bar is not None:
             self._bar.close()
         if self.tensorboard is not None:
@@ -138,12 +180,7 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
 
     def _asked_to_end(self, trainer: pl.Trainer) -> bool:
         """Whether a signal has come to any device."""
-        return bool(trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False))
-
-    def _note_signal(self, number: int, _frame: Any) -> None:
-        self._signal = number
-        for mine in self._handlers:
-            signal.signal(mine, signal.SIG_DFL)  # a second one ends the process at once
+        return bool(trainer.strategy.reduce_boolean_decision(self._interruption.asked is not None, all=False))
 
     def _write(self, values: dict[str, float], module: TrainingModule) -> None:
         self.metrics.add(module.iteration, module.seconds, values)
@@ -157,6 +194,11 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         known = {name: f"{value:.4f}" for name, value in told.items() if math.isfinite(value)}
         self._bar.set_postfix({"iteration": module.iteration, **known}, refresh=False)
         self._bar.update(100.0 * done - self._bar.n)
+
+
+def _ends_stretch(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether a validation follows this iteration: the run then ends within it, so that it is not left out."""
+    return bool(batch_idx + 1 == trainer.num_training_batches)
 
 
 def _module(module: pl.LightningModule) -> TrainingModule:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import logging
 import os
 import signal
-import sys
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +14,27 @@ import torch
 import yaml
 from pytorch_lightning.strategies import DDPStrategy
 
-from nowcast.core.errors import CheckpointError, FileError, MissingExtraError, SettingsError
+from nowcast.core.errors import CheckpointError, MissingExtraError, SettingsError
 from nowcast.core.files import provenance, whole_file
 from nowcast.core.settings import plain
 from nowcast.models import checkpoint
 from nowcast.models.base import SequenceModel
 from nowcast.models.checkpoint import CheckpointMeta
+from nowcast.models.cpu.capability import bfloat16_or_say
 from nowcast.training import sampling
 from nowcast.training.data_module import ClipData, ClipDataModule
-from nowcast.training.experiment import Experiment, differences
-from nowcast.training.keeper import LOG, Interrupted, Keeper
+from nowcast.training.experiment import Experiment, Training, differences
+from nowcast.training.interruption import Interrupted, Interruption
+from nowcast.training.keeper import Keeper
 from nowcast.training.module import TrainingError, TrainingModule
+from nowcast.training.run_log import LOG, first_device, log_to, quiet_lightning
 from nowcast.training.start import start_from
 
 
 def train(
     experiment: Experiment, train_data: ClipData, val_data: ClipData, out: Path, *,
     resume: Path | None = None, grid_km: tuple[float, float] | None = None, progress: bool = False,
+    interruption: Interruption | None = None,
 ) -> Path:
     """Train a network and give the path of the checkpoint that is best on validation.
 
@@ -47,16 +46,33 @@ def train(
         resume: a last.ckpt to go on from, in its own folder; same settings but for the budget.
         grid_km: height and width of a grid cell in km, for the checkpoint; None for videos.
         progress: show a bar on stderr.
+        interruption: of a command that listens to signals already; it then raises `Interrupted`.
 
     Raises:
         CheckpointError: ``resume`` cannot be read or belongs to other settings or other data.
         SettingsError: settings and data do not fit.
         MissingExtraError: TensorBoard is asked for and not installed.
         TrainingError: the loss is not finite; or ``resume`` has done its last iteration and has no best.ckpt.
-        KeyboardInterrupt: Ctrl-C; last.ckpt was written. (SIGTERM: SystemExit with 143.)
+        KeyboardInterrupt: Ctrl-C; last.ckpt was written if training had begun. (SIGTERM: SystemExit with 143.)
     """
+    if interruption is not None:
+        return _train(experiment, train_data, val_data, Path(out), resume, grid_km, progress, interruption)
+    try:
+        with Interruption() as listening:
+            return _train(experiment, train_data, val_data, Path(out), resume, grid_km, progress, listening)
+    except Interrupted as interrupted:
+        if interrupted.number == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise SystemExit(128 + interrupted.number) from None
+
+
+def _train(
+    experiment: Experiment, train_data: ClipData, val_data: ClipData, out: Path, resume: Path | None,
+    grid_km: tuple[float, float] | None, progress: bool, interruption: Interruption,
+) -> Path:
+    half = _half(experiment.training)
     _check(experiment, train_data, val_data)
-    meta = _describe(experiment, train_data, grid_km)
+    meta = _describe(experiment, train_data, grid_km, half)
     torch.manual_seed(sampling.draw_seed(experiment.training.seed, 0, 0, sampling.GLOBAL))
     network = experiment.model.build(train_data.channels, train_data.size, experiment.data.scaling)
     if experiment.training.start_from is not None and resume is None:
@@ -64,16 +80,18 @@ def train(
     module = TrainingModule(network.train(), experiment)
     best = _take_up(module, Path(resume), meta, experiment) if resume is not None else None
     check_logger(experiment)
-    folder = Path(resume).parent if resume is not None else _new_folder(Path(out) / experiment.name)
-    keeper = Keeper(folder, meta, best, _tensorboard(experiment, folder), progress)
+    folder = Path(resume).parent if resume is not None else _new_folder(out / experiment.name)
+    keeper = Keeper(folder, meta, best, _tensorboard(experiment, folder), progress, interruption)
+    trainer = _trainer(experiment, half, keeper)
+    interruption.save = lambda: _last_act(trainer, keeper)
     data = ClipDataModule(
         train_data, val_data, experiment.training, experiment.data.validation_clips,
         lambda: module.iteration,
     )
-    with _log_to(folder), _quiet_lightning():
+    with log_to(folder), quiet_lightning():
         _write_settings(folder / "settings.yaml", experiment)
         LOG.info("%s: %s", "resumed" if resume else "started", _opening(network, train_data, val_data))
-        _fit(_trainer(experiment, keeper), module, data, keeper)
+        _fit(trainer, module, data, keeper)
         LOG.info("ended at iteration %d after %.0f s, best %s", module.iteration, module.seconds, keeper.best)
     return folder / "best.ckpt"
 
@@ -89,21 +107,33 @@ def _fit(trainer: pl.Trainer, module: TrainingModule, data: ClipDataModule, keep
         return
     try:
         trainer.fit(module, datamodule=data)
-    except Interrupted as interrupted:
-        if interrupted.number == signal.SIGINT:
-            raise KeyboardInterrupt from None
-        raise SystemExit(128 + interrupted.number) from None
     finally:
         keeper.close()
 
 
-def _trainer(experiment: Experiment, keeper: Keeper) -> pl.Trainer:
+def _last_act(trainer: pl.Trainer, keeper: Keeper) -> Path | None:
+    """Save what there is, and take along the processes of other devices, which would wait for this one."""
+    found = keeper.save_point(1.0)
+    if kill := getattr(trainer.strategy.launcher, "kill", None):
+        kill(signal.SIGKILL)
+    return found
+
+
+def _half(training: Training) -> bool:
+    """Whether bfloat16 was chosen and is native where this training runs."""
+    if training.precision == "32":
+        return False
+    gpu = training.accelerator != "cpu" and torch.cuda.is_available()
+    return bfloat16_or_say(f"training.precision={training.precision}", "cuda" if gpu else "cpu")
+
+
+def _trainer(experiment: Experiment, half: bool, keeper: Keeper) -> pl.Trainer:
     training = experiment.training
     many = training.devices > 1
     return pl.Trainer(
         accelerator=training.accelerator, devices=training.devices,
         strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if many else "auto",
-        precision="bf16-mixed" if training.precision == "bf16" else "32-true",
+        precision="bf16-mixed" if half else "32-true",
         max_epochs=-1, reload_dataloaders_every_n_epochs=1, num_sanity_val_steps=0,
         use_distributed_sampler=False, inference_mode=False, logger=False, callbacks=[keeper],
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
@@ -125,7 +155,9 @@ def _check(experiment: Experiment, train_data: ClipData, val_data: ClipData) -> 
         )
 
 
-def _describe(experiment: Experiment, data: ClipData, grid_km: tuple[float, float] | None) -> CheckpointMeta:
+def _describe(
+    experiment: Experiment, data: ClipData, grid_km: tuple[float, float] | None, half: bool
+) -> CheckpointMeta:
     window = experiment.data.window
     return CheckpointMeta(
         model=experiment.model.name, settings=plain(experiment.model.settings), channels=data.channels,
@@ -133,6 +165,7 @@ def _describe(experiment: Experiment, data: ClipData, grid_km: tuple[float, floa
         step_seconds=float(data.step / np.timedelta64(1, "s")), scaling=experiment.data.scaling,
         exceedance_probability=experiment.model.exceedance_probability, lagrangian=experiment.model.lagrangian,
         grid_km=grid_km, data_fingerprint=data.fingerprint, experiment=plain(experiment),
+        provenance={**provenance(), "computed_in": "bfloat16" if half else "float32"},
     )
 
 
@@ -191,11 +224,6 @@ def _write_settings(path: Path, experiment: Experiment) -> None:
             temporary.write_text(text, encoding="utf-8")
 
 
-def first_device() -> bool:
-    """Whether this is the process that writes and speaks (the only one, or the first of several)."""
-    return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("RANK", "0")) == 0
-
-
 def check_logger(experiment: Experiment) -> None:
     """Refuse TensorBoard where it is not installed, before anything is written.
 
@@ -218,55 +246,3 @@ def _opening(network: SequenceModel, train_data: ClipData, val_data: ClipData) -
     count = sum(p.numel() for p in network.parameters())
     made = ", ".join(f"{k} {v}" for k, v in provenance().items())
     return f"{count} parameters, {len(train_data)} clips an epoch, {len(val_data)} to validate ({made})"
-
-
-class _RunLog(logging.FileHandler):
-    """The log of a run, which ends the run when it cannot be written."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name of logging)
-        """Raise one clear line in place of a traceback beside the run."""
-        error = sys.exc_info()[1]
-        if not isinstance(error, OSError):
-            super().handleError(record)
-            return
-        raise FileError(
-            f"{self.baseFilename}: cannot be written ({error.strerror}); make room and run again"
-        ) from error
-
-
-@contextlib.contextmanager
-def _log_to(folder: Path) -> Iterator[None]:
-    if not first_device():
-        yield
-        return
-    handler = _RunLog(folder / "train.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    level = LOG.level
-    LOG.addHandler(handler)
-    LOG.setLevel(logging.INFO)
-    try:
-        yield
-    except BaseException as error:
-        with contextlib.suppress(FileError):
-            LOG.info("stopped: %s %s", type(error).__name__, error)
-        raise
-    finally:
-        LOG.removeHandler(handler)
-        LOG.setLevel(level)
-        with contextlib.suppress(OSError):  # a full disk has been told when the line was written
-            handler.close()
-
-
-@contextlib.contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's advertisements, and its quarrel with newer torch, off the terminal while it runs."""
-    log = logging.getLogger("pytorch_lightning")
-    level = log.level
-    log.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            # Lightning 2.6 asks isinstance(treespec, LeafSpec) wherever it looks at a loader.
-            warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
-            yield
-    finally:
-        log.setLevel(level)

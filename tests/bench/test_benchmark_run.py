@@ -21,7 +21,8 @@ from nowcast.models.checkpoint import load_network, read
 from nowcast.models.lagrangian.wrapper import LagrangianModel, LagrangianSettings
 from nowcast.models.recurrent import RecurrentStack
 from nowcast.scores.frames import FrameErrors
-from nowcast.training.keeper import Interrupted, Keeper
+from nowcast.training.interruption import Interrupted
+from nowcast.training.keeper import Keeper
 from tests.fakes.benchmarks import TINY, TINY_STACK, digits, tiny, write_checkpoint
 from tests.fakes.frames import storm_codes, write_cache
 from tests.fakes.training_runs import clips

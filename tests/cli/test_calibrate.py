@@ -1,10 +1,10 @@
-"""``nowcast calibrate``: a file of levels, and each mistake as one line and exit code 2."""
+"""``nowcast calibrate``: a file of decision thresholds, and each mistake as one line and exit code 2."""
 
 import pytest
 
 from nowcast.cli.main import main
 from nowcast.core.errors import FileError
-from nowcast.forecasters.levels import read_levels
+from nowcast.forecasters.decision_thresholds import read_decision_thresholds
 from tests.fakes.small_archive import write_archive
 
 PERIOD = "2025-03-22/2025-03-22"
@@ -22,10 +22,10 @@ def calibrate(archive, out, *extra, models="persistence,extrapolation", period=P
     ])
 
 
-def test_levels_are_written_and_told(disc, tmp_path, capsys):
-    out = tmp_path / "levels.json"
+def test_decision_thresholds_are_written_and_told(disc, tmp_path, capsys):
+    out = tmp_path / "chosen.json"
     assert calibrate(disc, out) == 0
-    found = read_levels(out)
+    found = read_decision_thresholds(out)
     assert [m.model for m in found.models] == ["persistence", "extrapolation"]
     assert [m.thresholds_dbz for m in found.models] == [(20.0, 30.0)] * 2
     assert found.made["archives"][0]["name"] == "disc.zarr"
@@ -38,24 +38,24 @@ def test_a_place_that_cannot_be_written_is_told_before_the_forecasts(disc, tmp_p
     def never(*_args, **_kwargs):
         raise AssertionError("forecasts were made")
 
-    monkeypatch.setattr("nowcast.evaluation.calibration.calibrate", never)
+    monkeypatch.setattr("nowcast.workflows.calibrate.calibrate", never)
     (tmp_path / "file").write_text("")
-    for out in (tmp_path / "file" / "levels.json", tmp_path):
+    for out in (tmp_path / "file" / "chosen.json", tmp_path):
         assert calibrate(disc, out) == 2
         (said,) = capsys.readouterr().err.splitlines()
         assert said.startswith(f"nowcast calibrate: {out}: cannot be written (")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_the_summary_is_told_even_if_the_levels_cannot_be_written(disc, tmp_path, capsys, monkeypatch):
+def test_the_summary_is_told_even_if_they_cannot_be_written(disc, tmp_path, capsys, monkeypatch):
     def full(path, *_):
         raise FileError(f"{path}: cannot be written")
 
-    monkeypatch.setattr("nowcast.forecasters.levels.write_levels", full)
-    assert calibrate(disc, tmp_path / "levels.json", models="persistence") == 2
+    monkeypatch.setattr("nowcast.forecasters.decision_thresholds.write_decision_thresholds", full)
+    assert calibrate(disc, tmp_path / "chosen.json", models="persistence") == 2
     said = capsys.readouterr()
     assert "persistence" in said.out
-    assert "levels.json: cannot be written" in said.err
+    assert "chosen.json: cannot be written" in said.err
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def test_the_summary_is_told_even_if_the_levels_cannot_be_written(disc, tmp_path
     [
         (["--thresholds", "heavy"], {}, "threshold: got 'heavy'"),
         (["--stride", "0"], {}, "stride: got 0"),
-        (["--min-wet-pixels", "99999"], {}, "no start time with 99999 pixels"),
+        (["--min-wet-pixels", "99999"], {}, "none has 99999 pixels"),
         ([], {"period": "2020-01-01/2020-01-02"}, "the archive has no frames"),
         ([], {"period": "yesterday"}, "expected START/END"),
         ([], {"models": "persistance"}, "persistance"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(disc, tmp_path, capsys, extra, changed, message):
-    out = tmp_path / "levels.json"
+    out = tmp_path / "chosen.json"
     assert calibrate(disc, out, *extra, **changed) == 2
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("nowcast calibrate:")]
     assert len(said) == 1

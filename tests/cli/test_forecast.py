@@ -33,9 +33,9 @@ def test_persistence_from_files_to_forecast_file_keeps_every_value(archive, tmp_
     assert forecast(archive, tmp_path / "a.nc", "--model", "persistence", "--leads", "3") == 0
     found = read_forecast(tmp_path / "a.nc")
     truth = moving_disc(projected_grid(), frames=9).values[-1]
-    np.testing.assert_allclose(found.values[2], truth, atol=0.00501)
-    np.testing.assert_array_equal(found.values[2] == -32, truth == -32)
-    assert found["issued"].values == np.datetime64("2025-03-22T11:20")
+    np.testing.assert_allclose(found.reflectivity.values[2], truth, atol=0.00501)
+    np.testing.assert_array_equal(found.reflectivity.values[2] == -32, truth == -32)
+    assert found["forecast_reference_time"].values == np.datetime64("2025-03-22T11:20")
     assert len(found.attrs["archive_fingerprint"]) == 16
     assert found.attrs["archive"] == "a.zarr"
     printed = capsys.readouterr().out
@@ -49,7 +49,7 @@ def test_at_a_time_with_settings(archive, tmp_path):
     assert code == 0
     found = read_forecast(out)
     assert found.sizes["lead_time"] == 10
-    assert found["issued"].values == np.datetime64("2025-03-22T11:00")
+    assert found["forecast_reference_time"].values == np.datetime64("2025-03-22T11:00")
     assert '"past": 3' in found.attrs["settings"]
 
 
@@ -62,7 +62,7 @@ def test_at_a_time_with_settings(archive, tmp_path):
         (["--model", "persistence", "--at", "noon"], "expected ISO 8601"),
         (["--model", "persistense"], "did you mean 'persistence'?"),
         (["--model", "absent.ckpt"], "no such checkpoint"),
-        (["--model", "persistence", "--leads", "0"], "--leads: got 0"),
+        (["--model", "persistence", "--leads", "0"], "(--leads): got 0"),
         (["--model", "extrapolation", "--set", "pst=3"], "extrapolation.pst: unknown setting"),
     ],
 )  # fmt: skip

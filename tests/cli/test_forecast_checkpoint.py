@@ -68,13 +68,13 @@ def forecast(archive, checkpoint, out, *more):
 def test_frames_larger_than_trained_on_and_leads_beyond_the_training(archive, checkpoint, tmp_path, capsys):
     assert forecast(archive, checkpoint, tmp_path / "n.nc") == 0
     found = read_forecast(tmp_path / "n.nc")
-    assert found.shape == (4, *SHAPE)
-    assert np.isfinite(found.values).all()
+    assert found.reflectivity.shape == (4, *SHAPE)
+    assert np.isfinite(found.reflectivity.values).all()
     assert found.attrs["checkpoint_sha256"] == sha256(checkpoint)
     assert '"hidden": [4, 4]' in found.attrs["settings"]
     assert "4 frames of 45 x 61 by predrnn" in capsys.readouterr().out
     assert forecast(archive, checkpoint, tmp_path / "t.nc", "--set", "tile=[32,32]", "overlap=8") == 0
-    assert read_forecast(tmp_path / "t.nc").shape == (4, *SHAPE)
+    assert read_forecast(tmp_path / "t.nc").reflectivity.shape == (4, *SHAPE)
 
 
 def test_what_the_past_never_saw_is_unknown_and_the_rest_is_forecast(checkpoint, tmp_path):
@@ -84,7 +84,7 @@ def test_what_the_past_never_saw_is_unknown_and_the_rest_is_forecast(checkpoint,
 
     archive = archive_of(tmp_path, blind)
     assert forecast(archive, checkpoint, tmp_path / "n.nc") == 0
-    found = read_forecast(tmp_path / "n.nc").values
+    found = read_forecast(tmp_path / "n.nc").reflectivity.values
     assert np.isnan(found[:, :10]).all()
     assert np.isfinite(found[:, 10:]).all()
 
@@ -95,13 +95,14 @@ def test_a_dry_past_gives_a_whole_forecast(checkpoint, tmp_path, capsys):
 
     archive = archive_of(tmp_path, dry)
     assert forecast(archive, checkpoint, tmp_path / "n.nc") == 0
-    found = read_forecast(tmp_path / "n.nc").values
+    found = read_forecast(tmp_path / "n.nc").reflectivity.values
     assert np.isfinite(found).all()
     assert found.max() <= 60
     assert "unknown 0.0%" in capsys.readouterr().out
     for name in ("persistence", "extrapolation"):
         assert forecast(archive, name, tmp_path / f"{name}.nc") == 0
-        assert (read_forecast(tmp_path / f"{name}.nc").values[:, 15:30, 20:40] == NO_ECHO_DBZ).all()
+        found = read_forecast(tmp_path / f"{name}.nc").reflectivity.values
+        assert (found[:, 15:30, 20:40] == NO_ECHO_DBZ).all()
 
 
 class Trap:

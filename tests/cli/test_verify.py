@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from nowcast.cli.main import main
-from nowcast.cli.verify import build_models, parse_thresholds
+from nowcast.cli.verify import parse_models, parse_thresholds
 from nowcast.core.errors import NowcastError
 from nowcast.core.times import to_text
 from nowcast.products.odim_h5 import write_composite
@@ -77,7 +77,7 @@ def test_what_else_is_in_the_folder_stays(storms, tmp_path):
         (["--thresholds", "heavy"], {}, "threshold: got 'heavy'"),
         (["--thresholds", "20", "20"], {}, "each once"),
         (["--stride", "0"], {}, "stride: got 0"),
-        (["--leads", "0"], {}, "steps: got 0"),
+        (["--leads", "0"], {}, "lead_times: got 0"),
         (["--leads", "50"], {}, "without one gap-free run"),
         (["--leads", "3", "--min-wet-pixels", "99999"], {}, "none has 99999 pixels"),
         ([], {"period": "2020-01-01/2020-01-02"}, "the archive has no frames"),
@@ -89,7 +89,7 @@ def test_what_else_is_in_the_folder_stays(storms, tmp_path):
         (["--reference", "zebra"], {}, "--reference: got 'zebra'"),
         (["--horizon", "35", "0.2"], {}, "--horizon: got 35 dBZ"),
         (["--horizon", "30", "0"], {}, "CSI of the skill horizon: got 0"),
-        (["--levels", "absent.json"], {}, "absent.json: got no readable file"),
+        (["--decision-thresholds", "absent.json"], {}, "absent.json: got no readable file"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(storms, tmp_path, capsys, extra, changed, message):
@@ -108,12 +108,13 @@ def test_an_archive_that_does_not_exist(tmp_path, capsys):
 
 
 def test_a_calibrated_model_gets_a_second_row_and_a_paired_interval(storms, tmp_path, capsys):
-    levels, out = tmp_path / "levels.json", tmp_path / "skill"
+    chosen, out = tmp_path / "chosen.json", tmp_path / "skill"
     common = ["--archive", str(storms), "--models", "persistence,extrapolation", "--period", PERIOD,
               "--leads", "2", "--stride", "2", "--thresholds", "20", "30"]
-    assert main(["calibrate", *common, "--out", str(levels)]) == 0
+    assert main(["calibrate", *common, "--out", str(chosen)]) == 0
     assert "extrapolation" in capsys.readouterr().out
-    assert main(["verify", *common, "--levels", str(levels), "--cases", "0", "--out", str(out)]) == 0
+    more = ["--decision-thresholds", str(chosen), "--cases", "0", "--out", str(out)]
+    assert main(["verify", *common, *more]) == 0
     printed = capsys.readouterr().out
     assert "extrapolation, calibrated" in printed
     assert "1 block of 6 h" in printed
@@ -175,14 +176,14 @@ def test_thresholds_apart_or_with_commas():
 
 
 def test_forecasters_of_one_name_are_told_apart(monkeypatch):
-    from nowcast.forecasters import catalog
     from nowcast.forecasters.persistence import Persistence
+    from nowcast.workflows import initialisation
 
-    monkeypatch.setattr(catalog, "build_forecaster", lambda name: Persistence(name.split("/")[0]))
-    names = list(build_models("m/1/best.ckpt, m/2/best.ckpt,p"))
+    monkeypatch.setattr(initialisation, "build_forecaster", lambda name: Persistence(name.split("/")[0]))
+    names = list(initialisation.named(parse_models("m/1/best.ckpt, m/2/best.ckpt,p")))
     assert names == ["m (m/1/best.ckpt)", "m (m/2/best.ckpt)", "p"]
     with pytest.raises(NowcastError, match="each once"):
-        build_models("p,p")
+        parse_models("p,p")
 
 
 def test_scores_are_chosen_by_name(storms, tmp_path, capsys):

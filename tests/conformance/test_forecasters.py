@@ -2,18 +2,16 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from nowcast.core.errors import NowcastError
 from nowcast.core.field import HIGHEST_DBZ
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.forecasters.base import Forecaster
-from nowcast.forecasters.calibrated import Calibrated
 from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
-from nowcast.forecasters.levels import Levels, identity_of
 from nowcast.forecasters.neural import Neural
-from nowcast.forecasters.remembered import Remembered
 from tests.fakes.fields import geographic_grid, moving_disc, projected_grid
-from tests.fakes.forecasters import Odds
+from tests.fakes.forecasters import Probable
 from tests.fakes.networks import Repeat, loaded
 
 STEP = np.timedelta64(10, "m")
@@ -21,15 +19,9 @@ LEADS = np.arange(1, 4) * STEP
 PEERS = ("pysteps_lk", "sprog", "steps_mean")
 OTHERS = {
     "neural": lambda: Neural(loaded(Repeat(growth=0.01))),
-    "remembered": lambda: Remembered.of(build_forecaster("extrapolation")),
-    "calibrated": lambda: calibrated(build_forecaster("extrapolation")),
-    "of probabilities": lambda: calibrated(Odds(), "probability", ((0.4, 0.2), (0.3, 0.2), (0.1, 0.1))),
+    "short past": lambda: build_forecaster("extrapolation", {"past": 3}),
+    "probable": Probable,
 }
-
-
-def calibrated(inner, kind="dbz", levels=((18.0, 15.0), (26.0, 24.0), (33.0, 30.0))):
-    table = Levels(inner.name, identity_of(inner), kind, (20.0, 30.0, 40.0), (10.0, 30.0), levels)
-    return Calibrated(inner, table)
 
 
 @pytest.fixture(params=[*FORECASTERS, *OTHERS])
@@ -61,21 +53,21 @@ def observed(request):
 
 def test_the_input_is_left_alone_and_the_answer_is_the_same_twice(forecaster, observed):
     before = observed.copy(deep=True)
-    first = forecaster.forecast(observed, LEADS)
+    first = forecaster.forecast(observed, LEADS).reflectivity
     np.testing.assert_array_equal(observed.values, before.values)
     assert observed.identical(before)
-    np.testing.assert_array_equal(forecaster.forecast(observed, LEADS).values, first.values)
+    np.testing.assert_array_equal(forecaster.forecast(observed, LEADS).reflectivity.values, first.values)
     assert not np.shares_memory(first.values, observed.values)
 
 
 def test_labels_and_values(forecaster, observed):
-    forecast = forecaster.forecast(observed, LEADS)
+    forecast = forecaster.forecast(observed, LEADS).reflectivity
     assert forecast.dims == ("lead_time", "y", "x")
     assert forecast.shape == (3, *observed.shape[1:])
     assert forecast.dtype == np.float32
     assert forecast.name == "reflectivity"
     assert forecast.attrs["units"] == "dBZ"
-    assert forecast["issued"].values == observed["time"].values[-1]
+    assert forecast["forecast_reference_time"].values == observed["time"].values[-1]
     np.testing.assert_array_equal(forecast["lead_time"].values, LEADS)
     np.testing.assert_array_equal(forecast["valid_time"].values, observed["time"].values[-1] + LEADS)
     for name in ("y", "x"):
@@ -86,20 +78,40 @@ def test_labels_and_values(forecaster, observed):
     assert ((finite >= NO_ECHO_DBZ) & (finite <= HIGHEST_DBZ)).all()
 
 
+def test_a_forecast_is_a_dataset_with_probabilities_where_they_are_known(forecaster, observed):
+    forecast = forecaster.forecast(observed, LEADS)
+    assert isinstance(forecast, xr.Dataset)
+    assert set(forecast.data_vars) <= {"reflectivity", "exceedance_probability"}
+    if "exceedance_probability" not in forecast:
+        return
+    known = forecast.exceedance_probability
+    assert known.dims == ("threshold", "lead_time", "y", "x")
+    assert known.dtype == np.float32
+    assert (np.diff(forecast["threshold"].values) > 0).all()
+    assert forecast["threshold"].attrs["units"] == "dBZ"
+    np.testing.assert_array_equal(np.isnan(known.values).any(axis=0), np.isnan(forecast.reflectivity.values))
+    finite = known.values[np.isfinite(known.values)]
+    assert ((finite >= 0) & (finite <= 1)).all()
+    assert (np.nan_to_num(np.diff(known.values, axis=0)) <= 0).all()
+    even = known.values >= 0.5
+    for k, threshold in enumerate(forecast["threshold"].values):
+        np.testing.assert_array_equal(forecast.reflectivity.values >= threshold, even[k])
+
+
 def test_nothing_observed_gives_nothing_forecast(forecaster):
-    assert np.isnan(forecaster.forecast(pasts()["unobserved"], LEADS).values).all()
+    assert np.isnan(forecaster.forecast(pasts()["unobserved"], LEADS).reflectivity.values).all()
 
 
 def test_a_dry_past_stays_without_strong_echo(forecaster):
-    values = forecaster.forecast(pasts()["dry"], LEADS).values
+    values = forecaster.forecast(pasts()["dry"], LEADS).reflectivity.values
     assert np.nanmax(values) < 10.0
     assert np.isfinite(values).all()
 
 
 def test_one_lead_and_many_leads(forecaster):
     storm = pasts()["storm"]
-    one = forecaster.forecast(storm, LEADS[:1])
-    many = forecaster.forecast(storm, np.arange(1, 13) * STEP)
+    one = forecaster.forecast(storm, LEADS[:1]).reflectivity
+    many = forecaster.forecast(storm, np.arange(1, 13) * STEP).reflectivity
     assert one.shape[0] == 1
     assert many.shape[0] == 12
     np.testing.assert_allclose(many.values[0], one.values[0], atol=1e-4)
@@ -110,7 +122,8 @@ def test_a_longer_past_changes_nothing(forecaster):
     storm = moving_disc(projected_grid(32, 40), frames=9, centre=(12, 12))
     end = storm.isel(time=slice(9 - forecaster.needs.past, None))
     np.testing.assert_array_equal(
-        forecaster.forecast(storm, LEADS).values, forecaster.forecast(end, LEADS).values
+        forecaster.forecast(storm, LEADS).reflectivity.values,
+        forecaster.forecast(end, LEADS).reflectivity.values,
     )
 
 

@@ -4,10 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from nowcast.core.errors import SettingsError
+from nowcast.core.scaling import Scaling
 from nowcast.data.catalog import SOURCES, build_sources
 from nowcast.data.clips import VideoDataset
+from nowcast.data.digit_images import load_digits
+from nowcast.data.frame_transform import FrameTransform
+from nowcast.data.moving_digits import DigitSettings, make_sequence
 from nowcast.data.source import FrameSource
 from nowcast.data.windows import ClipWindow
 from tests.fakes.frames import storm_codes, write_cache
@@ -61,6 +66,41 @@ def test_a_part_equals_the_whole_cut_and_reading_changes_nothing(choice):
     np.testing.assert_array_equal(part, whole[2:4, :, rows, columns])
     part[...] = 7
     np.testing.assert_array_equal(source.read(2, 2, rows, columns), whole[2:4, :, rows, columns])
+
+
+def known_frames(kind, path):
+    """What frames 2 to 4 of each kind hold, (T, C, H, W) in [0, 1]."""
+    if kind == "radar_archive":
+        return Scaling().encode(xr.open_zarr(path)["reflectivity"].values[2:5, np.newaxis])
+    if kind == "radar_cache":
+        dbz = storm_codes(12)[2:5, np.newaxis] / np.float32(100)
+        dbz[dbz < -327.675], dbz[dbz < -327] = np.nan, -32
+        return Scaling().encode(dbz)
+    if kind == "moving_digits":
+        settings = DigitSettings(count=3, length=6, size=32)
+        return make_sequence(settings, load_digits(None, "train"), 0)[2:5, np.newaxis] / 255
+    if kind == "moving_mnist_file":
+        frames = np.broadcast_to(np.arange(2, 5)[:, None, None, None], (3, 1, 16, 20)).copy()
+        frames[..., 0] = np.arange(16)
+        return frames / 255
+    gray = FrameTransform("gray", (16, 20), resize="bilinear")
+    middle = FrameTransform("rgb", (16, 20), 0.5, "bilinear")
+    return {
+        "video_folder": lambda: counting_pictures(12, (16, 20))[2:5, np.newaxis],
+        "video_files": lambda: blob(12, (16, 20))[2:5, np.newaxis],
+        "kth": lambda: gray.apply(blob(12, start=1)[2:5]),
+        "human36m": lambda: middle.apply(blob(40, (24, 32), colour=True)[10:25:5]),
+    }[kind]() / 255
+
+
+@pytest.mark.parametrize("choice", SOURCES, indirect=True)
+def test_every_pixel_is_where_and_when_it_was_drawn(choice):
+    """Off the middle, of an oblong cut: rows upside down, a frame late or a value halved would be seen."""
+    [source] = build_sources([choice])
+    rows, columns = slice(1, 12), slice(4, 19)
+    expected = known_frames(choice["kind"], choice["settings"].get("path"))[..., rows, columns]
+    np.testing.assert_allclose(source.read(2, 3, rows, columns), expected, atol=0.26 / 60)
+    assert np.nanstd(expected) > 1e-3
 
 
 @pytest.mark.parametrize("choice", SOURCES, indirect=True)

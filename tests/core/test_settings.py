@@ -1,5 +1,6 @@
 """Settings: unknown keys refused, types kept, overrides by dotted name."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -7,7 +8,15 @@ from typing import Any, Literal
 import pytest
 
 from nowcast.core.errors import SettingsError
-from nowcast.core.settings import build, formerly, override, plain, read_layered, read_yaml
+from nowcast.core.settings import (
+    build,
+    formerly,
+    not_finite,
+    override,
+    plain,
+    read_layered,
+    read_yaml,
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,43 @@ def test_values_arrive_typed_and_go_back_plain():
 def test_what_does_not_fit_is_told_by_its_dotted_name(values, words):
     with pytest.raises(SettingsError, match=words):
         build(Outer, values)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    share: float = 0.5
+    shares: tuple[float, ...] = ()
+    named: dict[str, float] = field(default_factory=dict)
+    precision: Literal["32", "bf16"] = "32"
+    step: Literal["0.5", "1e-3"] = "0.5"
+    limit: float = field(default=1.0, metadata=not_finite())
+
+
+@pytest.mark.parametrize(("assignment", "name", "value"), [
+    ("precision=32", "precision", "32"), ("precision=bf16", "precision", "bf16"),
+    ("precision='32'", "precision", "32"), ("step=0.5", "step", "0.5"), ("step=1e-3", "step", "1e-3"),
+    ("share=1e9", "share", 1e9), ("share=-2.5E-3", "share", -0.0025), ("share=.5", "share", 0.5),
+    ("share=7", "share", 7.0), ("shares=[1e3, 2]", "shares", (1000.0, 2.0)),
+    ("named={a: 1e2}", "named", {"a": 100.0}), ("limit=.inf", "limit", math.inf),
+])
+def test_what_yaml_reads_as_another_type_arrives_as_meant(assignment, name, value):
+    found = getattr(build(Numbers, override({}, [assignment])), name)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(("assignment", "words"), [
+    ("precision=16", "precision: got 16, expected one of 32, bf16"),
+    ("precision=32.0", "precision: got 32.0, expected"), ("precision=true", "precision: got True"),
+    ("share=.inf", "share: got inf, expected a finite number"), ("share=.nan", "share: got nan"),
+    ("share=1e999", "share: got inf"), ("share=nan", "share: got 'nan', expected float"),
+    ("share=inf", "share: got 'inf'"), ("share=1_0e1x", "share: got '1_0e1x'"), ("share=e9", "share: got 'e9'"),
+    ("shares=[1, .inf]", "shares: got inf"), ("named={a: -.inf}", "named: got -inf"),
+    ("share=1" + "0" * 400, "share: got inf"), ("share=" + "1" * 5000, "the value is not YAML"),
+])
+def test_numbers_that_are_none_are_refused(assignment, words):
+    with pytest.raises(SettingsError, match=words):
+        build(Numbers, override({}, [assignment]))
 
 
 def test_overrides_do_not_change_what_they_are_given():
@@ -109,7 +155,7 @@ def test_a_setting_is_still_read_under_its_former_name():
 
 
 @dataclass(frozen=True)
-class Outer:
+class Renamings:
     data: Renamed = field(default_factory=Renamed, metadata=formerly("frames"))
     head: Renamed | None = None
 
@@ -117,11 +163,11 @@ class Outer:
 def test_former_names_are_read_in_groups_layers_and_assignments(tmp_path):
     (tmp_path / "base.yaml").write_text("data: {flips_and_rotations: true}\nhead: {turns: true}\n")
     (tmp_path / "own.yaml").write_text("base: base.yaml\nframes: {turns: false}\n")
-    values = read_layered(tmp_path / "own.yaml", Outer)
+    values = read_layered(tmp_path / "own.yaml", Renamings)
     assert values == {"data": {"flips_and_rotations": False}, "head": {"flips_and_rotations": True}}
-    given = override({"frames": {"turns": True}}, ["head.turns=false", "data.turns=false"], Outer)
+    given = override({"frames": {"turns": True}}, ["head.turns=false", "data.turns=false"], Renamings)
     assert given == {"data": {"flips_and_rotations": False}, "head": {"flips_and_rotations": False}}
-    assert build(Outer, given) == Outer(Renamed(False), Renamed(False))
+    assert build(Renamings, given) == Renamings(Renamed(False), Renamed(False))
 
 
 def test_a_setting_under_both_names_is_refused():

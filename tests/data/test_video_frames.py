@@ -177,6 +177,19 @@ def test_the_flat_folder_of_human36m_is_read(tmp_path):
     assert firsts(one, 1, 1) == [0, 15]
 
 
+def test_the_frames_of_all_films_of_a_subject_in_its_folder_are_read(tmp_path):
+    for number, film in enumerate(("Walking_1.54138969", "Walking.54138969", "Sitting_2.60457274")):
+        write_video(tmp_path / "h" / "S5", blob(6, start=number, colour=True), name=film + "_{:06d}.png")
+    found = open_human36m(
+        Human36mSettings(tmp_path / "h", processes=1, scenarios=(), size=None, middle=1.0, frame_step=1),
+        progress=False,
+    )
+    names = ["S5/Sitting 2.60457274", "S5/Walking 1.54138969", "S5/Walking.54138969"]
+    assert [video.name for video in found] == names
+    for video, start in zip(found, (2, 0, 1), strict=True):
+        np.testing.assert_array_equal(pixels(video), blob(6, start=start, colour=True).transpose(0, 3, 1, 2))
+
+
 def test_kth_as_mp4_is_read(tmp_path):
     root = write_kth(tmp_path / "kth", [1, 2], layout="mp4", frames=9)
     first, second = open_kth(KthSettings(root, size=None, processes=1), progress=False)

@@ -39,4 +39,4 @@ def test_the_crontab_line_has_five_fields_and_the_exit_codes_systemd_is_told_exi
     assert all(re.fullmatch(r"\*(/\d+)?|\d+", field) for field in fields)
     assert command.startswith("cd ")
     assert "%" not in command
-    assert "SuccessExitStatus=3 4" in _units()["nowcast-cycle.service"]
+    assert "SuccessExitStatus=3\n" in _units()["nowcast-cycle.service"]

@@ -45,16 +45,16 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path):
 def test_the_python_in_the_readme_runs(tmp_path, monkeypatch):
     from nowcast.demo.run import DemoSettings, write_files
     from nowcast.demo.storm import StormSettings
-    from nowcast.workflows.ingest import ingest
 
-    files = write_files(DemoSettings(storms=StormSettings(frames=6, size=32)), tmp_path / "radar", False)
-    ingest(files, tmp_path / "italy.zarr", workers_count=1, progress=False)
+    files = write_files(DemoSettings(storms=StormSettings(frames=12, size=32)), tmp_path / "radar", False)
+    assert len(files) == 12
     monkeypatch.chdir(tmp_path)
     found: dict = {}
     for code in _blocks(README, "python"):
         exec(compile(code, "README.md", "exec"), found)
-    assert found["forecast"].dims == ("lead_time", "y", "x")
-    assert np.array_equal(found["forecast"]["lead_time"].values, found["archive"].step * np.arange(1, 4))
+    assert found["coming"].reflectivity.dims == ("lead_time", "y", "x")
+    assert np.array_equal(found["coming"]["lead_time"].values, found["archive"].step * np.arange(1, 4))
+    assert found["skill"].verification.nowcasts == 2
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -3,13 +3,12 @@
 import json
 
 import numpy as np
-import xarray as xr
 
-from nowcast.core.field import grid_coords
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.forecasters import inputs as past
 from nowcast.forecasters.base import Needs, label_forecast
+from nowcast.forecasters.decision import dbz_from_probabilities
 
 
 class Weak:
@@ -30,25 +29,21 @@ class Weak:
         return label_forecast(many, observed["time"].values[-1], lead_times, Grid.of(observed))
 
 
-class Odds(Weak):
-    """Gives probabilities of exceedance: a logistic curve around persistence, too low by a factor."""
+class Probable(Weak):
+    """Knows exceedance probabilities: a logistic curve around persistence, too low by a factor."""
 
-    def __init__(self, name="odds", factor=0.6, thresholds=(20.0, 30.0, 40.0), sha256="f" * 64):
+    def __init__(self, name="probable", factor=0.6, thresholds=(20.0, 30.0, 40.0), sha256="f" * 64):
         super().__init__(name)
         self.factor, self.thresholds_dbz, self.sha256 = factor, thresholds, sha256
 
     def describe(self):
         return {"model": self.name, "checkpoint_sha256": self.sha256, "settings": "{}"}
 
-    def probabilities(self, observed, lead_times):
+    def forecast(self, observed, lead_times):
         self.asked += 1
         newest = past.newest(observed, self.needs, self.name).dbz[-1]
-        odds = np.stack([self.factor / (1 + np.exp((t - newest) / 2)) for t in self.thresholds_dbz])
-        values = np.repeat(odds[:, None], len(lead_times), axis=1).astype(np.float32)
-        return xr.DataArray(
-            values, dims=("threshold_dbz", "lead_time", "y", "x"),
-            coords={
-                "threshold_dbz": list(self.thresholds_dbz),
-                "lead_time": np.asarray(lead_times, "timedelta64[ns]"), **grid_coords(Grid.of(observed)),
-            },
-        )
+        curves = np.stack([self.factor / (1 + np.exp((t - newest) / 2)) for t in self.thresholds_dbz])
+        values = np.repeat(curves[:, None], len(lead_times), axis=1).astype(np.float32)
+        dbz = dbz_from_probabilities(values, self.thresholds_dbz)
+        start, grid = observed["time"].values[-1], Grid.of(observed)
+        return label_forecast(dbz, start, lead_times, grid, values, self.thresholds_dbz)

@@ -1,5 +1,7 @@
 """An archive that is a field in memory: what verification asks of the real one, and what it must not do."""
 
+from pathlib import Path
+
 import numpy as np
 import xarray as xr
 
@@ -12,7 +14,7 @@ class MemoryArchive:
         self.whole = field
         self.step = np.timedelta64(step_minutes, "m").astype("timedelta64[ns]")
         self.grid = Grid.of(field)
-        self.path = "memory.zarr"
+        self.path = Path("memory.zarr")
         self.attrs: dict = {}
         self.fingerprint = "0" * 16
         self.most_at_once = 0

@@ -18,7 +18,7 @@ LEADS = np.arange(1, 6) * np.timedelta64(10, "m")
 @pytest.mark.parametrize("make", [projected_grid, geographic_grid])
 def test_a_steady_storm_is_forecast_where_it_goes(make):
     truth = moving_disc(make(96, 128), frames=10, velocity=(1.0, 3.0), centre=(30, 30))
-    forecast = Extrapolation().forecast(truth.isel(time=slice(0, 5)), LEADS)
+    forecast = Extrapolation().forecast(truth.isel(time=slice(0, 5)), LEADS).reflectivity
     expected = truth.values[5:]
     inside = ~np.isnan(forecast.values)
     assert inside[:, 10:, 20:].all()
@@ -29,7 +29,7 @@ def test_a_steady_storm_is_forecast_where_it_goes(make):
 
 def test_lead_times_between_the_steps():
     field = moving_disc(projected_grid(96, 96), velocity=(0.0, 4.0), centre=(48, 20))
-    forecast = Extrapolation().forecast(field, np.array([5, 10], "timedelta64[m]"))
+    forecast = Extrapolation().forecast(field, np.array([5, 10], "timedelta64[m]")).reflectivity
     middle = [np.argwhere(f > 30).mean(0)[1] for f in np.nan_to_num(forecast.values, nan=-32.0)]
     assert middle[0] == pytest.approx(38.0, abs=0.3)
     assert middle[1] == pytest.approx(40.0, abs=0.3)
@@ -98,7 +98,7 @@ def test_csi_on_real_storms_reaches_that_of_pysteps():
     for s in starts:
         field = moving_disc(grid, frames=5).copy(data=dbz[s : s + 5])
         for forecaster in (Extrapolation(), Persistence()):
-            forecast = forecaster.forecast(field, np.arange(1, 11) * step).values
+            forecast = forecaster.forecast(field, np.arange(1, 11) * step).reflectivity.values
             counts[forecaster.name] += _counts(forecast, dbz[s + 5 : s + 15])
     csi = {name: (c[0] / c.sum(0)).mean(0) for name, c in counts.items()}
     np.testing.assert_allclose(csi["persistence"], [0.293, 0.155, 0.102, 0.056], atol=6e-4)

@@ -3,7 +3,7 @@ import pytest
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.settings import build
-from nowcast.forecasters.lucas_kanade import LucasKanade
+from nowcast.forecasters.motion import LucasKanade
 from tests.fakes.fields import moving_disc, projected_grid
 
 

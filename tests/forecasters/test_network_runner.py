@@ -25,7 +25,7 @@ def runner(cascade=None, lagrangian=None):
         "lagrangian_persistence", {}, 1, None, 5, 10, 600.0, Scaling(), (1.0, 1.0),
         exceedance_probability=head, lagrangian=lagrangian,
     )
-    return NetworkRunner(LoadedNetwork(network, meta, "0" * 64), Running(4.0, None, 64, "float32"))
+    return NetworkRunner(LoadedNetwork(network, meta, "0" * 64), Running(4.0, None, 64, half=False))
 
 
 def test_tiles_share_what_the_flow_and_the_cascade_reach():

@@ -12,7 +12,7 @@ from nowcast.core.files import sha256
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.forecasters import packaged as module
 from nowcast.forecasters.catalog import build_forecaster
-from nowcast.forecasters.levels import Levels, thresholds_of, write_levels
+from nowcast.forecasters.decision_thresholds import DecisionThresholds, write_decision_thresholds
 from nowcast.forecasters.packaged import folder, packaged, registry
 from nowcast.models import weights_file
 from nowcast.models.checkpoint import CheckpointMeta, load_network, pack
@@ -25,7 +25,7 @@ LEADS = np.arange(1, 4) * np.timedelta64(10, "m")
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
-    """A folder of weights with one tiny network named ``tiny``; gives a maker of its levels."""
+    """A folder of weights with one tiny network named ``tiny``; gives a maker of its decision thresholds."""
     monkeypatch.setattr(module, "folder", lambda: tmp_path)
     settings = {"hidden": [4], "filter_size": 3, "patch": 4}
     chosen = ModelChoice("convlstm", settings, ExceedanceProbabilitySettings((20.0, 40.0)))
@@ -43,8 +43,8 @@ def shipped(tmp_path, monkeypatch):
 
     def levels(value, identity=own):
         table = ((value,) * 3,) * 2
-        made = Levels("tiny", identity, "probability", (20.0, 40.0), (10.0, 20.0, 30.0), table)
-        write_levels(tmp_path / "tiny.levels.json", [made], {})
+        made = DecisionThresholds("tiny", identity, "probability", (20.0, 40.0), (10.0, 20.0, 30.0), table)
+        write_decision_thresholds(tmp_path / "tiny.thresholds.json", [made], {})
 
     return levels
 
@@ -56,18 +56,23 @@ def test_it_forecasts_by_name_at_its_levels(shipped):
     shipped(0.02)
     calibrated = build_forecaster("tiny", {"precision": "float32"})
     assert calibrated.name == "tiny"
-    few, many = (f.forecast(observed, LEADS).values > NO_ECHO_DBZ for f in (raw, calibrated))
+    few, many = (f.forecast(observed, LEADS).reflectivity.values > NO_ECHO_DBZ for f in (raw, calibrated))
     assert few.sum() < many.sum()
-    untouched = build_forecaster("tiny", {"raw": True}).forecast(observed, LEADS)
-    np.testing.assert_array_equal(untouched.values, raw.forecast(observed, LEADS).values)
-    assert "decision_levels" in calibrated.describe()
-    assert thresholds_of(calibrated) == (20.0, 40.0)
-    np.testing.assert_array_equal(calibrated.probabilities(observed, LEADS), raw.probabilities(observed, LEADS))
+    untouched = build_forecaster("tiny", {"raw": True}).forecast(observed, LEADS).reflectivity
+    np.testing.assert_array_equal(untouched.values, raw.forecast(observed, LEADS).reflectivity.values)
+    assert "decision_thresholds" in calibrated.describe()
+    assert "decision_thresholds" not in calibrated.undecided().describe()
+    both = [f.forecast(observed, LEADS).exceedance_probability for f in (calibrated, raw)]
+    assert both[0]["threshold"].values.tolist() == [20.0, 40.0]
+    np.testing.assert_array_equal(both[0].values, both[1].values)
+    np.testing.assert_array_equal(
+        calibrated.undecided().forecast(observed, LEADS).reflectivity.values, untouched.values
+    )
 
 
 def test_other_weights_or_levels_of_others_are_refused(shipped):
     shipped(0.3, identity="sha256:other")
-    with pytest.raises(CheckpointError, match="levels of other weights"):
+    with pytest.raises(CheckpointError, match="those made for sha256:other"):
         packaged("tiny")
     path = module.folder() / "tiny.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
@@ -102,7 +107,7 @@ def test_what_is_shipped_is_whole_small_and_described(name):
     for words in (registry()[name], "## Data, split", "## Skill", "## Where it fails", "CC BY-SA 4.0"):
         assert words in card
     observed = moving_disc(projected_grid(64, 80), frames=6, velocity=(1.0, 2.0), peak_dbz=55.0)
-    forecast = build_forecaster(name).forecast(observed, LEADS)
+    forecast = build_forecaster(name).forecast(observed, LEADS).reflectivity
     wet = forecast.values > 20
     assert wet.any(axis=(1, 2)).all()
     places = [np.argwhere(w).mean(axis=0) for w in wet]

@@ -11,10 +11,10 @@ LEADS = np.array([10, 30], "timedelta64[m]")
 def test_every_lead_is_the_newest_frame():
     field = moving_disc(projected_grid())
     field.values[-1, 0, 0] = np.nan
-    forecast = Persistence().forecast(field, LEADS)
+    forecast = Persistence().forecast(field, LEADS).reflectivity
     np.testing.assert_array_equal(forecast.values[0], field.values[-1])
     np.testing.assert_array_equal(forecast.values[1], field.values[-1])
-    assert forecast["issued"].values == np.datetime64("2025-03-22T10:40")
+    assert forecast["forecast_reference_time"].values == np.datetime64("2025-03-22T10:40")
     assert forecast["valid_time"].values[1] == np.datetime64("2025-03-22T11:10")
 
 

@@ -1,4 +1,4 @@
-"""Networks with probabilities of exceedance as forecasters."""
+"""Networks with exceedance probabilities as forecasters."""
 
 from dataclasses import replace
 
@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
-from nowcast.forecasters.levels import thresholds_of
 from nowcast.forecasters.neural import Neural
 from nowcast.models.base import SequenceModel
 from nowcast.models.checkpoint import LoadedNetwork
@@ -21,7 +19,7 @@ LEADS = np.arange(1, 4) * np.timedelta64(10, "m")
 THRESHOLDS = (20.0, 40.0)
 
 
-class Odds(SequenceModel):
+class Shares(SequenceModel):
     """Says that 20 dBZ is reached with the value of the newest frame, and 40 dBZ with half of that."""
 
     calls = 0
@@ -41,41 +39,30 @@ def neural(model):
     return Neural(LoadedNetwork(model, meta, found.sha256))
 
 
-def test_probabilities_and_the_field_that_is_rebuilt_from_them():
+def test_probabilities_and_the_reflectivity_made_of_them_come_from_one_run():
     observed = moving_disc(projected_grid(), peak_dbz=60.0)
     observed.values[:, :, :5] = np.nan
-    forecaster = neural(Odds())
-    assert thresholds_of(forecaster) == THRESHOLDS
-    said = forecaster.probabilities(observed, LEADS)
-    assert said.dims == ("threshold_dbz", "lead_time", "y", "x")
-    assert said["threshold_dbz"].values.tolist() == list(THRESHOLDS)
-    odds = Scaling().encode(observed.values[-1])
-    np.testing.assert_allclose(said.values[0, 2, :, 5:], odds[:, 5:], atol=1e-6)
-    np.testing.assert_allclose(said.values[1], said.values[0] / 2, atol=1e-6)
-    assert np.isnan(said.values[:, :, :, :5]).all()
-    assert (said["valid_time"].values == observed["time"].values[-1] + LEADS).all()
-    dbz = forecaster.forecast(observed, LEADS).values[0]
-    assert ((dbz >= 20) == (odds >= 0.5))[:, 5:].all()
-    assert (dbz[:, 5:][odds[:, 5:] < 0.5] == NO_ECHO_DBZ).all()
-
-
-def test_both_from_one_past_run_the_network_once():
-    observed = moving_disc(projected_grid())
-    forecaster = neural(Odds())
-    first = forecaster.probabilities(observed, LEADS)
-    before = Odds.calls
-    first.values[:] = 7.0
-    forecaster.forecast(observed, LEADS)
-    assert forecaster.probabilities(observed, LEADS).max() <= 1
-    assert Odds.calls == before
-    forecaster.forecast(observed, LEADS[:2])
-    assert Odds.calls == before + 1
+    forecaster = neural(Shares())
+    forecaster.forecast(observed, LEADS)  # measures its memory, once
+    before = Shares.calls
+    found = forecaster.forecast(observed, LEADS)
+    assert Shares.calls == before + 1
+    known = found.exceedance_probability
+    assert known.dims == ("threshold", "lead_time", "y", "x")
+    assert found["threshold"].values.tolist() == list(THRESHOLDS)
+    share = Scaling().encode(observed.values[-1])
+    np.testing.assert_allclose(known.values[0, 2, :, 5:], share[:, 5:], atol=1e-6)
+    np.testing.assert_allclose(known.values[1], known.values[0] / 2, atol=1e-6)
+    assert np.isnan(known.values[:, :, :, :5]).all()
+    assert (found["valid_time"].values == observed["time"].values[-1] + LEADS).all()
+    dbz = found.reflectivity.values[0]
+    assert ((dbz >= 20) == (share >= 0.5))[:, 5:].all()
+    assert (dbz[:, 5:][share[:, 5:] < 0.5] == NO_ECHO_DBZ).all()
 
 
 def test_a_network_of_dbz_has_none():
-    with pytest.raises(SettingsError, match=r"expected one trained with model\.exceedance"):
-        Neural(loaded(Repeat())).probabilities(moving_disc(projected_grid()), LEADS)
-    assert thresholds_of(Neural(loaded(Repeat()))) == ()
+    found = Neural(loaded(Repeat())).forecast(moving_disc(projected_grid()), LEADS)
+    assert list(found.data_vars) == ["reflectivity"]
 
 
 def test_an_advected_network_is_told_what_was_not_seen():
@@ -87,6 +74,6 @@ def test_an_advected_network_is_told_what_was_not_seen():
     forecaster = Neural(LoadedNetwork(found.model, meta, found.sha256))
     motion = forecaster.velocity(observed)
     assert motion[1, 52, 44] == pytest.approx(3.0, abs=0.3)
-    forecast = forecaster.forecast(observed, LEADS).values
+    forecast = forecaster.forecast(observed, LEADS).reflectivity.values
     before, after = (np.nan_to_num(f, nan=-32.0)[52].argmax() for f in (observed.values[-1], forecast[2]))
     assert after - before == pytest.approx(9, abs=1)

@@ -36,15 +36,15 @@ def centre(frame, threshold=30.0):
 @pytest.mark.usefixtures("pysteps")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_disc_goes_on_the_way_it_came(name, storm):
-    found = made(name).forecast(storm[:6], LEADS)
+    found = made(name).forecast(storm[:6], LEADS).reflectivity
     for lead in range(1 if name == "steps_mean" else 3):  # its noise leads a lone disc astray
         np.testing.assert_allclose(centre(found.values[lead]), centre(storm.values[6 + lead]), atol=1.5)
 
 
 @pytest.mark.usefixtures("pysteps")
 def test_lead_times_between_the_steps_lie_between(storm):
-    halves = made("pysteps_lk").forecast(storm[:6], np.array([5, 10, 15], "timedelta64[m]"))
-    whole = made("pysteps_lk").forecast(storm[:6], LEADS[:1])
+    halves = made("pysteps_lk").forecast(storm[:6], np.array([5, 10, 15], "timedelta64[m]")).reflectivity
+    whole = made("pysteps_lk").forecast(storm[:6], LEADS[:1]).reflectivity
     np.testing.assert_allclose(halves.values[1], whole.values[0], atol=0.05)
     rows = [centre(frame)[1] for frame in halves.values]
     np.testing.assert_allclose(np.diff(rows), 1.5, atol=0.4)
@@ -56,7 +56,7 @@ def test_without_rain_in_the_newest_frame_there_is_none_and_what_was_not_seen_is
     past = storm[:6].copy(deep=True)
     past.values[-1] = NO_ECHO_DBZ
     past.values[:, :, :20] = np.nan
-    found = made(name).forecast(past, LEADS).values
+    found = made(name).forecast(past, LEADS).reflectivity.values
     assert np.isnan(found[0, :, :15]).all()
     assert (found[:, 20:60, 40:60] == NO_ECHO_DBZ).all()
     assert set(np.unique(found[~np.isnan(found)])) == {NO_ECHO_DBZ}
@@ -67,14 +67,15 @@ def test_without_rain_in_the_newest_frame_there_is_none_and_what_was_not_seen_is
 def test_rain_that_has_only_just_begun_is_moved(name, storm):
     past = storm[:6].copy(deep=True)
     past.values[:5] = NO_ECHO_DBZ
-    found = made(name).forecast(past, LEADS).values
+    found = made(name).forecast(past, LEADS).reflectivity.values
     assert (found[0] >= 30).sum() == pytest.approx((past.values[-1] >= 30).sum(), rel=0.2)
 
 
 @pytest.mark.usefixtures("pysteps")
 def test_the_mean_of_steps_depends_on_its_seed_alone(storm):
     first, again, other = (
-        build_forecaster("steps_mean", {"members": 2, "seed": seed}).forecast(storm[:6], LEADS[:1]).values
+        build_forecaster("steps_mean", {"members": 2, "seed": seed})
+        .forecast(storm[:6], LEADS[:1]).reflectivity.values
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)

@@ -1,6 +1,7 @@
 import resource
 from pathlib import Path
 
+import h5py
 import netCDF4
 import numpy as np
 import pyproj
@@ -11,10 +12,10 @@ from nowcast.core.errors import FileError
 from nowcast.core.field import FieldError
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.forecasters.base import label_forecast
-from nowcast.products.cf_netcdf import read_forecast, read_probabilities, write_forecast
+from nowcast.products.cf_netcdf import read_forecast, write_forecast
 from tests.fakes.fields import geographic_grid, projected_grid
 
-ISSUED = np.datetime64("2025-03-22T12:00", "ns")
+START = np.datetime64("2025-03-22T12:00", "ns")
 LEADS = np.array([10, 20, 35], "timedelta64[m]")
 GRIDS = pytest.mark.parametrize("grid", [projected_grid(), geographic_grid()], ids=["projected", "geographic"])
 
@@ -24,7 +25,7 @@ def forecast(grid):
     dbz = (rng.integers(-3199, 9500, (3, *grid.shape)) / 100).astype(np.float32)
     dbz[:, :6] = np.nan
     dbz[:, 6:9] = NO_ECHO_DBZ
-    return label_forecast(dbz, ISSUED, LEADS, grid)
+    return label_forecast(dbz, START, LEADS, grid)
 
 
 @GRIDS
@@ -33,10 +34,10 @@ def test_reads_back_exactly(tmp_path, grid):
     path = write_forecast(tmp_path / "a.nc", made, {"model": "extrapolation", "settings": "{}"})
     found = read_forecast(path)
     xr.testing.assert_identical(found.drop_attrs(), made.drop_attrs())
-    assert found.dtype == np.float32
+    assert found.reflectivity.dtype == np.float32
     assert found["crs"].attrs["crs_wkt"] == grid.crs_wkt
     assert found.attrs["model"] == "extrapolation"
-    assert found.attrs["units"] == "dBZ"
+    assert found.reflectivity.attrs["units"] == "dBZ"
     assert len(found.attrs["commit"]) >= 7
     assert found.attrs["version_numpy"] == np.__version__
 
@@ -49,11 +50,11 @@ def test_xarray_alone_sees_times_values_and_places(tmp_path, grid, by):
     write_forecast(tmp_path / "a.nc", made)
     with xr.open_dataset(tmp_path / "a.nc", engine="netcdf4") as seen:
         field = seen["reflectivity"]
-        np.testing.assert_allclose(field.values, made.values, atol=1e-5)
+        np.testing.assert_allclose(field.values, made.reflectivity.values, atol=1e-5)
         assert field.dtype == np.float32
-        np.testing.assert_array_equal(np.isnan(field.values), np.isnan(made.values))
+        np.testing.assert_array_equal(np.isnan(field.values), np.isnan(made.reflectivity.values))
         np.testing.assert_array_equal(seen["time"].values, made["valid_time"].values)
-        assert seen["forecast_reference_time"].values == ISSUED
+        assert seen["forecast_reference_time"].values == START
         np.testing.assert_array_equal(field["forecast_period"].values, [10, 20, 35])
         assert seen.attrs["Conventions"] == "CF-1.10"
         mapping = dict(seen[field.attrs["grid_mapping"]].attrs)
@@ -126,18 +127,18 @@ def test_what_is_described_stands_beside_what_made_it(tmp_path):
     found = read_forecast(write_forecast(tmp_path / "a.nc", forecast(projected_grid()), described))
     assert found.attrs["checkpoint_sha256"] == "0" * 64
     assert found.attrs["archive"] == "a.zarr"
-    assert found.attrs["units"] == "dBZ"
+    assert found.reflectivity.attrs["units"] == "dBZ"
 
 
 def test_a_field_is_not_a_forecast(tmp_path):
-    made = forecast(projected_grid()).drop_vars("issued")
-    with pytest.raises(FieldError, match="issued"):
+    made = forecast(projected_grid()).drop_vars("forecast_reference_time")
+    with pytest.raises(FieldError, match="without forecast_reference_time"):
         write_forecast(tmp_path / "a.nc", made)
 
 
 def test_values_that_are_no_dbz_are_refused(tmp_path):
     made = forecast(projected_grid())
-    made.values[0, 20, 20] = 200.0
+    made.reflectivity.values[0, 20, 20] = 200.0
     with pytest.raises(FieldError, match="200"):
         write_forecast(tmp_path / "a.nc", made)
     assert list(tmp_path.iterdir()) == []
@@ -176,33 +177,51 @@ def test_a_file_of_another_kind_and_none_at_all(tmp_path):
         read_forecast(tmp_path / "c.nc")
 
 
+def with_probabilities(made, values):
+    coords = {"threshold": ("threshold", [20.0, 35.0], {"units": "dBZ"})}
+    dims = ("threshold", "lead_time", "y", "x")
+    return made.assign_coords(coords).assign(exceedance_probability=(dims, values, {"units": "1"}))
+
+
 @GRIDS
-def test_probabilities_stand_beside_the_forecast(tmp_path, grid):
+def test_probabilities_stand_beside_the_reflectivity(tmp_path, grid):
     made = forecast(grid)
     rng = np.random.default_rng(6)
-    said = np.sort(rng.random((2, *made.shape), np.float32), axis=0)[::-1]
-    said[:, :, :6] = np.nan
-    given = xr.DataArray(said, dims=("threshold_dbz", *made.dims), coords={"threshold_dbz": [20.0, 35.0]})
-    path = write_forecast(tmp_path / "a.nc", made, None, given)
-    found = read_probabilities(path)
-    np.testing.assert_allclose(found.values, said, atol=0.5 / 250 + 1e-6)
-    assert found["threshold_dbz"].values.tolist() == [20.0, 35.0]
-    assert (np.diff(found.values, axis=0)[~np.isnan(found.values[1:])] <= 0).all()
-    xr.testing.assert_identical(read_forecast(path).drop_attrs(), made.drop_attrs())
+    values = np.sort(rng.random((2, *made.reflectivity.shape), np.float32), axis=0)[::-1]
+    values[:, :, :6] = np.nan
+    path = write_forecast(tmp_path / "a.nc", with_probabilities(made, values))
+    found = read_forecast(path)
+    known = found.exceedance_probability
+    np.testing.assert_allclose(known.values, values, atol=0.5 / 250 + 1e-6)
+    assert found["threshold"].values.tolist() == [20.0, 35.0]
+    assert (np.diff(known.values, axis=0)[~np.isnan(known.values[1:])] <= 0).all()
+    xr.testing.assert_identical(found.drop_dims("threshold").drop_attrs(), made.drop_attrs())
+    again = read_forecast(write_forecast(tmp_path / "b.nc", found))
+    xr.testing.assert_identical(again, found)
     with xr.open_dataset(path, engine="netcdf4", decode_timedelta=False) as by_others:
-        other = by_others["probability_of_exceedance"]
+        other = by_others["exceedance_probability"]
         assert other.dims == ("threshold", "time", "y", "x")
-        np.testing.assert_allclose(other.values, found.values, atol=1e-6)
+        np.testing.assert_allclose(other.values, known.values, atol=1e-6)
         assert other.attrs["units"] == "1"
 
 
+def test_probabilities_under_their_former_name_are_read(tmp_path):
+    made = forecast(projected_grid())
+    values = np.full((2, *made.reflectivity.shape), 0.5, np.float32)
+    path = write_forecast(tmp_path / "a.nc", with_probabilities(made, values))
+    with h5py.File(path, "r+") as file:
+        file.move("exceedance_probability", "probability_of_exceedance")
+    np.testing.assert_array_equal(read_forecast(path).exceedance_probability.values, values)
+
+
 def test_a_forecast_without_probabilities_has_none(tmp_path):
-    assert read_probabilities(write_forecast(tmp_path / "a.nc", forecast(projected_grid()))) is None
+    path = write_forecast(tmp_path / "a.nc", forecast(projected_grid()))
+    assert list(read_forecast(path).data_vars) == ["reflectivity"]
 
 
-@pytest.mark.parametrize("wrong", [np.full((2, 3, 4, 5), 0.5), np.full((2, 3, 48, 64), 1.5)])
-def test_what_is_no_probability_of_this_forecast_is_refused(tmp_path, wrong):
-    given = xr.DataArray(wrong, dims=("threshold_dbz", "lead_time", "y", "x"))
+def test_what_is_no_probability_is_refused(tmp_path):
+    made = forecast(projected_grid())
+    wrong = np.full((2, *made.reflectivity.shape), 1.5, np.float32)
     with pytest.raises(FieldError, match="probabilities"):
-        write_forecast(tmp_path / "a.nc", forecast(projected_grid()), None, given)
+        write_forecast(tmp_path / "a.nc", with_probabilities(made, wrong))
     assert list(tmp_path.iterdir()) == []

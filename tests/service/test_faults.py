@@ -63,7 +63,7 @@ def test_a_network_is_published_with_the_fingerprint_of_its_checkpoint(service, 
     manifest = _manifest(service, 2)
     assert (manifest["model"], manifest["fallback"]) == ("convlstm", "")
     assert manifest["checkpoint_sha256"] == sha256(path)
-    assert read_forecast(service.output / "latest" / "nowcast.nc").shape[0] == 3
+    assert read_forecast(service.output / "latest" / "nowcast.nc").sizes["lead_time"] == 3
     assert not (service.output / ".work").exists()
 
 
@@ -74,7 +74,7 @@ def test_a_network_that_forecasts_nan_is_not_published(service, tmp_path):
     assert cycle.exit_code == FALLBACK
     assert "nan.ckpt" in _manifest(service, 2)["fallback"]
     forecast = read_forecast(service.output / "latest" / "nowcast.nc")
-    assert np.isfinite(forecast.values[0]).mean() > 0.5
+    assert np.isfinite(forecast.reflectivity.values[0]).mean() > 0.5
 
 
 @pytest.mark.slow
@@ -124,7 +124,7 @@ def test_no_product_claims_a_time_that_is_not_after_its_last_observation(service
     service.cycle(2)
     archive = Archive.open(service.settings.archive)
     forecast = read_forecast(service.output / "latest" / "nowcast.nc")
-    run = ModelRun(forecast, "extrapolation", {}, "")
+    run = ModelRun(forecast, "extrapolation", "")
     for issued in (time_of(3), time_of(4)):
         with pytest.raises(NowcastError, match="expected one after the last observation"):
             publish(service.settings, archive, issued, run, time_of(5), print)
@@ -265,10 +265,10 @@ def test_a_changed_number_of_leads_verifies_old_and_new(service):
     service.deliver(0, 1, 2)
     service.cycle(2)
     service.deliver(3, 4, 5)
-    service.cycle(5, leads=5)
+    service.cycle(5, lead_times=5)
     with closing(Ledger(service.output / "ledger.sqlite")) as ledger:
-        assert ledger.settled_leads(time_of(2)) == {10.0, 20.0, 30.0}
-        assert [n.issued for n in ledger.issued(pending_only=True)] == [time_of(5)]
+        assert ledger.settled_lead_times(time_of(2)) == {10.0, 20.0, 30.0}
+        assert [n.reference_time for n in ledger.nowcasts(pending_only=True)] == [time_of(5)]
 
 
 def test_a_nowcast_whose_file_was_taken_away_does_not_wait_for_ever(service):
@@ -278,7 +278,7 @@ def test_a_nowcast_whose_file_was_taken_away_does_not_wait_for_ever(service):
     service.deliver(3, 4, 5)
     assert service.cycle(5).exit_code == PUBLISHED
     with closing(Ledger(service.output / "ledger.sqlite")) as ledger:
-        assert [n.issued for n in ledger.issued(pending_only=True)] == [time_of(5)]
+        assert [n.reference_time for n in ledger.nowcasts(pending_only=True)] == [time_of(5)]
 
 
 def test_the_newest_nowcast_is_never_pruned(service):

@@ -7,7 +7,7 @@ import torch
 from nowcast.models.base import OptimiserStep
 from nowcast.training.data_module import ClipDataModule
 from nowcast.training.module import TrainingError, TrainingModule
-from nowcast.training.run import _quiet_lightning
+from nowcast.training.run_log import quiet_lightning
 from tests.fakes.training_runs import TwoPhase, TwoPhaseSettings, clips, experiment
 
 
@@ -38,7 +38,7 @@ def fit(*assignments, precision="32-true", network=None, steps=3):
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         num_sanity_val_steps=0, limit_val_batches=0,
     )
-    with _quiet_lightning():
+    with quiet_lightning():
         trainer.fit(module, datamodule=data)
     return module, watch.weights
 

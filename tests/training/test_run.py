@@ -15,7 +15,9 @@ from nowcast.core.errors import CheckpointError, FileError, MissingExtraError, S
 from nowcast.core.settings import plain
 from nowcast.models import checkpoint
 from nowcast.models.catalog import MODELS
+from nowcast.models.cpu import capability
 from nowcast.training import run
+from nowcast.training.interruption import Interruption
 from nowcast.training.module import TrainingError, TrainingModule
 from nowcast.training.run import train
 from tests.fakes.training_runs import clips, experiment, register
@@ -143,15 +145,19 @@ def stop_at(monkeypatch, iteration):
     monkeypatch.setattr(TrainingModule, "training_step", step)
 
 
-def test_a_signal_at_the_last_iteration_waits_for_its_validation(tmp_path, monkeypatch):
-    whole = go(tmp_path / "whole", "training.steps=8")
-    stop_at(monkeypatch, 8)
-    with pytest.raises(KeyboardInterrupt):
-        go(tmp_path / "cut", "training.steps=8")
-    best = tmp_path / "cut" / "tiny" / "v0" / "best.ckpt"
+@pytest.mark.parametrize("at", [7, 8])
+def test_a_signal_before_a_validation_leaves_the_validation_to_the_run_that_goes_on(tmp_path, monkeypatch, at):
+    whole = go(tmp_path / "whole", "training.steps=8", "training.ema_decay=0.5")
+    with monkeypatch.context() as patched:
+        stop_at(patched, at)
+        with pytest.raises(KeyboardInterrupt):
+            go(tmp_path / "cut", "training.steps=8", "training.ema_decay=0.5")
+    last = tmp_path / "cut" / "tiny" / "v0" / "last.ckpt"
+    assert checkpoint.read(last)["run"]["iteration"] == at - 1
+    best = go(tmp_path / "cut", "training.steps=8", "training.ema_decay=0.5", resume=last)
     assert same(everything(whole), everything(best))
     assert same(checkpoint.read(whole)["state_dict"], checkpoint.read(best)["state_dict"])
-    assert go(tmp_path / "cut", "training.steps=8", resume=best.parent / "last.ckpt") == best
+    assert [r["iteration"] for r in rows(best) if r["val_loss"]] == ["7", "8"]
 
 
 def test_a_run_at_its_end_without_best_ckpt_is_told_in_one_line(tmp_path):
@@ -189,7 +195,7 @@ def test_best_is_chosen_on_validation_and_serves_the_average(tmp_path, monkeypat
 
 
 def test_a_csi_is_better_when_it_rises(tmp_path):
-    keeper = run.Keeper(tmp_path, None, {"score": 0.3, "iteration": 1}, None, False)
+    keeper = run.Keeper(tmp_path, None, {"score": 0.3, "iteration": 1}, None, False, Interruption())
     assert keeper.is_better(0.4, "csi30")
     assert not keeper.is_better(0.4, "loss")
     assert not keeper.is_better(float("nan"), "csi30")
@@ -336,7 +342,25 @@ def test_tensorboard_writes_beside_the_csv(tmp_path):
     assert len(rows(best)) == 3
 
 
-def test_bfloat16_trains_and_keeps_float32_weights(tmp_path):
+@pytest.mark.parametrize("asked", ["auto", "bf16"])
+def test_without_native_bfloat16_a_run_is_that_of_float32_and_one_line_says_so(
+    tmp_path, monkeypatch, caplog, asked
+):
+    monkeypatch.setattr(capability, "native_bfloat16", lambda device: False)
+    best = go(tmp_path, f"training.precision={asked}", "training.steps=3", "training.accelerator=cpu")
+    line = f"training.precision={asked}: this CPU has no native bfloat16, computing in float32"
+    assert [m for m in caplog.messages if "bfloat16" in m] == [line]
+    assert same(everything(best), everything(go(tmp_path / "32", "training.steps=3")))
+    assert checkpoint.load_network(best).meta.provenance["computed_in"] == "float32"
+    monkeypatch.setattr(capability, "native_bfloat16", lambda device: True)
+    again = go(tmp_path, "training.precision=auto", "training.steps=4", resume=best.parent / "last.ckpt")
+    assert checkpoint.load_network(again).meta.provenance["computed_in"] == "bfloat16"
+    with pytest.raises(CheckpointError, match=r"other settings \(training\.precision\)"):
+        go(tmp_path, "training.precision=32", "training.steps=5", resume=best.parent / "last.ckpt")
+
+
+def test_bfloat16_trains_and_keeps_float32_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(capability, "native_bfloat16", lambda device: True)
     best = go(tmp_path, "training.precision=bf16", "training.steps=3")
     weights = checkpoint.read(best)["state_dict"]
     assert {v.dtype for v in weights.values() if v.is_floating_point()} == {torch.float32}
@@ -435,7 +459,7 @@ def test_log_and_metrics_on_a_full_disk_are_one_clear_error(tmp_path, capsys):
     for name in ("train.log", "metrics.csv"):
         (tmp_path / name).symlink_to("/dev/full")
     full = pytest.raises(FileError, match=r"train\.log: cannot be written .No space left")
-    with full, run._log_to(tmp_path):
+    with full, run.log_to(tmp_path):
         run.LOG.info("started")
     assert "Traceback" not in capsys.readouterr().err
     with pytest.raises(FileError, match=r"metrics\.csv: cannot be written .No space left"):

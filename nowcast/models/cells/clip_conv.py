@@ -59,7 +59,7 @@ class ClipConv(nn.Module):
             return Kernels((weight,), bias)
         before, now, after = weight.unbind(2)
         flat = tuple(_in_autocast(kernel) for kernel in (now, after - now, before - now))
-        if packs(weight):
+        if packs(flat[0]):
             maps = (batch, sides[0], sides[1])
             return Kernels(tuple(pack(kernel, self.padding[1:], maps) for kernel in flat), bias)
         return Kernels(tuple(k.contiguous(memory_format=torch.channels_last) for k in flat), bias)

@@ -1,6 +1,6 @@
 """Dense Lucas-Kanade motion of a batch of sequences, coarse to fine, with Gaussian windows.
 
-Letters: B batch, T past frames, H rows, W columns; h, w the same at a coarser level of the pyramid; motion
+Dimensions: B batch, T past frames, H rows, W columns; h, w the same at a coarser level of the pyramid; motion
 (B, 2, H, W) in cells a frame, rows first.
 """
 
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nowcast.models.lagrangian.flow_settings import FlowSettings
+from nowcast.models.lagrangian.gaps import fill_gaps
 from nowcast.models.lagrangian.semilagrangian import home, sample
 from nowcast.models.smoothing import gaussian
 
@@ -21,29 +22,29 @@ _SURE = 1e-3
 
 
 @torch.no_grad()
-def lucas_kanade(frames: Tensor, seen: Tensor, settings: FlowSettings) -> Tensor:
+def lucas_kanade(frames: Tensor, observed: Tensor, settings: FlowSettings) -> Tensor:
     """Estimate one steady motion a sequence, as `FlowSettings` describes; no gradient goes through it.
 
     Args:
-        frames: (B, T, H, W), finite; what is dry, weak or not seen holds the floor value. In any
+        frames: (B, T, H, W), finite; what is dry, weak or not observed holds the floor value. In any
             unit in which echoes differ from the floor by about 1 or more (dBZ), because of the ridge.
-        seen: (B, T, H, W) bool.
+        observed: (B, T, H, W) bool.
         settings: windows, pyramid and weights.
 
     Returns:
         (B, 2, H, W) float32, finite everywhere.
     """
     with torch.autocast(frames.device.type, enabled=False):
-        return _coarse_to_fine(frames.float(), seen, settings)
+        return _coarse_to_fine(*fill_gaps(frames.float(), observed), settings)
 
 
-def _coarse_to_fine(frames: Tensor, seen: Tensor, settings: FlowSettings) -> Tensor:
+def _coarse_to_fine(frames: Tensor, observed: Tensor, settings: FlowSettings) -> Tensor:
     height, width = frames.shape[-2:]
     motion: Tensor | None = None
     before = 1
     for side in [s for s in settings.levels if min(height, width) // s >= _FEWEST_CELLS] or [1]:
         level = gaussian(_coarser(frames, side), settings.blur, "replicate")
-        trusted = _all_around(_coarser(seen.float(), side) > 1 - _TINY)
+        trusted = _all_around(_coarser(observed.float(), side) > 1 - _TINY)
         if motion is None:
             motion = frames.new_zeros(len(frames), 2, level.shape[-2], level.shape[-1])
         else:
@@ -71,7 +72,7 @@ def _improved(
 
 
 def _products(pair: Tensor, trusted: Tensor, motion: Tensor) -> Tensor:
-    """Give the five products of derivatives of which the normal equations are sums: (B, 5, h, w).
+    """The five products of derivatives of which the normal equations are sums: (B, 5, h, w).
 
     Both frames are warped half-way towards each other, so that no one of them is preferred.
     """
@@ -105,9 +106,9 @@ def _coarser(frames: Tensor, side: int) -> Tensor:
     return F.avg_pool2d(padded, side)
 
 
-def _all_around(seen: Tensor) -> Tensor:
-    """1 where a pixel and its eight neighbours are seen (beyond the edge counts as seen), else 0."""
-    return 1.0 - F.max_pool2d(1.0 - seen.float(), 3, stride=1, padding=1)
+def _all_around(observed: Tensor) -> Tensor:
+    """1 where a pixel and its eight neighbours are observed (beyond the edge counts as observed), else 0."""
+    return 1.0 - F.max_pool2d(1.0 - observed.float(), 3, stride=1, padding=1)
 
 
 def _resample(motion: Tensor, before: int, side: int, height: int, width: int) -> Tensor:

@@ -1,12 +1,14 @@
-"""Where the air of a pixel was and will be along a steady motion, and reading frames there.
+"""Semi-Lagrangian advection: where the air of a pixel was and will be, and reading maps there.
 
-Letters: B batch, N frames, C channels, H rows, W columns. Places and motion are (B, 2, H, W), rows first,
-in cells and cells a frame, always float32: half precision cannot count to 600.
+Dimensions: B batch, N frames, C channels, H rows, W columns. Places and motion are (B, 2, H, W), rows first,
+in cells and cells a frame, float32 or float64, which the places of a motion and what is read there then are:
+half precision cannot count to 600.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -14,27 +16,37 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _HALF = 0.5
+_ROUNDING = 1e-6
 
 
 def home(height: int, width: int, device: torch.device | None = None) -> Tensor:
-    """Give the place of every pixel itself: (1, 2, H, W)."""
+    """The place of every pixel itself: (1, 2, H, W)."""
     rows = torch.arange(height, dtype=torch.float32, device=device)
     columns = torch.arange(width, dtype=torch.float32, device=device)
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))[None]
 
 
-def trajectories(motion: Tensor, frames: int) -> Iterator[Tensor]:
+def trajectories(motion: Tensor, frames: int | Sequence[float]) -> Iterator[Tensor]:
     """Follow the air of each pixel backwards: yield its place 1, 2, ... ``frames`` frames ago.
 
-    The midpoint rule, one frame a stride; beyond the edge the motion of the edge holds. The negative of
-    a motion follows the air forwards.
+    The midpoint rule, at most one frame a stride; beyond the edge the motion of the edge holds. The negative
+    of a motion follows the air forwards.
+
+    Args:
+        motion: (B, 2, H, W) cells a frame.
+        frames: how many, or rising times in frames, not necessarily whole.
 
     Source: Germann and Zawadzki (2002), Mon. Wea. Rev. 130, 2859-2873.
     """
-    places = home(motion.shape[-2], motion.shape[-1], motion.device).expand_as(motion)
-    for _ in range(frames):
-        middle = places - _HALF * sample(motion, places, padding="border")
-        places = places - sample(motion, middle, padding="border")
+    places = home(motion.shape[-2], motion.shape[-1], motion.device).to(motion).expand_as(motion)
+    reached = 0.0
+    for time in range(1, frames + 1) if isinstance(frames, int) else frames:
+        strides = max(math.ceil(time - reached - _ROUNDING), 1)
+        stride = (time - reached) / strides
+        for _ in range(strides):
+            middle = places - _HALF * stride * sample(motion, places, padding="border")
+            places = places - stride * sample(motion, middle, padding="border")
+        reached = time
         yield places
 
 
@@ -44,18 +56,18 @@ def sample(
     mode: Literal["bilinear", "nearest"] = "bilinear",
     padding: Literal["zeros", "border"] = "zeros",
 ) -> Tensor:
-    """Read maps (B, C, H, W) at places (B, 2, h, w): (B, C, h, w) in float32.
+    """Read maps (B, C, H, W) at places (B, 2, h, w): (B, C, h, w) in the precision of the places.
 
     Beyond the edge lies 0 (``zeros``) or the edge's value (``border``).
     """
     height, width = maps.shape[-2:]
     scale = places.new_tensor([2.0 / max(width - 1, 1), 2.0 / max(height - 1, 1)])
     grid = places.flip(1).permute(0, 2, 3, 1) * scale - 1.0
-    return F.grid_sample(maps.float(), grid, mode=mode, padding_mode=padding, align_corners=True)
+    return F.grid_sample(maps.to(places.dtype), grid, mode=mode, padding_mode=padding, align_corners=True)
 
 
 def inside(places: Tensor) -> Tensor:
-    """Say which places (B, 2, H, W) lie on the map they were made for: (B, 1, H, W) bool."""
+    """Which places (B, 2, H, W) lie on the map they were made for: (B, 1, H, W) bool."""
     height, width = places.shape[-2:]
     rows, columns = places[:, :1], places[:, 1:]
     on_rows = (rows > -_HALF) & (rows < height - _HALF)

@@ -5,10 +5,12 @@ import pytest
 
 from nowcast.core.errors import NowcastError
 from nowcast.core.field import make_field
-from nowcast.evaluation.period import make_case, verify_period, wettest
+from nowcast.core.grid import Grid
+from nowcast.evaluation.windows import wettest
 from nowcast.forecasters.base import Needs, label_forecast
 from nowcast.forecasters.persistence import Persistence
 from nowcast.scores.categorical import Contingency
+from nowcast.workflows.verify import verify_period
 from tests.fakes.fields import geographic_grid, moving_disc, projected_grid, times
 from tests.fakes.memory_archive import MemoryArchive
 
@@ -25,14 +27,12 @@ class Spy:
         return {}
 
     def forecast(self, observed, lead_times):
-        from nowcast.core.grid import Grid
-
         self.seen.append(observed["time"].values)
         grid = Grid.of(observed)
         said = np.full((len(lead_times), *grid.shape), self.dbz, np.float32)
-        issued = observed["time"].values[-1]
+        start = observed["time"].values[-1]
         observed.values[:] = 99.0
-        return label_forecast(said, issued, lead_times, grid)
+        return label_forecast(said, start, lead_times, grid)
 
 
 def archive(frames=20, missing=(), **kw):
@@ -43,39 +43,39 @@ def archive(frames=20, missing=(), **kw):
 
 def test_windows_are_built_from_times_and_never_bridge_a_gap():
     spy = Spy()
-    found = verify_period(archive(missing=(9,)), [spy], *DAY, steps=3, least_past=2)
+    found = verify_period(archive(missing=(9,)), [spy], *DAY, lead_times=3, least_past=2)
     clock = times(20)
     starts = [1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16]
-    assert found.issued.tolist() == clock[starts].tolist()
+    assert found.reference_times.tolist() == clock[starts].tolist()
     assert [s.tolist() for s in spy.seen] == [clock[i - 1 : i + 1].tolist() for i in starts]
     assert found.nowcasts == 11
 
 
 def test_stride_counts_from_the_start_of_each_unbroken_run():
-    found = verify_period(archive(missing=(9,)), [Spy()], *DAY, steps=3, least_past=2, stride=4)
-    assert found.issued.tolist() == times(20)[[1, 5, 11, 15]].tolist()
+    found = verify_period(archive(missing=(9,)), [Spy()], *DAY, lead_times=3, least_past=2, stride=4)
+    assert found.reference_times.tolist() == times(20)[[1, 5, 11, 15]].tolist()
 
 
 def test_start_times_do_not_depend_on_which_small_forecaster_is_asked():
-    alone = verify_period(archive(), [Persistence()], *DAY, steps=3)
-    both = verify_period(archive(), [Persistence(), Spy(past=4)], *DAY, steps=3)
-    np.testing.assert_array_equal(alone.issued, both.issued)
-    assert alone.issued[0] == times(20)[4]
-    long = verify_period(archive(), [Persistence(), Spy(past=8)], *DAY, steps=3)
-    assert long.issued[0] == times(20)[7]
+    alone = verify_period(archive(), [Persistence()], *DAY, lead_times=3)
+    both = verify_period(archive(), [Persistence(), Spy(past=4)], *DAY, lead_times=3)
+    np.testing.assert_array_equal(alone.reference_times, both.reference_times)
+    assert alone.reference_times[0] == times(20)[4]
+    long = verify_period(archive(), [Persistence(), Spy(past=8)], *DAY, lead_times=3)
+    assert long.reference_times[0] == times(20)[7]
 
 
 def test_every_frame_of_a_window_lies_in_the_period():
     spy = Spy()
     clock = times(20)
-    found = verify_period(archive(), [spy], clock[3], clock[12], steps=3, least_past=2)
-    assert found.issued.tolist() == clock[4:9].tolist()
+    found = verify_period(archive(), [spy], clock[3], clock[12], lead_times=3, least_past=2)
+    assert found.reference_times.tolist() == clock[4:9].tolist()
     assert spy.seen[0][0] == clock[3]
 
 
 def test_scores_are_pooled_over_nowcasts():
     source = archive()
-    found = verify_period(source, [Persistence()], *DAY, steps=3, stride=2, thresholds=[20.0, 30.0])
+    found = verify_period(source, [Persistence()], *DAY, lead_times=3, stride=2, thresholds=[20.0, 30.0])
     values = source.whole.values
     starts = range(4, 17, 2)
     for lead in (1, 2, 3):
@@ -91,8 +91,8 @@ def test_scores_are_pooled_over_nowcasts():
 
 
 def test_one_forecaster_cannot_spoil_the_next_ones_input():
-    alone = verify_period(archive(), [Persistence()], *DAY, steps=2)
-    after = verify_period(archive(), {"spy": Spy(), "p": Persistence()}, *DAY, steps=2)
+    alone = verify_period(archive(), [Persistence()], *DAY, lead_times=2)
+    after = verify_period(archive(), {"spy": Spy(), "p": Persistence()}, *DAY, lead_times=2)
     for row, other in zip(alone.rows, [r for r in after.rows if r.model == "p"], strict=True):
         np.testing.assert_equal(tuple(row[1:]), tuple(other[1:]))
 
@@ -103,7 +103,7 @@ def test_cells_of_the_map_by_hand():
     dbz[2, 3, 3] = 30.0  # comes: miss
     source = MemoryArchive(make_field(dbz, times(3), geographic_grid(4, 4)))
     found = verify_period(
-        source, [Persistence()], *DAY, steps=1, least_past=2, thresholds=[20.0], block=2
+        source, [Persistence()], *DAY, lead_times=1, least_past=2, thresholds=[20.0], block=2
     )
     np.testing.assert_array_equal(found.csi_cells["persistence", 20.0], [[1.0, np.nan], [np.nan, 0.0]])
 
@@ -112,35 +112,39 @@ def test_dry_starts_are_left_out_and_counted():
     dbz = np.zeros((8, 4, 4), np.float32)
     dbz[3, :2] = 25.0
     source = MemoryArchive(make_field(dbz, times(8), projected_grid(4, 4)))
-    found = verify_period(source, [Spy()], *DAY, steps=1, least_past=1, min_wet_pixels=8)
-    assert list(found.issued) == [times(8)[3]]
+    found = verify_period(source, [Spy()], *DAY, lead_times=1, least_past=1, min_wet_pixels=8)
+    assert list(found.reference_times) == [times(8)[3]]
     assert found.wet_pixels.tolist() == [8]
     assert found.too_dry == 5
     with pytest.raises(NowcastError, match=r"none has 9 pixels >= 20 dBZ \(the wettest has 8\)"):
-        verify_period(source, [Spy()], *DAY, steps=1, least_past=1, min_wet_pixels=9)
+        verify_period(source, [Spy()], *DAY, lead_times=1, least_past=1, min_wet_pixels=9)
 
 
 def test_one_window_is_in_memory_at_a_time():
     source = archive(frames=40)
-    verify_period(source, [Persistence()], *DAY, steps=3)
-    assert source.most_at_once == 8
+    verify_period(source, [Persistence()], *DAY, lead_times=3)
+    assert source.most_at_once == 3  # what was observed; a forecaster reads its past itself
 
 
-def test_a_case_holds_what_was_forecast_and_what_came():
-    source = archive()
-    case = make_case(source, [Persistence()], times(20)[6], steps=3, least_past=2, thresholds=[20.0])
-    np.testing.assert_array_equal(case.past["time"].values, times(20)[5:7])
-    np.testing.assert_array_equal(case.observed["time"].values, times(20)[7:10])
-    np.testing.assert_array_equal(case.forecasts["persistence"].values[2], source.whole.values[6])
-    assert [r.lead_minutes for r in case.rows] == [10.0, 20.0, 30.0, None]
+def test_a_case_is_one_of_the_nowcasts_that_were_scored_and_none_is_forecast_twice():
+    source, spy = archive(), Spy()
+    found = verify_period(source, [Persistence(), spy], *DAY, lead_times=3, least_past=2, cases=1)
+    assert len(spy.seen) == found.nowcasts
+    (case,) = found.cases
+    start = times(20).tolist().index(int(case.reference_time))
+    assert found.wet_pixels[start - 1] == found.wet_pixels.max()
+    np.testing.assert_array_equal(case.past["time"].values, times(20)[start - 1 : start + 1])
+    np.testing.assert_array_equal(case.observed["time"].values, times(20)[start + 1 : start + 4])
+    np.testing.assert_array_equal(case.forecasts["persistence"].values[2], source.whole.values[start])
+    np.testing.assert_array_equal(case.forecasts["spy"].values, 30.0)
 
 
 def test_the_wettest_lie_hours_apart():
-    found = verify_period(archive(frames=110), [Spy()], *DAY, steps=1, least_past=1, stride=6)
-    chosen = wettest(found, 2)
+    found = verify_period(archive(frames=110), [Spy()], *DAY, lead_times=1, least_past=1, stride=6)
+    chosen = wettest(found.reference_times, found.wet_pixels, 2)
     assert chosen == sorted(chosen)
     assert chosen[1] - chosen[0] >= np.timedelta64(6, "h")
-    assert found.issued[np.argmax(found.wet_pixels)] in chosen
+    assert found.reference_times[np.argmax(found.wet_pixels)] in chosen
 
 
 @pytest.mark.parametrize(
@@ -151,18 +155,18 @@ def test_the_wettest_lie_hours_apart():
         ({"thresholds": []}, "thresholds: got \\[\\]"),
         ({"wet_dbz": float("nan")}, "threshold: got nan"),
         ({"stride": 0}, "stride: got 0"),
-        ({"steps": 0}, "steps: got 0"),
-        ({"steps": 19}, "without one gap-free run of 24"),
+        ({"lead_times": 0}, "lead_times: got 0"),
+        ({"lead_times": 19}, "without one gap-free run of 24"),
         ({"start": np.datetime64("2024-01-01", "ns"), "end": np.datetime64("2024-01-02", "ns")},
          "the archive has no frames"),
         ({"forecasters": []}, "models: got none"),
         ({"forecasters": [Spy(), Spy()]}, "one name twice"),
         ({"forecasters": [Spy(step=np.timedelta64(5, "m"))]}, "spy: got an archive with a step of 10 min"),
-        ({"forecasters": [Spy(longest=np.timedelta64(20, "m"))], "steps": 3}, "expected at most 20 min"),
+        ({"forecasters": [Spy(longest=np.timedelta64(20, "m"))], "lead_times": 3}, "expected at most 20 min"),
     ],
 )
 def test_mistakes_are_one_clear_line(change, message):
-    asked = {"forecasters": [Spy()], "start": DAY[0], "end": DAY[1], "steps": 3, **change}
+    asked = {"forecasters": [Spy()], "start": DAY[0], "end": DAY[1], "lead_times": 3, **change}
     with pytest.raises(NowcastError, match=message) as caught:
         verify_period(archive(), **asked)
     assert "\n" not in str(caught.value)
@@ -174,22 +178,24 @@ def test_a_forecast_of_the_wrong_shape_is_refused():
             return super().forecast(observed, lead_times[:-1])
 
     with pytest.raises(NowcastError, match="this forecaster is at fault"):
-        verify_period(archive(), [Short()], *DAY, steps=3)
+        verify_period(archive(), [Short()], *DAY, lead_times=3)
 
 
 class Oracle(Spy):
     """Says 30 dBZ everywhere, and of reaching 20 dBZ the probability .8."""
 
-    thresholds_dbz = (20.0,)
-
-    def probabilities(self, observed, lead_times):
-        said = self.forecast(observed, lead_times)
-        return (said * 0 + 0.8).expand_dims(threshold_dbz=[20.0])
+    def forecast(self, observed, lead_times):
+        said = super().forecast(observed, lead_times).reflectivity
+        probabilities = np.full((1, *said.shape), 0.8, np.float32)
+        return label_forecast(
+            said.values, said["forecast_reference_time"].values, lead_times, Grid.of(said), probabilities,
+            [20.0],
+        )
 
 
 def test_probabilities_are_scored_where_a_forecaster_has_them_and_certainty_where_not():
     found = verify_period(
-        archive(), [Oracle("unsure"), Spy("sure")], *DAY, steps=3, least_past=2, thresholds=[20.0, 35.0],
+        archive(), [Oracle("unsure"), Spy("sure")], *DAY, lead_times=3, least_past=2, thresholds=[20.0, 35.0],
         scores=["csi", "brier", "rapsd_ratio"],
     )
     observed = archive().whole.values[2:]
@@ -198,3 +204,13 @@ def test_probabilities_are_scored_where_a_forecaster_has_them_and_certainty_wher
     assert found.value("sure", "brier", 20.0) == pytest.approx(1 - wet)
     assert found.value("unsure", "brier", 35.0) == found.value("sure", "brier", 35.0)
     assert found.value("sure", "rapsd_ratio") == pytest.approx(0.0, abs=1e-9)  # one value everywhere
+
+
+def test_an_archive_of_a_shorter_step_is_thinned_for_all_models_alike():
+    spy, free = Spy(step=np.timedelta64(20, "m")), Spy("free")
+    found = verify_period(archive(frames=30), [spy, free], *DAY, lead_times=2, least_past=2)
+    assert found.lead_minutes == (20.0, 40.0)
+    gaps = {(np.diff(seen) / np.timedelta64(1, "m")).tolist()[0] for s in (spy, free) for seen in s.seen}
+    assert gaps == {20.0}
+    with pytest.raises(NowcastError, match="verify each step by itself"):
+        verify_period(archive(), [spy, Spy("other", step=np.timedelta64(10, "m"))], *DAY)

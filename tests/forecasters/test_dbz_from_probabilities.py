@@ -1,4 +1,4 @@
-"""dBZ rebuilt from probabilities: the formula by hand, the events it must keep, what it refuses."""
+"""dBZ from probabilities: the formula by hand, the events it must keep, what it refuses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.forecasters.decision import ABOVE_LAST_DB, decision_levels, rebuild_dbz
+from nowcast.forecasters.decision import ABOVE_LAST_DB, dbz_from_probabilities
 
 THRESHOLDS = [20.0, 30.0, 40.0]
 
@@ -19,7 +19,7 @@ def one_pixel(*probabilities: float) -> np.ndarray:
 
 
 def rebuilt(*probabilities: float, levels: object = 0.5) -> float:
-    return float(rebuild_dbz(one_pixel(*probabilities), THRESHOLDS, levels)[0, 0, 0])
+    return float(dbz_from_probabilities(one_pixel(*probabilities), THRESHOLDS, levels)[0, 0, 0])
 
 
 def test_values_by_hand() -> None:
@@ -35,7 +35,7 @@ def test_values_by_hand() -> None:
 def test_levels_of_each_threshold_and_lead_time_are_used() -> None:
     probabilities = np.repeat(one_pixel(0.6, 0.4, 0.1), 2, axis=1)
     levels = np.array([[0.5, 0.5], [0.5, 0.3], [0.5, 0.2]])
-    found = rebuild_dbz(probabilities, THRESHOLDS, levels)[:, 0, 0]
+    found = dbz_from_probabilities(probabilities, THRESHOLDS, levels)[:, 0, 0]
     assert found == pytest.approx([20 + 10 * 0.1 / 0.2, 30 + 10 * 0.1 / 0.2])
     assert rebuilt(0.6, 0.4, 0.1, levels=[0.5, 0.3, 0.2]) == pytest.approx(35.0)
 
@@ -55,7 +55,7 @@ def test_thresholding_the_field_is_thresholding_the_probabilities(seed: int) -> 
     probabilities = -np.sort(-random.random((3, 2, 6, 7)), axis=0).astype(np.float32)
     probabilities[:, :, 0, 0] = np.nan
     levels = random.uniform(0.05, 0.95, (3, 2)).astype(np.float32)
-    dbz = rebuild_dbz(probabilities, THRESHOLDS, levels)
+    dbz = dbz_from_probabilities(probabilities, THRESHOLDS, levels)
     reached = probabilities >= levels[:, :, None, None]
     for k, threshold in enumerate(THRESHOLDS):
         np.testing.assert_array_equal(dbz >= threshold, reached[k:].any(axis=0))
@@ -71,20 +71,21 @@ def test_a_probability_a_rounding_error_under_its_level_stays_under_the_threshol
 
 @pytest.mark.parametrize("levels", [0.0, -1.0, np.nan, [0.5, 0.5], [[0.5, 0.5]] * 3, [[[0.5]]] * 3])
 def test_bad_levels_are_refused(levels: object) -> None:
-    with pytest.raises(SettingsError, match="decision levels"):
-        rebuild_dbz(one_pixel(0.9, 0.5, 0.1), THRESHOLDS, levels)
+    with pytest.raises(SettingsError, match="decision thresholds"):
+        dbz_from_probabilities(one_pixel(0.9, 0.5, 0.1), THRESHOLDS, levels)
 
 
 def test_bad_thresholds_and_shapes_are_refused() -> None:
     with pytest.raises(SettingsError, match="rising"):
-        rebuild_dbz(one_pixel(0.9, 0.5, 0.1), [20, 20, 30])
+        dbz_from_probabilities(one_pixel(0.9, 0.5, 0.1), [20, 20, 30])
     with pytest.raises(SettingsError, match="shapes"):
-        rebuild_dbz(one_pixel(0.9, 0.5), THRESHOLDS)
+        dbz_from_probabilities(one_pixel(0.9, 0.5), THRESHOLDS)
     with pytest.raises(SettingsError, match="shapes"):
-        rebuild_dbz(np.zeros((3, 2, 2), np.float32), THRESHOLDS)
+        dbz_from_probabilities(np.zeros((3, 2, 2), np.float32), THRESHOLDS)
 
 
-def test_levels_are_spread_over_lead_times() -> None:
-    np.testing.assert_array_equal(
-        decision_levels([0.2, 0.3], 2, 3), np.array([[0.2] * 3, [0.3] * 3], np.float32)
-    )
+def test_decision_thresholds_are_spread_over_lead_times() -> None:
+    probabilities = np.repeat(one_pixel(0.6, 0.25, 0.1), 3, axis=1)
+    found = dbz_from_probabilities(probabilities, THRESHOLDS, [0.2, 0.3, 0.9])
+    np.testing.assert_array_equal(found, np.full((3, 1, 1), found[0, 0, 0]))
+    assert found[0, 0, 0] == pytest.approx(20 + 10 * 0.4 / 0.45)

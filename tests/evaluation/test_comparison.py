@@ -14,10 +14,10 @@ from nowcast.evaluation.comparison import (
     confidence_text,
     reference_of_each,
 )
-from nowcast.evaluation.period import verify_period
 from nowcast.forecasters.persistence import Persistence
 from nowcast.report.confidence import differences
 from nowcast.scores.confidence import Bootstrap
+from nowcast.workflows.verify import verify_period
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.forecasters import Weak
 from tests.fakes.memory_archive import MemoryArchive
@@ -29,7 +29,7 @@ DAY = np.datetime64("2025-03-22", "ns"), np.datetime64("2025-03-23", "ns")
 def found():
     source = MemoryArchive(moving_disc(projected_grid(), frames=60, velocity=(0.3, 0.4)))
     models = {"persistence": Persistence(), "weak": Weak(), "same": Persistence()}
-    return verify_period(source, models, *DAY, steps=3, stride=6, thresholds=[20.0, 30.0])
+    return verify_period(source, models, *DAY, lead_times=3, stride=6, thresholds=[20.0, 30.0])
 
 
 def test_counts_of_each_start_time_add_up_to_the_score(found):

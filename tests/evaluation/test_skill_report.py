@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nowcast.evaluation.period import make_case
-from nowcast.evaluation.skill_report import _days, as_page_case, summary, write_skill
+from nowcast.evaluation.skill_report import _days, as_page_case, summary
 from nowcast.forecasters.persistence import Persistence
+from nowcast.workflows.verify import verify, verify_period
 from tests.fakes.fields import moving_disc, projected_grid, times
 from tests.fakes.memory_archive import MemoryArchive
 
@@ -25,19 +25,20 @@ def test_days(first, last, text):
 
 def test_what_stands_under_each_map_is_the_csi_of_this_nowcast():
     source = MemoryArchive(moving_disc(projected_grid(), frames=9, velocity=(1.0, 3.0)))
-    case = make_case(source, [Persistence()], times(9)[4], steps=4, thresholds=[20.0])
-    shown = as_page_case(case, 20.0)
-    values = [r.value for r in case.rows if r.lead_minutes]
+    day = times(9)[0], times(9)[-1] + np.timedelta64(1, "m")
+    found = verify_period(source, [Persistence()], *day, lead_times=4, thresholds=[20.0], cases=1)
+    assert found.nowcasts == 1
+    shown = as_page_case(found.cases[0], found, 20.0)
+    values = [r.value for r in found.rows if r.score == "csi" and r.lead_minutes]
     assert shown.captions["persistence"] == [f"CSI {v:.2f} at 20 dBZ" for v in values]
     assert shown.reference_time == times(9)[4]
 
 
 def test_the_written_table_is_that_of_the_verification(tmp_path):
     source = MemoryArchive(moving_disc(projected_grid(), frames=9))
-    day = np.datetime64("2025-03-22", "ns"), np.datetime64("2025-03-23", "ns")
-    skill = write_skill(
-        tmp_path, source, {"p": Persistence()}, *day, stride=1, steps=2, thresholds=[20.0], cases=0,
-        title="Name & title", notes=["a note"],
+    skill = verify(
+        source, {"p": Persistence()}, "2025-03-22/2025-03-22", tmp_path, stride=1, lead_times=2,
+        thresholds=[20.0], cases=0, title="Name & title", notes=["a note"],
     )
     mean = skill.verification.value("p", "csi", 20.0)
     assert f"p,csi,20,mean,{mean:.9g}" in skill.scores.read_text().splitlines()

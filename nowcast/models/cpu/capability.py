@@ -1,0 +1,32 @@
+"""What this machine computes fast: asked once, here, by forecasts and trainings alike."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+LOG = logging.getLogger(__name__)
+
+
+@cache
+def native_bfloat16(device: str = "cpu") -> bool:
+    """Whether bfloat16 is multiplied natively on a device: ``cpu`` or ``cuda``.
+
+    Elsewhere it is emulated: an iteration of training took eight times as long as in float32, and packed
+    weights are refused.
+    """
+    import torch
+
+    from nowcast.models.cpu.onednn import multiplies_bfloat16
+
+    if device == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return multiplies_bfloat16()
+
+
+def bfloat16_or_say(what: str, device: str = "cpu") -> bool:
+    """Whether ``what`` is computed in bfloat16 as asked for; where not, one line of the log says so."""
+    if native_bfloat16(device):
+        return True
+    LOG.warning("%s: this %s has no native bfloat16, computing in float32", what, device.upper())
+    return False

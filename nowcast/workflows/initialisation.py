@@ -1,0 +1,130 @@
+"""What every verification and calibration starts from: models by name, lead times, wet initialisation times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from nowcast.archive.thinned import RadarFrames, thinned
+from nowcast.core.errors import SettingsError, TimeError
+from nowcast.core.times import Times, minutes
+from nowcast.evaluation.windows import check_counts
+from nowcast.forecasters.base import Forecaster, LeadTimes
+from nowcast.forecasters.catalog import build_forecaster
+from nowcast.workflows.forecast import leads_of
+
+LEAST_PAST = 5
+"""Past frames an initialisation time must have even if no forecaster needs so many, so that these times do
+not depend on which forecasters are compared."""
+Models = Mapping[str, Forecaster] | Iterable[Forecaster | str]
+
+
+class Initialisations(NamedTuple):
+    """Where forecasts start from."""
+
+    windows: list[Times]
+    """Past and future frames of each."""
+    wet_pixels: npt.NDArray[np.int64]
+    """Of each: pixels at or above the wet threshold in the newest observed frame."""
+    too_dry: int
+    """How many were left out."""
+
+
+def named(forecasters: Models) -> dict[str, Forecaster]:
+    """Forecasters by name, in the order given; a name or the path of a checkpoint is loaded.
+
+    A checkpoint goes by the name its forecaster gives itself; where two share one, the folder and file
+    that were given tell them apart.
+
+    Raises:
+        SettingsError: none, or one twice.
+        NowcastError: an unknown name, or a checkpoint that cannot be read.
+    """
+    if isinstance(forecasters, Mapping):
+        models = dict(forecasters)
+    else:
+        given = list(forecasters)
+        made = [build_forecaster(f) if isinstance(f, str) else f for f in given]
+        own = [f.name for f in made]
+        names = [
+            f"{name} ({'/'.join(Path(f).parts[-3:])})" if isinstance(f, str) and own.count(name) > 1 else name
+            for name, f in zip(own, given, strict=True)
+        ]
+        models = dict(zip(names, made, strict=True))
+        if len(models) < len(given):
+            raise SettingsError("models: got one name twice, expected each once; give a mapping with names")
+    if not models:
+        raise SettingsError("models: got none, expected at least one; for example persistence")
+    return models
+
+
+def at_common_step(archive: RadarFrames, models: Mapping[str, Forecaster]) -> RadarFrames:
+    """Thin an archive to the longest step that a model was made for, the same for all: like with like.
+
+    Raises:
+        TimeError: a model's step is not that one, or no multiple of the archive's.
+    """
+    steps = {name: f.needs.step for name, f in models.items() if f.needs.step is not None}
+    step = max((s for s in steps.values() if s is not None), default=archive.step)
+    for name, other in steps.items():
+        if other != step:
+            raise TimeError(
+                f"{name}: got models of {minutes(step):g} min, expected its own step of "
+                f"{minutes(other):g} min; verify each step by itself"
+            )
+    if step < archive.step:
+        name = next(name for name, other in steps.items() if other == step)
+        raise TimeError(
+            f"{name}: got an archive with a step of {minutes(archive.step):g} min, expected "
+            f"{minutes(step):g} min; take a model made for this step"
+        )
+    return thinned(archive, step)
+
+
+def common_leads(archive: RadarFrames, models: Mapping[str, Forecaster], lead_times: int) -> LeadTimes:
+    """Lead times one step apart that every model reaches.
+
+    Raises:
+        SettingsError: none asked for.
+        TimeError: a model reaches less far.
+    """
+    check_counts(lead_times=lead_times)
+    leads = leads_of(archive, lead_times)
+    for name, forecaster in models.items():
+        longest = forecaster.needs.longest
+        if longest is not None and leads[-1] > longest:
+            raise TimeError(
+                f"{name}: got lead times up to {minutes(leads[-1]):g} min, expected at most "
+                f"{minutes(longest):g} min; ask for fewer lead times"
+            )
+    return leads
+
+
+def wet_initialisations(
+    archive: RadarFrames, windows: list[Times], past: int, min_wet_pixels: int, wet_dbz: float, progress: bool
+) -> Initialisations:
+    """Leave out windows whose newest observed frame has fewer than ``min_wet_pixels`` at or above ``wet_dbz``.
+
+    Only that frame is read, one at a time.
+
+    Raises:
+        TimeError: all are too dry; the wettest is named.
+    """
+    wet = np.zeros(len(windows), np.int64)
+    bar = tqdm(windows, desc="looking for rain", unit="frame", disable=not progress)
+    for i, times in enumerate(bar):
+        newest = archive.frames(times[past - 1 : past]).compute(scheduler="synchronous")
+        wet[i] = int((newest.values >= wet_dbz).sum())
+    keep = wet >= min_wet_pixels
+    if not keep.any():
+        raise TimeError(
+            f"period: got {len(windows)} initialisation times of which none has {min_wet_pixels} pixels >= "
+            f"{wet_dbz:g} dBZ (the wettest has {wet.max()}), expected at least one; lower --min-wet-pixels"
+        )
+    kept = [times for times, yes in zip(windows, keep, strict=True) if yes]
+    return Initialisations(kept, wet[keep], int((~keep).sum()))

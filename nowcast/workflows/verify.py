@@ -1,0 +1,277 @@
+"""Verification: forecast from every initialisation time of a period and score it against what was observed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from tqdm import tqdm
+
+from nowcast.archive.reader import Archive
+from nowcast.archive.thinned import RadarFrames, thinned
+from nowcast.core.errors import SettingsError, complain
+from nowcast.core.field import NAME
+from nowcast.core.times import minutes, parse_period
+from nowcast.evaluation.comparison import Against
+from nowcast.evaluation.period import (
+    CALIBRATED,
+    MAP_CELL_KM,
+    NowcastCase,
+    PeriodScores,
+    Verification,
+)
+from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
+from nowcast.evaluation.windows import check_counts, wettest, windows
+from nowcast.forecasters.base import Forecaster
+from nowcast.forecasters.decision import decide
+from nowcast.forecasters.decision_thresholds import (
+    DecisionThresholds,
+    check_identity,
+    identity_of,
+    read_decision_thresholds,
+)
+from nowcast.forecasters.neural import Neural
+from nowcast.scores.catalog import DEFAULT_SCORES
+from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
+from nowcast.workflows.forecast import forecast
+from nowcast.workflows.initialisation import (
+    LEAST_PAST,
+    Models,
+    at_common_step,
+    common_leads,
+    named,
+    wet_initialisations,
+)
+
+
+class Reading(NamedTuple):
+    """One way to call the events of a forecaster; readings of one forecaster share its forecast."""
+
+    forecaster: Forecaster
+    decision: DecisionThresholds | None = None
+    """None takes the forecast as it is."""
+
+
+def verify(
+    archive: RadarFrames | Path | str,
+    models: Models,
+    period: str,
+    out: Path | str | None = None,
+    *,
+    stride: int = 6,
+    lead_times: int = 10,
+    thresholds: Sequence[float] = DEFAULT_THRESHOLDS_DBZ,
+    scores: Sequence[str] = DEFAULT_SCORES,
+    step_minutes: float | None = None,
+    min_wet_pixels: int = 0,
+    decision_thresholds: Sequence[Path | str] = (),
+    against: Against | None = None,
+    cases: int = 3,
+    title: str = "",
+    notes: Sequence[str] = (),
+    progress: bool = False,
+) -> SkillReport:
+    """Score forecasters over a period on the same initialisation times; with ``out``, write tables and a page.
+
+    Args:
+        archive: an open archive, or its folder.
+        models: names and checkpoints, or forecasters, or a mapping of names to forecasters.
+        period: START/END, UTC; a bare end date is included.
+        out: folder for scores.csv, confidence.csv and index.html, all or none; None writes nothing.
+        stride: frames between two initialisation times of an unbroken run.
+        lead_times: how many, one step apart.
+        thresholds: of events, in dBZ.
+        scores: names of docs/reference/scores.md.
+        step_minutes: take frames so far apart; None takes the longest step that a model needs.
+        min_wet_pixels: leave out initialisation times with fewer pixels of 20 dBZ or more.
+        decision_thresholds: files of `nowcast calibrate`: each model that has some is scored with them too.
+        against: with which model the others are compared, and how.
+        cases: how many of the wettest nowcasts the page shows frame by frame.
+        title, notes: of the page.
+        progress: show a bar on stderr.
+
+    Raises:
+        NowcastError: as `verify_period`; the folder cannot be written.
+
+    Example:
+        >>> import nowcast
+        >>> skill = nowcast.verify(
+        ...     "italy.zarr", ["extrapolation", "motionrnn"], "2025-03-21/2025-03-22"
+        ... )  # doctest: +SKIP
+        >>> skill.verification.value("motionrnn", "csi", 20.0)  # doctest: +SKIP
+    """
+    start, end = parse_period(period)
+    frames = Archive.open(archive) if isinstance(archive, (str, Path)) else archive
+    if step_minutes is not None:
+        frames = thinned(frames, _step(step_minutes))
+    readings = {name: Reading(f) for name, f in named(models).items()}
+    if decision_thresholds:
+        known = [found for file in decision_thresholds for found in read_decision_thresholds(Path(file)).models]
+        readings = with_calibrated(readings, known)
+    against = against or Against()
+    against.check(list(readings), list(thresholds))
+    found = verify_period(
+        frames, readings, start, end, stride=stride, lead_times=lead_times, thresholds=thresholds,
+        scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds),
+        cases=cases if out is not None else 0, progress=progress,
+    )
+    return write_skill(
+        None if out is None else Path(out), frames, found, (start, end), against, title=title, notes=notes
+    )
+
+
+def verify_period(
+    archive: RadarFrames,
+    forecasters: Models | Mapping[str, Reading],
+    start: np.datetime64,
+    end: np.datetime64,
+    *,
+    stride: int = 1,
+    lead_times: int = 10,
+    thresholds: Sequence[float] = DEFAULT_THRESHOLDS_DBZ,
+    scores: Sequence[str] = DEFAULT_SCORES,
+    min_wet_pixels: int = 0,
+    wet_dbz: float = 20.0,
+    least_past: int = LEAST_PAST,
+    map_thresholds: Sequence[float] | None = None,
+    block: int | None = None,
+    cases: int = 0,
+    progress: bool = False,
+) -> Verification:
+    """Forecast from every initialisation time of a period and score each lead time.
+
+    An initialisation time stands in a gap-free window of past and future frames that lies wholly in
+    [start, end); windows are built from times, so a missing frame is never bridged. A forecaster is handed
+    past frames alone. Counts are pooled over all nowcasts before any score is finished. One window is in
+    memory at a time, and the fields of ``cases``.
+
+    Args:
+        archive: where the frames are.
+        forecasters: by the name they have in the table; a `Reading` calls events its own way.
+        start, end: the period, UTC.
+        stride: frames between two initialisation times of an unbroken run.
+        lead_times: how many, each one step longer.
+        thresholds: of events, in dBZ.
+        scores: names of `nowcast.scores.catalog.METRICS`.
+        min_wet_pixels: leave an initialisation time out if its newest frame has fewer pixels >= ``wet_dbz``.
+        wet_dbz: what counts as wet for that.
+        least_past: past frames of a window when no forecaster needs more.
+        map_thresholds: thresholds for which CSI is kept for each block of cells; None for all.
+        block: cells of such a block, each way; None for about 5 km.
+        cases: of how many of the wettest nowcasts, hours apart, the fields are kept.
+        progress: show a bar on stderr.
+
+    Raises:
+        SettingsError: a setting out of range.
+        TimeError: no frames, no window or no wet window in the period; a model needs another step or
+            reaches less far.
+    """
+    readings = _readings(forecasters)
+    models = {name: reading.forecaster for name, reading in readings.items()}
+    archive = at_common_step(archive, models)
+    leads = common_leads(archive, models, lead_times)
+    past = max(least_past, *(f.needs.past for f in models.values()))
+    check_counts(stride=stride, least_past=least_past)
+    check_threshold(wet_dbz)
+    block = block or max(1, round(MAP_CELL_KM / max(archive.grid.cell_km)))
+    mapped = thresholds if map_thresholds is None else map_thresholds
+    counted = {
+        name: PeriodScores(thresholds, scores, archive.grid.cell_km, mapped, block) for name in readings
+    }
+    every = windows(archive.times, archive.step, start, end, past + lead_times, stride)
+    starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress)
+    reference_times = np.array([times[past - 1] for times in starts.windows], "datetime64[ns]")
+    shown = wettest(reference_times, starts.wet_pixels, cases)
+    kept: list[NowcastCase] = []
+    metadata: dict[str, dict[str, str]] = {}
+    bar = tqdm(starts.windows, desc="verifying", unit="nowcast", disable=not progress)
+    for times, reference_time in zip(bar, reference_times, strict=True):
+        observed = archive.frames(times[past:]).compute(scheduler="synchronous")
+        fields: dict[str, xr.DataArray] = {}
+        for name, found, seconds in _forecasts(archive, readings, reference_time, leads):
+            counted[name].add(found, observed.values, seconds)
+            metadata.setdefault(name, {str(k): str(v) for k, v in found.attrs.items()})
+            fields[name] = found[NAME]
+        if reference_time in shown:
+            before = archive.frames(times[:past]).compute(scheduler="synchronous")
+            kept.append(NowcastCase(reference_time, before, observed, {n: fields[n] for n in readings}))
+    lead_minutes = tuple(minutes(lead) for lead in leads)
+    return Verification(
+        rows=[row for name, c in counted.items() for row in c.rows(name, lead_minutes)],
+        models=tuple(readings), lead_minutes=lead_minutes, reference_times=reference_times,
+        wet_pixels=starts.wet_pixels, too_dry=starts.too_dry,
+        csi_cells={(n, t): values for n, c in counted.items() for t, values in c.csi_cells.items()},
+        block=block, seconds={name: c.seconds for name, c in counted.items()},
+        thresholds=tuple(thresholds), counts={name: c.counts for name, c in counted.items()},
+        metadata=metadata, cases=tuple(kept),
+    )
+
+
+def with_calibrated(
+    readings: Mapping[str, Reading], known: Sequence[DecisionThresholds]
+) -> dict[str, Reading]:
+    """Read every model that has known decision thresholds twice: without any, and calibrated.
+
+    A network that comes with some of its own is read in the same way, with these where none are known.
+
+    Raises:
+        SettingsError: decision thresholds under a model's name that were made for another one, for none of
+            them, or twice.
+    """
+    by_identity: dict[str, DecisionThresholds] = {}
+    for one in known:
+        if by_identity.setdefault(one.identity, one) != one:
+            raise SettingsError(
+                complain("decision thresholds", f"two kinds for the same {one.model}", "one file a model",
+                         "leave one file out")
+            )
+    found: dict[str, Reading] = {}
+    for name, (model, _) in readings.items():
+        own = model.decision if isinstance(model, Neural) else None
+        named_so = next((m for m in known if m.model in (name, model.name)), None)
+        decision = by_identity.get(identity_of(model)) or named_so or own
+        if decision is None:
+            found[name] = Reading(model)
+            continue
+        check_identity(decision, model)
+        raw = model.undecided() if isinstance(model, Neural) else model
+        found[name], found[name + CALIBRATED] = Reading(raw), Reading(raw, decision)
+    if len(found) == len(readings):
+        raise SettingsError(
+            complain("decision thresholds", f"those of {', '.join(m.model for m in known) or 'no model'}",
+                     f"those of at least one of {', '.join(readings)}", "calibrate one of these models")
+        )
+    return found
+
+
+def _readings(forecasters: Models | Mapping[str, Reading]) -> dict[str, Reading]:
+    if isinstance(forecasters, Mapping):
+        given = {n: f if isinstance(f, Reading) else Reading(f) for n, f in forecasters.items()}
+        return {n: given[n] for n in named({n: r.forecaster for n, r in given.items()})}
+    return {name: Reading(f) for name, f in named(forecasters).items()}
+
+
+def _forecasts(
+    archive: RadarFrames, readings: Mapping[str, Reading], reference_time: np.datetime64, leads: np.ndarray
+) -> list[tuple[str, xr.Dataset, float]]:
+    """Forecast once by each forecaster and read it in each way: (name, forecast, seconds)."""
+    made: dict[int, xr.Dataset] = {}
+    found = []
+    for name, (forecaster, decision) in readings.items():
+        began = time.perf_counter()
+        if id(forecaster) not in made:
+            made[id(forecaster)] = forecast(archive, forecaster, reference_time, leads)
+        coming = made[id(forecaster)]
+        coming = coming if decision is None else decide(coming, decision)
+        found.append((name, coming, time.perf_counter() - began))
+    return found
+
+
+def _step(step_minutes: float) -> np.timedelta64:
+    if not 0 < step_minutes < 525_600:  # no archive has a step of a year
+        raise SettingsError(f"--step: got {step_minutes:g}, expected minutes above 0, for example 10")
+    return np.timedelta64(round(step_minutes * 60e9), "ns")

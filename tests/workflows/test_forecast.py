@@ -1,0 +1,100 @@
+"""The one way from an archive to a forecast; its 4th of 12 frames (10:30) is missing."""
+
+import numpy as np
+import pytest
+
+from nowcast.archive.reader import Archive
+from nowcast.core.errors import TimeError
+from nowcast.forecasters.base import Needs
+from nowcast.forecasters.extrapolation import Extrapolation
+from nowcast.forecasters.persistence import Persistence
+from nowcast.workflows.forecast import find_reference_time, forecast, observed_past, past_times
+from tests.fakes.forecasters import Probable, Weak
+from tests.fakes.small_archive import write_archive
+
+
+def at(text):
+    return np.datetime64(f"2025-03-22T{text}", "ns")
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    path, _ = write_archive(tmp_path_factory.mktemp("issue"), missing=(3,))
+    return Archive.open(path)
+
+
+def test_the_newest_frame_or_the_one_asked_for(archive):
+    assert find_reference_time(archive) == at("11:50")
+    assert find_reference_time(archive, "2025-03-22T10:20") == at("10:20")
+    with pytest.raises(TimeError, match=r"got 2025-03-22T10:31:00Z.*the nearest is 2025-03-22T10:40:00Z"):
+        find_reference_time(archive, "2025-03-22T10:31")
+
+
+def test_the_past_ends_with_the_find_reference_time(archive):
+    np.testing.assert_array_equal(past_times(archive, at("11:00"), 3), [at("10:40"), at("10:50"), at("11:00")])
+
+
+def test_a_gap_is_named_with_the_newest_moment_before_it_that_would_do(archive):
+    with pytest.raises(TimeError, match=r"no frame at 2025-03-22T10:30:00Z, .*--at 2025-03-22T10:20:00Z would"):
+        past_times(archive, at("10:50"), 3)
+    with pytest.raises(TimeError, match=r"--at 2025-03-22T11:10:00Z would do"):
+        past_times(archive, at("10:50"), 4)
+    with pytest.raises(TimeError, match="ingest the missing files"):
+        past_times(archive, at("11:50"), 9)
+
+
+def test_as_much_past_as_there_is(archive):
+    def past(text, most, fewest=1):
+        class Any(Weak):
+            pass
+
+        model = Any()
+        model.needs = Needs(past=most, fewest=fewest)
+        return observed_past(archive, model, at(text), short_past=True)[1]
+
+    np.testing.assert_array_equal(past("11:50", 2), [at("11:40"), at("11:50")])
+    np.testing.assert_array_equal(past("10:50", 5), [at("10:40"), at("10:50")])
+    np.testing.assert_array_equal(past("10:40", 5), [at("10:40")])
+    with pytest.raises(TimeError, match="got 2025-03-22T10:30:00Z"):
+        past("10:30", 5)
+    with pytest.raises(TimeError, match="got 1 frame without a gap, expected at least 2"):
+        past("10:40", 3, fewest=2)
+
+
+def test_a_short_past_is_made_do_with_only_where_that_is_allowed(archive):
+    coming = forecast(archive, Extrapolation(), at("10:50"), 2, short_past=True)
+    assert coming.sizes["lead_time"] == 2
+    with pytest.raises(TimeError, match="no frame at 2025-03-22T10:30:00Z"):
+        forecast(archive, Extrapolation(), at("10:50"), 2)
+
+
+def test_what_made_a_forecast_and_on_what_terms_comes_with_it(archive):
+    coming = forecast(archive, Probable(), "2025-03-22T11:00", 3)
+    assert coming["forecast_reference_time"].values == at("11:00")
+    np.testing.assert_array_equal(coming["valid_time"].values, [at("11:10"), at("11:20"), at("11:30")])
+    assert coming.attrs["archive"] == archive.path.name
+    assert coming.attrs["archive_fingerprint"] == archive.fingerprint
+    assert coming.attrs["checkpoint_sha256"] == "f" * 64
+    assert coming.attrs["licence"] == archive.attrs.get("licence", "unknown")
+    assert set(coming.data_vars) == {"reflectivity", "exceedance_probability"}
+    assert coming.exceedance_probability.dims == ("threshold", "lead_time", "y", "x")
+
+
+def test_a_model_of_a_longer_step_reads_every_nth_frame_up_to_the_reference_time(archive):
+    model = Weak()
+    model.needs = Needs(past=2, step=np.timedelta64(20, "m"))
+    coming = forecast(archive, model, at("11:30"), 2)
+    np.testing.assert_array_equal(coming["valid_time"].values, [at("11:50"), at("12:10")])
+    frames, times = observed_past(archive, model, at("11:30"))
+    assert frames.step == np.timedelta64(20, "m")
+    np.testing.assert_array_equal(times, [at("11:10"), at("11:30")])
+    model.needs = Needs(past=2, step=np.timedelta64(15, "m"))
+    with pytest.raises(TimeError, match=r"multiple of the 10 minutes"):
+        forecast(archive, model, at("11:30"), 2)
+
+
+def test_a_path_and_a_name_do_as_well(archive):
+    named = forecast(archive.path, "persistence", lead_times=1)
+    opened = forecast(archive, Persistence(), "latest", np.array([10], "timedelta64[m]"))
+    assert named.equals(opened)
+    assert named.attrs == opened.attrs
