@@ -29,8 +29,8 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 def formerly(*names: str) -> dict[str, tuple[str, ...]]:
     """Field metadata with the names a setting once had, oldest first: they are still read.
 
-    Why: YAML files, checkpoints and decision thresholds written under an old name go on loading.
-    Use: ``flips_and_rotations: bool = field(default=True, metadata=formerly("turns"))``.
+    Why: what was written under an old name goes on loading. Use:
+    ``flips_and_rotations: bool = field(default=True, metadata=formerly("turns"))``.
     """
     return {_FORMERLY: names}
 
@@ -50,7 +50,7 @@ def current_names(kind: type[Any], values: Mapping[str, Any], where: str = "") -
     for key, value in values.items():
         name, group = _today(kind, key)
         if name in found:
-            raise SettingsError(f"{_dotted(where, name)}: given twice, the other time as '{key}'; leave one out")
+            raise SettingsError(f"{_dotted(where, name)}: given twice, also as '{key}'; leave one out")
         within = group is not None and isinstance(value, Mapping)
         found[name] = current_names(group, value, _dotted(where, name)) if group and within else value
     return found
@@ -61,8 +61,8 @@ def _today(kind: type[Any] | None, name: Any) -> tuple[Any, type[Any] | None]:
     for f in dataclasses.fields(kind) if kind is not None else ():
         if name == f.name or name in f.metadata.get(_FORMERLY, ()):
             hint = typing.get_type_hints(kind)[f.name]
-            groups = [h for h in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(h)]
-            return f.name, groups[0] if groups and typing.get_origin(hint) is not tuple else None
+            parts = () if typing.get_origin(hint) is tuple else (hint, *typing.get_args(hint))
+            return f.name, next((h for h in parts if isinstance(h, type) and dataclasses.is_dataclass(h)), None)
     return name, None
 
 
