@@ -241,7 +241,7 @@ def read_benchmark(path: Path, assignments: Sequence[str] = (), data: Path | Non
         shared = values.get("data")
         parts = shared if isinstance(shared, dict) else {}
         for choice in (*_listed(parts, "sources"), *_listed(parts, "validation_sources"),
-                       *_listed(values, "test_sources")):  # fmt: skip
+                       *_listed(values, "test_sources")):
             choice["settings"] = {**(choice.get("settings") or {}), "path": str(data)}
     return build(Benchmark, values)
 
