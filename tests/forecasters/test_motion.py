@@ -18,7 +18,8 @@ MINUTES = np.timedelta64(1, "m")
 
 def oblong_grid(rows, columns):
     """Cells 1 km high and 2 km wide."""
-    return Grid(pyproj.CRS.from_proj4(PROJ_LAEA).to_wkt(), 20_000.0 - 1000.0 * np.arange(rows), -30_000.0 + 2000.0 * np.arange(columns))
+    y, x = 20_000.0 - 1000.0 * np.arange(rows), -30_000.0 + 2000.0 * np.arange(columns)
+    return Grid(pyproj.CRS.from_proj4(PROJ_LAEA).to_wkt(), y, x)
 
 
 def rain(shifts, seed=3):
@@ -52,14 +53,14 @@ def without(frames, gone):
 
 
 RANDOM = np.random.default_rng(5)
-I, J = np.mgrid[: SIZE[0], : SIZE[1]]
+ROW, COLUMN = np.mgrid[: SIZE[0], : SIZE[1]]
 GAPS = {
     **{f"{share:.0%} anew in each frame": RANDOM.random((5, *SIZE)) < share
        for share in (0.002, 0.01, 0.05, 0.1, 0.3, 0.6)},
     **{f"{share:.0%} at fixed places": RANDOM.random(SIZE) < share for share in (0.02, 0.1, 0.3)},
-    "every tenth column": J % 10 == 0,
-    "slanting bands": (I + 2 * J) % 24 < 4,
-    "two blocked rays": (abs(I - J) < 2) | (abs(I - 50) < 2),
+    "every tenth column": COLUMN % 10 == 0,
+    "slanting bands": (ROW + 2 * COLUMN) % 24 < 4,
+    "two blocked rays": (abs(ROW - COLUMN) < 2) | (abs(ROW - 50) < 2),
 }
 
 
@@ -81,7 +82,7 @@ def test_no_echo_stored_as_not_observed_leaves_the_motion_inside_the_echoes():
 
 
 def test_a_coverage_that_moves_against_the_rain_does_not_pull_the_motion():
-    gone = np.stack([(I < 30 - 3 * t) | (J > 110 - 5 * t) for t in range(5)])
+    gone = np.stack([(ROW + 3 * t < 30) | (COLUMN + 5 * t > 110) for t in range(5)])
     motion = Extrapolation().velocity(field(without(steady(), gone)))
     np.testing.assert_allclose(np.median(motion[:, 40:100, 10:80], axis=(1, 2)), VELOCITY, atol=0.15)
 
@@ -124,7 +125,8 @@ def test_the_speed_limit_counts_cells_by_their_own_height_and_width(motion, kmh,
     """(3, 1) cells of 1 x 2 km in 10 minutes are sqrt(9 + 4) km in 10 minutes: 21.6 km/h; in 5, twice that."""
     kmh *= 10 / step_minutes
     for limit, share in ((0.5 * kmh, 0.5), (0.99 * kmh, 0.99), (1.01 * kmh, 1.0)):
-        bounded = Extrapolation(motion=Known(*motion), fastest_kmh=limit).velocity(field(steady(), step_minutes))
+        limited = Extrapolation(motion=Known(*motion), fastest_kmh=limit)
+        bounded = limited.velocity(field(steady(), step_minutes))
         np.testing.assert_allclose(bounded[:, 3, 4], share * np.array(motion), rtol=1e-3)
 
 

@@ -23,7 +23,7 @@ def test_a_gap_takes_the_mean_of_what_was_observed_around_it():
     frames, observed = stack([texture(), texture()]), torch.ones(1, 2, ROWS, COLUMNS, dtype=torch.bool)
     observed[0, 1, 10, 20:22] = False
     observed[0, 1, 12, 18] = False
-    filled, known = fill_gaps(frames * observed, observed)
+    filled, known = fill_gaps(torch.where(observed, frames, 99.0), observed)
     assert known.all()
     assert torch.equal(filled[0, 0], frames[0, 0])
     around = observed[0, 1, 7:14, 17:24]
@@ -58,7 +58,7 @@ def test_the_edge_of_a_coverage_is_no_gap(coverage):
     observed = coverage(i, j)[None, None]
     frames = stack([texture()]) * observed
     filled, known = fill_gaps(frames, observed)
-    inner = (..., slice(3, -3), slice(3, -3))  # where an edge meets the border of the grid a sliver is left over
+    inner = (..., slice(3, -3), slice(3, -3))  # where an edge meets the border of the grid, a sliver is filled
     assert torch.equal(known[inner], observed[inner])
     assert torch.equal(filled[inner], frames[inner])
 
