@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import copy
-import statistics
-import time
 from collections.abc import Callable
+from statistics import median
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from interleaved import Job, interleaved
 from torch import Tensor, nn
 
 from nowcast.models.base import SequenceModel
@@ -120,7 +120,7 @@ def _networks(settings: dict[str, Any], side: int, batch: int, rounds: int) -> N
         for kind, context in (("float32", contextlib.nullcontext), ("bfloat16", _bf16)):
             with context():
                 jobs = {way: _job(work, net, frames) for way, net in ways.items()}
-                times = interleaved(jobs, rounds)
+                times = _medians(jobs, rounds)
             if kind == "float32":
                 reference = times["plain"]
             note = "" if kind == "float32" else f", against plain float32 {reference / times['astm']:.2f}"
@@ -131,7 +131,7 @@ def _networks(settings: dict[str, Any], side: int, batch: int, rounds: int) -> N
 
 def _job(
     work: Callable[[SequenceModel, Tensor], None], network: SequenceModel, frames: Tensor
-) -> Callable[[], None]:
+) -> Job:
     return lambda: work(network, frames)
 
 
@@ -149,16 +149,8 @@ def _bf16() -> torch.autocast:
     return torch.autocast("cpu", dtype=torch.bfloat16)
 
 
-def interleaved(jobs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Give the median CPU seconds of each job, taken in turns."""
-    times: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(rounds + 1):
-        for name, job in jobs.items():
-            start = time.process_time()
-            job()
-            if turn:  # the first turn warms up
-                times[name].append(time.process_time() - start)
-    return {name: statistics.median(taken) for name, taken in times.items()}
+def _medians(jobs: dict[str, Job], rounds: int) -> dict[str, float]:
+    return {name: median(taken) for name, taken in interleaved(jobs, rounds, cpu_time=True).items()}
 
 
 def _attention(channels: int, side: int, rounds: int) -> None:
@@ -176,7 +168,7 @@ def _attention(channels: int, side: int, rounds: int) -> None:
                 name: _attention_job(way, given, grad)
                 for name, way in (("plain", attend_plainly), ("fused", attend))
             }
-            times = interleaved(jobs, rounds)
+            times = _medians(jobs, rounds)
             plain, fused = times["plain"] / 20 * 1e3, times["fused"] / 20 * 1e3
             cells.append(f"{plain:.3f}, {fused:.3f}, {plain / max(fused, 1e-9):.2f}")
         kept = [_maps_kept(way, learning) for way in (attend_plainly, attend)]
@@ -184,7 +176,7 @@ def _attention(channels: int, side: int, rounds: int) -> None:
         print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def _attention_job(way: Callable[..., Tensor], given: list[Tensor], grad: bool) -> Callable[[], None]:
+def _attention_job(way: Callable[..., Tensor], given: list[Tensor], grad: bool) -> Job:
     def job() -> None:
         with torch.set_grad_enabled(grad):
             for _ in range(20):

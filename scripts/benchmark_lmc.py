@@ -11,16 +11,12 @@ process of its own. ``--device cuda`` times the forecast on a GPU.
 from __future__ import annotations
 
 import argparse
-import json
-import resource
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from statistics import median
 from typing import Any
 
 import torch
+from interleaved import Job, interleaved, peak_of, print_peak, times_faster
 from torch import Tensor
 
 from nowcast.models.base import ClipBatch
@@ -32,7 +28,6 @@ from nowcast.models.lmc.network import LmcMemory
 
 SMALL = {"hidden": 16, "slot_width": 32, "slots": 10, "layers": 2}
 WORKS = ("plain", "kept", "saved")
-Job = Callable[[], object]
 
 
 def main() -> int:
@@ -49,7 +44,10 @@ def main() -> int:
     parser.add_argument("--alone", choices=WORKS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.alone:
-        print(json.dumps(_alone(args)))
+        job = _iteration(args.alone, args)
+        for _ in range(2):
+            job()
+        print_peak()
         return 0
     print(f"LMC-Memory 10 -> {args.steps}, {args.side} x {args.side}, {torch.get_num_threads()} threads, "
           f"torch {torch.__version__}")
@@ -114,24 +112,25 @@ def _forecasts(args: argparse.Namespace) -> None:
             "bfloat16": ours(half),
             "float32, no memory": ours(light),
         }
-        taken = _interleaved(jobs, args)
+        taken = interleaved(jobs, args.rounds, args.cpu_time)
     print("\n| forecast, B=1 | seconds | plain / this |\n|---|---|---|")
     for name, seconds in taken.items():
-        ratio = median(p / s for p, s in zip(taken["plain float32"], seconds, strict=True))
-        print(f"| {name} | {median(seconds):.3f} | {ratio:.2f} |")
-    more = median(w / o for w, o in zip(taken["float32"], taken["float32, no memory"], strict=True))
+        print(f"| {name} | {median(seconds):.3f} | {times_faster(taken, 'plain float32', name):.2f} |")
+    more = times_faster(taken, "float32", "float32, no memory")
     print(f"\nthe memory adds {100 * (more - 1):.0f} % to a forecast's time")
 
 
 def _training(args: argparse.Namespace) -> None:
     jobs = {name: _iteration(name, args) for name in WORKS}
-    taken = _interleaved(jobs, args)
-    peaks = {name: _peak(name, args) for name in WORKS}
+    taken = interleaved(jobs, args.rounds, args.cpu_time)
+    options = ["--batch", str(args.batch), "--steps", str(args.steps), "--side", str(args.side)]
+    options += ["--small"] if args.small else []
+    peaks = {name: peak_of(__file__, "--alone", name, *options) for name in WORKS}
     print(f"\n| training iteration, both phases, B={args.batch} | seconds | plain / this | peak MB | of kept |"
           "\n|---|---|---|---|---|")
     titles = {"plain": "plain", "kept": "ours", "saved": "ours, save_memory"}
     for name, seconds in taken.items():
-        ratio = median(p / s for p, s in zip(taken["plain"], seconds, strict=True))
+        ratio = times_faster(taken, "plain", name)
         print(f"| {titles[name]} | {median(seconds):.2f} | {ratio:.2f} | {peaks[name]:.0f} | "
               f"{peaks[name] / peaks['kept']:.2f} |")
 
@@ -143,47 +142,21 @@ def _iteration(name: str, args: argparse.Namespace) -> Job:
     clip = ClipBatch(frames[:, :10], frames[:, 10:], torch.ones_like(frames, dtype=torch.bool), frames[:, :0])
     generator = torch.Generator().manual_seed(0)
 
-    def learn(prediction: Tensor) -> None:
+    def step(prediction: Tensor) -> None:
         error = prediction - clip.future
         optimiser.zero_grad()
         (error.abs().mean() + error.square().mean()).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
     def plain() -> None:
-        learn(plain_forecast(network, clip.past, args.steps, difference_frames(frames[:, :30])))
-        learn(plain_forecast(network, clip.past, args.steps))
+        step(plain_forecast(network, clip.past, args.steps, difference_frames(frames[:, :30])))
+        step(plain_forecast(network, clip.past, args.steps))
 
     def ours() -> None:
-        for step in network.optimiser_steps(clip, None, generator):
-            learn(step.prediction)
+        for made in network.optimiser_steps(clip, None, generator):
+            step(made.prediction)
 
     return plain if name == "plain" else ours
-
-
-def _interleaved(jobs: dict[str, Job], args: argparse.Namespace) -> dict[str, list[float]]:
-    clock = time.process_time if args.cpu_time else time.perf_counter
-    taken: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(args.rounds + 1):
-        for name, job in jobs.items():
-            start = clock()
-            job()
-            if turn:  # the first turn warms up
-                taken[name].append(clock() - start)
-    return taken
-
-
-def _peak(name: str, args: argparse.Namespace) -> float:
-    command = [sys.executable, __file__, "--alone", name, "--batch", str(args.batch), "--steps",
-               str(args.steps), "--side", str(args.side), *(["--small"] if args.small else [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(json.loads(done.stdout))
-
-
-def _alone(args: argparse.Namespace) -> float:
-    job = _iteration(args.alone, args)
-    for _ in range(2):
-        job()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _gpu(args: argparse.Namespace) -> None:

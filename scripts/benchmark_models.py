@@ -10,16 +10,12 @@ a process of its own.
 from __future__ import annotations
 
 import argparse
-import json
-import resource
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from statistics import median
 from typing import NamedTuple
 
 import torch
+from interleaved import Job, interleaved, peak_of, print_peak, times_faster
 from naive_networks import naive
 
 from nowcast.models.base import SequenceModel
@@ -43,7 +39,6 @@ SETTINGS = {
     "human": Setting(4, 4, (128, 128), 3, 4),
     "v-mnist": Setting(10, 10, (64, 64), 1, 8),
 }
-Timed = Callable[[], object]
 
 
 def main() -> None:
@@ -62,36 +57,26 @@ def main() -> None:
     if args.alone:
         name, work, variant = args.alone
         _runs(name, work, setting)[variant]()()
-        print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+        print_peak()
         return
-    clock = time.process_time if args.cpu_time else time.perf_counter
     print(f"{args.setting}: {setting}, {args.threads} threads, torch {torch.__version__}")
     print(f"{'network':<20} {'work':<9} {'variant':<9} {'seconds':>8} {'x naive':>8} {'MB':>6}")
     for name in args.models:
         for work in ("forecast", "training")[: 1 if args.no_training else 2]:
-            _table(name, work, setting, args, clock)
+            _table(name, work, setting, args)
 
 
-def _table(
-    name: str, work: str, setting: Setting, args: argparse.Namespace, clock: Callable[[], float]
-) -> None:
+def _table(name: str, work: str, setting: Setting, args: argparse.Namespace) -> None:
     runs = {variant: make() for variant, make in _runs(name, work, setting).items()}
-    taken: dict[str, list[float]] = {variant: [] for variant in runs}
-    for turn in range(args.rounds + 1):
-        for variant, run in runs.items():
-            start = clock()
-            run()
-            if turn:  # the first round warms up
-                taken[variant].append(clock() - start)
+    taken = interleaved(runs, args.rounds, args.cpu_time)
     for variant, seconds in taken.items():
-        ratio = median(n / s for n, s in zip(taken["naive"], seconds, strict=True))
-        command = [sys.executable, __file__, "--setting", args.setting]
-        command += ["--threads", str(args.threads), "--alone", name, work, variant]
-        peak = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        ratio = times_faster(taken, "naive", variant)
+        options = "--setting", args.setting, "--threads", str(args.threads)
+        peak = peak_of(__file__, *options, "--alone", name, work, variant)
         print(f"{name:<20} {work:<9} {variant:<9} {median(seconds):8.3f} {ratio:8.2f} {peak:6.0f}", flush=True)
 
 
-def _runs(name: str, work: str, setting: Setting) -> dict[str, Callable[[], Timed]]:
+def _runs(name: str, work: str, setting: Setting) -> dict[str, Callable[[], Job]]:
     """What makes each variant ready; nothing is built before it is called."""
     if work == "training":
         return {
@@ -112,7 +97,7 @@ def _model(name: str, setting: Setting) -> SequenceModel:
     return build_model(name, {}, setting.channels, setting.size)
 
 
-def _forecast(model: SequenceModel, setting: Setting) -> Timed:
+def _forecast(model: SequenceModel, setting: Setting) -> Job:
     past = torch.rand(1, setting.past, setting.channels, *setting.size)
     model.eval()
 
@@ -123,7 +108,7 @@ def _forecast(model: SequenceModel, setting: Setting) -> Timed:
     return run
 
 
-def _training(model: SequenceModel, setting: Setting, dtype: torch.dtype | None = None) -> Timed:
+def _training(model: SequenceModel, setting: Setting, dtype: torch.dtype | None = None) -> Job:
     frames = torch.rand(setting.batch, setting.past + setting.steps, setting.channels, *setting.size)
     past, future = frames[:, : setting.past], frames[:, setting.past :]
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)

@@ -89,7 +89,7 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         parts.append((time.time() - arrived, last_parts(folder / "out" / "ledger.sqlite")))
     return {
         "model": args.model, "hidden": args.hidden, "grid": [rows, columns], "past": args.past,
-        "leads": LEADS, "rounds": args.rounds,
+        "lead_times": LEADS, "rounds": args.rounds,
         "median_s": round(float(np.median(times)), 2), "p95_s": round(float(np.quantile(times, 0.95)), 2),
         "slowest_s": round(max(times), 2),
         "median_until_the_process_ended_s": round(float(np.median([p[0] for p in parts])), 2),
@@ -108,7 +108,7 @@ def write_config(folder: Path, args: argparse.Namespace) -> Path:
     settings = {
         "name": "benchmark", "archive": str(folder / "archive.zarr"), "output": str(folder / "out"),
         "inputs": [{"folder": str(folder / "incoming"), "patterns": ["*.h5"]}], "model": model,
-        "leads": LEADS, "step_minutes": 10.0, "budget_seconds": 300.0, "products": {"odim": True},
+        "lead_times": LEADS, "step_minutes": 10.0, "budget_seconds": 300.0, "products": {"odim": True},
         "model_settings": {"precision": args.precision} if model.endswith(".ckpt") else {},
     }  # fmt: skip
     path = folder / "service.yaml"
@@ -134,7 +134,7 @@ def write_checkpoint(path: Path, args: argparse.Namespace) -> None:
 
 
 def cycle(config: Path, index: int) -> int:
-    """Start `nowcast cycle` two minutes after the nominal time of a frame; give its exit code."""
+    """Start `nowcast cycle` two minutes after the nominal time of a frame; return its exit code."""
     now = to_text(START + STEP * index + np.timedelta64(2, "m"))
     command = [sys.executable, "-m", "nowcast.cli.main", "cycle", "--config", str(config), "--now", now]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -144,7 +144,7 @@ def cycle(config: Path, index: int) -> int:
 
 
 def last_parts(ledger: Path) -> dict[str, float]:
-    """Give what the last cycle says its parts took."""
+    """Return what the last cycle says its parts took."""
     with sqlite3.connect(ledger) as database:
         row = database.execute("SELECT seconds FROM cycles ORDER BY id DESC LIMIT 1").fetchone()
     database.close()

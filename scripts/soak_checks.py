@@ -90,7 +90,7 @@ def _check_pages(soak: Soak, number: int, fault: str) -> None:
 
 def _is_out(soak: Soak, moment: np.datetime64) -> bool:
     with contextlib.closing(Ledger(soak.settings.output / "ledger.sqlite")) as ledger:
-        return ledger.is_issued(moment)
+        return ledger.has_nowcast(moment)
 
 
 def _check_folder(soak: Soak, folder: Path) -> None:
@@ -99,12 +99,12 @@ def _check_folder(soak: Soak, folder: Path) -> None:
         for name, digest in manifest["files"].items():
             if sha256(folder / name) != digest:
                 soak.fail(f"{folder.name}/{name}: not what the manifest says")
-        issued = parse_time(manifest["issued"])
-        if issued not in soak.delivered:
-            soak.fail(f"{folder.name}: issued from a frame that never came")
+        start = parse_time(manifest["forecast_reference_time"])
+        if start not in soak.delivered:
+            soak.fail(f"{folder.name}: starts from a frame that never came")
         with xr.open_dataset(folder / "nowcast.nc", engine="netcdf4") as nowcast:
             times = nowcast["time"].values
-        if not np.array_equal(times, issued + STEP * np.arange(1, soak.settings.leads + 1)):
+        if not np.array_equal(times, start + STEP * np.arange(1, soak.settings.lead_times + 1)):
             soak.fail(f"{folder.name}: wrong valid times")
     except (OSError, ValueError, KeyError) as error:
         soak.fail(f"{folder.name}: half-written or unreadable ({error})")
@@ -113,12 +113,12 @@ def _check_folder(soak: Soak, folder: Path) -> None:
 def report_of(soak: Soak, args: argparse.Namespace, flat: dict[str, float]) -> dict[str, object]:
     """Gather the result: how often each fault came, how the cycles went, what did not hold."""
     with contextlib.closing(Ledger(soak.settings.output / "ledger.sqlite")) as ledger:
-        issued = len(ledger.issued())
-        pending = len(ledger.issued(pending_only=True))
+        published = len(ledger.nowcasts())
+        pending = len(ledger.nowcasts(pending_only=True))
     return {
         "cycles": args.cycles, "seed": args.seed, "faults": dict(soak.faults),
         "full_disk_by": "tmpfs" if soak.tmpfs else "limit on the size of files",
-        "outcomes": dict(soak.outcomes), "nowcasts_issued": issued, "nowcasts_pending": pending,
+        "outcomes": dict(soak.outcomes), "nowcasts_published": published, "nowcasts_pending": pending,
         "folders_checked": len(soak.checked),
         "cycle_seconds_median": round(float(np.median(soak.seconds)), 3),
         "minutes": round(sum(soak.seconds) / 60, 1), "one_process": flat, "broken": soak.broken,

@@ -86,7 +86,7 @@ def main() -> int:
 
 @contextlib.contextmanager
 def _small_disk(folder: Path) -> Iterator[bool]:
-    """Mount a small tmpfs for archive and output; give False where that is not permitted."""
+    """Mount a small tmpfs for archive and output; yield False where that is not permitted."""
     folder.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)]
     try:
@@ -108,7 +108,7 @@ def _prepare(folder: Path, seed: int, cycles: int) -> Soak:
         os.mkfifo(folder / "hangs.ckpt")
     settings = ServiceSettings(
         name="soak", archive=folder / "disk" / "archive.zarr", output=folder / "disk" / "out",
-        inputs=(InputSettings(inbox, ("*.h5",)),), settle_seconds=0.0, leads=4, step_minutes=10.0,
+        inputs=(InputSettings(inbox, ("*.h5",)),), settle_seconds=0.0, lead_times=4, step_minutes=10.0,
         keep_hours=6.0, products=ProductSettings(maps=False, odim=True), thresholds_dbz=(20.0,),
     )  # fmt: skip
     storms = StormSettings(
@@ -188,7 +188,7 @@ def _write(soak: Soak, index: int, time_: np.datetime64 | None = None) -> Path:
 
 
 def _in_child(soak: Soak, settings: ServiceSettings, now: np.datetime64, fault: str) -> int:
-    """Run a cycle in a forked process; give its exit code, or minus the signal that ended it."""
+    """Run a cycle in a forked process; return its exit code, or minus the signal that ended it."""
     usual = float(np.median(soak.seconds)) if soak.seconds else 0.6
     delay = soak.rng.uniform(0.0, 1.2 * usual)
     limit = soak.rng.choice([256, 4096, 20_000])
@@ -218,14 +218,14 @@ def _settle(soak: Soak, cycles: int) -> None:
         now = START + STEP * (cycles + extra) + np.timedelta64(2, "m")
         check(soak, cycles + extra, "none", _in_child(soak, soak.settings, now, "none"))
     with contextlib.closing(Ledger(soak.settings.output / "ledger.sqlite")) as ledger:
-        leads = [float(k * 10) for k in range(1, soak.settings.leads + 1)]
-        for nowcast in ledger.issued():
-            settled = ledger.settled_leads(nowcast.issued)
+        leads = [float(k * 10) for k in range(1, soak.settings.lead_times + 1)]
+        for nowcast in ledger.nowcasts():
+            settled = ledger.settled_lead_times(nowcast.reference_time)
             for minutes in leads:
-                valid = nowcast.issued + np.timedelta64(int(minutes), "m")
+                valid = nowcast.reference_time + np.timedelta64(int(minutes), "m")
                 if valid in soak.delivered and minutes not in settled:
                     soak.fail(
-                        f"{to_text(nowcast.issued)} + {minutes:g} min: truth came, never scored"
+                        f"{to_text(nowcast.reference_time)} + {minutes:g} min: truth came, never scored"
                     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -11,6 +9,7 @@ from collections.abc import Callable, Sequence
 from nowcast.bench.benchmark import COSTS, Benchmark
 from nowcast.bench.records import Record
 from nowcast.bench.run import BenchmarkOutcome, TableLine
+from nowcast.core.text_table import csv_text
 from nowcast.report.bench_page import Chart
 from nowcast.report.content import Cell, Table
 from nowcast.scores.protocols import PROTOCOLS
@@ -119,7 +118,7 @@ def wide_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
             cells += [_exact(getattr(line.costs, name, None)), _exact(line.row.reported.get(name))]
         cells += [line.costs.machine if line.costs is not None else "", *_origin_cells(line.records, " ")]
         lines.append(cells)
-    return _csv(lines)
+    return csv_text(lines)
 
 
 def long_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
@@ -133,7 +132,7 @@ def long_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
                 told = [(str(i + 1), v) for i, v in enumerate(values)] if len(values) > 1 else []
                 told += [("mean", record.mean(name)), ("last_third", record.late(name))]
                 lines += [[line.row.name, seed, name, lead, _exact(value) or "nan"] for lead, value in told]
-    return _csv(lines)
+    return csv_text(lines)
 
 
 def number(value: float) -> str:
@@ -147,22 +146,16 @@ def _scores(
     caption: str, bench: Benchmark, lines: Sequence[TableLine], of: Callable[[Record, str], float],
     reported: bool,
 ) -> Table:
-    header, columns = [Cell("model")], []
+    columns = []
     for name in bench.scores:
         entry = PROTOCOLS[name]
-        arrow = "↑" if entry.better == "higher" else "↓"
-        header.append(Cell(f"{name}{', ' + entry.unit if entry.unit else ''} {arrow}"))
         values = [_finite(of(record, name) for record in line.records) for line in lines]
-        sign = 1 if entry.better == "higher" else -1
+        sign, arrow = (1, "↑") if entry.better == "higher" else (-1, "↓")
         top = max((sign * _mean(v) for v in values if v), default=math.nan)
-        columns.append(
-            [_score_cell(line, name, v, sign * _mean(v) == top) for line, v in zip(lines, values, strict=True)]
-        )
-        if reported and any(name in line.row.reported for line in lines):
-            header.append(Cell(f"{name}, reported", reported=True))
-            columns.append([_reported_cell(line, name) for line in lines])
-    names = [Cell(line.row.name) for line in lines]
-    return Table(caption, tuple(header), tuple(zip(names, *columns, strict=True)))
+        pairs = zip(lines, values, strict=True)
+        cells = [_score_cell(line, name, v, sign * _mean(v) == top) for line, v in pairs]
+        columns.append((name, name, f"{', ' + entry.unit if entry.unit else ''} {arrow}", cells))
+    return _table(caption, lines, columns, (lambda _, value: f"{value:g}") if reported else None)
 
 
 def _score_cell(line: TableLine, name: str, values: Sequence[float], best: bool) -> Cell:
@@ -172,21 +165,28 @@ def _score_cell(line: TableLine, name: str, values: Sequence[float], best: bool)
     return Cell(number(_mean(values)) + each, best)
 
 
-def _reported_cell(line: TableLine, name: str) -> Cell:
-    value = line.row.reported.get(name)
-    return Cell(DASH if value is None else f"{value:g}", reported=True)
-
-
 def _costs(lines: Sequence[TableLine]) -> Table:
-    header, columns = [Cell("model")], []
-    for name in COSTS:
-        header.append(Cell(_COST_HEADS[name]))
-        columns.append([Cell(_cost(name, getattr(line.costs, name, None))) for line in lines])
-        if any(name in line.row.reported for line in lines):
-            header.append(Cell(f"{_COST_HEADS[name]}, reported", reported=True))
-            columns.append([Cell(_cost(name, line.row.reported.get(name)), reported=True) for line in lines])
-    names = [Cell(line.row.name) for line in lines]
-    return Table("Costs of a forecast", tuple(header), tuple(zip(names, *columns, strict=True)))
+    columns = [
+        (name, title, "", [Cell(_cost(name, getattr(line.costs, name, None))) for line in lines])
+        for name, title in _COST_HEADS.items()
+    ]
+    return _table("Costs of a forecast", lines, columns, _cost)
+
+
+def _table(
+    caption: str, lines: Sequence[TableLine], columns: Sequence[tuple[str, str, str, list[Cell]]],
+    reported: Callable[[str, float], str] | None,
+) -> Table:
+    """A table of columns (name, title, unit, cells), each followed by what is reported where anything is."""
+    header, filled = [Cell("model")], [[Cell(line.row.name) for line in lines]]
+    for name, title, unit, cells in columns:
+        header.append(Cell(title + unit))
+        filled.append(cells)
+        if reported is not None and any(name in line.row.reported for line in lines):
+            header.append(Cell(f"{title}, reported", reported=True))
+            values = [line.row.reported.get(name) for line in lines]
+            filled.append([Cell(DASH if v is None else reported(name, v), reported=True) for v in values])
+    return Table(caption, tuple(header), tuple(zip(*filled, strict=True)))
 
 
 def _cost(name: str, value: float | None) -> str:
@@ -231,12 +231,6 @@ def _mean(values: Sequence[float]) -> float:
 
 def _exact(value: float | None) -> str:
     return "" if value is None or not math.isfinite(value) else f"{value:.9g}"
-
-
-def _csv(lines: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -45,15 +45,16 @@ def start_log(form: str) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run one cycle; give its exit code."""
+    """Run one cycle; return its exit code."""
     from nowcast.core.lock import BusyError
     from nowcast.core.times import parse_time
     from nowcast.service.clock import Clock, ManualClock, SystemClock
     from nowcast.service.cycle import run_cycle
-    from nowcast.service.settings import read_settings
+    from nowcast.service.settings import check_model, read_settings
 
     start_log(args.log)
     settings = read_settings(args.config, args.assignments)
+    check_model(settings)
     clock: Clock = ManualClock(parse_time(args.now)) if args.now else SystemClock()
     try:
         cycle = run_cycle(settings, clock)

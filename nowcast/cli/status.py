@@ -12,12 +12,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_service_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.epilog = (
-        "Exit codes: 0 healthy, 1 something to look at, 2 bad settings or no service here."
+        "Exit codes: 0 healthy, 1 something to look at, 2 bad settings, no service here or a damaged ledger."
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the state; give 0 when healthy, else 1."""
+    """Print the state; return 0 when healthy, else 1."""
     from nowcast.core.errors import FileError
     from nowcast.service.ledger import Ledger
     from nowcast.service.settings import read_settings
@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
             f"{path}: no ledger here, expected one of a service that has run; run a cycle first"
         )
     with Ledger(path) as ledger:
+        ledger.check()
         status = read_status(settings, ledger, clock_of(ledger))
     print(as_json(status) if args.json else as_text(status))
     return 0 if status.healthy else 1

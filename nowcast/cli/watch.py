@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,16 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--start", metavar="TIME", help="replay from this time on")
     parser.add_argument("--cycles", type=int, metavar="N", help="end after so many cycles")
+    parser.epilog = (
+        "Exit codes: 0 ended as asked, 1 a cycle of a replay or of --cycles failed, 2 bad settings."
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM, the end of the replay or the number of cycles; give 0."""
+    """Run until SIGTERM, the end of the replay or the number of cycles; return the exit code."""
     from nowcast.core.errors import SettingsError
     from nowcast.core.times import parse_time
     from nowcast.service.clock import SystemClock
     from nowcast.service.replay import Replay
     from nowcast.service.schedule import stop_on_signals
-    from nowcast.service.settings import read_settings
+    from nowcast.service.settings import check_model, read_settings
 
     start_log(args.log)
     if not 0 < args.speed < float("inf"):
@@ -52,14 +56,16 @@ def run(args: argparse.Namespace) -> int:
     if args.start and not args.replay:
         raise SettingsError(f"--start: got {args.start}, expected it with --replay only")
     settings = read_settings(args.config, args.assignments)
+    check_model(settings)
     with stop_on_signals() as stop:
         if args.replay:
             start = parse_time(args.start) if args.start else None
             replay = Replay(settings, args.replay, args.speed, start)
-            _loop(replay.settings, replay.clock, replay.step, stop, args.cycles, replay)
+            failed = _loop(replay.settings, replay.clock, replay.step, stop, args.cycles, replay)
         else:
-            _loop(settings, SystemClock(), _step(settings), stop, args.cycles, None)
-    return 0
+            failed = _loop(settings, SystemClock(), _step(settings), stop, args.cycles, None)
+    bounded = args.replay is not None or args.cycles is not None
+    return 1 if failed and bounded else 0
 
 
 def _step(settings: ServiceSettings) -> np.timedelta64:
@@ -80,14 +86,15 @@ def _step(settings: ServiceSettings) -> np.timedelta64:
 def _loop(
     settings: ServiceSettings, clock: Clock, step: np.timedelta64, stop: threading.Event,
     cycles: int | None, replay: Replay | None,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
+    """Run the cycles, log each and print how they went; return how many failed or could not run."""
     import numpy as np
 
     from nowcast.core.lock import BusyError
     from nowcast.service.cycle import run_cycle
     from nowcast.service.schedule import watch
 
-    outcomes: dict[str, int] = {}
+    outcomes: Counter[str] = Counter()
 
     def once() -> None:
         if replay is not None:
@@ -98,11 +105,13 @@ def _loop(
             cycle = run_cycle(settings, clock, "" if replay is None else str(replay.source))
         except BusyError as error:
             log.error("%s", error)
+            outcomes["failed"] += 1
             return
-        outcomes[cycle.outcome] = outcomes.get(cycle.outcome, 0) + 1
+        outcomes[cycle.outcome] += 1
         log.info("cycle", extra=cycle.record())
 
     late = np.timedelta64(int(settings.late_minutes * 60), "s").astype("timedelta64[ns]")
     done = watch(once, clock, step, late, stop, cycles)
     counted = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()) or "none finished"
     print(f"ended after {done} cycles: {counted}")
+    return outcomes["failed"]

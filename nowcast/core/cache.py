@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Give the cache folder; it need not exist.
+    """Return the cache folder; it need not exist.
 
     ``NOWCAST_CACHE`` where it is set, else ``nowcast`` under ``XDG_CACHE_HOME``, else ``~/.cache/nowcast``.
 

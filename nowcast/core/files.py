@@ -174,7 +174,7 @@ def check_place(target: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Give the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as handle:
         while block := handle.read(_CHUNK_BYTES):
@@ -184,7 +184,7 @@ def sha256(path: Path) -> str:
 
 @lru_cache(maxsize=1)
 def commit() -> str:
-    """Give the commit of the source tree this package runs from, or ``"unknown"`` when installed."""
+    """Return the commit of the source tree this package runs from, or ``"unknown"`` when installed."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return "unknown"
@@ -202,7 +202,7 @@ def commit() -> str:
 
 
 def provenance() -> dict[str, str]:
-    """Say what made a file: the package's version and commit, Python and the libraries that compute."""
+    """Return what made a file: the package's version and commit, Python and the libraries that compute."""
     found = {"nowcast": __version__, "commit": commit(), "python": platform.python_version()}
     for name in ("torch", "numpy", "xarray", "zarr"):
         with contextlib.suppress(PackageNotFoundError):

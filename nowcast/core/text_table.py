@@ -1,8 +1,10 @@
-"""A table of plain text for the terminal."""
+"""Tables as text: aligned for the terminal, and with commas for a file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Sequence
 
 
 def text_table(lines: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -15,3 +17,10 @@ def text_table(lines: Sequence[Sequence[str]], left: int = 1) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def csv_text(lines: Iterable[Sequence[object]]) -> str:
+    """Lines of cells as the text of a CSV file; names with commas and quotes are quoted."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.core.text_table import text_table
+from nowcast.core.text_table import csv_text, text_table
 from nowcast.evaluation.period import CALIBRATED, Verification
 from nowcast.report.content import Comparison, SkillHorizon
 from nowcast.scores.confidence import Bootstrap, paired_difference, pooled_csi, skill_horizon
@@ -119,16 +117,14 @@ def confidence_csv(found: Confidence) -> str:
     ``csi_difference`` is the difference of mean CSI with the ends of its interval, ``nan`` where there is
     none. ``skill_horizon_minutes_csi_C`` is the lead time at which CSI falls under C: ``inf`` if it does not.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
+    lines: list[Sequence[object]] = [HEADER]
     for c in found.comparisons:
         numbers = [f"{v:.9g}" for v in (c.difference, c.low, c.high)]
-        writer.writerow([c.model, c.reference, "csi_difference", f"{c.threshold_dbz:g}", *numbers, c.blocks])
+        lines.append([c.model, c.reference, "csi_difference", f"{c.threshold_dbz:g}", *numbers, c.blocks])
     for h in found.horizons:
         measure = f"skill_horizon_minutes_csi_{h.csi:g}"
-        writer.writerow([h.model, "", measure, f"{h.threshold_dbz:g}", f"{h.minutes:.9g}", "", "", ""])
-    return text.getvalue()
+        lines.append([h.model, "", measure, f"{h.threshold_dbz:g}", f"{h.minutes:.9g}", "", "", ""])
+    return csv_text(lines)
 
 
 def confidence_text(found: Confidence) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nowcast.core.score_row import ScoreRow
+from nowcast.core.text_table import csv_text
 from nowcast.scores.base import Metric, Sums, add
 from nowcast.scores.probabilistic import ProbabilityScore, certain
 
@@ -73,14 +72,12 @@ def scores_csv(rows: Iterable[ScoreRow]) -> str:
     ``lead_minutes`` is ``mean`` for the mean over lead times; ``threshold_dbz`` is empty for scores of
     values rather than of events; an undefined value is ``nan``.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    for row in rows:
-        threshold = "" if row.threshold_dbz is None else f"{row.threshold_dbz:g}"
-        lead = "mean" if row.lead_minutes is None else f"{row.lead_minutes:g}"
-        writer.writerow([row.model, row.score, threshold, lead, f"{row.value:.9g}"])
-    return text.getvalue()
+    lines = (
+        (row.model, row.score, "" if row.threshold_dbz is None else f"{row.threshold_dbz:g}",
+         "mean" if row.lead_minutes is None else f"{row.lead_minutes:g}", f"{row.value:.9g}")
+        for row in rows
+    )  # fmt: skip
+    return csv_text([HEADER, *lines])
 
 
 def _key(metric: Metric) -> Any:

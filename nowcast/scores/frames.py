@@ -18,14 +18,19 @@ import numpy.typing as npt
 from nowcast.core.errors import SettingsError
 from nowcast.scores.arrays import Floats, ScoreError, ratio
 from nowcast.scores.base import Sums
-from nowcast.scores.neighbourhood import WindowShape, gradient_gaps, similarity_map, window_weights
+from nowcast.scores.neighbourhood import (
+    GradientDifference,
+    Reduction,
+    WindowShape,
+    gradient_gaps,
+    similarity_map,
+    window_weights,
+)
 
 HIGHEST_PSNR_DB = 100.0
 """What a frame without error counts as; see `FramePsnr`."""
 _ROUNDING = 1e-6
 """How far beyond [0, 1] a value may lie without being an error of the caller."""
-
-Reduction = Literal["mean", "sum"]
 
 
 class FramePair(NamedTuple):
@@ -85,14 +90,16 @@ class FrameErrors(FrameScore):
     reduction: Reduction = "mean"
 
     def __post_init__(self) -> None:
-        if self.power not in (1, 2):
-            raise SettingsError(f"errors: got power {self.power}, expected 1 (absolute) or 2 (squared)")
-        _check_reduction(self.reduction)
+        if self.power not in (1, 2) or self.reduction not in ("mean", "sum"):
+            raise SettingsError(
+                f"errors: got power {self.power}, reduction {self.reduction!r}, expected 1 (absolute) or 2 "
+                "(squared) and 'mean' or 'sum'"
+            )
 
     @property
     def name(self) -> str:
         """``mae`` or ``mse``, and ``_sum`` where it is summed."""
-        return ("mae" if self.power == 1 else "mse") + _suffix(self.reduction)
+        return ("mae" if self.power == 1 else "mse") + ("" if self.reduction == "mean" else "_sum")
 
     def per_frame(self, both: FramePair) -> Floats:
         """The mean or the sum of each frame."""
@@ -165,25 +172,8 @@ class FrameSsim(FrameScore):
 
 
 @dataclass(frozen=True)
-class FrameGdl(FrameScore):
-    """Gradient difference loss of a frame, over vertical and horizontal neighbours: mean or sum of pairs.
-
-    Source: Mathieu, Couprie and LeCun 2016 (ICLR), eq. 6, which sums; papers that print it name
-    neither alpha nor the scale.
-    """
-
-    alpha: Literal[1, 2] = 1
-    reduction: Reduction = "mean"
-
-    def __post_init__(self) -> None:
-        if self.alpha not in (1, 2):
-            raise SettingsError(f"gdl: got alpha={self.alpha}, expected 1 or 2")
-        _check_reduction(self.reduction)
-
-    @property
-    def name(self) -> str:
-        """``gdl`` for alpha 1 and the mean; what departs from that is in the name."""
-        return "gdl" + ("" if self.alpha == 1 else f"_alpha{self.alpha}") + _suffix(self.reduction)
+class FrameGdl(GradientDifference, FrameScore):
+    """Gradient difference loss of a frame, over vertical and horizontal neighbours: mean or sum of pairs."""
 
     def per_frame(self, both: FramePair) -> Floats:
         """The mean over the pairs of neighbours of each frame, or their sum."""
@@ -219,11 +209,3 @@ def _truncated(values: npt.NDArray[Any]) -> Floats:
     shades = values.astype(np.float32).clip(0, 1) * np.float32(255)
     return np.floor(shades).astype(np.float64)
 
-
-def _check_reduction(reduction: str) -> None:
-    if reduction not in ("mean", "sum"):
-        raise SettingsError(f"reduction: got {reduction!r}, expected 'mean' or 'sum'")
-
-
-def _suffix(reduction: Reduction) -> str:
-    return "" if reduction == "mean" else "_sum"

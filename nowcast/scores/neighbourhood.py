@@ -5,14 +5,42 @@ Dimensions: H rows, W columns, k cells a window. Nothing here knows a unit or an
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from nowcast.core.errors import SettingsError
 from nowcast.scores.arrays import Floats
 
 WindowShape = Literal["uniform", "gaussian"]
+Reduction = Literal["mean", "sum"]
+
+
+@dataclass(frozen=True)
+class GradientDifference:
+    """What a gradient difference loss is told by: its exponent, and mean or sum of the pairs of neighbours.
+
+    Source: Mathieu, Couprie and LeCun 2016 (ICLR), eq. 6, which sums; papers that print it name
+    neither alpha nor the scale.
+    """
+
+    alpha: Literal[1, 2] = 1
+    reduction: Reduction = "mean"
+
+    def __post_init__(self) -> None:
+        if self.alpha not in (1, 2) or self.reduction not in ("mean", "sum"):
+            raise SettingsError(
+                f"gdl: got alpha={self.alpha}, reduction={self.reduction!r}, expected alpha 1 or 2 and "
+                "'mean' or 'sum'"
+            )
+
+    @property
+    def name(self) -> str:
+        """``gdl`` for alpha 1 and the mean; what departs from that is in the name."""
+        alpha = "" if self.alpha == 1 else f"_alpha{self.alpha}"
+        return f"gdl{alpha}" if self.reduction == "mean" else f"gdl{alpha}_sum"
 
 
 def window_weights(window: WindowShape) -> Floats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from nowcast.scores.base import Sums
 from nowcast.scores.categorical import check_threshold
 from nowcast.scores.continuous import FLOOR_DBZ
 from nowcast.scores.neighbourhood import (
+    GradientDifference,
     WindowShape,
     gradient_gaps,
     similarity_map,
@@ -30,32 +31,15 @@ HIGH_DBZ = 65.0
 
 
 @dataclass(frozen=True)
-class Gdl:
+class Gdl(GradientDifference):
     """Gradient difference loss: how much the differences between neighbours differ; 0 is best.
 
     For each pair of vertical and of horizontal neighbours that were both observed,
     ``| |observed step| - |forecast step| | ** alpha`` in dB ** alpha. ``mean`` divides by the number of
     pairs; ``sum`` adds the pairs of a frame up and takes the mean over frames.
-
-    Source: Mathieu, Couprie and LeCun 2016 (ICLR), eq. 6.
     """
 
-    alpha: int = 1
-    reduction: Literal["mean", "sum"] = "mean"
     floor_dbz: float = FLOOR_DBZ
-
-    def __post_init__(self) -> None:
-        if self.alpha not in (1, 2) or self.reduction not in ("mean", "sum"):
-            raise SettingsError(
-                f"gdl: got alpha={self.alpha}, reduction={self.reduction!r}, expected alpha 1 or 2 and "
-                "'mean' or 'sum'"
-            )
-
-    @property
-    def name(self) -> str:
-        """``gdl`` for alpha 1 and the mean; what departs from that is in the name."""
-        alpha = "" if self.alpha == 1 else f"_alpha{self.alpha}"
-        return f"gdl{alpha}" if self.reduction == "mean" else f"gdl{alpha}_sum"
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Add up ``total`` and count ``pairs`` and ``frames`` with at least one pair, each (S,)."""

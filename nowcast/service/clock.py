@@ -15,11 +15,11 @@ class Clock(Protocol):
     """Tells the time and waits."""
 
     def now(self) -> np.datetime64:
-        """Give the present moment, UTC."""
+        """Return the present time, UTC."""
         ...
 
     def wait_until(self, moment: np.datetime64, stop: threading.Event) -> bool:
-        """Wait for ``moment``; give False at once when ``stop`` is set."""
+        """Wait for ``moment``; return False at once when ``stop`` is set."""
         ...
 
 
@@ -29,7 +29,7 @@ class SystemClock:
     longest_turn = 5.0
 
     def now(self) -> np.datetime64:
-        """Give the present moment, UTC."""
+        """Return the present time, UTC."""
         return now_utc()
 
     def wait_until(self, moment: np.datetime64, stop: threading.Event) -> bool:
@@ -44,7 +44,7 @@ class SimulatedClock:
     """A clock that starts at ``start`` and runs ``speed`` times as fast whenever somebody waits for it.
 
     Why not always: a machine is not faster because a clock is. Work takes its true time, so that a
-    cycle of ten seconds takes ten simulated ones, as it would in earnest; only the waiting is cut short.
+    cycle of ten seconds takes ten simulated ones, as on the machine's clock; only the waiting is cut short.
     """
 
     def __init__(self, start: np.datetime64, speed: float) -> None:
@@ -55,7 +55,7 @@ class SimulatedClock:
         self._moment, self._since = moment.astype("datetime64[ns]"), time.monotonic()
 
     def now(self) -> np.datetime64:
-        """Give the simulated moment."""
+        """Return the simulated time."""
         return _later(self._moment, time.monotonic() - self._since)
 
     def wait_until(self, moment: np.datetime64, stop: threading.Event) -> bool:
@@ -78,7 +78,7 @@ class ManualClock:
         self.moment = start.astype("datetime64[ns]")
 
     def now(self) -> np.datetime64:
-        """Give the moment it stands at."""
+        """Return the time it stands at."""
         moment: np.datetime64 = self.moment
         return moment
 

@@ -176,13 +176,13 @@ def _prepare(settings: ServiceSettings, process: ModelProcess) -> None:
 def _frames_to_use(
     settings: ServiceSettings, ledger: Ledger, archive: Archive
 ) -> list[np.datetime64]:
-    """Give the frames to forecast from, the newest first: it is the one people wait for."""
+    """Return the frames to forecast from, the newest first: it is the one people wait for."""
     newest = archive.times[-1]
     if settings.missed == "skip":
-        return [] if ledger.is_issued(newest) else [newest]
+        return [] if ledger.has_nowcast(newest) else [newest]
     last = ledger.newest()
-    since = last.issued if last else newest - archive.step
-    missed = [t for t in archive.times[::-1] if t > since and not ledger.is_issued(t)]
+    since = last.reference_time if last else newest - archive.step
+    missed = [t for t in archive.times[::-1] if t > since and not ledger.has_nowcast(t)]
     return missed[: settings.catch_up_limit]
 
 

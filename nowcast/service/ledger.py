@@ -6,23 +6,33 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nowcast.core.errors import FileError
+from nowcast.core.errors import FileError, printable
 from nowcast.core.times import parse_time, to_text
-from nowcast.service.ledger_schema import INGESTED, REFUSED, SCHEMA, FileRow, Issued, LeadScore
+from nowcast.service.ledger_schema import (
+    INGESTED,
+    REFUSED,
+    SCHEMA,
+    FileRow,
+    LeadScore,
+    PublishedNowcast,
+)
 
 _TRY_AGAIN = np.timedelta64(30, "m")
 _NOWCAST = "SELECT issued, model, fallback, folder, published FROM nowcasts"
+"""The column of the forecast reference time has kept its first name, so that every ledger opens."""
 
 
 class Ledger:
     """Open with a path, use, close. Every write is one transaction and on the disk when it returns."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None)
@@ -76,91 +86,74 @@ class Ledger:
         self._write("DELETE FROM facts", ())
 
     def note_cycle(
-        self,
-        started: np.datetime64,
-        frame: np.datetime64 | None,
-        outcome: str,
-        exit_code: int,
-        message: str,
-        seconds: Mapping[str, float],
-    ) -> None:
+        self, started: np.datetime64, frame: np.datetime64 | None, outcome: str, exit_code: int,
+        message: str, seconds: Mapping[str, float],
+    ) -> None:  # fmt: skip
         """Record how a cycle went and how long each part of it took."""
+        rounded = json.dumps({part: round(value, 3) for part, value in seconds.items()})
+        when = None if frame is None else to_text(frame)
         self._write(
             "INSERT INTO cycles (started, frame, outcome, exit_code, message, seconds)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                to_text(started),
-                None if frame is None else to_text(frame),
-                outcome,
-                exit_code,
-                message,
-                json.dumps({k: round(v, 3) for k, v in seconds.items()}),
-            ),
+            (to_text(started), when, outcome, exit_code, message, rounded),
         )
 
     def note_nowcast(
-        self, nowcast: Issued, published: np.datetime64, manifest: Mapping[str, Any]
+        self, nowcast: PublishedNowcast, published: np.datetime64, manifest: Mapping[str, Any]
     ) -> None:
-        """Record a published nowcast; the same issue time again replaces nothing."""
+        """Record a published nowcast; the same forecast reference time again replaces nothing."""
+        n = nowcast
         self._write(
             "INSERT OR IGNORE INTO nowcasts (issued, published, model, fallback, folder, manifest)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                to_text(nowcast.issued),
-                to_text(published),
-                nowcast.model,
-                nowcast.fallback,
-                nowcast.folder,
-                json.dumps(manifest),
-            ),
-        )
+            (to_text(n.reference_time), to_text(published), n.model, printable(n.fallback), n.folder,
+             json.dumps(manifest)),
+        )  # fmt: skip
 
-    def issued(self, pending_only: bool = False) -> list[Issued]:
-        """Give the nowcasts, oldest first; only those with unscored lead times when asked.
+    def nowcasts(self, pending_only: bool = False) -> list[PublishedNowcast]:
+        """Return the nowcasts, oldest first; only those with unscored lead times when asked.
 
         Without ``pending_only`` this grows with the years: a cycle asks the narrower questions below.
         """
-        where = " WHERE pending = 1" if pending_only else ""
-        return [_issued(r) for r in self._all(f"{_NOWCAST}{where} ORDER BY issued")]
+        return self._nowcasts("WHERE pending = 1 ORDER BY issued" if pending_only else "ORDER BY issued")
 
-    def newest(self) -> Issued | None:
-        """Give the nowcast of the newest frame, None before the first."""
-        row = self._one(f"{_NOWCAST} ORDER BY issued DESC LIMIT 1")
-        return None if row is None else _issued(row)
+    def newest(self) -> PublishedNowcast | None:
+        """Return the nowcast of the newest frame, None before the first."""
+        return next(iter(self._nowcasts("ORDER BY issued DESC LIMIT 1")), None)
 
-    def kept(self) -> list[Issued]:
-        """Give the nowcasts whose files were not removed, oldest first."""
-        return [_issued(r) for r in self._all(f"{_NOWCAST} WHERE folder != '' ORDER BY issued")]
+    def kept(self) -> list[PublishedNowcast]:
+        """Return the nowcasts whose files were not removed, oldest first."""
+        return self._nowcasts("WHERE folder != '' ORDER BY issued")
 
     def first(self) -> np.datetime64 | None:
-        """Give the issue time of the first nowcast of all."""
-        row = self._one("SELECT MIN(issued) FROM nowcasts")
-        return None if row[0] is None else parse_time(row[0])
+        """Return the forecast reference time of the first nowcast of all."""
+        text = self._one("SELECT MIN(issued) FROM nowcasts")[0]
+        return None if text is None else parse_time(text)
 
-    def count_issued(self, since: np.datetime64) -> tuple[int, int]:
-        """Count the nowcasts issued since then, and those of them that are the fallback's."""
-        row = self._one(
+    def count_nowcasts(self, since: np.datetime64) -> tuple[int, int]:
+        """Count the nowcasts from frames since then, and those of them that are the fallback's."""
+        count, fallbacks = self._one(
             "SELECT COUNT(*), COALESCE(SUM(fallback != ''), 0) FROM nowcasts WHERE issued >= ?",
             to_text(since),
         )
-        return int(row[0]), int(row[1])
+        return int(count), int(fallbacks)
 
     def count_pending(self) -> int:
         """Count the nowcasts with lead times that are not settled."""
         return int(self._one("SELECT COUNT(*) FROM nowcasts WHERE pending = 1")[0])
 
-    def valid_times(self, issued: np.datetime64) -> list[np.datetime64]:
-        """Give the times that a nowcast is for, from its manifest."""
-        row = self._one("SELECT manifest FROM nowcasts WHERE issued = ?", to_text(issued))
+    def valid_times(self, reference_time: np.datetime64) -> list[np.datetime64]:
+        """Return the times that a nowcast is for, from its manifest."""
+        row = self._one("SELECT manifest FROM nowcasts WHERE issued = ?", to_text(reference_time))
         return [parse_time(text) for text in json.loads(row[0]).get("valid_times", [])]
 
-    def is_issued(self, moment: np.datetime64) -> bool:
-        """Whether a nowcast of this issue time is out."""
-        return self._one("SELECT 1 FROM nowcasts WHERE issued = ?", to_text(moment)) is not None
+    def has_nowcast(self, reference_time: np.datetime64) -> bool:
+        """Whether a nowcast of this forecast reference time is out."""
+        return self._one("SELECT 1 FROM nowcasts WHERE issued = ?", to_text(reference_time)) is not None
 
-    def settled_leads(self, issued: np.datetime64) -> set[float]:
-        """Give the lead times (minutes) of a nowcast that are scored or given up."""
-        key = to_text(issued)
+    def settled_lead_times(self, reference_time: np.datetime64) -> set[float]:
+        """Return the lead times (minutes) of a nowcast that are scored or given up."""
+        key = to_text(reference_time)
         rows = self._all("SELECT DISTINCT lead_minutes FROM scores WHERE issued = ?", key)
         rows += self._all("SELECT lead_minutes FROM unverified WHERE issued = ?", key)
         return {row[0] for row in rows}
@@ -169,71 +162,75 @@ class Ledger:
         """Record counts, all or none of them."""
         self._write_many(
             "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    to_text(r.issued),
-                    r.model,
-                    r.lead_minutes,
-                    r.threshold_dbz,
-                    r.hits,
-                    r.misses,
-                    r.false_alarms,
-                )
-                for r in rows
-            ],
+            [(to_text(row.reference_time), *astuple(row)[1:]) for row in rows],
         )
 
-    def give_up(self, issued: np.datetime64, lead_minutes: Iterable[float], reason: str) -> None:
+    def give_up(
+        self, reference_time: np.datetime64, lead_minutes: Iterable[float], reason: str
+    ) -> None:
         """Record that lead times can never be verified, and why."""
         self._write_many(
             "INSERT OR REPLACE INTO unverified VALUES (?, ?, ?)",
-            [(to_text(issued), lead, reason) for lead in lead_minutes],
+            [(to_text(reference_time), lead, reason) for lead in lead_minutes],
         )
 
-    def finish(self, issued: np.datetime64) -> None:
+    def finish(self, reference_time: np.datetime64) -> None:
         """Record that every lead time of a nowcast is settled."""
-        self._write("UPDATE nowcasts SET pending = 0 WHERE issued = ?", (to_text(issued),))
+        self._write("UPDATE nowcasts SET pending = 0 WHERE issued = ?", (to_text(reference_time),))
 
-    def forget_folder(self, issued: np.datetime64) -> None:
+    def forget_folder(self, reference_time: np.datetime64) -> None:
         """Record that the files of a nowcast were removed; its row and scores stay."""
-        self._write(
-            "UPDATE nowcasts SET folder = '', pending = 0 WHERE issued = ?", (to_text(issued),)
-        )
+        key = (to_text(reference_time),)
+        self._write("UPDATE nowcasts SET folder = '', pending = 0 WHERE issued = ?", key)
 
     def skill(self, since: np.datetime64) -> list[tuple[str, float, int, int, int]]:
-        """Give (model, threshold_dbz, hits, misses, false alarms) summed over nowcasts since then."""
+        """Return (model, threshold_dbz, hits, misses, false alarms) summed over nowcasts since then."""
         return self._all(
             "SELECT model, threshold_dbz, SUM(hits), SUM(misses), SUM(false_alarms) FROM scores"
             " WHERE issued >= ? GROUP BY model, threshold_dbz ORDER BY model, threshold_dbz",
             to_text(since),
         )
 
-    def counts(self, since: np.datetime64) -> dict[str, int]:
+    def count_cycles(self, since: np.datetime64) -> dict[str, int]:
         """Count the cycles since then by outcome."""
-        rows = self._all(
-            "SELECT outcome, COUNT(*) FROM cycles WHERE started >= ? GROUP BY outcome",
-            to_text(since),
-        )
-        return dict(rows)
+        return dict(self._all(
+            "SELECT outcome, COUNT(*) FROM cycles WHERE started >= ? GROUP BY outcome", to_text(since)
+        ))  # fmt: skip
 
     def last_cycle(self) -> dict[str, Any] | None:
-        """Give the newest cycle's row by column name, None before the first."""
-        cursor = self._db.execute("SELECT * FROM cycles ORDER BY id DESC LIMIT 1")
-        with closing(cursor):
-            row = cursor.fetchone()
-            return (
-                None
-                if row is None
-                else dict(zip([c[0] for c in cursor.description], row, strict=True))
-            )
+        """Return the newest cycle's row by column name, None before the first."""
+        names = ("started", "frame", "outcome", "exit_code", "message", "seconds")
+        row = self._one(f"SELECT {', '.join(names)} FROM cycles ORDER BY id DESC LIMIT 1")
+        return None if row is None else dict(zip(names, row, strict=True))
+
+    def check(self) -> None:
+        """Look at every page of the file.
+
+        Raises:
+            FileError: one is damaged; the message names the file.
+        """
+        found = self._one("PRAGMA quick_check(1)")[0]
+        if found != "ok":
+            raise self._damaged(found)
+
+    def _nowcasts(self, which: str) -> list[PublishedNowcast]:
+        return [PublishedNowcast(parse_time(row[0]), *row[1:]) for row in self._all(f"{_NOWCAST} {which}")]
 
     def _one(self, query: str, *values: object) -> Any:
-        with closing(self._db.execute(query, values)) as cursor:
-            return cursor.fetchone()
+        return next(iter(self._all(query, *values)), None)
 
     def _all(self, query: str, *values: object) -> list[Any]:
-        with closing(self._db.execute(query, values)) as cursor:
-            return cursor.fetchall()
+        try:
+            with closing(self._db.execute(query, values)) as cursor:
+                return cursor.fetchall()
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, why: object) -> FileError:
+        return FileError(
+            printable(f"{self.path}: the service's ledger is damaged ({why}); move it away, the next cycle "
+                      "begins a new one and enters the published nowcasts")
+        )
 
     def _write(self, query: str, values: Iterable[object]) -> None:
         self._write_many(query, [tuple(values)])
@@ -248,10 +245,8 @@ class Ledger:
                 raise
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise self._damaged(error) from error
             raise FileError(
-                f"the service's ledger cannot be written ({error}); free some space on its disk"
+                f"{self.path}: the service's ledger cannot be written ({error}); free some space on its disk"
             ) from error
-
-
-def _issued(row: Sequence[Any]) -> Issued:
-    return Issued(parse_time(row[0]), *row[1:])

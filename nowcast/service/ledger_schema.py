@@ -38,10 +38,10 @@ NEWEST_FRAME, STEP_SECONDS, REPLAY = "newest_frame", "step_seconds", "replay"
 
 
 @dataclass(frozen=True)
-class Issued:
+class PublishedNowcast:
     """One published nowcast as the ledger knows it."""
 
-    issued: np.datetime64
+    reference_time: np.datetime64
     model: str
     fallback: str
     folder: str
@@ -54,7 +54,7 @@ class Issued:
 class LeadScore:
     """Contingency counts of one lead time and threshold of one nowcast."""
 
-    issued: np.datetime64
+    reference_time: np.datetime64
     model: str
     lead_minutes: float
     threshold_dbz: float

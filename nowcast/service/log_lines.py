@@ -6,6 +6,8 @@ import json
 import logging
 import time
 
+from nowcast.core.errors import printable
+
 FIELDS = ("outcome", "exit_code", "frame", "seconds", "detail")
 """What a record may carry besides its message."""
 
@@ -21,7 +23,7 @@ class TextLines(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the library's name)
         """Put the fields behind the message."""
         fields = [f"{k}={v}" for k, v in _fields(record).items() if v not in ("", None)]
-        return " ".join([super().formatMessage(record), *fields])
+        return printable(" ".join([super().formatMessage(record), *fields]))
 
 
 class JsonLines(logging.Formatter):

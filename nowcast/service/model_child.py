@@ -7,19 +7,16 @@ hangs, crashes or eats the memory here is killed, and the cycle goes on without 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
-import os
 import resource
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nowcast.core.errors import NowcastError
+from nowcast.core.processes import end_with_parent
 
-_PR_SET_PDEATHSIG = 1
 _BYTES_PER_GB = 2**30
 STEP = "step_seconds"
 """Name of the file with the step of the model, once it is loaded."""
@@ -43,9 +40,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _bind(parent: int) -> None:
     """End with the parent, however it ends; be the first to go when the machine's memory is full."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(0)
+    end_with_parent(parent)
     with contextlib.suppress(OSError):  # not permitted everywhere; then the kernel chooses
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 

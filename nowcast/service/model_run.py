@@ -85,7 +85,7 @@ class ModelProcess:
             target = self._folder / "nowcast.nc"
             request = {
                 "archive": str(archive.path.absolute()), "reference_time": to_text(reference_time),
-                "lead_times": self._settings.leads, "target": str(target.absolute()),
+                "lead_times": self._settings.lead_times, "target": str(target.absolute()),
             }
             self._ask(json.dumps(request), self._settings.budget_seconds)
             return read_forecast(target)
@@ -154,7 +154,7 @@ def run_model(
         except NowcastError as error:
             reasons.append(f"{Path(settings.model).name}: {error}")
             step = process.last_step or step
-    leads = step * np.arange(1, settings.leads + 1)
+    leads = step * np.arange(1, settings.lead_times + 1)
     for name in ("extrapolation", "persistence"):
         if settings.model == "persistence" and name != "persistence":
             continue
@@ -173,7 +173,7 @@ def run_model(
 def _check(found: xr.Dataset, archive: Archive, settings: ServiceSettings) -> None:
     """Refuse a forecast of too few lead times, of another grid, or with NaN where something was observed."""
     dbz = found["reflectivity"].values
-    expected = (settings.leads, *archive.grid.shape)
+    expected = (settings.lead_times, *archive.grid.shape)
     if dbz.shape != expected:
         raise NowcastError(f"its reflectivity is {dbz.shape}, expected {expected}")
     start = found["forecast_reference_time"].values.reshape(1)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from nowcast.archive.create import NewArchive
 from nowcast.archive.reader import Archive
+from nowcast.archive.writer import open_writer
 from nowcast.core.errors import NowcastError, SettingsError, TimeError
 from nowcast.core.times import Times, minutes, to_text, unbroken_runs
 from nowcast.forecasters.catalog import build_forecaster
@@ -19,6 +21,8 @@ from nowcast.service.settings import InputSettings, ServiceSettings
 log = logging.getLogger(__name__)
 _EXACT = OdimPacking(gain=0.01, bits=16)
 _USUAL_PAST = 12
+_KEPT = ("title", "source", "licence", "quantity", "z_r_relation")
+"""What the archive of the replay takes over of the one that is replayed: where it is from, on what terms."""
 
 
 class Replay:
@@ -62,8 +66,11 @@ class Replay:
             settle_seconds=0.0,
             step_minutes=minutes(self._archive.step),
         )
-        past = _needed(settings)
+        past = _needed(settings, self._archive.step)
         self._times, first = self._plan(past, start, _newest(own))
+        kept = {k: self._archive.attrs[k] for k in _KEPT if k in self._archive.attrs}
+        with open_writer(own, NewArchive(self._archive.grid, self._archive.step, self._times[0], kept)):
+            pass  # made beforehand, so that it says of itself what the files it is fed cannot
         self._next = 0
         self._fed: list[Path] = []
         self.step = self._archive.step
@@ -73,7 +80,7 @@ class Replay:
     def _plan(
         self, past: int, start: np.datetime64 | None, fed: np.datetime64 | None
     ) -> tuple[Times, np.datetime64]:
-        """Give the frames to feed and the one to begin the forecasts at."""
+        """Choose the frames to feed and the one to begin the forecasts at."""
         times = self._archive.times
         if fed is not None:
             log.info("going on with the replay behind %s", to_text(fed))
@@ -101,7 +108,7 @@ class Replay:
         return np.asarray(times[:1])
 
     def feed(self) -> list[Path]:
-        """Write the frames whose time has come since the last call; give their files.
+        """Write the frames whose time has come since the last call; return their files.
 
         Files of the call before are removed: they are in the replay's archive by now.
         """
@@ -127,20 +134,22 @@ class Replay:
         )  # fmt: skip
 
 
-def _needed(settings: ServiceSettings) -> int:
-    """Give how many frames the model needs; a usual number where it cannot be asked."""
-    model = settings.model
-    if not (Path(model).is_file() or model in ("persistence", "extrapolation")):
-        return _USUAL_PAST
+def _needed(settings: ServiceSettings, step: np.timedelta64) -> int:
+    """Return how many frames the model needs; a usual number where it cannot be asked."""
+    model = Path(settings.model)
     try:
-        return build_forecaster(model, settings.model_settings).needs.past
+        if model.exists() and not model.is_file():
+            raise NowcastError(f"{model}: no file")
+        needs = build_forecaster(settings.model, settings.model_settings).needs
     except NowcastError as error:
         log.warning("%s", error)
         return _USUAL_PAST
+    every = 1 if needs.step is None else max(round(needs.step / step), 1)
+    return (needs.past - 1) * every + 1
 
 
 def _newest(archive: Path) -> np.datetime64 | None:
-    """Give the newest frame of the replay's own archive, None where there is no archive yet."""
+    """Return the newest frame of the replay's own archive, None where there is no archive yet."""
     if not (archive / "zarr.json").exists():
         return None
     times = Archive.open(archive).times

@@ -10,20 +10,22 @@ from pathlib import Path
 
 import numpy as np
 
+from nowcast.core.errors import NowcastError
+from nowcast.core.times import parse_time
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import Issued
+from nowcast.service.ledger_schema import PublishedNowcast
 from nowcast.service.model_run import WORK
-from nowcast.service.publish import ISSUED, MANIFEST, folder_of, point_latest
+from nowcast.service.publish import ISSUED, MANIFEST, REFERENCE_TIME, folder_of, point_latest
 from nowcast.service.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
 
 
 def recover(settings: ServiceSettings, ledger: Ledger, now: np.datetime64) -> int:
-    """Bring folder and ledger together after a crash; give how many nowcasts were entered anew.
+    """Bring folder and ledger together after a crash; return how many nowcasts were entered anew.
 
     What was published but not yet written down is read from its manifest; what was half-written or
-    half-removed goes (it was never visible under a name that anybody looks at); ``latest`` leads to the
+    half-removed goes (it was never visible under a name that anybody reads); ``latest`` leads to the
     newest nowcast that is there.
     """
     root = settings.output / ISSUED
@@ -36,7 +38,7 @@ def recover(settings: ServiceSettings, ledger: Ledger, now: np.datetime64) -> in
             elif f"{ISSUED}/{entry.name}" not in known:
                 found += _enter(settings, ledger, entry, now)
     shutil.rmtree(settings.output / WORK, ignore_errors=True)
-    for litter in (*settings.output.glob(".*.part"), *settings.output.glob(".latest.*")):
+    for litter in settings.output.glob(".*.part"):
         litter.unlink(missing_ok=True)
     newest = next((n for n in reversed(ledger.kept()) if (settings.output / n.folder).is_dir()), None)
     latest = settings.output / "latest"
@@ -48,11 +50,13 @@ def recover(settings: ServiceSettings, ledger: Ledger, now: np.datetime64) -> in
 def _enter(settings: ServiceSettings, ledger: Ledger, entry: Path, now: np.datetime64) -> int:
     try:
         manifest = json.loads((entry / MANIFEST).read_text(encoding="utf-8"))
-        issued = np.datetime64(str(manifest["issued"]).removesuffix("Z"), "ns")
-        if ledger.is_issued(issued):
+        reference_time = parse_time(manifest.get(REFERENCE_TIME) or manifest["issued"])
+        if ledger.has_nowcast(reference_time):
             return 0
-        row = Issued(issued, str(manifest["model"]), str(manifest["fallback"]), folder_of(issued))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        row = PublishedNowcast(
+            reference_time, str(manifest["model"]), str(manifest["fallback"]), folder_of(reference_time)
+        )
+    except (NowcastError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning("%s: no readable manifest (%s)", entry.name, error)
         return 0
     if entry != settings.output / row.folder:
@@ -62,7 +66,7 @@ def _enter(settings: ServiceSettings, ledger: Ledger, entry: Path, now: np.datet
 
 
 def prune(settings: ServiceSettings, ledger: Ledger, newest: np.datetime64) -> int:
-    """Remove the files of nowcasts older than ``keep_hours``; give how many. Their scores stay.
+    """Remove the files of nowcasts older than ``keep_hours``; return how many. Their scores stay.
 
     The newest nowcast stays however old it is, for ``latest`` leads to it. A folder is renamed before
     it is emptied, so that nobody sees half of it.
@@ -70,13 +74,13 @@ def prune(settings: ServiceSettings, ledger: Ledger, newest: np.datetime64) -> i
     limit = newest - np.timedelta64(int(settings.keep_hours * 3600), "s")
     gone = 0
     for nowcast in ledger.kept()[:-1]:
-        if nowcast.issued >= limit:
+        if nowcast.reference_time >= limit:
             break
-        folder = settings.output / folder_of(nowcast.issued)
+        folder = settings.output / folder_of(nowcast.reference_time)
         hidden = folder.with_name(f".{folder.name}.old")
         with contextlib.suppress(FileNotFoundError):
             folder.rename(hidden)
         shutil.rmtree(hidden, ignore_errors=True)
-        ledger.forget_folder(nowcast.issued)
+        ledger.forget_folder(nowcast.reference_time)
         gone += 1
     return gone

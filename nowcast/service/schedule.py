@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def cycle_times(
     start: np.datetime64, step: np.timedelta64, late: np.timedelta64
 ) -> Iterator[np.datetime64]:
-    """Give the moments to run at: every multiple of ``step`` since midnight, plus ``late``."""
+    """Yield the times to run at: every multiple of ``step`` since midnight, plus ``late``."""
     day = start.astype("datetime64[D]").astype("datetime64[ns]")
     number = int(np.ceil((start - late - day) / step))
     while True:
@@ -36,7 +36,7 @@ def watch(
     stop: threading.Event,
     cycles: int | None = None,
 ) -> int:
-    """Run cycle after cycle on the radar's clock; give the number of cycles run.
+    """Run cycle after cycle on the radar's clock; return how many were run.
 
     A cycle that outlasts its slot makes the next begin at the next full slot: never two at once,
     never a queue. A clock set forward or back only moves the next slot.
@@ -62,7 +62,7 @@ def watch(
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """Give an event that SIGTERM and SIGINT set; the running cycle ends, no further one begins."""
+    """Yield an event that SIGTERM and SIGINT set; the running cycle ends, no further one begins."""
     stop = threading.Event()
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Check every published nowcast against what came, as soon as it has come."""
+"""Verify every published nowcast against the observations, as soon as they are in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.scores.categorical import Contingency
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import Issued, LeadScore
+from nowcast.service.ledger_schema import LeadScore, PublishedNowcast
 from nowcast.service.publish import FORECAST_FILE
 from nowcast.service.settings import ServiceSettings
 
@@ -25,10 +25,10 @@ _PATIENCE = np.timedelta64(6, "h")
 
 
 def score_pending(settings: ServiceSettings, ledger: Ledger, archive: Archive) -> int:
-    """Score every lead time whose frame has come, of the nowcast and of persistence beside it.
+    """Score every lead time whose frame is in, of the nowcast and of persistence beside it.
 
     Why both: a number alone says little; the running skill shows what the nowcast adds to "no change".
-    A lead time whose frame can no longer come is given up with the reason. Scores of one nowcast go
+    A lead time whose frame will not come any more is given up with the reason. Scores of one nowcast go
     into the ledger at once or not at all, so a crash between two cycles loses none and counts none twice.
 
     Returns:
@@ -37,51 +37,52 @@ def score_pending(settings: ServiceSettings, ledger: Ledger, archive: Archive) -
     present = set(archive.times.tolist())
     newest = archive.times[-1]
     scored = 0
-    for nowcast in ledger.issued(pending_only=True):
+    for nowcast in ledger.nowcasts(pending_only=True):
         try:
             scored += _score_one(settings, ledger, archive, nowcast, present, newest)
         except Exception as error:  # one that cannot be read must not keep the others from their scores
-            log.warning("nowcast of %s cannot be verified: %s", to_text(nowcast.issued), error)
+            log.warning("nowcast of %s cannot be verified: %s", to_text(nowcast.reference_time), error)
     return scored
 
 
 def _score_one(
-    settings: ServiceSettings, ledger: Ledger, archive: Archive, nowcast: Issued,
+    settings: ServiceSettings, ledger: Ledger, archive: Archive, nowcast: PublishedNowcast,
     present: set[int], newest: np.datetime64,
 ) -> int:  # fmt: skip
-    settled = ledger.settled_leads(nowcast.issued)
-    leads = [valid - nowcast.issued for valid in ledger.valid_times(nowcast.issued)]
-    open_leads = [d for d in leads if minutes(d) not in settled]
-    due = [d for d in open_leads if _key(nowcast.issued + d) in present]
+    start = nowcast.reference_time
+    lead_times = [valid - start for valid in ledger.valid_times(start)]
+    settled = ledger.settled_lead_times(start)
+    unsettled = [d for d in lead_times if minutes(d) not in settled]
+    due = [d for d in unsettled if _key(start + d) in present]
     path = Path(settings.output) / nowcast.folder / FORECAST_FILE
     if due and path.is_file():
-        ledger.add_scores(_counts(settings, archive, nowcast, read_forecast(path)[NAME], due))
+        ledger.add_scores(_counts(settings, archive, start, read_forecast(path)[NAME], due))
     elif due:
-        ledger.give_up(nowcast.issued, map(minutes, due), "its file is gone")
-    late = [d for d in open_leads if d not in due and newest - nowcast.issued - d > _PATIENCE]
-    ledger.give_up(nowcast.issued, map(minutes, late), "its frame never came")
-    if len(ledger.settled_leads(nowcast.issued)) == len(leads):
-        ledger.finish(nowcast.issued)
+        ledger.give_up(start, map(minutes, due), "its file is gone")
+    late = [d for d in unsettled if d not in due and newest - start - d > _PATIENCE]
+    ledger.give_up(start, map(minutes, late), "its frame never came")
+    if len(ledger.settled_lead_times(start)) == len(lead_times):
+        ledger.finish(start)
     return len(due)
 
 
 def _counts(
-    settings: ServiceSettings, archive: Archive, nowcast: Issued, forecast: xr.DataArray,
+    settings: ServiceSettings, archive: Archive, start: np.datetime64, forecast: xr.DataArray,
     due: list[np.timedelta64],
 ) -> list[LeadScore]:  # fmt: skip
-    observed = archive.frames(np.array([nowcast.issued + d for d in due])).values
-    start = archive.frames(np.array([nowcast.issued])).values
-    said = {
+    observed = archive.frames(np.array([start + d for d in due])).values
+    newest = archive.frames(np.array([start])).values
+    forecasts = {
         PUBLISHED: forecast.sel(lead_time=np.array(due)).values,
-        PERSISTENCE: np.repeat(start, len(due), axis=0),
+        PERSISTENCE: np.repeat(newest, len(due), axis=0),
     }
     rows = []
-    for model, dbz in said.items():
+    for model, dbz in forecasts.items():
         for threshold in settings.thresholds_dbz:
             sums = Contingency(threshold).sums(dbz, observed)
             rows += [
                 LeadScore(
-                    nowcast.issued, model, minutes(lead), threshold,
+                    start, model, minutes(lead), threshold,
                     int(sums["hits"][i]), int(sums["misses"][i]), int(sums["false_alarms"][i]),
                 )
                 for i, lead in enumerate(due)

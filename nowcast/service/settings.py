@@ -5,22 +5,48 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
 
-from nowcast.core.errors import SettingsError
-from nowcast.core.settings import build, override, read_yaml
+from nowcast.core.errors import SettingsError, complain
+from nowcast.core.settings import build, formerly, override, read_yaml
+
+_RANGES = {
+    "lead_times": (1, 1000), "step_minutes": (1 / 60, 1440), "settle_seconds": (0, 3600),
+    "file_seconds": (0.1, 86400), "budget_seconds": (0.1, 86400), "memory_gb": (0.01, 1e5),
+    "late_minutes": (0, 1440), "catch_up_limit": (1, 10_000), "keep_hours": (0.01, 1e6),
+    "score_hours": (0.01, 1e6), "stale_minutes": (0, 1e6), "low_disk_mb": (0, 1e15),
+}  # fmt: skip
+_DBZ = (-32.0, 100.0)
+
+
+def _within(key: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:  # NaN is in no range
+        raise SettingsError(
+            complain(key, f"{value:g}", f"a number from {low:g} to {high:g}", "change this setting")
+        )
 
 
 @dataclass(frozen=True)
 class InputSettings:
-    """One folder that radar files come into."""
+    """One folder that radar files come into.
+
+    Raises:
+        SettingsError: no pattern.
+    """
 
     folder: Path
     patterns: tuple[str, ...] = ("*",)
     """Shell patterns of the file names; hidden files and names ending in .part or .tmp never count."""
+
+    def __post_init__(self) -> None:
+        for pattern in self.patterns or ("",):
+            if not pattern or PurePath(pattern).is_absolute():
+                raise SettingsError(
+                    complain("inputs.patterns", f"'{pattern}'", "patterns of file names", "give '*' for all")
+                )
 
 
 @dataclass(frozen=True)
@@ -45,10 +71,11 @@ class ServiceSettings:
     output: Path
     inputs: tuple[InputSettings, ...]
     model: str = "extrapolation"
-    """persistence, extrapolation, or the path of a checkpoint."""
+    """persistence, extrapolation, a network of the package such as motionrnn, or the path of a checkpoint."""
     model_settings: dict[str, Any] = field(default_factory=dict)
     """Settings of that model, such as ``precision: bfloat16`` of a network or ``method`` of extrapolation."""
-    leads: int = 10
+    lead_times: int = field(default=10, metadata=formerly("leads"))
+    """How many frames each nowcast forecasts, one step apart."""
     step_minutes: float | None = None
     """The radar's time step; None takes the archive's, or tells it from the first files."""
     settle_seconds: float = 2.0
@@ -87,26 +114,16 @@ class ServiceSettings:
             raise SettingsError(
                 "inputs: got none, expected at least one folder that files come into"
             )
-        for key in ("leads", "budget_seconds", "keep_hours", "score_hours", "catch_up_limit"):
-            if not getattr(self, key) > 0:
-                raise SettingsError(
-                    f"{key}: got {getattr(self, key)}, expected a number above zero"
-                )
-        if self.step_minutes is not None and self.step_minutes <= 0:
-            raise SettingsError(
-                f"step_minutes: got {self.step_minutes}, expected minutes above zero"
-            )
-        if self.memory_gb is not None and self.memory_gb <= 0:
-            raise SettingsError(f"memory_gb: got {self.memory_gb:g}, expected a number above zero")
-        span = self.leads * (self.step_minutes or 0.0) / 60.0
+        for key, (low, high) in _RANGES.items():
+            _within(key, getattr(self, key), low, high)
+        for index, threshold in enumerate(self.thresholds_dbz):
+            _within(f"thresholds_dbz[{index}]", threshold, *_DBZ)
+        span = self.lead_times * (self.step_minutes or 0.0) / 60.0
         if self.keep_hours < span:
             raise SettingsError(
                 f"keep_hours: got {self.keep_hours:g}, expected at least the {span:g} h that a nowcast "
-                "reaches ahead; its files are needed until its truth has come"
+                "reaches ahead; its files are needed until its lead times are verified"
             )
-        for key in ("settle_seconds", "late_minutes", "stale_minutes", "low_disk_mb"):
-            if not getattr(self, key) >= 0:
-                raise SettingsError(f"{key}: got {getattr(self, key)}, expected zero or more")
 
     @property
     def step(self) -> np.timedelta64 | None:
@@ -117,6 +134,28 @@ class ServiceSettings:
             "timedelta64[ns]"
         )
         return step
+
+
+def check_model(settings: ServiceSettings) -> None:
+    """Refuse a model that cannot be one before the service starts: it would run on the fallback for ever.
+
+    Weights are not read: a checkpoint may be exchanged while the service runs, and one that is damaged
+    costs a nowcast its network, not the service.
+
+    Raises:
+        SettingsError: neither a baseline, a network of the package nor a file; or a setting it has not.
+        CheckpointError: a checkpoint that is not there.
+    """
+    from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
+    from nowcast.forecasters.neural import NeuralSettings
+    from nowcast.forecasters.packaged import registry
+
+    network = settings.model in registry() or Path(settings.model).exists()
+    if settings.model in FORECASTERS or not network:
+        build_forecaster(settings.model, settings.model_settings)
+    else:
+        given = {k: v for k, v in settings.model_settings.items() if k != "raw"}
+        build(NeuralSettings, given, "model_settings")
 
 
 def read_settings(path: Path, assignments: Sequence[str] = ()) -> ServiceSettings:

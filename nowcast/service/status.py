@@ -14,7 +14,7 @@ from nowcast.core.times import minutes, parse_time, to_text
 from nowcast.scores.categorical import csi
 from nowcast.service.clock import Clock, ManualClock, SystemClock
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, Issued
+from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, PublishedNowcast
 from nowcast.service.settings import ServiceSettings
 
 
@@ -32,7 +32,7 @@ class Status:
     """What `nowcast status` says. Ages in minutes, None before the first.
 
     ``newest_frame`` is the newest observation of the archive, ``newest_nowcast`` the frame that the
-    newest nowcast starts from and ``published`` the moment it came out.
+    newest nowcast starts from and ``published`` the time it came out.
     """
 
     service: str
@@ -56,14 +56,14 @@ class Status:
     fallbacks: int
     """Those of them that the configured model did not make."""
     missed_cycles: int | None
-    """Moments of the radar's clock in the last ``score_hours``, since the first nowcast, that have none."""
+    """Times of the radar's clock in the last ``score_hours``, since the first nowcast, that have none."""
     nowcasts_pending: int
     skill: tuple[RunningSkill, ...]
     disk_free_mb: int
 
 
 def clock_of(ledger: Ledger) -> Clock:
-    """Give the machine's clock, or for a replay one that stands where its last cycle began."""
+    """Return the machine's clock, or for a replay one that stands where its last cycle began."""
     last = ledger.last_cycle()
     if ledger.metadata().get(REPLAY) and last:
         return ManualClock(parse_time(last["started"]))
@@ -76,19 +76,19 @@ def read_status(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> Stat
     since = now - np.timedelta64(int(settings.score_hours * 3600), "s")
     newest, last, metadata = ledger.newest(), ledger.last_cycle(), ledger.metadata()
     frame = parse_time(metadata[NEWEST_FRAME]) if NEWEST_FRAME in metadata else None
-    age = minutes(now - newest.issued) if newest else None
+    age = minutes(now - newest.reference_time) if newest else None
     free = shutil.disk_usage(settings.output).free // 2**20
-    nowcasts, fallbacks = ledger.count_issued(since)
+    nowcasts, fallbacks = ledger.count_nowcasts(since)
     complaints = _complaints(settings, newest, age, last, free)
     return Status(
         service=settings.name, replay=metadata.get(REPLAY, ""), at=to_text(now),
         healthy=not complaints, complaints=complaints,
         newest_frame=to_text(frame) if frame is not None else None,
         frame_age_minutes=minutes(now - frame) if frame is not None else None,
-        newest_nowcast=to_text(newest.issued) if newest else None, nowcast_age_minutes=age,
+        newest_nowcast=to_text(newest.reference_time) if newest else None, nowcast_age_minutes=age,
         published=newest.published if newest else None,
         model=newest.model if newest else None, fallback=newest.fallback if newest else None,
-        last_cycle=str(last["started"]) if last else None, cycles=ledger.counts(since),
+        last_cycle=str(last["started"]) if last else None, cycles=ledger.count_cycles(since),
         nowcasts=nowcasts, fallbacks=fallbacks,
         missed_cycles=_missed(settings, ledger, since, now, metadata.get(STEP_SECONDS)),
         nowcasts_pending=ledger.count_pending(), skill=_skill(ledger, since), disk_free_mb=int(free),
@@ -96,7 +96,7 @@ def read_status(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> Stat
 
 
 def _complaints(
-    settings: ServiceSettings, newest: Issued | None, age: float | None,
+    settings: ServiceSettings, newest: PublishedNowcast | None, age: float | None,
     last: dict[str, Any] | None, free_mb: int,
 ) -> tuple[str, ...]:  # fmt: skip
     found = []
@@ -117,9 +117,9 @@ def _missed(
     settings: ServiceSettings, ledger: Ledger, since: np.datetime64, now: np.datetime64,
     step_seconds: str | None,
 ) -> int | None:  # fmt: skip
-    """Count the moments from the first nowcast (or ``since``) until now that have no nowcast.
+    """Count the times from the first nowcast (or ``since``) until now that have no nowcast.
 
-    A moment counts once its frame was waited for and the model's time is over, or a later one is out.
+    A time counts once its frame was waited for and the model's time is over, or a later one is out.
     """
     first, newest = ledger.first(), ledger.newest()
     if first is None or newest is None or step_seconds is None:
@@ -128,9 +128,9 @@ def _missed(
     if first < since:
         first = first + step * int(np.ceil((since - first) / step))
     grace = settings.late_minutes * 60 + settings.budget_seconds
-    due = max(now - np.timedelta64(int(grace), "s"), newest.issued)
+    due = max(now - np.timedelta64(int(grace), "s"), newest.reference_time)
     expected = int((due - first) // step) + 1 if due >= first else 0
-    return max(expected - ledger.count_issued(first)[0], 0)
+    return max(expected - ledger.count_nowcasts(first)[0], 0)
 
 
 def as_text(status: Status) -> str:

@@ -12,7 +12,7 @@ from nowcast.report.content import Picture
 from nowcast.report.service_page import ServicePage, render_service_page
 from nowcast.service.clock import Clock
 from nowcast.service.ledger import Ledger
-from nowcast.service.publish import FORECAST_FILE, MANIFEST
+from nowcast.service.publish import FORECAST_FILE, MANIFEST, REFERENCE_TIME
 from nowcast.service.settings import ServiceSettings
 from nowcast.service.status import Status, age_text, as_json, as_prometheus, csi_text, read_status
 
@@ -58,7 +58,7 @@ def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> Non
 
 
 def _newest(settings: ServiceSettings, ledger: Ledger) -> tuple[str, dict[str, Any]]:
-    """Give the folder and the manifest of the newest nowcast that has both."""
+    """Return the folder and the manifest of the newest nowcast that has both."""
     for nowcast in reversed(ledger.kept()):
         path = settings.output / nowcast.folder / MANIFEST
         with contextlib.suppress(OSError, ValueError):
@@ -88,8 +88,8 @@ def _metadata(status: Status, manifest: dict[str, Any]) -> dict[str, str]:
 def _pictures(folder: str, manifest: dict[str, Any]) -> list[Picture]:
     names = sorted(n for n in manifest.get("files", {}) if n.startswith("maps/lead_"))
     valid = manifest.get("valid_times", [])
-    issued = manifest.get("issued", "")
-    captions = [f"observed {issued}", *(f"forecast for {v}" for v in valid)]
+    observed = manifest.get(REFERENCE_TIME, manifest.get("issued", ""))
+    captions = [f"observed {observed}", *(f"forecast for {v}" for v in valid)]
     return [
         Picture(f"{folder}/{name}", caption) for name, caption in zip(names, captions, strict=False)
     ]

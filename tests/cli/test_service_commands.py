@@ -10,11 +10,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
+from nowcast.archive.reader import Archive
+from nowcast.archive.writer import open_writer
 from nowcast.cli.main import main
 from nowcast.core.files import sha256
-from nowcast.service.cycle import only_one
+from nowcast.service.cycle import NOTHING_NEW, only_one
 from tests.fakes.storm_service import (
     StormService,
     archive_of_storms,
@@ -63,10 +67,18 @@ def test_the_exit_code_says_how_a_cycle_went(service, config, capsys):
 @pytest.mark.parametrize(
     ("assignment", "said"),
     [
-        ("leads=0", "leads: got 0"), ("models=x", "did you mean 'model'"), ("leads=many", "leads"),
+        ("lead_times=0", "lead_times: got 0"), ("lead_times=many", "lead_times: got 'many'"),
+        ("leads=5", "lead_times: given twice, the other time as 'leads'"), ("models=x", "did you mean 'model'"),
         ("name=../../etc", "name: got '../../etc'"), ("inputs=[]", "inputs: got none"),
         ("missed=maybe", "expected one of skip, catch_up"), ("memory_gb=0", "memory_gb: got 0"),
         ("keep_hours=0.2", "keep_hours: got 0.2"), ("leads", "expected key=value"),
+        ("score_hours=.inf", "score_hours: got inf, expected a number from 0.01 to 1e+06"),
+        ("score_hours=.nan", "score_hours: got nan"), ("budget_seconds=.inf", "budget_seconds: got inf"),
+        ("late_minutes=-.inf", "late_minutes: got -inf"), ("stale_minutes=.nan", "stale_minutes: got nan"),
+        ("lead_times=1000000000", "lead_times: got 1e+09"), ("step_minutes=0.001", "step_minutes: got 0.001"),
+        ("file_seconds=0", "file_seconds: got 0"), ("thresholds_dbz=[20,.nan]", "thresholds_dbz[1]: got nan"),
+        ("thresholds_dbz=[400]", "thresholds_dbz[0]: got 400"), ("catch_up_limit=-1", "catch_up_limit: got -1"),
+        ("inputs.0.patterns=[]", "inputs.patterns: got ''"), ("inputs.0.patterns=['/etc/*']", "got '/etc/*'"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("command", ["cycle", "watch", "status"])
@@ -75,6 +87,27 @@ def test_bad_settings_are_one_line_and_exit_code_2(config, command, assignment, 
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert said in err
+
+
+@pytest.mark.parametrize(
+    ("assignments", "said"),
+    [
+        (["model=extrapolatoin"], "did you mean 'extrapolation'"),
+        (["model=motionrn"], "did you mean 'motionrnn'"),
+        (["model=/nowhere/best.ckpt"], "/nowhere/best.ckpt"), (["model=best.ckp"], "best.ckp"),
+        (["model_settings.paast=3"], "paast"), (["model_settings.method=optical"], "method: got optical"),
+        (["model=motionrnn", "model_settings.precison=float32"], "did you mean 'precision'"),
+        (["model=motionrnn", "model_settings.precision=half"], "precision: got 'half'"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["cycle", "watch"])
+def test_a_model_that_cannot_be_is_refused_at_the_start(config, service, command, assignments, said, capsys):
+    given = [part for one in assignments for part in ("--set", one)]
+    assert main([command, "--config", str(config), *given]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert said in err
+    assert not service.output.exists()
 
 
 @pytest.mark.parametrize("wrong", [["--speed", "0"], ["--speed", "nan"], ["--cycles", "0"]])
@@ -116,14 +149,14 @@ def test_a_replay_publishes_the_right_times_wherever_the_real_inputs_are(archive
     manifest = json.loads((output / "latest" / "manifest.json").read_text())
     assert manifest["files"] == {"nowcast.nc": sha256(output / "latest" / "nowcast.nc")}
     assert issued == ["20250601T124000Z", "20250601T125000Z", "20250601T130000Z"]
-    assert manifest["issued"] == "2025-06-01T13:00:00Z"
+    assert manifest["forecast_reference_time"] == "2025-06-01T13:00:00Z"
     assert re.fullmatch("2025-06-01T13:0[345]:[0-9][0-9]Z", manifest["published"])
     assert manifest["valid_times"] == [f"2025-06-01T13:{m}0:00Z" for m in (1, 2, 3)]
     assert "a replay of" in (output / "index.html").read_text()
     assert not Path("/nowhere").exists()
     assert main(["status", "--config", str(config), "--set", f"output={output}", "--json"]) == 0
     status = json.loads(capsys.readouterr().out)
-    assert (status["newest_frame"], status["frame_age_minutes"]) == (manifest["issued"], 3.0)
+    assert (status["newest_frame"], status["frame_age_minutes"]) == (manifest["forecast_reference_time"], 3.0)
     assert (status["nowcasts"], status["fallbacks"], status["missed_cycles"]) == (3, 0, 0)
     assert status["cycles"] == {"published": 3}
     assert status["skill"][0]["published"] is not None
@@ -143,9 +176,70 @@ def test_a_replay_goes_on_where_it_ended_and_ends_with_its_archive(config, archi
 def test_real_and_replayed_nowcasts_are_kept_apart(service, config, archive, tmp_path, capsys):
     service.deliver(0, 1)
     assert main(["cycle", "--config", str(config), *_at(1)]) == 0
-    assert _replay(config, archive, service.output, "--cycles", "1") == 0
+    assert _replay(config, archive, service.output, "--cycles", "1") == 1
     assert "1 failed" in capsys.readouterr().out
     assert [p.name for p in (service.output / "issued").iterdir()] == ["20250601T121000Z"]
+
+
+def test_a_cycle_that_published_nothing_does_not_block_a_replay(service, config, archive, capsys):
+    assert main(["cycle", "--config", str(config), *_at(0)]) == 3
+    assert _replay(config, archive, service.output, "--cycles", "2") == 0
+    assert "ended after 2 cycles: 2 published" in capsys.readouterr().out
+    assert main(["status", "--config", str(config), "--json"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert (status["replay"], status["cycles"]) == (str(archive), {"published": 2})
+
+
+def test_a_replay_of_which_every_cycle_fails_does_not_end_well(config, archive, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("nowcast.service.cycle.publish", full)
+    assert _replay(config, archive, tmp_path / "out", "--cycles", "5") == 1
+    assert capsys.readouterr().out == "ended after 5 cycles: 5 failed\n"
+
+
+def test_provenance_and_licence_survive_a_replay(config, tmp_path):
+    source = archive_of_storms(tmp_path, frames=6)
+    with open_writer(source) as writer:
+        writer.annotate({"source": "Radars of Atlantis", "licence": "CC-BY-4.0", "title": "Atlantis"})
+    assert _replay(config, source, tmp_path / "out", "--cycles", "1") == 0
+    manifest = json.loads((tmp_path / "out" / "latest" / "manifest.json").read_text())
+    assert (manifest["observed_from"], manifest["licence"]) == ("Radars of Atlantis", "CC-BY-4.0")
+    with xr.open_dataset(tmp_path / "out" / "latest" / "nowcast.nc", engine="netcdf4") as nowcast:
+        assert nowcast.attrs["observed_from"] == "Radars of Atlantis"
+        assert nowcast.attrs["licence"] == "CC-BY-4.0"
+    kept = Archive.open(tmp_path / "out" / "replay" / "archive.zarr")
+    original = Archive.open(source)
+    assert kept.attrs["title"] == "Atlantis"
+    assert kept.grid.fingerprint == original.grid.fingerprint
+    for time_ in kept.times:
+        assert np.array_equal(kept.packed(time_), original.packed(time_))
+
+
+def test_status_names_a_damaged_ledger(service, config, capsys):
+    service.deliver(0, 1)
+    assert main(["cycle", "--config", str(config), *_at(1)]) == 0
+    path = service.output / "ledger.sqlite"
+    pages = bytearray(path.read_bytes())
+    assert len(pages) > 4 * 4096
+    pages[2 * 4096 : 4 * 4096] = b"\xa5" * 2 * 4096
+    path.write_bytes(pages)
+    assert main(["status", "--config", str(config)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"nowcast status: {path}: the service's ledger is damaged (")
+    assert err.count("\n") == 1
+    assert main(["cycle", "--config", str(config), *_at(1)]) == 1
+    assert f"{path}: the service's ledger is damaged" in capsys.readouterr().out
+    path.unlink()
+    assert main(["cycle", "--config", str(config), *_at(1)]) == 3
+    assert "1 published nowcasts entered" in capsys.readouterr().out
+
+
+def test_success_of_a_unit_hides_no_trouble():
+    """Only "nothing new" may count as success beside 0: 1 is a failure, 2 bad settings, 4 the fallback."""
+    text = (ROOT / "docs" / "howto" / "schedule-nowcasts.md").read_text(encoding="utf-8")
+    assert re.findall(r"^SuccessExitStatus=(.*)$", text, re.MULTILINE) == [str(NOTHING_NEW)]
 
 
 def test_the_log_can_be_json(tmp_path):
@@ -158,7 +252,9 @@ def test_the_log_can_be_json(tmp_path):
         "message": "cycle 7\nok", "outcome": "published", "exit_code": 0,
     }
     assert JsonLines().format(record).count("\n") == 0
-    assert TextLines().format(record).endswith("outcome=published exit_code=0")
+    assert TextLines().format(record).endswith("cycle 7 ok outcome=published exit_code=0")
+    record.args, record.detail = (8,), "\x1b[2Jcaf\udce9.h5"
+    assert TextLines().format(record).endswith(r"detail=\x1b[2Jcaf\udce9.h5")
 
 
 # --- as processes -------------------------------------------------------------------------------------

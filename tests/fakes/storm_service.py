@@ -27,7 +27,7 @@ class StormService:
         self.inbox.mkdir()
         settings = ServiceSettings(
             name="storms", archive=folder / "archive.zarr", output=folder / "out",
-            inputs=(InputSettings(self.inbox, ("*.h5",)),), settle_seconds=0.0, leads=3,
+            inputs=(InputSettings(self.inbox, ("*.h5",)),), settle_seconds=0.0, lead_times=3,
             step_minutes=10.0, products=ProductSettings(maps=False), thresholds_dbz=(20.0,),
         )
         self.settings = replace(settings, **changes)

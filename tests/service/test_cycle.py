@@ -46,7 +46,7 @@ def test_a_whole_nowcast_is_published(service):
     assert {"nowcast.nc", "manifest.json", "maps/loop.gif", "maps/lead_0030.png",
             "odim/lead_0010.h5", "geotiff/lead_0020.tif"} <= names
     manifest = _manifest(service, 4)
-    assert manifest["issued"] == "2025-06-01T12:40:00Z"
+    assert manifest["forecast_reference_time"] == "2025-06-01T12:40:00Z"
     assert manifest["valid_times"][0] == "2025-06-01T12:50:00Z"
     assert manifest["fallback"] == ""
     assert manifest["archive_fingerprint"] == Archive.open(service.settings.archive).fingerprint
@@ -174,8 +174,8 @@ def test_earlier_nowcasts_are_verified_when_their_truth_has_come(service):
     service.deliver(3, 4, 5)
     service.cycle(5)
     with _ledger(service) as ledger:
-        assert ledger.settled_leads(time_of(2)) == {10.0, 20.0, 30.0}
-        assert [n.issued for n in ledger.issued(pending_only=True)] == [time_of(5)]
+        assert ledger.settled_lead_times(time_of(2)) == {10.0, 20.0, 30.0}
+        assert [n.reference_time for n in ledger.nowcasts(pending_only=True)] == [time_of(5)]
         found = {row[0]: row[2:] for row in ledger.skill(START)}
     said = read_forecast(service.output / folder_of(time_of(2)) / "nowcast.nc").reflectivity.values
     came = FRAMES[3:6]
@@ -193,7 +193,7 @@ def test_truth_that_never_comes_is_given_up(service):
     service.write(FRAMES[3], START + 60 * STEP)
     service.cycle(60)
     with _ledger(service) as ledger:
-        assert ledger.settled_leads(time_of(2)) == {10.0, 20.0, 30.0}
+        assert ledger.settled_lead_times(time_of(2)) == {10.0, 20.0, 30.0}
         assert ledger.skill(START) == []
 
 
@@ -204,7 +204,7 @@ def test_missed_frames_are_caught_up_with_newest_first_when_asked(service):
     assert service.cycle(5, missed="catch_up", catch_up_limit=3).exit_code == PUBLISHED
     assert str((service.output / "latest").readlink()) == folder_of(time_of(5))
     with _ledger(service) as ledger:
-        assert [n.issued for n in ledger.issued()] == [time_of(i) for i in (1, 3, 4, 5)]
+        assert [n.reference_time for n in ledger.nowcasts()] == [time_of(i) for i in (1, 3, 4, 5)]
 
 
 def test_old_nowcasts_are_pruned_but_their_scores_stay(service):
@@ -216,7 +216,7 @@ def test_old_nowcasts_are_pruned_but_their_scores_stay(service):
     left = sorted(p.name for p in (service.output / "issued").iterdir())
     assert left == ["20250601T134000Z"]
     with _ledger(service) as ledger:
-        assert len(ledger.issued()) == 2
+        assert len(ledger.nowcasts()) == 2
         assert ledger.skill(START)
 
 
@@ -235,6 +235,19 @@ def test_a_crash_after_publishing_is_made_good_by_the_next_cycle(service):
     assert str((service.output / "latest").readlink()) == folder_of(time_of(1))
 
 
+def test_a_nowcast_of_an_earlier_version_is_entered_anew(service):
+    service.deliver(0, 1)
+    service.cycle(1)
+    (service.output / "ledger.sqlite").unlink()
+    path = service.output / folder_of(time_of(1)) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["issued"] = manifest.pop("forecast_reference_time")
+    path.write_text(json.dumps(manifest))
+    assert "1 published nowcasts entered" in service.cycle(1.5).message
+    with _ledger(service) as ledger:
+        assert [n.reference_time for n in ledger.nowcasts()] == [time_of(1)]
+
+
 def test_a_manifest_cannot_lead_out_of_the_output_folder(service):
     service.deliver(0, 1)
     service.cycle(1)
@@ -244,7 +257,7 @@ def test_a_manifest_cannot_lead_out_of_the_output_folder(service):
     (evil / "manifest.json").write_text(text)
     service.cycle(2)
     with _ledger(service) as ledger:
-        assert [n.folder for n in ledger.issued()] == [folder_of(time_of(1))]
+        assert [n.folder for n in ledger.nowcasts()] == [folder_of(time_of(1))]
 
 
 def test_two_cycles_never_run_at_once(service):

@@ -265,10 +265,10 @@ def test_a_changed_number_of_leads_verifies_old_and_new(service):
     service.deliver(0, 1, 2)
     service.cycle(2)
     service.deliver(3, 4, 5)
-    service.cycle(5, leads=5)
+    service.cycle(5, lead_times=5)
     with closing(Ledger(service.output / "ledger.sqlite")) as ledger:
-        assert ledger.settled_leads(time_of(2)) == {10.0, 20.0, 30.0}
-        assert [n.issued for n in ledger.issued(pending_only=True)] == [time_of(5)]
+        assert ledger.settled_lead_times(time_of(2)) == {10.0, 20.0, 30.0}
+        assert [n.reference_time for n in ledger.nowcasts(pending_only=True)] == [time_of(5)]
 
 
 def test_a_nowcast_whose_file_was_taken_away_does_not_wait_for_ever(service):
@@ -278,7 +278,7 @@ def test_a_nowcast_whose_file_was_taken_away_does_not_wait_for_ever(service):
     service.deliver(3, 4, 5)
     assert service.cycle(5).exit_code == PUBLISHED
     with closing(Ledger(service.output / "ledger.sqlite")) as ledger:
-        assert [n.issued for n in ledger.issued(pending_only=True)] == [time_of(5)]
+        assert [n.reference_time for n in ledger.nowcasts(pending_only=True)] == [time_of(5)]
 
 
 def test_the_newest_nowcast_is_never_pruned(service):

@@ -27,6 +27,6 @@ def test_a_hundred_cycles_with_faults_keep_every_promise(tmp_path):
     assert found["faults"]["kill"] > 5
     assert found["outcomes"]["killed"] > 0
     assert found["outcomes"]["published"] > 30
-    assert found["nowcasts_issued"] > 50
+    assert found["nowcasts_published"] > 50
     assert found["one_process"]["open_files_growth"] == 0
     assert "Every requirement held." in report.with_suffix(".md").read_text()

@@ -10,7 +10,13 @@ import pytest
 from nowcast.core.times import to_text
 from nowcast.service.clock import ManualClock, SystemClock
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, Issued, LeadScore
+from nowcast.service.ledger_schema import (
+    NEWEST_FRAME,
+    REPLAY,
+    STEP_SECONDS,
+    LeadScore,
+    PublishedNowcast,
+)
 from nowcast.service.settings import InputSettings, ServiceSettings
 from nowcast.service.status import age_text, as_json, as_prometheus, as_text, clock_of, read_status
 
@@ -38,7 +44,7 @@ def _m(count):
 def _fill(ledger):
     """Nowcasts at 0, 10, 20, 50 minutes (30 and 40 missed), the third by the fallback."""
     for minute, fallback in ((0, ""), (10, ""), (20, "it hung"), (50, "")):
-        ledger.note_nowcast(Issued(T0 + _m(minute), "net", fallback, "f"), T0 + _m(minute + 4), {})
+        ledger.note_nowcast(PublishedNowcast(T0 + _m(minute), "net", fallback, "f"), T0 + _m(minute + 4), {})
         ledger.note_cycle(T0 + _m(minute + 3), None, "fallback" if fallback else "published", 0, "", {})
     ledger.note_metadata({NEWEST_FRAME: to_text(T0 + _m(60)), STEP_SECONDS: "600"})
     ledger.add_scores([
@@ -99,7 +105,7 @@ def test_what_it_complains_of(settings, ledger, minute, change, complaint):
 
 
 def test_a_failed_cycle_and_the_fallback_are_complained_of(settings, ledger):
-    ledger.note_nowcast(Issued(T0, "extrapolation", "net.ckpt: it hung", "f"), T0, {})
+    ledger.note_nowcast(PublishedNowcast(T0, "extrapolation", "net.ckpt: it hung", "f"), T0, {})
     ledger.note_cycle(T0, None, "failed", 1, "the disk is full", {})
     complaints = read_status(settings, ledger, ManualClock(T0)).complaints
     assert complaints == ("last cycle failed: the disk is full", "running on the fallback: net.ckpt: it hung")

@@ -143,4 +143,8 @@ def _limits(variable: Any, dtype: np.dtype[Any]) -> tuple[Any, Any, bool]:
     limits = [s if s.size else pair[i : i + 1] for i, s in enumerate(stated)]
     are_values = dtype.kind != "f" and any(v.size and v.dtype.kind == "f" for v in limits)
     own = [v[0] if are_values and v.size else next(iter(all_in_type(v, dtype)), None) for v in limits]
-    return (-np.inf if own[0] is None else own[0], np.inf if own[1] is None else own[1], are_values)
+    lowest, highest = -np.inf if own[0] is None else own[0], np.inf if own[1] is None else own[1]
+    if lowest > highest:
+        raise ValueError(f"attributes valid_range or valid_min and valid_max are {lowest} to {highest}, "
+                         "expected the lower first")
+    return lowest, highest, are_values
