@@ -214,7 +214,7 @@ class ArchiveWriter:
 
 
 def _link_or_copy(source: Path | str, target: Path | str) -> None:
-    """Give a file a second name, or copy it where the disk knows no hard links."""
+    """Link a file to a second name, or copy it where the disk knows no hard links."""
     try:
         os.link(source, target)
     except OSError as error:

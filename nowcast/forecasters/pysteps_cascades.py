@@ -60,7 +60,7 @@ class Cascade(PystepsForecaster):
             raise SettingsError(
                 complain("pysteps: past, cascade_levels, dry_dbz, rain_dbz",
                          f"{self.past}, {self.cascade_levels}, {self.dry_dbz:g}, {self.rain_dbz:g}",
-                         "3 frames, 2 cascade levels or more, dry below rain", "for example 5, 6, -1, 7")
+                         "at least 3 frames and 2 cascade levels, dry below rain", "for example 5, 6, -1, 7")
             )
 
     def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:

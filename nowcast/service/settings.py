@@ -163,4 +163,4 @@ def read_settings(path: Path, assignments: Sequence[str] = ()) -> ServiceSetting
 
     Relative paths in it are taken from the folder the command runs in.
     """
-    return build(ServiceSettings, override(read_yaml(path), assignments))
+    return build(ServiceSettings, override(read_yaml(path), assignments, ServiceSettings))
