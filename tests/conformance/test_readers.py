@@ -1,14 +1,17 @@
 """What every reader in the catalog must do, on tiny true-to-format files and on the real ones."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nowcast.core.errors import FileError, NowcastError, SettingsError
-from nowcast.core.field import check
+from nowcast.core.field import FieldError, check
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingestion.readers.base import Reader
@@ -189,6 +192,41 @@ def test_a_damaged_file_gives_values_or_one_clear_error(name, seed, tiny):
         data[place] = rng.integers(0, 256)
     path.write_bytes(data)
     assert path.name in _said(READERS[name], path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The bytes of one file of each format."""
+    return {name: make(tmp_path_factory.mktemp(name)).files[0].read_bytes()
+            for name, make in KNOWN.items()}
+
+
+@each
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edits=st.lists(st.tuples(st.integers(0, 4095), st.binary(min_size=1, max_size=8)), min_size=1, max_size=6),
+       cut=st.none() | st.integers(0, 8000))
+def test_any_change_of_the_first_kilobytes_gives_values_or_one_clear_error(name, edits, cut, whole, tmp_path):
+    data = bytearray(whole[name])
+    for place, content in edits:
+        start = place % len(data)
+        data[start : start + len(content)] = content
+    path = tmp_path / "fuzzed.dat"
+    path.write_bytes(data[:cut])
+    for named in (None, name):
+        began = time.perf_counter()
+        assert "fuzzed.dat" in _tried(path, named)
+        assert time.perf_counter() - began < 5
+
+
+def _tried(path, named):
+    """The one error of a file, or its name when it can be read or only a value is wrong."""
+    try:
+        check(find_reader(path, named).open(path).compute())
+    except FieldError:
+        return path.name
+    except NowcastError as error:
+        return str(error)
+    return path.name
 
 
 def _said(reader, path):
