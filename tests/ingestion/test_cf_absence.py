@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nowcast.core.errors import FileError
+from nowcast.core.field import FieldError, check
 from nowcast.ingestion.readers.cf_netcdf import CfNetcdf
 from tests.fakes import cf
 
@@ -133,6 +134,12 @@ def test_negative_rain_is_refused_unless_explained(tmp_path, value, attrs):
 def test_attributes_that_are_no_numbers_are_named(tmp_path, name, value, words):
     with pytest.raises(FileError, match=rf"a\.nc: 'Z': .*{words}"):
         CfNetcdf().open(written(tmp_path / "a.nc", [1, 2], "f4", {name: value}))
+
+
+def test_values_beyond_float32_are_refused_without_a_warning(tmp_path):
+    path = written(tmp_path / "b.nc", [1e300, 10], "f8")
+    with pytest.raises(FieldError, match="got values from 10 to inf"):
+        check(CfNetcdf().open(path))
 
 
 def test_the_scene_of_the_tests_holds_all_kinds(tmp_path):

@@ -140,6 +140,8 @@ def test_a_latitude_in_metres_is_a_row_of_the_projection(tmp_path):
     cf.assert_truth(CfNetcdf().open(tmp_path / "m.nc"), scene)
     with netCDF4.Dataset(tmp_path / "m.nc", "a") as data:
         data["y"].units, data["x"].units = "degrees_north", "degrees_east"
+        data["y"][:] /= 1000
+        data["x"][:] /= 1000
     with pytest.raises(GridError, match="coordinates are degrees but the grid mapping is"):
         CfNetcdf().open(tmp_path / "m.nc")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyproj
 
 from nowcast.core.errors import GridError
@@ -20,12 +21,13 @@ from nowcast.ingestion.readers.projections import crs_of_proj, safe_wkt
 _WKT = ("crs_wkt", "spatial_ref")
 _PROJ = ("proj4", "proj4_params", "proj4_string", "proj_params", "proj4text")
 _LONGEST = 20_000
-_PLACES = (np.array([0.0, 100_000.0, 30_000.0]), np.array([0.0, 20_000.0, 200_000.0]))
-_APART_DEGREES = 0.005
+Centres = npt.NDArray[np.float64]
 _EARTH_M = (6.3e6, 6.4e6)
 
 
-def crs_of(path: Path, variables: Mapping[str, Any], variable: Any, axes: Axes) -> pyproj.CRS:
+def crs_of(
+    path: Path, variables: Mapping[str, Any], variable: Any, axes: Axes, y: Centres, x: Centres
+) -> pyproj.CRS:
     """Return the reference system of a variable; WGS 84 where it has latitudes and says no more.
 
     Raises:
@@ -45,7 +47,7 @@ def crs_of(path: Path, variables: Mapping[str, Any], variable: Any, axes: Axes) 
     stated = {k: np.asarray(mapping.getncattr(k)).tolist() for k in mapping.ncattrs()}
     try:
         crs = _crs(json.dumps(stated, sort_keys=True))
-        _check_agreement(path, name, stated, crs)
+        _check_agreement(path, name, stated, crs, y, x)
     except GridError as error:
         if str(error).startswith(str(path)):
             raise
@@ -61,16 +63,21 @@ def crs_of(path: Path, variables: Mapping[str, Any], variable: Any, axes: Axes) 
     return crs
 
 
-def _check_agreement(path: Path, name: str, stated: Mapping[str, Any], crs: pyproj.CRS) -> None:
-    """Refuse WKT beside parameters that put the same places elsewhere."""
+def _check_agreement(
+    path: Path, name: str, stated: Mapping[str, Any], crs: pyproj.CRS, y: Centres, x: Centres
+) -> None:
+    """Refuse WKT beside parameters that put the corners of the grid half a cell or more elsewhere."""
     alone = {k: v for k, v in stated.items() if k not in _WKT}
     earth = {"semi_major_axis", "earth_radius"} & set(alone)
     if len(alone) == len(stated) or not earth or "grid_mapping_name" not in alone:
         return
     other = _crs(json.dumps(alone, sort_keys=True))
-    here, there = (np.asarray(pyproj.Transformer.from_crs(c, c.geodetic_crs, always_xy=True)
-                              .transform(*_PLACES)) for c in (crs, other))
-    if crs.is_geographic != other.is_geographic or np.abs(here - there).max() > _APART_DEGREES:
+    corners = np.array([x[0], x[-1]]), np.array([y[0], y[-1]])
+    here, there = (pyproj.Transformer.from_crs(c, c.geodetic_crs, always_xy=True).transform(*corners)
+                   for c in (crs, other))
+    _, _, apart = pyproj.Geod(ellps="WGS84").inv(*here, *there)
+    cell_m = min(abs(y[1] - y[0]), abs(x[1] - x[0])) * (111_000.0 if crs.is_geographic else 1.0)
+    if crs.is_geographic != other.is_geographic or (np.nan_to_num(apart) > cell_m / 2).any():
         raise GridError(f"{path}: grid mapping {name!r} gives parameters and WKT that differ "
                         f"({crs.name[:60]!r}), expected one place; remove one of them")
 

@@ -74,6 +74,7 @@ class AbsenceCodes:
         return cls(dtype, scale, number(variable, "add_offset", 0.0), tuple(absent), others,
                    _dry(variable, dtype), *_limits(variable, dtype))
 
+    @np.errstate(over="ignore", invalid="ignore")  # infinite values are refused with the field
     def decode(self, raw: Raw, factor: float, relation: ZRelation | None) -> Frame:
         """Return dBZ: stored numbers unpacked, times ``factor`` and, of rain, through ``relation``.
 

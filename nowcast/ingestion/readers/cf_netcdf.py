@@ -121,8 +121,8 @@ def _grid(
     """Return the grid and whether rows and columns must be reversed."""
     lengths = dict(zip(variable.dimensions, variable.shape, strict=True))
     check_size(path, lengths[axes.row.dimension], lengths[axes.column.dimension])
-    crs = crs_of(path, variables, variable, axes)
     y, x = (cell_centres(path, variables, axis) for axis in (axes.row, axes.column))
+    crs = crs_of(path, variables, variable, axes, y, x)
     flips = (bool(y[0] < y[-1]), bool(x[0] > x[-1]))
     try:
         return Grid(crs.to_wkt(), y[::-1] if flips[0] else y, x[::-1] if flips[1] else x), flips
