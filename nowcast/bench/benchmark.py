@@ -236,12 +236,12 @@ def read_benchmark(path: Path, assignments: Sequence[str] = (), data: Path | Non
     Raises:
         SettingsError: no such file, an unknown key, a value of the wrong type or outside its range.
     """
-    values = override(read_layered(path), assignments)
+    values = override(read_layered(path, Benchmark), assignments, Benchmark)
     if data is not None:
         shared = values.get("data")
         parts = shared if isinstance(shared, dict) else {}
         for choice in (*_listed(parts, "sources"), *_listed(parts, "validation_sources"),
-                       *_listed(values, "test_sources")):  # fmt: skip
+                       *_listed(values, "test_sources")):
             choice["settings"] = {**(choice.get("settings") or {}), "path": str(data)}
     return build(Benchmark, values)
 
