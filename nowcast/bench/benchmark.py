@@ -16,7 +16,7 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.settings import build, override, plain, read_layered
 from nowcast.models.catalog import find_model
 from nowcast.models.choice import ModelChoice
-from nowcast.scores.protocols import PROTOCOLS, Backbones
+from nowcast.scores.protocols import Backbones, check_scores
 from nowcast.training.experiment import DataChoice, SourceChoice, Training
 
 COSTS = ("parameters", "multiply_accumulates", "seconds", "frames_per_second", "memory_mb")
@@ -204,20 +204,6 @@ def check_apart(test: Mapping[str, Any], learned: Sequence[Mapping[str, Any]]) -
                 complain("test_sources", f"the {test['kind']} of training or validation",
                          "videos that neither has", "choose another part or path")
             )
-
-
-def check_scores(names: Sequence[str]) -> None:
-    """Refuse scores that no protocol computes.
-
-    Raises:
-        SettingsError: none, one twice or an unknown one.
-    """
-    if not names or len(set(names)) < len(names):
-        known = f"known: {', '.join(PROTOCOLS)}"
-        raise SettingsError(complain("scores", list(names), "at least one, each once", known))
-    for name in names:
-        if name not in PROTOCOLS:
-            raise SettingsError(complain("scores", f"'{name}'", f"one of {', '.join(PROTOCOLS)}", "correct it"))
 
 
 def slug(name: str) -> str:
