@@ -86,7 +86,7 @@ class Cascade(PystepsForecaster):
                 said = self._run(frames, motion.astype(np.float64), steps, past)
             dbz = np.where(said >= self.rain_dbz, said, NO_ECHO_DBZ).astype(np.float32)
         dbz[np.isnan(plain)] = np.nan
-        return label_forecast(dbz, past.issued, leads, past.grid)
+        return label_forecast(dbz, past.reference_time, leads, past.grid)
 
     @abstractmethod
     def _run(
