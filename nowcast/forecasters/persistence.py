@@ -34,4 +34,4 @@ class Persistence:
         leads = check_leads(lead_times, self.name)
         past = newest(observed, self.needs, self.name)
         dbz = np.repeat(past.dbz[-1:], len(leads), axis=0)
-        return label_forecast(dbz, past.issued, leads, past.grid)
+        return label_forecast(dbz, past.reference_time, leads, past.grid)

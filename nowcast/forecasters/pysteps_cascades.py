@@ -86,7 +86,7 @@ class Cascade(PystepsForecaster):
                 forecast = self._run(frames, motion.astype(np.float64), steps, past)
             dbz = np.where(forecast >= self.rain_dbz, forecast, NO_ECHO_DBZ).astype(np.float32)
         dbz[np.isnan(plain)] = np.nan
-        return label_forecast(dbz, past.issued, leads, past.grid)
+        return label_forecast(dbz, past.reference_time, leads, past.grid)
 
     @abstractmethod
     def _run(

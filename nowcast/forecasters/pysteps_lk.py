@@ -91,7 +91,7 @@ class PystepsExtrapolation(PystepsForecaster):
         past = newest(observed, self.needs, self.name)
         motion = pysteps_motion(past, self.floor_dbz, self.name)
         dbz = extrapolated(past.dbz[-1], motion, steps_of(leads, past), self.floor_dbz, self.name)
-        return label_forecast(dbz, past.issued, leads, past.grid)
+        return label_forecast(dbz, past.reference_time, leads, past.grid)
 
 
 def steps_of(leads: LeadTimes, past: Past) -> list[float]:

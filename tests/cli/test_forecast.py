@@ -65,7 +65,7 @@ def test_at_a_time_with_settings(archive, tmp_path):
         (["--model", "persistence", "--leads", "0"], "(--leads): got 0"),
         (["--model", "extrapolation", "--set", "pst=3"], "extrapolation.pst: unknown setting"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_one_line_and_leave_nothing(archive, tmp_path, capsys, more, message):
     assert forecast(archive, tmp_path / "c.nc", *more) == 2
     printed = capsys.readouterr().err
