@@ -40,3 +40,12 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "ingest" in done.stdout
+
+
+def test_the_drawing_of_the_house_is_up_to_date():
+    """Where this fails, run ``python scripts/draw_architecture.py`` and look at what has changed."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "draw_architecture.py"), "--check"],
+        capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == 0, f"docs/explanation/architecture.svg is out of date {done.stderr}"

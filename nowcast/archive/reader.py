@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import threading
 import weakref
@@ -130,8 +131,8 @@ class Archive:
             with self._lock:
                 slot, folder = self._slot(time), self._folder
             with contextlib.suppress(FileNotFoundError):
-                data = read_within(folder, frame_name(slot))
                 where = f"{self.path}/reflectivity/{frame_name(slot)}"
+                data = _chunk(folder, frame_name(slot), where, 4 * math.prod(self.grid.shape) + 4096)
                 codes: Codes = decode_chunk(data, np.int16, self.grid.shape, where)
                 return codes
             with self._lock:
@@ -197,6 +198,19 @@ class Archive:
 
     def _block(self, times: Times) -> npt.NDArray[np.float32]:
         return self.dbz(times[0])[np.newaxis]
+
+
+def _chunk(folder: int, name: str, where: str, most: int) -> bytes:
+    """Read a chunk, which may have ``most`` bytes."""
+    try:
+        if os.stat(name, dir_fd=folder).st_size > most:
+            raise ArchiveError(f"{where}: has more than {most} bytes; the archive is damaged, remove it and "
+                               "ingest its files again")
+        return read_within(folder, name)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ArchiveError(f"{where}: cannot be read ({error.strerror}); the archive is damaged") from error
 
 
 def _open_folder(path: Path) -> int:

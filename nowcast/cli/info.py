@@ -57,6 +57,7 @@ def describe(archive: Archive) -> dict[str, Any]:
     return {
         "archive": str(archive.path), "rows": height, "columns": width,
         "crs": _crs_name(archive), "geographic": archive.grid.geographic,
+        "unit": "deg" if archive.grid.crs.is_geographic else "m",
         "extent_west_east_south_north": [round(float(v), 6) for v in (west, east, south, north)],
         "cell_km": [round(v, 4) for v in km],
         "step_minutes": minutes(step), "frames": len(times),
@@ -96,7 +97,7 @@ def _crs_name(archive: Archive) -> str:
 
 def as_text(found: dict[str, Any]) -> str:
     """Return the description for people."""
-    unit = "deg" if found["geographic"] else "m"
+    unit = found["unit"]
     west, east, south, north = found["extent_west_east_south_north"]
     lines = [
         f"archive   {printable(found['archive'])}",

@@ -6,6 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+_FILE_SECONDS = 3600.0
+"""Most time for one file: beyond it, or where it crashes a library, it is a problem and the rest goes in."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -13,6 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="radar files; folders are searched through")
     parser.add_argument("--archive", required=True, type=Path, help="the archive, made if need be")
     parser.add_argument("--reader", metavar="NAME", help="format; found by content if not given")
+    parser.add_argument("--variable", metavar="NAME",
+                        help="variable of CF netCDF files, where several would do")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
     parser.add_argument("--step", type=float, metavar="MINUTES",
                         help="step of a new archive; told from the times if not given")
@@ -21,6 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "the same source that was cut short or has fewer observed cells, 'replace' always "
                         "replaces one of the same source, 'keep' keeps the first, 'refuse' also says so")
     parser.add_argument("--licence", metavar="TEXT", help="terms of the data, kept in the archive")
+
+
+def _reader(args: argparse.Namespace) -> str | None:
+    from nowcast.core.errors import SettingsError
+
+    if args.variable is None:
+        return str(args.reader) if args.reader else None
+    if args.reader not in (None, "cf_netcdf"):
+        raise SettingsError(f"--variable: got it with --reader {args.reader}, expected it with cf_netcdf; "
+                            "leave one of them out")
+    return f"cf_netcdf:{args.variable}"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
         step = np.timedelta64(round(args.step * 60), "s")
     if args.workers is not None and args.workers < 1:
         raise SettingsError(f"--workers: got {args.workers}, expected 1 or more")
-    report = ingest(args.paths, args.archive, workers_count=args.workers, reader=args.reader,
-                    step=step, licence=args.licence, reissued=args.reissued)
+    report = ingest(args.paths, args.archive, workers_count=args.workers, reader=_reader(args),
+                    step=step, licence=args.licence, reissued=args.reissued, file_seconds=_FILE_SECONDS)
     print(report)
     if not report.problems:
         return 0

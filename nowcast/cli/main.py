@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "info": "say what an archive holds",
     "train": "train a network from a configuration",
     "forecast": "forecast from an archive and write a CF netCDF file",
+    "motion": "draw the motion of a model and the optical flow as arrows on the map",
     "calibrate": "choose, on validation days, the thresholds at which forecasters call events",
     "verify": "score forecasters over a period and write the table and the page",
     "bench": "fill a table: train networks, test them once trained, time them",
@@ -65,14 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in _DISK_FULL:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(
-            f"nowcast {args.command}: {where}the disk is full ({error.strerror}); "
-            "make room and run again",
-            file=sys.stderr,
-        )
+        full = error.errno in _DISK_FULL
+        what = "the disk is full" if full else "the system refuses"
+        remedy = "make room" if full else "check that it is there, its permissions and the working directory,"
+        where = f"{printable(error.filename)}: " if error.filename else ""
+        print(f"nowcast {args.command}: {where}{what} ({error.strerror or error}); {remedy} and run again",
+              file=sys.stderr)
         return 2
 
 

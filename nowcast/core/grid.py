@@ -102,13 +102,21 @@ class Grid:
             np.array([self.y[row], self.y[row - 1], self.y[row]]),
             np.array([self.x[column], self.x[column], self.x[column - 1]]),
         )
-        _, _, metres = geod.inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])
+        try:
+            _, _, metres = geod.inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])
+        except pyproj.exceptions.ProjError as error:
+            raise GridError(f"grid: got cells at longitude {lon[0]:g} and latitude {lat[0]:g}, expected places "
+                            "on the Earth; check its coordinates and projection") from error
         return float(metres[0]) / 1000.0, float(metres[1]) / 1000.0
 
     def lonlat(self, y: Array, x: Array) -> tuple[Array, Array]:
         """Turn coordinates of this CRS into longitude and latitude (WGS 84), in degrees."""
-        to_degrees = pyproj.Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
-        lon, lat = to_degrees.transform(x, y)
+        try:
+            to_degrees = pyproj.Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
+            lon, lat = to_degrees.transform(x, y)
+        except pyproj.exceptions.ProjError as error:
+            raise GridError(f"grid: got '{self.crs.name}', expected a projection of the Earth with places in "
+                            f"longitude and latitude ({' '.join(str(error).split())[:100]})") from error
         return np.asarray(lon), np.asarray(lat)
 
     def matches(self, other: Grid) -> bool:

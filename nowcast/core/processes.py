@@ -195,8 +195,7 @@ class _Worker:
         """
         if not self._started:
             raise NowcastError(
-                f"workers: got none of {count} processes to start, expected a script that can be "
-                "imported; put the call under 'if __name__ == \"__main__\":' or take 1 worker"
+                f"workers: got none of {count} processes to start, expected each to; take 1 worker"
             )
 
     def kill(self) -> None:
@@ -245,12 +244,21 @@ def _result(answer: bytes) -> Any:
 
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
-    """One thread for each process that starts meanwhile, so that they do not fight over the cores."""
+    """What a process that starts meanwhile finds: one thread of its own, and no script to run again.
+
+    Why no script: work is done by functions of packages, and a script that calls ``nowcast.ingest`` without
+    ``if __name__ == "__main__":`` would otherwise be run anew in every worker.
+    """
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(_ONE_THREAD)
+    script = sys.modules["__main__"].__dict__
+    hidden: dict[str, Any] = {name: script.pop(name) for name in ("__file__", "__spec__") if name in script}
+    script["__spec__"] = None
     try:
         yield
     finally:
+        del script["__spec__"]
+        script.update(hidden)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

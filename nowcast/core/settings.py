@@ -29,8 +29,8 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 def formerly(*names: str) -> dict[str, tuple[str, ...]]:
     """Field metadata with the names a setting once had, oldest first: they are still read.
 
-    Why: YAML files, checkpoints and decision thresholds written under an old name go on loading.
-    Use: ``flips_and_rotations: bool = field(default=True, metadata=formerly("turns"))``.
+    Why: what was written under an old name goes on loading. Use:
+    ``flips_and_rotations: bool = field(default=True, metadata=formerly("turns"))``.
     """
     return {_FORMERLY: names}
 
@@ -41,21 +41,29 @@ def not_finite() -> dict[str, bool]:
 
 
 def current_names(kind: type[Any], values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
-    """Plain values of ``kind`` with every former name replaced by today's (this level only).
+    """Plain values of ``kind`` with every former name replaced by today's, groups included.
 
     Raises:
         SettingsError: a setting given under two of its names.
     """
-    today = {old: f.name for f in dataclasses.fields(kind) for old in f.metadata.get(_FORMERLY, ())}
     found: dict[str, Any] = {}
     for key, value in values.items():
-        name = today.get(key, key)
+        name, group = _today(kind, key)
         if name in found:
-            raise SettingsError(
-                f"{_dotted(where, name)}: given twice, the other time as '{key}'; leave one of the two out"
-            )
-        found[name] = value
+            raise SettingsError(f"{_dotted(where, name)}: given twice, also as '{key}'; leave one out")
+        within = group is not None and isinstance(value, Mapping)
+        found[name] = current_names(group, value, _dotted(where, name)) if group and within else value
     return found
+
+
+def _today(kind: type[Any] | None, name: Any) -> tuple[Any, type[Any] | None]:
+    """Today's name of a setting of ``kind``, and the dataclass of its settings where it is a group."""
+    for f in dataclasses.fields(kind) if kind is not None else ():
+        if name == f.name or name in f.metadata.get(_FORMERLY, ()):
+            hint = typing.get_type_hints(kind)[f.name]
+            parts = () if typing.get_origin(hint) is tuple else (hint, *typing.get_args(hint))
+            return f.name, next((h for h in parts if isinstance(h, type) and dataclasses.is_dataclass(h)), None)
+    return name, None
 
 
 def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
@@ -70,9 +78,7 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
             full dotted name, what was found and what would do.
     """
     if not isinstance(values, Mapping):
-        raise SettingsError(
-            f"{where or kind.__name__}: got {values!r}, expected a group of settings"
-        )
+        raise SettingsError(f"{where or kind.__name__}: got {values!r}, expected a group of settings")
     values = current_names(kind, values, where)
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
@@ -129,28 +135,30 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return found
 
 
-def read_layered(path: Path) -> dict[str, Any]:
+def read_layered(path: Path, kind: type[Any] | None = None) -> dict[str, Any]:
     """Read a YAML file of settings on top of the file it names as its ``base``, if any.
 
-    Why: experiments on the same data differ in a few lines, which then stand alone. ``base`` is a path
-    from the folder of the file; groups are merged key by key, lists and single values replaced.
+    Why: experiments on the same data differ in a few lines. ``base`` is a path from the folder of the file;
+    groups are merged key by key, lists and values replaced; ``kind`` (a dataclass) knows former names.
 
     Raises:
         SettingsError: as `read_yaml`, or a file that is its own base.
     """
-    return _layers(Path(path), ())
+    return _layers(Path(path), (), kind)
 
 
-def _layers(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+def _layers(path: Path, above: tuple[Path, ...], kind: type[Any] | None) -> dict[str, Any]:
     if path.resolve() in above:
         raise SettingsError(f"{path}: is its own base; name another file")
     values = read_yaml(path)
     base = values.pop("base", None)
+    if kind is not None:
+        values = current_names(kind, values)
     if base is None:
         return values
     if not isinstance(base, str):
         raise SettingsError(f"{path}: base: got {base!r}, expected the path of a configuration")
-    return _merged(_layers(path.parent / base, (*above, path.resolve())), values)
+    return _merged(_layers(path.parent / base, (*above, path.resolve()), kind), values)
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,46 +169,47 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return found
 
 
-def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+def override(
+    values: Mapping[str, Any], assignments: Sequence[str], kind: type[Any] | None = None
+) -> dict[str, Any]:
     """Put ``a.b=c`` assignments over nested settings; the right side is read as YAML.
 
     An entry of a list is named by its number, from 0: ``data.sources.0.settings.path=my.zarr``.
+    With ``kind``, the dataclass they are settings of, both may have former names.
 
     Raises:
         SettingsError: an assignment without ``=``, through something that is no group, or beyond a list.
     """
-    result: dict[str, Any] = _copy(values)
+    result: dict[str, Any] = _copy(values if kind is None else current_names(kind, values))
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name:
             raise SettingsError(f"--set {assignment}: expected key=value, for example training.steps=100")
         *groups, last = name.split(".")
         place: Any = result
-        for group in groups:
+        inner = kind
+        for name in groups:
+            group, inner = _today(inner, name)
             key = _place(place, group, assignment)
             if isinstance(place, dict) and place.setdefault(key, {}) is None:
                 place[key] = {}
             if not isinstance(place[key], (dict, list)):
-                raise SettingsError(
-                    f"--set {assignment}: '{group}' is a value, not a group of settings"
-                )
+                raise SettingsError(f"--set {assignment}: '{group}' is a value, not a group of settings")
             place = place[key]
         try:
-            place[_place(place, last, assignment)] = yaml.safe_load(text)
+            place[_place(place, _today(inner, last)[0], assignment)] = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError) as error:  # such as a number of 5000 digits
             raise SettingsError(f"--set {assignment[:80]}: the value is not YAML") from error
     return result
 
 
 def _place(group: dict[str, Any] | list[Any], name: str, assignment: str) -> Any:
-    """Give the key of a group, or the number of an entry that a list has."""
+    """The key of a group, or the number of an entry that a list has."""
     if isinstance(group, dict):
         return name
     if name.isdecimal() and int(name) < len(group):
         return int(name)
-    raise SettingsError(
-        f"--set {assignment}: got '{name}', expected a number from 0 to {len(group) - 1}"
-    )
+    raise SettingsError(f"--set {assignment}: got '{name}', expected a number from 0 to {len(group) - 1}")
 
 
 def _copy(value: Any) -> Any:

@@ -47,7 +47,7 @@ def new_archive(
     if found % np.timedelta64(1, "s") != np.timedelta64(0, "ns"):
         raise ArchiveError(f"step: got {found}, expected whole seconds; give it with --step MINUTES")
     stretch = main_stretch(times, longest_gap(found))
-    rules = Rules(grid, _axis(found, infer_phase(stretch, found), stretch), (quantity,), now)
+    rules = Rules(grid, TimeAxis(found, infer_phase(stretch, found), stretch[0], stretch[-1]), (quantity,), now)
     judged = [judge(s, rules) for s in scans]
     firsts = [w.times.min() for w in judged if isinstance(w, Wanted)]
     if not firsts:
@@ -55,11 +55,6 @@ def new_archive(
         return None
     attrs = {k: v for k, v in fitting[0].attrs.items() if k not in ("quantity", "accumulation_hours")}
     return NewArchive(grid, found, min(firsts), attrs)
-
-
-def _axis(step: np.timedelta64, phase: np.datetime64, times: Times) -> TimeAxis:
-    axis = TimeAxis(step, phase, times[0], times[-1])
-    return TimeAxis(step, phase, times[0] - axis.tolerance, times[-1] + axis.tolerance)
 
 
 def _not_ahead(times: Times, now: np.datetime64) -> Times:
@@ -78,8 +73,8 @@ def rules_of(writer: ArchiveWriter, scans: Sequence[Scan], now: np.datetime64) -
     phase = np.datetime64(writer.first_time, "s").astype("datetime64[ns]")
     held: Times = phase + np.flatnonzero(writer.whole) * step
     times = _not_ahead(all_times(fitting), now) if fitting else held
-    stretch = held if len(held) else main_stretch(times, longest_gap(step))
-    axis = _axis(step, phase, stretch) if len(stretch) else TimeAxis(step, phase, phase, phase)
+    stretch = held if len(held) else main_stretch(times, longest_gap(step)) if fitting else phase[np.newaxis]
+    axis = TimeAxis(step, phase, stretch[0], stretch[-1])
     return Rules(writer.grid, axis.reaching(times), quantities, now)
 
 

@@ -92,11 +92,11 @@ def common_grid(scans: Sequence[Scan]) -> Grid:
 
 
 def common_quantity(scans: Sequence[Scan]) -> MeasuredQuantity:
-    """Return the quantity of most frames, the first of them on a tie."""
+    """Return the quantity of most frames; on a tie that of the shortest period, then the first."""
     counts: Counter[MeasuredQuantity] = Counter()
     for scan in scans:
         counts[quantity_of(scan)] += len(scan.times)
-    return counts.most_common(1)[0][0]
+    return max(counts, key=lambda quantity: (counts[quantity], -(quantity.hours or 0.0)))
 
 
 def all_times(scans: Sequence[Scan]) -> Times:
@@ -128,7 +128,8 @@ def judge(scan: Scan, rules: Rules) -> Wanted | Problem:
     times = axis.snapped(scan.times)
     off_step = (times - axis.phase) % axis.step != np.timedelta64(0, "ns")
     ahead = scan.times > rules.now + FUTURE_TOLERANCE
-    far = ((times < axis.first) | (times > axis.last) | (times < np.datetime64(0, "ns"))) & ~ahead
+    near = (times >= axis.first - axis.tolerance) & (times <= axis.last + axis.tolerance)
+    far = ~(near & (times >= np.datetime64(0, "ns"))) & ~ahead
     said = []
     for which, words in (
         (off_step, f"off the archive's step of {minutes(axis.step):g} minutes, the first at {{}}, expected "

@@ -20,7 +20,7 @@ from nowcast.core.field import FieldError, check_values
 from nowcast.core.files import DISK_FULL, read_within, write_within
 from nowcast.core.times import to_text
 from nowcast.ingestion.plan import Wanted
-from nowcast.ingestion.readers.catalog import READERS
+from nowcast.ingestion.readers.catalog import reader_named
 from nowcast.ingestion.scan import unforeseen
 
 Reissued = Literal["complete", "replace", "keep", "refuse"]
@@ -37,6 +37,8 @@ class Taken(NamedTuple):
     """Whether that file could not be read to its end."""
     older_issue: bool
     """Whether it is of the same source as the file that is read now, and older."""
+    handed_over: bool = False
+    """Whether a run that was killed had noted that it is replaced by the file that is read now."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def ingest_file(task: FileTask) -> FileResult:
         if read_root(task.archive)["attributes"]["first_time"] != task.first_time:
             result.disk = "the archive was changed by somebody else"
             return result
-        blocks = READERS[task.wanted.scan.reader].open(path).data.blocks
+        blocks = reader_named(task.wanted.scan.reader).open(path).data.blocks
         for index, slot, time in zip(task.wanted.frames, task.slots, task.wanted.times, strict=True):
             if task.boss not in (os.getpid(), os.getppid()):
                 result.disk = "the ingest that this worker belongs to has ended"
@@ -135,8 +137,8 @@ def _write(task: FileTask, result: FileResult, folder: int, codes: Codes, slot: 
         result.frames.append(record)
     elif np.array_equal(codes, _stored(folder, task, slot, codes)):
         result.same += 1
-        if np.float32(record.observed_share) != np.float32(taken.observed_share):
-            result.frames.append(record)  # a run that was killed had replaced the values but not noted it
+        if taken.handed_over:
+            result.frames.append(record)
     elif _replaces(task.reissued, taken, record):
         write_within(folder, next_name(slot), encode_chunk(codes))
         result.frames.append(replace(record, replaces=True))

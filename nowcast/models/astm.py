@@ -23,7 +23,7 @@ from nowcast.models.stack_builder import StackSettings, build_stack, map_of
 
 @dataclass(frozen=True)
 class ASTMSettings(StackSettings):
-    """ASTM; defaults are the paper's where it says, else the published code's."""
+    """ASTM; defaults are the paper's where it has any, else the published code's."""
 
     frame_taps: int = 3
     """Size of the kernels along the frames of the clip; odd. With ``filter_size`` 5: 3 x 5 x 5."""

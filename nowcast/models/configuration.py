@@ -10,7 +10,7 @@ import torch
 from nowcast.core.settings import build, read_yaml
 from nowcast.models.base import SequenceModel
 from nowcast.models.choice import ModelChoice
-from nowcast.models.counts import Counts, count, count_parameters
+from nowcast.models.counts import Complexity, count, count_parameters
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ModelConfiguration:
         with torch.device("meta"):
             return count_parameters(self.build())
 
-    def count(self) -> Counts:
+    def count(self) -> Complexity:
         """Count the network on one sequence of that row."""
         return count(
             self.model.name, self.model.settings, self.past, self.future, self.size, self.channels

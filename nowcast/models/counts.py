@@ -15,7 +15,7 @@ from nowcast.models.catalog import build_model
 
 
 @dataclass(frozen=True)
-class Counts:
+class Complexity:
     """Size and work of one network."""
 
     parameters: int
@@ -25,7 +25,7 @@ class Counts:
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Give how many numbers training moves."""
+    """The number of values that training moves."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
@@ -36,7 +36,7 @@ def count(
     steps: int,
     size: tuple[int, int],
     channels: int = 1,
-) -> Counts:
+) -> Complexity:
     """Count one network of the catalog, forecasting one sequence.
 
     Why it is quick: the network runs on tensors with shapes and no values.
@@ -57,4 +57,4 @@ def count(
         frames = torch.empty(1, past, channels, *size)
         with FlopCounterMode(display=False) as counter:
             network(frames, steps)
-    return Counts(count_parameters(network), counter.get_total_flops() // 2)
+    return Complexity(count_parameters(network), counter.get_total_flops() // 2)

@@ -99,7 +99,7 @@ def rename_astm(published: str) -> str:
 
 
 def infer_astm(weights: Weights, channels: int, patch: int) -> dict[str, Any]:
-    """Tell the settings from the shapes; which history was meant they do not tell.
+    """Read the settings off the shapes; which history was meant does not follow from them.
 
     Raises:
         CheckpointError: the tensors are no ASTM's.

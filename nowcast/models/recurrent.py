@@ -120,7 +120,7 @@ class RecurrentStack(SequenceModel):
         warm: bool = False,
         watch: Watch | None = None,
     ) -> Tensor:
-        """Do the work of `forward` and `rollout`; ``watch`` is called after each time step."""
+        """Run the loop of `forward` and `rollout`; ``watch`` is called after each time step."""
         self.check_input(past)
         if targets is not None:
             targets = ScheduledTargets(to_patches(targets.frames, self.patch), targets.use)

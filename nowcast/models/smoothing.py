@@ -27,7 +27,7 @@ def gaussian(maps: Tensor, sigma: float, edge: str) -> Tensor:
 
 
 def _band(kernel: Tensor, length: int, edge: str) -> Tensor:
-    """Give the smoothing as a matrix (length, length): products of matrices beat long convolutions."""
+    """The smoothing as a matrix (length, length): products of matrices beat long convolutions."""
     radius = len(kernel) // 2
     offsets = torch.arange(-radius, radius + 1, device=kernel.device)
     into = torch.arange(length, device=kernel.device)[:, None] + offsets

@@ -18,7 +18,7 @@ Watch = Callable[[int, Any], None]
 
 
 class Stepper(Protocol):
-    """A network seen one time step at a time; state goes in and comes out."""
+    """A network, one time step at a time; state goes in and comes out."""
 
     def encode(self, frames: Tensor) -> Tensor:
         """Turn frames (N, C, h, w) into the input of `step` (N, ...), all at once."""

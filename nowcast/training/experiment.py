@@ -185,7 +185,7 @@ def read_experiment(path: Path, assignments: Sequence[str] = ()) -> Experiment:
     Raises:
         SettingsError: no such file, an unknown key, a value of the wrong type or outside its range.
     """
-    values = override(read_layered(path), assignments)
+    values = override(read_layered(path, Experiment), assignments, Experiment)
     values.setdefault("name", Path(path).stem)
     return build(Experiment, values)
 

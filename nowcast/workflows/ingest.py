@@ -83,6 +83,11 @@ def ingest(
         SettingsError: no such reader or value of ``reissued``.
 
     What was found wrong with single files before that is in the error's notes.
+
+    Example:
+        >>> import nowcast
+        >>> report = nowcast.ingest(["radar/"], "italy.zarr")  # doctest: +SKIP
+        >>> report.frames, [str(problem) for problem in report.problems]  # doctest: +SKIP
     """
     began = clock.monotonic()
     if reader is not None:

@@ -53,12 +53,20 @@ def test_a_disk_that_fills_up_anywhere_is_one_line(capsys, monkeypatch):
     assert err == "nowcast info: a.nc: the disk is full (No space left on device); make room and run again\n"
 
 
-def test_other_errors_of_the_system_are_not_hidden(monkeypatch):
+@pytest.mark.parametrize(("error", "said"), [
+    (PermissionError(13, "Permission denied", "a\x1b.zarr"),
+     r"a\x1b.zarr: the system refuses (Permission denied)"),
+    (FileNotFoundError(2, "No such file or directory"), "the system refuses (No such file or directory)"),
+    (OSError("broken"), "the system refuses (broken)"),
+])
+def test_other_errors_of_the_system_are_one_line(error, said, monkeypatch, capsys):
     from nowcast.cli import info
 
     def broken(_):
-        raise PermissionError(13, "Permission denied")
+        raise error
 
     monkeypatch.setattr(info, "run", broken)
-    with pytest.raises(PermissionError):
-        main(["info", "a.zarr"])
+    assert main(["info", "a.zarr"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"nowcast info: {said}; check that it is there, its permissions")
+    assert err.count("\n") == 1

@@ -154,6 +154,22 @@ def test_a_setting_is_still_read_under_its_former_name():
     assert plain(Renamed(False), first_names=True) == {"turns": False}
 
 
+@dataclass(frozen=True)
+class Renamings:
+    data: Renamed = field(default_factory=Renamed, metadata=formerly("frames"))
+    head: Renamed | None = None
+
+
+def test_former_names_are_read_in_groups_layers_and_assignments(tmp_path):
+    (tmp_path / "base.yaml").write_text("data: {flips_and_rotations: true}\nhead: {turns: true}\n")
+    (tmp_path / "own.yaml").write_text("base: base.yaml\nframes: {turns: false}\n")
+    values = read_layered(tmp_path / "own.yaml", Renamings)
+    assert values == {"data": {"flips_and_rotations": False}, "head": {"flips_and_rotations": True}}
+    given = override({"frames": {"turns": True}}, ["head.turns=false", "data.turns=false"], Renamings)
+    assert given == {"data": {"flips_and_rotations": False}, "head": {"flips_and_rotations": False}}
+    assert build(Renamings, given) == Renamings(Renamed(False), Renamed(False))
+
+
 def test_a_setting_under_both_names_is_refused():
     with pytest.raises(SettingsError, match="flips_and_rotations: given twice"):
         build(Renamed, {"turns": False, "flips_and_rotations": True})

@@ -10,7 +10,7 @@ import torch
 from nowcast.models.base import ClipBatch, FrameSpec
 from nowcast.models.lmc.motion import difference_frames
 from nowcast.models.lmc.network import LmcMemory, LmcSettings, _Sequence, frozen
-from nowcast.models.lmc.published import our_name, our_state
+from nowcast.models.lmc.published import our_name
 from nowcast.models.published import load_published_with_settings
 from nowcast.models.unroll import unroll
 from tests.fakes.published_weights import made_weights
@@ -30,7 +30,7 @@ def weights(published) -> dict[str, torch.Tensor]:
 
 def network(weights, **settings) -> LmcMemory:
     net = LmcMemory(LmcSettings(**settings), FrameSpec())
-    state = our_state({f"module.{k}": v for k, v in weights.items()})
+    state = {our_name(f"module.{k}"): v for k, v in weights.items()}
     result = net.load_state_dict(state, strict=False)
     assert result.unexpected_keys == []
     assert result.missing_keys == ["batches_seen"]

@@ -22,7 +22,10 @@ TOLERANCE = 1e-5
 
 
 def storm() -> tuple[torch.Tensor, torch.Tensor]:
-    """15 frames of three moving cells, (1, 15, 1, 64, 96), and where they are observed."""
+    """15 frames of three moving cells, (1, 15, 1, 64, 96), and where they are observed.
+
+    What is not observed is wider than the gaps that are filled before the motion is estimated.
+    """
     rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(96.0), indexing="ij")
     cells = ((18, 20, 1.0, 2.5, 6.0, 0.95), (40, 60, 0.6, 2.0, 11.0, 0.6), (52, 30, 1.2, 2.2, 3.5, 0.8))
     frames = torch.zeros(1, 15, 1, 64, 96)
@@ -32,7 +35,7 @@ def storm() -> tuple[torch.Tensor, torch.Tensor]:
             frames[0, t, 0] += top * torch.exp(-square / (2 * width**2)) * (1 - 0.03 * t)
     observed = torch.ones_like(frames, dtype=torch.bool)
     observed[..., :10, :14] = False
-    observed[:, 2, :, 30:36] = False
+    observed[:, 2, :, 30:44] = False
     return frames.clamp(0, 1) * observed, observed
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nowcast.models.cells.history import attend, attend_plainly, remember
+from nowcast.models.cells.history import attend, attend_plainly, extended
 
 
 def case(count, seed=0, shape=(2, 3, 2, 4, 4), grad=False):
@@ -73,7 +73,7 @@ def test_the_ring_moves_no_map_and_forgets_the_oldest():
     maps = [torch.full((1,), float(i)) for i in range(7)]
     history = ()
     for memory in maps:
-        history = remember(history, memory, tau=5)
+        history = extended(history, memory, tau=5)
     assert [m.item() for m in history] == [2, 3, 4, 5, 6]
     assert all(kept is memory for kept, memory in zip(history, maps[2:], strict=True))
 

@@ -10,9 +10,15 @@ import torch
 
 from nowcast.core.errors import CheckpointError, FileError
 from nowcast.core.scaling import Scaling
+from nowcast.core.settings import plain
 from nowcast.models import checkpoint
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, load_network, pack, read, save
+from nowcast.models.choice import ModelChoice
+from nowcast.models.exceedance.cascade import CascadeSettings
+from nowcast.models.exceedance.unet import ContextUNetSettings
+from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
+from nowcast.models.lagrangian.wrapper import LagrangianSettings
 
 SETTINGS = {"hidden": [4, 4], "filter_size": 3, "patch": 2}
 
@@ -62,6 +68,37 @@ def test_the_average_serves_where_one_is_kept(tmp_path):
     content = {"average": {"updates": 3, "weights": other.state_dict()}}
     loaded = load_network(write(tmp_path / "last.ckpt", content=content))
     assert all(torch.equal(v, other.state_dict()[k]) for k, v in loaded.model.state_dict().items())
+
+
+def test_a_checkpoint_with_the_names_of_before_comes_back(tmp_path):
+    """Names of settings, of the network and of tensors, those of a kept average included."""
+    cascade = CascadeSettings((1.0, 4.0), 3, 8, ContextUNetSettings((4, 6), 2, 3))
+    events = ExceedanceProbabilitySettings((20.0, 30.0), cascade=cascade)
+    torch.manual_seed(0)
+    network = ModelChoice("lagrangian_persistence", {}, events, LagrangianSettings(fastest=9.0)).build(
+        1, None, Scaling(5, 60)
+    )
+    shaken = {k: v + 0.1 * torch.randn_like(v) for k, v in network.state_dict().items()}
+    described = meta(
+        model="lagrangian_persistence", settings={}, exceedance_probability=events,
+        lagrangian=LagrangianSettings(fastest=9.0),
+    )
+
+    def former(name):
+        name = name.replace("context_unet.head", "surroundings.say").replace("context_unet", "surroundings")
+        return name.replace("pixel_layers", "together")
+
+    content = pack(network.state_dict(), described)
+    old = {former(k): v for k, v in content["state_dict"].items()}
+    assert set(old) != set(content["state_dict"])
+    facts = {**plain(described, first_names=True), "model": "steady"}
+    assert facts["exceedance"]["cascade"]["surroundings"]["widths"] == [4, 6]
+    assert facts["exceedance"]["cascade"]["leads"] == 3
+    average = {"updates": 3, "weights": {former(k): v for k, v in shaken.items()}}
+    save(tmp_path / "old.ckpt", {"state_dict": old, "nowcast": facts, "average": average})
+    loaded = load_network(tmp_path / "old.ckpt")
+    assert (loaded.meta.exceedance_probability, loaded.meta.lagrangian) == (events, described.lagrangian)
+    assert all(torch.equal(v, shaken[k]) for k, v in loaded.model.state_dict().items())
 
 
 def test_only_plain_values_are_written(tmp_path):

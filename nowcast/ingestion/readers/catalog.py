@@ -50,11 +50,12 @@ def find_reader(path: Path, name: str | None = None) -> Reader:
 
 
 def reader_named(name: str) -> Reader:
-    """Return the reader called ``name``.
+    """Return the reader called ``name``; ``cf_netcdf:NAME`` reads the variable ``NAME`` of netCDF files.
 
     Raises:
         SettingsError: no such reader; the message lists those that are known.
     """
-    if name not in READERS:
+    known, colon, variable = name.partition(":")
+    if known not in READERS or (colon and (known != CfNetcdf.name or not variable)):
         raise SettingsError(f"reader: got '{name}', expected one of {', '.join(READERS)}")
-    return READERS[name]
+    return CfNetcdf(name=name, variable=variable) if colon else READERS[known]

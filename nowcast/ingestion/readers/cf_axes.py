@@ -87,13 +87,14 @@ def axes_of(path: Path, variables: Mapping[str, Any], variable: Any) -> Axes:
         if axis.role == MEMBER:
             raise FileError(f"{path}: {variable.name!r} has an axis {axis.dimension!r} of members or lead times"
                             ", expected observations; a forecast is not ingested")
+    one = {role: [a for a in found if a.role == role] for role in (T, Y, X)}
+    if len(one[Y]) != 1 or len(one[X]) != 1 or len(one[T]) > 1:
+        _refuse(path, variables, variable)
+    for axis in found:
         if axis.role not in (T, Y, X) and lengths[axis.dimension] != 1:
             raise FileError(f"{path}: {variable.name!r} has {lengths[axis.dimension]} of {axis.dimension!r}, "
                             "expected one level of time, rows and columns; write the one you want into a file "
                             "of its own")
-    one = {role: [a for a in found if a.role == role] for role in (T, Y, X)}
-    if len(one[Y]) != 1 or len(one[X]) != 1 or len(one[T]) > 1:
-        _refuse(path, variables, variable)
     row, column = one[Y][0], one[X][0]
     if row.system != column.system:
         raise GridError(f"{path}: rows {row.dimension!r} are in {row.system} but columns "
@@ -116,18 +117,22 @@ def _axis(variables: Mapping[str, Any], variable: Any, dimension: str) -> Axis:
 
 
 def _identity(coordinate: Any) -> tuple[str, str]:
-    """Return role and system of a coordinate: its standard name, unit, axis and name are asked in turn."""
+    """Return role and system of a coordinate: its standard name, unit, axis and name are asked in turn.
+
+    A "latitude" in metres is a row of a projection that somebody has named wrongly.
+    """
+    units, named = stated_units(coordinate), _by_name(coordinate.name)
+    metres = factor_to(units, "m") is not None
     standard = str(getattr(coordinate, "standard_name", "")).strip().lower()
     if standard in _STANDARD:
-        return _STANDARD[standard]
-    units, named = stated_units(coordinate), _by_name(coordinate.name)
+        role, system = _STANDARD[standard]
+        return role, PROJECTED if system and metres else system
     if _NORTH.match(units) or _EAST.match(units):
         role = Y if _NORTH.match(units) else X
         return role, named[1] if named[0] == role and named[1] == ROTATED else LATLON
     if " since " in units.lower():
         return T, ""
     role = _AXIS.get(str(getattr(coordinate, "axis", "")).strip().upper(), named[0])
-    metres = factor_to(units, "m") is not None
     system = PROJECTED if metres else named[1]
     return role, system if role in (Y, X) else ""
 

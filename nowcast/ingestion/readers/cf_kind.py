@@ -11,6 +11,7 @@ from nowcast.core.errors import FileError
 _FORECAST = ("forecast_reference_time", "forecast_period", "realization")
 _FORECAST_NAMES = re.compile(r"forecast_(reference_time|period)|lead_?time|ens_?(number|emble)|realization",
                              re.IGNORECASE)
+_SAYS_FORECAST = re.compile(r"\b(forecast|nowcast|predict(ed|ion)|extrapolated)\b", re.IGNORECASE)
 _POLAR = ("ray_azimuth_angle", "ray_elevation_angle", "projection_range_coordinate", "beam_azimuth_angle")
 _POLAR_DIMENSIONS = {"range", "gate", "gates", "azimuth", "ray", "rays", "radial", "sweep", "beam"}
 _MOST_VARIABLES = 2000
@@ -38,6 +39,18 @@ def refuse_other_kinds(path: Path, data: Any) -> None:
     if not variables and data.groups:
         raise FileError(f"{path}: its variables lie in the groups {', '.join(map(repr, data.groups))[:100]}, "
                         "expected them in the root; extract the group first, for instance with ncks -G :")
+
+
+def refuse_forecast(path: Path, variable: Any) -> None:
+    """Refuse a variable that calls itself a forecast.
+
+    Raises:
+        FileError: with what it calls itself.
+    """
+    said = str(getattr(variable, "long_name", ""))[:100]
+    if _SAYS_FORECAST.search(f"{said} {variable.name.replace('_', ' ')}"):
+        raise FileError(f"{path}: {variable.name!r} is a forecast ({said!r}), expected observations; keep "
+                        "forecasts out of the folder of radar files")
 
 
 def _is_polar(data: Any, standard: set[str]) -> bool:

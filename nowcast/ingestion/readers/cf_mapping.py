@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyproj
 
 from nowcast.core.errors import GridError
@@ -20,10 +21,13 @@ from nowcast.ingestion.readers.projections import crs_of_proj, safe_wkt
 _WKT = ("crs_wkt", "spatial_ref")
 _PROJ = ("proj4", "proj4_params", "proj4_string", "proj_params", "proj4text")
 _LONGEST = 20_000
+Centres = npt.NDArray[np.float64]
 _EARTH_M = (6.3e6, 6.4e6)
 
 
-def crs_of(path: Path, variables: Mapping[str, Any], variable: Any, axes: Axes) -> pyproj.CRS:
+def crs_of(
+    path: Path, variables: Mapping[str, Any], variable: Any, axes: Axes, y: Centres, x: Centres
+) -> pyproj.CRS:
     """Return the reference system of a variable; WGS 84 where it has latitudes and says no more.
 
     Raises:
@@ -32,8 +36,8 @@ def crs_of(path: Path, variables: Mapping[str, Any], variable: Any, axes: Axes) 
 
     Source: CF conventions 1.10, section 5.6 and appendix F.
     """
-    name = _mapping_name(variable, axes)
     system = axes.row.system
+    name = _mapping_name(variable, axes) or (_only_mapping(variables) if system != LATLON else None)
     if name is None or name not in variables:
         if system == LATLON:
             return pyproj.CRS.from_epsg(4326)
@@ -43,7 +47,10 @@ def crs_of(path: Path, variables: Mapping[str, Any], variable: Any, axes: Axes) 
     stated = {k: np.asarray(mapping.getncattr(k)).tolist() for k in mapping.ncattrs()}
     try:
         crs = _crs(json.dumps(stated, sort_keys=True))
+        _check_agreement(path, name, stated, crs, y, x)
     except GridError as error:
+        if str(error).startswith(str(path)):
+            raise
         raise GridError(f"{path}: grid mapping {name!r}: {error}") from error
     except (pyproj.exceptions.CRSError, ValueError, KeyError, TypeError, IndexError) as error:
         said = " ".join(str(error).split())[:150]
@@ -56,6 +63,25 @@ def crs_of(path: Path, variables: Mapping[str, Any], variable: Any, axes: Axes) 
     return crs
 
 
+def _check_agreement(
+    path: Path, name: str, stated: Mapping[str, Any], crs: pyproj.CRS, y: Centres, x: Centres
+) -> None:
+    """Refuse WKT beside parameters that put the corners of the grid half a cell or more elsewhere."""
+    alone = {k: v for k, v in stated.items() if k not in _WKT}
+    earth = {"semi_major_axis", "earth_radius"} & set(alone)
+    if len(alone) == len(stated) or not earth or "grid_mapping_name" not in alone:
+        return
+    other = _crs(json.dumps(alone, sort_keys=True))
+    corners = np.array([x[0], x[-1]]), np.array([y[0], y[-1]])
+    here, there = (pyproj.Transformer.from_crs(c, c.geodetic_crs, always_xy=True).transform(*corners)
+                   for c in (crs, other))
+    _, _, apart = pyproj.Geod(ellps="WGS84").inv(*here, *there)
+    cell_m = min(abs(y[1] - y[0]), abs(x[1] - x[0])) * (111_000.0 if crs.is_geographic else 1.0)
+    if crs.is_geographic != other.is_geographic or (np.nan_to_num(apart) > cell_m / 2).any():
+        raise GridError(f"{path}: grid mapping {name!r} gives parameters and WKT that differ "
+                        f"({crs.name[:60]!r}), expected one place; remove one of them")
+
+
 def _mapping_name(variable: Any, axes: Axes) -> str | None:
     """Return the grid mapping of the axes: the attribute is one name, or "crs: x y other: lat lon"."""
     text = str(getattr(variable, "grid_mapping", "")).strip()
@@ -64,6 +90,12 @@ def _mapping_name(variable: Any, axes: Axes) -> str | None:
     parts = re.findall(r"(\S+)\s*:\s*((?:[^\s:]+(?!\S*:)\s*)*)", text)
     ours = {axes.row.coordinate.name, axes.column.coordinate.name}
     return next((name for name, of in parts if ours & set(of.split())), None)
+
+
+def _only_mapping(variables: Mapping[str, Any]) -> str | None:
+    """Return the one grid mapping of a file whose variable names none, as Py-ART leaves it."""
+    found = [n for n, v in variables.items() if "grid_mapping_name" in v.ncattrs()]
+    return found[0] if len(found) == 1 else None
 
 
 @lru_cache(maxsize=32)

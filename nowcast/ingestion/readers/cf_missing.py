@@ -74,6 +74,7 @@ class AbsenceCodes:
         return cls(dtype, scale, number(variable, "add_offset", 0.0), tuple(absent), others,
                    _dry(variable, dtype), *_limits(variable, dtype))
 
+    @np.errstate(over="ignore", invalid="ignore")  # infinite values are refused with the field
     def decode(self, raw: Raw, factor: float, relation: ZRelation | None) -> Frame:
         """Return dBZ: stored numbers unpacked, times ``factor`` and, of rain, through ``relation``.
 
@@ -143,4 +144,8 @@ def _limits(variable: Any, dtype: np.dtype[Any]) -> tuple[Any, Any, bool]:
     limits = [s if s.size else pair[i : i + 1] for i, s in enumerate(stated)]
     are_values = dtype.kind != "f" and any(v.size and v.dtype.kind == "f" for v in limits)
     own = [v[0] if are_values and v.size else next(iter(all_in_type(v, dtype)), None) for v in limits]
-    return (-np.inf if own[0] is None else own[0], np.inf if own[1] is None else own[1], are_values)
+    lowest, highest = -np.inf if own[0] is None else own[0], np.inf if own[1] is None else own[1]
+    if lowest > highest:
+        raise ValueError(f"attributes valid_range or valid_min and valid_max are {lowest} to {highest}, "
+                         "expected the lower first")
+    return lowest, highest, are_values

@@ -20,7 +20,7 @@ from nowcast.core.grid import Grid
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.ingestion.readers import netcdf_size
 from nowcast.ingestion.readers.cf_axes import Axes, axes_of, cell_centres
-from nowcast.ingestion.readers.cf_kind import refuse_other_kinds
+from nowcast.ingestion.readers.cf_kind import refuse_forecast, refuse_other_kinds
 from nowcast.ingestion.readers.cf_mapping import crs_of
 from nowcast.ingestion.readers.cf_missing import AbsenceCodes
 from nowcast.ingestion.readers.cf_quantity import AMOUNT, DBZ, Quantity, find_variable
@@ -68,6 +68,7 @@ class CfNetcdf:
         with _opened(path) as data:
             refuse_other_kinds(path, data)
             variable, quantity = find_variable(path, data.variables, self.variable)
+            refuse_forecast(path, variable)
             axes = axes_of(path, data.variables, variable)
             times, stamp = times_of(path, data.variables, variable, axes.time)
             order = in_order(path, times)
@@ -91,14 +92,14 @@ def _is_netcdf4(file: Any) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a netCDF file that is whole, its numbers as they are stored."""
+def _opened(path: Path, known: bool = False) -> Iterator[Any]:
+    """Open a netCDF file that is whole and, unless ``known``, looked through before netCDF touches it."""
     with faults_named(path, "CF netCDF"), HDF5_LOCK:
         with path.open("rb") as handle:
             old = netcdf_size.is_netcdf3(handle.read(4))
         if old:
             netcdf_size.check_whole(path)
-        else:
+        elif not known:
             with open_hdf5(path):
                 pass
         with netCDF4.Dataset(path) as data:
@@ -120,8 +121,8 @@ def _grid(
     """Return the grid and whether rows and columns must be reversed."""
     lengths = dict(zip(variable.dimensions, variable.shape, strict=True))
     check_size(path, lengths[axes.row.dimension], lengths[axes.column.dimension])
-    crs = crs_of(path, variables, variable, axes)
     y, x = (cell_centres(path, variables, axis) for axis in (axes.row, axes.column))
+    crs = crs_of(path, variables, variable, axes, y, x)
     flips = (bool(y[0] < y[-1]), bool(x[0] > x[-1]))
     try:
         return Grid(crs.to_wkt(), y[::-1] if flips[0] else y, x[::-1] if flips[1] else x), flips
@@ -159,7 +160,7 @@ def _read(
     codes: AbsenceCodes,
     factor: float, relation: ZRelation | None, index: int,
 ) -> Frame:
-    with _opened(path) as data:
+    with _opened(path, known=True) as data:
         variable = data.variables[name]
         variable.set_auto_maskandscale(False)
         raw = axes.frame(variable, int(order[index]))

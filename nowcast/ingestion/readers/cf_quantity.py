@@ -59,7 +59,7 @@ def factor_to(units: str, target: str) -> float | None:
         zero, one, ten = (float(unit.convert(v, cf_units.Unit(target))) for v in (0.0, 1.0, 10.0))
     except (ValueError, OverflowError):
         return None
-    linear = zero == 0.0 and one > 0.0 and abs(ten - 10.0 * one) <= 1e-9 * abs(ten)
+    linear = abs(zero) <= 1e-9 * ten and one > 0.0 and abs(ten - 10.0 * one) <= 1e-9 * ten
     return round(one, 15) if linear else None
 
 

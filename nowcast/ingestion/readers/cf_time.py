@@ -53,8 +53,7 @@ def times_of(path: Path, variables: dict[str, Any], variable: Any, dimension: st
         raise FileError(f"{path}: declares {stamp.size} times, expected 1 to {_MOST_TIMES}")
     if _FORECAST.search(str(getattr(stamp, "long_name", ""))):
         raise FileError(f"{path}: its times are {stamp.long_name!r}, expected those of observations; a "
-                        "forecast "
-                        "is not ingested")
+                        "forecast is not ingested")
     if "climatology" in stamp.ncattrs():
         raise FileError(f"{path}: its times are of a climatology, expected those of observations")
     return decode_times(path, stamp, stamp[...]), stamp
@@ -71,8 +70,7 @@ def _time_variable(path: Path, variables: dict[str, Any], variable: Any, dimensi
             return found[0]
     listed = ", ".join(f"{v.name!r} in {stated_units(v)!r}" for v in of_the_frames if v.dtype != variable.dtype)
     raise FileError(f"{path}: got no one time coordinate of {variable.name!r} ({listed[:200] or 'none'}), "
-                    "expected "
-                    "one with units such as 'seconds since 1970-01-01'")
+                    "expected one with units such as 'seconds since 1970-01-01'")
 
 
 def decode_times(path: Path, stamp: Any, values: Any) -> Times:
@@ -91,14 +89,13 @@ def decode_times(path: Path, stamp: Any, values: Any) -> Times:
     found = np.ma.filled(given.astype(np.float64), np.nan)
     if not np.isfinite(found).all():
         raise FileError(f"{path}: some times are missing values, expected a time for every frame")
-    if given.dtype.kind == "f" and np.spacing(np.abs(given).max()) * seconds > _COARSEST_S:
-        raise FileError(f"{path}: times are {given.dtype} {stated_units(stamp)!r}, which tells no minutes "
-                        "apart; "
-                        "expected float64 or whole numbers")
     moments = found * seconds + epoch
     if (np.abs(moments) > 1e12).any():
         raise TimeError(f"{path}: time: got {found[np.argmax(np.abs(moments))]:g} {stated_units(stamp)!r}, "
                         "expected a time of the years 1970 to 2199")
+    if given.dtype.kind == "f" and np.spacing(np.abs(given).max()) * seconds > _COARSEST_S:
+        raise FileError(f"{path}: times are {given.dtype} {stated_units(stamp)!r}, which tells no minutes "
+                        "apart; expected float64 or whole numbers")
     try:
         return nanoseconds(np.round(moments).astype(np.int64).astype("datetime64[s]"))
     except TimeError as error:
@@ -181,8 +178,7 @@ def _length(path: Path, first: Times, last: Times) -> float:
     lengths = np.unique(last - first)
     if len(lengths) != 1 or lengths[0] < _SECOND:
         raise FileError(f"{path}: its periods last {', '.join(f'{x / _SECOND:g} s' for x in lengths[:3])}, "
-                        "expected "
-                        "one length above zero; split the file by period")
+                        "expected one length above zero; split the file by period")
     return float(lengths[0] / _SECOND) / 3600.0
 
 

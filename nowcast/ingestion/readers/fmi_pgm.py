@@ -15,9 +15,10 @@ import numpy.typing as npt
 import pyproj
 import xarray as xr
 
-from nowcast.core.errors import FileError, GridError
+from nowcast.core.errors import FileError, GridError, TimeError
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.core.times import nanoseconds
 from nowcast.ingestion.readers.lazy import (
     Frame,
     check_size,
@@ -61,10 +62,10 @@ class FmiPgm:
             if said.get("param") != "CorrectedReflectivity":
                 raise FileError(f"{path}: holds '{said.get('param')}', expected CorrectedReflectivity")
             try:
-                time = np.datetime64(datetime.strptime(said["obstime"], "%Y%m%d%H%M"), "ns")
-            except (KeyError, ValueError) as error:
+                time = nanoseconds(np.datetime64(datetime.strptime(said["obstime"], "%Y%m%d%H%M"), "us"))[()]
+            except (KeyError, ValueError, TimeError) as error:
                 raise FileError(f"{path}: obstime is '{said.get('obstime')}', expected "
-                                "YYYYMMDDHHMM") from error
+                                "YYYYMMDDHHMM of the years 1970 to 2199") from error
             grid = _grid(path, said, height, width)
         attrs = {"quantity": "CorrectedReflectivity", "source": "FMI " + said.get("productname", "")}
         read = partial(_read, path, (height, width))

@@ -59,7 +59,11 @@ def check_size(path: Path, height: int, width: int) -> None:
 
 @contextmanager
 def faults_named(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever a library raises on a damaged file into one `FileError` that names the file."""
+    """Turn whatever a library raises into one `FileError` that names the file.
+
+    Why two lines: what the system and the libraries of formats raise speaks of damage; anything else may
+    come from a sound file that the reader does not understand.
+    """
     try:
         yield
     except NowcastError:
@@ -68,9 +72,11 @@ def faults_named(path: Path, what: str) -> Iterator[None]:
         raise FileError(f"{path}: declares more data than fits into memory; fetch it again") from error
     except Exception as error:
         said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise FileError(
-            f"{path}: cannot be read as {what} ({said}); it is truncated or damaged, fetch it again"
-        ) from error
+        remedy = "it is truncated or damaged, fetch it again"
+        if not isinstance(error, OSError | RuntimeError | EOFError):
+            said = f"{type(error).__name__}: {said}"
+            remedy = "expected a file that follows its format; if other programs read it, report this line"
+        raise FileError(f"{path}: cannot be read as {what} ({said}); {remedy}") from error
 
 
 def decode_codes(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nowcast.core.errors import FileError
 
-_HEADER_BYTES = 4 << 20
+_HEADER_BYTES = 1 << 20
 _MOST_ENTRIES = 10_000
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
 """Bytes of a value by number of its type; the last five are of CDF-5 alone."""

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.core.errors import FileError
+from nowcast.core.errors import FileError, TimeError, complain
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.core.times import nanoseconds
 from nowcast.ingestion.readers.foreign import odim_object
 from nowcast.ingestion.readers.hdf5 import (
     attributes,
@@ -30,6 +31,8 @@ from nowcast.ingestion.readers.odim_grid import odim_grid
 
 REFLECTIVITY = ("DBZH", "DBZ", "DBZV", "TH", "TV")
 RAIN = ("RATE", "ACRR")
+LOWEST_DBZ = -90.0
+"""No radar reports less, though codes of 16 bits may reach down to -64 dBZ."""
 FORECAST_MARKS = ("forecast_reference_time", "nowcast_issued")
 """Attributes of ``/how`` that say a file is a forecast; files of 2025 and 2026 hold the second."""
 
@@ -141,10 +144,11 @@ def _best(path: Path, file: Any) -> tuple[str, dict[str, Any]]:
 def _time(path: Path, what: Mapping[str, Any], date: str, time: str) -> np.datetime64:
     text = f"{what.get(date)}{str(what.get(time)).zfill(6)}"
     try:
-        return np.datetime64(datetime.strptime(text, "%Y%m%d%H%M%S"), "ns")
-    except ValueError as error:
-        raise FileError(f"{path}: what/{date} and what/{time} give '{text}', expected YYYYMMDD and "
-                        "HHMMSS") from error
+        found = nanoseconds([np.datetime64(datetime.strptime(text, "%Y%m%d%H%M%S"), "us")])
+        return np.datetime64(found[0])
+    except (ValueError, TimeError) as error:
+        raise FileError(f"{path}: what/{date} and what/{time} give '{text[:40]}', expected YYYYMMDD and "
+                        "HHMMSS of the years 1970 to 2199") from error
 
 
 def _per_hour(path: Path, what: Mapping[str, Any]) -> float:
@@ -159,7 +163,24 @@ def _read(path: Path, place: str, codes: _Codes, relation: ZRelation | None, ind
     del index
     with faults_named(path, "ODIM_H5"), open_hdf5(path) as file:
         raw = read_numbers(path, file[place])
+    _refuse_unexplained(path, codes, raw, relation)
     return decode_codes(raw, partial(_to_dbz, codes, relation))
+
+
+def _refuse_unexplained(
+    path: Path, codes: _Codes, raw: npt.NDArray[Any], relation: ZRelation | None
+) -> None:
+    """Refuse values below what there can be that are neither ``nodata`` nor ``undetect``: some other code."""
+    if raw.dtype == np.uint8:
+        raw = np.flatnonzero(np.bincount(raw.reshape(-1), minlength=256)).astype(np.uint8)
+    value = raw.astype(np.float64) * codes.gain + codes.offset
+    limit, unit = (LOWEST_DBZ, "dBZ") if relation is None else (-max(abs(codes.gain), 1e-3), "mm/h")
+    low = value[(value < limit) & ~_equal(raw, codes.undetect) & ~_equal(raw, codes.nodata)]
+    if low.size:
+        raise FileError(complain(
+            f"{path}: values", f"{low.min():g} {unit}",
+            f"at least {limit:g} {unit}, or nodata and undetect that say what it stands for",
+            "ask the producer for a file that follows its format"))
 
 
 def _to_dbz(codes: _Codes, relation: ZRelation | None, raw: npt.NDArray[Any]) -> Frame:

@@ -1,6 +1,6 @@
 """The cell of ASTM: a 3-D ST-LSTM whose temporal path attends to the last tau memories.
 
-Letters: B batch, C channels, L frames in a clip, h rows, w columns (of the patched map), H hidden channels.
+Dimensions: B batch, C channels, L frames in a clip, h rows, w columns (of the patched map), H hidden channels.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay
 from nowcast.models.cells.clip_conv import ClipConv, Kernels
-from nowcast.models.cells.history import History, attend, remember
+from nowcast.models.cells.history import History, attend, extended
 
 
 class Ready(NamedTuple):
@@ -105,7 +105,7 @@ class ASTMCell(RecurrentCell):
         self.conv_last = nn.Conv3d(2 * H, H, 1)
 
     def initial_state(self, x: Tensor) -> ASTMState:
-        """Give zeros: the hidden state and a history of one empty memory."""
+        """Zeros: the hidden state and a history of one empty memory."""
         batch, _, length, rows, columns = x.shape
         zeros = x.new_zeros(batch, self.hidden_channels, length, rows, columns)
         zeros = zeros.contiguous(memory_format=torch.channels_last_3d)
@@ -129,11 +129,11 @@ class ASTMCell(RecurrentCell):
         gate = of_x[:, 6 * H :] + of_h[:, 3 * H :] + self.conv_o(both, ready[3])
         gate = torch.sigmoid(gate)
         hidden = gate * torch.tanh(self.conv_last(both))
-        kept = ASTMState(hidden, remember(history, temporal, self.tau), ready)
+        kept = ASTMState(hidden, extended(history, temporal, self.tau), ready)
         return CellOutput(hidden, kept, relay._replace(memory=spatial), gate)
 
 
 def _memory_gates(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Give what is written (input gate times candidate) and the forget gate, whose bias starts at 1."""
+    """What is written (input gate times candidate) and the forget gate, whose bias starts at 1."""
     write, forget, candidate = (one + other).chunk(3, dim=1)
     return torch.sigmoid(write) * torch.tanh(candidate), torch.sigmoid(forget + 1)

@@ -1,6 +1,6 @@
 """What a recurrent cell is. Nothing is kept on the module: state goes in and comes out.
 
-Letters: B batch, C channels, h rows, w columns (of the patched map), L frames in a clip (3-D cells).
+Dimensions: B batch, C channels, h rows, w columns (of the patched map), L frames in a clip (3-D cells).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class RecurrentCell(nn.Module, ABC):
 
     @abstractmethod
     def initial_state(self, x: Tensor) -> Any:
-        """Give the state before the first step, zeros on the device and in the dtype of ``x``."""
+        """The state before the first step, zeros on the device and in the dtype of ``x``."""
 
     @abstractmethod
     def forward(self, x: Tensor, state: Any, relay: Relay) -> CellOutput:

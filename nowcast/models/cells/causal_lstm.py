@@ -1,6 +1,6 @@
 """The cells of PredRNN++ (Wang et al., ICML 2018): Causal LSTM and the Gradient Highway Unit.
 
-Letters: B batch, C channels, h rows, w columns (of the patched map).
+Dimensions: B batch, C channels, h rows, w columns (of the patched map).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class CausalLSTM(RecurrentCell):
         self.conv_last = nn.Conv2d(2 * wide, wide, 1, bias=False)
 
     def initial_state(self, x: Tensor) -> CausalLSTMState:
-        """Give zeros (B, hidden_channels, h, w)."""
+        """Zeros (B, hidden_channels, h, w)."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:])
         return CausalLSTMState(zeros, zeros)
 
@@ -124,7 +124,7 @@ class GradientHighwayUnit(RecurrentCell):
         self.conv_z = NormedConv(hidden_channels, 2 * hidden_channels, filter_size, map_size)
 
     def initial_state(self, x: Tensor) -> GHUState:
-        """Give zeros (B, hidden_channels, h, w)."""
+        """Zeros (B, hidden_channels, h, w)."""
         return GHUState(x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:]))
 
     def forward(self, x: Tensor, state: GHUState, relay: Relay) -> CellOutput:

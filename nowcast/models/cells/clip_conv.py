@@ -1,6 +1,6 @@
 """The 3-D convolution of cells that see a short clip at a time, with a quarter of the work saved.
 
-Letters: B batch, C channels, L frames in a clip, h rows, w columns; k taps over time.
+Dimensions: B batch, C channels, L frames in a clip, h rows, w columns; k taps over time.
 
 For two frames and three taps over time (padded by zeros) the plain sums are
 

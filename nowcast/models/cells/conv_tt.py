@@ -1,6 +1,6 @@
 """Conv-TT-LSTM (Su et al., NeurIPS 2020): an LSTM on several past hidden maps, by a tensor train.
 
-Letters: B batch, C channels, h rows, w columns (of the patched map), H hidden channels;
+Dimensions: B batch, C channels, h rows, w columns (of the patched map), H hidden channels;
 N order of the train, M past steps that it sees.
 """
 
@@ -66,7 +66,7 @@ class ConvTTLSTM(RecurrentCell):
         self.conv = nn.Conv2d(in_channels + rank, 4 * wide, size, padding=pad)
 
     def initial_state(self, x: Tensor) -> ConvTTState:
-        """Give zeros for the cell and for all M past hidden maps."""
+        """Zeros for the cell and for all M past hidden maps."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:])
         return ConvTTState(zeros, zeros, (zeros,) * (self.past_steps - 1))
 
@@ -81,11 +81,11 @@ class ConvTTLSTM(RecurrentCell):
         return CellOutput(hidden, ConvTTState(hidden, cell, past[1:]), relay, gate)
 
     def _train(self, past: tuple[Tensor, ...]) -> Tensor:
-        """Give what the tensor train makes of the M past hidden maps, (B, rank, h, w)."""
-        carried: Tensor | None = None
+        """The output of the tensor train for the M past hidden maps, (B, rank, h, w)."""
+        train: Tensor | None = None
         for number, reduce in enumerate(self.windows):
-            seen = torch.cat(past[number : number + self.window], dim=1)
-            reduced: Tensor = reduce(seen)
-            carried = reduced if carried is None else reduced + self.train_links[number - 1](carried)
-        assert carried is not None
-        return carried
+            window = torch.cat(past[number : number + self.window], dim=1)
+            reduced: Tensor = reduce(window)
+            train = reduced if train is None else reduced + self.train_links[number - 1](train)
+        assert train is not None
+        return train

@@ -1,6 +1,6 @@
 """ConvLSTM (Shi et al., NeurIPS 2015), with or without a convolutional peephole.
 
-Letters: B batch, C channels, h rows, w columns (of the patched map).
+Dimensions: B batch, C channels, h rows, w columns (of the patched map).
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class ConvLSTM(RecurrentCell):
             self.conv_o = nn.Conv2d(wide, wide, size, padding=pad, bias=False)
 
     def initial_state(self, x: Tensor) -> ConvLSTMState:
-        """Give zeros (B, hidden_channels, h, w)."""
+        """Zeros (B, hidden_channels, h, w)."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:])
         return ConvLSTMState(zeros, zeros)
 
     def gates(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """Give input, forget, candidate and output before their peephole, (B, 4 * hidden_channels, h, w)."""
+        """Input, forget, candidate and output before their peephole, (B, 4 * hidden_channels, h, w)."""
         joined: Tensor = self.conv_x(x) + self.conv_h(hidden)
         return joined
 

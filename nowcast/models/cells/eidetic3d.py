@@ -1,6 +1,6 @@
 """The cell of E3D-LSTM (Wang et al., ICLR 2019): 3-D convolutions, and a recall of past memories.
 
-Letters: B batch, C channels, L frames in a clip, h rows, w columns (of the patched map), H hidden channels;
+Dimensions: B batch, C channels, L frames in a clip, h rows, w columns (of the patched map), H hidden channels;
 n past memories, n <= tau; P = L * h * w places of a clip.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay
 from nowcast.models.cells.clip_conv import ClipConv, Kernels
 from nowcast.models.cells.convlstm import FORGET_BIAS
-from nowcast.models.cells.history import History, remember
+from nowcast.models.cells.history import History, extended
 
 Reach = Literal["everywhere", "in_place"]
 
@@ -40,7 +40,7 @@ def recall(gate: Tensor, history: History, reach: Reach = "everywhere") -> Tenso
         gate: R, (B, H, L, h, w).
         history: n memories of that shape.
         reach: ``everywhere`` attends from each of the P places to all n P places of the memories, as
-            the paper says. The P x n P weights are never held at once where a fused attention kernel is
+            the paper has it. The P x n P weights are never held at once where a fused attention kernel is
             there (CPU and CUDA have one); work grows with P squared. ``in_place`` attends from each place
             to the n memories of the same place: work grows with P, for large maps.
 
@@ -113,7 +113,7 @@ class EideticCell(RecurrentCell):
         self.norm = nn.GroupNorm(1, wide) if layer_norm else None
 
     def initial_state(self, x: Tensor) -> EideticState:
-        """Give zeros: the hidden state and a history of one empty memory."""
+        """Zeros: the hidden state and a history of one empty memory."""
         batch, _, length, rows, columns = x.shape
         zeros = x.new_zeros(batch, self.hidden_channels, length, rows, columns)
         clips = (batch, length, rows, columns)
@@ -139,11 +139,11 @@ class EideticCell(RecurrentCell):
         both = torch.cat([cell, memory], dim=1)
         gate = torch.sigmoid(of_x[:, 6 * wide :] + of_h[:, 3 * wide :] + self.conv_o(both, ready[3]))
         hidden = gate * torch.tanh(self.conv_last(both))
-        after = EideticState(hidden, remember(history, cell, self.tau), ready)
+        after = EideticState(hidden, extended(history, cell, self.tau), ready)
         return CellOutput(hidden, after, relay._replace(memory=memory), gate)
 
     def _kept(self, gate: Tensor, history: History) -> Tensor:
-        """Give what of the old memories goes on."""
+        """The part of the old memories that is kept."""
         found = history[-1] + recall(gate, history, self.reach)
         if self.norm is None:
             return found / 2

@@ -1,6 +1,6 @@
 """Attention over several past memories of one layer: ASTM's Efficient Inter-Frame Attention Gate.
 
-Letters: B batch, C channels, L frames in a clip, h rows, w columns; n memories, n <= tau.
+Dimensions: B batch, C channels, L frames in a clip, h rows, w columns; n memories, n <= tau.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ continued from twice, and autograd sees nothing change in place.
 """
 
 
-def remember(history: History, memory: Tensor, tau: int) -> History:
+def extended(history: History, memory: Tensor, tau: int) -> History:
     """Take ``memory`` in as the newest; the oldest goes once there are more than ``tau``."""
     return (*history, memory)[-tau:]
 
@@ -50,14 +50,14 @@ def attend(gate: Tensor, history: History) -> Tensor:
 
 
 def attend_plainly(gate: Tensor, history: History) -> Tensor:
-    """Give what `attend` gives, written as the equations stand: the yardstick for tests and benchmarks."""
+    """The result of `attend`, written as the equations stand: the yardstick for tests and benchmarks."""
     memories = torch.stack(history, dim=1)
     weights = torch.softmax(memories * gate.unsqueeze(1), dim=1)
     return (weights * memories).sum(dim=1)
 
 
 def _softmax_sum(gate: Tensor, history: History) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the attended memory, the sum of exp(F (K_j - top)) and -F top, top being the largest K_j."""
+    """The attended memory, the sum of exp(F (K_j - top)) and -F top, top being the largest K_j."""
     top = torch.maximum(history[0], history[1])
     for memory in history[2:]:
         torch.maximum(top, memory, out=top)

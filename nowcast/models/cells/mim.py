@@ -1,6 +1,6 @@
 """The cell of MIM, Memory in Memory (Wang et al., CVPR 2019): two memories in the place of a forget gate.
 
-Letters: B batch, C channels, h rows, w columns (of the patched map).
+Dimensions: B batch, C channels, h rows, w columns (of the patched map).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class MIMState(NamedTuple):
     stationary: Tensor
     """S, the memory inside MIM-S."""
     difference: Tensor
-    """D, what MIM-N said."""
+    """D, the output of MIM-N."""
     nonstationary: Tensor
     """N, the memory inside MIM-N."""
     below: Tensor | None
@@ -52,7 +52,7 @@ class MemoryBlock(nn.Module):
             self.weight_o = nn.Parameter(torch.zeros(channels, *map_size))
 
     def forward(self, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Give what the block says and its new memory, both (B, channels, h, w)."""
+        """The output of the block and its new memory, both (B, channels, h, w)."""
         i, f, g, o = (self.conv_x(x) + self.conv_h(hidden)).chunk(4, dim=1)
         if self.peephole:
             i, f = i + self.weight_i * memory, f + self.weight_f * memory
@@ -65,7 +65,7 @@ class MemoryBlock(nn.Module):
 class MIMCell(RecurrentCell):
     """One MIM block, for every layer but the bottom one, which is an ST-LSTM.
 
-    MIM-N remembers how the input from below changes from step to step; MIM-S takes what it says together
+    MIM-N keeps how the input from below changes from step to step; MIM-S takes its output together
     with C[t-1], and what comes out stands where an ST-LSTM has f * C[t-1]. At the first step there is no
     change yet: the difference is zero. No convolution has a bias.
 
@@ -77,8 +77,8 @@ class MIMCell(RecurrentCell):
         hidden_channels: of all maps of the state.
         filter_size: odd side of all convolutions but the last.
         map_size: (h, w) for Hadamard peepholes in MIM-N and MIM-S, which tie the weights to that map.
-        relayed: take as difference what the MIM-N of the cell below said, where there is one, as the
-            published code does; False takes the difference of what comes from below, as the paper says.
+        relayed: take as difference the output of the MIM-N of the cell below, where there is one, as the
+            published code does; False takes the difference of what comes from below, as the paper does.
 
     Source: Wang et al., Memory in Memory, CVPR 2019; see docs/explanation/differences.md.
     """
@@ -106,7 +106,7 @@ class MIMCell(RecurrentCell):
         self.mim_s = MemoryBlock(wide, wide, size, map_size)
 
     def initial_state(self, x: Tensor) -> MIMState:
-        """Give zeros (B, hidden_channels, h, w), and nothing as what came from below."""
+        """Zeros (B, hidden_channels, h, w), and nothing as what came from below."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:])
         return MIMState(zeros, zeros, zeros, zeros, zeros, None)
 

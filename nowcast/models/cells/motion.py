@@ -1,6 +1,6 @@
 """MotionRNN (Wu et al., CVPR 2021): MotionGRU and Motion Highway around any recurrent cell.
 
-Letters: B batch, C channels, L clip frames of a 3-D cell, h rows, w columns of the cell's map;
+Dimensions: B batch, C channels, L clip frames of a 3-D cell, h rows, w columns of the cell's map;
 r = h / 2, q = w / 2 of the reduced map; K = k * k neighbours of the warp; E = C / 4 reduced channels.
 Offsets are in cells of the reduced map: K row offsets, then K column offsets.
 """
@@ -69,7 +69,7 @@ class MotionState(NamedTuple):
 
 
 def neighbour_places(filter_size: int, rows: int, columns: int, like: Tensor) -> Tensor:
-    """Give where the k x k neighbours of each place lie, (1, K * rows, columns, 2) as (x, y) in [-1, 1].
+    """Where the k x k neighbours of each place lie, (1, K * rows, columns, 2) as (x, y) in [-1, 1].
 
     Never below single precision: half precision cannot tell neighbouring places of a large map apart.
     """
@@ -104,7 +104,7 @@ def gather(features: Tensor, offsets: Tensor, places: Tensor) -> Tensor:
 
 
 def drift(state: MotionState, settings: MotionSettings) -> Tensor:
-    """Give how far features move in a step, (B, 2, r, q): cells of the reduced map, down and right.
+    """How far features move in a step, (B, 2, r, q): cells of the reduced map, down and right.
 
     A place reads its neighbours at their offset, so what it shows has come from there: the motion is
     the mean offset with its sign turned.
@@ -146,21 +146,21 @@ class MotionGRU(nn.Module):
             self.mix = nn.Conv2d(channels, channels, side, stride=side, bias=False)
 
     def forward(self, features: Tensor, state: MotionState) -> tuple[Tensor, Tensor, Tensor]:
-        """Give the moved features (B, E, r, q), the new filter and the new trend (B, 2K, r, q)."""
+        """The moved features (B, E, r, q), the new filter and the new trend (B, 2K, r, q)."""
         old, trend, places = state.filter, state.trend, state.places
         assert old is not None
         assert trend is not None
         assert places is not None
-        now, trend, carried = self._filter(features, old, trend)
+        now, trend, kept = self._filter(features, old, trend)
         mask = torch.sigmoid(self.mask(features))
         found = gather(features, now, places) * mask.unsqueeze(1)
         if self.settings.variant == "paper":
-            return found.mean(dim=2), carried, trend
+            return found.mean(dim=2), kept, trend
         weight = self.mix.weight.flatten(1)[:, :, None, None]
-        return F.conv2d(found.flatten(1, 2), weight), carried, trend
+        return F.conv2d(found.flatten(1, 2), weight), kept, trend
 
     def _filter(self, features: Tensor, old: Tensor, trend: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Give the filter that gathers, the trend, and the filter that the next step starts from."""
+        """The filter that gathers, the trend, and the filter that the next step starts from."""
         settings = self.settings
         if not settings.transient:
             towards = torch.tanh(self.output(features))
@@ -183,7 +183,7 @@ class MotionGRU(nn.Module):
 class MotionCell(RecurrentCell):
     """Any recurrent cell with the Motion Highway, and with a `MotionGRU` above it.
 
-    The highway adds (1 - output gate) * what the layer below said. Between two layers the MotionGRU
+    The highway adds (1 - output gate) * the output of the layer below. Between two layers the MotionGRU
     reads the hidden map reduced to half its size and a quarter of its channels, moves it, and a gate
     mixes it back in. 3-D maps go down to 2-D around the MotionGRU: one convolution over all L frames
     reduces them, and the restored map has L frames again.
@@ -228,7 +228,7 @@ class MotionCell(RecurrentCell):
             self.restore = nn.ConvTranspose2d(wide // 4, wide * max(long, 1), 4, 2, 1)
 
     def initial_state(self, x: Tensor) -> MotionState:
-        """Give the cell's own state, and a filter and trend of zeros."""
+        """The cell's own state, and a filter and trend of zeros."""
         inner = self.cell.initial_state(x)
         if not self.moves:
             return MotionState(inner, None, None, None)
@@ -238,7 +238,7 @@ class MotionCell(RecurrentCell):
         return MotionState(inner, zeros, zeros, neighbour_places(side, rows, columns, x))
 
     def forward(self, x: Tensor, state: MotionState, relay: Relay) -> CellOutput:
-        """Take one time step; the relay's highway is what the layer below said before its MotionGRU."""
+        """Take one time step; the relay's highway is the output of the layer below before its MotionGRU."""
         out = self.cell(x, state.cell, relay)
         hidden, inner = out.hidden, out.state
         above = out.relay
@@ -252,7 +252,7 @@ class MotionCell(RecurrentCell):
             above = above._replace(highway=hidden)
         if not self.moves:
             return CellOutput(hidden, MotionState(inner, None, None, None), above, out.gate)
-        moved, carried, trend = self.motion(self._reduce(hidden), state)
+        moved, kept, trend = self.motion(self._reduce(hidden), state)
         restored = self._restore(moved)
         gate = torch.sigmoid(self.gate(torch.cat([restored, hidden], dim=1)))
         if self.settings.variant == "released":
@@ -260,7 +260,7 @@ class MotionCell(RecurrentCell):
             inner = inner._replace(hidden=mixed)
         else:
             mixed = gate * hidden + (1 - gate) * restored
-        return CellOutput(mixed, MotionState(inner, carried, trend, state.places), above, out.gate)
+        return CellOutput(mixed, MotionState(inner, kept, trend, state.places), above, out.gate)
 
     def _reduce(self, hidden: Tensor) -> Tensor:
         reduced: Tensor = self.reduce(hidden)

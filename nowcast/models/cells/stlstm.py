@@ -1,6 +1,6 @@
 """The spatiotemporal LSTM of PredRNN (Wang et al., NeurIPS 2017).
 
-Letters: B batch, C channels, h rows, w columns (of the patched map).
+Dimensions: B batch, C channels, h rows, w columns (of the patched map).
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class STLSTM(RecurrentCell):
         self.norm_o = _norm(wide, map_size)
 
     def initial_state(self, x: Tensor) -> STLSTMState:
-        """Give zeros (B, hidden_channels, h, w)."""
+        """Zeros (B, hidden_channels, h, w)."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:])
         return STLSTMState(zeros, zeros)
 
     def gates(self, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Give (i, f, g), (i', f', g') and what of o does not depend on C and M, before the sigmoid."""
+        """The gates (i, f, g), (i', f', g') and what of o does not depend on C and M, before the sigmoid."""
         from_x: Tensor = self.norm_x(self.conv_x(x))
         from_h: Tensor = self.norm_h(self.conv_h(hidden))
         from_m: Tensor = self.norm_m(self.conv_m(memory))

@@ -1,6 +1,6 @@
 """TrajGRU (Shi et al., NeurIPS 2017): a GRU whose neighbours in the past are learned, not fixed.
 
-Letters: B batch, C channels, h rows, w columns (of the patched map), H hidden channels, K links.
+Dimensions: B batch, C channels, h rows, w columns (of the patched map), H hidden channels, K links.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class TrajGRU(RecurrentCell):
         self.flow = nn.Conv2d(FLOW_CHANNELS, 2 * links, size, padding=pad)
 
     def initial_state(self, x: Tensor) -> TrajGRUState:
-        """Give zeros (B, hidden_channels, h, w), and the places of the map."""
+        """Zeros (B, hidden_channels, h, w), and the places of the map."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:])
         places = neighbour_places(1, x.shape[2], x.shape[3], x).repeat(1, self.links, 1, 1)
         return TrajGRUState(zeros, places)

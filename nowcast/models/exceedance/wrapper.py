@@ -140,8 +140,8 @@ class ExceedanceProbabilityModel(ModelWrapper):
     ) -> Tensor:
         """Forecast probabilities (B, S, K, H, W) from ``past`` (B, T, 1, H, W)."""
         read = self.soft_exceedances(past)
-        seen = None if observed is None else observed.expand_as(read)
-        logits = self._faded(read, self.network(read, steps, self._coded(targets), seen))
+        mask = None if observed is None else observed.expand_as(read)
+        logits = self._faded(read, self.network(read, steps, self._coded(targets), mask))
         return torch.sigmoid(logits).cummin(dim=2).values
 
     def optimiser_steps(

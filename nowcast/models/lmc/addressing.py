@@ -1,6 +1,6 @@
 """The memory of LMC-Memory: slots of long-term motion, addressed by the motion at each place.
 
-Letters: B batch, D slot width, N slots, K channels of the recurrent part, h, w rows and columns of
+Dimensions: B batch, D slot width, N slots, K channels of the recurrent part, h, w rows and columns of
 the query map (a quarter of the recurrent part's on each side).
 """
 
@@ -40,7 +40,7 @@ class MotionMemory(nn.Module):
         )
 
     def address(self, queries: Tensor) -> Tensor:
-        """Say how much of each slot each place asks for: (B, D, h, w) -> (B, N, h, w), sums to 1 over N.
+        """How much of each slot each place addresses: (B, D, h, w) -> (B, N, h, w), sums to 1 over N.
 
         The result is at least float32, under autocast too: the weights differ in their third digit.
         """
@@ -80,7 +80,7 @@ class ChannelAttention(nn.Module):
         )
 
     def forward(self, cell: Tensor, recalled_mean: Tensor) -> Tensor:
-        """Give weights (B, K, 1, 1) from the cell state (B, K, 4 h, 4 w) and the recalled map's mean (B, K)."""
+        """Weights (B, K, 1, 1) from the cell state (B, K, 4 h, 4 w) and the recalled map's mean (B, K)."""
         pooled = torch.cat([cell.mean(dim=(2, 3)), recalled_mean.to(cell.dtype)], dim=1)
         weights: Tensor = self.weigh(pooled)
         return weights[:, :, None, None]

@@ -1,6 +1,6 @@
 """The ConvLSTM layer of LMC-Memory: no peepholes, no forget bias, both convolutions as one where it pays.
 
-Letters: B batch, D channels of the input, K hidden channels, h rows, w columns.
+Dimensions: B batch, D channels of the input, K hidden channels, h rows, w columns.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class LmcConvLSTM(RecurrentCell):
         self.conv_h = nn.Conv2d(hidden_channels, 4 * hidden_channels, 3, padding=1)
 
     def initial_state(self, x: Tensor) -> LmcState:
-        """Give zeros, and without gradients the joined convolutions, before the first step."""
+        """Zeros, and without gradients the joined convolutions, before the first step."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[-2:])
         if torch.is_grad_enabled():
             return LmcState(zeros, zeros, None)
@@ -69,19 +69,19 @@ class LmcConvLSTM(RecurrentCell):
         return LmcState(zeros, zeros, Joined(weight, bias))
 
     def joined(self) -> tuple[Tensor, Tensor]:
-        """Give weight (4 K, D + K, 3, 3) and bias (4 K,) of the one convolution that both make."""
+        """Weight (4 K, D + K, 3, 3) and bias (4 K,) of the one convolution that both make."""
         assert self.conv_x.bias is not None
         assert self.conv_h.bias is not None
         weight = torch.cat([self.conv_x.weight, self.conv_h.weight], dim=1)
         return weight.detach(), (self.conv_x.bias + self.conv_h.bias).detach()
 
     def packable(self) -> RecurrentCell:
-        """Give a twin for `nowcast.models.cpu.fast`: the two convolutions as one, for good."""
+        """The twin for `nowcast.models.cpu.fast`: the two convolutions as one, for good."""
         coarse = self.conv_x.weight.dtype == torch.bfloat16  # too coarse for Winograd's differences
         return FusedLmcConvLSTM(self) if coarse else WinogradLmcConvLSTM(self)
 
     def gates(self, x: Tensor, state: LmcState) -> Tensor:
-        """Give input, candidate, forget and output (B, 4 K, h, w) before the sigmoids."""
+        """Input, candidate, forget and output (B, 4 K, h, w) before the sigmoids."""
         if state.joined is not None:
             weight, bias = state.joined
             both = torch.cat([x, state.hidden], dim=1).to(bias.dtype)
@@ -113,12 +113,12 @@ class FusedLmcConvLSTM(LmcConvLSTM):
         self.conv.requires_grad_(False)
 
     def initial_state(self, x: Tensor) -> LmcState:
-        """Give zeros."""
+        """Zeros."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[-2:])
         return LmcState(zeros, zeros, None)
 
     def gates(self, x: Tensor, state: LmcState) -> Tensor:
-        """Give the four gates."""
+        """The four gates."""
         found: Tensor = self.conv(torch.cat([x, state.hidden], dim=1))
         return found
 
@@ -149,7 +149,7 @@ class WinogradLmcConvLSTM(RecurrentCell):
         self.conv = WinogradConvolution(weight, bias)
 
     def initial_state(self, x: Tensor) -> WinogradState:
-        """Give zeros, and room to work in."""
+        """Zeros, and room to work in."""
         batch, _, rows, columns = x.shape
         zeros = x.new_zeros(batch, rows, columns, self.hidden_channels).permute(0, 3, 1, 2)
         return WinogradState(zeros, zeros, self.conv.workspace(batch, rows, columns))

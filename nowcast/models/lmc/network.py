@@ -30,7 +30,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class LmcSettings:
-    """Settings of LMC-Memory; defaults are those of the published code unless said otherwise."""
+    """Settings of LMC-Memory; defaults are those of the published code where nothing else is stated."""
 
     variant: Literal["none", "pooled", "local"] = "local"
     """The rows of the paper's Table 4: no memory, one query a frame (non-local), one query a place."""

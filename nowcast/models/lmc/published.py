@@ -23,7 +23,7 @@ _LINEARS = {"2": "0", "4": "2"}
 
 
 def our_name(published: str) -> str:
-    """Give our name of a published parameter; names without a counterpart come back as they are."""
+    """Our name of a published parameter; names without a counterpart are returned as they are."""
     name = published.removeprefix("module.")
     for theirs, ours in _GROUPS.items():
         if name == theirs or name.startswith(theirs + "."):
@@ -39,11 +39,6 @@ def _inner(group: str, rest: str) -> str:
     if group == "attention.weigh":
         return f"{_LINEARS.get(number, number)}.{kind}"
     return rest.replace("conv2d_", "conv_")
-
-
-def our_state(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the weights of a published checkpoint, with or without its ``module.`` prefix."""
-    return {our_name(name): value for name, value in published.items()}
 
 
 def our_settings(published: Mapping[str, Tensor], channels: int, patch: int) -> dict[str, Any]:

@@ -1,0 +1,51 @@
+"""A radar every five minutes and a network of ten-minute frames: the service publishes by the network."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nowcast.demo.storm import StormSettings, make_storms, storm_grid
+from nowcast.products.cf_netcdf import read_forecast
+from nowcast.products.odim_h5 import write_composite
+from nowcast.service.cycle import FALLBACK, PUBLISHED
+from tests.fakes.storm_service import START, StormService
+
+STEP = np.timedelta64(5, "m")
+STORMS = StormSettings(frames=10, size=64, cell_km=1.0, step_minutes=5, radar_range_km=40.0)
+
+
+@pytest.fixture
+def service(tmp_path):
+    made = StormService(tmp_path, step_minutes=5.0, model="motionrnn", budget_seconds=300.0)
+    grid = storm_grid(STORMS)
+    for i, frame in enumerate(make_storms(STORMS)):
+        write_composite(made.inbox / f"{i:02d}.h5", frame, START + i * STEP, grid)
+    return made
+
+
+def published(service):
+    folder = service.output / "latest"
+    return json.loads((folder / "manifest.json").read_text()), read_forecast(folder / "nowcast.nc")
+
+
+def test_it_publishes_by_the_network_with_its_probabilities(service):
+    cycle = service.cycle(4.5)  # the newest frame is that of 45 minutes
+    assert cycle.exit_code == PUBLISHED, cycle.message
+    manifest, coming = published(service)
+    assert (manifest["model"], manifest["fallback"]) == ("motionrnn", "")
+    assert coming["forecast_reference_time"].values == START + 9 * STEP
+    assert (coming["lead_time"].values / np.timedelta64(1, "m")).tolist() == [10, 20, 30]
+    assert coming.exceedance_probability.dims == ("threshold", "lead_time", "y", "x")
+    assert coming.exceedance_probability.max() > 0.2
+    assert coming.attrs["licence"]
+
+
+def test_what_is_published_in_its_place_has_the_same_lead_times(service):
+    (service.inbox / "05.h5").unlink()  # the network's past has a gap, that of the motion is short
+    cycle = service.cycle(4.5)
+    assert cycle.exit_code == FALLBACK, cycle.message
+    manifest, coming = published(service)
+    assert manifest["model"] == "extrapolation"
+    assert "no frame at 2025-06-01T12:25:00Z" in manifest["fallback"]
+    assert (coming["lead_time"].values / np.timedelta64(1, "m")).tolist() == [10, 20, 30]
