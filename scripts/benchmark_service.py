@@ -96,7 +96,7 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         "median_of_parts_s": {
             name: round(float(np.median([p[1].get(name, 0.0) for p in parts])), 2) for name in parts[0][1]
         },
-    }  # fmt: skip
+    }
 
 
 def write_config(folder: Path, args: argparse.Namespace) -> Path:
@@ -110,7 +110,7 @@ def write_config(folder: Path, args: argparse.Namespace) -> Path:
         "inputs": [{"folder": str(folder / "incoming"), "patterns": ["*.h5"]}], "model": model,
         "lead_times": LEADS, "step_minutes": 10.0, "budget_seconds": 300.0, "products": {"odim": True},
         "model_settings": {"precision": args.precision} if model.endswith(".ckpt") else {},
-    }  # fmt: skip
+    }
     path = folder / "service.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return path

@@ -54,7 +54,7 @@ class Soak:
 def check(soak: Soak, number: int, fault: str, code: int) -> None:
     """Hold the output folder against what is required, as a reader sees it."""
     soak.outcomes[{0: "published", 3: "nothing_new", 4: "fallback", 1: "failed", KILLED: "killed"}.get(
-        code, f"code {code}")] += 1  # fmt: skip
+        code, f"code {code}")] += 1
     if code < 0 and fault != "kill":
         soak.fail(f"cycle {number} ({fault}): the process died of signal {-code}")
     if code == 70:
@@ -122,7 +122,7 @@ def report_of(soak: Soak, args: argparse.Namespace, flat: dict[str, float]) -> d
         "folders_checked": len(soak.checked),
         "cycle_seconds_median": round(float(np.median(soak.seconds)), 3),
         "minutes": round(sum(soak.seconds) / 60, 1), "one_process": flat, "broken": soak.broken,
-    }  # fmt: skip
+    }
 
 
 def markdown(report: dict[str, Any]) -> str:

@@ -51,7 +51,7 @@ FAULTS = {
     "none": 40, "kill": 18, "full_disk": 6, "truncated": 6, "empty": 4, "html": 2, "late": 6,
     "duplicate": 4, "out_of_order": 4, "future": 4, "clock_back": 2, "clock_forward": 2,
     "broken_checkpoint": 1, "hanging_model": 1, "unreadable_folder": 2, "no_frame": 4,
-}  # fmt: skip
+}
 DISK_MB = 64
 
 
@@ -110,7 +110,7 @@ def _prepare(folder: Path, seed: int, cycles: int) -> Soak:
         name="soak", archive=folder / "disk" / "archive.zarr", output=folder / "disk" / "out",
         inputs=(InputSettings(inbox, ("*.h5",)),), settle_seconds=0.0, lead_times=4, step_minutes=10.0,
         keep_hours=6.0, products=ProductSettings(maps=False, odim=True), thresholds_dbz=(20.0,),
-    )  # fmt: skip
+    )
     storms = StormSettings(
         seed=seed, frames=min(cycles + 8, 400), size=48, cell_km=4.0, step_minutes=10
     )
@@ -169,7 +169,7 @@ def _deliver(soak: Soak, number: int, fault: str) -> None:
         if index == number and fault in ("truncated", "empty", "html"):
             content = path.read_bytes()
             bad = {"truncated": content[: len(content) // 2], "empty": b"",
-                   "html": b"<!doctype html><title>404</title>"}[fault]  # fmt: skip
+                   "html": b"<!doctype html><title>404</title>"}[fault]
             path.write_bytes(bad)
         else:
             soak.delivered.add(START + STEP * index)
@@ -234,7 +234,7 @@ def _long_process(soak: Soak, folder: Path, cycles: int) -> dict[str, float]:
     settings = replace(
         soak.settings, archive=folder / "long.zarr", output=folder / "long",
         inputs=(InputSettings(folder / "long-incoming", ("*.h5",)),), keep_hours=2.0,
-    )  # fmt: skip
+    )
     settings.inputs[0].folder.mkdir(exist_ok=True)
     long = replace(soak, settings=settings)
     marks = []
@@ -247,7 +247,7 @@ def _long_process(soak: Soak, folder: Path, cycles: int) -> dict[str, float]:
     if grown > 30 or marks[-1][1] > marks[0][1]:
         soak.fail(f"one process grew by {grown:.0f} MB and {marks[-1][1] - marks[0][1]} files")
     return {"cycles": cycles, "memory_growth_mb": round(grown, 1),
-            "open_files_growth": marks[-1][1] - marks[0][1]}  # fmt: skip
+            "open_files_growth": marks[-1][1] - marks[0][1]}
 
 
 def _resident_mb() -> float:

@@ -16,7 +16,7 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.settings import build, override, plain, read_layered
 from nowcast.models.catalog import find_model
 from nowcast.models.choice import ModelChoice
-from nowcast.scores.protocols import PROTOCOLS, Backbones
+from nowcast.scores.protocols import Backbones, check_scores
 from nowcast.training.experiment import DataChoice, SourceChoice, Training
 
 COSTS = ("parameters", "multiply_accumulates", "seconds", "frames_per_second", "memory_mb")
@@ -206,20 +206,6 @@ def check_apart(test: Mapping[str, Any], learned: Sequence[Mapping[str, Any]]) -
             )
 
 
-def check_scores(names: Sequence[str]) -> None:
-    """Refuse scores that no protocol computes.
-
-    Raises:
-        SettingsError: none, one twice or an unknown one.
-    """
-    if not names or len(set(names)) < len(names):
-        known = f"known: {', '.join(PROTOCOLS)}"
-        raise SettingsError(complain("scores", list(names), "at least one, each once", known))
-    for name in names:
-        if name not in PROTOCOLS:
-            raise SettingsError(complain("scores", f"'{name}'", f"one of {', '.join(PROTOCOLS)}", "correct it"))
-
-
 def slug(name: str) -> str:
     """A name fit for a folder: letters, digits, dots, hyphens, a plus in letters, else an underscore."""
     return re.sub(r"[^A-Za-z0-9.-]+", "_", name.replace("+", "plus")).strip("_.").lower()
@@ -241,7 +227,7 @@ def read_benchmark(path: Path, assignments: Sequence[str] = (), data: Path | Non
         shared = values.get("data")
         parts = shared if isinstance(shared, dict) else {}
         for choice in (*_listed(parts, "sources"), *_listed(parts, "validation_sources"),
-                       *_listed(values, "test_sources")):  # fmt: skip
+                       *_listed(values, "test_sources")):
             choice["settings"] = {**(choice.get("settings") or {}), "path": str(data)}
     return build(Benchmark, values)
 

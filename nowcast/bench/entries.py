@@ -78,7 +78,7 @@ def _trained(bench: Benchmark, row: Row, seed: int) -> Entry:
     experiment = build(Experiment, {
         "name": key, "model": plain(row.model), "data": plain(bench.data),
         "training": training,
-    })  # fmt: skip
+    })
     counted = plain(experiment, first_names=True)  # so that a hash outlives renamings
     del counted["name"], counted["training"]["seed"]
     for name in NOT_COUNTED:

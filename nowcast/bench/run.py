@@ -151,7 +151,7 @@ class BenchmarkRun:
                 self._metrics, keep=keep, batch=self.bench.test_batch,
                 workers=0 if self.bench.training is None else self.bench.training.workers,
                 device=self.device, name=_title(entry), progress=self.progress,
-            )  # fmt: skip
+            )
         except ForecastError as error:
             found, failed = Scored({}), str(error)
         made = loaded.meta.provenance.get("commit", "unknown") if loaded is not None else commit()

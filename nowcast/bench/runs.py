@@ -66,7 +66,7 @@ def carry_on(runs: Path, experiment: Experiment, data: ExperimentData, progress:
         train(
             experiment, clips.train, clips.validation, runs, grid_km=data.grid_km, progress=progress,
             resume=None if known is None else known.folder / "last.ckpt",
-        )  # fmt: skip
+        )
         known = find_run(runs, experiment, clips.train.fingerprint)
     if known is None or not known.finished:
         folder = runs / experiment.name if known is None else known.folder

@@ -153,5 +153,5 @@ def _batches(
     sampler = [list(chosen[at : at + batch]) for at in range(0, len(chosen), batch)]
     loader: Any = DataLoader(
         clips, batch_sampler=sampler, collate_fn=collate, num_workers=workers,  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
     yield from tqdm(loader, desc=f"score {name}", unit="batch", disable=not progress, leave=False)

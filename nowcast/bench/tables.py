@@ -19,7 +19,7 @@ DASH = "-"
 _COST_HEADS = {
     "parameters": "parameters", "multiply_accumulates": "GMAC a sequence", "seconds": "s a forecast",
     "frames_per_second": "frames/s", "memory_mb": "MB",
-}  # fmt: skip
+}
 
 
 def tables_of(bench: Benchmark, outcome: BenchmarkOutcome) -> list[Table]:
@@ -105,7 +105,7 @@ def wide_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
     for name in COSTS:
         heads += [name, f"{name}_reported"]
     heads += ["machine", "seeds", "iterations", "train_seconds", "configuration", "train_data", "test_data",
-              "commit", "checkpoints"]  # fmt: skip
+              "commit", "checkpoints"]
     lines: list[list[str]] = [heads]
     for line in outcome.lines:
         cells = [line.row.name]
@@ -199,7 +199,7 @@ def _cost(name: str, value: float | None) -> str:
 
 def _origin(lines: Sequence[TableLine]) -> Table:
     header = ("model", "seeds", "iterations", "training, s", "configuration", "training data", "test data",
-              "commit", "checkpoints")  # fmt: skip
+              "commit", "checkpoints")
     told = [(line.row.name, *_origin_cells(line.records, ", ")) for line in lines]
     rows = tuple(tuple(Cell(text or DASH) for text in row) for row in told)
     return Table("Where each row comes from", tuple(map(Cell, header)), rows)

@@ -24,7 +24,7 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
         help="put a setting over the file's, for example output=out",
-    )  # fmt: skip
+    )
 
 
 def add_log_argument(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def add_log_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log", choices=("text", "json"), default="text",
         help="one line an event on standard error, for people or as JSON (text)",
-    )  # fmt: skip
+    )
 
 
 def start_log(form: str) -> None:

@@ -14,6 +14,13 @@ _RAIN_DBZ = 10.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    add_model_arguments(parser)
+    parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
+    parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare an archive, a model and a time."""
     parser.add_argument("--archive", type=Path, required=True, help="archive made by 'nowcast ingest'")
     parser.add_argument(
         "--model", required=True, metavar="CKPT_OR_NAME",
@@ -23,12 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--at", default="latest", metavar="TIME",
         help="forecast reference time, UTC, such as 2025-03-22T12:00; the default is the newest frame",
     )
-    parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
-    parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
-    parser.add_argument(
-        "--motion-arrows", type=Path, metavar="PNG",
-        help="also draw the motion as arrows: a MotionRNN's trending momentum beside the optical flow",
-    )
     parser.add_argument(
         "--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
         help="settings of the model, for example method=tvl1 or memory_gb=2",
@@ -37,33 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Forecast, write the file, and report in a few lines what is in it."""
-    from nowcast.core.files import check_place
     from nowcast.core.settings import override
     from nowcast.products.cf_netcdf import write_forecast
     from nowcast.workflows.forecast import forecast
-    from nowcast.workflows.load_model import load_model
-    from nowcast.workflows.open_archive import open_archive
 
-    check_place(args.out)
-    archive = open_archive(args.archive)
-    forecaster = load_model(args.model, override({}, args.assignments))
-    coming = forecast(archive, forecaster, args.at, args.leads)
-    if args.motion_arrows is None:
-        write_forecast(args.out, coming)
-        print(summary(args.out, forecaster.name, coming))
-        return 0
-    from nowcast.report.motion import draw_motion
-    from nowcast.workflows.motion import find_motions
-
-    newest, motions = find_motions(archive, forecaster, args.at)
+    settings = override({}, args.assignments)
+    coming = forecast(args.archive, args.model, args.at, args.leads, settings=settings)
     write_forecast(args.out, coming)
-    print(summary(args.out, forecaster.name, coming))
-    draw_motion(args.motion_arrows, newest, motions)
-    print(f"motion: {args.motion_arrows}")
+    print(summary(args.out, coming))
     return 0
 
 
-def summary(path: Path, name: str, coming: xr.Dataset) -> str:
+def summary(path: Path, coming: xr.Dataset) -> str:
     """Report what was written: model, times, strongest echo, probabilities."""
     import numpy as np
 
@@ -77,7 +63,7 @@ def summary(path: Path, name: str, coming: xr.Dataset) -> str:
     rain = float((values[known] >= _RAIN_DBZ).mean()) if known.any() else 0.0
     strongest = f"{highest:.1f} dBZ" if highest > NO_ECHO_DBZ else "no echo"
     lines = [
-        f"{path}: {len(valid)} frames of {values.shape[1]} x {values.shape[2]} by {name}",
+        f"{path}: {len(valid)} frames of {values.shape[1]} x {values.shape[2]} by {coming.attrs['model']}",
         f"  from {to_text(valid[0] - leads[0])}, valid {to_text(valid[0])} to "
         f"{to_text(valid[-1])} (lead {minutes(leads[0]):g} to {minutes(leads[-1]):g} min)",
         f"  {_RAIN_DBZ:g} dBZ or more on {rain:.1%}, strongest {strongest}, unknown {1 - known.mean():.1%}",

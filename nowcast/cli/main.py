@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "info": "say what an archive holds",
     "train": "train a network from a configuration",
     "forecast": "forecast from an archive and write a CF netCDF file",
+    "motion": "draw the motion of a model and the optical flow as arrows on the map",
     "calibrate": "choose, on validation days, the thresholds at which forecasters call events",
     "verify": "score forecasters over a period and write the table and the page",
     "bench": "fill a table: train networks, test them once trained, time them",

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speed", type=float, default=60.0,
         help="wait so many times shorter in a replay; a cycle takes the time it takes (60)",
-    )  # fmt: skip
+    )
     parser.add_argument("--start", metavar="TIME", help="replay from this time on")
     parser.add_argument("--cycles", type=int, metavar="N", help="end after so many cycles")
     parser.epilog = (
@@ -86,7 +86,7 @@ def _step(settings: ServiceSettings) -> np.timedelta64:
 def _loop(
     settings: ServiceSettings, clock: Clock, step: np.timedelta64, stop: threading.Event,
     cycles: int | None, replay: Replay | None,
-) -> int:  # fmt: skip
+) -> int:
     """Run the cycles, log each and print how they went; return how many failed or could not run."""
     import numpy as np
 

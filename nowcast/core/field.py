@@ -56,7 +56,7 @@ def make_field(
 
 
 def grid_coords(grid: Grid) -> dict[str, Any]:
-    """Give the coordinates ``y``, ``x`` and the scalar ``crs`` with their CF attributes."""
+    """The coordinates ``y``, ``x`` and the scalar ``crs`` with their CF attributes."""
     if grid.geographic:
         y_attrs = {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}
         x_attrs = {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}
@@ -78,7 +78,7 @@ def grid_coords(grid: Grid) -> dict[str, Any]:
 
 
 def check(field: xr.DataArray, values: bool = True) -> xr.DataArray:
-    """Give ``field`` back if it keeps the contract of this module.
+    """Return ``field`` if it keeps the contract of this module.
 
     Args:
         field: what claims to be a field.

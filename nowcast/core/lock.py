@@ -19,7 +19,7 @@ class BusyError(NowcastError):
 def sole_holder(
     path: Path, busy: Callable[[str], NowcastError | None] = BusyError,
     remedy: str = "choose another place",
-) -> Iterator[None]:  # fmt: skip
+) -> Iterator[None]:
     """Hold the lock file ``path`` for the length of the block; its folder is made where there is none.
 
     Why ``flock``: the kernel releases it with the process, so a kill -9 leaves nothing to clean up.

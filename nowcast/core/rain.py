@@ -53,7 +53,7 @@ Z_R: Mapping[str, ZRelation] = {relation.name: relation for relation in _ALL}
 
 
 def z_r(name: str) -> ZRelation:
-    """Give the Z-R relation called ``name``.
+    """The Z-R relation called ``name``.
 
     Raises:
         SettingsError: no such relation; the message lists those that are known.

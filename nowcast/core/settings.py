@@ -204,7 +204,7 @@ def override(
 
 
 def _place(group: dict[str, Any] | list[Any], name: str, assignment: str) -> Any:
-    """Give the key of a group, or the number of an entry that a list has."""
+    """The key of a group, or the number of an entry that a list has."""
     if isinstance(group, dict):
         return name
     if name.isdecimal() and int(name) < len(group):

@@ -107,17 +107,17 @@ def to_text(time: np.datetime64) -> str:
 
 
 def now_utc() -> np.datetime64:
-    """Give the present moment in UTC."""
+    """The present time in UTC."""
     return np.datetime64(datetime.now(UTC).replace(tzinfo=None), "ns")
 
 
 def minutes(delta: np.timedelta64) -> float:
-    """Give a time difference in minutes."""
+    """A time difference in minutes."""
     return float(delta / np.timedelta64(1, "m"))
 
 
 def as_step(delta: timedelta | np.timedelta64) -> np.timedelta64:
-    """Give any positive time difference as ``timedelta64[ns]``.
+    """Return any positive time difference as ``timedelta64[ns]``.
 
     Raises:
         TimeError: zero or negative.
@@ -133,7 +133,7 @@ def as_step(delta: timedelta | np.timedelta64) -> np.timedelta64:
 
 
 def unbroken_runs(times: Times, step: np.timedelta64) -> list[tuple[int, int]]:
-    """Give each maximal gap-free stretch of sorted times as half-open index pairs [first, last).
+    """Return each maximal gap-free run of sorted times as half-open index pairs [first, last).
 
     Why: windows are built from times, never from indices, so that a missing frame is never bridged.
     """

@@ -66,7 +66,7 @@ class Human36mSettings(VideoSettings):
         check_choices("human36m", {
             "validation_subjects": (self.validation_subjects, TRAIN),
             "scenarios": (self.scenarios, SCENARIOS), "cameras": (self.cameras, CAMERAS),
-        })  # fmt: skip
+        })
 
     @property
     def subjects(self) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ class KthSettings(VideoSettings):
         check_choices("kth", {
             "validation_persons": (self.validation_persons, TRAIN), "actions": (self.actions, ACTIONS),
             "scenarios": (self.scenarios, (1, 2, 3, 4)),
-        })  # fmt: skip
+        })
 
     @property
     def persons(self) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ class DemoSettings:
 
 
 def season(train: bool, seed: int = 7, frames: int | None = None) -> StormSettings:
-    """Give a season: small and coarse to train on, or like the radars that the package's networks know."""
+    """A season: small and coarse to train on, or like the radars that the package's networks know."""
     if train:
         return StormSettings(seed=seed, frames=frames or 420)
     return StormSettings(
@@ -39,7 +39,7 @@ def season(train: bool, seed: int = 7, frames: int | None = None) -> StormSettin
 
 
 def experiment_values(settings: DemoSettings, archive: Path) -> dict[str, Any]:
-    """Give the experiment of the demonstration as a configuration file would hold it.
+    """The experiment of the demonstration as a configuration file would hold it.
 
     The season is parted by time: the first part to train on, the next to choose the best checkpoint,
     the last is held out and only verified.
@@ -79,7 +79,7 @@ def experiment_values(settings: DemoSettings, archive: Path) -> dict[str, Any]:
 
 
 def held_out(settings: DemoSettings) -> tuple[np.datetime64, np.datetime64]:
-    """Give the period that is verified, [start, end): where nothing is trained, the whole season."""
+    """The period that is verified, [start, end): where nothing is trained, the whole season."""
     step = settings.storms.step
     share = 0.0 if settings.minutes is None else 0.83
     return START + step * int(settings.storms.frames * share), START + step * settings.storms.frames

@@ -1,6 +1,6 @@
 """A made-up storm season: seeded cells that move, grow, decay and rotate, with a power-law texture.
 
-Letters: T frames, H rows, W columns. Everything follows from `StormSettings`; nothing is read.
+Dimensions: T frames, H rows, W columns. Everything follows from `StormSettings`; nothing is read.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class _Cells:
 
 
 def storm_grid(settings: StormSettings) -> Grid:
-    """Give the grid of the made-up country: Lambert azimuthal equal-area around 45 N, 10 E."""
+    """The grid of the made-up country: Lambert azimuthal equal-area around 45 N, 10 E."""
     crs = pyproj.CRS.from_proj4(
         "+proj=laea +lat_0=45 +lon_0=10 +x_0=0 +y_0=0 +ellps=WGS84 +units=m"
     )
@@ -71,17 +71,17 @@ def storm_grid(settings: StormSettings) -> Grid:
 
 
 def coverage(settings: StormSettings) -> npt.NDArray[np.bool_]:
-    """Give the cells that one of the two made-up radars sees, (H, W)."""
+    """The cells that one of the two made-up radars observes, (H, W)."""
     y, x = _axes(settings)
     half = settings.size * settings.cell_km / 2
-    seen = np.zeros((settings.size, settings.size), dtype=bool)
+    observed = np.zeros((settings.size, settings.size), dtype=bool)
     for at_y, at_x in ((-0.15 * half, -0.35 * half), (0.2 * half, 0.4 * half)):
-        seen |= np.hypot(y - at_y, x - at_x) <= settings.radar_range_km
-    return seen
+        observed |= np.hypot(y - at_y, x - at_x) <= settings.radar_range_km
+    return observed
 
 
 def make_storms(settings: StormSettings) -> npt.NDArray[np.float32]:
-    """Give the season as dBZ (T, H, W): NaN outside coverage, `NO_ECHO_DBZ` where nothing echoes.
+    """Make the season as dBZ (T, H, W): NaN outside coverage, `NO_ECHO_DBZ` where nothing echoes.
 
     Why: a demonstration needs data that a network can learn something from which advection cannot
     know: each cell grows and decays on its own schedule and rotates while the wind carries it.

@@ -106,4 +106,4 @@ def label_forecast(
         threshold=("threshold", np.asarray(thresholds_dbz, np.float64), attrs)
     ).assign({PROBABILITY: (("threshold", *dims), probabilities, {
         "long_name": "probability that reflectivity reaches or exceeds the threshold", "units": "1",
-    })})  # fmt: skip
+    })})

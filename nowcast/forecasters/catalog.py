@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,19 @@ FORECASTERS: dict[str, Callable[[Mapping[str, Any]], Forecaster]] = {
     "sprog": lambda settings: build(Sprog, settings, "sprog"),
     "steps_mean": lambda settings: build(StepsMean, settings, "steps_mean"),
 }
-"""Name -> how it is built from plain settings. Everything else that is named must be a checkpoint."""
+"""Name of a baseline -> how it is built from plain settings."""
+
+
+def builders() -> dict[str, Callable[[Mapping[str, Any]], Forecaster]]:
+    """Everything that can be named: baselines, and the networks that come with the package."""
+    return FORECASTERS | {name: partial(_packaged, name) for name in registry()}
 
 
 def build_forecaster(name: str | Path, settings: Mapping[str, Any] | None = None) -> Forecaster:
     """Build a forecaster by its name, or from the network of a checkpoint.
 
     Args:
-        name: a key of `FORECASTERS`, a network that comes with the package, or the path of a file that
-            `nowcast train` wrote.
+        name: a key of `builders`, or the path of a file that `nowcast train` wrote.
         settings: plain values; what is left out keeps its default. ``raw`` leaves out the decision
             thresholds that come with a network.
 
@@ -67,18 +72,23 @@ def build_forecaster(name: str | Path, settings: Mapping[str, Any] | None = None
         SettingsError: neither a name nor a file; the message says what is near, or all names.
         CheckpointError: a file that is no checkpoint of radar.
     """
-    if str(name) in FORECASTERS:
-        return FORECASTERS[str(name)](settings or {})
-    if str(name) in registry():
-        rest = dict(settings or {})
-        raw = rest.pop("raw", False) is True
-        return packaged(str(name), build(NeuralSettings, rest, "neural"), raw)
-    path = Path(name)
-    if path.is_file() or path.suffix in (".ckpt", ".safetensors"):
-        return Neural.load(path, build(NeuralSettings, settings or {}, "neural"))
-    known = [*FORECASTERS, *registry()]
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else "give one of these or the path of a .ckpt file"
-    raise SettingsError(
-        complain("model", f"'{name}'", f"{', '.join(known)} or a checkpoint that exists", hint)
-    )
+    known = builders()
+    if Path(name).is_file() or Path(name).suffix in (".ckpt", ".safetensors"):
+        known.setdefault(str(name), partial(_checkpoint, Path(name)))
+    if str(name) not in known:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "give one of these or the path of a .ckpt file"
+        raise SettingsError(
+            complain("model", f"'{name}'", f"{', '.join(known)} or a checkpoint that exists", hint)
+        )
+    return known[str(name)](settings or {})
+
+
+def _packaged(name: str, settings: Mapping[str, Any]) -> Forecaster:
+    rest = dict(settings)
+    raw = rest.pop("raw", False) is True
+    return packaged(name, build(NeuralSettings, rest, "neural"), raw)
+
+
+def _checkpoint(path: Path, settings: Mapping[str, Any]) -> Forecaster:
+    return Neural.load(path, build(NeuralSettings, settings, "neural"))

@@ -1,4 +1,4 @@
-"""Extrapolation: the newest frame carried along its own motion, the baseline that is hard to beat."""
+"""Extrapolation: the newest frame advected along its own motion, the baseline that is hard to beat."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Extrapolation:
         steps = [float(lead / past.step) for lead in leads]
         motion = self._velocity(past)
         forecast = label_forecast(
-            advect(past.dbz[-1], motion, steps, self.floor_dbz), past.issued, leads, past.grid
+            advect(past.dbz[-1], motion, steps, self.floor_dbz), past.reference_time, leads, past.grid
         )
         if not motion.any():
             forecast.attrs["motion"] = f"none found: {self._why_none(past.dbz)}; the newest frame stands still"

@@ -20,7 +20,7 @@ class Past(NamedTuple):
 
     dbz: npt.NDArray[np.float32]
     """(T, H, W); NaN is not observed. A copy where the field was lazy: never write to it."""
-    issued: np.datetime64
+    reference_time: np.datetime64
     step: np.timedelta64 | None
     """Time between the frames; None when there is only one."""
     grid: Grid
@@ -74,7 +74,7 @@ def _step(times: npt.NDArray[np.datetime64], needs: Needs, name: str) -> np.time
 
 
 def check_leads(lead_times: LeadTimes, name: str) -> LeadTimes:
-    """Give lead times as sorted, positive ``timedelta64[ns]``.
+    """Return lead times as sorted, positive ``timedelta64[ns]``.
 
     Raises:
         SettingsError: none, not sorted, or one not above zero.

@@ -166,12 +166,12 @@ class Neural:
             dbz = self._scaling.decode(outputs[:, 0])
             dbz[dbz < self._scaling.low_dbz + self.settings.least_echo_db] = NO_ECHO_DBZ
             dbz[:, unknown] = np.nan
-            return label_forecast(dbz, past.issued, leads, past.grid)
+            return label_forecast(dbz, past.reference_time, leads, past.grid)
         outputs[:, :, unknown] = np.nan
         probabilities, thresholds = outputs.swapaxes(0, 1), exceedance.thresholds_dbz
         decision = EVEN_ODDS if self.decision is None else self.decision.at(leads)
         dbz = dbz_from_probabilities(probabilities, thresholds, decision)
-        return label_forecast(dbz, past.issued, leads, past.grid, probabilities, thresholds)
+        return label_forecast(dbz, past.reference_time, leads, past.grid, probabilities, thresholds)
 
     @property
     def motion_name(self) -> str:

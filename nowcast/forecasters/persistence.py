@@ -26,7 +26,7 @@ class Persistence:
         return Needs(past=1)
 
     def describe(self) -> dict[str, str]:
-        """Say what a forecast file records: there is nothing to set."""
+        """Metadata of a forecast file; there is nothing to set."""
         return {"model": self.name, "settings": "{}"}
 
     def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
@@ -34,4 +34,4 @@ class Persistence:
         leads = check_leads(lead_times, self.name)
         past = newest(observed, self.needs, self.name)
         dbz = np.repeat(past.dbz[-1:], len(leads), axis=0)
-        return label_forecast(dbz, past.issued, leads, past.grid)
+        return label_forecast(dbz, past.reference_time, leads, past.grid)

@@ -30,7 +30,7 @@ PROBABILITY = "exceedance_probability"
 _FORMER_PROBABILITY = "probability_of_exceedance"
 """As older files call it."""
 _CERTAIN, _UNKNOWN = 250, 255
-"""Codes of probability 1 and of "nothing can be said"."""
+"""Codes of probability 1 and of "nothing can be known"."""
 
 
 def write_forecast(path: Path, forecast: xr.Dataset, metadata: Mapping[str, str] | None = None) -> Path:
@@ -116,7 +116,7 @@ def _write_values(file: Any, codes: Codes) -> None:
         "scale_factor": np.float32(PACKING.scale),
         "add_offset": np.float32(PACKING.offset),
         "comment": f"{PACKING.no_echo * PACKING.scale:g} dBZ: no echo expected; _FillValue: nothing can "
-        "be said, because nothing was observed where it comes from",
+        "be known, because nothing was observed where it comes from",
     })
     values[:] = codes
 

@@ -45,7 +45,7 @@ def write_geotiff(
             dtype="float32", crs=rasterio.crs.CRS.from_wkt(grid.crs_wkt),
             transform=Affine(dx, 0.0, west, 0.0, -dy, north), nodata=float("nan"),
             compress="deflate", predictor=3, tiled=True, blockxsize=256, blockysize=256,
-        ) as file:  # fmt: skip
+        ) as file:
             file.write(dbz.astype(np.float32), 1)
             file.update_tags(TIFFTAG_DATETIME=stamp, valid_time=to_text(time), units="dBZ")
             file.set_band_description(1, "equivalent_reflectivity_factor")

@@ -50,9 +50,9 @@ class OdimPacking:
 
     @classmethod
     def fitting(cls, dbz: npt.NDArray[np.floating]) -> OdimPacking:
-        """Give 8 bits of 0.5 dBZ when that loses nothing, else 16 bits of hundredths as in the archive."""
-        seen = dbz[~np.isnan(dbz)]
-        exact = bool((np.rint(seen * 2) == seen * 2).all()) and bool((seen <= 95.0).all())
+        """Return 8 bits of 0.5 dBZ when that loses nothing, else 16 bits of hundredths as in the archive."""
+        observed = dbz[~np.isnan(dbz)]
+        exact = bool((np.rint(observed * 2) == observed * 2).all()) and bool((observed <= 95.0).all())
         return cls() if exact else cls(gain=0.01, bits=16)
 
     def encode(self, dbz: npt.NDArray[np.floating]) -> npt.NDArray[np.unsignedinteger]:
@@ -62,17 +62,17 @@ class OdimPacking:
             FieldError: a value above the highest or below the lowest that the codes reach.
         """
         codes = np.rint((dbz.astype(np.float64) - self.offset) / self.gain)
-        seen = ~np.isnan(dbz)
-        dry = seen & (dbz <= NO_ECHO_DBZ)
+        observed = ~np.isnan(dbz)
+        dry = observed & (dbz <= NO_ECHO_DBZ)
         low, high = self.offset + self.gain, self.offset + self.gain * (self.nodata - 1)
-        wrong = seen & ~dry & ((codes < self.undetect) | (codes >= self.nodata))
+        wrong = observed & ~dry & ((codes < self.undetect) | (codes >= self.nodata))
         if wrong.any():
             raise FieldError(
                 complain("ODIM packing", f"{float(dbz[wrong][0]):g} dBZ", f"{low:g} to {high:g} dBZ",
                          "choose another gain, offset or bits=16")
             )
         codes[dry] = self.undetect
-        codes[~seen] = self.nodata
+        codes[~observed] = self.nodata
         return codes.astype(np.uint8 if self.bits == 8 else np.uint16)
 
 
@@ -143,7 +143,7 @@ def _stamp(time: np.datetime64) -> tuple[str, str]:
 
 
 def _where(grid: Grid) -> dict[str, Any]:
-    """Give projection, scale and outer corners; longitude and latitude on the projection's own ellipsoid.
+    """Return projection, scale and outer corners; longitude and latitude on the projection's own ellipsoid.
 
     Why not WGS 84: a PROJ string names no datum, and readers take the corners back through that string.
     """
@@ -166,7 +166,7 @@ def _where(grid: Grid) -> dict[str, Any]:
 
 
 def projdef(grid: Grid) -> str:
-    """Give the grid's projection as the PROJ string that ODIM_H5 asks for.
+    """The grid's projection as the PROJ string that ODIM_H5 asks for.
 
     Why the warning is silenced: PROJ strings lose the names of datums, which ODIM_H5 cannot carry.
     """

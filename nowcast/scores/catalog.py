@@ -16,58 +16,36 @@ from nowcast.scores.spectral import RapsdRatio
 
 
 class MetricEntry(NamedTuple):
-    """How to make a metric, and how to read its value."""
+    """How to make a metric, and how to read its value; `docs/reference/scores.md` tells what each is."""
 
     make: Callable[[float], Metric]
     """Takes the threshold in dBZ; scores of values rather than events do not look at it."""
-    per_threshold: bool
     best: float
     """Value of a perfect forecast."""
-    better: Literal["higher", "lower", "nearer"]
-    """Which of two values is the better one; ``nearer`` is nearer to ``best``."""
-    unit: str
-    text: str
+    per_threshold: bool = False
     reads: Literal["dbz", "probability"] = "dbz"
     """What its forecasts are; probabilities are those of reaching the threshold."""
 
 
 METRICS: dict[str, MetricEntry] = {
-    "csi": MetricEntry(Csi, True, 1, "higher", "", "critical success index"),
-    "pod": MetricEntry(Pod, True, 1, "higher", "", "probability of detection"),
-    "far": MetricEntry(Far, True, 0, "lower", "", "false alarm ratio"),
-    "bias": MetricEntry(FrequencyBias, True, 1, "nearer", "", "frequency bias"),
-    "fss_17": MetricEntry(
-        lambda t: Fss(t, 17), True, 1, "higher", "", "fractions skill score, windows of 17 x 17 cells"
-    ),
-    "mae": MetricEntry(lambda _: Mae(), False, 0, "lower", "dB", "mean absolute error"),
-    "mse": MetricEntry(lambda _: Mse(), False, 0, "lower", "dB²", "mean squared error"),
-    "rmse": MetricEntry(lambda _: Rmse(), False, 0, "lower", "dB", "root mean squared error"),
-    "mean_error": MetricEntry(lambda _: MeanError(), False, 0, "nearer", "dB", "mean error"),
-    "gdl": MetricEntry(lambda _: Gdl(1), False, 0, "lower", "dB", "gradient difference loss, alpha 1, mean"),
-    "gdl_sum": MetricEntry(
-        lambda _: Gdl(1, "sum"), False, 0, "lower", "dB", "gradient difference loss, alpha 1, sum"
-    ),
-    "gdl_alpha2": MetricEntry(
-        lambda _: Gdl(2), False, 0, "lower", "dB²", "gradient difference loss, alpha 2, mean"
-    ),
-    "gdl_alpha2_sum": MetricEntry(
-        lambda _: Gdl(2, "sum"), False, 0, "lower", "dB²", "gradient difference loss, alpha 2, sum"
-    ),
-    "ssim": MetricEntry(
-        lambda _: Ssim(), False, 1, "higher", "", "structural similarity, data range 60 dB, 7 x 7 windows"
-    ),
-    "ssim_gaussian": MetricEntry(
-        lambda _: Ssim(window="gaussian"), False, 1, "higher", "",
-        "structural similarity, data range 60 dB, Gaussian windows",
-    ),
-    "rapsd_ratio": MetricEntry(
-        lambda _: RapsdRatio(), False, 1, "nearer", "",
-        "power at wavelengths of 8 to 16 km, forecast over observed",
-    ),
-    "brier": MetricEntry(Brier, True, 0, "lower", "", "Brier score of probabilities", "probability"),
-    "reliability": MetricEntry(
-        Reliability, True, 0, "lower", "", "reliability term of the Brier score, 10 bins", "probability"
-    ),
+    "csi": MetricEntry(Csi, 1, True),
+    "pod": MetricEntry(Pod, 1, True),
+    "far": MetricEntry(Far, 0, True),
+    "bias": MetricEntry(FrequencyBias, 1, True),
+    "fss_17": MetricEntry(lambda t: Fss(t, 17), 1, True),
+    "mae": MetricEntry(lambda _: Mae(), 0),
+    "mse": MetricEntry(lambda _: Mse(), 0),
+    "rmse": MetricEntry(lambda _: Rmse(), 0),
+    "mean_error": MetricEntry(lambda _: MeanError(), 0),
+    "gdl": MetricEntry(lambda _: Gdl(1), 0),
+    "gdl_sum": MetricEntry(lambda _: Gdl(1, "sum"), 0),
+    "gdl_alpha2": MetricEntry(lambda _: Gdl(2), 0),
+    "gdl_alpha2_sum": MetricEntry(lambda _: Gdl(2, "sum"), 0),
+    "ssim": MetricEntry(lambda _: Ssim(), 1),
+    "ssim_gaussian": MetricEntry(lambda _: Ssim(window="gaussian"), 1),
+    "rapsd_ratio": MetricEntry(lambda _: RapsdRatio(), 1),
+    "brier": MetricEntry(Brier, 0, True, "probability"),
+    "reliability": MetricEntry(Reliability, 0, True, "probability"),
 }
 
 DEFAULT_SCORES = ("csi", "pod", "far", "bias", "mae", "mse", "rmse", "mean_error", "gdl", "ssim")

@@ -26,6 +26,8 @@ class Errors:
     """
 
     floor_dbz: float = FLOOR_DBZ
+    averaged: ClassVar[str]
+    """Which of the sums a subclass takes the mean of."""
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Add up ``pixels`` (int64), ``error``, ``absolute`` (dB) and ``squared`` (dB^2), each (S,)."""
@@ -37,16 +39,17 @@ class Errors:
             "absolute": per_lead(abs(error), both.xp), "squared": per_lead(error * error, both.xp),
         }
 
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish: the mean over pixels; NaN where nothing was observed."""
+        return ratio(sums[self.averaged], sums["pixels"])
+
 
 @dataclass(frozen=True)
 class Mae(Errors):
     """Mean absolute error in dB; 0 is best."""
 
     name: ClassVar[str] = "mae"
-
-    def value(self, sums: Mapping[str, Any]) -> Any:
-        """Finish; NaN where nothing was observed."""
-        return ratio(sums["absolute"], sums["pixels"])
+    averaged: ClassVar[str] = "absolute"
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,7 @@ class Mse(Errors):
     """Mean squared error in dB^2; 0 is best."""
 
     name: ClassVar[str] = "mse"
-
-    def value(self, sums: Mapping[str, Any]) -> Any:
-        """Finish; NaN where nothing was observed."""
-        return ratio(sums["squared"], sums["pixels"])
+    averaged: ClassVar[str] = "squared"
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,11 @@ class Rmse(Errors):
     """Root of the pooled mean squared error in dB (not a mean of roots); 0 is best."""
 
     name: ClassVar[str] = "rmse"
+    averaged: ClassVar[str] = "squared"
 
     def value(self, sums: Mapping[str, Any]) -> Any:
-        """Finish; NaN where nothing was observed."""
-        return ratio(sums["squared"], sums["pixels"]) ** 0.5
+        """Finish: the root of the mean over pixels; NaN where nothing was observed."""
+        return super().value(sums) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,4 @@ class MeanError(Errors):
     """Mean of forecast minus observed in dB; 0 is best, above 0 the forecast is too strong."""
 
     name: ClassVar[str] = "mean_error"
-
-    def value(self, sums: Mapping[str, Any]) -> Any:
-        """Finish; NaN where nothing was observed."""
-        return ratio(sums["error"], sums["pixels"])
+    averaged: ClassVar[str] = "error"

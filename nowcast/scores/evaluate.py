@@ -76,7 +76,7 @@ def scores_csv(rows: Iterable[ScoreRow]) -> str:
         (row.model, row.score, "" if row.threshold_dbz is None else f"{row.threshold_dbz:g}",
          "mean" if row.lead_minutes is None else f"{row.lead_minutes:g}", f"{row.value:.9g}")
         for row in rows
-    )  # fmt: skip
+    )
     return csv_text([HEADER, *lines])
 
 

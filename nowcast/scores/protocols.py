@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from nowcast.core.errors import SettingsError
+from nowcast.core.errors import SettingsError, complain
 from nowcast.scores.base import Metric
 from nowcast.scores.frames import FrameErrors, FrameGdl, FramePsnr, FrameSsim
 
@@ -30,17 +30,20 @@ class Backbones:
 
 
 class ProtocolEntry(NamedTuple):
-    """How to make a score of frames, and how to read its value."""
+    """How to make a score of frames, and how to read its value; whose tables print it is in the docs."""
 
     make: Callable[[Backbones], Metric]
-    better: Literal["higher", "lower"]
-    best: float
-    unit: str
     text: str
     """Formula, range and window in short."""
-    used_by: str
-    """Whose published numbers are made so."""
+    best: float = 0
+    """Value of a perfect forecast; where it is 0, lower is better, else higher."""
+    unit: str = ""
     needs_weights: bool = False
+
+    @property
+    def better(self) -> Literal["higher", "lower"]:
+        """Which of two values is the better one."""
+        return "lower" if self.best == 0 else "higher"
 
 
 def _lpips(span: Literal["signed", "unit"], spatial: bool = False) -> Callable[[Backbones], Metric]:
@@ -60,80 +63,62 @@ def _fvd(backbones: Backbones) -> Metric:
 
 
 PROTOCOLS: dict[str, ProtocolEntry] = {
-    "mse": ProtocolEntry(
-        lambda _: FrameErrors(2), "lower", 0, "", "mean squared error, mean over pixels and channels",
-        "the sound one",
-    ),
+    "mse": ProtocolEntry(lambda _: FrameErrors(2), "mean squared error, mean over pixels and channels"),
     "mse_sum": ProtocolEntry(
-        lambda _: FrameErrors(2, "sum"), "lower", 0, "",
-        "squared errors summed over pixels and channels of a frame",
-        "MotionRNN, LMC-Memory, ASTM, PredRNN (their 'MSE')",
+        lambda _: FrameErrors(2, "sum"), "squared errors summed over pixels and channels of a frame"
     ),
-    "mae": ProtocolEntry(
-        lambda _: FrameErrors(1), "lower", 0, "", "mean absolute error, mean over pixels and channels",
-        "the sound one",
-    ),
+    "mae": ProtocolEntry(lambda _: FrameErrors(1), "mean absolute error, mean over pixels and channels"),
     "mae_sum": ProtocolEntry(
-        lambda _: FrameErrors(1, "sum"), "lower", 0, "",
-        "absolute errors summed over pixels and channels of a frame", "MotionRNN (its 'MAE')",
+        lambda _: FrameErrors(1, "sum"), "absolute errors summed over pixels and channels of a frame"
     ),
     "psnr": ProtocolEntry(
-        lambda _: FramePsnr(), "higher", 100, "dB",
-        "peak signal-to-noise ratio, range 1, of each frame, then the mean", "LMC-Memory, ASTM",
+        lambda _: FramePsnr(), "peak signal-to-noise ratio, range 1, of each frame, then the mean", 100, "dB"
     ),
     "psnr_uint8": ProtocolEntry(
-        lambda _: FramePsnr(eight_bit=True), "higher", 100, "dB",
-        "as psnr, of frames rounded to eight bits", "numbers taken from pictures on disk",
+        lambda _: FramePsnr(eight_bit=True), "as psnr, of frames rounded to eight bits", 100, "dB"
     ),
-    "ssim": ProtocolEntry(
-        lambda _: FrameSsim(), "higher", 1, "", "structural similarity, range 1, uniform 7 x 7 windows",
-        "the sound one",
-    ),
+    "ssim": ProtocolEntry(lambda _: FrameSsim(), "structural similarity, range 1, uniform 7 x 7 windows", 1),
     "ssim_gaussian": ProtocolEntry(
-        lambda _: FrameSsim(window="gaussian"), "higher", 1, "",
-        "structural similarity, range 1, Gaussian 11 x 11 windows", "Wang et al. 2004",
+        lambda _: FrameSsim(window="gaussian"), "structural similarity, range 1, Gaussian 11 x 11 windows", 1
     ),
     "ssim_range2": ProtocolEntry(
-        lambda _: FrameSsim(2.0), "higher", 1, "", "as ssim, with the range 2 for values in [0, 1]",
-        "LMC-Memory, ASTM",
+        lambda _: FrameSsim(2.0), "as ssim, with the range 2 for values in [0, 1]", 1
     ),
     "ssim_uint8": ProtocolEntry(
-        lambda _: FrameSsim(eight_bit=True), "higher", 1, "",
-        "as ssim, of frames truncated to eight bits, range 255", "MotionRNN",
+        lambda _: FrameSsim(eight_bit=True), "as ssim, of frames truncated to eight bits, range 255", 1
     ),
-    "gdl": ProtocolEntry(
-        lambda _: FrameGdl(1), "lower", 0, "", "gradient difference loss, alpha 1, mean over pairs",
-        "the sound one",
-    ),
+    "gdl": ProtocolEntry(lambda _: FrameGdl(1), "gradient difference loss, alpha 1, mean over pairs"),
     "gdl_sum": ProtocolEntry(
-        lambda _: FrameGdl(1, "sum"), "lower", 0, "", "gradient difference loss, alpha 1, sum of a frame",
-        "Mathieu et al. 2016; perhaps MotionRNN",
+        lambda _: FrameGdl(1, "sum"), "gradient difference loss, alpha 1, sum of a frame"
     ),
-    "gdl_alpha2": ProtocolEntry(
-        lambda _: FrameGdl(2), "lower", 0, "", "gradient difference loss, alpha 2, mean over pairs",
-        "no published number known",
-    ),
+    "gdl_alpha2": ProtocolEntry(lambda _: FrameGdl(2), "gradient difference loss, alpha 2, mean over pairs"),
     "gdl_alpha2_sum": ProtocolEntry(
-        lambda _: FrameGdl(2, "sum"), "lower", 0, "", "gradient difference loss, alpha 2, sum of a frame",
-        "perhaps MotionRNN",
+        lambda _: FrameGdl(2, "sum"), "gradient difference loss, alpha 2, sum of a frame"
     ),
     "lpips": ProtocolEntry(
-        _lpips("signed"), "lower", 0, "", "distance of AlexNet features, frames given in [-1, 1]",
-        "the sound one; Zhang et al. 2018", needs_weights=True,
+        _lpips("signed"), "distance of AlexNet features, frames given in [-1, 1]", needs_weights=True
     ),
-    "lpips_unit": ProtocolEntry(
-        _lpips("unit"), "lower", 0, "", "as lpips, frames given in [0, 1]",
-        "LMC-Memory (printed times 1000), Conv-TT-LSTM", needs_weights=True,
-    ),
+    "lpips_unit": ProtocolEntry(_lpips("unit"), "as lpips, frames given in [0, 1]", needs_weights=True),
     "lpips_spatial": ProtocolEntry(
-        _lpips("signed", spatial=True), "lower", 0, "",
-        "as lpips, maps enlarged to the frame before the mean", "ASTM (printed times 100)", needs_weights=True,
+        _lpips("signed", spatial=True), "as lpips, maps enlarged to the frame before the mean",
+        needs_weights=True,
     ),
-    "fvd": ProtocolEntry(
-        _fvd, "lower", 0, "", "Frechet distance of I3D features of whole videos",
-        "MotionRNN; Unterthiner et al. 2018", needs_weights=True,
-    ),
+    "fvd": ProtocolEntry(_fvd, "Frechet distance of I3D features of whole videos", needs_weights=True),
 }
+
+
+def check_scores(names: Sequence[str]) -> None:
+    """Refuse scores that no protocol computes.
+
+    Raises:
+        SettingsError: none, one twice or an unknown one.
+    """
+    if not names or len(set(names)) < len(names):
+        known = f"known: {', '.join(PROTOCOLS)}"
+        raise SettingsError(complain("scores", list(names), "at least one, each once", known))
+    for name in names:
+        if name not in PROTOCOLS:
+            raise SettingsError(complain("scores", f"'{name}'", f"one of {', '.join(PROTOCOLS)}", "correct it"))
 
 
 def build_protocols(names: Sequence[str], backbones: Backbones | None = None) -> list[Metric]:
@@ -143,12 +128,8 @@ def build_protocols(names: Sequence[str], backbones: Backbones | None = None) ->
     between. Who would rather leave a score out builds the names one at a time and catches it.
 
     Raises:
-        SettingsError: an unknown name, or one given twice.
+        SettingsError: as `check_scores`.
         MissingWeightsError: a score whose pretrained weights are nowhere; says how to get them.
     """
-    for name in names:
-        if name not in PROTOCOLS:
-            raise SettingsError(f"score: got '{name}', expected one of {', '.join(PROTOCOLS)}")
-    if len(set(names)) < len(names):
-        raise SettingsError(f"scores: got {', '.join(names)}, expected each once")
+    check_scores(names)
     return [PROTOCOLS[name].make(backbones or Backbones()) for name in names]

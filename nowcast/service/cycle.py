@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 PUBLISHED, FAILED, NOTHING_NEW, FALLBACK = 0, 1, 3, 4
 OUTCOMES = {
     PUBLISHED: "published", FAILED: "failed", NOTHING_NEW: "nothing_new", FALLBACK: "fallback",
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Cycle:
             "frame": None if self.frame is None else to_text(self.frame),
             "seconds": {part: round(s, 2) for part, s in self.seconds.items()},
             "detail": self.message,
-        }  # fmt: skip
+        }
 
     @contextlib.contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -189,7 +189,7 @@ def _frames_to_use(
 def _forecast(
     settings: ServiceSettings, clock: Clock, ledger: Ledger, archive: Archive,
     frame: np.datetime64, cycle: Cycle, process: ModelProcess,
-) -> None:  # fmt: skip
+) -> None:
     age = minutes(clock.now() - frame)
     if age > minutes(archive.step) + settings.late_minutes:
         cycle.note(f"newest whole frame {to_text(frame)} is {age_text(age)} old")

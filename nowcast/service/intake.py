@@ -36,7 +36,7 @@ class NewFile:
 def take_in(
     settings: ServiceSettings, ledger: Ledger, now: np.datetime64, note: Callable[[str], None],
     on_found: Callable[[], None] = lambda: None,
-) -> None:  # fmt: skip
+) -> None:
     """Put what has come in since the last time into the archive.
 
     A file that cannot be read, crashes its reader or keeps it busy beyond ``file_seconds`` is refused by
@@ -78,7 +78,7 @@ def _ingest(
     take = partial(
         ingest, archive_path=settings.archive, workers_count=1, progress=False, step=settings.step,
         now=now, file_seconds=settings.file_seconds,
-    )  # fmt: skip
+    )
     try:
         return {problem.path: str(problem) for problem in take(paths).problems}
     except (NowcastError, OSError):
@@ -92,7 +92,7 @@ def _ingest(
 def new_files(
     inputs: Sequence[InputSettings], ledger: Ledger, settle_seconds: float, now: np.datetime64,
     on_found: Callable[[], None] = lambda: None,
-) -> tuple[list[NewFile], list[str]]:  # fmt: skip
+) -> tuple[list[NewFile], list[str]]:
     """Find the files that came in since the last time and have stopped changing.
 
     Why twice: a file copied into the folder is there before it is whole. One whose time is younger

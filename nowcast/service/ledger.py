@@ -88,7 +88,7 @@ class Ledger:
     def note_cycle(
         self, started: np.datetime64, frame: np.datetime64 | None, outcome: str, exit_code: int,
         message: str, seconds: Mapping[str, float],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Record how a cycle went and how long each part of it took."""
         rounded = json.dumps({part: round(value, 3) for part, value in seconds.items()})
         when = None if frame is None else to_text(frame)
@@ -108,7 +108,7 @@ class Ledger:
             " VALUES (?, ?, ?, ?, ?, ?)",
             (to_text(n.reference_time), to_text(published), n.model, printable(n.fallback), n.folder,
              json.dumps(manifest)),
-        )  # fmt: skip
+        )
 
     def nowcasts(self, pending_only: bool = False) -> list[PublishedNowcast]:
         """Return the nowcasts, oldest first; only those with unscored lead times when asked.
@@ -195,7 +195,7 @@ class Ledger:
         """Count the cycles since then by outcome."""
         return dict(self._all(
             "SELECT outcome, COUNT(*) FROM cycles WHERE started >= ? GROUP BY outcome", to_text(since)
-        ))  # fmt: skip
+        ))
 
     def last_cycle(self) -> dict[str, Any] | None:
         """Return the newest cycle's row by column name, None before the first."""

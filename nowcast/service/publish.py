@@ -40,7 +40,7 @@ def folder_of(reference_time: np.datetime64) -> str:
 def publish(
     settings: ServiceSettings, archive: Archive, reference_time: np.datetime64, run: ModelRun,
     published: np.datetime64, note: Callable[[str], None],
-) -> tuple[PublishedNowcast, dict[str, Any]]:  # fmt: skip
+) -> tuple[PublishedNowcast, dict[str, Any]]:
     """Write all products of a nowcast and make them visible in one step.
 
     The folder is filled out of sight and renamed, then ``latest`` is exchanged in one step; a crash at
@@ -84,7 +84,7 @@ def point_latest(output: Path, folder: str) -> None:
 def _write_products(
     settings: ServiceSettings, folder: Path, archive: Archive, run: ModelRun,
     note: Callable[[str], None],
-) -> None:  # fmt: skip
+) -> None:
     fallback = {"fallback": run.fallback} if run.fallback else {}
     write_forecast(folder / FORECAST_FILE, run.forecast, fallback)
     makers = {"odim": _write_odim, "geotiff": _write_geotiff, "maps": _draw}
@@ -134,7 +134,7 @@ def _draw(folder: Path, archive: Archive, forecast: xr.DataArray) -> None:
 def _manifest(
     settings: ServiceSettings, folder: Path, archive: Archive, reference_time: np.datetime64,
     run: ModelRun, published: np.datetime64,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     return {
         "service": settings.name,

@@ -131,7 +131,7 @@ class Replay:
         return write_composite(
             self._inbox / f"replay_{name}.h5", frame.values[0], time, self._archive.grid,
             packing=_EXACT,
-        )  # fmt: skip
+        )
 
 
 def _needed(settings: ServiceSettings, step: np.timedelta64) -> int:

@@ -48,7 +48,7 @@ def score_pending(settings: ServiceSettings, ledger: Ledger, archive: Archive) -
 def _score_one(
     settings: ServiceSettings, ledger: Ledger, archive: Archive, nowcast: PublishedNowcast,
     present: set[int], newest: np.datetime64,
-) -> int:  # fmt: skip
+) -> int:
     start = nowcast.reference_time
     lead_times = [valid - start for valid in ledger.valid_times(start)]
     settled = ledger.settled_lead_times(start)
@@ -69,7 +69,7 @@ def _score_one(
 def _counts(
     settings: ServiceSettings, archive: Archive, start: np.datetime64, forecast: xr.DataArray,
     due: list[np.timedelta64],
-) -> list[LeadScore]:  # fmt: skip
+) -> list[LeadScore]:
     observed = archive.frames(np.array([start + d for d in due])).values
     newest = archive.frames(np.array([start])).values
     forecasts = {
@@ -86,7 +86,7 @@ def _counts(
                     int(sums["hits"][i]), int(sums["misses"][i]), int(sums["false_alarms"][i]),
                 )
                 for i, lead in enumerate(due)
-            ]  # fmt: skip
+            ]
     return rows
 
 

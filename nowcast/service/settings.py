@@ -18,7 +18,7 @@ _RANGES = {
     "file_seconds": (0.1, 86400), "budget_seconds": (0.1, 86400), "memory_gb": (0.01, 1e5),
     "late_minutes": (0, 1440), "catch_up_limit": (1, 10_000), "keep_hours": (0.01, 1e6),
     "score_hours": (0.01, 1e6), "stale_minutes": (0, 1e6), "low_disk_mb": (0, 1e15),
-}  # fmt: skip
+}
 _DBZ = (-32.0, 100.0)
 
 

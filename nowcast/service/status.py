@@ -92,13 +92,13 @@ def read_status(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> Stat
         nowcasts=nowcasts, fallbacks=fallbacks,
         missed_cycles=_missed(settings, ledger, since, now, metadata.get(STEP_SECONDS)),
         nowcasts_pending=ledger.count_pending(), skill=_skill(ledger, since), disk_free_mb=int(free),
-    )  # fmt: skip
+    )
 
 
 def _complaints(
     settings: ServiceSettings, newest: PublishedNowcast | None, age: float | None,
     last: dict[str, Any] | None, free_mb: int,
-) -> tuple[str, ...]:  # fmt: skip
+) -> tuple[str, ...]:
     found = []
     if newest is None:
         found.append("no nowcast yet")
@@ -116,7 +116,7 @@ def _complaints(
 def _missed(
     settings: ServiceSettings, ledger: Ledger, since: np.datetime64, now: np.datetime64,
     step_seconds: str | None,
-) -> int | None:  # fmt: skip
+) -> int | None:
     """Count the times from the first nowcast (or ``since``) until now that have no nowcast.
 
     A time counts once its frame was waited for and the model's time is over, or a later one is out.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -28,6 +29,7 @@ def forecast(
     at: np.datetime64 | str = LATEST,
     lead_times: int | LeadTimes = 10,
     *,
+    settings: Mapping[str, Any] | None = None,
     short_past: bool = False,
 ) -> xr.Dataset:
     """Forecast the frames that follow a frame of an archive.
@@ -40,6 +42,7 @@ def forecast(
         forecaster: what `nowcast.load_model` returns, or its name or checkpoint.
         at: forecast reference time, UTC: the time of a frame the archive holds, or ``latest``.
         lead_times: how many, one step apart; or rising times above zero.
+        settings: of the model where it is named; plain values, what is left out keeps its default.
         short_past: make do with fewer past frames (`Needs.fewest`) where some are missing.
 
     Returns:
@@ -57,7 +60,8 @@ def forecast(
         >>> coming.exceedance_probability.sel(threshold=30.0).max(("y", "x"))  # doctest: +SKIP
     """
     archive = Archive.open(archive) if isinstance(archive, (str, Path)) else archive
-    forecaster = build_forecaster(forecaster) if isinstance(forecaster, (str, Path)) else forecaster
+    if isinstance(forecaster, (str, Path)):
+        forecaster = build_forecaster(forecaster, settings)
     frames, times = observed_past(archive, forecaster, at, short_past=short_past)
     if isinstance(lead_times, int):
         lead_times = leads_of(frames, lead_times)

@@ -31,7 +31,7 @@ def outcome(**values):
         {"name": "copy | <b>last</b>", "forecaster": "copy_last"},
         {"name": "net", "model": {"name": "convlstm", "settings": TINY_STACK},
          "reported": {"mse_sum": 37.2, "parameters": 3000000}},
-    ], **values)  # fmt: skip
+    ], **values)
     copied = record("copy", None, [1, 2, 3, 4, 5, 9], [0.9] * 6, checkpoint="", iterations=0, train_data="")
     one = record("net", 0, [1, 1, 1, 1, 2, 4], [0.5] * 5 + [math.nan])
     two = record("net", 1, [3, 3, 3, 3, 4, 6], [0.7] * 6)
@@ -54,11 +54,11 @@ def test_means_last_thirds_spread_and_what_is_reported():
     assert [c.text for c in late.rows[1]] == ["net", "4.000 (3.000, 5.000)", ssim]
     assert [c.text for c in costs.rows[1]] == [
         "net", "1,234,567", "3,000,000", "4.500", "0.01230", "810.5", "12.50",
-    ]  # fmt: skip
+    ]
     assert [c.text for c in costs.rows[0]] == ["copy | <b>last</b>", *["-"] * 6]
     assert [c.text for c in origin.rows[1]] == [
         "net", "0, 1", "100", "60, 60", "abc", "feed", "beef", "c0ffee", "ck0, ck1",
-    ]  # fmt: skip
+    ]
 
 
 def test_csv_holds_exact_numbers_and_every_lead_time():
@@ -183,7 +183,7 @@ def test_costs_are_those_of_the_network(monkeypatch):
     expected = count("convlstm", settings, 2, 3, (32, 32))
     assert (found.parameters, found.multiply_accumulates) == (
         expected.parameters, expected.multiply_accumulates,
-    )  # fmt: skip
+    )
     assert asked == [("convlstm", settings, 2, 3, (32, 32), 1, 1, "cpu")]
     assert found.memory_mb == 7.0
     assert 0 < found.seconds < 10

@@ -59,11 +59,11 @@ def test_entries_go_seed_by_seed_and_a_row_may_change_its_training():
     chosen = tiny(rows=[
         {"name": "copy", "forecaster": "copy_last"}, ROW,
         {**ROW, "name": "b", "training": {"learning_rate": {"start": 0.5}, "steps": 9}},
-    ])  # fmt: skip
+    ])
     found = entries_of(chosen)
     assert [(e.key, e.seed) for e in found] == [
         ("copy", None), ("a_seed0", 0), ("b_seed0", 0), ("a_seed1", 1), ("b_seed1", 1),
-    ]  # fmt: skip
+    ]
     own = found[2].experiment.training
     assert (own.learning_rate.start, own.steps, own.batch, own.seed) == (0.5, 9, 2, 0)
     assert found[4].experiment.training.seed == 1
@@ -102,7 +102,7 @@ def test_the_hash_of_a_table_that_is_filled_stays():
     assert {e.key: e.hash for e in entries_of(bench) if e.seed in (None, 0)} == {
         "copy_last": "2450fbdab44d", "predrnn_seed0": "2faf37d655af",
         "motionrnn_released_seed0": "8cd59e8cfcc6", "motionrnn_paper_seed0": "3723ddba2630",
-    }  # fmt: skip
+    }
 
 
 RADAR = {"kind": "radar_archive", "settings": {"path": "italy.zarr"}}

@@ -234,7 +234,7 @@ def test_a_checkpoint_is_a_row_that_needs_no_training(tmp_path, monkeypatch):
     with pytest.raises(SettingsError, match="seed 100, which training or validation has too"):
         bench_rows(tmp_path / "two", rows, test_sources=[digits("test", 100, 6)], data={
             **TINY["data"], "sources": [digits("train", 7, 20)],
-        })  # fmt: skip
+        })
 
 
 def bench_rows(out, rows, **values):

@@ -81,7 +81,7 @@ def test_moving_the_test_data_does_not_move_a_weight(tmp_path):
             read(out / "runs/convlstm_seed0/v0/best.ckpt")["state_dict"],
             (out / "runs/convlstm_seed0/v0/metrics.csv").read_text().count("\n"),
             outcome.lines[1].records[0].scores["mse_sum"],
-        ))  # fmt: skip
+        ))
     (one, lines, score), (other, other_lines, other_score) = found
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert lines == other_lines

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from nowcast.bench import costs
 from nowcast.bench.scoring import ForecastError, score, to_pixels
 from nowcast.data.clips import VideoDataset
 from nowcast.data.windows import ClipWindow
@@ -64,3 +65,9 @@ def test_a_forecast_beyond_the_range_is_clamped_and_one_that_is_not_finite_refus
     assert found.scores["mse"] == [0.0] * FUTURE
     with pytest.raises(ForecastError, match=r"not finite.*gradient_clip"):
         score(lambda p, s, *_, **__: constant(p, s) / 0, clips, [0], {"mse": FrameErrors(2)})
+
+
+def test_frames_a_second_are_those_that_are_forecast(monkeypatch):
+    monkeypatch.setattr(costs, "_median", lambda forecast, past, steps: float(len(past)))
+    shape = costs.Sequences(past=2, steps=5, size=(8, 12), channels=1)
+    assert costs._times(constant, shape, torch.device("cpu")) == (1.0, 5.0)  # eight times five frames in 8 s

@@ -62,7 +62,7 @@ def forecast(archive, checkpoint, out, *more):
     return main([
         "forecast", "--archive", str(archive), "--model", str(checkpoint), "--out", str(out), "--leads", "4",
         *more,
-    ])  # fmt: skip
+    ])
 
 
 def test_frames_larger_than_trained_on_and_leads_beyond_the_training(archive, checkpoint, tmp_path, capsys):

@@ -80,7 +80,7 @@ def test_the_exit_code_says_how_a_cycle_went(service, config, capsys):
         ("thresholds_dbz=[400]", "thresholds_dbz[0]: got 400"), ("catch_up_limit=-1", "catch_up_limit: got -1"),
         ("inputs.0.patterns=[]", "inputs.patterns: got ''"), ("inputs.0.patterns=['/etc/*']", "got '/etc/*'"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("command", ["cycle", "watch", "status"])
 def test_bad_settings_are_one_line_and_exit_code_2(config, command, assignment, said, capsys):
     assert main([command, "--config", str(config), "--set", assignment]) == 2
@@ -99,7 +99,7 @@ def test_bad_settings_are_one_line_and_exit_code_2(config, command, assignment, 
         (["model=motionrnn", "model_settings.precison=float32"], "did you mean 'precision'"),
         (["model=motionrnn", "model_settings.precision=half"], "precision: got 'half'"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("command", ["cycle", "watch"])
 def test_a_model_that_cannot_be_is_refused_at_the_start(config, service, command, assignments, said, capsys):
     given = [part for one in assignments for part in ("--set", one)]
@@ -128,7 +128,7 @@ def test_status_before_the_first_cycle_says_so(config, capsys):
 
 def _replay(config, archive, output, *more):
     return main(["watch", "--config", str(config), "--replay", str(archive), "--speed", "1e6",
-                 "--set", f"output={output}", *more])  # fmt: skip
+                 "--set", f"output={output}", *more])
 
 
 def test_a_replay_publishes_the_right_times_wherever_the_real_inputs_are(archive, tmp_path, capsys):
@@ -264,7 +264,7 @@ def _start(*arguments, **more):
     return subprocess.Popen(
         [*NOWCAST, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"}, **more,
-    )  # fmt: skip
+    )
 
 
 def _until(process, text):
@@ -278,7 +278,7 @@ def _children(of_model):
     return [
         p for p in Path("/proc").glob("[0-9]*/cmdline")
         if of_model.encode() in p.read_bytes() and b"model_child" in p.read_bytes()
-    ]  # fmt: skip
+    ]
 
 
 def _wait_for(condition, seconds=60.0):
@@ -330,7 +330,7 @@ def test_sigterm_ends_watch_after_the_running_cycle(archive, hanging, tmp_path):
     process = _start(
         "watch", *hanging, "--set", "budget_seconds=5", "--set", f"output={tmp_path / 'o'}",
         "--replay", archive, "--speed", "1e6",
-    )  # fmt: skip
+    )
     _wait_for(lambda: _children(str(tmp_path / "hangs.ckpt")))
     process.terminate()
     out, err = process.communicate(timeout=60)

@@ -16,7 +16,7 @@ CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs" / "bench").glo
 TABLES = [
     *(f"motionrnn_table{n}" for n in (1, 3, 5)), *(f"lmc_memory_table{n}" for n in (1, 2, 3, 4)),
     *(f"astm_table{n}" for n in (1, 2, 3)),
-]  # fmt: skip
+]
 REPORTED = {
     ("motionrnn_table1", "PredRNN"): {"parameters": 6.41e6, "multiply_accumulates": 46.0e9},
     ("motionrnn_table1", "MIM"): {"parameters": 9.79e6, "multiply_accumulates": 70.2e9},
@@ -86,7 +86,7 @@ def test_small_ones_run_from_end_to_end(path, tmp_path, monkeypatch):
     bench = read_benchmark(path, [
         "seeds=[0]", "training.steps=1", "training.validate_every=1", "training.batch=1", "test_clips=2",
         "data.validation_clips=1", "test_batch=2", "sheets.clips=[0]",
-    ])  # fmt: skip
+    ])
     work = BenchmarkRun(bench, tmp_path)
     outcome = work()
     assert outcome.missing == ()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -101,7 +102,8 @@ with Workers(2) as pool:
 def test_a_script_without_its_guard_is_not_run_again_in_the_workers(tmp_path):
     (tmp_path / "script.py").write_text(UNGUARDED)
     done = subprocess.run(
-        [sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[0, 1, 4, 9] __main__ script.py\n"

@@ -202,3 +202,31 @@ def test_pictures_of_every_nth_frame_of_which_one_is_missing_break_the_run(tmp_p
     for [video] in (videos(tmp_path), open_videos(VideoFolderSettings(tmp_path), progress=False)):
         assert ((video.times - video.times[0]) / video.step).tolist() == [0, 1, 3, 4, 5]
         assert len(VideoDataset([video], ClipWindow(1, 1), train=False)) == 1 + 2
+
+
+def test_spacing_is_what_all_distances_have_in_common(tmp_path):
+    write_video(tmp_path / "film", blob(5), numbers=[1, 5, 11, 15, 21])  # every second, and many are missing
+    for [video] in (videos(tmp_path), open_videos(VideoFolderSettings(tmp_path), progress=False)):
+        assert ((video.times - video.times[0]) / video.step).tolist() == [0, 2, 5, 7, 10]
+
+
+def test_the_category_is_the_first_folder_however_deep_a_video_lies(tmp_path):
+    write_video(tmp_path / "walk" / "park" / "a", blob(2))
+    write_video(tmp_path / "run" / "walk" / "b", blob(2))
+    assert [video.name for video in videos(tmp_path, categories=("walk",))] == ["walk/park/a"]
+
+
+def test_a_frame_shown_twice_within_a_beat_counts_once(tmp_path):
+    times = sorted([*range(0, 1200, 40), 366])
+    drawn = blob(31, (12, 40))
+    [video] = videos(write_uneven_mp4(tmp_path / "film.mp4", drawn, times))
+    assert video.numbers.tolist() == list(range(30))
+    apart = abs(pixels(video) - drawn.astype(int))
+    nearest = apart.mean(axis=(2, 3)).argmin(axis=1).tolist()
+    assert nearest == [n for n in range(31) if n != 10], "the frame at 366 ms is left out"
+
+
+def test_a_short_film_in_whole_milliseconds_has_the_rate_it_tells(tmp_path):
+    path = write_avi(tmp_path / "film.mkv", blob(6), fps=Fraction(30000, 1001))
+    [video] = videos(path)
+    assert abs(video.step / np.timedelta64(1, "s") - 1001 / 30000) < 1e-9

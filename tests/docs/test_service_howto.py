@@ -28,7 +28,7 @@ def test_systemd_takes_the_units(tmp_path):
     done = subprocess.run(
         ["systemd-analyze", "verify", *(f"./{name}" for name in units)],
         cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -13,7 +13,7 @@ def test_the_last_frames_with_their_step():
     past = newest(field, Needs(past=3), "m")
     np.testing.assert_array_equal(past.dbz, field.values[3:])
     assert past.step == np.timedelta64(10, "m")
-    assert past.issued == field["time"].values[-1]
+    assert past.reference_time == field["time"].values[-1]
     assert past.grid.matches(projected_grid())
 
 

@@ -103,3 +103,12 @@ def test_bad_parameters_are_refused():
         Ssim(low_dbz=30, high_dbz=20)
     with pytest.raises(NowcastError, match="window of 0 cells"):
         Fss(20.0, 0)
+
+
+def test_fractions_are_of_observed_cells_and_a_window_half_observed_counts():
+    # windows of 2 x 2: the first has three observed cells, the second one (left out), the third two
+    observed = np.array([[[30, NAN, NAN, 5], [5, 30, NAN, 30.0]]])
+    forecast = np.array([[[30, 50, 50, 5], [5, 5, 50, 30.0]]])
+    difference = (1 / 3 - 2 / 3) ** 2 + 0
+    reference = (1 / 3) ** 2 + (2 / 3) ** 2 + 2 * 0.5**2
+    assert value(Fss(20.0, 2), forecast, observed) == pytest.approx([1 - difference / reference])

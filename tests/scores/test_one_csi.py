@@ -63,7 +63,7 @@ def critical_success_indices(source: str) -> list[int]:
     "csi = ratio(hits, events[..., None] + said - hits)",
     "csi = ratio(counts[..., 0], counts.sum(axis=-1))",
     "csi = (counts[:, 0] / counts.sum(axis=1)).mean()",
-])  # fmt: skip
+])
 def test_a_twin_would_be_found(twin):
     assert critical_success_indices(twin)
 

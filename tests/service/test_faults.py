@@ -139,7 +139,7 @@ def test_a_bomb_is_refused_by_its_size_before_it_is_read(service):
         file["where"].attrs["xsize"] = file["where"].attrs["ysize"] = 200_000
         del file["dataset1/data1/data"]
         file["dataset1/data1"].create_dataset("data", (200_000, 200_000), "u1", chunks=(1000, 1000),
-                                              compression="gzip")  # fmt: skip
+                                              compression="gzip")
     picture = service.inbox / "bomb_picture.h5"
     picture.write_bytes(b"P5\n100000 100000\n255\n")
     began = time.monotonic()
@@ -203,7 +203,7 @@ def _segfault(*_):
         (_raise(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad byte")), "bad byte"),
         (_segfault, "crashed its process"), (_hang, "did not end within 1.5 s"),
     ],
-)  # fmt: skip
+)
 def test_whatever_a_reader_does_the_file_is_refused_by_name_and_the_rest_goes_in(
     service, monkeypatch, method, read, reason
 ):
@@ -242,7 +242,7 @@ def test_a_fault_while_files_are_planned_costs_the_one_that_causes_it(service, m
 
 HOSTILE = (
     b"caf\xe9.h5", b"two\nlines.h5", b"\x1b]0;owned\x07\x1b[31m.h5", "\u202egpj.h5".encode(), b"\xff\n\x1b.h5",
-)  # fmt: skip
+)
 
 
 def test_file_names_that_are_no_text_stop_nothing_and_reach_no_terminal(service):

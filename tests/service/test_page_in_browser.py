@@ -20,7 +20,7 @@ def service(tmp_path_factory):
     made = StormService(tmp_path_factory.mktemp("service"))
     for i in range(3):
         write_composite(made.inbox / f"{i}.h5", FRAMES[i], time_of(i), storm_grid(STORMS),
-                        source=f"CMT:{EVIL}")  # fmt: skip
+                        source=f"CMT:{EVIL}")
     evil_name = made.inbox / f"{EVIL.replace('/', ' ')}\n.h5"
     evil_name.write_bytes(b"no radar file")
     cycle = made.cycle(2, model=f"{made.inbox}/{EVIL.replace('/', ' ')}.ckpt",

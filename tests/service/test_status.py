@@ -28,7 +28,7 @@ def settings(tmp_path):
     return ServiceSettings(
         name="by_hand", archive=tmp_path / "a.zarr", output=tmp_path, inputs=(InputSettings(tmp_path),),
         late_minutes=3.0, budget_seconds=60.0, stale_minutes=30.0, low_disk_mb=0.0,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def _fill(ledger):
         LeadScore(T0 + _m(10), "published", 10.0, 20.0, 0, 2, 0),
         LeadScore(T0, "persistence", 10.0, 20.0, 3, 3, 0), LeadScore(T0, "published", 10.0, 40.0, 0, 0, 0),
         LeadScore(T0, "persistence", 10.0, 40.0, 0, 0, 0),
-    ])  # fmt: skip
+    ])
 
 
 def test_every_number(settings, ledger):
@@ -133,7 +133,7 @@ def test_metrics_for_prometheus(settings, ledger):
     for line in (
         'nowcast_missed_cycles{service="by_hand"} 3', 'nowcast_fallbacks{service="by_hand"} 1',
         'nowcast_csi{service="by_hand",source="published",dbz="20"} 0.5',
-    ):  # fmt: skip
+    ):
         assert f"{line}\n" in text
 
 

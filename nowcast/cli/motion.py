@@ -1,0 +1,31 @@
+"""`nowcast motion`: the motion at a time as arrows on the map, a MotionRNN's own beside the optical flow."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    from nowcast.cli.forecast import add_model_arguments
+
+    add_model_arguments(parser)
+    parser.add_argument("--out", type=Path, required=True, help="PNG file to write")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw the motion of a model and of the optical flow side by side."""
+    from nowcast.core.files import check_place
+    from nowcast.core.settings import override
+    from nowcast.report.motion import draw_motion
+    from nowcast.workflows.load_model import load_model
+    from nowcast.workflows.motion import find_motions
+    from nowcast.workflows.open_archive import open_archive
+
+    check_place(args.out)
+    model = load_model(args.model, override({}, args.assignments))
+    newest, motions = find_motions(open_archive(args.archive), model, args.at)
+    draw_motion(args.out, newest, motions)
+    print(f"motion: {args.out}")
+    return 0
