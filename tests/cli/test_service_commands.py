@@ -19,6 +19,8 @@ from nowcast.archive.writer import open_writer
 from nowcast.cli.main import main
 from nowcast.core.files import sha256
 from nowcast.service.cycle import NOTHING_NEW, only_one
+from nowcast.workflows.ingest import ingest
+from tests.fakes.pictures import write_mch
 from tests.fakes.storm_service import (
     StormService,
     archive_of_storms,
@@ -215,6 +217,20 @@ def test_provenance_and_licence_survive_a_replay(config, tmp_path):
     assert kept.grid.fingerprint == original.grid.fingerprint
     for time_ in kept.times:
         assert np.array_equal(kept.packed(time_), original.packed(time_))
+
+
+def test_a_projection_that_files_describe_in_other_words_can_be_replayed(config, tmp_path):
+    files = []
+    for i in range(3):
+        classes = np.zeros((640, 710), np.uint8)
+        classes[200:320, 100 + 6 * i : 240 + 6 * i] = 120
+        files.append(write_mch(tmp_path / f"{i}.gif", classes, f"2016-07-11T20:{45 + 5 * i}"))
+    source = tmp_path / "swiss.zarr"
+    ingest(files, source, workers_count=1, progress=False, licence="open")
+    assert _replay(config, source, tmp_path / "out", "--cycles", "1", "--start", "2016-07-11T20:55") == 0
+    manifest = json.loads((tmp_path / "out" / "latest" / "manifest.json").read_text())
+    assert manifest["forecast_reference_time"] == "2016-07-11T20:55:00Z"
+    assert (manifest["observed_from"], manifest["licence"]) == ("MeteoSwiss", "open")
 
 
 def test_status_names_a_damaged_ledger(service, config, capsys):
