@@ -69,7 +69,7 @@ def _train(args: argparse.Namespace, interruption: Interruption) -> int:
 
     chosen = experiment.data
     check_logger(experiment)
-    # A network that cannot be built, or weights that cannot be read, are said before a cache is made.
+    # A network that cannot be built, or weights that cannot be read, are reported before a cache is made.
     build_model(experiment.model.name, experiment.model.settings, size=chosen.crop)
     if experiment.training.start_from is not None and args.resume is None:
         read(experiment.training.start_from)
