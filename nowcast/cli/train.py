@@ -37,8 +37,9 @@ def run(args: argparse.Namespace) -> int:
         with one line that says how to go on.
     """
     from nowcast.training.interruption import Interrupted, Interruption
+    from nowcast.training.run_log import first_device
 
-    interruption = Interruption(lambda last: _how_to_go_on(args, last))
+    interruption = Interruption(lambda last: _how_to_go_on(args, last) if first_device() else "")
     with interruption:
         try:
             return _train(args, interruption)

@@ -117,7 +117,7 @@ def _ingest_frame(
         return
     except Exception as error:
         result.broken = True
-        result.problems.append(f"the frame of {time} {_of_the_file(task.wanted.scan.path, error)}")
+        result.problems.append(f"the frame of {time}: {_of_the_file(task.wanted.scan.path, error)}")
         return
     if not (codes != PACKING.fill).any():
         result.problems.append(f"the frame of {time} has not one observed cell, expected a whole frame; "
