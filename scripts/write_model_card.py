@@ -69,7 +69,8 @@ def _settings(meta: CheckpointMeta) -> list[str]:
     kept = {
         "model": experiment["model"],
         "data": {k: data[k] for k in ("sources", "window", "crop", "train", "validation", "test", "scaling",
-                                      "flips_and_rotations", "minimum_sampling_weight", "missing") if k in data},
+                                      "flips_and_rotations", "minimum_sampling_weight", "missing")
+                 if k in data},
         "training": {k: v for k, v in training.items() if k not in ("workers", "logger", "log_every")},
     }
     made = ", ".join(f"{name} {value}" for name, value in meta.provenance.items())
