@@ -7,7 +7,7 @@
 
 The first form makes rain of its own (moving, power-law texture) and prints wall and CPU seconds of a
 nowcast of ten frames, medians over the rounds, each as ratio to extrapolation. The second scores every
-motion method on an archive as `docs/explanation/differences.md` reports it: moments of issue every six
+motion method on an archive as `docs/explanation/differences.md` reports it: forecast reference times every six
 frames where 5 + 10 frames have no gap and the newest holds 500 pixels of 20 dBZ, hits, misses and false
 alarms summed over all of them, then the mean of CSI over the lead times. The third times the semi-Lagrangian
 advection of ten lead times alone, side by side with one by SciPy's interpolation, and says how far they are
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def network(name: str, hidden: list[int], precision: str) -> Neural:
-    """Give a network with fresh weights: its time does not depend on what it learned."""
+    """A network with fresh weights: its time does not depend on what it learned."""
     settings = {"hidden": hidden}
     torch.manual_seed(0)
     seconds = float(STEP / np.timedelta64(1, "s"))
@@ -168,8 +168,8 @@ def _at(maps: Array, places: Array, mode: str) -> Array:
     return np.stack([ndimage.map_coordinates(m, places, order=1, mode=mode) for m in maps])
 
 
-def moments(archive: Archive, period: str) -> Iterator[npt.NDArray[np.datetime64]]:
-    """Give the times of each window of past and future, gap-free and wet enough."""
+def windows_of(archive: Archive, period: str) -> Iterator[npt.NDArray[np.datetime64]]:
+    """The times of each window of past and future, gap-free and wet enough."""
     start, end = parse_period(period)
     times = archive.times[(archive.times >= start) & (archive.times < end)]
     for first in range(0, len(times) - PAST - LEADS + 1, 6):
@@ -182,7 +182,7 @@ def moments(archive: Archive, period: str) -> Iterator[npt.NDArray[np.datetime64
 
 def score(archive: Archive, period: str, models: Mapping[str, Forecaster]) -> None:
     """Print the mean of CSI over lead times for each model and threshold."""
-    windows = list(moments(archive, period))
+    windows = list(windows_of(archive, period))
     leads = archive.step * np.arange(1, LEADS + 1)
     print(f"{len(windows)} nowcasts of {archive.path.name}, {period}")
     print(f"{'':32}" + "".join(f"CSI{t:g}".rjust(8) for t in THRESHOLDS_DBZ))

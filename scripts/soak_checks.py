@@ -79,7 +79,7 @@ def check(soak: Soak, number: int, fault: str, code: int) -> None:
 
 def _check_pages(soak: Soak, number: int, fault: str) -> None:
     page, status = soak.settings.output / "index.html", soak.settings.output / "status.json"
-    if page.exists() and not page.read_text(encoding="utf-8").endswith("</html>\n"):
+    if page.exists() and not page.read_text(encoding="utf-8").rstrip().endswith("</html>"):
         soak.fail(f"cycle {number} ({fault}): half a page")
     if status.exists():
         try:

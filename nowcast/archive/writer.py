@@ -128,10 +128,10 @@ class ArchiveWriter:
         if slots.max() >= self.slots:
             self._grow(int(slots.max()) + 1)
         columns: Mapping[str, list[Any]] = {
-            "source": [i for i, _ in records],
             "observed_share": [f.observed_share for _, f in records],
             "wet_share": [f.wet_share for _, f in records],
             "max_dbz": [f.max_dbz for _, f in records],
+            "source": [i for i, _ in records],
             "frame_status": [WHOLE] * len(records),
         }
         for name, values in columns.items():
@@ -145,13 +145,22 @@ class ArchiveWriter:
         old = int(self._arrays["source"][slot])
         if old == index or not 0 <= old < len(self.sources):
             return index
-        time = np.datetime64(self.first_time + slot * self.step_seconds, "s")
         earlier, later = self.sources[old], self.sources[index]
-        line = f"{to_text(time)} of {earlier.name} (SHA-256 {earlier.sha256[:16]})"
+        line = self._replaced_line(slot, earlier)
         if line not in later.replaced:  # a run that was killed may have noted it
             self.sources[old] = replace(earlier, frames=max(earlier.frames - 1, 0))
             self.sources[index] = replace(later, replaced=(*later.replaced, line))
         return min(index, old)
+
+    def _replaced_line(self, slot: int, earlier: Source) -> str:
+        time = np.datetime64(self.first_time + slot * self.step_seconds, "s")
+        return f"{to_text(time)} of {earlier.name} (SHA-256 {earlier.sha256[:16]})"
+
+    def handed_over(self, slot: int, sha256: str) -> bool:
+        """Whether the ledger notes a replacement by the file with this digest that a kill prevented."""
+        holder = self.source_of(slot)
+        return holder is not None and holder.sha256 != sha256 and any(
+            self._replaced_line(slot, holder) in s.replaced for s in self.sources if s.sha256 == sha256)
 
     def _grow(self, slots: int) -> None:
         """Extend the time axis at its end; slots nobody wrote are missing frames."""

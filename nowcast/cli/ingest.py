@@ -6,6 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+_FILE_SECONDS = 3600.0
+"""Most time for one file: beyond it, or where it crashes a library, it is a problem and the rest goes in."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     if args.workers is not None and args.workers < 1:
         raise SettingsError(f"--workers: got {args.workers}, expected 1 or more")
     report = ingest(args.paths, args.archive, workers_count=args.workers, reader=_reader(args),
-                    step=step, licence=args.licence, reissued=args.reissued)
+                    step=step, licence=args.licence, reissued=args.reissued, file_seconds=_FILE_SECONDS)
     print(report)
     if not report.problems:
         return 0

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--classes", choices=("auto", "clip", "day", "source", "category"), default="auto",
         help="what makes clips alike (auto: the day for radar, the category for videos, else each its own)",
     )
-    parser.add_argument("--out", type=Path, default=Path("memory"), help="folder for the results")
+    parser.add_argument("--out", type=Path, default=Path("memory"), help="folder for the results (memory)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -37,8 +37,9 @@ def run(args: argparse.Namespace) -> int:
         with one line that says how to go on.
     """
     from nowcast.training.interruption import Interrupted, Interruption
+    from nowcast.training.run_log import first_device
 
-    interruption = Interruption(lambda last: _how_to_go_on(args, last))
+    interruption = Interruption(lambda last: _how_to_go_on(args, last) if first_device() else "")
     with interruption:
         try:
             return _train(args, interruption)
@@ -69,7 +70,7 @@ def _train(args: argparse.Namespace, interruption: Interruption) -> int:
 
     chosen = experiment.data
     check_logger(experiment)
-    # A network that cannot be built, or weights that cannot be read, are said before a cache is made.
+    # A network that cannot be built, or weights that cannot be read, are reported before a cache is made.
     build_model(experiment.model.name, experiment.model.settings, size=chosen.crop)
     if experiment.training.start_from is not None and args.resume is None:
         read(experiment.training.start_from)

@@ -1,4 +1,4 @@
-"""Extrapolation: the newest frame carried along its own motion, the baseline that is hard to beat."""
+"""Extrapolation: the newest frame advected along its own motion, the baseline that is hard to beat."""
 
 from __future__ import annotations
 

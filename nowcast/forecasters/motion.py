@@ -39,7 +39,7 @@ class MotionMethod(Protocol):
 
 @dataclass(frozen=True)
 class LucasKanade(FlowSettings):
-    """Dense Lucas-Kanade, the flow that networks are carried along; see `FlowSettings`."""
+    """Dense Lucas-Kanade, the flow by which the frames of networks are advected; see `FlowSettings`."""
 
     def estimate(self, frames: Array, observed: ObservedMask) -> Array:
         """Estimate motion as `MotionMethod.estimate`."""

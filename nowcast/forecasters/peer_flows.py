@@ -29,11 +29,11 @@ class IterativeLucasKanade:
     smooth: float = 0.0
     """Standard deviation in cells by which the median is smoothed."""
 
-    def estimate(self, frames: Array, seen: npt.NDArray[np.bool_]) -> Array:
-        """Estimate motion as `MotionMethod.estimate`; ``seen`` cannot be used by this method."""
+    def estimate(self, frames: Array, observed: npt.NDArray[np.bool_]) -> Array:
+        """Estimate motion as `MotionMethod.estimate`; ``observed`` cannot be used by this method."""
         from skimage.registration import optical_flow_ilk
 
-        del seen
+        del observed
         return _median(
             frames, self.pairs, self.smooth,
             lambda a, b: optical_flow_ilk(a, b, radius=self.radius, gaussian=True, dtype=np.float32),
@@ -51,11 +51,11 @@ class TotalVariation:
     pairs: int = 2
     smooth: float = 10.0
 
-    def estimate(self, frames: Array, seen: npt.NDArray[np.bool_]) -> Array:
-        """Estimate motion as `MotionMethod.estimate`; ``seen`` cannot be used by this method."""
+    def estimate(self, frames: Array, observed: npt.NDArray[np.bool_]) -> Array:
+        """Estimate motion as `MotionMethod.estimate`; ``observed`` cannot be used by this method."""
         from skimage.registration import optical_flow_tvl1
 
-        del seen
+        del observed
         span = max(float(np.ptp(frames)), 1.0)
         return _median(
             frames / np.float32(span), self.pairs, self.smooth,
@@ -75,15 +75,15 @@ class PystepsLucasKanade:
     Source: Pulkkinen et al. (2019), Geosci. Model Dev. 12, 4185-4219; `pysteps.motion.lucaskanade`.
     """
 
-    def estimate(self, frames: Array, seen: npt.NDArray[np.bool_]) -> Array:
-        """Estimate motion as `MotionMethod.estimate`; unseen pixels are masked."""
+    def estimate(self, frames: Array, observed: npt.NDArray[np.bool_]) -> Array:
+        """Estimate motion as `MotionMethod.estimate`; pixels not observed are masked."""
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 from pysteps.exceptions import MissingOptionalDependency
                 from pysteps.motion.lucaskanade import dense_lucaskanade
         except ImportError as error:
             raise MissingExtraError("motion method 'pysteps'", "pysteps", "pysteps") from error
-        masked = np.ma.masked_array(frames, mask=~seen)
+        masked = np.ma.masked_array(frames, mask=~observed)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # few features make its outlier detection complain

@@ -26,7 +26,7 @@ class Persistence:
         return Needs(past=1)
 
     def describe(self) -> dict[str, str]:
-        """Say what a forecast file records: there is nothing to set."""
+        """Metadata of a forecast file; there is nothing to set."""
         return {"model": self.name, "settings": "{}"}
 
     def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:

@@ -1,6 +1,6 @@
 """S-PROG and STEPS of pysteps (extra ``pysteps``): scales that cannot be predicted fade, or become noise.
 
-Letters: M members, T past frames, S lead times, H rows, W columns.
+Dimensions: M members, T past frames, S lead times, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Cascade(PystepsForecaster):
             raise SettingsError(
                 complain("pysteps: past, cascade_levels, dry_dbz, rain_dbz",
                          f"{self.past}, {self.cascade_levels}, {self.dry_dbz:g}, {self.rain_dbz:g}",
-                         "at least 3 frames and 2 levels, and dry below rain", "for example 5, 6, -1, 7")
+                         "at least 3 frames and 2 cascade levels, dry below rain", "for example 5, 6, -1, 7")
             )
 
     def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
@@ -83,8 +83,8 @@ class Cascade(PystepsForecaster):
         else:
             frames = np.where(recent >= self.rain_dbz, recent, np.float32(self.dry_dbz)).astype(np.float64)
             with quietly():
-                said = self._run(frames, motion.astype(np.float64), steps, past)
-            dbz = np.where(said >= self.rain_dbz, said, NO_ECHO_DBZ).astype(np.float32)
+                forecast = self._run(frames, motion.astype(np.float64), steps, past)
+            dbz = np.where(forecast >= self.rain_dbz, forecast, NO_ECHO_DBZ).astype(np.float32)
         dbz[np.isnan(plain)] = np.nan
         return label_forecast(dbz, past.reference_time, leads, past.grid)
 

@@ -1,6 +1,6 @@
 """Extrapolation as pysteps does it: its Lucas-Kanade motion, its semi-Lagrangian scheme (extra ``pysteps``).
 
-Letters: T past frames, S lead times, H rows, W columns.
+Dimensions: T past frames, S lead times, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class PystepsForecaster(ABC):
         return Needs(past=self.past)
 
     def describe(self) -> dict[str, str]:
-        """Give name, settings and the version of pysteps."""
+        """Name, settings and the version of pysteps."""
         from importlib.metadata import PackageNotFoundError, version
 
-        said = {"model": self.name, "settings": json.dumps(plain(self), sort_keys=True)}
+        metadata = {"model": self.name, "settings": json.dumps(plain(self), sort_keys=True)}
         with contextlib.suppress(PackageNotFoundError):
-            said["pysteps"] = version("pysteps")
-        return said
+            metadata["pysteps"] = version("pysteps")
+        return metadata
 
 
 @dataclass(frozen=True)
@@ -95,26 +95,26 @@ class PystepsExtrapolation(PystepsForecaster):
 
 
 def steps_of(leads: LeadTimes, past: Past) -> list[float]:
-    """Give lead times in steps of the past."""
+    """Lead times in steps of the past."""
     return [float(lead / past.step) for lead in leads]
 
 
 def pysteps_motion(past: Past, floor_dbz: float, name: str) -> Array:
     """Estimate the motion as pysteps has it: (2, H, W), along columns first, cells a step.
 
-    A past in which nothing or one value alone was seen stands still: there is nothing to follow.
+    A past in which nothing or one value alone was observed stands still: there is nothing to follow.
     """
-    seen = ~np.isnan(past.dbz)
-    floored = np.maximum(np.where(seen, past.dbz, floor_dbz), floor_dbz).astype(np.float32)
+    observed = ~np.isnan(past.dbz)
+    floored = np.maximum(np.where(observed, past.dbz, floor_dbz), floor_dbz).astype(np.float32)
     if np.ptp(floored) == 0.0:
         function(name, "pysteps.motion.lucaskanade", "dense_lucaskanade")  # missing is missing, rain or not
         return np.zeros((2, *floored.shape[1:]), np.float32)
     with quietly():
-        return PystepsLucasKanade().estimate(floored, seen)[::-1].copy()
+        return PystepsLucasKanade().estimate(floored, observed)[::-1].copy()
 
 
 def extrapolated(dbz: Array, motion: Array, steps: Sequence[float], floor_dbz: float, name: str) -> Array:
-    """Move one frame (H, W) by pysteps' scheme: (S, H, W), no echo at or under the floor, NaN unseen."""
+    """Move one frame (H, W) by pysteps' scheme: (S, H, W), no echo up to the floor, NaN if not observed."""
     floored = np.where(np.isnan(dbz), np.nan, np.maximum(dbz, np.float32(floor_dbz)))
     if np.isnan(floored).all():
         return np.full((len(steps), *dbz.shape), np.nan, np.float32)

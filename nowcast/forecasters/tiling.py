@@ -1,6 +1,6 @@
 """One large map out of overlapping tiles, each weighted less towards its edges.
 
-Letters: H rows, W columns of the whole map, h and w of a tile.
+Dimensions: H rows, W columns of the whole map, h and w of a tile.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def blended(make: Tile, shape: tuple[int, int], tile: tuple[int, int], overlap: 
 
 
 def spans(length: int, tile: int, overlap: int) -> list[slice]:
-    """Give the fewest stretches of ``tile`` cells that cover ``length`` and share ``overlap``, evenly."""
+    """The fewest stretches of ``tile`` cells that cover ``length`` and share ``overlap``, evenly."""
     if length <= tile:
         return [slice(0, length)]
     count = int(np.ceil((length - overlap) / (tile - overlap)))

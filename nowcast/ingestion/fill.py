@@ -167,7 +167,8 @@ class _Batch:
         if source is None:
             return Taken("an unknown file", share, cut_short=False, older_issue=False)
         older = scan.mtime_ns > source.mtime_ns and quantity_of(scan) == MeasuredQuantity.of(source)
-        return Taken(source.name, share, not source.complete, older)
+        handed_over = self.writer.handed_over(slot, scan.sha256)
+        return Taken(source.name, share, not source.complete, older, handed_over)
 
     def _done(self, result: FileResult) -> None:
         file = self.files[result.number]

@@ -19,7 +19,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return printable(self.message if str(self.path) in self.message else f"{self.path}: {self.message}")
+        path, message = printable(self.path), printable(self.message)
+        return message if path in message else f"{path}: {message}"
 
 
 def list_files(paths: Iterable[Path]) -> tuple[list[Path], list[Problem]]:

@@ -37,6 +37,8 @@ class Taken(NamedTuple):
     """Whether that file could not be read to its end."""
     older_issue: bool
     """Whether it is of the same source as the file that is read now, and older."""
+    handed_over: bool = False
+    """Whether a run that was killed had noted that it is replaced by the file that is read now."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def _ingest_frame(
         return
     except Exception as error:
         result.broken = True
-        result.problems.append(f"the frame of {time} {_of_the_file(task.wanted.scan.path, error)}")
+        result.problems.append(f"the frame of {time}: {_of_the_file(task.wanted.scan.path, error)}")
         return
     if not (codes != PACKING.fill).any():
         result.problems.append(f"the frame of {time} has not one observed cell, expected a whole frame; "
@@ -135,8 +137,8 @@ def _write(task: FileTask, result: FileResult, folder: int, codes: Codes, slot: 
         result.frames.append(record)
     elif np.array_equal(codes, _stored(folder, task, slot, codes)):
         result.same += 1
-        if np.float32(record.observed_share) != np.float32(taken.observed_share):
-            result.frames.append(record)  # a run that was killed had replaced the values but not noted it
+        if taken.handed_over:
+            result.frames.append(record)
     elif _replaces(task.reissued, taken, record):
         write_within(folder, next_name(slot), encode_chunk(codes))
         result.frames.append(replace(record, replaces=True))

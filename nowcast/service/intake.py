@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nowcast.core.errors import NowcastError, printable
+from nowcast.core.files import DISK_FULL
 from nowcast.service.ledger import Ledger
 from nowcast.service.ledger_schema import INGESTED, REFUSED, FileRow
 from nowcast.service.settings import InputSettings, ServiceSettings
@@ -70,10 +71,14 @@ def _row(file: NewFile, reason: str) -> FileRow:
 def _ingest(
     settings: ServiceSettings, paths: Sequence[Path], now: np.datetime64
 ) -> dict[Path, str]:
-    """Ingest all files, one by one where together they fail of something nobody thought of.
+    """Ingest all files, one by one where one of them spoils it for all.
 
     Returns:
         Those that were refused, with the reason.
+
+    Raises:
+        NowcastError: not one can be taken: it is the archive, not a file.
+        OSError: the disk is full.
     """
     take = partial(
         ingest, archive_path=settings.archive, workers_count=1, progress=False, step=settings.step,
@@ -81,12 +86,29 @@ def _ingest(
     )
     try:
         return {problem.path: str(problem) for problem in take(paths).problems}
-    except (NowcastError, OSError):
-        raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise
         if len(paths) > 1:
-            return {p: why for path in paths for p, why in _ingest(settings, [path], now).items()}
+            return _one_by_one(settings, paths, now)
+        if isinstance(error, NowcastError):
+            raise
         return {paths[0]: f"{paths[0]}: cannot be read ({type(error).__name__}: {error})"}
+
+
+def _one_by_one(
+    settings: ServiceSettings, paths: Sequence[Path], now: np.datetime64
+) -> dict[Path, str]:
+    refused: dict[Path, str] = {}
+    errors: dict[Path, NowcastError] = {}
+    for path in paths:
+        try:
+            refused |= _ingest(settings, [path], now)
+        except NowcastError as error:
+            errors[path] = error
+    if len(errors) == len(paths):
+        raise errors[paths[0]]
+    return refused | {path: f"{path}: {error}" for path, error in errors.items()}
 
 
 def new_files(

@@ -1,6 +1,6 @@
 """Clips to batches: which clips an iteration takes follows from its number alone.
 
-Letters: B batch on one device.
+Dimensions: B batch on one device.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ClipData(Protocol):
         ...
 
     def __getitem__(self, index: int) -> Any:
-        """Give an unbatched clip: past, future, observed, context as numpy arrays or tensors."""
+        """An unbatched clip: past, future, observed, context as numpy arrays or tensors."""
         ...
 
 
@@ -69,7 +69,7 @@ class _Keyed(Dataset[Any]):
 
 
 def _own_epoch(worker: int) -> None:
-    """Give a worker its own copy of the data set: the epoch may be shared, and batches can cross epochs."""
+    """Let a worker have its own copy of the data set: the epoch may be shared, and batches can cross epochs."""
     del worker
     info = get_worker_info()
     assert info is not None
@@ -109,7 +109,7 @@ class Batches:
 
 
 def keys_of(iteration: int, batch: int, length: int) -> list[Key]:
-    """Give the clips of one iteration (counted from 0) over all devices; a batch may cross epochs."""
+    """The clips of one iteration (counted from 0) over all devices; a batch may cross epochs."""
     return [divmod(iteration * batch + i, length) for i in range(batch)]
 
 
@@ -140,13 +140,13 @@ class ClipDataModule(pl.LightningDataModule):  # type: ignore[misc]  # Lightning
         self.training, self.clips, self.iteration = training, clips, iteration
 
     def stretch(self) -> Stretch:
-        """Give the iterations up to the next validation or the end."""
+        """The iterations up to the next validation or the end."""
         first, every = self.iteration(), self.training.validate_every
         last = (first // every + 1) * every
         return Stretch(first, last if self.training.steps is None else min(last, self.training.steps))
 
     def train_dataloader(self) -> Batches:
-        """Give the batches of the next stretch that fall to this device."""
+        """The batches of the next stretch that fall to this device."""
         rank, world = self._place()
         first, last = self.stretch()
         length, size = len(self.train_data), self.training.batch
@@ -154,7 +154,7 @@ class ClipDataModule(pl.LightningDataModule):  # type: ignore[misc]  # Lightning
         return self._batches(self.train_data, keys)
 
     def val_dataloader(self) -> Batches:
-        """Give the same validation clips every time; every device gets its share."""
+        """The same validation clips every time; every device gets its share."""
         rank, world = self._place()
         length = len(self.val_data)
         count = min(self.clips, length)

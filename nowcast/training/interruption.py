@@ -35,8 +35,8 @@ class Interruption:
     is, writes that line to standard error and ends the process with the exit code 128 + number (`end`).
 
     Args:
-        told: from the checkpoint to go on from, if there is one, to a line that says how. None never ends the
-            process by force.
+        told: from the checkpoint to go on from, if there is one, to a line that says how ("" where another
+            process says it). None never ends the process by force.
     """
 
     def __init__(self, told: Callable[[Path | None], str] | None = None) -> None:
@@ -82,8 +82,8 @@ class Interruption:
         """
         try:
             found = self.save()
-            if self._told is not None:
-                os.write(2, f"\n{self._told(found)}\n".encode())
+            if line := "" if self._told is None else self._told(found):
+                os.write(2, f"\n{line}\n".encode())
             for child in multiprocessing.active_children():
                 child.terminate()
         finally:

@@ -50,6 +50,6 @@ class MetricsFile:
             rows.writerows(kept)
 
     def read(self) -> list[dict[str, str]]:
-        """Give the rows; an unfinished last line is left out."""
+        """The rows; an unfinished last line is left out."""
         with self.path.open(newline="", encoding="utf-8") as handle:
             return [row for row in csv.DictReader(handle) if None not in row.values()]

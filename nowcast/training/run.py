@@ -36,7 +36,7 @@ def train(
     resume: Path | None = None, grid_km: tuple[float, float] | None = None, progress: bool = False,
     interruption: Interruption | None = None,
 ) -> Path:
-    """Train a network and give the path of the checkpoint that is best on validation.
+    """Train a network; return the path of the checkpoint that is best on validation.
 
     Args:
         experiment: all settings.
@@ -82,15 +82,15 @@ def _train(
     check_logger(experiment)
     folder = Path(resume).parent if resume is not None else _new_folder(out / experiment.name)
     keeper = Keeper(folder, meta, best, _tensorboard(experiment, folder), progress, interruption)
-    trainer = _trainer(experiment, half, keeper)
-    interruption.save = lambda: _last_act(trainer, keeper)
     data = ClipDataModule(
         train_data, val_data, experiment.training, experiment.data.validation_clips,
         lambda: module.iteration,
     )
     with log_to(folder), quiet_lightning():
+        trainer = _trainer(experiment, half, keeper)
+        interruption.save = lambda: _last_act(trainer, keeper)
         _write_settings(folder / "settings.yaml", experiment)
-        LOG.info("%s: %s", "resumed" if resume else "started", _opening(network, train_data, val_data))
+        LOG.info("%s: %s", "resumed" if resume else "started", _opening(network, train_data, val_data, meta))
         _fit(trainer, module, data, keeper)
         LOG.info("ended at iteration %d after %.0f s, best %s", module.iteration, module.seconds, keeper.best)
     return folder / "best.ckpt"
@@ -247,7 +247,9 @@ def _tensorboard(experiment: Experiment, folder: Path) -> Any | None:
     return TensorBoardLogger(save_dir=str(folder), name="", version="tensorboard")
 
 
-def _opening(network: SequenceModel, train_data: ClipData, val_data: ClipData) -> str:
+def _opening(
+    network: SequenceModel, train_data: ClipData, val_data: ClipData, meta: CheckpointMeta
+) -> str:
     count = sum(p.numel() for p in network.parameters())
-    made = ", ".join(f"{k} {v}" for k, v in provenance().items())
+    made = ", ".join(f"{k} {v}" for k, v in meta.provenance.items())
     return f"{count} parameters, {len(train_data)} clips an epoch, {len(val_data)} to validate ({made})"

@@ -77,3 +77,17 @@ def test_mistakes_are_one_line_and_leave_nothing(archive, tmp_path, capsys, more
 def test_an_archive_that_is_absent(tmp_path, capsys):
     assert forecast(tmp_path / "none.zarr", tmp_path / "c.nc", "--model", "persistence") == 2
     assert "got no archive" in capsys.readouterr().err
+
+
+def test_a_forecast_without_motion_says_so_in_the_file_and_in_print(tmp_path, capsys):
+    from tests.fakes.small_archive import write_archive
+
+    path, field = write_archive(tmp_path, frames=8)
+    at = str(field.time.values[5])[:16]
+    assert forecast(path, tmp_path / "moving.nc", "--model", "extrapolation", "--at", at) == 0
+    assert "motion" not in read_forecast(tmp_path / "moving.nc").attrs
+    assert "motion:" not in capsys.readouterr().out
+    assert forecast(path, tmp_path / "still.nc", "--model", "extrapolation", "--set", "floor_dbz=46") == 0
+    why = "none found: no echo above 46 dBZ in 5 frames; the newest frame stands still"
+    assert read_forecast(tmp_path / "still.nc").attrs["motion"] == why
+    assert f"  motion: {why}" in capsys.readouterr().out.splitlines()

@@ -6,6 +6,7 @@ import torch
 from nowcast.core.errors import SettingsError
 from nowcast.models.base import ClipBatch, ScheduledTargets
 from nowcast.models.catalog import MODELS, build_model
+from nowcast.models.lagrangian.wrapper import LagrangianModel
 from nowcast.models.padding import AnySize
 from tests.fakes.tiny_models import PAST, frames, size_of, tiny_model, tiny_settings
 
@@ -83,6 +84,16 @@ def test_later_frames_do_not_change_earlier_outputs(name):
 
 
 @every_model
+def test_all_observed_is_the_same_as_no_mask(name):
+    model, past = tiny_model(name), frames(name, 2, PAST)
+    whole = torch.ones_like(past, dtype=torch.bool)
+    with torch.no_grad():
+        assert torch.equal(model(past, STEPS, observed=whole), forecast(model, past))
+        wrapped = LagrangianModel(model)
+        assert torch.equal(wrapped(past, STEPS, observed=whole), forecast(wrapped, past))
+
+
+@every_model
 def test_rollout_ends_with_the_forecast(name):
     model, past = tiny_model(name), frames(name, 2, PAST)
     with torch.no_grad():
@@ -90,17 +101,17 @@ def test_rollout_ends_with_the_forecast(name):
 
 
 @every_model
-def test_the_teacher_is_heard_only_where_it_is_used(name):
+def test_targets_count_only_where_they_are_used(name):
     model, past, truth = tiny_model(name), frames(name, 2, PAST), frames(name, 2, STEPS, seed=3)
     free = forecast(model, past)
-    deaf = torch.zeros(2, STEPS - 1, dtype=torch.bool)
-    assert (forecast(model, past, targets=ScheduledTargets(truth, deaf)) - free).abs().max() <= 1e-6
-    half = deaf.clone()
+    unused = torch.zeros(2, STEPS - 1, dtype=torch.bool)
+    assert (forecast(model, past, targets=ScheduledTargets(truth, unused)) - free).abs().max() <= 1e-6
+    half = unused.clone()
     half[1] = True
-    taught = forecast(model, past, targets=ScheduledTargets(truth, half))
-    assert (taught[0] - free[0]).abs().max() <= 1e-6
-    assert (taught[1, 0] - free[1, 0]).abs().max() <= 1e-6
-    assert not torch.equal(taught[1, 1], free[1, 1])
+    guided = forecast(model, past, targets=ScheduledTargets(truth, half))
+    assert (guided[0] - free[0]).abs().max() <= 1e-6
+    assert (guided[1, 0] - free[1, 0]).abs().max() <= 1e-6
+    assert not torch.equal(guided[1, 1], free[1, 1])
 
 
 @every_model

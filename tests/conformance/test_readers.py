@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nowcast.core.errors import FileError, NowcastError, SettingsError
-from nowcast.core.field import check
+from nowcast.core.field import FieldError, check
 from nowcast.core.grid import Grid
+from nowcast.core.processes import Workers
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingestion.readers.base import Reader
 from nowcast.ingestion.readers.catalog import READERS, find_reader, reader_named
@@ -189,6 +192,49 @@ def test_a_damaged_file_gives_values_or_one_clear_error(name, seed, tiny):
         data[place] = rng.integers(0, 256)
     path.write_bytes(data)
     assert path.name in _said(READERS[name], path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The bytes of one file of each format."""
+    return {name: make(tmp_path_factory.mktemp(name)).files[0].read_bytes()
+            for name, make in KNOWN.items()}
+
+
+@each
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edits=st.lists(st.tuples(st.integers(0, 4095), st.binary(min_size=1, max_size=8)), max_size=6),
+       cut=st.none() | st.integers(0, 8000))
+def test_any_change_of_the_first_kilobytes_gives_values_or_one_clear_error(
+        name, edits, cut, whole, pool, tmp_path):
+    data = bytearray(whole[name])
+    for place, content in edits:
+        start = place % len(data)
+        data[start : start + len(content)] = content
+    path = tmp_path / "fuzzed.dat"
+    path.write_bytes(data[:cut])
+    said = list(pool.each(_tried, [(path, None), (path, name)], lambda task, how: f"{task[0]} {how}"))
+    assert all("fuzzed.dat" in line for line in said)
+    assert not any("did not end" in line for line in said)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """As an ingest reads: the HDF5 library itself crashes on some files, which costs that file alone."""
+    with Workers(1, seconds=5.0) as workers:
+        yield workers
+
+
+def _tried(task):
+    """The one error of a file, or its name when it can be read or only a value is wrong."""
+    path, named = task
+    try:
+        check(find_reader(path, named).open(path).compute())
+    except FieldError:
+        return path.name
+    except NowcastError as error:
+        return str(error)
+    return path.name
 
 
 def _said(reader, path):

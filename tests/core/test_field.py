@@ -25,6 +25,19 @@ def test_a_good_field_passes_unchanged(field):
     assert pyproj.CRS.from_wkt(field.crs.attrs["crs_wkt"]).is_geographic
 
 
+@pytest.mark.parametrize(("crs", "y", "x"), [
+    ("+proj=laea +lat_0=52 +lon_0=10", ("projection_y_coordinate", "m"), ("projection_x_coordinate", "m")),
+    ("+proj=longlat +datum=WGS84", ("latitude", "degrees_north"), ("longitude", "degrees_east")),
+    ("+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=40 +lon_0=10", ("grid_latitude", "degrees"),
+     ("grid_longitude", "degrees")),
+])
+def test_rows_and_columns_are_called_what_they_are(crs, y, x):
+    grid = Grid(pyproj.CRS.from_proj4(crs).to_wkt(), GRID.y, GRID.x)
+    found = make_field(np.zeros((2, 2, 3), np.float32), TIMES, grid)
+    for axis, letter, expected in ((found.y, "Y", y), (found.x, "X", x)):
+        assert (axis.attrs["standard_name"], axis.attrs["units"], axis.attrs["axis"]) == (*expected, letter)
+
+
 @pytest.mark.parametrize(("breaking", "words"), [
     (lambda f: f.rename("rain"), "'rain'"),
     (lambda f: f.transpose("y", "x", "time"), r"expected 'reflectivity' \(time, y, x\)"),

@@ -34,6 +34,21 @@ def test_extent_and_spacing_by_hand():
     assert grid.extent == (3999500.0, 4003500.0, 2995500.0, 3000500.0)
 
 
+def test_a_grid_of_lopsided_cells_by_hand():
+    grid = Grid(LAEA, 3210000.0 - 2000.0 * np.arange(4), 4321000.0 + 1000.0 * np.arange(3))
+    assert grid.spacing == (2000.0, 1000.0)
+    assert grid.extent == (4320500.0, 4323500.0, 3203000.0, 3211000.0)
+    assert grid.cell_km == pytest.approx((2.0, 1.0), abs=1e-4)
+    moved = Grid(LAEA, grid.y, grid.x + 1.5)
+    assert grid.difference(moved) == "x is off by up to 0.0015 cells"
+    assert grid.matches(Grid(LAEA, grid.y + 1.5, grid.x))
+
+
+def test_the_number_of_cells_between_the_same_corners_is_part_of_the_fingerprint():
+    coarse, fine = (Grid(LAEA, np.linspace(3e6, 2.9e6, n), np.linspace(4e6, 4.1e6, n)) for n in (3, 5))
+    assert coarse.fingerprint != fine.fingerprint
+
+
 def test_distances_on_the_ground_are_right_for_degrees_too():
     # one hundredth of a degree at 60 north: 1.1141 km along the meridian, 0.5580 km along the parallel
     grid = Grid(WGS84, 60.01 - 0.01 * np.arange(3), 25.0 + 0.01 * np.arange(3))

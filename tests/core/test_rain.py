@@ -10,10 +10,11 @@ from nowcast.core.rain import Z_R, z_r
 
 
 @pytest.mark.parametrize(("name", "rate", "dbz"), [
-    # 10 log10(a R^b), by hand: Z = 200, 200 * 10^1.6, 316 * 2^1.5, 300 * 10^1.4, 256, 223
+    # 10 log10(a R^b), by hand: Z = 200, 200 * 10^1.6, 316 * 2^1.5, 300 * 10^1.4, 256, 256 * 10^1.42,
+    # 223, 223 * 10^1.53
     ("marshall_palmer", 1.0, 23.0103), ("marshall_palmer", 10.0, 39.0103),
     ("meteoswiss", 2.0, 29.5123), ("wsr88d", 10.0, 38.7712), ("radolan", 1.0, 24.0824),
-    ("fmi", 1.0, 23.4830),
+    ("radolan", 10.0, 38.2824), ("fmi", 1.0, 23.4830), ("fmi", 10.0, 38.7830),
 ])
 def test_by_hand(name, rate, dbz):
     assert float(z_r(name).to_dbz(rate)) == pytest.approx(dbz, abs=1e-4)

@@ -16,6 +16,8 @@ def test_by_hand():
     back = scaling.decode(np.float32([-0.5, 0, 0.25, 0.5, 1, 2, np.nan]))
     np.testing.assert_allclose(back, [-32, -32, 20, 35, 65, 65, np.nan], atol=1e-5)
     assert back.dtype == np.float32
+    assert [scaling.scaled(dbz) for dbz in (5.0, 20.0, 65.0, 80.0)] == [0.0, 0.25, 1.0, 1.25]
+    assert Scaling(-10.0, 40.0).scaled(15.0) == 0.5
 
 
 @given(st.floats(5.125, 65.0, width=32))

@@ -68,7 +68,15 @@ class Numbers:
     named: dict[str, float] = field(default_factory=dict)
     precision: Literal["32", "bf16"] = "32"
     step: Literal["0.5", "1e-3"] = "0.5"
+    sides: tuple[int, int] = (1, 2)
     limit: float = field(default=1.0, metadata=not_finite())
+
+
+@pytest.mark.parametrize("sides", [[], [3], [3, 4, 5]])
+def test_a_pair_has_two_values(sides):
+    assert build(Numbers, {"sides": [3, 4]}).sides == (3, 4)
+    with pytest.raises(SettingsError, match=f"sides: got {len(sides)} values, expected 2"):
+        build(Numbers, {"sides": sides})
 
 
 @pytest.mark.parametrize(("assignment", "name", "value"), [
@@ -174,3 +182,12 @@ def test_former_names_are_read_in_groups_layers_and_assignments(tmp_path):
 def test_a_setting_under_both_names_is_refused():
     with pytest.raises(SettingsError, match="flips_and_rotations: given twice"):
         build(Renamed, {"turns": False, "flips_and_rotations": True})
+
+
+@pytest.mark.parametrize("number", ["2", "3", "-1", "x"])
+def test_only_entries_that_a_list_has_are_overridden(number):
+    given = {"sources": [{"path": "a"}, {"path": "b"}]}
+    assert override(given, ["sources.1.path=c"]) == {"sources": [{"path": "a"}, {"path": "c"}]}
+    for place in (number, f"{number}.path"):
+        with pytest.raises(SettingsError, match=f"got '{number}', expected a number from 0 to 1"):
+            override(given, [f"sources.{place}=c"])

@@ -27,6 +27,8 @@ def test_a_period_is_half_open_and_a_bare_end_date_a_whole_day():
     assert times.parse_period("2025-03-21/2025-03-22") == (
         np.datetime64("2025-03-21"), np.datetime64("2025-03-23"))
     assert times.parse_period("2025-03-21T06:00/2025-03-21T12:00")[1] == np.datetime64("2025-03-21T12:00")
+    assert times.parse_period("2025-03-21/2025-03-22T06:00")[1] == np.datetime64("2025-03-22T06:00")
+    assert times.parse_period("2025-03-21T06:00/2025-03-22")[1] == np.datetime64("2025-03-23")
 
 
 @pytest.mark.parametrize("text", ["2025-03-21", "2025-03-22T01:00/2025-03-22T01:00", "a/b",
@@ -50,6 +52,8 @@ def test_runs_by_hand():
     slots = START + np.array([0, 1, 2, 5, 6, 9]) * STEP
     assert times.unbroken_runs(slots, STEP) == [(0, 3), (3, 5), (5, 6)]
     assert times.unbroken_runs(slots[:0], STEP) == []
+    nearer = START + np.array([0, 2, 3, 5, 7]) * STEP
+    assert times.unbroken_runs(nearer, 2 * STEP) == [(0, 2), (2, 5)]
 
 
 @given(st.sets(st.integers(0, 60), min_size=1))

@@ -53,6 +53,15 @@ def test_unobserved_pixels_travel_and_never_mix_with_values():
     assert np.allclose(moved[~np.isnan(moved)], 20.0)
 
 
+def test_echo_and_no_echo_are_weighed_among_what_was_observed():
+    """0.7 of the weight was observed, 0.4 of it echo of 40: more than half, (0.4 * 40 + 0.3 * 5) / 0.7."""
+    dbz = np.full((12, 15), DRY, np.float32)
+    dbz[4:6, 6] = 40.0
+    dbz[4, 7] = np.nan
+    moved = advect(dbz, steady((12, 15), 0.5, 0.4), [1], 5.0)[0]
+    assert moved[5, 7] == pytest.approx(25.0)
+
+
 def test_parts_of_a_step_add_up():
     motion = steady((12, 15), 0.75, 1.5)
     together = advect(frame(), motion, [4], 5.0)[0]

@@ -65,6 +65,13 @@ def test_flags_say_no_echo_and_no_coverage_as_mrms_has_them(tmp_path):
                                   [-32, np.nan, 5, 0])
 
 
+def test_a_code_of_no_echo_outside_the_valid_range_is_still_no_echo(tmp_path):
+    attrs = {"flag_values": np.float32([-99]), "flag_meanings": "no_echo",
+             "valid_range": np.float32([-30, 80])}
+    np.testing.assert_array_equal(read(written(tmp_path / "v.nc", [-99, -31, -30, 81], "f4", attrs)),
+                                  [-32, np.nan, -30, np.nan])
+
+
 def test_several_missing_values(tmp_path):
     attrs = {"missing_value": np.array([-999, -888], "f4")}
     np.testing.assert_array_equal(read(written(tmp_path / "m.nc", [-999, -888, 5], "f4", attrs)),

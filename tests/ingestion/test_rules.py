@@ -9,6 +9,7 @@ import pytest
 from nowcast.archive.reader import Archive
 from nowcast.cli.main import main
 from nowcast.core.errors import SettingsError
+from nowcast.core.files import replace_bytes
 from nowcast.ingestion.readers.odim_h5 import OdimH5
 from nowcast.workflows.ingest import ingest
 from tests.fakes import cf, knmi, odim
@@ -235,3 +236,36 @@ def test_names_and_kinds_of_files_that_are_none_do_no_harm(tmp_path, capfdbinary
     assert b"\xff" not in b"".join(lines)
     assert sum(b"no ordinary file" in line for line in lines) == 2
     assert len(Archive.open(tmp_path / "a.zarr").times) == 2
+
+
+@pytest.mark.parametrize("writes", range(9))
+def test_a_replacement_that_dies_at_any_write_is_finished_by_the_next_run(writes, tmp_path, monkeypatch):
+    archive = tmp_path / "a.zarr"
+    run(sweden(tmp_path, "12:00", raw=PARTLY), archive, step=np.timedelta64(10, "m"))
+    (tmp_path / "new").mkdir()
+    file = sweden(tmp_path / "new", "12:00", raw=CORRECTED)[0]
+    os.utime(file, (2e9, 2e9))
+    left = [writes]
+
+    def dying(target, data):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        replace_bytes(target, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nowcast.archive.create.replace_bytes", dying)
+        patch.setattr("nowcast.archive.ledger.replace_bytes", dying)
+        try:
+            run([file], archive)
+        except KeyboardInterrupt:
+            between = float(Archive.open(archive).dbz(np.datetime64("2025-03-01T12:00"))[-1, -1])
+            assert between in (-10.0, -2.0)
+    assert run([file], archive).problems == ()
+    found = Archive.open(archive)
+    assert found.dbz(found.times[0])[-1, -1] == pytest.approx(-2.0)
+    assert found.over_time("observed_share").tolist() == [1.0]
+    old, new = found.sources
+    assert (old.frames, new.frames, len(new.replaced)) == (0, 1, 1)
+    assert len(found.done_sources()) == 2
+    assert sorted(p.name for p in (archive / "reflectivity").iterdir()) == ["c.0.0.0", "zarr.json"]

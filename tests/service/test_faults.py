@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from nowcast.archive.reader import Archive
-from nowcast.core.errors import NowcastError
+from nowcast.core.errors import ArchiveError, NowcastError
 from nowcast.core.scaling import Scaling
 from nowcast.ingestion import fill
 from nowcast.ingestion.readers.odim_h5 import OdimH5
@@ -225,10 +225,17 @@ def test_whatever_a_reader_does_the_file_is_refused_by_name_and_the_rest_goes_in
     assert (service.cycle(2).exit_code, service.cycle(2).message) == (PUBLISHED, "")
 
 
-def test_a_fault_while_files_are_planned_costs_the_one_that_causes_it(service, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ZeroDivisionError("no cells"), "cannot be read (ZeroDivisionError: no cells)"),
+        (ArchiveError("step: got 1.5 s"), "step: got 1.5 s"),
+    ],
+)  # fmt: skip
+def test_a_fault_while_files_are_planned_costs_the_one_that_causes_it(service, monkeypatch, error, reason):
     def judge(scan, *others):
         if scan.path.name.startswith("poison"):
-            raise ZeroDivisionError("no cells")
+            raise error
         return real(scan, *others)
 
     real = fill.judge
@@ -237,7 +244,19 @@ def test_a_fault_while_files_are_planned_costs_the_one_that_causes_it(service, m
     (service.inbox / "poison.h5").write_bytes(next(service.inbox.glob("*.h5")).read_bytes() + b" ")
     cycle = service.cycle(1)
     assert (cycle.exit_code, cycle.frame) == (PUBLISHED, time_of(1)), cycle.message
-    assert "poison.h5: cannot be read (ZeroDivisionError: no cells)" in cycle.message
+    assert f"1 files refused, first: {service.inbox / 'poison.h5'}: {reason}" in cycle.message
+
+
+def test_what_no_file_is_to_blame_for_fails_the_cycle_and_refuses_none(service, monkeypatch):
+    def judge(*_):
+        raise ArchiveError("the archive is damaged")
+
+    service.deliver(0, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(fill, "judge", judge)
+        cycle = service.cycle(1)
+    assert (cycle.exit_code, cycle.message) == (FAILED, "the archive is damaged")
+    assert service.cycle(1).exit_code == PUBLISHED
 
 
 HOSTILE = (

@@ -26,7 +26,7 @@ _KEPT_SHAPES = 4
 
 
 def fast(model: SequenceModel, dtype: torch.dtype | None = None) -> SequenceModel:
-    """Give a copy of the network that forecasts faster on this CPU and cannot be trained.
+    """A copy of the network that forecasts faster on this CPU and cannot be trained.
 
     Weights are packed once, maps lie channels-last, and gates that read different inputs are one
     convolution over both. In float32 outputs agree to 1e-5; bfloat16 (about 3 decimal digits) is for CPUs
@@ -127,7 +127,7 @@ class FusedConvLSTM(ConvLSTM):
         self.conv = _joined(cell.conv_x, cell.conv_h, torch.cat([cell.conv_x.weight, cell.conv_h.weight], 1))
 
     def gates(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """Give input, forget, candidate and output before their peephole."""
+        """Input, forget, candidate and output before their peephole."""
         found: Tensor = self.conv(torch.cat([x, hidden], dim=1))
         return found
 
@@ -146,7 +146,7 @@ class FusedSTLSTM(STLSTM):
         self.conv_space = _joined(cell.conv_x, cell.conv_m, space)
 
     def gates(self, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Give (i, f, g), (i', f', g') and what of o does not depend on C and M."""
+        """(i, f, g), (i', f', g') and what of o does not depend on C and M."""
         both: Tensor = self.conv_time(torch.cat([x, hidden], dim=1))
         space: Tensor = self.conv_space(torch.cat([x, memory], dim=1))
         wide = self.hidden_channels

@@ -28,8 +28,8 @@ def multiplies_bfloat16() -> bool:
     oneDNN also says yes where it emulates on AVX-512, at less than half the speed of float32: on x86 the
     instructions themselves are asked for.
     """
-    said = _private("ops.mkldnn._is_mkldnn_bf16_supported")
-    if said is None or not said():
+    answer = _private("ops.mkldnn._is_mkldnn_bf16_supported")
+    if answer is None or not answer():
         return False
     instructions = _private("cpu._is_avx512_bf16_supported")
     return platform.machine().lower() not in _X86 or instructions is None or bool(instructions())

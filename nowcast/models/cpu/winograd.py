@@ -5,7 +5,7 @@ maps, as a recurrent cell has, is bound by its multiplications, so it gets faste
 the additions around it. Those go into arrays that are kept from call to call: fresh pages of memory
 would cost as much as the additions themselves.
 
-Letters: B batch, C channels in, K channels out, h rows, w columns, n = B h w / 4 tiles.
+Dimensions: B batch, C channels in, K channels out, h rows, w columns, n = B h w / 4 tiles.
 
 Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, F(2 x 2, 3 x 3).
 """

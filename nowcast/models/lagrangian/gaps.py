@@ -19,7 +19,8 @@ def fill_gaps(frames: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     Why: a derivative counts only where all pixels around were observed, so that the edge of the coverage
     does not look like an echo that stands still; a few percent of scattered gaps would leave none. What a
     closing of the observed mask (by a square of 7 cells) adds is a gap; a straight or convex edge of the
-    coverage stays where it is. A gap takes the mean of what was observed in the square around it.
+    coverage stays where it is, but for slivers between it and the border of the grid. A gap takes the mean
+    of what was observed in the square around it.
 
     Args:
         frames: (B, T, H, W), finite.
