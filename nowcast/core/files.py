@@ -164,7 +164,7 @@ def _check_ordinary(target: Path) -> None:
     with _told(target):
         mode = target.stat().st_mode if target.exists() else stat.S_IFREG
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise FileError(f"{target}: is a device, a pipe or a socket, expected a file or none; choose another place")
+        raise FileError(f"{target}: is a device, a pipe or a socket, expected a file; choose another place")
 
 
 def read_at_most(path: Path, most: int) -> bytes:

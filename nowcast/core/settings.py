@@ -21,9 +21,7 @@ from nowcast.core.errors import SettingsError, printable, shown
 from nowcast.core.plain_values import parse_yaml, parse_yaml_file
 
 T = TypeVar("T")
-_FORMERLY = "formerly"
-_NOT_FINITE = "not_finite"
-_MOST_LAYERS = 20
+_FORMERLY, _NOT_FINITE = "formerly", "not_finite"
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -149,7 +147,7 @@ def read_layered(path: Path, kind: type[Any] | None = None) -> dict[str, Any]:
 
 def _layers(path: Path, above: tuple[Path, ...], kind: type[Any] | None) -> dict[str, Any]:
     place = Path(os.path.realpath(path))  # resolve() fails at links that lead in a circle
-    if place in above or len(above) > _MOST_LAYERS:
+    if place in above or len(above) > 20:
         raise SettingsError(f"{path}: is its own base, or one of too many; name another file")
     values = read_yaml(path)
     base = values.pop("base", None)

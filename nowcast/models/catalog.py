@@ -137,5 +137,5 @@ def build_model(
     if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
         raise SettingsError(f"channels: got {channels!r}, expected 1 or more; radar has 1, colour video 3")
     spec = FrameSpec(channels, size, increments)
-    chosen = build(entry.settings, settings, where="model.settings")
+    chosen: Any = build(entry.settings, settings, where="model.settings")
     return build_within_memory(lambda: entry.build(chosen, spec))

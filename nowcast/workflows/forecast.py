@@ -181,7 +181,7 @@ def past_times(archive: RadarFrames, reference_time: np.datetime64, count: int) 
     before = [time for time in good if time <= reference_time] or good[:1]
     remedy = f"--at {to_text(before[-1])} would do" if before else "ingest the missing files"
     raise TimeError(
-        complain(f"past of {to_text(reference_time)}", f"no frame at {', '.join(map(to_text, missing))}",
+        complain(f"past of {to_text(reference_time)}", f"no frame at {', '.join(map(to_text, missing[:20]))}",
                  f"{count} frames without a gap", remedy)
     )
 

@@ -59,7 +59,8 @@ def test_yaml_that_multiplies_or_misleads_is_refused_in_no_time(case, tmp_path):
 
 
 def test_yaml_that_is_meant_is_read_as_ever():
-    text = "a: 1\nb: [1.5, .inf, 0x1f, 1e3]\nc: &x {d: 1, q: ~}\ne: {<<: *x, d: 2}\nf: [*x, *x]\nt: 1_000\ng: yes\n"
+    text = "a: 1\nb: [1.5, .inf, 0x1f, 1e3]\nc: &x {d: 1, q: ~}\ne: {<<: *x, d: 2}\nf: [*x, *x]\nt: 1_000\n"
+    text += "g: yes\n"
     assert parse_yaml(text) == {
         "a": 1, "b": [1.5, float("inf"), 31, "1e3"], "c": {"d": 1, "q": None}, "e": {"d": 2, "q": None},
         "f": [{"d": 1, "q": None}] * 2, "t": 1000, "g": True,
@@ -92,7 +93,7 @@ def test_json_within_bounds_comes_back_and_other_is_refused():
     assert parse_json(json.dumps({"a": [1, 2.5, None, "x"]}).encode()) == {"a": [1, 2.5, None, "x"]}
     for text in ("[" * 100_000, "[" * 60 + "]" * 60, '{"a":' * 900 + "1" + "}" * 900, "1" * 5000, "9" * 20,
                  b"\xff", "", "{"):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError):  # noqa: PT011 - json's own words, or ours
             parse_json(text)
 
 

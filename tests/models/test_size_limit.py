@@ -8,6 +8,7 @@ from torch import nn
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
+from nowcast.core.settings import build
 from nowcast.models.base import FrameSpec
 from nowcast.models.catalog import MODELS, build_model
 from nowcast.models.choice import ModelChoice
@@ -18,7 +19,8 @@ from tests.fakes.tiny_models import size_of, tiny_settings
 HUGE = {
     "wide": {"hidden": [10**6, 10**6]}, "wider": {"hidden": [10**12, 10**12]}, "widest": {"hidden": [10**30]},
     "many layers": {"hidden": [4] * 100_000}, "large filter": {"filter_size": 10**5 + 1},
-    "largest filter": {"filter_size": 10**9 + 1}, "patches": {"patch": 10**9}, "more patches": {"patch": 10**15},
+    "largest filter": {"filter_size": 10**9 + 1}, "patches": {"patch": 10**9},
+    "more patches": {"patch": 10**15},
 }
 
 
@@ -38,7 +40,7 @@ def test_sizes_that_cannot_be_are_refused_in_no_time(name, case):
 @pytest.mark.parametrize("name", MODELS)
 def test_shapes_without_memory_are_those_with_it_and_chance_is_left_alone(name):
     entry, spec = MODELS[name], FrameSpec(1, size_of(name), None)
-    settings = entry.settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in tiny_settings(name).items()})
+    settings = build(entry.settings, tiny_settings(name))
     torch.manual_seed(3)
     plain = entry.build(settings, spec).state_dict()
     torch.manual_seed(3)
@@ -71,5 +73,6 @@ def test_faults_of_a_network_are_not_taken_for_its_size():
 
 def test_what_is_around_a_network_is_counted_as_well():
     events = ExceedanceProbabilitySettings(tuple(range(20, 60)))
-    with pytest.raises(SettingsError, match="no memory can hold|more than"):
-        ModelChoice("convlstm", {"hidden": [10**5, 10**5], "filter_size": 5}, events).build(1, None, Scaling(5, 65))
+    huge = ModelChoice("convlstm", {"hidden": [10**5] * 2, "filter_size": 5}, events)
+    with pytest.raises(SettingsError, match=r"no memory can hold|more than"):
+        huge.build(1, None, Scaling(5, 65))
