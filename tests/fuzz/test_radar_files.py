@@ -1,4 +1,4 @@
-"""Any change of the first kilobytes of a radar file: it is in, or named in one line, and the archive is sound."""
+"""Any change of the first kilobytes of a radar file: it is in, or named in a line, and the archive is sound."""
 
 import gzip
 import json

@@ -77,7 +77,8 @@ def places(tmp_path):
     (tmp_path / "dangling").symlink_to(tmp_path / "gone" / "x")
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     return {"a file": tmp_path / "file", "rubbish": tmp_path / "rubbish",
-            "below a file": tmp_path / "file" / "x", "a link to nothing": tmp_path / "dangling", "a circle": tmp_path / "circle",
+            "below a file": tmp_path / "file" / "x", "a link to nothing": tmp_path / "dangling",
+            "a circle": tmp_path / "circle",
             "a long name": tmp_path / ("x" * 300)}
 
 

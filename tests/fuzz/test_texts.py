@@ -124,7 +124,8 @@ def test_any_assignment(times, tmp_path):
     path.write_text(yaml.safe_dump(EXPERIMENT), encoding="utf-8")
     read_experiment(path)
     keys = st.sampled_from(["training.steps", "data.sources.0.settings.path", "data.window", "model",
-                            "model.lagrangian.fastest", "x.y.z", "data.sources.7", "...", "", "data.crop", "training.precision"])
+                            "model.lagrangian.fastest", "x.y.z", "data.sources.7", "...", "", "data.crop",
+                            "training.precision"])
     values = st.text(max_size=20) | st.sampled_from([w.decode("utf-8", "replace") for w in WORDS])
 
     def check(data):
