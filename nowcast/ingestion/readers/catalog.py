@@ -28,7 +28,8 @@ def find_reader(path: Path, name: str | None = None) -> Reader:
 
     Raises:
         FileError: absent, empty, a polar volume, of no known format, no netCDF where a variable is named,
-            or HDF5 that reaches outside itself; the message names what it looks like and which readers were tried.
+            or HDF5 that reaches outside itself; the message names what it looks like and which readers
+            were tried.
         SettingsError: no reader of that name.
     """
     named = None if name is None else reader_named(name)
