@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.core.errors import CheckpointError, GridError, TimeError, complain
+from nowcast.core.errors import CheckpointError, GridError, SettingsError, TimeError, complain
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.settings import plain
@@ -51,6 +51,17 @@ class NeuralSettings:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """bfloat16 is about twice as fast on CPUs that multiply it natively, to three digits; others compute in
     float32, as auto does."""
+
+    def __post_init__(self) -> None:
+        for name in ("overlap", "grid_tolerance", "least_echo_db"):
+            if not getattr(self, name) >= 0:
+                raise SettingsError(
+                    complain(f"neural.{name}", f"{getattr(self, name):g}", "0 or more", "correct it")
+                )
+        if not self.memory_gb > 0:
+            raise SettingsError(
+                complain("neural.memory_gb", f"{self.memory_gb:g}", "a number above 0", "for example 4")
+            )
 
     @property
     def running(self) -> Running:

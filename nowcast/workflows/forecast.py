@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from nowcast.forecasters.base import Forecaster
 
 LATEST = "latest"
+MOST_LEAD_TIMES = 1000
+"""More than anybody can use; each is a whole field in memory."""
+_MOST_NAMED = 5
 
 
 def forecast(
@@ -63,8 +66,8 @@ def forecast(
     if isinstance(forecaster, (str, Path)):
         forecaster = build_forecaster(forecaster, settings)
     frames, times = observed_past(archive, forecaster, at, short_past=short_past)
-    if isinstance(lead_times, int):
-        lead_times = leads_of(frames, lead_times)
+    if isinstance(lead_times, (int, np.integer)) and not isinstance(lead_times, np.timedelta64):
+        lead_times = leads_of(frames, int(lead_times))
     observed = frames.frames(times).compute(scheduler="synchronous")
     found = _checked(forecaster.forecast(observed, lead_times), forecaster.name, lead_times, observed)
     return found.assign_attrs({
@@ -108,10 +111,11 @@ def leads_of(archive: RadarFrames, count: int) -> LeadTimes:
     """Lead times one step apart.
 
     Raises:
-        SettingsError: fewer than one.
+        SettingsError: fewer than one, or more than `MOST_LEAD_TIMES`.
     """
-    if count < 1:
-        raise SettingsError(complain("lead times (--leads)", count, "1 or more frames", "for example 10"))
+    if not 1 <= count <= MOST_LEAD_TIMES:
+        raise SettingsError(complain("lead times (--leads)", count,
+                                     f"1 or more frames, up to {MOST_LEAD_TIMES}", "for example 10"))
     return np.asarray(archive.step * np.arange(1, count + 1))
 
 
@@ -163,7 +167,7 @@ def past_times(archive: RadarFrames, reference_time: np.datetime64, count: int) 
     """The ``count`` times that end with the forecast reference time.
 
     Raises:
-        TimeError: one is missing; all missing ones and the newest time that would do are named.
+        TimeError: one is missing; the first missing ones and the newest time that would do are named.
     """
     times: Times = reference_time - archive.step * np.arange(count - 1, -1, -1)
     missing = times[~np.isin(times, archive.times)]
@@ -173,8 +177,10 @@ def past_times(archive: RadarFrames, reference_time: np.datetime64, count: int) 
     good = [time for first, last in runs for time in archive.times[first + count - 1 : last]]
     before = [time for time in good if time <= reference_time] or good[:1]
     remedy = f"--at {to_text(before[-1])} would do" if before else "ingest the missing files"
+    named = ", ".join(map(to_text, missing[:_MOST_NAMED]))
+    more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
     raise TimeError(
-        complain(f"past of {to_text(reference_time)}", f"no frame at {', '.join(map(to_text, missing))}",
+        complain(f"past of {to_text(reference_time)}", f"no frame at {named}{more}",
                  f"{count} frames without a gap", remedy)
     )
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nowcast.archive.reader import Archive
-from nowcast.core.errors import TimeError
+from nowcast.core.errors import SettingsError, TimeError
 from nowcast.forecasters.base import Needs
 from nowcast.forecasters.extrapolation import Extrapolation
 from nowcast.forecasters.persistence import Persistence
@@ -98,3 +98,16 @@ def test_a_path_and_a_name_do_as_well(archive):
     opened = forecast(archive, Persistence(), "latest", np.array([10], "timedelta64[m]"))
     assert named.equals(opened)
     assert named.attrs == opened.attrs
+
+
+def test_a_number_of_lead_times_may_come_from_numpy(archive):
+    coming = forecast(archive, Persistence(), "latest", np.int64(2))
+    np.testing.assert_array_equal(coming["valid_time"].values, [at("12:00"), at("12:10")])
+
+
+def test_absurd_numbers_are_refused_in_a_short_line_before_anything_is_computed(archive):
+    with pytest.raises(SettingsError, match=r"got 1000000, expected 1 or more frames, up to 1000"):
+        forecast(archive, Persistence(), lead_times=1_000_000)
+    with pytest.raises(TimeError, match=r"2025-03-19T00:30:00Z and \d+ more, expected 500 frames") as refused:
+        past_times(archive, at("11:00"), 500)
+    assert len(str(refused.value)) < 400
