@@ -52,21 +52,19 @@ class NeuralSettings:
     """bfloat16 is about twice as fast on CPUs that multiply it natively, to three digits; others compute in
     float32, as auto does."""
 
-    def __post_init__(self) -> None:
-        for name in ("overlap", "grid_tolerance", "least_echo_db"):
-            if not getattr(self, name) >= 0:
-                raise SettingsError(
-                    complain(f"neural.{name}", f"{getattr(self, name):g}", "0 or more", "correct it")
-                )
-        if not self.memory_gb > 0:
-            raise SettingsError(
-                complain("neural.memory_gb", f"{self.memory_gb:g}", "a number above 0", "for example 4")
-            )
-
     @property
     def running(self) -> Running:
         """The part that says how large frames are run."""
         return Running(self.memory_gb, self.tile, self.overlap, self.precision == "bfloat16")
+
+    def __post_init__(self) -> None:
+        sides = self.tile or (1, 1)
+        if self.memory_gb <= 0 or self.overlap < 0 or not all(1 <= side <= 100_000 for side in sides):
+            raise SettingsError(
+                complain("memory_gb, overlap, tile", f"{self.memory_gb:g}, {self.overlap}, {self.tile}",
+                         "a size above zero, 0 or more cells, and sides of 1 to 100000 cells",
+                         "leave them out, or for example memory_gb=2")
+            )
 
     def on_this_cpu(self, name: str) -> NeuralSettings:
         """The settings with the precision that is computed in; a log line where it is not the one asked for."""

@@ -20,10 +20,8 @@ from nowcast.forecasters.catalog import build_forecaster
 if TYPE_CHECKING:
     from nowcast.forecasters.base import Forecaster
 
+_MOST_LEADS = 1000
 LATEST = "latest"
-MOST_LEAD_TIMES = 1000
-"""More than anybody can use; each is a whole field in memory."""
-_MOST_NAMED = 5
 
 
 def forecast(
@@ -111,11 +109,11 @@ def leads_of(archive: RadarFrames, count: int) -> LeadTimes:
     """Lead times one step apart.
 
     Raises:
-        SettingsError: fewer than one, or more than `MOST_LEAD_TIMES`.
+        SettingsError: fewer than one, or more than anyone can use.
     """
-    if not 1 <= count <= MOST_LEAD_TIMES:
-        raise SettingsError(complain("lead times (--leads)", count,
-                                     f"1 or more frames, up to {MOST_LEAD_TIMES}", "for example 10"))
+    if not 1 <= count <= _MOST_LEADS:
+        raise SettingsError(complain("lead times (--leads)", count, f"1 to {_MOST_LEADS} frames",
+                                     "for example 10"))
     return np.asarray(archive.step * np.arange(1, count + 1))
 
 
@@ -163,12 +161,22 @@ def find_reference_time(
     return wanted
 
 
+def _named(times: Times, most: int = 20) -> str:
+    more = f" and {len(times) - most} more" if len(times) > most else ""
+    return ", ".join(map(to_text, times[:most])) + more
+
+
 def past_times(archive: RadarFrames, reference_time: np.datetime64, count: int) -> Times:
     """The ``count`` times that end with the forecast reference time.
 
     Raises:
-        TimeError: one is missing; the first missing ones and the newest time that would do are named.
+        TimeError: one is missing; all missing ones and the newest time that would do are named.
     """
+    if count > len(archive.times):
+        raise TimeError(
+            complain(f"past of {to_text(reference_time)}", f"an archive of {len(archive.times)} frames",
+                     f"{count} frames without a gap", "ingest the missing files")
+        )
     times: Times = reference_time - archive.step * np.arange(count - 1, -1, -1)
     missing = times[~np.isin(times, archive.times)]
     if not len(missing):
@@ -177,10 +185,8 @@ def past_times(archive: RadarFrames, reference_time: np.datetime64, count: int) 
     good = [time for first, last in runs for time in archive.times[first + count - 1 : last]]
     before = [time for time in good if time <= reference_time] or good[:1]
     remedy = f"--at {to_text(before[-1])} would do" if before else "ingest the missing files"
-    named = ", ".join(map(to_text, missing[:_MOST_NAMED]))
-    more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
     raise TimeError(
-        complain(f"past of {to_text(reference_time)}", f"no frame at {named}{more}",
+        complain(f"past of {to_text(reference_time)}", f"no frame at {_named(missing)}",
                  f"{count} frames without a gap", remedy)
     )
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 import xarray as xr
 
-from nowcast.core.errors import CheckpointError, GridError, SettingsError, TimeError
+from nowcast.core.errors import CheckpointError, GridError, TimeError
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.neural import Neural, NeuralSettings
@@ -185,11 +185,3 @@ def test_bfloat16_is_used_where_the_cpu_has_it_and_else_one_line_says_so(monkeyp
         assert caplog.messages == [
             "tiny: precision=bfloat16: this CPU has no native bfloat16, computing in float32"
         ]
-
-
-@pytest.mark.parametrize(("name", "value"), [
-    ("memory_gb", -1.0), ("memory_gb", 0.0), ("overlap", -5), ("grid_tolerance", -0.1), ("least_echo_db", -3.0),
-])
-def test_a_setting_that_cannot_be_is_refused_by_name(name, value):
-    with pytest.raises(SettingsError, match=f"neural.{name}: got {value:g}, expected"):
-        NeuralSettings(**{name: value})

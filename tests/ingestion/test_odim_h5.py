@@ -225,7 +225,9 @@ def test_a_forecast_of_this_package_is_no_observation(mark, tmp_path):
         OdimH5().open(path)
 
 
-@pytest.mark.parametrize(("time", "read"), [("1200", None), ("12:00:00", None), (120000, "12:00"), (500, "00:05")])
+@pytest.mark.parametrize(("time", "read"), [
+    ("1200", None), ("12:00:00", None), (120000, "12:00"), (500, "00:05"),
+])
 def test_a_time_of_another_length_is_not_read_as_minutes_past_midnight(tmp_path, time, read):
     path = odim.write_sweden(tmp_path / "s.h5", np.full((3, 4), 100, np.uint8))
     with h5py.File(path, "r+") as file:

@@ -64,7 +64,9 @@ def test_values_are_read_between_pixels_and_nothing_lies_beyond_the_edge():
     assert sample(maps, places, mode="nearest", padding="border")[0, 0, 0, 1] == 3.0
 
 
-@pytest.mark.parametrize("absurd", [{"iterations": 10**8}, {"window": 1e9}, {"blur": 1e6}, {"wide_factor": 1e9}])
+@pytest.mark.parametrize("absurd", [
+    {"iterations": 10**8}, {"window": 1e9}, {"blur": 1e6}, {"wide_factor": 1e9},
+])
 def test_a_flow_that_would_not_end_is_refused(absurd):
     with pytest.raises(SettingsError, match=r"up to 100 iterations and windows of 1000 cells"):
         FlowSettings(**absurd)

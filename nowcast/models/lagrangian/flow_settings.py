@@ -51,8 +51,8 @@ class FlowSettings:
             raise SettingsError(
                 complain("lucas_kanade: iterations, window, wide_factor, blur",
                          f"{self.iterations}, {self.window:g}, {self.wide_factor:g}, {self.blur:g}",
-                         f"up to {MOST_ITERATIONS} iterations and windows of {WIDEST_CELLS:g} cells, which would "
-                         "not end otherwise", "for example 2, 20, 3 and 2")
+                         f"up to {MOST_ITERATIONS} iterations and windows of {WIDEST_CELLS:g} cells",
+                         "for example 2, 20, 3 and 2")
             )
         if min(self.window, self.wide_factor, self.newest_weight) <= 0 or self.blur < 0:
             raise SettingsError("lucas_kanade: window, wide_factor, newest_weight must be above zero")
