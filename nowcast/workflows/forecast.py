@@ -64,10 +64,14 @@ def forecast(
     if isinstance(forecaster, (str, Path)):
         forecaster = build_forecaster(forecaster, settings)
     frames, times = observed_past(archive, forecaster, at, short_past=short_past)
-    if isinstance(lead_times, (int, np.integer)) and not isinstance(lead_times, np.timedelta64):
-        lead_times = leads_of(frames, int(lead_times))
+    leads = np.asarray(lead_times)
+    if leads.dtype.kind in "iu" and leads.ndim == 0:
+        leads = leads_of(frames, int(leads))
+    if leads.dtype.kind != "m":
+        raise SettingsError(complain("lead times", lead_times, "how many, or times as timedelta64", "give 10"))
+    leads = np.atleast_1d(leads)
     observed = frames.frames(times).compute(scheduler="synchronous")
-    found = _checked(forecaster.forecast(observed, lead_times), forecaster.name, lead_times, observed)
+    found = _checked(forecaster.forecast(observed, leads), forecaster.name, leads, observed)
     return found.assign_attrs({
         **forecaster.describe(),
         **found.attrs,

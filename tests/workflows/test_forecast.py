@@ -103,9 +103,15 @@ def test_a_path_and_a_name_do_as_well(archive):
     assert named.attrs == opened.attrs
 
 
-def test_a_number_of_lead_times_may_come_from_numpy(archive):
-    coming = forecast(archive, Persistence(), "latest", np.int64(2))
-    np.testing.assert_array_equal(coming["valid_time"].values, [at("12:00"), at("12:10")])
+def test_lead_times_are_a_number_or_times_and_nothing_else(archive):
+    for two in (2, np.int64(2), [np.timedelta64(10, "m"), np.timedelta64(20, "m")]):
+        coming = forecast(archive, Persistence(), "latest", two)
+        np.testing.assert_array_equal(coming["valid_time"].values, [at("12:00"), at("12:10")])
+    coming = forecast(archive, Persistence(), "latest", np.timedelta64(15, "m"))
+    np.testing.assert_array_equal(coming["valid_time"].values, [at("12:05")])
+    for wrong in (2.5, [1, 2], "10", True):
+        with pytest.raises(SettingsError, match=r"expected how many, or times as timedelta64"):
+            forecast(archive, Persistence(), "latest", wrong)
 
 
 def test_absurd_numbers_are_refused_before_anything_is_computed(archive):
