@@ -90,8 +90,8 @@ def test_the_motion_of_pysteps_is_rows_first_and_masked(monkeypatch):
         given.append((masked, verbose))
         return np.stack([np.full(masked.shape[1:], 2.0), np.full(masked.shape[1:], -1.0)])
 
-    parts = {"pysteps": {}, "pysteps.exceptions": {"MissingOptionalDependency": ImportError}, "pysteps.motion": {},
-             "pysteps.motion.lucaskanade": {"dense_lucaskanade": flow}}
+    parts = {"pysteps": {}, "pysteps.exceptions": {"MissingOptionalDependency": ImportError},
+             "pysteps.motion": {}, "pysteps.motion.lucaskanade": {"dense_lucaskanade": flow}}
     for name, holds in parts.items():
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(**holds))
     frames = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
