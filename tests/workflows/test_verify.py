@@ -172,6 +172,13 @@ def test_mistakes_are_one_clear_line(change, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_model_is_asked_for_all_that_it_reaches_and_no_more():
+    for longest in (20, 30):
+        reaching = Spy(longest=np.timedelta64(longest, "m"))
+        found = verify_period(archive(), [reaching], *DAY, lead_times=longest // 10)
+        assert found.lead_minutes[-1] == longest
+
+
 def test_a_forecast_of_the_wrong_shape_is_refused():
     class Short(Spy):
         def forecast(self, observed, lead_times):
