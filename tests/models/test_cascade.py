@@ -74,6 +74,17 @@ def test_the_layers_start_from_nothing_and_then_see_what_changes():
     torch.testing.assert_close(mixed(alone, 3), mixed(alone.expand(-1, 4, -1, -1, -1), 3))
 
 
+def test_growth_is_against_the_mean_of_the_earlier_frames():
+    """Flat frames of 1, 2 and 6: what the layers read of the change is 6 - 1.5 in the largest level, 0 else."""
+    cascade, read = LogitCascade(3, SETTINGS), []
+    cascade.pixel_layers[0].register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    past = torch.tensor([1.0, 2.0, 6.0]).view(1, 3, 1, 1, 1).expand(1, 3, 3, 20, 24)
+    cascade(past, 2)
+    newest, change = 0.3 * torch.tensor([0.0, 0.0, 6.0]), 0.3 * torch.tensor([0.0, 0.0, 4.5])
+    expected = torch.cat([newest.repeat(3), change.repeat(3)])
+    torch.testing.assert_close(read[0][0, :, 5, 7], expected, rtol=0, atol=1e-5)
+
+
 def test_later_leads_share_the_last_weights():
     cascade = shaken(LogitCascade(3, SETTINGS))
     found = cascade(logits(), 5)
@@ -104,6 +115,15 @@ def around_persistence():
     return ExceedanceProbabilityModel(network, LEVELS, SETTINGS).eval()
 
 
+def test_a_network_that_changes_nothing_leaves_what_fades():
+    model, past = around_persistence(), frames("lagrangian_persistence", 2, PAST)
+    shaken(model.cascade)
+    with torch.no_grad():
+        model.network.change.fill_(0.0)
+        alone = model.cascade(torch.logit(model.soft_exceedances(past), eps=0.01), 4)
+        torch.testing.assert_close(model(past, 4), torch.sigmoid(alone).cummin(2).values)
+
+
 @pytest.mark.parametrize("name", list(MODELS))
 def test_every_network_adds_to_it(name):
     model, past = tiny(name).eval(), frames(name, 2, PAST)
@@ -130,6 +150,7 @@ def test_all_parameters_learn_from_the_forecasts_alone(name):
     reached = set()
     for step in model.optimiser_steps(clip, None, torch.Generator()):
         assert step.prediction.shape == step.target.shape == step.observed.shape == (2, 3, 3, *size_of(name))
+        assert torch.equal(step.target[:, :, :1].bool(), future >= LEVELS[0])
         model.zero_grad()
         (step.prediction - step.target).square().sum().backward()
         reached |= {n for n, p in model.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
