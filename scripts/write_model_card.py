@@ -1,15 +1,17 @@
 """Write the card of a network that comes with the package, from its weights, curve and verifications.
 
-    python scripts/write_model_card.py motionrnn --words nowcast/weights/motionrnn.words.md \
+    python scripts/write_model_card.py motionrnn \
         --skill "Italy, 21 and 22 March 2025=skill" --skill "Finland=skill_fmi"
 
 Every number is read from files: the description within the weights, NAME.curve.csv, and scores.csv and
-confidence.csv of ``nowcast verify``. Only where it fails is told in words, from a file of its own.
+confidence.csv of ``nowcast verify``. Where it fails is in words, from NAME.words.md. Without --skill the
+skill that the card has stays.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,10 @@ from skill_cells import interval, number, rows
 
 from nowcast.core.errors import NowcastError
 from nowcast.core.files import sha256, whole_file
-from nowcast.core.settings import plain
+from nowcast.core.settings import current_names, plain
 from nowcast.forecasters.packaged import folder
 from nowcast.models.checkpoint import CheckpointMeta, load_network
+from nowcast.training.experiment import Experiment
 
 CURVE_ROWS = 8
 THRESHOLDS = ("20", "30", "35", "40")
@@ -34,9 +37,8 @@ def main() -> int:
     parser.add_argument(
         "--skill", action="append", default=[], metavar="TITLE=FOLDER", help="a folder of nowcast verify"
     )
-    parser.add_argument("--words", type=Path, required=True, help="where it fails, and what it was trained on")
     args = parser.parse_args()
-    weights = folder() / f"{args.name}.safetensors"
+    weights, card = folder() / f"{args.name}.safetensors", folder() / f"{args.name}.md"
     try:
         loaded = load_network(weights)
         parameters = sum(p.numel() for p in loaded.model.parameters())
@@ -49,24 +51,26 @@ def main() -> int:
         for asked in args.skill:
             title, _, place = asked.partition("=")
             parts += _skill(title, Path(place))
-        parts += [args.words.read_text(encoding="utf-8").strip(), ""]
+        if not args.skill:
+            parts += re.findall(r"^## Skill: .*?(?=\n## )", card.read_text(encoding="utf-8"), flags=re.M | re.S)
+        parts += [(folder() / f"{args.name}.words.md").read_text(encoding="utf-8").strip(), ""]
     except (NowcastError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    with whole_file(folder() / f"{args.name}.md") as temporary:
+    with whole_file(card) as temporary:
         temporary.write_text("\n".join(parts), encoding="utf-8")
-    print(folder() / f"{args.name}.md")
+    print(card)
     return 0
 
 
 def _settings(meta: CheckpointMeta) -> list[str]:
-    experiment: dict[str, Any] = plain(meta.experiment)
+    experiment: dict[str, Any] = current_names(Experiment, plain(meta.experiment))
     data, training = experiment["data"], experiment["training"]
     kept = {
         "model": experiment["model"],
         "data": {k: data[k] for k in ("sources", "window", "crop", "train", "validation", "test", "scaling",
-                                      "turns", "flips_and_rotations", "wet_floor", "minimum_sampling_weight",
-                                      "missing") if k in data},
+                                      "flips_and_rotations", "minimum_sampling_weight", "missing")
+                 if k in data},
         "training": {k: v for k, v in training.items() if k not in ("workers", "logger", "log_every")},
     }
     made = ", ".join(f"{name} {value}" for name, value in meta.provenance.items())

@@ -41,7 +41,7 @@ def find_run(runs: Path, experiment: Experiment, fingerprint: str) -> Run | None
     """
     folders = sorted((runs / experiment.name).glob("v*/last.ckpt"), key=_number, reverse=True)
     for last in folders:
-        with contextlib.suppress(CheckpointError):
+        with contextlib.suppress(CheckpointError, LookupError, TypeError, ValueError):
             content = checkpoint.read(last)
             meta = checkpoint.meta_of(last, content)
             if meta.data_fingerprint == fingerprint and _same(meta.experiment, experiment):

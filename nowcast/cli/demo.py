@@ -8,6 +8,7 @@ from pathlib import Path
 FEWEST_FRAMES = 200
 """Below this the held-out parts of a season to train on are too short for windows of 15 frames."""
 FEWEST_UNTRAINED = 30
+MOST_FRAMES = 20_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +37,10 @@ def run(args: argparse.Namespace) -> int:
     to_train = args.train or args.minutes is not None
     train = to_train or args.files_only
     fewest = FEWEST_FRAMES if train else FEWEST_UNTRAINED
-    if args.frames is not None and args.frames < fewest:
-        raise SettingsError(f"--frames: got {args.frames}, expected at least {fewest}")
+    if args.frames is not None and not fewest <= args.frames <= MOST_FRAMES:
+        raise SettingsError(f"--frames: got {args.frames}, expected {fewest} to {MOST_FRAMES}")
+    if args.seed < 0:
+        raise SettingsError(f"--seed: got {args.seed}, expected 0 or more")
     minutes = 1.5 if args.minutes is None else args.minutes
     if not minutes > 0:
         raise SettingsError(f"--minutes: got {args.minutes:g}, expected a number above zero")

@@ -32,6 +32,9 @@ COMMANDS: dict[str, str] = {
 }
 """Command name -> one line of help. ``nowcast.cli.NAME`` has ``add_arguments(parser)`` and ``run(args)``."""
 
+TRACEBACK = "NOWCAST_TRACEBACK"
+"""Environment variable: when set, a fault of the package shows where in the code it lies."""
+_LONGEST_LINE = 4000
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -39,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit code: what the command says, 2 for a mistake the user can mend, 130 for Ctrl-C.
+        The exit code: what the command says, 1 for a fault of the package, 2 for a mistake the user can
+        mend, 130 for Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
@@ -55,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(importlib.import_module(_module(args.command)).run(args))
     except NowcastError as error:
-        print(f"nowcast {args.command}: {printable(error)}", file=sys.stderr)
+        print(f"nowcast {args.command}: {_short(printable(error))}", file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
             print(f"  {printable(note)}", file=sys.stderr)
         return 2
@@ -73,6 +77,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"nowcast {args.command}: {where}{what} ({error.strerror or error}); {remedy} and run again",
               file=sys.stderr)
         return 2
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        bug = not isinstance(error, MemoryError)
+        what = f"{type(error).__name__}: {error}"[:300]
+        line = (f"a fault of nowcast itself ({what}); please report it, with what {TRACEBACK}=1 prints" if bug
+                else f"this machine has not enough memory for it ({what}); ask for less")
+        print(f"nowcast {args.command}: {printable(line)}", file=sys.stderr)
+        return 1 if bug else 2
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 200]} ... {line[-200:]}"
 
 
 def _module(command: str) -> str:

@@ -59,6 +59,12 @@ def _visible(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
+def shown(value: object) -> str:
+    """Return a value as a message shows it: as it is written in Python, at most 200 characters of it."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
 def complain(what: str, value: object, expected: str, remedy: str) -> str:
     """Make the one line every error message is made of; what is not printable is escaped.
 

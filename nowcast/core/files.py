@@ -9,6 +9,7 @@ import hashlib
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -35,13 +36,14 @@ def whole_file(target: Path) -> Iterator[Path]:
     disk before the rename. On any error the temporary file is removed and ``target`` stays as it was.
 
     Raises:
-        FileError: the folder cannot be written or the disk is full.
+        FileError: the folder cannot be written, the disk is full, or ``target`` is a device.
     """
     target = Path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{target.parent}: cannot make this folder ({error.strerror})") from error
+    _check_ordinary(target)
     with _told(target), _replacing(str(target)) as temporary:
         yield Path(temporary)
 
@@ -86,6 +88,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     target = Path(target)
     with _told(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        _check_ordinary(target)
         temporary = Path(_temporary(str(target)))
         try:
             temporary.mkdir()
@@ -156,6 +159,29 @@ def _flush(path: Path | str, folder_fd: int | None = None) -> None:
         os.close(handle)
 
 
+def _check_ordinary(target: Path) -> None:
+    """Refuse a device, a pipe or a socket: a rename onto ``/dev/null`` would take it from the whole machine."""
+    with _told(target):
+        mode = target.stat().st_mode if target.exists() else stat.S_IFREG
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise FileError(f"{target}: is a device, a pipe or a socket, expected a file; choose another place")
+
+
+def read_at_most(path: Path, most: int) -> bytes:
+    """Read a file that may have ``most`` bytes; also a pipe, which does not say its size.
+
+    Why: what a user names may be a device that never ends, or a file that fills the memory.
+
+    Raises:
+        OSError: as the system says, or larger (``EFBIG``).
+    """
+    with Path(path).open("rb") as handle:
+        found = handle.read(most + 1)
+    if len(found) > most:
+        raise OSError(errno.EFBIG, f"larger than {most} bytes", str(path))
+    return found
+
+
 def check_place(target: Path) -> None:
     """Refuse a file that could not be written, before the work that fills it; nothing is left behind.
 
@@ -167,6 +193,7 @@ def check_place(target: Path) -> None:
         place = next(folder for folder in target.absolute().parents if folder.exists())
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _check_ordinary(target)
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:

@@ -12,6 +12,8 @@ from nowcast.core.errors import SettingsError
 NO_ECHO_DBZ = -32.0
 """Reflectivity that stands for "observed, no echo" everywhere: the lowest value of an 8-bit radar
 product with 0.5 dB steps, below any echo a weather radar reports. Not observed is NaN, never this."""
+_MOST_DBZ = 200.0
+_LEAST_RANGE = 0.01
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,11 @@ class Scaling:
     high_dbz: float = 65.0
 
     def __post_init__(self) -> None:
-        if not NO_ECHO_DBZ <= self.low_dbz < self.high_dbz:
+        if not (NO_ECHO_DBZ <= self.low_dbz < self.high_dbz <= _MOST_DBZ
+                and self.high_dbz - self.low_dbz >= _LEAST_RANGE):
             raise SettingsError(
                 f"scaling: got low_dbz={self.low_dbz}, high_dbz={self.high_dbz}, expected "
-                f"{NO_ECHO_DBZ} <= low_dbz < high_dbz; give both in dBZ"
+                f"{NO_ECHO_DBZ} <= low_dbz < high_dbz <= {_MOST_DBZ:g}; give both in dBZ"
             )
 
     def scaled(self, dbz: float) -> float:

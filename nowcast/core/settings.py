@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import os
 import re
 import types
 import typing
@@ -16,13 +17,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
-from nowcast.core.errors import SettingsError
+from nowcast.core.errors import SettingsError, printable, shown
+from nowcast.core.plain_values import parse_yaml, parse_yaml_file
 
 T = TypeVar("T")
 _FORMERLY = "formerly"
-_NOT_FINITE = "not_finite"
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -33,11 +32,6 @@ def formerly(*names: str) -> dict[str, tuple[str, ...]]:
     ``flips_and_rotations: bool = field(default=True, metadata=formerly("turns"))``.
     """
     return {_FORMERLY: names}
-
-
-def not_finite() -> dict[str, bool]:
-    """Field metadata of a number that may be infinite or NaN; `build` refuses both everywhere else."""
-    return {_NOT_FINITE: True}
 
 
 def current_names(kind: type[Any], values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -71,7 +65,7 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
 
     Nested dataclasses, ``X | None``, ``Literal``, tuples and dicts are followed. What YAML reads otherwise
     than it is meant is taken: an ``int`` or ``1e9`` (text in YAML) for a ``float``, the number 32 for the
-    choice "32". Nothing else is converted. Infinity and NaN are refused (`not_finite` allows them).
+    choice "32". Nothing else is converted. Infinity and NaN are refused.
 
     Raises:
         SettingsError: an unknown or missing key or a value of the wrong type; the message gives the
@@ -91,8 +85,7 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     for name, field in fields.items():
         if name in values:
             made[name] = _convert(hints[name], values[name], _dotted(where, name))
-            if not field.metadata.get(_NOT_FINITE):
-                _check_finite(made[name], _dotted(where, name))
+            _check_finite(made[name], _dotted(where, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise SettingsError(f"{_dotted(where, name)}: missing, expected {_describe(hints[name])}")
     return kind(**made)
@@ -121,15 +114,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML file of settings.
 
     Raises:
-        SettingsError: the file is absent, not YAML, or not a mapping at its top.
+        SettingsError: the file is absent, not YAML within bounds (`plain_values`), or no mapping at its top.
     """
     try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        found = parse_yaml_file(Path(path))
     except OSError as error:
         raise SettingsError(f"{path}: no such configuration ({error.strerror}); check the path") from error
-    except (yaml.YAMLError, ValueError) as error:
-        line = " ".join(str(error).split())
-        raise SettingsError(f"{path}: not a YAML file ({line})") from error
+    except ValueError as error:
+        raise SettingsError(f"{path}: not a YAML file of settings ({printable(error)[:300]})") from error
     if not isinstance(found, dict):
         raise SettingsError(f"{path}: got {type(found).__name__}, expected settings as 'key: value'")
     return found
@@ -148,8 +140,9 @@ def read_layered(path: Path, kind: type[Any] | None = None) -> dict[str, Any]:
 
 
 def _layers(path: Path, above: tuple[Path, ...], kind: type[Any] | None) -> dict[str, Any]:
-    if path.resolve() in above:
-        raise SettingsError(f"{path}: is its own base; name another file")
+    place = Path(os.path.realpath(path))  # resolve() fails at links that lead in a circle
+    if place in above or len(above) > 20:
+        raise SettingsError(f"{path}: is its own base, or one of too many; name another file")
     values = read_yaml(path)
     base = values.pop("base", None)
     if kind is not None:
@@ -157,8 +150,8 @@ def _layers(path: Path, above: tuple[Path, ...], kind: type[Any] | None) -> dict
     if base is None:
         return values
     if not isinstance(base, str):
-        raise SettingsError(f"{path}: base: got {base!r}, expected the path of a configuration")
-    return _merged(_layers(path.parent / base, (*above, path.resolve()), kind), values)
+        raise SettingsError(f"{path}: base: got {shown(base)}, expected the path of a configuration")
+    return _merged(_layers(path.parent / base, (*above, place), kind), values)
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,9 +190,10 @@ def override(
                 raise SettingsError(f"--set {assignment}: '{group}' is a value, not a group of settings")
             place = place[key]
         try:
-            place[_place(place, _today(inner, last)[0], assignment)] = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError) as error:  # such as a number of 5000 digits
-            raise SettingsError(f"--set {assignment[:80]}: the value is not YAML") from error
+            place[_place(place, _today(inner, last)[0], assignment)] = parse_yaml(text)
+        except ValueError as error:
+            raise SettingsError(f"--set {printable(assignment[:80])}: the value is not YAML "
+                                f"({printable(error)[:200]})") from error
     return result
 
 
@@ -239,7 +233,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and str(value) in allowed:
             return str(value)
         choices = ", ".join(map(str, allowed))
-        raise SettingsError(f"{where}: got {value!r}, expected one of {choices}")
+        raise SettingsError(f"{where}: got {shown(value)}, expected one of {choices}")
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else build(hint, value, where)
     if origin is tuple:
@@ -250,7 +244,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return {k: _convert(inner, v, f"{where}.{k}") for k, v in value.items()}
     elif _is_scalar(hint, value):
         return float(str(value)) if hint is float else Path(value) if hint is Path else value
-    raise SettingsError(f"{where}: got {value!r}, expected {_describe(hint)}")
+    raise SettingsError(f"{where}: got {shown(value)}, expected {_describe(hint)}")
 
 
 def _check_finite(value: Any, where: str) -> None:
@@ -273,13 +267,13 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
                 errors.append(error)
     if len(errors) == 1:
         raise errors[0]
-    raise SettingsError(f"{where}: got {value!r}, expected {_describe(hint)}")
+    raise SettingsError(f"{where}: got {shown(value)}, expected {_describe(hint)}")
 
 
 def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
     inner = typing.get_args(hint)
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise SettingsError(f"{where}: got {value!r}, expected a list")
+        raise SettingsError(f"{where}: got {shown(value)}, expected a list")
     if len(inner) == 2 and inner[1] is Ellipsis:
         return tuple(_convert(inner[0], v, f"{where}[{i}]") for i, v in enumerate(value))
     if len(inner) != len(value):
@@ -296,5 +290,5 @@ def _is_scalar(hint: Any, value: Any) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if hint is Path:
-        return isinstance(value, (str, Path))
+        return isinstance(value, (str, Path)) and "\0" not in str(value)
     return isinstance(hint, type) and isinstance(value, hint)

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from nowcast.core.errors import FileError, SettingsError, complain
 from nowcast.core.field import HIGHEST_DBZ
-from nowcast.core.files import whole_file
+from nowcast.core.files import read_at_most, whole_file
+from nowcast.core.plain_values import parse_json
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.settings import build, formerly, plain
 from nowcast.core.times import minutes
@@ -26,6 +27,7 @@ FORMAT = "nowcast decision thresholds"
 FORMATS = (FORMAT, "nowcast decision levels")
 """Formats that are read: today's name, and the one of files that are older."""
 VERSION = 1
+_MOST_BYTES = 10_000_000
 _Table = tuple[tuple[float, ...], ...]
 Scores = tuple[tuple[float | None, ...], ...]
 
@@ -148,13 +150,13 @@ def read_decision_thresholds(path: Path) -> DecisionThresholdsFile:
         SettingsError: of another version, or decision thresholds that cannot be.
     """
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = parse_json(read_at_most(Path(path), _MOST_BYTES))
     except OSError as error:
         raise FileError(
             complain(str(path), f"no readable file ({error.strerror})", "one of 'nowcast calibrate'",
                      "check the path")
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise FileError(
             complain(str(path), f"not JSON ({error})", "a file of 'nowcast calibrate'", "make it again")
         ) from error

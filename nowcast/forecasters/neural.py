@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.core.errors import CheckpointError, GridError, TimeError, complain
+from nowcast.core.errors import CheckpointError, GridError, SettingsError, TimeError, complain
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.settings import plain
@@ -56,6 +56,15 @@ class NeuralSettings:
     def running(self) -> Running:
         """The part that says how large frames are run."""
         return Running(self.memory_gb, self.tile, self.overlap, self.precision == "bfloat16")
+
+    def __post_init__(self) -> None:
+        sides = self.tile or (1, 1)
+        if self.memory_gb <= 0 or self.overlap < 0 or not all(1 <= side <= 100_000 for side in sides):
+            raise SettingsError(
+                complain("memory_gb, overlap, tile", f"{self.memory_gb:g}, {self.overlap}, {self.tile}",
+                         "a size above zero, 0 or more cells, and sides of 1 to 100000 cells",
+                         "leave them out, or for example memory_gb=2")
+            )
 
     def on_this_cpu(self, name: str) -> NeuralSettings:
         """The settings with the precision that is computed in; a log line where it is not the one asked for."""

@@ -33,6 +33,7 @@ from nowcast.models.backbones import (
 from nowcast.models.base import FrameSpec, Increments, SequenceModel
 from nowcast.models.lmc.network import LmcSettings, build_lmc
 from nowcast.models.persistence import PersistenceNetworkSettings, build_persistence
+from nowcast.models.size_limit import build_within_memory
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -129,10 +130,12 @@ def build_model(
         increments: how outputs change the frame that was read; None builds a network whose outputs are frames.
 
     Raises:
-        SettingsError: an unknown name or setting, a value out of range, a size that does not fit.
+        SettingsError: an unknown name or setting, a value out of range, a size that does not fit, or more
+            parameters than there can be.
     """
     entry = find_model(name)
     if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
         raise SettingsError(f"channels: got {channels!r}, expected 1 or more; radar has 1, colour video 3")
     spec = FrameSpec(channels, size, increments)
-    return entry.build(build(entry.settings, settings, where="model.settings"), spec)
+    chosen: Any = build(entry.settings, settings, where="model.settings")
+    return build_within_memory(lambda: entry.build(chosen, spec))

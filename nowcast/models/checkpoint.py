@@ -8,7 +8,6 @@ to forecast with alone, small, is a file of `nowcast.models.weights_file`.
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,23 +19,20 @@ from torch import Tensor
 
 from nowcast.core.errors import CheckpointError, NowcastError, SettingsError
 from nowcast.core.files import provenance, sha256, whole_file
+from nowcast.core.plain_values import check_plain
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import build, formerly, plain
-from nowcast.models import weights_file
+from nowcast.models import safe_load, weights_file
 from nowcast.models.base import SequenceModel
 from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
+from nowcast.models.former_names import current_tensor_names
 from nowcast.models.lagrangian.wrapper import LagrangianSettings
+from nowcast.models.size_limit import build_without_memory
 
 FORMAT_VERSION = 1
 """Raised by one whenever a checkpoint of before can no longer be read the same way."""
 
 PREFIX = "network."
-_FORMER_PARTS = (
-    (".cascade.together.", ".cascade.pixel_layers."),
-    (".cascade.surroundings.say.", ".cascade.context_unet.head."),
-    (".cascade.surroundings.", ".cascade.context_unet."),
-)
-"""What parts of networks were once called in the names of their tensors -> what they are called now."""
 _HEAD = b"PK\x03\x04"
 
 
@@ -72,6 +68,17 @@ class CheckpointMeta:
     """Thresholds whose probabilities it forecasts; None forecasts frames."""
     lagrangian: LagrangianSettings | None = field(default=None, metadata=formerly("advection"))
     """How frames are advected along the optical flow; None leaves them where they are."""
+
+    def __post_init__(self) -> None:
+        sizes, cells = self.size or (), self.grid_km or ()
+        ranges: tuple[tuple[str, tuple[float, ...], float, float], ...] = (
+            ("channels", (self.channels,), 1, 100_000), ("past", (self.past,), 1, 10_000),
+            ("future", (self.future,), 1, 10_000), ("size", sizes, 1, 100_000),
+            ("step_seconds", (self.step_seconds,), 1e-3, 366 * 86400.0), ("grid_km", cells, 1e-3, 10_000.0),
+        )
+        for name, values, low, high in ranges:
+            if wrong := [value for value in values if not low <= value <= high]:
+                raise SettingsError(f"{name}: got {wrong[0]:g}, expected {low:g} to {high:g}")
 
 
 class LoadedNetwork(NamedTuple):
@@ -114,15 +121,7 @@ def read(path: Path) -> dict[str, Any]:
     if path.suffix == weights_file.SUFFIX:
         return _current(path, weights_file.read(path))
     _look_at_head(path)
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: got objects other than tensors and plain values, expected none; refused, and "
-            "nothing in it was run; take checkpoints only from 'nowcast train'"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: damaged checkpoint ({_line(error)}); copy or train it again") from error
+    found = safe_load.load(path)
     if not isinstance(found, dict) or not isinstance(found.get("nowcast"), dict):
         raise CheckpointError(
             f"{path}: got a checkpoint of another program, expected one of 'nowcast train'; weights of "
@@ -140,21 +139,10 @@ def _current(path: Path, found: dict[str, Any]) -> dict[str, Any]:
             f"version of nowcast ({_maker(found['nowcast'])}): use that one, or train again"
         )
     if isinstance(found.get("state_dict"), dict):
-        found["state_dict"] = _renamed(found["state_dict"])
-    if isinstance(found.get("average"), dict):
-        found["average"] = {**found["average"], "weights": _renamed(found["average"]["weights"])}
+        found["state_dict"] = current_tensor_names(found["state_dict"])
+    if isinstance(found.get("average"), dict) and isinstance(found["average"].get("weights"), dict):
+        found["average"] = {**found["average"], "weights": current_tensor_names(found["average"]["weights"])}
     return found
-
-
-def _renamed(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    return {_current_name(name): value for name, value in tensors.items()}
-
-
-def _current_name(tensor: str) -> str:
-    dotted = f".{tensor}"
-    for former, now in _FORMER_PARTS:
-        dotted = dotted.replace(former, now)
-    return dotted[1:]
 
 
 def meta_of(path: Path, content: Mapping[str, Any]) -> CheckpointMeta:
@@ -164,8 +152,9 @@ def meta_of(path: Path, content: Mapping[str, Any]) -> CheckpointMeta:
         CheckpointError: something is missing, unknown or of the wrong type.
     """
     try:
+        check_plain(content["nowcast"])
         return build(CheckpointMeta, content["nowcast"])
-    except SettingsError as error:
+    except (SettingsError, ValueError) as error:
         raise CheckpointError(
             f"{path}: its description does not fit this version of nowcast ({error}); it was written by "
             f"{_maker(content['nowcast'])}"
@@ -192,11 +181,29 @@ def load_network(path: Path | str, channels: int | None = None, whole: bool = Fa
             f"{path}: got frames of {channels} channels, expected {meta.channels}; "
             "use data like that it was trained on, or train on yours"
         )
+    state = weights_in(content)
+    _check_fit(meta, state, path, whole)
     network = build_network(meta, path)
     if not whole:
         network = network.forecast_only()
-    fill(network, weights_in(content), path)
+    fill(network, state, path)
     return LoadedNetwork(network.eval(), meta, sha256(path))
+
+
+def _check_fit(meta: CheckpointMeta, state: object, path: Path, whole: bool) -> None:
+    """Refuse a description whose network is not that of the weights beside it, before memory is taken for it.
+
+    Why looser than the file: parts that forecasting does not need may have been left out of it.
+    """
+    tensors = [v for v in state.values() if isinstance(v, Tensor)] if isinstance(state, dict) else []
+    numbers = sum(value.numel() for value in tensors)
+    try:
+        network = build_without_memory(
+            lambda: build_network(meta, path), 1000 + 10 * len(tensors), 10_000_000 + 100 * numbers
+        )
+    except SettingsError as error:
+        raise CheckpointError(f"{path}: its network cannot be built here ({error})") from error
+    _fitting(network if whole else network.forecast_only(), state, path)
 
 
 def weights_in(content: Mapping[str, Any]) -> object:
@@ -204,6 +211,8 @@ def weights_in(content: Mapping[str, Any]) -> object:
     average = content.get("average")
     if not isinstance(average, dict):
         return content.get("state_dict")
+    if not isinstance(average.get("weights"), dict):
+        return None
     return {PREFIX + str(name): value for name, value in average["weights"].items()}
 
 
@@ -228,6 +237,11 @@ def fill(network: SequenceModel, state: object, path: Path) -> None:
     Raises:
         CheckpointError: a tensor is missing, too many, of another shape, or not finite.
     """
+    network.load_state_dict(_fitting(network, state, path))
+
+
+def _fitting(network: SequenceModel, state: object, path: Path) -> dict[str, Tensor]:
+    """Return the weights that ``network`` takes of ``state``, by its own names, checked as `fill` says."""
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise CheckpointError(f"{path}: got no 'state_dict' of tensors, expected one; train it again")
     named = ((str(k).removeprefix(PREFIX), v) for k, v in state.items())
@@ -240,17 +254,18 @@ def fill(network: SequenceModel, state: object, path: Path) -> None:
             "it was written by another version of this network"
         )
     for name, value in weights.items():
-        if value.shape != own[name].shape:
+        if value.shape != own[name].shape or value.is_floating_point() != own[name].is_floating_point():
             raise CheckpointError(
-                f"{path}: tensor '{name}': got shape {tuple(value.shape)}, expected "
-                f"{tuple(own[name].shape)}; channels or settings are not those of these weights"
+                f"{path}: tensor '{name}': got shape {tuple(value.shape)} of {value.dtype}, expected "
+                f"{tuple(own[name].shape)} of {own[name].dtype}; channels or settings are not those of these "
+                "weights"
             )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise CheckpointError(
                 f"{path}: tensor '{name}' holds values that are not finite; training went wrong, "
                 "train again with a lower learning rate or gradient clipping"
             )
-    network.load_state_dict(weights)
+    return weights
 
 
 def _look_at_head(path: Path) -> None:
@@ -270,6 +285,3 @@ def _maker(meta: Mapping[str, Any]) -> str:
     made = meta.get("provenance")
     return f"nowcast {made.get('nowcast', 'unknown')}" if isinstance(made, dict) else "an unknown version"
 
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120]

@@ -16,6 +16,7 @@ from nowcast.models.exceedance.wrapper import (
     ExceedanceProbabilitySettings,
 )
 from nowcast.models.lagrangian.wrapper import LagrangianModel, LagrangianSettings
+from nowcast.models.size_limit import build_within_memory
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class ModelChoice:
         Raises:
             SettingsError: as `build_model`; or thresholds for frames that are no dBZ of one channel.
         """
+        return build_within_memory(lambda: self._build(channels, size, scaling))
+
+    def _build(self, channels: int, size: tuple[int, int] | None, scaling: Scaling | None) -> SequenceModel:
         events = self.exceedance_probability
         if events is None:
             network = build_model(self.name, self.settings, channels, size)

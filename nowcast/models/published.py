@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import pickle
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nowcast.core.errors import CheckpointError, SettingsError, complain
+from nowcast.models import safe_load
 from nowcast.models.base import SequenceModel
 from nowcast.models.catalog import build_model, find_model
 from nowcast.models.lmc.published import our_name as rename_lmc
@@ -202,17 +201,7 @@ def read_weights(path: Path, key: str) -> dict[str, Tensor]:
         CheckpointError: absent, damaged, with objects other than tensors and plain containers, or
             without tensors under ``key`` or at the top.
     """
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: no such checkpoint; check the path") from error
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: got a file that holds more than tensors or is damaged, expected named tensors; "
-            "nothing in it was run: ask its author for the weights alone"
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AssertionError) as error:
-        raise CheckpointError(f"{path}: not a readable checkpoint; fetch it again") from error
+    found = safe_load.load(path)
     inner = found.get(key, found) if isinstance(found, Mapping) else found
     if not isinstance(inner, Mapping) or not inner or not all(
         isinstance(n, str) and isinstance(w, Tensor) for n, w in inner.items()

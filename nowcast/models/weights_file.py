@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nowcast.core.errors import CheckpointError
 from nowcast.core.files import whole_file
+from nowcast.core.plain_values import parse_json
 
 SUFFIX = ".safetensors"
 _KEY = "nowcast"
@@ -68,7 +69,7 @@ def read(path: Path) -> dict[str, Any]:
         line = " ".join(str(error).split())[:120]
         raise CheckpointError(f"{path}: damaged file of weights ({line}); copy it again") from error
     try:
-        meta = json.loads(described or "")
+        meta = parse_json(described or "")
     except ValueError as error:
         raise CheckpointError(_FOREIGN.format(path)) from error
     if not isinstance(meta, dict):

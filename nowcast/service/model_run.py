@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from nowcast.archive.reader import Archive
-from nowcast.core.errors import NowcastError
+from nowcast.core.errors import NowcastError, printable
 from nowcast.core.times import to_text
 from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
 from nowcast.products.cf_netcdf import read_forecast
@@ -113,7 +113,7 @@ class ModelProcess:
     def _last_line(self) -> str:
         text = (self._folder / "log").read_text(encoding="utf-8", errors="replace")
         lines = text.strip().splitlines()
-        return lines[-1][:500] if lines else "no output"
+        return printable(lines[-1][:500]) if lines else "no output"
 
     def close(self) -> None:
         """End the process and remove what it left."""

@@ -12,8 +12,10 @@ from nowcast.archive.create import NewArchive
 from nowcast.archive.reader import Archive
 from nowcast.archive.writer import open_writer
 from nowcast.core.errors import NowcastError, SettingsError, TimeError
+from nowcast.core.grid import Grid
 from nowcast.core.times import Times, minutes, to_text, unbroken_runs
 from nowcast.forecasters.catalog import build_forecaster
+from nowcast.ingestion.readers.catalog import find_reader
 from nowcast.products.odim_h5 import OdimPacking, write_composite
 from nowcast.service.clock import Clock, SimulatedClock
 from nowcast.service.settings import InputSettings, ServiceSettings
@@ -68,14 +70,25 @@ class Replay:
         )
         past = _needed(settings, self._archive.step)
         self._times, first = self._plan(past, start, _newest(own))
-        kept = {k: self._archive.attrs[k] for k in _KEPT if k in self._archive.attrs}
-        with open_writer(own, NewArchive(self._archive.grid, self._archive.step, self._times[0], kept)):
-            pass  # made beforehand, so that it says of itself what the files it is fed cannot
         self._next = 0
         self._fed: list[Path] = []
         self.step = self._archive.step
         self.clock: Clock = SimulatedClock(first, speed)
         self._inbox.mkdir(parents=True, exist_ok=True)
+        if not own.exists():
+            self._make(own)
+
+    def _make(self, own: Path) -> None:
+        """Make the replay's archive before it is fed, so that it says of itself what the files cannot.
+
+        Its grid is the one that is read from such a file: a projection has other words there.
+        """
+        path = self._write(self._times[0])
+        grid = Grid.of(find_reader(path).open(path))
+        path.unlink()
+        kept = {key: self._archive.attrs[key] for key in _KEPT if key in self._archive.attrs}
+        with open_writer(own, NewArchive(grid, self.step, self._times[0], kept)):
+            pass
 
     def _plan(
         self, past: int, start: np.datetime64 | None, fed: np.datetime64 | None

@@ -14,7 +14,7 @@ import torch
 import yaml
 from pytorch_lightning.strategies import DDPStrategy
 
-from nowcast.core.errors import CheckpointError, MissingExtraError, SettingsError
+from nowcast.core.errors import CheckpointError, MissingExtraError, SettingsError, printable
 from nowcast.core.files import provenance, whole_file
 from nowcast.core.settings import plain
 from nowcast.models import checkpoint
@@ -188,14 +188,19 @@ def _take_up(
             f"{path}: the data has changed since (fingerprint {meta.data_fingerprint}, expected "
             f"{old.data_fingerprint}); an exact resume is not possible, train anew without --resume"
         )
-    checkpoint.fill(module.network, content["state_dict"], path)
-    module.optimizer_state = content["optimizer_states"][0]
-    module.iteration, module.seconds_before = int(run["iteration"]), float(run["seconds"])
-    if module.average is not None:
-        average = content["average"]
-        module.average.load(int(average["updates"]), average["weights"])
-    best = run["best"]
-    return dict(best) if best is not None else None
+    checkpoint.fill(module.network, content.get("state_dict"), path)
+    try:
+        module.optimizer_state = content["optimizer_states"][0]
+        module.iteration, module.seconds_before = int(run["iteration"]), float(run["seconds"])
+        if module.average is not None:
+            average = content["average"]
+            module.average.load(int(average["updates"]), average["weights"])
+        return dict(run["best"]) if run["best"] is not None else None
+    except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: its state of training is damaged ({printable(error)[:120]}); go on from another "
+            "last.ckpt, or train anew without --resume"
+        ) from error
 
 
 def _new_folder(parent: Path) -> Path:

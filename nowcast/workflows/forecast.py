@@ -20,6 +20,7 @@ from nowcast.forecasters.catalog import build_forecaster
 if TYPE_CHECKING:
     from nowcast.forecasters.base import Forecaster
 
+_MOST_LEADS = 1000
 LATEST = "latest"
 
 
@@ -108,10 +109,11 @@ def leads_of(archive: RadarFrames, count: int) -> LeadTimes:
     """Lead times one step apart.
 
     Raises:
-        SettingsError: fewer than one.
+        SettingsError: fewer than one, or more than anyone can use.
     """
-    if count < 1:
-        raise SettingsError(complain("lead times (--leads)", count, "1 or more frames", "for example 10"))
+    if not 1 <= count <= _MOST_LEADS:
+        raise SettingsError(complain("lead times (--leads)", count, f"1 to {_MOST_LEADS} frames",
+                                     "for example 10"))
     return np.asarray(archive.step * np.arange(1, count + 1))
 
 
@@ -165,6 +167,11 @@ def past_times(archive: RadarFrames, reference_time: np.datetime64, count: int) 
     Raises:
         TimeError: one is missing; all missing ones and the newest time that would do are named.
     """
+    if count > len(archive.times):
+        raise TimeError(
+            complain(f"past of {to_text(reference_time)}", f"an archive of {len(archive.times)} frames",
+                     f"{count} frames without a gap", "ingest the missing files")
+        )
     times: Times = reference_time - archive.step * np.arange(count - 1, -1, -1)
     missing = times[~np.isin(times, archive.times)]
     if not len(missing):
@@ -174,7 +181,7 @@ def past_times(archive: RadarFrames, reference_time: np.datetime64, count: int) 
     before = [time for time in good if time <= reference_time] or good[:1]
     remedy = f"--at {to_text(before[-1])} would do" if before else "ingest the missing files"
     raise TimeError(
-        complain(f"past of {to_text(reference_time)}", f"no frame at {', '.join(map(to_text, missing))}",
+        complain(f"past of {to_text(reference_time)}", f"no frame at {', '.join(map(to_text, missing[:20]))}",
                  f"{count} frames without a gap", remedy)
     )
 

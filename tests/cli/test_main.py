@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 from nowcast.cli.main import COMMANDS, main
+from nowcast.core.errors import NowcastError
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -70,3 +71,27 @@ def test_other_errors_of_the_system_are_one_line(error, said, monkeypatch, capsy
     err = capsys.readouterr().err
     assert err.startswith(f"nowcast info: {said}; check that it is there, its permissions")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("error", "code", "said"), [
+    (TypeError("unhashable\ntype"), 1,
+     "a fault of nowcast itself (TypeError: unhashable type); please report it, with what NOWCAST_TRACEBACK=1 "
+     "prints"),
+    (MemoryError("Unable to allocate 3 TiB"), 2,
+     "this machine has not enough memory for it (MemoryError: Unable to allocate 3 TiB); ask for less"),
+    (NowcastError("x" * 10_000 + "; end"), 2, "x" * 3800 + " ... " + "x" * 195 + "; end"),
+])
+def test_the_last_resort_is_one_line_and_tells_how_to_see_more(error, code, said, monkeypatch, capsys):
+    from nowcast.cli import info
+
+    def broken(_):
+        raise error
+
+    monkeypatch.setattr(info, "run", broken)
+    monkeypatch.delenv("NOWCAST_TRACEBACK", raising=False)
+    assert main(["info", "a.zarr"]) == code
+    assert capsys.readouterr().err == f"nowcast info: {said}\n"
+    if code == 1:
+        monkeypatch.setenv("NOWCAST_TRACEBACK", "1")
+        with pytest.raises(TypeError, match="unhashable"):
+            main(["info", "a.zarr"])

@@ -2,11 +2,20 @@
 
 import errno
 import hashlib
+import os
+import stat
 
 import pytest
 
 from nowcast.core.errors import FileError
-from nowcast.core.files import provenance, sha256, whole_file, whole_folder
+from nowcast.core.files import (
+    check_place,
+    provenance,
+    read_at_most,
+    sha256,
+    whole_file,
+    whole_folder,
+)
 
 
 def test_a_file_appears_when_the_block_ends_well(tmp_path):
@@ -52,3 +61,25 @@ def test_digest_and_provenance(tmp_path):
     (tmp_path / "b").write_bytes(data)
     assert sha256(tmp_path / "b") == hashlib.sha256(data).hexdigest()
     assert {"nowcast", "commit", "python", "numpy"} <= set(provenance())
+
+
+def test_pipes_and_devices_are_never_replaced(tmp_path):
+    """A rename onto ``/dev/null`` as root takes it from every program of the machine; a pipe stands for it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (lambda: whole_file(pipe).__enter__(), lambda: whole_folder(pipe).__enter__(),
+                  lambda: check_place(pipe)):
+        with pytest.raises(FileError, match=r"pipe: is a device, a pipe or a socket"):
+            place()
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_reading_ends_at_the_bound(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * 10)
+    assert read_at_most(tmp_path / "a", 10) == b"x" * 10
+    with pytest.raises(OSError, match="larger than 9 bytes") as caught:
+        read_at_most(tmp_path / "a", 9)
+    assert caught.value.errno == errno.EFBIG
+    with pytest.raises(OSError, match="larger than 1000 bytes"):
+        read_at_most("/dev/zero", 1000)

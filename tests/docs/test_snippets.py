@@ -1,5 +1,7 @@
 """What the README and the tutorial say, run as it stands."""
 
+import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -15,7 +17,10 @@ from nowcast.service.settings import ServiceSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "nowcast" / "weights").glob("*.md")),
+]
 
 
 def _blocks(text: str, language: str) -> list[str]:
@@ -55,13 +60,15 @@ def test_the_python_in_the_readme_runs(tmp_path, monkeypatch):
     assert found["coming"].reflectivity.dims == ("lead_time", "y", "x")
     assert np.array_equal(found["coming"]["lead_time"].values, found["archive"].step * np.arange(1, 4))
     assert found["skill"].verification.nowcasts == 2
+    (code,) = _blocks((ROOT / "docs" / "howto" / "train-on-a-gpu.md").read_text(encoding="utf-8"), "python")
+    exec(compile(code, "train-on-a-gpu.md", "exec"), {})
+    assert len(list((tmp_path / "italy.cache").iterdir())) == 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_command_and_option_a_page_names_exists(page):
     """Commands are looked up in the catalog, their options in the command's own help."""
     import argparse
-    import importlib
 
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     for line in re.findall(r"^\s*(?:\S*/)?nowcast ([a-z-]+)( .*)?$", text, flags=re.M):
@@ -78,7 +85,34 @@ def test_every_command_and_option_a_page_names_exists(page):
 def test_every_file_of_the_project_a_page_names_exists(page):
     text = page.read_text(encoding="utf-8")
     for name in re.findall(r"`((?:docs|configs|scripts|tests|nowcast)/[\w./-]+)`", text):
-        assert (ROOT / name).exists(), f"{page.name}: {name}"
+        assert "NAME" in name or (ROOT / name).exists(), f"{page.name}: {name}"
+    for name in re.findall(r"`(\w+\.yaml)`", text):
+        assert name == "settings.yaml" or list((ROOT / "configs").rglob(name)), f"{page.name}: {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_link_within_the_project_leads_to_a_file_and_a_heading(page):
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.is_file(), f"{page.name}: {link}"
+        headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), flags=re.M) if anchor else []
+        anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+        assert not anchor or anchor in anchors, f"{page.name}: {link}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_name_of_the_package_a_page_uses_exists(page):
+    """Names such as `nowcast.scores.catalog.METRICS`, and what the Python of a page imports."""
+    text = page.read_text(encoding="utf-8")
+    named = [name.rpartition(".") for name in re.findall(r"`(nowcast(?:\.\w+)+)", text)]
+    used = [(module, name) for module, _, name in named]
+    for code in _blocks(text, "python"):
+        imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)]
+        used += [(str(node.module), alias.name) for node in imports for alias in node.names]
+    for module, name in used:
+        known = hasattr(importlib.import_module(module), name) or importlib.util.find_spec(f"{module}.{name}")
+        assert known, f"{page.name}: {module}.{name}"
 
 
 def test_the_readme_lists_every_command():

@@ -5,18 +5,17 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 PARENT = """
-import os, time
+import time
 from nowcast.core.processes import Workers
-
-def work(task):
-    time.sleep(0.2)
-    return os.getpid()
+from tests.fakes.work import where
 
 if __name__ == "__main__":
     with Workers(2) as pool:
-        found = set(pool.each(work, list(range(4)), lambda task, how: 0))
+        found = {number for _, number in pool.each(where, list(range(4)), lambda task, how: ("", 0))}
         print(*found, flush=True)
         time.sleep(60)
 """
@@ -34,7 +33,10 @@ def _alive(number: int) -> bool:
 def test_kill_9_of_the_parent_ends_the_workers(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     with parent:
         numbers = [int(n) for n in parent.stdout.readline().split()]
         assert numbers

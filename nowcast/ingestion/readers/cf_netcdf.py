@@ -49,7 +49,6 @@ class CfNetcdf:
 
     z_r_name: str = "marshall_palmer"
     name: str = "cf_netcdf"
-    library: str | None = None
     variable: str | None = None
 
     def sniff(self, path: Path) -> bool:

@@ -43,7 +43,6 @@ class FmiPgm:
     """
 
     name: str = "fmi_pgm"
-    library: str | None = None
 
     def sniff(self, path: Path) -> bool:
         """Whether this is a binary PGM, gzip'd or not, with an ``obstime`` comment."""

@@ -53,7 +53,6 @@ class OdimH5:
 
     z_r_name: str = "marshall_palmer"
     name: str = "odim_h5"
-    library: str | None = None
 
     def sniff(self, path: Path) -> bool:
         """Whether this is HDF5 whose root ``what/object`` is COMP or IMAGE."""
