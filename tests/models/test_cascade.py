@@ -85,6 +85,17 @@ def test_growth_is_against_the_mean_of_the_earlier_frames():
     torch.testing.assert_close(read[0][0, :, 5, 7], expected, rtol=0, atol=1e-5)
 
 
+def test_a_pixel_is_reached_from_as_far_as_the_largest_scale():
+    assert CascadeSettings(scales=(2.0, 32.0)).receptive_field == 96.0
+    past = torch.zeros(1, 1, 3, 41, 61)
+    changed = past.clone()
+    changed[..., 20, 30] = 1.0
+    cascade = shaken(LogitCascade(3, CascadeSettings((1.0, 4.0), 3, 0)))
+    moved = (cascade(changed, 1) != cascade(past, 1))[0, 0, 0].nonzero()
+    assert moved.amin(dim=0).tolist() == [8, 18]
+    assert moved.amax(dim=0).tolist() == [32, 42]
+
+
 def test_later_leads_share_the_last_weights():
     cascade = shaken(LogitCascade(3, SETTINGS))
     found = cascade(logits(), 5)
