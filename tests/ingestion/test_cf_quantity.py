@@ -1,5 +1,7 @@
 """CF netCDF: what is read is reflectivity or rain that was observed, and nothing that only looks so."""
 
+import math
+
 import netCDF4
 import pytest
 
@@ -80,6 +82,23 @@ def test_what_only_looks_like_rain_is_named_with_its_unit(tmp_path, units, attrs
     assert f"w.nc: holds '{name}' in '{units}'" in str(caught.value)
     assert "damaged" not in str(caught.value)
     assert find_reader(path).name == "cf_netcdf"
+
+
+@pytest.mark.parametrize(("units", "attrs", "rate"), [
+    ("mm h-1", {"standard_name": "lwe_precipitation_rate"}, 4.5),
+    ("mm s-1", {"standard_name": "lwe_precipitation_rate"}, 4.5 * 3600),
+    ("cm day-1", {"standard_name": "lwe_precipitation_rate"}, 4.5 / 2.4),
+    ("mm", {"standard_name": "precipitation_amount", "cell_methods": "time: sum (interval: 15 min)"}, 18.0),
+])
+def test_scale_and_offset_are_both_converted(tmp_path, units, attrs, rate):
+    """A stored 20, times 0.1 and plus 2.5, is 4.5 of the unit; a stored 3 is 2.8."""
+    path = grid_file(tmp_path / "o.nc", {"rr": (units, {**attrs, "scale_factor": 0.1, "add_offset": 2.5}, 0)})
+    with netCDF4.Dataset(path, "a") as data:
+        data["rr"].set_auto_maskandscale(False)
+        data["rr"][:] = [[[20, 3, 20]] * 2]
+    values = CfNetcdf().open(path).values[0, 0]
+    expected = [10 * math.log10(200 * r**1.6) for r in (rate, rate * 2.8 / 4.5, rate)]
+    assert values.tolist() == pytest.approx(expected, abs=1e-3)
 
 
 def test_reflectivity_goes_before_rain_and_a_choice_before_both(tmp_path):

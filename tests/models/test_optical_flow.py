@@ -30,6 +30,17 @@ def test_each_sequence_of_a_batch_has_the_motion_it_has_alone():
         torch.testing.assert_close(both[i, :, 48, 48], torch.tensor(velocity), rtol=0, atol=0.15)
 
 
+def test_the_newest_pair_of_frames_weighs_most():
+    """Four frames a cell apart, the newest three cells on: weighed alike, the pairs would give 1.5 cells."""
+    newest = disc((0.0, 0.0), frames=1, centre=(48.0, 50.0))
+    past = torch.cat([disc((0.0, 1.0))[:-1], newest])[None]
+    seen = torch.ones_like(past, dtype=torch.bool)
+    found = lucas_kanade(past, seen, FlowSettings())[0, :, 48, 48]
+    assert found[0] == pytest.approx(0.0, abs=0.05)
+    assert 1.7 < found[1] < 2.1  # by the weights 1, 2 2/3, 4 1/3 and 6 of 14: 1.86
+    assert 1.4 < lucas_kanade(past, seen, FlowSettings(newest_weight=1.0))[0, 1, 48, 48] < 1.6
+
+
 def test_half_precision_around_it_changes_nothing():
     past = disc((1.0, 2.0))[None]
     seen = torch.ones_like(past, dtype=torch.bool)
