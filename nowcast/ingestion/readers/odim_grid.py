@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,9 @@ def _fit(
                                   ("south", ("LL", "LR"), 1), ("north", ("UL", "UR"), 1))
     }
     if factor != 1.0:
-        metre = dict(crs.to_dict(), units="m")
+        with warnings.catch_warnings():  # the names of datums are lost, and a PROJ string has none
+            warnings.simplefilter("ignore", UserWarning)
+            metre = dict(crs.to_dict(), units="m")
         metre.pop("to_meter", None)
         crs = pyproj.CRS.from_dict(metre)
         edges = {side: value * factor for side, value in edges.items()}
