@@ -58,6 +58,18 @@ def test_bounds_say_where_a_cell_is_when_coordinates_are_its_edges(tmp_path, sou
         CfNetcdf().open(tmp_path / "b.nc")
 
 
+@pytest.mark.parametrize("south_first", [False, True])
+def test_bounds_are_in_the_unit_of_their_coordinate(tmp_path, south_first):
+    scene = cf.scene(bounds=True, south_first=south_first)
+    scene.write(tmp_path / "k.nc")
+    with netCDF4.Dataset(tmp_path / "k.nc", "a") as data:
+        for name in ("y", "x"):
+            data[name].units = "km"
+            data[name][:] = data[name][:] / 1000
+            data[f"{name}_bnds"][:] = data[f"{name}_bnds"][:] / 1000
+    cf.assert_truth(CfNetcdf().open(tmp_path / "k.nc"), scene)
+
+
 @pytest.mark.parametrize(("first", "count", "expected"), [
     (356.0, 8, -4.0), (0.0, 8, 0.0), (-4.0, 8, -4.0), (250.0, 8, -110.0), (176.0, 4, 176.0)])
 def test_longitudes_of_0_to_360_run_on_across_greenwich(tmp_path, first, count, expected):

@@ -1,6 +1,6 @@
 """Which dimension of a CF variable is time, row and column, by what its coordinate says it is, never by place.
 
-Letters: H rows, W columns.
+Dimensions: H rows, W columns.
 """
 
 from __future__ import annotations
