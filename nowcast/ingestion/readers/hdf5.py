@@ -215,5 +215,3 @@ def finite(path: Path, where: str, stated: Mapping[str, Any], name: str) -> floa
         raise FileError(complain(f"{path}: {where}/{name}", f"{value:g}", "a finite number",
                                  "ask the producer for a file that follows its format"))
     return value
-
-
