@@ -1,8 +1,17 @@
-"""What tests of several parts share: a real browser."""
+"""What tests of several parts share: a real browser, and property tests that try the same inputs every time.
 
+``NOWCAST_FUZZ=random`` lets hypothesis draw new inputs; what it finds becomes a test of its own.
+"""
+
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None)
+settings.load_profile("random" if os.environ.get("NOWCAST_FUZZ") == "random" else "same")
 
 CHROMIUM = Path("/usr/bin/chromium")
 

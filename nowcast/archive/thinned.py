@@ -56,26 +56,12 @@ class Thinned:
                          "choose another step or another model")
             )
         self.archive = archive
+        self.path, self.grid, self.attrs = archive.path, archive.grid, archive.attrs
         self.step = step.astype("timedelta64[ns]")
         self.times: Times = archive.times
         if len(self.times):
             anchor: np.datetime64 = self.times[0] if through is None else through
             self.times = self.times[(self.times - anchor) % self.step == np.timedelta64(0)]
-
-    @property
-    def path(self) -> Path:
-        """The archive's."""
-        return self.archive.path
-
-    @property
-    def grid(self) -> Grid:
-        """The archive's."""
-        return self.archive.grid
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """The archive's."""
-        return self.archive.attrs
 
     @property
     def fingerprint(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.verify import add_forecast_arguments, parse_models, parse_thresholds
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -12,22 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--archive", type=Path, required=True, nargs="+", help="folders made by 'nowcast ingest'"
     )
     parser.add_argument(
-        "--models", required=True, metavar="A,B,...",
-        help="names (see 'nowcast models') and checkpoints, separated by commas",
-    )
-    parser.add_argument(
         "--period", required=True, nargs="+", metavar="START/END",
         help="UTC; a bare end date is included; neither days of training nor of testing",
     )
-    parser.add_argument("--stride", type=int, default=6, help="frames between two initialisation times (6)")
-    parser.add_argument(
-        "--thresholds", nargs="+", default=["10", "20", "30", "40", "50"], metavar="DBZ",
-        help="events are at or above these (10 20 30 40 50); a network of probabilities has its own",
-    )
-    parser.add_argument("--leads", type=int, default=10, help="lead times, one archive step each (10)")
-    parser.add_argument(
-        "--min-wet-pixels", type=int, default=0, metavar="N",
-        help="leave out initialisation times with fewer pixels of 20 dBZ or more (0)",
+    add_forecast_arguments(
+        parser, "events are at or above these (10 20 30 40 50); a network of probabilities has its own"
     )
     parser.add_argument(
         "--out", type=Path, required=True, help="file to write, for 'nowcast verify --decision-thresholds'"
@@ -36,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Calibrate and report in a table what the decision thresholds gain."""
-    from nowcast.cli.verify import parse_models, parse_thresholds
     from nowcast.core.files import check_place
     from nowcast.core.times import parse_period
 

@@ -11,29 +11,16 @@ from nowcast.core.errors import SettingsError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--archive", type=Path, required=True, help="a folder made by 'nowcast ingest'")
-    parser.add_argument(
-        "--models", required=True, metavar="A,B,...",
-        help="names (see 'nowcast models') and checkpoints, separated by commas",
-    )
     parser.add_argument("--period", required=True, metavar="START/END", help="UTC; a bare end date is included")
-    parser.add_argument("--stride", type=int, default=6, help="frames between two initialisation times (6)")
-    parser.add_argument(
-        "--thresholds", nargs="+", default=["10", "20", "30", "40", "50"], metavar="DBZ",
-        help="events are at or above these (10 20 30 40 50)",
-    )
+    add_forecast_arguments(parser, "events are at or above these (10 20 30 40 50)")
     parser.add_argument(
         "--scores", metavar="A,B,...",
         help="names of docs/reference/scores.md, separated by commas (csi, pod, far, bias, mae, mse, rmse, "
         "mean_error, gdl, ssim)",
     )
-    parser.add_argument("--leads", type=int, default=10, help="lead times, one step each (10)")
     parser.add_argument(
         "--step", type=float, metavar="MINUTES",
         help="take frames so far apart (the longest step that a model was made for)",
-    )
-    parser.add_argument(
-        "--min-wet-pixels", type=int, default=0, metavar="N",
-        help="leave out initialisation times with fewer pixels of 20 dBZ or more (0)",
     )
     parser.add_argument(
         "--decision-thresholds", type=Path, nargs="+", default=[], metavar="JSON",
@@ -51,6 +38,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=int, default=3, help="nowcasts that the page shows frame by frame (3)")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for scores.csv, confidence.csv and index.html"
+    )
+
+
+def add_forecast_arguments(parser: argparse.ArgumentParser, of_events: str) -> None:
+    """Declare which forecasts `verify` and `calibrate` make; ``of_events`` is the help of the thresholds."""
+    parser.add_argument(
+        "--models", required=True, metavar="A,B,...",
+        help="names (see 'nowcast models') and checkpoints, separated by commas",
+    )
+    parser.add_argument("--stride", type=int, default=6, help="frames between two initialisation times (6)")
+    parser.add_argument(
+        "--thresholds", nargs="+", default=["10", "20", "30", "40", "50"], metavar="DBZ", help=of_events
+    )
+    parser.add_argument("--leads", type=int, default=10, help="lead times, one step each (10)")
+    parser.add_argument(
+        "--min-wet-pixels", type=int, default=0, metavar="N",
+        help="leave out initialisation times with fewer pixels of 20 dBZ or more (0)",
     )
 
 

@@ -21,7 +21,7 @@ from nowcast.core.errors import SettingsError, printable, shown
 from nowcast.core.plain_values import parse_yaml, parse_yaml_file
 
 T = TypeVar("T")
-_FORMERLY, _NOT_FINITE = "formerly", "not_finite"
+_FORMERLY = "formerly"
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -32,11 +32,6 @@ def formerly(*names: str) -> dict[str, tuple[str, ...]]:
     ``flips_and_rotations: bool = field(default=True, metadata=formerly("turns"))``.
     """
     return {_FORMERLY: names}
-
-
-def not_finite() -> dict[str, bool]:
-    """Field metadata of a number that may be infinite or NaN; `build` refuses both everywhere else."""
-    return {_NOT_FINITE: True}
 
 
 def current_names(kind: type[Any], values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -70,7 +65,7 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
 
     Nested dataclasses, ``X | None``, ``Literal``, tuples and dicts are followed. What YAML reads otherwise
     than it is meant is taken: an ``int`` or ``1e9`` (text in YAML) for a ``float``, the number 32 for the
-    choice "32". Nothing else is converted. Infinity and NaN are refused (`not_finite` allows them).
+    choice "32". Nothing else is converted. Infinity and NaN are refused.
 
     Raises:
         SettingsError: an unknown or missing key or a value of the wrong type; the message gives the
@@ -90,8 +85,7 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     for name, field in fields.items():
         if name in values:
             made[name] = _convert(hints[name], values[name], _dotted(where, name))
-            if not field.metadata.get(_NOT_FINITE):
-                _check_finite(made[name], _dotted(where, name))
+            _check_finite(made[name], _dotted(where, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise SettingsError(f"{_dotted(where, name)}: missing, expected {_describe(hints[name])}")
     return kind(**made)
@@ -157,14 +151,15 @@ def _layers(path: Path, above: tuple[Path, ...], kind: type[Any] | None) -> dict
         return values
     if not isinstance(base, str):
         raise SettingsError(f"{path}: base: got {shown(base)}, expected the path of a configuration")
-    return _merged(_layers(path.parent / base, (*above, place), kind), values)
+    return merged(_layers(path.parent / base, (*above, place), kind), values)
 
 
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Put settings over others, group by group; lists and values are replaced."""
     found = dict(under)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(found.get(key), dict)
-        found[key] = _merged(found[key], value) if both else value
+        found[key] = merged(found[key], value) if both else value
     return found
 
 

@@ -110,6 +110,9 @@ class CachedVideo(SentWithoutCaches):
         self._path = frames_path(folder, metadata.name)
         rate = frames_per_second or (metadata.rate[0] / metadata.rate[1] if metadata.rate else 25.0)
         self._between = round(1e9 / rate)
+        self.step = np.timedelta64(self._between * metadata.every, "ns")
+        """Time between two frames that are kept."""
+        self.frame_shape = metadata.shape[1:]
 
     @property
     def numbers(self) -> npt.NDArray[np.int64]:
@@ -121,16 +124,6 @@ class CachedVideo(SentWithoutCaches):
     def times(self) -> Times:
         """Number of each frame times the time between two of them, from 1970 on."""
         return (self.numbers * self._between).view("datetime64[ns]")
-
-    @property
-    def step(self) -> np.timedelta64:
-        """Time between two frames that are kept."""
-        return np.timedelta64(self._between * self.metadata.every, "ns")
-
-    @property
-    def frame_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
-        return self.metadata.shape[1:]
 
     @property
     def fingerprint(self) -> str:

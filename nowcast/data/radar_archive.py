@@ -17,7 +17,7 @@ from nowcast.core.errors import ArchiveError, FileError
 from nowcast.core.files import whole_folder
 from nowcast.core.scaling import Scaling
 from nowcast.data.importance_sampling import WetBlocks
-from nowcast.data.radar_cache import FRAMES, WET, CacheMetadata, RadarCache, to_dbz
+from nowcast.data.radar_cache import FRAMES, WET, CacheMetadata, RadarCache
 
 if TYPE_CHECKING:
     from nowcast.archive.reader import Archive
@@ -110,7 +110,7 @@ def _fill(archive: Archive, fingerprint: str, folder: Path, progress: bool) -> N
     bar = tqdm(times, label, unit="frame", disable=not progress, delay=2, mininterval=1)
     for index, time in enumerate(bar):
         frames[index] = archive.packed(time)
-        wet[index] = WetBlocks.count(to_dbz(frames[index], metadata) >= WET_DBZ, BLOCK)
+        wet[index] = WetBlocks.count(packing.unpack(frames[index]) >= WET_DBZ, BLOCK)
     frames.flush()
     np.save(folder / WET, wet)
     metadata.write(folder)

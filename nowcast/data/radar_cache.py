@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import FileError
-from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
+from nowcast.core.scaling import Scaling
 from nowcast.core.times import Times
 from nowcast.data.importance_sampling import WetBlocks
 from nowcast.data.source import FrameArray, SentWithoutCaches, check_span
@@ -105,6 +105,10 @@ class RadarCache(SentWithoutCaches):
                 f"{self.path}: got {len(self._frames)} frames, expected {len(self.metadata.times_ns)}; "
                 "make it anew from its archive"
             )
+        self.step = np.timedelta64(self.metadata.step_ns, "ns")
+        self.grid_km = self.metadata.grid_km
+        """Height and width of a cell on the ground, km."""
+        self.frame_shape = (1, *self._frames.shape[1:])
 
     @cached_property
     def times(self) -> Times:
@@ -112,24 +116,9 @@ class RadarCache(SentWithoutCaches):
         return np.array(self.metadata.times_ns, dtype=np.int64).view("datetime64[ns]")
 
     @property
-    def step(self) -> np.timedelta64:
-        """The archive's step."""
-        return np.timedelta64(self.metadata.step_ns, "ns")
-
-    @property
     def fingerprint(self) -> str:
         """The archive's fingerprint and the scaling: changes when what is read changes."""
         return f"{self.metadata.fingerprint}:{self.scaling.low_dbz:g}:{self.scaling.high_dbz:g}"
-
-    @property
-    def grid_km(self) -> tuple[float, float]:
-        """Height and width of a cell on the ground, km."""
-        return self.metadata.grid_km
-
-    @property
-    def frame_shape(self) -> tuple[int, int, int]:
-        """(1, H, W)."""
-        return (1, *self._frames.shape[1:])
 
     @cached_property
     def wet(self) -> WetBlocks:
@@ -188,14 +177,6 @@ class Decoder:
         if unseen.any():
             np.copyto(scaled, np.float32(np.nan), where=unseen)
         return scaled
-
-
-def to_dbz(codes: npt.NDArray[np.int16], metadata: CacheMetadata) -> FrameArray:
-    """Decode codes to dBZ: no echo becomes ``NO_ECHO_DBZ``, not observed NaN."""
-    dbz = codes.astype(np.float32) * np.float32(metadata.scale) + np.float32(metadata.offset)
-    dbz[codes == metadata.no_echo] = NO_ECHO_DBZ
-    dbz[codes == metadata.fill] = np.nan
-    return dbz
 
 
 def _open(path: Path) -> npt.NDArray[Any]:

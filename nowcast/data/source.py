@@ -89,23 +89,13 @@ class SourceWrapper(SentWithoutCaches):
     """
 
     def __init__(self, source: FrameSource) -> None:
-        self.name = source.name
+        self.name, self.step, self.frame_shape = source.name, source.step, source.frame_shape
         self._source = source
 
     @property
     def times(self) -> npt.NDArray[np.datetime64]:
         """The source's times."""
         return self._source.times
-
-    @property
-    def step(self) -> np.timedelta64:
-        """The source's step."""
-        return self._source.step
-
-    @property
-    def frame_shape(self) -> tuple[int, int, int]:
-        """The source's (C, H, W)."""
-        return self._source.frame_shape
 
     @property
     def fingerprint(self) -> str:

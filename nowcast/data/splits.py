@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 
 from nowcast.core.errors import SettingsError, TimeError
-from nowcast.core.times import Times, parse_period, to_text
+from nowcast.core.times import Times, minutes, parse_period, to_text
 from nowcast.data.importance_sampling import WetBlocks, wet_blocks
 from nowcast.data.source import (
     FrameArray,
@@ -95,9 +95,9 @@ def check_gap(parts: Mapping[str, Sequence[Period]], window: ClipWindow, step: n
                 gap = late[0] - early[1]
                 if gap < needed:
                     raise TimeError(
-                        f"data: got {one} and {other} with {_minutes(gap)} between "
+                        f"data: got {one} and {other} with {minutes(gap):g} min between "
                         f"{to_text(early[1])} and {to_text(late[0])}, expected at least one window "
-                        f"({_minutes(needed)}); move one of the periods"
+                        f"({minutes(needed):g} min); move one of the periods"
                     )
 
 
@@ -124,7 +124,3 @@ def check_videos(parts: Mapping[str, Sequence[FrameSource]]) -> None:
                     "data: '%s' of %s has the frames of one of %s; leave one of them out",
                     source.name, other, one,
                 )
-
-
-def _minutes(delta: np.timedelta64) -> str:
-    return f"{float(delta / np.timedelta64(1, 'm')):g} min"

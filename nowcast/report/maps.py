@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from shapely.geometry import LinearRing  # type: ignore[import-untyped]
 
 from nowcast.core.grid import Grid
 from nowcast.report.coastlines import on_grid
@@ -33,27 +32,11 @@ class GridProjection(ccrs.Projection):  # type: ignore[misc]
     """The projection of a projected grid, bounded by a frame around that grid."""
 
     def __init__(self, grid: Grid) -> None:
+        super().__init__(grid.crs)
         west, east, south, north = grid.extent
         mx, my = east - west, north - south
-        self._box = (west - mx, east + mx, south - my, north + my)
-        super().__init__(grid.crs)
+        self.bounds = (west - mx, east + mx, south - my, north + my)
         self.threshold = mx / 1000  # how finely lines are followed, in metres
-
-    @property
-    def x_limits(self) -> tuple[float, float]:
-        """Lowest and highest x that can be drawn, in metres."""
-        return self._box[0], self._box[1]
-
-    @property
-    def y_limits(self) -> tuple[float, float]:
-        """Lowest and highest y that can be drawn, in metres."""
-        return self._box[2], self._box[3]
-
-    @property
-    def boundary(self) -> Any:
-        """The frame."""
-        west, east, south, north = self._box
-        return LinearRing([(west, south), (east, south), (east, north), (west, north)])
 
 
 def projection(grid: Grid) -> ccrs.Projection:

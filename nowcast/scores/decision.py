@@ -52,14 +52,14 @@ class DecisionCounts(ABC):
 
     Args:
         thresholds_dbz: K rising thresholds of the observed event.
-        n_lead_times: S.
+        candidates: L rising values that a decision threshold may have.
+        counted: shape of what is counted, before that of the candidates reached.
     """
 
-    candidates: Narrow
-    _joint: Integers
-
-    def __init__(self, thresholds_dbz: Sequence[float], n_lead_times: int) -> None:
+    def __init__(self, thresholds_dbz: Sequence[float], candidates: Narrow, *counted: int) -> None:
         self.thresholds = np.array([check_threshold(t) for t in thresholds_dbz], np.float32)
+        self.candidates = candidates
+        self._joint: Integers = np.zeros((*counted, len(candidates) + 1), np.int64)
 
     @abstractmethod
     def add(self, forecast: npt.NDArray[np.floating], observed: npt.NDArray[np.floating]) -> None:
@@ -98,10 +98,8 @@ class DbzDecisionCounts(DecisionCounts):
     """Counts of forecasts in dBZ: one value a pixel, whatever the threshold."""
 
     def __init__(self, thresholds_dbz: Sequence[float], n_lead_times: int) -> None:
-        super().__init__(thresholds_dbz, n_lead_times)
-        self.candidates = dbz_candidates(thresholds_dbz)
-        shape = n_lead_times, len(self.thresholds) + 1, len(self.candidates) + 1
-        self._joint = np.zeros(shape, np.int64)
+        candidates = dbz_candidates(thresholds_dbz)
+        super().__init__(thresholds_dbz, candidates, n_lead_times, len(thresholds_dbz) + 1)
 
     def add(self, forecast: npt.NDArray[np.floating], observed: npt.NDArray[np.floating]) -> None:
         """Count one pair of dBZ arrays (S, H, W)."""
@@ -128,10 +126,8 @@ class ProbabilityDecisionCounts(DecisionCounts):
     """Counts of forecast probabilities: one value a pixel and threshold."""
 
     def __init__(self, thresholds_dbz: Sequence[float], n_lead_times: int) -> None:
-        super().__init__(thresholds_dbz, n_lead_times)
-        self.candidates = probability_candidates()
-        shape = len(self.thresholds), n_lead_times, 2, len(self.candidates) + 1
-        self._joint = np.zeros(shape, np.int64)
+        candidates = probability_candidates()
+        super().__init__(thresholds_dbz, candidates, len(thresholds_dbz), n_lead_times, 2)
 
     def add(self, forecast: npt.NDArray[np.floating], observed: npt.NDArray[np.floating]) -> None:
         """Count probabilities (K, S, H, W) against observed dBZ (S, H, W)."""

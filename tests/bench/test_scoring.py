@@ -50,6 +50,20 @@ def test_what_was_not_observed_adds_no_error(batch):
     np.testing.assert_allclose(found.scores["mae_sum"], absolute.mean(axis=0), rtol=1e-6)
 
 
+def test_a_forecast_is_told_what_of_the_past_was_observed():
+    values, told = rain(), []
+
+    def spy(past, steps, observed):
+        told.append((past, observed))
+        return constant(past, steps)
+
+    score(spy, dataset(values), [1], {"mse": FrameErrors(2)})
+    ((past, observed),) = told
+    truth = values[STRIDE : STRIDE + PAST]
+    np.testing.assert_array_equal(observed[0].numpy(), ~np.isnan(truth))
+    np.testing.assert_array_equal(past[0].numpy(), np.nan_to_num(truth))
+
+
 def test_pictures_show_nothing_where_nothing_was_observed():
     values = rain()
     kept = score(constant, dataset(values), [0], {}, keep=[1]).frames[1]

@@ -10,9 +10,11 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 PROJ_LAEA = "+proj=laea +lat_0=45 +lon_0=10 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs"
 
 
-def projected_grid(rows: int = 48, columns: int = 64, cell_m: float = 1000.0) -> Grid:
-    """A Lambert azimuthal grid whose middle lies a little off 45 N, 10 E."""
-    y = 20_000.0 - cell_m * np.arange(rows)
+def projected_grid(
+    rows: int = 48, columns: int = 64, cell_m: float = 1000.0, height_m: float | None = None
+) -> Grid:
+    """A Lambert azimuthal grid whose middle lies a little off 45 N, 10 E; its cells are square by default."""
+    y = 20_000.0 - (height_m or cell_m) * np.arange(rows)
     x = -30_000.0 + cell_m * np.arange(columns)
     return Grid(pyproj.CRS.from_proj4(PROJ_LAEA).to_wkt(), y, x)
 

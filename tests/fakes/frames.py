@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nowcast.archive.packing import Packing
 from nowcast.data.importance_sampling import WetBlocks
 from nowcast.data.radar_cache import FRAMES, WET, CacheMetadata
 
@@ -72,14 +73,6 @@ def storm_codes(frames=40, size=(32, 40), seed=0):
 
 
 @dataclass
-class Packing:
-    scale: float = SCALE
-    offset: float = OFFSET
-    fill: int = FILL
-    no_echo: int = NO_ECHO
-
-
-@dataclass
 class FakeGrid:
     shape: tuple
     cell_km: tuple = (1.0, 1.5)
@@ -96,7 +89,7 @@ class FakeArchive:
     reads: int = 0
 
     step = STEP
-    packing = Packing()
+    packing = Packing(SCALE, OFFSET, FILL, NO_ECHO)
 
     @property
     def grid(self):

@@ -1,5 +1,6 @@
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,6 +42,21 @@ def test_impossible_speeds_are_slowed_down():
     assert np.hypot(*motion).max() == pytest.approx(2.0, rel=1e-2)  # 12 km/h are 2 cells in 10 minutes
 
 
+@pytest.mark.parametrize(("velocity", "step_minutes", "cells"), [
+    ((4.0, 0.0), 10, 1.0), ((0.0, 4.0), 10, 2.0), ((0.0, 4.0), 5, 1.0), ((3.0, 4.0), 10, 2 * 5 / 52**0.5),
+])
+def test_speed_is_limited_in_kilometres_an_hour_whatever_the_cells(velocity, step_minutes, cells):
+    """Cells 2 km high and 1 km wide: 12 km/h are 1 cell of rows or 2 of columns in 10 minutes."""
+    grid = projected_grid(96, 96, height_m=2000.0)
+    field = moving_disc(grid, velocity=velocity, centre=(40, 40), step_minutes=step_minutes)
+    motion = Extrapolation(fastest_kmh=12.0).velocity(field)
+    wet = field.values[-1] > 20
+    assert np.hypot(*motion)[wet].mean() == pytest.approx(cells, rel=0.02)
+    assert np.hypot(2 * motion[0], motion[1]).max() * 60 / step_minutes == pytest.approx(12.0, rel=1e-2)
+    free = Extrapolation(fastest_kmh=200.0).velocity(field)
+    np.testing.assert_allclose(free[:, wet].mean(axis=1), velocity, atol=0.2)
+
+
 @pytest.mark.parametrize("method", [IterativeLucasKanade(radius=7, pairs=2), TotalVariation()])
 def test_flows_of_scikit_image_point_the_right_way(method):
     field = moving_disc(projected_grid(48, 64), velocity=(0.5, 1.5), centre=(24, 28))
@@ -64,6 +80,35 @@ def test_pysteps_points_the_right_way():
     motion = Extrapolation(motion=PystepsLucasKanade()).velocity(field)
     wet = field.values[-1] > 20
     np.testing.assert_allclose(motion[:, wet].mean(1), (1.0, 2.0), atol=0.5)
+
+
+def test_the_motion_of_pysteps_is_rows_first_and_masked(monkeypatch):
+    """pysteps itself gives the motion along columns first; a stand-in gives what can be told apart."""
+    given = []
+
+    def flow(masked, verbose):
+        given.append((masked, verbose))
+        return np.stack([np.full(masked.shape[1:], 2.0), np.full(masked.shape[1:], -1.0)])
+
+    parts = {"pysteps": {}, "pysteps.exceptions": {"MissingOptionalDependency": ImportError},
+             "pysteps.motion": {}, "pysteps.motion.lucaskanade": {"dense_lucaskanade": flow}}
+    for name, holds in parts.items():
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**holds))
+    frames = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    motion = PystepsLucasKanade().estimate(frames, frames % 5 > 0)
+    assert motion[0].tolist() == [[-1.0] * 4] * 3
+    assert motion[1].tolist() == [[2.0] * 4] * 3
+    np.testing.assert_array_equal(given[0][0].mask, frames % 5 == 0)
+
+
+@pytest.mark.parametrize("pairs", [1, 2])
+def test_flows_of_scikit_image_take_the_newest_pairs(pairs):
+    """A cell a frame at first, and two in the newest pairs: the oldest pairs have no say."""
+    early = moving_disc(projected_grid(48, 64), velocity=(0.0, 0.0), centre=(24, 28), frames=4)
+    late = moving_disc(projected_grid(48, 64), velocity=(0.0, 2.0), centre=(24, 28), frames=pairs + 1)
+    frames = np.maximum(np.concatenate([early.values, late.values[1:]]), 5.0)
+    found = IterativeLucasKanade(radius=7, pairs=pairs).estimate(frames, frames > 0)
+    assert found[1][frames[-1] > 20].mean() == pytest.approx(2.0, abs=0.5)
 
 
 def test_what_is_recorded_is_what_was_used():

@@ -4,10 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from nowcast.core.scaling import Scaling
+from nowcast.forecasters import network_runner
 from nowcast.forecasters.network_runner import NetworkRunner, Running
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork
 from nowcast.models.choice import ModelChoice
@@ -36,6 +38,17 @@ def test_tiles_share_what_the_flow_and_the_cascade_reach():
     assert runner(lagrangian=LagrangianSettings(fastest=20.0))._overlap(side, 10) == 200
     assert runner(cascade, LagrangianSettings(fastest=20.0))._overlap(side, 10) == 296
     assert runner(cascade)._overlap((100, 100), 10) == 50
+
+
+@pytest.mark.parametrize(("indices", "overlap"), [([0], 3), ([4], 15), ([1, 4], 15), ([0, 1, 2], 9)])
+def test_tiles_share_what_moves_up_to_the_longest_lead_time_asked_for(indices, overlap, monkeypatch):
+    asked = []
+    monkeypatch.setattr(network_runner, "blended", lambda make, *shapes: asked.append(shapes))
+    found = runner(lagrangian=LagrangianSettings(fastest=3.0))
+    found.how = Running(4.0, (40, 60), 0, half=False)
+    past = np.zeros((5, 100, 200), np.float32)
+    found.run(past, past == 0, np.array(indices))
+    assert asked == [((100, 200), (40, 60), overlap)]
 
 
 def kilobytes(name):

@@ -105,6 +105,33 @@ def test_cells_of_another_size_name_both():
     assert Neural(loaded(Repeat(), grid_km=None)).forecast(observed, LEADS).reflectivity.shape[0] == 3
 
 
+def test_the_sides_of_a_cell_are_told_apart():
+    observed = moving_disc(projected_grid(height_m=2000.0))
+    assert Neural(loaded(Repeat(), grid_km=(2.0, 1.0))).forecast(observed, LEADS).sizes["lead_time"] == 3
+    with pytest.raises(GridError, match="height of a grid cell: got 2 km, expected 1 km"):
+        Neural(loaded(Repeat(), grid_km=(1.0, 2.0))).forecast(observed, LEADS)
+    with pytest.raises(GridError, match="width of a grid cell: got 1 km, expected 2 km"):
+        Neural(loaded(Repeat(), grid_km=(2.0, 2.0))).forecast(observed, LEADS)
+
+
+def test_noise_around_dry_ends_where_the_setting_says():
+    """The scale begins at 5 dBZ: an echo of 9 is at least 4 dB above it, one of 8.99 is not."""
+    observed = moving_disc(projected_grid())
+    observed.values[-1, 0, :3] = 9.0, 8.99, 9.01
+    found = Neural(loaded(Repeat()), settings=NeuralSettings(least_echo_db=4.0)).forecast(observed, LEADS)
+    first = found.reflectivity.values[0, 0, :3]
+    assert first == pytest.approx([9.0, NO_ECHO_DBZ, 9.01], abs=1e-4)
+
+
+def test_what_some_past_frame_saw_is_known():
+    observed = moving_disc(projected_grid(), frames=3)
+    observed.values[1:, :, :5] = np.nan  # seen in the oldest frame alone
+    observed.values[:2, :, 8:9] = np.nan  # in the newest alone
+    observed.values[:, :, 20] = np.nan
+    found = Neural(loaded(Repeat())).forecast(observed, LEADS).reflectivity.values
+    assert np.isnan(found).any(axis=(0, 1)).nonzero()[0].tolist() == [20]
+
+
 def test_a_geographic_grid_of_about_the_same_cells_will_do():
     observed = moving_disc(geographic_grid())
     assert Neural(loaded(Repeat())).forecast(observed, LEADS).reflectivity.shape == (3, 48, 64)

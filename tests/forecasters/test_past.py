@@ -2,9 +2,9 @@ import dask.array
 import numpy as np
 import pytest
 
-from nowcast.core.errors import TimeError
+from nowcast.core.errors import SettingsError, TimeError
 from nowcast.forecasters.base import Needs
-from nowcast.forecasters.inputs import newest
+from nowcast.forecasters.inputs import check_leads, newest
 from tests.fakes.fields import moving_disc, projected_grid
 
 
@@ -50,3 +50,15 @@ def test_a_gap_is_named():
 def test_another_step_names_both():
     with pytest.raises(TimeError, match="got 10 minutes, expected 5 minutes"):
         newest(moving_disc(projected_grid()), Needs(past=3, step=np.timedelta64(5, "m")), "m")
+
+
+def test_an_old_gap_or_another_old_step_does_not_matter():
+    field = moving_disc(projected_grid(), frames=7).isel(time=[0, 2, 4, 5, 6])
+    assert newest(field, Needs(past=3), "m").step == np.timedelta64(10, "m")
+
+
+@pytest.mark.parametrize("minutes", [[], [0], [0, 10], [-10, 10], [20, 10], [10, 10]])
+def test_lead_times_rise_from_above_zero(minutes):
+    assert check_leads(np.array([5, 10], "timedelta64[m]"), "m").dtype == np.dtype("timedelta64[ns]")
+    with pytest.raises(SettingsError, match="rising times above zero"):
+        check_leads(np.array(minutes, "timedelta64[m]"), "m")

@@ -58,6 +58,18 @@ def test_bounds_say_where_a_cell_is_when_coordinates_are_its_edges(tmp_path, sou
         CfNetcdf().open(tmp_path / "b.nc")
 
 
+@pytest.mark.parametrize("south_first", [False, True])
+def test_bounds_are_in_the_unit_of_their_coordinate(tmp_path, south_first):
+    scene = cf.scene(bounds=True, south_first=south_first)
+    scene.write(tmp_path / "k.nc")
+    with netCDF4.Dataset(tmp_path / "k.nc", "a") as data:
+        for name in ("y", "x"):
+            data[name].units = "km"
+            data[name][:] = data[name][:] / 1000
+            data[f"{name}_bnds"][:] = data[f"{name}_bnds"][:] / 1000
+    cf.assert_truth(CfNetcdf().open(tmp_path / "k.nc"), scene)
+
+
 @pytest.mark.parametrize(("first", "count", "expected"), [
     (356.0, 8, -4.0), (0.0, 8, 0.0), (-4.0, 8, -4.0), (250.0, 8, -110.0), (176.0, 4, 176.0)])
 def test_longitudes_of_0_to_360_run_on_across_greenwich(tmp_path, first, count, expected):
@@ -115,6 +127,13 @@ def test_wkt_or_a_proj_string_alone_will_do(tmp_path):
         grid = Grid.of(CfNetcdf().open(without_mapping(tmp_path / "w.nc", **attrs)))
         lon, lat = grid.lonlat(np.array([5_000_000.0]), np.array([500_000.0]))
         assert (lon[0], lat[0]) == pytest.approx((9.0, 45.153), abs=1e-3)
+
+
+def test_wkt_that_lacks_a_parameter_is_refused_although_proj_takes_it(tmp_path):
+    lacking = pyproj.CRS.from_epsg(32632).to_wkt().replace("Longitude of natural", "Longitude of no")
+    lacking = lacking.replace('ID["EPSG",8802]', 'ID["EPSG",8899]')
+    with pytest.raises(GridError, match=r"'crs' .* \(its projection has no longitude_of_natural_origin\)"):
+        CfNetcdf().open(without_mapping(tmp_path / "w.nc", crs_wkt=lacking))
 
 
 def test_wkt_that_contradicts_the_parameters_is_refused(tmp_path):

@@ -1,5 +1,7 @@
 """CF netCDF: what is read is reflectivity or rain that was observed, and nothing that only looks so."""
 
+import math
+
 import netCDF4
 import pytest
 
@@ -80,6 +82,23 @@ def test_what_only_looks_like_rain_is_named_with_its_unit(tmp_path, units, attrs
     assert f"w.nc: holds '{name}' in '{units}'" in str(caught.value)
     assert "damaged" not in str(caught.value)
     assert find_reader(path).name == "cf_netcdf"
+
+
+@pytest.mark.parametrize(("units", "attrs", "rate"), [
+    ("mm h-1", {"standard_name": "lwe_precipitation_rate"}, 4.5),
+    ("mm s-1", {"standard_name": "lwe_precipitation_rate"}, 4.5 * 3600),
+    ("cm day-1", {"standard_name": "lwe_precipitation_rate"}, 4.5 / 2.4),
+    ("mm", {"standard_name": "precipitation_amount", "cell_methods": "time: sum (interval: 15 min)"}, 18.0),
+])
+def test_scale_and_offset_are_both_converted(tmp_path, units, attrs, rate):
+    """A stored 20, times 0.1 and plus 2.5, is 4.5 of the unit; a stored 3 is 2.8."""
+    path = grid_file(tmp_path / "o.nc", {"rr": (units, {**attrs, "scale_factor": 0.1, "add_offset": 2.5}, 0)})
+    with netCDF4.Dataset(path, "a") as data:
+        data["rr"].set_auto_maskandscale(False)
+        data["rr"][:] = [[[20, 3, 20]] * 2]
+    values = CfNetcdf().open(path).values[0, 0]
+    expected = [10 * math.log10(200 * r**1.6) for r in (rate, rate * 2.8 / 4.5, rate)]
+    assert values.tolist() == pytest.approx(expected, abs=1e-3)
 
 
 def test_reflectivity_goes_before_rain_and_a_choice_before_both(tmp_path):
@@ -182,3 +201,22 @@ def test_factors_of_units(units, target, factor):
 
 def test_times_of_the_fake_are_what_is_said():
     assert to_text(cf.scene().times[0]) == "2025-03-01T11:50:00Z"
+
+
+@pytest.mark.parametrize(("name", "units", "attrs"), [
+    ("w", "m s-1", {"long_name": "rain drop terminal fall speed"}),
+    ("pwat", "mm", {"long_name": "precipitable water"}),
+    ("lwc", "kg m-2", {"standard_name": "atmosphere_mass_content_of_rain_water"}),
+    ("vil", "kg m-2", {"long_name": "vertically integrated rain water"}),
+    ("d0", "mm", {"long_name": "median diameter of rain drops"}),
+    ("clutter", "dBZ", {"long_name": "clutter map, reflectivity"}),
+])
+def test_rain_in_the_air_is_no_rain_at_the_ground(tmp_path, name, units, attrs):
+    path = grid_file(tmp_path / "r.nc", {name: (units, {"accumulation_period": "PT1H", **attrs}, 1.0)})
+    with pytest.raises(FileError, match="expected exactly one variable"):
+        value_of(path)
+
+
+@pytest.mark.parametrize("name", ["column maximum reflectivity", "reflectivity without clutter"])
+def test_words_that_part_rain_leave_reflectivity_alone(tmp_path, name):
+    assert value_of(grid_file(tmp_path / "z.nc", {"cmax": ("dBZ", {"long_name": name}, 30.0)})) == 30.0

@@ -108,6 +108,7 @@ AMOUNT = {"standard_name": "precipitation_amount", "cell_methods": "time: sum"}
     ("mm", {"cell_methods": "time: sum (interval: 10 min)"}, {}, 1 / 6, 36.0),
     ("mm", {**AMOUNT, "accumulation_period": "PT15M"}, {}, 0.25, 24.0),
     ("mm", AMOUNT, {"root": {"accumulation_time_minutes": 30}}, 0.5, 12.0),
+    ("mm", {**AMOUNT, "accumulation_period": "PT2M30S"}, {}, 1 / 24, 144.0),
     ("mm h-1", {"cell_methods": "time: mean"}, {"bounds": (-60, 0)}, 1, 6.0),
 ])
 def test_amounts_become_rates_by_their_period(tmp_path, units, attrs, more, hours, rate):

@@ -47,6 +47,16 @@ def test_rain_is_a_rate_over_its_period(tmp_path, raw):
     assert five.values[0, 10, 201] - hour.values[0, 10, 201] == pytest.approx(16 * np.log10(12), abs=1e-3)
 
 
+def test_gain_and_offset_of_rain_are_both_of_its_period(tmp_path, raw):
+    """64 codes of 0.02 mm, less 0.08 mm, in 15 minutes are 4.8 mm/h; missing rain is not observed."""
+    raw[20, 300] = 77
+    path = write_knmi(tmp_path / "o.h5", raw, start="26-AUG-2010;01:25:00.000", rain=True,
+                      formula="GEO=0.02*PV+-0.08", missing=77)
+    values = KnmiH5().open(path).values[0]
+    assert values[10, 201] == pytest.approx(10 * np.log10(200 * 4.8**1.6), abs=1e-4)
+    assert np.isnan(values[20, 300])
+
+
 def test_the_grid_lies_where_the_corners_of_the_files_say(tmp_path, raw):
     """geo_product_corners of the real files: 49.362 N 0 E lower left, 55.389 N 10.856 E upper right."""
     grid = Grid.of(KnmiH5().open(write_knmi(tmp_path / "g.h5", raw)))

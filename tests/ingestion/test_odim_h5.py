@@ -184,6 +184,40 @@ def test_where_two_whats_contradict_each_other_the_nearest_holds_name_by_name(tm
     np.testing.assert_array_equal(OdimH5().open(path).values[0], np.float32([[-20, -32], [-15.5, np.nan]]))
 
 
+def test_gain_and_offset_of_an_accumulation_are_both_of_its_period(tmp_path):
+    """Codes 2 and 20 of 0.2 mm, less 0.3 mm, in half an hour: 0.2 and 7.4 mm/h."""
+    path = odim.write_belgium(tmp_path / "b.hdf", np.array([[2.0, 20.0]] * 2), minutes=30)
+    values = OdimH5().open(put(path, "dataset1/data1/what", gain=0.2, offset=-0.3)).values[0, 0]
+    np.testing.assert_allclose(values, 10 * np.log10(200 * np.array([0.2, 7.4]) ** 1.6), atol=1e-4)
+
+
+def test_the_where_of_the_data_set_holds_before_that_of_the_file(tmp_path):
+    path = odim.write_belgium(tmp_path / "b.hdf", np.zeros((4, 6)))
+    put(path, "where", xscale=900.0, yscale=1100.0, xsize=9, ysize=9)
+    assert Grid.of(OdimH5().open(path)).spacing == pytest.approx((1000.0, 1000.0))
+
+
+def test_data_sets_are_in_the_order_of_their_numbers(tmp_path):
+    path = odim.write_sweden(tmp_path / "n.h5", np.full((4, 5), 100, np.uint8), quantity="VRAD")
+    with h5py.File(path, "a") as file:
+        for number in (10, 2):
+            group = file.create_group(f"dataset{number}/data1")
+            group["data"] = np.full((4, 5), number, np.float32)
+            group.create_group("what").attrs["quantity"] = np.bytes_("DBZH")
+    assert (OdimH5().open(path).values == 2.0).all()
+
+
+def test_a_projection_in_kilometres_is_one_of_metres(tmp_path):
+    raw = np.zeros((4, 6))
+    path = odim.write_belgium(tmp_path / "k.hdf", raw, xscale=False)
+    metres = Grid.of(OdimH5().open(path))
+    put(path, "where", projdef=odim.BELGIUM.replace("units=m", "units=km"))
+    found = Grid.of(OdimH5().open(path))
+    assert found.crs.axis_info[0].unit_name == "metre"
+    np.testing.assert_allclose(found.x, metres.x, atol=0.5)
+    np.testing.assert_allclose(found.y, metres.y, atol=0.5)
+
+
 @pytest.mark.parametrize(("changes", "said"), [
     ({"gain": "abc"}, r"dataset1/data1/what/gain: got 'abc', expected a number"),
     ({"offset": np.nan}, r"dataset1/data1/what/offset: got nan, expected a finite number"),
@@ -223,3 +257,17 @@ def test_a_forecast_of_this_package_is_no_observation(mark, tmp_path):
                            np.datetime64("2025-03-01T12:10"), grid, how={mark: "2025-03-01T12:00:00Z"})
     with pytest.raises(FileError, match=r"f\.h5: is a forecast .forecast reference time 2025-03-01T12:00:00Z"):
         OdimH5().open(path)
+
+
+@pytest.mark.parametrize(("time", "read"), [
+    ("1200", None), ("12:00:00", None), (120000, "12:00"), (500, "00:05"),
+])
+def test_a_time_of_another_length_is_not_read_as_minutes_past_midnight(tmp_path, time, read):
+    path = odim.write_sweden(tmp_path / "s.h5", np.full((3, 4), 100, np.uint8))
+    with h5py.File(path, "r+") as file:
+        file["what"].attrs["time"] = np.bytes_(time) if isinstance(time, str) else time
+    if read is None:
+        with pytest.raises(FileError, match=f"give '20090501{time}', expected YYYYMMDD and HHMMSS"):
+            OdimH5().open(path)
+    else:
+        assert OdimH5().open(path).time.values[0] == np.datetime64(f"2009-05-01T{read}")

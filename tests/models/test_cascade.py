@@ -74,6 +74,28 @@ def test_the_layers_start_from_nothing_and_then_see_what_changes():
     torch.testing.assert_close(mixed(alone, 3), mixed(alone.expand(-1, 4, -1, -1, -1), 3))
 
 
+def test_growth_is_against_the_mean_of_the_earlier_frames():
+    """Flat frames of 1, 2 and 6: what the layers read of the change is 6 - 1.5 in the largest level, 0 else."""
+    cascade, read = LogitCascade(3, SETTINGS), []
+    cascade.pixel_layers[0].register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    past = torch.tensor([1.0, 2.0, 6.0]).view(1, 3, 1, 1, 1).expand(1, 3, 3, 20, 24)
+    cascade(past, 2)
+    newest, change = 0.3 * torch.tensor([0.0, 0.0, 6.0]), 0.3 * torch.tensor([0.0, 0.0, 4.5])
+    expected = torch.cat([newest.repeat(3), change.repeat(3)])
+    torch.testing.assert_close(read[0][0, :, 5, 7], expected, rtol=0, atol=1e-5)
+
+
+def test_a_pixel_is_reached_from_as_far_as_the_largest_scale():
+    assert CascadeSettings(scales=(2.0, 32.0)).receptive_field == 96.0
+    past = torch.zeros(1, 1, 3, 41, 61)
+    changed = past.clone()
+    changed[..., 20, 30] = 1.0
+    cascade = shaken(LogitCascade(3, CascadeSettings((1.0, 4.0), 3, 0)))
+    moved = (cascade(changed, 1) != cascade(past, 1))[0, 0, 0].nonzero()
+    assert moved.amin(dim=0).tolist() == [8, 18]
+    assert moved.amax(dim=0).tolist() == [32, 42]
+
+
 def test_later_leads_share_the_last_weights():
     cascade = shaken(LogitCascade(3, SETTINGS))
     found = cascade(logits(), 5)
@@ -104,6 +126,15 @@ def around_persistence():
     return ExceedanceProbabilityModel(network, LEVELS, SETTINGS).eval()
 
 
+def test_a_network_that_changes_nothing_leaves_what_fades():
+    model, past = around_persistence(), frames("lagrangian_persistence", 2, PAST)
+    shaken(model.cascade)
+    with torch.no_grad():
+        model.network.change.fill_(0.0)
+        alone = model.cascade(torch.logit(model.soft_exceedances(past), eps=0.01), 4)
+        torch.testing.assert_close(model(past, 4), torch.sigmoid(alone).cummin(2).values)
+
+
 @pytest.mark.parametrize("name", list(MODELS))
 def test_every_network_adds_to_it(name):
     model, past = tiny(name).eval(), frames(name, 2, PAST)
@@ -130,6 +161,7 @@ def test_all_parameters_learn_from_the_forecasts_alone(name):
     reached = set()
     for step in model.optimiser_steps(clip, None, torch.Generator()):
         assert step.prediction.shape == step.target.shape == step.observed.shape == (2, 3, 3, *size_of(name))
+        assert torch.equal(step.target[:, :, :1].bool(), future >= LEVELS[0])
         model.zero_grad()
         (step.prediction - step.target).square().sum().backward()
         reached |= {n for n, p in model.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}

@@ -1,4 +1,4 @@
-"""MIM: one cell by hand over two steps, and what the difference does."""
+"""MIM: one cell by hand over four steps, and what the difference does."""
 
 import numpy as np
 import pytest
@@ -36,15 +36,15 @@ def step(w, x, change, state, memory):
 
 
 @pytest.mark.parametrize("map_size", [None, SIDE])
-def test_two_steps_by_hand(map_size):
+def test_four_steps_by_hand(map_size):
     cell = MIMCell(3, WIDE, 3, map_size)
     w = shaken(cell)
     draw = np.random.default_rng(1)
-    frames, memory = draw.normal(size=(2, 3, *SIDE)), draw.normal(size=(WIDE, *SIDE))
+    frames, memory = draw.normal(size=(4, 3, *SIDE)), draw.normal(size=(WIDE, *SIDE))
     expected, state = (np.zeros((WIDE, *SIDE)),) * 5, cell.initial_state(batch_of(frames[0]))
     assert all(not part.any() for part in state[:5])
-    for t in range(2):
-        change = np.zeros_like(frames[0]) if t == 0 else frames[1] - frames[0]
+    for t in range(4):
+        change = np.zeros_like(frames[0]) if t == 0 else frames[t] - frames[t - 1]
         expected, written = step(w, frames[t], change, expected, memory)
         out = cell(batch_of(frames[t]), state, Relay(memory=batch_of(memory)))
         state, memory = out.state, written

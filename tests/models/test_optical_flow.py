@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from nowcast.core.errors import SettingsError
 from nowcast.models.lagrangian.flow_settings import FlowSettings
 from nowcast.models.lagrangian.lucas_kanade import lucas_kanade
 from nowcast.models.lagrangian.semilagrangian import home, inside, sample, trajectories
@@ -27,6 +28,17 @@ def test_each_sequence_of_a_batch_has_the_motion_it_has_alone():
         alone = lucas_kanade(past[i : i + 1], seen[:1], FlowSettings())
         torch.testing.assert_close(both[i : i + 1], alone, rtol=0, atol=1e-5)
         torch.testing.assert_close(both[i, :, 48, 48], torch.tensor(velocity), rtol=0, atol=0.15)
+
+
+def test_the_newest_pair_of_frames_weighs_most():
+    """Four frames a cell apart, the newest three cells on: weighed alike, the pairs would give 1.5 cells."""
+    newest = disc((0.0, 0.0), frames=1, centre=(48.0, 50.0))
+    past = torch.cat([disc((0.0, 1.0))[:-1], newest])[None]
+    seen = torch.ones_like(past, dtype=torch.bool)
+    found = lucas_kanade(past, seen, FlowSettings())[0, :, 48, 48]
+    assert found[0] == pytest.approx(0.0, abs=0.05)
+    assert 1.7 < found[1] < 2.1  # by the weights 1, 2 2/3, 4 1/3 and 6 of 14: 1.86
+    assert 1.4 < lucas_kanade(past, seen, FlowSettings(newest_weight=1.0))[0, 1, 48, 48] < 1.6
 
 
 def test_half_precision_around_it_changes_nothing():
@@ -61,3 +73,11 @@ def test_values_are_read_between_pixels_and_nothing_lies_beyond_the_edge():
     assert sample(maps, places).flatten().tolist() == pytest.approx([1.5, 1.5, 0.0])
     assert sample(maps, places, padding="border").flatten().tolist() == pytest.approx([1.5, 3.0, 0.0])
     assert sample(maps, places, mode="nearest", padding="border")[0, 0, 0, 1] == 3.0
+
+
+@pytest.mark.parametrize("absurd", [
+    {"iterations": 10**8}, {"window": 1e9}, {"blur": 1e6}, {"wide_factor": 1e9},
+])
+def test_a_flow_that_would_not_end_is_refused(absurd):
+    with pytest.raises(SettingsError, match=r"up to 100 iterations and windows of 1000 cells"):
+        FlowSettings(**absurd)

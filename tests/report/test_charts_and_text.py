@@ -29,7 +29,8 @@ def make_case(names=("persistence",), frames=3, leads=2, grid=None, observed=Tru
     field = moving_disc(grid, frames=frames + leads)
     issued = field["time"].values[frames - 1]
     lead_times = as_step(np.timedelta64(10, "m")) * np.arange(1, leads + 1)
-    said = label_forecast(np.repeat(field.values[frames - 1][None], leads, 0), issued, lead_times, grid)
+    values = np.repeat(field.values[frames - 1][None], leads, 0)
+    said = label_forecast(values, issued, lead_times, grid)["reflectivity"]
     return Case(
         issued, field[:frames], dict.fromkeys(names, said), field[frames:] if observed else None, **kw
     )

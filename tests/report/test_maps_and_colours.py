@@ -23,7 +23,7 @@ from nowcast.report.colours import (
     rgb,
 )
 from nowcast.report.pictures import figure_uri, frame_uri
-from tests.fakes.fields import moving_disc
+from tests.fakes.fields import moving_disc, projected_grid
 
 LATLON = pyproj.CRS.from_epsg(4326).to_wkt()
 ADRIA = Grid(LATLON, np.linspace(46.0, 44.0, 41), np.linspace(12.0, 14.0, 41))
@@ -140,6 +140,25 @@ def test_a_map_shows_wet_dry_and_unobserved_where_they_are(grid):
     assert share(0.8, 0.95, rgb(NOT_OBSERVED)) > 0.6
     assert share(0.35, 0.65, rgb("#fd0000")) == 0
     assert share(0.35, 0.65, rgb(NOT_OBSERVED)) < 0.35  # lines only
+
+
+@pytest.mark.parametrize(("height_m", "rows", "columns", "shape"), [
+    (1000.0, 60, 40, 1.5), (2000.0, 40, 40, 2.0), (2000.0, 20, 80, 0.5), (500.0, 40, 60, 1 / 3),
+])
+def test_a_kilometre_is_as_long_both_ways(height_m, rows, columns, shape):
+    figure, axes = maps.base_map(projected_grid(rows, columns, height_m=height_m))
+    box, (width, height) = axes.get_position(), figure.get_size_inches()
+    assert box.height * height / (box.width * width) == pytest.approx(shape, rel=2e-3)
+    assert width == maps.WIDTH_INCHES
+
+
+def test_blocks_of_lopsided_cells_lie_where_they_are():
+    grid = projected_grid(25, 15, height_m=2000.0)
+    figure = maps.map_of_cells(grid, np.arange(6.0).reshape(3, 2), block=10, highest=5.0)
+    corners = figure.axes[0].collections[-1].get_coordinates()
+    west, east, south, north = grid.extent
+    assert corners[:, 0, 1].tolist() == pytest.approx([north, north - 20_000, north - 40_000, south])
+    assert corners[0, :, 0].tolist() == pytest.approx([west, west + 10_000, east])
 
 
 def test_cells_and_arrows_are_drawn():

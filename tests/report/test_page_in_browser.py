@@ -22,7 +22,7 @@ def site(tmp_path_factory):
         field = moving_disc(grid, frames=6)
         issued = field["time"].values[2]
         leads = as_step(np.timedelta64(10, "m")) * np.arange(1, 4)
-        said = label_forecast(np.repeat(field.values[2][None], 3, 0), issued, leads, grid)
+        said = label_forecast(np.repeat(field.values[2][None], 3, 0), issued, leads, grid)["reflectivity"]
         forecasts = {"persistence": said, EVIL: said}
         cases.append(Case(
             issued, field[:3], forecasts, field[3:5],

@@ -44,6 +44,7 @@ def test_blocks_begin_at_midnight_and_are_numbered_without_gaps():
     issued = hours(0, 1, 5.99, 6, 11, 24, 48 + 23).astype("datetime64[ns]")
     assert blocks_of(hours(0, 1, 5, 6, 11, 24, 71)).tolist() == [0, 0, 0, 1, 1, 2, 3]
     assert blocks_of(issued[:3], 1.0).tolist() == [0, 1, 2]
+    assert blocks_of(hours(5, 6, 10, 12)).tolist() == [0, 1, 1, 2]  # the first is not where blocks begin
 
 
 def test_two_blocks_by_hand():

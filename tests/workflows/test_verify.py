@@ -108,6 +108,15 @@ def test_cells_of_the_map_by_hand():
     np.testing.assert_array_equal(found.csi_cells["persistence", 20.0], [[1.0, np.nan], [np.nan, 0.0]])
 
 
+@pytest.mark.parametrize(("height_m", "block"), [(1250.0, 4), (500.0, 5), (9000.0, 1)])
+def test_blocks_of_the_map_are_about_five_kilometres_of_the_longer_side(height_m, block):
+    grid = projected_grid(12, 16, height_m=height_m)
+    source = MemoryArchive(make_field(np.full((3, 12, 16), 30.0, np.float32), times(3), grid))
+    found = verify_period(source, [Spy()], *DAY, lead_times=1, least_past=2, thresholds=[20.0])
+    assert found.block == block
+    assert found.csi_cells["spy", 20.0].shape == (-(-12 // block), -(-16 // block))
+
+
 def test_dry_starts_are_left_out_and_counted():
     dbz = np.zeros((8, 4, 4), np.float32)
     dbz[3, :2] = 25.0
@@ -145,6 +154,9 @@ def test_the_wettest_lie_hours_apart():
     assert chosen == sorted(chosen)
     assert chosen[1] - chosen[0] >= np.timedelta64(6, "h")
     assert found.reference_times[np.argmax(found.wet_pixels)] in chosen
+    hours = np.datetime64("2025-03-22", "ns") + np.array([0, 5, 6, 11, 12]) * np.timedelta64(1, "h")
+    assert wettest(hours, np.array([9, 8, 7, 6, 5]), 5) == list(hours[[0, 2, 4]])
+    assert wettest(hours, np.array([1, 3, 2, 3, 9]), 2) == list(hours[[1, 4]])
 
 
 @pytest.mark.parametrize(
@@ -170,6 +182,13 @@ def test_mistakes_are_one_clear_line(change, message):
     with pytest.raises(NowcastError, match=message) as caught:
         verify_period(archive(), **asked)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_is_asked_for_all_that_it_reaches_and_no_more():
+    for longest in (20, 30):
+        reaching = Spy(longest=np.timedelta64(longest, "m"))
+        found = verify_period(archive(), [reaching], *DAY, lead_times=longest // 10)
+        assert found.lead_minutes[-1] == longest
 
 
 def test_a_forecast_of_the_wrong_shape_is_refused():

@@ -20,11 +20,6 @@ class Reader(Protocol):
         """Short name as the catalog and ``--reader`` know it, for example ``odim_h5``."""
         ...
 
-    @property
-    def library(self) -> str | None:
-        """The optional library the reader needs, None when the package always brings it."""
-        ...
-
     def sniff(self, path: Path) -> bool:
         """Say from less than 1 kB of content (never the name alone) whether the file is of this format.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,20 +19,8 @@ from nowcast.core.errors import FileError, GridError
 from nowcast.core.grid import Grid
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.ingestion.readers.hdf5 import (
-    attributes,
-    finite,
-    is_hdf5,
-    open_hdf5,
-    read_numbers,
-)
-from nowcast.ingestion.readers.lazy import (
-    Frame,
-    check_size,
-    decode_codes,
-    faults_named,
-    lazy_field,
-)
+from nowcast.ingestion.readers.hdf5 import attributes, finite, is_hdf5, open_hdf5, read_numbers
+from nowcast.ingestion.readers.lazy import Frame, check_size, decode_codes, faults_named, lazy_field
 
 REFLECTIVITY, RAIN = "REFLECTIVITY_[DBZ]", "ACCUMULATED_PRECIPITATION_[MM]"
 _FORMULA = re.compile(r"GEO\s*=\s*([-+.\d]+)\s*\*\s*PV\s*\+\s*([-+.\d]+)")
@@ -62,7 +50,6 @@ class KnmiH5:
 
     z_r_name: str = "marshall_palmer"
     name: str = "knmi_h5"
-    library: str | None = None
 
     def sniff(self, path: Path) -> bool:
         """Whether this is HDF5 with KNMI's groups overview, geographic and image1."""
@@ -82,16 +69,16 @@ class KnmiH5:
             grid = _grid(path, attributes(file, "geographic"),
                          attributes(file, "geographic/map_projection"), data.shape)
             _check_corners(path, grid, file["geographic"].attrs.get("geo_product_corners"))
-            codes = _Codes.of(path, attributes(file, "image1/calibration"), data.dtype)
             end = _time(path, overview, "product_datetime_end")
             product = str(overview.get("product_group_name", ""))[:40]
             attrs = {"quantity": kind, "source": f"KNMI {product}".strip()}
+            hours = 1.0
             if kind == RAIN:
                 hours = (end - _time(path, overview, "product_datetime_start")) / np.timedelta64(1, "h")
                 if hours <= 0:
                     raise FileError(f"{path}: its period lasts {hours:g} h, expected more than 0")
-                codes = codes.per_hour(hours)
                 attrs |= {"z_r_relation": str(relation), "accumulation_hours": f"{hours:.4g}"}
+            codes = _Codes.of(path, attributes(file, "image1/calibration"), data.dtype, hours)
         read = partial(_read, path, codes, relation if kind == RAIN else None)
         return lazy_field(read, np.array([end], "datetime64[ns]"), grid, attrs)
 
@@ -104,7 +91,7 @@ class _Codes:
     outside: float
 
     @classmethod
-    def of(cls, path: Path, calibration: Mapping[str, Any], kind: npt.DTypeLike) -> _Codes:
+    def of(cls, path: Path, calibration: Mapping[str, Any], kind: npt.DTypeLike, hours: float) -> _Codes:
         text = str(calibration.get("calibration_formulas"))
         found = _FORMULA.fullmatch(text.strip())
         if not found:
@@ -116,10 +103,7 @@ class _Codes:
         if not codes.gain > 0 or not all(0 <= code <= most for code in (codes.missing, codes.outside)):
             raise FileError(f"{path}: calibrated by a gain of {codes.gain:g}, codes {codes.missing:g} and "
                             f"{codes.outside:g}, expected a gain above 0 and codes of 0 to {most}")
-        return codes
-
-    def per_hour(self, hours: float) -> _Codes:
-        return _Codes(self.gain / hours, self.offset / hours, self.missing, self.outside)
+        return replace(codes, gain=codes.gain / hours, offset=codes.offset / hours)
 
 
 def _factor(path: Path, text: str) -> float:

@@ -50,7 +50,6 @@ class MchGif:
 
     z_r_name: str = "meteoswiss"
     name: str = "mch_gif"
-    library: str | None = None
 
     def sniff(self, path: Path) -> bool:
         """Whether this is a GIF of 710 x 640 pixels made by the AQC product line."""

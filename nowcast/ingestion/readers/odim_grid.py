@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,7 @@ def _fit(
     """Return the grid of one reading of the projection, and by how much of a cell its corners miss."""
     crs = crs_of_proj(projdef)
     project = pyproj.Proj(crs)
-    factor = 1.0
-    if not crs.is_geographic:
-        factor = crs.axis_info[0].unit_conversion_factor or 1.0
+    factor = 1.0 if crs.is_geographic else crs.axis_info[0].unit_conversion_factor or 1.0
     places = {c: project(*lonlat) if not crs.is_geographic else lonlat
               for c, lonlat in corners.items()}
     edges = {
@@ -95,7 +94,9 @@ def _fit(
                                   ("south", ("LL", "LR"), 1), ("north", ("UL", "UR"), 1))
     }
     if factor != 1.0:
-        metre = dict(crs.to_dict(), units="m")
+        with warnings.catch_warnings():  # the names of datums are lost, and a PROJ string has none
+            warnings.simplefilter("ignore", UserWarning)
+            metre = dict(crs.to_dict(), units="m")
         metre.pop("to_meter", None)
         crs = pyproj.CRS.from_dict(metre)
         edges = {side: value * factor for side, value in edges.items()}

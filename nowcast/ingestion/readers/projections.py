@@ -9,27 +9,25 @@ import pyproj
 
 from nowcast.core.errors import GridError, complain
 
-_PROJECTIONS = frozenset((
-    "aea", "aeqd", "cass", "cea", "eqc", "eqdc", "geos", "gnom", "krovak", "laea", "lcc", "longlat",
-    "latlong", "lonlat", "latlon", "merc", "mill", "moll", "nsper", "omerc", "ortho", "poly", "robin",
-    "sinu", "somerc", "stere", "sterea", "tmerc", "utm", "webmerc",
-))
+_CHOICES = {
+    "proj": frozenset((
+        "aea", "aeqd", "cass", "cea", "eqc", "eqdc", "geos", "gnom", "krovak", "laea", "lcc", "longlat",
+        "latlong", "lonlat", "latlon", "merc", "mill", "moll", "nsper", "omerc", "ortho", "poly", "robin",
+        "sinu", "somerc", "stere", "sterea", "tmerc", "utm", "webmerc",
+    )),
+    "datum": frozenset((
+        "WGS84", "NAD83", "GGRS87", "ire65", "nzgd49", "OSGB36", "carthage", "hermannskogel", "potsdam",
+    )),
+    "axis": frozenset(("enu", "neu", "nwu", "wsu", "esu", "seu")),
+    "units": frozenset(("m", "km", "dm", "cm", "mm", "ft", "us-ft", "yd", "mi", "deg", "rad")),
+    "type": frozenset({"crs"}),
+}
+"""Keys that name something, and the names they may have."""
 _NUMBERS = frozenset((
     "lat_0", "lat_1", "lat_2", "lat_ts", "lon_0", "lon_1", "lonc", "x_0", "y_0", "k", "k_0", "a", "b",
     "R", "rf", "f", "e", "es", "zone", "to_meter", "alpha", "gamma", "h",
 ))
-_FLAGS = frozenset((
-    "no_defs", "wktext", "over", "south", "no_uoff", "no_off",
-))
-_DATUMS = frozenset((
-    "WGS84", "NAD83", "GGRS87", "ire65", "nzgd49", "OSGB36", "carthage", "hermannskogel", "potsdam",
-))
-_AXES = frozenset((
-    "enu", "neu", "nwu", "wsu", "esu", "seu",
-))
-_UNITS = frozenset((
-    "m", "km", "dm", "cm", "mm", "ft", "us-ft", "yd", "mi", "deg", "rad",
-))
+_FLAGS = frozenset(("no_defs", "wktext", "over", "south", "no_uoff", "no_off"))
 _TOKEN = re.compile(r"\+?([A-Za-z_0-9]+)(?:=(\S*))?")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _EPSG = re.compile(r"EPSG:\d{4,6}", re.IGNORECASE)
@@ -73,10 +71,8 @@ def _allowed(key: str, value: str) -> bool:
     if key == "towgs84":
         parts = value.split(",")
         return len(parts) in (3, 7) and all(_NUMBER.fullmatch(p) for p in parts)
-    choices = {"proj": _PROJECTIONS, "datum": _DATUMS, "axis": _AXES, "units": _UNITS,
-               "type": frozenset({"crs"})}
-    if key in choices:
-        return value in choices[key]
+    if key in _CHOICES:
+        return value in _CHOICES[key]
     if key == "ellps":
         return value in pyproj.get_ellps_map()
     return key == "pm" and (value == "greenwich" or bool(_NUMBER.fullmatch(value)))
