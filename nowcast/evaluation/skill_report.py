@@ -123,7 +123,8 @@ def summary(found: Verification) -> str:
 
 
 def _subtitle(found: Verification) -> str:
-    names = ", ".join(found.models)
+    plain = [model for model in found.models if not model.endswith(CALIBRATED)]
+    names = ", ".join(plain) + (", raw and calibrated" if len(plain) < len(found.models) else "")
     one = "nowcast" if found.nowcasts == 1 else "nowcasts"
     return (
         f"{found.nowcasts} {one} of {found.lead_minutes[0]:g} to {found.lead_minutes[-1]:g} minutes by each of "

@@ -65,6 +65,10 @@ class Axes:
     column: Axis
     time: str | None
 
+    def place(self, time: int) -> dict[int, int]:
+        """Return where the frame at one index of time lies: axis -> index; rows and columns are left out."""
+        return {} if self.time is None else {self.order.index(self.time): time}
+
     def frame(self, variable: Any, time: int) -> npt.NDArray[Any]:
         """Read the frame at one index of time, as stored, rows first (H, W)."""
         index = tuple(slice(None) if d in (self.row.dimension, self.column.dimension)
