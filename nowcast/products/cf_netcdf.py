@@ -187,7 +187,7 @@ def read_forecast(path: Path | str) -> xr.Dataset:
     try:
         with netCDF4.Dataset(path) as file:
             return _read(path, file)
-    except (OSError, RuntimeError, IndexError, AttributeError, KeyError) as error:
+    except (OSError, RuntimeError, LookupError, AttributeError, ValueError, TypeError, ArithmeticError) as error:
         line = " ".join(str(error).split())
         raise FileError(
             complain(str(path), f"an unreadable file ({line})", "a whole forecast file",
