@@ -21,6 +21,8 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import Times
 
 NAME = "reflectivity"
+PROBABILITY = "exceedance_probability"
+"""What a forecast holds beside its reflectivity where the forecaster knows it."""
 HIGHEST_DBZ = 100.0
 ATTRS: Mapping[str, str] = {
     "standard_name": "equivalent_reflectivity_factor",

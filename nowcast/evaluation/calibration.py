@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.core.field import NAME
-from nowcast.evaluation.period import PROBABILITY
+from nowcast.core.field import NAME, PROBABILITY
 from nowcast.scores.decision import ChosenThresholds, DbzDecisionCounts, ProbabilityDecisionCounts
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from nowcast.core.errors import SettingsError
-from nowcast.core.field import NAME
+from nowcast.core.field import NAME, PROBABILITY
 from nowcast.core.score_row import ScoreRow
 from nowcast.core.times import Times
 from nowcast.report.content import Case
@@ -24,7 +24,6 @@ from nowcast.scores.evaluate import Tally
 
 CALIBRATED = ", calibrated"
 """What a model's name has more where its events are called at calibrated decision thresholds."""
-PROBABILITY = "exceedance_probability"
 MAP_CELL_KM = 5.0
 """About how wide a block of the CSI map is when nobody says."""
 

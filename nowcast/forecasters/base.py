@@ -13,14 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.core.field import ATTRS, NAME, grid_coords
+from nowcast.core.field import ATTRS, NAME, PROBABILITY, grid_coords
 from nowcast.core.grid import Grid
 
 LeadTimes = npt.NDArray[np.timedelta64]
 
-
-PROBABILITY = "exceedance_probability"
-"""Name of the probabilities in a forecast; where a forecaster knows none, the variable is not there."""
 
 
 @dataclass(frozen=True)

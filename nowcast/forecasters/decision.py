@@ -12,9 +12,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.core.field import HIGHEST_DBZ, NAME
+from nowcast.core.field import HIGHEST_DBZ, NAME, PROBABILITY
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.forecasters.base import PROBABILITY
 from nowcast.forecasters.decision_thresholds import DecisionThresholds
 
 Array = npt.NDArray[np.float32]

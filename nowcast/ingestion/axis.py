@@ -83,7 +83,7 @@ def infer_step(times: Times) -> np.timedelta64:
     counts = Counter(differences.tolist())
     most = max(counts.values())
     found = as_step(np.timedelta64(min(d for d, n in counts.items() if n == most), "ns"))
-    if _share_on(times, found) >= 0.5 and minutes(found) * 60 % 1 == 0:
+    if _share_on(times, found) >= (0.5 if most > 1 else 1.0) and minutes(found) * 60 % 1 == 0:
         return found
     middle = minutes(np.timedelta64(int(np.median(differences.astype(np.int64))), "ns"))
     nice = min(_NICE_MINUTES, key=lambda m: abs(np.log(m / middle)))

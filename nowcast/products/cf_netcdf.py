@@ -16,7 +16,7 @@ import xarray as xr
 
 from nowcast.archive.packing import PACKING, Codes
 from nowcast.core.errors import FileError, complain
-from nowcast.core.field import ATTRS, NAME, FieldError, check_values
+from nowcast.core.field import ATTRS, NAME, PROBABILITY, FieldError, check_values
 from nowcast.core.files import provenance, whole_file
 from nowcast.core.grid import Grid
 from nowcast.core.times import now_utc, to_text
@@ -26,7 +26,6 @@ _EPOCH = "seconds since 1970-01-01 00:00:00"
 _SECOND = np.timedelta64(1, "s")
 _OWN = ("Conventions", "title", "source", "history", "nowcast_format", "created")
 _LARGEST_PIXELS = 2**31
-PROBABILITY = "exceedance_probability"
 _FORMER_PROBABILITY = "probability_of_exceedance"
 """As older files call it."""
 _CERTAIN, _UNKNOWN = 250, 255

@@ -19,7 +19,7 @@ import xarray as xr
 
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError, printable
-from nowcast.core.times import to_text
+from nowcast.core.times import parse_time, to_text
 from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.service.model_child import STEP
@@ -153,7 +153,7 @@ def run_model(
             return ModelRun(found, str(found.attrs.get("model", settings.model)), "")
         except NowcastError as error:
             reasons.append(f"{Path(settings.model).name}: {error}")
-            step = process.last_step or step
+            step = process.last_step or _published_step(settings) or step
     leads = step * np.arange(1, settings.lead_times + 1)
     for name in ("extrapolation", "persistence"):
         if settings.model == "persistence" and name != "persistence":
@@ -168,6 +168,16 @@ def run_model(
                 log.exception("%s failed", name)
             reasons.append(f"{name}: {error}")
     raise NowcastError("no forecast: " + "; ".join(reasons))
+
+
+def _published_step(settings: ServiceSettings) -> np.timedelta64 | None:
+    """Step between the lead times of the newest nowcast: those of one that stands in stay the same."""
+    try:
+        text = (settings.output / "latest" / "manifest.json").read_text(encoding="utf-8")
+        valid = [parse_time(time) for time in json.loads(text)["valid_times"][:2]]
+    except (OSError, ValueError, KeyError, TypeError, NowcastError):
+        return None
+    return valid[1] - valid[0] if len(valid) == 2 else None
 
 
 def _check(found: xr.Dataset, archive: Archive, settings: ServiceSettings) -> None:

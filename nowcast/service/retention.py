@@ -68,14 +68,19 @@ def _enter(settings: ServiceSettings, ledger: Ledger, entry: Path, now: np.datet
 def prune(settings: ServiceSettings, ledger: Ledger, newest: np.datetime64) -> int:
     """Remove the files of nowcasts older than ``keep_hours``; return how many. Their scores stay.
 
-    The newest nowcast stays however old it is, for ``latest`` leads to it. A folder is renamed before
-    it is emptied, so that nobody sees half of it.
+    One whose lead times still wait for their frames stays as well, up to twice that age. The newest
+    nowcast stays however old it is, for ``latest`` leads to it. A folder is renamed before it is emptied,
+    so that nobody sees half of it.
     """
     limit = newest - np.timedelta64(int(settings.keep_hours * 3600), "s")
+    pending = {n.reference_time for n in ledger.nowcasts(pending_only=True)}
+    oldest = limit - (newest - limit)
     gone = 0
     for nowcast in ledger.kept()[:-1]:
         if nowcast.reference_time >= limit:
             break
+        if nowcast.reference_time in pending and nowcast.reference_time >= oldest:
+            continue
         folder = settings.output / folder_of(nowcast.reference_time)
         hidden = folder.with_name(f".{folder.name}.old")
         with contextlib.suppress(FileNotFoundError):

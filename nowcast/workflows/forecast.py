@@ -12,9 +12,9 @@ import xarray as xr
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames, thinned
 from nowcast.core.errors import NowcastError, SettingsError, TimeError, complain
-from nowcast.core.field import NAME
+from nowcast.core.field import NAME, PROBABILITY
 from nowcast.core.times import Times, parse_time, to_text, unbroken_runs
-from nowcast.forecasters.base import PROBABILITY, LeadTimes
+from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 
 if TYPE_CHECKING:

@@ -266,8 +266,25 @@ def test_a_time_of_another_length_is_not_read_as_minutes_past_midnight(tmp_path,
     path = odim.write_sweden(tmp_path / "s.h5", np.full((3, 4), 100, np.uint8))
     with h5py.File(path, "r+") as file:
         file["what"].attrs["time"] = np.bytes_(time) if isinstance(time, str) else time
+        for what in (file["dataset1/what"].attrs, file["dataset1/data1/what"].attrs):
+            for name in ("startdate", "starttime"):
+                what.pop(name, None)
     if read is None:
         with pytest.raises(FileError, match=f"give '20090501{time}', expected YYYYMMDD and HHMMSS"):
             OdimH5().open(path)
     else:
         assert OdimH5().open(path).time.values[0] == np.datetime64(f"2009-05-01T{read}")
+
+
+@pytest.mark.parametrize(("minutes", "good"), [(-5, True), (0, True), (4, True), (5, False), (30, False)])
+def test_data_that_begin_well_after_their_time_are_a_forecast(tmp_path, minutes, good):
+    """Producers mark no forecasts; what begins half an hour after the time of the file is none observed."""
+    path = odim.write_sweden(tmp_path / "s.h5", np.full((8, 10), 100, np.uint8))
+    start = odim._split(np.datetime64("2009-05-01T12:00", "s") + np.timedelta64(minutes, "m"))
+    with h5py.File(path, "r+") as file:
+        odim._what(file["dataset1"], startdate=start[0], starttime=start[1])
+    if good:
+        assert OdimH5().open(path).time.values[0] == np.datetime64("2009-05-01T12:00")
+        return
+    with pytest.raises(FileError, match=r"is a forecast \(its data begin at 2009-05-01T12"):
+        OdimH5().open(path)

@@ -47,5 +47,17 @@ def test_what_is_published_in_its_place_has_the_same_lead_times(service):
     assert cycle.exit_code == FALLBACK, cycle.message
     manifest, coming = published(service)
     assert manifest["model"] == "extrapolation"
-    assert "no frame at 2025-06-01T12:25:00Z" in manifest["fallback"]
+    assert "expected 5 frames without a gap" in manifest["fallback"]
+    assert (coming["lead_time"].values / np.timedelta64(1, "m")).tolist() == [10, 20, 30]
+
+
+def test_a_network_that_cannot_even_be_loaded_leaves_the_lead_times_as_they_were(service):
+    assert service.cycle(4.5).exit_code == PUBLISHED
+    write_composite(service.inbox / "10.h5", make_storms(STORMS)[-1], START + 10 * STEP, storm_grid(STORMS))
+    broken = service.output.parent / "broken.ckpt"
+    broken.write_bytes(b"not a checkpoint")
+    cycle = service.cycle(5.0, model=str(broken))
+    assert cycle.exit_code == FALLBACK, cycle.message
+    manifest, coming = published(service)
+    assert manifest["model"] == "extrapolation"
     assert (coming["lead_time"].values / np.timedelta64(1, "m")).tolist() == [10, 20, 30]

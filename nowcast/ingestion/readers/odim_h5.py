@@ -16,7 +16,7 @@ import xarray as xr
 from nowcast.core.errors import FileError, TimeError, complain
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.core.times import nanoseconds
+from nowcast.core.times import nanoseconds, to_text
 from nowcast.ingestion.readers.foreign import odim_object
 from nowcast.ingestion.readers.hdf5 import (
     attributes,
@@ -31,6 +31,8 @@ from nowcast.ingestion.readers.odim_grid import odim_grid
 
 REFLECTIVITY = ("DBZH", "DBZ", "DBZV", "TH", "TV")
 RAIN = ("RATE", "ACRR")
+_LATEST_START = np.timedelta64(5, "m")
+"""Data of an observation begin before its nominal time, or where that names the start of a scan soon after."""
 LOWEST_DBZ = -90.0
 """No radar reports less, though codes of 16 bits may reach down to -64 dBZ."""
 FORECAST_MARKS = ("forecast_reference_time", "nowcast_issued")
@@ -72,6 +74,7 @@ class OdimH5:
             where = {**attributes(file, "where"), **attributes(file[place.split("/")[0]], "where")}
             grid = odim_grid(path, where, dataset.shape)
             time = _time(path, what, "date", "time")
+            _refuse_later(path, time, meaning)
             attrs = {"quantity": meaning["quantity"], "source": str(what.get("source", "unknown"))}
             factor = 1.0
             if meaning["quantity"] in RAIN:
@@ -89,6 +92,15 @@ def _refuse_forecast(path: Path, how: Mapping[str, Any]) -> None:
         if name in how:
             raise FileError(f"{path}: is a forecast (forecast reference time {str(how[name])[:20]}), expected "
                             "an observation; keep forecasts out of the folder of observations")
+
+
+def _refuse_later(path: Path, time: np.datetime64, meaning: Mapping[str, Any]) -> None:
+    """Refuse data that begin well after the nominal time: forecasts of other producers have no mark."""
+    if {"startdate", "starttime"} <= set(meaning):
+        start = _time(path, meaning, "startdate", "starttime")
+        if start - time >= _LATEST_START:
+            raise FileError(f"{path}: is a forecast (its data begin at {to_text(start)}, its time is "
+                            f"{to_text(time)}), expected an observation; keep forecasts out of the folder")
 
 
 @dataclass(frozen=True)
