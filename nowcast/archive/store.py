@@ -95,11 +95,9 @@ def read_store(path: Path) -> Store:
     if not 0 <= slots <= MOST_SLOTS or height < 2 or width < 2 or height * width > _MOST_CELLS:
         raise _fault(path, "shape of reflectivity", [slots, height, width],
                      f"at most {MOST_SLOTS} frames of 2 x 2 to {_MOST_CELLS / 1e6:.0f} million cells")
-    for name, (dtype, _) in TIME_ARRAYS.items():
-        if _shape(path, arrays, name, dtype, 1) != [slots]:
-            raise _fault(path, f"shape of {name}", arrays[name]["shape"], [slots])
-    for name, size in (("y", height), ("x", width)):
-        if _shape(path, arrays, name, "float64", 1) != [size]:
+    rows = {name: (dtype, slots) for name, (dtype, _) in TIME_ARRAYS.items()}
+    for name, (dtype, size) in {**rows, "y": ("float64", height), "x": ("float64", width)}.items():
+        if _shape(path, arrays, name, dtype, 1) != [size]:
             raise _fault(path, f"shape of {name}", arrays[name]["shape"], [size])
     packing = arrays["reflectivity"].get("attributes")
     for name, value in (("scale_factor", PACKING.scale), ("add_offset", PACKING.offset)):

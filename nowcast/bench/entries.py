@@ -11,7 +11,7 @@ from typing import Any
 from nowcast.bench.benchmark import Benchmark, Row, check_apart, check_frames, slug
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.files import sha256
-from nowcast.core.settings import build, current_names, plain
+from nowcast.core.settings import build, current_names, merged, plain
 from nowcast.data.splits import parse_periods
 from nowcast.training.experiment import Experiment, Training
 
@@ -73,8 +73,7 @@ def pick_rows(bench: Benchmark, names: Sequence[str]) -> list[Row]:
 
 def _trained(bench: Benchmark, row: Row, seed: int) -> Entry:
     key = f"{slug(row.name)}_seed{seed}"
-    own = current_names(Training, row.training)
-    training = _over(plain(bench.training), own) | {"seed": seed}
+    training = merged(plain(bench.training), current_names(Training, row.training)) | {"seed": seed}
     experiment = build(Experiment, {
         "name": key, "model": plain(row.model), "data": plain(bench.data),
         "training": training,
@@ -138,12 +137,3 @@ def _without_places(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_places(inner) for key, inner in value.items() if key not in PLACES}
     return [_without_places(inner) for inner in value] if isinstance(value, (list, tuple)) else value
-
-
-def _over(shared: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a row's settings over the shared ones, group by group."""
-    found = dict(shared)
-    for key, value in own.items():
-        inner = found.get(key)
-        found[key] = _over(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
-    return found

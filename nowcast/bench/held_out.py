@@ -124,4 +124,3 @@ def _check_videos(test: Sequence[FrameSource], learned: Sequence[FrameSource]) -
 
 def _content(source: FrameSource) -> str | None:
     return getattr(source, "fingerprint", None)
-

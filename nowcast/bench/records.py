@@ -53,12 +53,12 @@ class Record:
 
     def mean(self, name: str) -> float:
         """The mean over lead times, NaN if there is none."""
-        return _mean(self.values(name))
+        return finite_mean(self.values(name))
 
     def late(self, name: str) -> float:
         """The mean over the last third of the lead times; NaN for scores of whole videos."""
         values = self.values(name)
-        return _mean(values[-max(1, len(values) // 3) :]) if len(values) > 1 else math.nan
+        return finite_mean(values[-max(1, len(values) // 3) :]) if len(values) > 1 else math.nan
 
 
 class Records:
@@ -111,7 +111,8 @@ def as_json(values: Sequence[float]) -> tuple[float | None, ...]:
     return tuple(value if math.isfinite(value) else None for value in values)
 
 
-def _mean(values: Sequence[float]) -> float:
+def finite_mean(values: Sequence[float]) -> float:
+    """Return the mean of what is finite, NaN if nothing is."""
     known = [value for value in values if math.isfinite(value)]
     return sum(known) / len(known) if known else math.nan
 

@@ -37,7 +37,6 @@ class Forecast(Protocol):
         ...
 
 
-
 Pixels = npt.NDArray[np.uint8]
 
 

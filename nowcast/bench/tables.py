@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from nowcast.bench.benchmark import COSTS, Benchmark
-from nowcast.bench.records import Record
+from nowcast.bench.records import Record, finite_mean
 from nowcast.bench.run import BenchmarkOutcome, TableLine
 from nowcast.core.text_table import csv_text
 from nowcast.report.bench_page import Chart
@@ -112,8 +112,8 @@ def wide_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
         for name in bench.scores:
             means = _finite(r.mean(name) for r in line.records)
             spread = statistics.stdev(means) if len(means) > 1 else math.nan
-            late = _finite(r.late(name) for r in line.records)
-            cells += [_exact(v) for v in (_mean(means), spread, _mean(late), line.row.reported.get(name))]
+            late = finite_mean([r.late(name) for r in line.records])
+            cells += [_exact(v) for v in (finite_mean(means), spread, late, line.row.reported.get(name))]
         for name in COSTS:
             cells += [_exact(getattr(line.costs, name, None)), _exact(line.row.reported.get(name))]
         cells += [line.costs.machine if line.costs is not None else "", *_origin_cells(line.records, " ")]
@@ -151,9 +151,9 @@ def _scores(
         entry = PROTOCOLS[name]
         values = [_finite(of(record, name) for record in line.records) for line in lines]
         sign, arrow = (1, "↑") if entry.better == "higher" else (-1, "↓")
-        top = max((sign * _mean(v) for v in values if v), default=math.nan)
+        top = max((sign * finite_mean(v) for v in values if v), default=math.nan)
         pairs = zip(lines, values, strict=True)
-        cells = [_score_cell(line, name, v, sign * _mean(v) == top) for line, v in pairs]
+        cells = [_score_cell(line, name, v, sign * finite_mean(v) == top) for line, v in pairs]
         columns.append((name, name, f"{', ' + entry.unit if entry.unit else ''} {arrow}", cells))
     return _table(caption, lines, columns, (lambda _, value: f"{value:g}") if reported else None)
 
@@ -162,7 +162,7 @@ def _score_cell(line: TableLine, name: str, values: Sequence[float], best: bool)
     if not values:
         return Cell(NOT_COMPUTED if any(name in r.not_computed for r in line.records) else DASH)
     each = f" ({', '.join(number(v) for v in values)})" if len(values) > 1 else ""
-    return Cell(number(_mean(values)) + each, best)
+    return Cell(number(finite_mean(values)) + each, best)
 
 
 def _costs(lines: Sequence[TableLine]) -> Table:
@@ -223,10 +223,6 @@ def _origin_cells(records: Sequence[Record], between: str) -> list[str]:
 
 def _finite(values: object) -> list[float]:
     return [v for v in values if math.isfinite(v)]  # type: ignore[attr-defined]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return statistics.fmean(values) if values else math.nan
 
 
 def _exact(value: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 FEWEST_FRAMES = 200
@@ -52,12 +53,6 @@ def run(args: argparse.Namespace) -> int:
         files = write_files(settings, args.out / "radar", progress=True)
         print(f"radar files: {len(files)} in {args.out / 'radar'}")
         return 0
-    page = run_demo(args.out, settings, say=_say, progress=True)
+    page = run_demo(args.out, settings, say=partial(print, flush=True), progress=True)
     print(f"page: {page.resolve()}")
     return 0
-
-
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

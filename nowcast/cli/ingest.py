@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     number = len(report.problems)
     count = "1 problem" if number == 1 else f"{number} problems"
     taken = report.frames or report.same or report.replaced or report.known_files
-    rest = "everything else is in the archive" if taken else "nothing is in the archive"
+    rest = "everything else is in the archive" if taken else "nothing is in the archive that was not before"
     print(f"nowcast ingest: {count}; {rest}:", file=sys.stderr)
     for problem in report.problems:
         print(f"  {problem}", file=sys.stderr)

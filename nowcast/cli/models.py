@@ -35,13 +35,15 @@ def run(args: argparse.Namespace) -> int:
     """Print one line a network, or a card."""
     from tqdm import tqdm
 
+    from nowcast.models.catalog import MODELS
+
     if args.card is not None:
         from nowcast.forecasters.packaged import card
 
         print(card(args.card))
         return 0
 
-    rows = [_configuration(row, args) for row in args.rows or _all_names()]
+    rows = [_configuration(row, args) for row in args.rows or MODELS]
     print(f"{'network':<22} {'parameters':>12} {'GMAC':>9} {'MB':>6}  {'sequence':<24} source")
     busy = tqdm(rows, file=sys.stderr, desc="measure", disable=not args.measure, leave=False)
     lines = [_line(name, row, args.measure) for name, row in busy]
@@ -76,12 +78,6 @@ def _forecasters() -> str:
         "'forecast' and 'verify' take these names and the checkpoints that 'train' makes of the networks above."
     )
     return "\n".join(lines)
-
-
-def _all_names() -> list[str]:
-    from nowcast.models.catalog import MODELS
-
-    return list(MODELS)
 
 
 def _configuration(row: str, args: argparse.Namespace) -> tuple[str, ModelConfiguration]:

@@ -151,14 +151,15 @@ def _layers(path: Path, above: tuple[Path, ...], kind: type[Any] | None) -> dict
         return values
     if not isinstance(base, str):
         raise SettingsError(f"{path}: base: got {shown(base)}, expected the path of a configuration")
-    return _merged(_layers(path.parent / base, (*above, place), kind), values)
+    return merged(_layers(path.parent / base, (*above, place), kind), values)
 
 
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Put settings over others, group by group; lists and values are replaced."""
     found = dict(under)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(found.get(key), dict)
-        found[key] = _merged(found[key], value) if both else value
+        found[key] = merged(found[key], value) if both else value
     return found
 
 

@@ -122,11 +122,7 @@ def as_step(delta: timedelta | np.timedelta64) -> np.timedelta64:
     Raises:
         TimeError: zero or negative.
     """
-    step = (
-        np.timedelta64(delta, "ns")
-        if isinstance(delta, timedelta)
-        else delta.astype("timedelta64[ns]")
-    )
+    step = np.timedelta64(delta, "ns")
     if step <= np.timedelta64(0, "ns"):
         raise TimeError(f"step: got {delta}, expected a time difference above zero")
     return step

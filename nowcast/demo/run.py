@@ -164,4 +164,3 @@ def _train(settings: DemoSettings, archive: Path, out: Path, progress: bool) -> 
         experiment, data.clips.train, data.clips.validation, out / "runs",
         grid_km=data.grid_km, progress=progress,
     )
-

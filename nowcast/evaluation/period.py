@@ -16,6 +16,7 @@ from nowcast.core.errors import SettingsError
 from nowcast.core.field import NAME
 from nowcast.core.score_row import ScoreRow
 from nowcast.core.times import Times
+from nowcast.report.content import Case
 from nowcast.scores.base import Sums, add
 from nowcast.scores.catalog import METRICS, build_metrics
 from nowcast.scores.categorical import CellCounts, Csi
@@ -26,17 +27,6 @@ CALIBRATED = ", calibrated"
 PROBABILITY = "exceedance_probability"
 MAP_CELL_KM = 5.0
 """About how wide a block of the CSI map is when nobody says."""
-
-
-@dataclass(frozen=True)
-class NowcastCase:
-    """One nowcast of every model with what was observed, in memory, for pictures."""
-
-    reference_time: np.datetime64
-    past: xr.DataArray
-    observed: xr.DataArray
-    forecasts: dict[str, xr.DataArray]
-    """Reflectivity (lead_time, y, x) by model."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ class Verification:
     """By model, of each nowcast: hits, misses and false alarms (nowcast, threshold, lead time, 3)."""
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
     """By model, what made its forecasts."""
-    cases: tuple[NowcastCase, ...] = ()
+    cases: tuple[Case, ...] = ()
     """The wettest nowcasts with their fields, for pictures."""
 
     @property

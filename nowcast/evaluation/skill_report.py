@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from nowcast.core.files import provenance, whole_file
 from nowcast.core.text_table import text_table
 from nowcast.core.times import minutes, to_text
 from nowcast.evaluation.comparison import Against, Confidence, compare, confidence_csv
-from nowcast.evaluation.period import CALIBRATED, NowcastCase, Verification
+from nowcast.evaluation.period import CALIBRATED, Verification
 from nowcast.report.content import Case, CellMap
 from nowcast.scores.confidence import pooled_csi
 from nowcast.scores.evaluate import scores_csv
@@ -89,7 +89,7 @@ def write_skill(
     return SkillReport(found, sure, table_path, intervals, index)
 
 
-def as_page_case(case: NowcastCase, found: Verification, threshold_dbz: float) -> Case:
+def as_page_case(case: Case, found: Verification, threshold_dbz: float) -> Case:
     """Return a case as the page shows it, with the CSI of this nowcast under each map."""
     nowcast = found.reference_times.tolist().index(int(case.reference_time.astype(np.int64)))
     k = found.thresholds.index(threshold_dbz)
@@ -100,7 +100,7 @@ def as_page_case(case: NowcastCase, found: Verification, threshold_dbz: float) -
         ]
         for name in case.forecasts
     }
-    return Case(case.reference_time, case.past, case.forecasts, case.observed, captions)
+    return replace(case, captions=captions)
 
 
 def summary(found: Verification) -> str:
@@ -123,7 +123,8 @@ def summary(found: Verification) -> str:
 
 
 def _subtitle(found: Verification) -> str:
-    names = ", ".join(found.models)
+    plain = [model for model in found.models if not model.endswith(CALIBRATED)]
+    names = ", ".join(plain) + (", raw and calibrated" if len(plain) < len(found.models) else "")
     one = "nowcast" if found.nowcasts == 1 else "nowcasts"
     return (
         f"{found.nowcasts} {one} of {found.lead_minutes[0]:g} to {found.lead_minutes[-1]:g} minutes by each of "

@@ -208,4 +208,3 @@ def _truncated(values: npt.NDArray[Any]) -> Floats:
     """Cut to whole shades 0 ... 255; in float32, where v / 255 * 255 is v again for every v."""
     shades = values.astype(np.float32).clip(0, 1) * np.float32(255)
     return np.floor(shades).astype(np.float64)
-

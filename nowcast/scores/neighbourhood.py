@@ -87,13 +87,10 @@ def weigh(frame: Floats, weights: Floats) -> Floats:
     """Weigh windows that lie wholly inside the frame: (H, W) -> (H - k + 1, W - k + 1)."""
     from scipy.ndimage import correlate1d, uniform_filter1d
 
-    k = len(weights)
-    if (weights == weights[0]).all():
-        for axis in (0, 1):
-            frame = uniform_filter1d(frame, k, axis=axis, mode="nearest")
-    else:
-        for axis in (0, 1):
-            frame = correlate1d(frame, weights, axis=axis, mode="nearest")
+    k, alike = len(weights), (weights == weights[0]).all()
+    for axis in (0, 1):
+        smooth, by = (uniform_filter1d, k) if alike else (correlate1d, weights)
+        frame = smooth(frame, by, axis=axis, mode="nearest")
     return np.asarray(_inner(frame, k))
 
 

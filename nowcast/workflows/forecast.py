@@ -64,10 +64,14 @@ def forecast(
     if isinstance(forecaster, (str, Path)):
         forecaster = build_forecaster(forecaster, settings)
     frames, times = observed_past(archive, forecaster, at, short_past=short_past)
-    if isinstance(lead_times, int):
-        lead_times = leads_of(frames, lead_times)
+    leads = np.asarray(lead_times)
+    if leads.dtype.kind in "iu" and leads.ndim == 0:
+        leads = leads_of(frames, int(leads))
+    if leads.dtype.kind != "m":
+        raise SettingsError(complain("lead times", lead_times, "how many, or times as timedelta64", "give 10"))
+    leads = np.atleast_1d(leads)
     observed = frames.frames(times).compute(scheduler="synchronous")
-    found = _checked(forecaster.forecast(observed, lead_times), forecaster.name, lead_times, observed)
+    found = _checked(forecaster.forecast(observed, leads), forecaster.name, leads, observed)
     return found.assign_attrs({
         **forecaster.describe(),
         **found.attrs,
@@ -161,6 +165,11 @@ def find_reference_time(
     return wanted
 
 
+def _named(times: Times, most: int = 20) -> str:
+    more = f" and {len(times) - most} more" if len(times) > most else ""
+    return ", ".join(map(to_text, times[:most])) + more
+
+
 def past_times(archive: RadarFrames, reference_time: np.datetime64, count: int) -> Times:
     """The ``count`` times that end with the forecast reference time.
 
@@ -181,7 +190,7 @@ def past_times(archive: RadarFrames, reference_time: np.datetime64, count: int) 
     before = [time for time in good if time <= reference_time] or good[:1]
     remedy = f"--at {to_text(before[-1])} would do" if before else "ingest the missing files"
     raise TimeError(
-        complain(f"past of {to_text(reference_time)}", f"no frame at {', '.join(map(to_text, missing[:20]))}",
+        complain(f"past of {to_text(reference_time)}", f"no frame at {_named(missing)}",
                  f"{count} frames without a gap", remedy)
     )
 

@@ -45,9 +45,10 @@ class IngestReport:
 
     def __str__(self) -> str:
         rate = f" ({self.frames / self.seconds:.0f} frames/s)" if self.frames else ""
-        replaced = f"{self.replaced} frames replaced earlier ones; " if self.replaced else ""
-        return (f"{self.archive}: {self.frames} new frames in {self.seconds:.1f} s{rate}; {replaced}of "
-                f"{self.files} files {self.known_files} were in already; {self.same} frames came twice")
+        replaced = f"{_count(self.replaced, 'frame')} replaced; " if self.replaced else ""
+        return (f"{self.archive}: {_count(self.frames, 'new frame')} in {self.seconds:.1f} s{rate}; {replaced}"
+                f"of {_count(self.files, 'file')} {self.known_files} were in already; "
+                f"{_count(self.same, 'frame')} came twice")
 
 
 def ingest(
@@ -116,6 +117,10 @@ def ingest(
         target, len(files), len(unread) + twice, filled.frames, filled.same,
         (*problems, *filled.problems), clock.monotonic() - began, filled.replaced,
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _known(target: Path) -> list[Source]:

@@ -17,13 +17,7 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import NAME
 from nowcast.core.times import minutes, parse_period
 from nowcast.evaluation.comparison import Against
-from nowcast.evaluation.period import (
-    CALIBRATED,
-    MAP_CELL_KM,
-    NowcastCase,
-    PeriodScores,
-    Verification,
-)
+from nowcast.evaluation.period import CALIBRATED, MAP_CELL_KM, PeriodScores, Verification
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import check_counts, wettest, windows
 from nowcast.forecasters.base import Forecaster
@@ -35,6 +29,7 @@ from nowcast.forecasters.decision_thresholds import (
     read_decision_thresholds,
 )
 from nowcast.forecasters.neural import Neural
+from nowcast.report.content import Case
 from nowcast.scores.catalog import DEFAULT_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
 from nowcast.workflows.forecast import forecast
@@ -186,7 +181,7 @@ def verify_period(
     starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress)
     reference_times = np.array([times[past - 1] for times in starts.windows], "datetime64[ns]")
     shown = wettest(reference_times, starts.wet_pixels, cases)
-    kept: list[NowcastCase] = []
+    kept: list[Case] = []
     metadata: dict[str, dict[str, str]] = {}
     bar = tqdm(starts.windows, desc="verifying", unit="nowcast", disable=not progress)
     for times, reference_time in zip(bar, reference_times, strict=True):
@@ -198,7 +193,7 @@ def verify_period(
             fields[name] = found[NAME]
         if reference_time in shown:
             before = archive.frames(times[:past]).compute(scheduler="synchronous")
-            kept.append(NowcastCase(reference_time, before, observed, {n: fields[n] for n in readings}))
+            kept.append(Case(reference_time, before, {n: fields[n] for n in readings}, observed))
     lead_minutes = tuple(minutes(lead) for lead in leads)
     return Verification(
         rows=[row for name, c in counted.items() for row in c.rows(name, lead_minutes)],

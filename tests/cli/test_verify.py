@@ -125,7 +125,9 @@ def test_a_calibrated_model_gets_a_second_row_and_a_paired_interval(storms, tmp_
         ("persistence", "extrapolation"), ("extrapolation, calibrated", "extrapolation"),
         ("persistence, calibrated", "extrapolation, calibrated"),
     }
-    assert "How sure the differences are" in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert "How sure the differences are" in page
+    assert "by each of persistence, extrapolation, raw and calibrated, scored" in page
 
 
 def test_neither_file_appears_when_one_cannot(storms, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import yaml
 
 from nowcast.archive.reader import Archive
 from nowcast.core.rain import Z_R
-from nowcast.core.settings import build
+from nowcast.core.settings import build, plain
 from nowcast.ingestion.readers.catalog import READERS
 from nowcast.models.exceedance.cascade import CascadeSettings
 from nowcast.models.exceedance.unet import ContextUNetSettings
@@ -20,6 +20,7 @@ from nowcast.scores import i3d
 from nowcast.scores.catalog import DEFAULT_SCORES, METRICS
 from nowcast.scores.lpips_weights import default_file
 from nowcast.scores.protocols import PROTOCOLS, build_protocols
+from nowcast.service.settings import ServiceSettings
 from nowcast.training.experiment import Experiment
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -67,6 +68,15 @@ def test_every_setting_of_an_experiment_stands_there_with_its_default():
         stated = yaml.safe_load(told[name])
         plain = list(value) if isinstance(value, tuple) else value
         assert type(plain)(stated) == plain if plain is not None else stated is None, name
+
+
+def test_every_setting_of_a_service_stands_in_its_how_to_with_its_default():
+    least = {"name": "x", "archive": "x.zarr", "output": "out", "inputs": [{"folder": "in"}]}
+    told = _rows("howto/schedule-nowcasts.md")
+    found = {name: value for name, value, _ in _leaves(ServiceSettings, build(ServiceSettings, least))}
+    assert list(told) == list(found)
+    for name, value in found.items():
+        assert name in least or yaml.safe_load(told[name]) == plain(value), name
 
 
 def test_readers_and_z_r_relations_are_listed_with_their_numbers():

@@ -1,6 +1,6 @@
 """Sums of the equations in plain numpy, to hold networks against: nothing here knows torch's layers.
 
-Letters: C channels, L frames, h rows, w columns, O channels out, k taps.
+Dimensions: C channels, L frames, h rows, w columns, O channels out, k taps.
 """
 
 import itertools

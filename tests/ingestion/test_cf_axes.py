@@ -129,6 +129,13 @@ def test_wkt_or_a_proj_string_alone_will_do(tmp_path):
         assert (lon[0], lat[0]) == pytest.approx((9.0, 45.153), abs=1e-3)
 
 
+def test_wkt_that_lacks_a_parameter_is_refused_although_proj_takes_it(tmp_path):
+    lacking = pyproj.CRS.from_epsg(32632).to_wkt().replace("Longitude of natural", "Longitude of no")
+    lacking = lacking.replace('ID["EPSG",8802]', 'ID["EPSG",8899]')
+    with pytest.raises(GridError, match=r"'crs' .* \(its projection has no longitude_of_natural_origin\)"):
+        CfNetcdf().open(without_mapping(tmp_path / "w.nc", crs_wkt=lacking))
+
+
 def test_wkt_that_contradicts_the_parameters_is_refused(tmp_path):
     scene = cf.scene()
     scene.write(tmp_path / "c.nc")

@@ -201,3 +201,22 @@ def test_factors_of_units(units, target, factor):
 
 def test_times_of_the_fake_are_what_is_said():
     assert to_text(cf.scene().times[0]) == "2025-03-01T11:50:00Z"
+
+
+@pytest.mark.parametrize(("name", "units", "attrs"), [
+    ("w", "m s-1", {"long_name": "rain drop terminal fall speed"}),
+    ("pwat", "mm", {"long_name": "precipitable water"}),
+    ("lwc", "kg m-2", {"standard_name": "atmosphere_mass_content_of_rain_water"}),
+    ("vil", "kg m-2", {"long_name": "vertically integrated rain water"}),
+    ("d0", "mm", {"long_name": "median diameter of rain drops"}),
+    ("clutter", "dBZ", {"long_name": "clutter map, reflectivity"}),
+])
+def test_rain_in_the_air_is_no_rain_at_the_ground(tmp_path, name, units, attrs):
+    path = grid_file(tmp_path / "r.nc", {name: (units, {"accumulation_period": "PT1H", **attrs}, 1.0)})
+    with pytest.raises(FileError, match="expected exactly one variable"):
+        value_of(path)
+
+
+@pytest.mark.parametrize("name", ["column maximum reflectivity", "reflectivity without clutter"])
+def test_words_that_part_rain_leave_reflectivity_alone(tmp_path, name):
+    assert value_of(grid_file(tmp_path / "z.nc", {"cmax": ("dBZ", {"long_name": name}, 30.0)})) == 30.0

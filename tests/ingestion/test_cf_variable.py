@@ -49,6 +49,19 @@ def test_the_chosen_variable_is_in_the_archive(two, name, more):
     assert [s.reader for s in archive.done_sources()] == [f"cf_netcdf:{name}"]
 
 
+def test_a_file_of_another_format_is_called_by_its_own(tmp_path, capsys):
+    from nowcast.products.odim_h5 import write_composite
+    from tests.fakes.fields import projected_grid
+
+    grid = projected_grid()
+    path = write_composite(tmp_path / "own.h5", np.zeros(grid.shape, "f4"), np.datetime64("2025-03-01"), grid)
+    assert run(path, "--variable", "Z") == 2
+    wanted = "own.h5: is odim_h5, expected netCDF of a chosen variable; leave --variable out"
+    assert wanted in capsys.readouterr().err
+    assert run(path, "--reader", "odim_h5", "--step", "10") == 0
+    assert "a.zarr: 1 new frame in " in capsys.readouterr().out
+
+
 def test_a_choice_without_sense_is_refused(two, capsys):
     path, _ = two
     assert run(path, "--variable", "Q") == 2

@@ -3,11 +3,13 @@
 import zlib
 
 import h5py
+import netCDF4
 import numpy as np
 import pytest
 
 from nowcast.core.errors import FileError
 from nowcast.ingestion.readers.catalog import find_reader
+from nowcast.ingestion.readers.cf_netcdf import CfNetcdf
 from nowcast.ingestion.readers.odim_h5 import OdimH5
 from tests.fakes import odim
 
@@ -118,3 +120,27 @@ def test_sound_chunks_that_pack_well_are_read(tmp_path):
         del file["dataset2/data1/data"]
         file.create_dataset("dataset2/data1/data", data=np.full((2000, 2000), 1.0), compression="gzip")
     np.testing.assert_allclose(np.unique(OdimH5().open(path).values), [23.0103], atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "cells"), [("lat", 1), ("dbz", 1), ("dbz", 600)])
+def test_netcdf_that_unpacks_to_more_than_it_declares_is_refused(tmp_path, name, cells):
+    """One chunk of the second of two frames; 600 x 600 cells make the packed size alone look sound."""
+    rows, columns = 4 * cells, 5 * cells
+    path = tmp_path / "b.nc"
+    with netCDF4.Dataset(path, "w") as data:
+        for dim, size in (("time", 2), ("lat", rows), ("lon", columns)):
+            data.createDimension(dim, size)
+        for dim, units, numbers in (("time", "minutes since 2021-07-04 12:00", [0, 10]),
+                                    ("lat", "degrees_north", np.linspace(51, 50, rows)),
+                                    ("lon", "degrees_east", np.linspace(6, 8, columns))):
+            var = data.createVariable(dim, "f8", (dim,), zlib=True)
+            var.units = units
+            var[:] = numbers
+        var = data.createVariable("dbz", "u1", ("time", "lat", "lon"), zlib=True, chunksizes=(1, rows, columns))
+        var.setncatts({"units": "dBZ", "standard_name": "equivalent_reflectivity_factor"})
+        var[:] = 20
+    with h5py.File(path, "a") as file:
+        place = (0,) if name == "lat" else (1, 0, 0)
+        file[name].id.write_direct_chunk(place, zlib.compress(b"\0" * (400 << 20), 1))
+    with pytest.raises(FileError, match=f"a chunk of /{name}: got .* bytes that it declares"):
+        CfNetcdf().open(path).compute()

@@ -257,3 +257,17 @@ def test_a_forecast_of_this_package_is_no_observation(mark, tmp_path):
                            np.datetime64("2025-03-01T12:10"), grid, how={mark: "2025-03-01T12:00:00Z"})
     with pytest.raises(FileError, match=r"f\.h5: is a forecast .forecast reference time 2025-03-01T12:00:00Z"):
         OdimH5().open(path)
+
+
+@pytest.mark.parametrize(("time", "read"), [
+    ("1200", None), ("12:00:00", None), (120000, "12:00"), (500, "00:05"),
+])
+def test_a_time_of_another_length_is_not_read_as_minutes_past_midnight(tmp_path, time, read):
+    path = odim.write_sweden(tmp_path / "s.h5", np.full((3, 4), 100, np.uint8))
+    with h5py.File(path, "r+") as file:
+        file["what"].attrs["time"] = np.bytes_(time) if isinstance(time, str) else time
+    if read is None:
+        with pytest.raises(FileError, match=f"give '20090501{time}', expected YYYYMMDD and HHMMSS"):
+            OdimH5().open(path)
+    else:
+        assert OdimH5().open(path).time.values[0] == np.datetime64(f"2009-05-01T{read}")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from nowcast.core.errors import SettingsError
 from nowcast.models.lagrangian.flow_settings import FlowSettings
 from nowcast.models.lagrangian.lucas_kanade import lucas_kanade
 from nowcast.models.lagrangian.semilagrangian import home, inside, sample, trajectories
@@ -98,3 +99,11 @@ def test_values_are_read_between_pixels_and_nothing_lies_beyond_the_edge():
     assert sample(maps, places).flatten().tolist() == pytest.approx([1.5, 1.5, 0.0])
     assert sample(maps, places, padding="border").flatten().tolist() == pytest.approx([1.5, 3.0, 0.0])
     assert sample(maps, places, mode="nearest", padding="border")[0, 0, 0, 1] == 3.0
+
+
+@pytest.mark.parametrize("absurd", [
+    {"iterations": 10**8}, {"window": 1e9}, {"blur": 1e6}, {"wide_factor": 1e9},
+])
+def test_a_flow_that_would_not_end_is_refused(absurd):
+    with pytest.raises(SettingsError, match=r"up to 100 iterations and windows of 1000 cells"):
+        FlowSettings(**absurd)

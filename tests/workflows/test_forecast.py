@@ -1,10 +1,13 @@
 """The one way from an archive to a forecast; its 4th of 12 frames (10:30) is missing."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from nowcast.archive.reader import Archive
-from nowcast.core.errors import TimeError
+from nowcast.core.errors import SettingsError, TimeError
+from nowcast.core.times import DAY
 from nowcast.forecasters.base import Needs
 from nowcast.forecasters.extrapolation import Extrapolation
 from nowcast.forecasters.persistence import Persistence
@@ -98,3 +101,31 @@ def test_a_path_and_a_name_do_as_well(archive):
     opened = forecast(archive, Persistence(), "latest", np.array([10], "timedelta64[m]"))
     assert named.equals(opened)
     assert named.attrs == opened.attrs
+
+
+def test_lead_times_are_a_number_or_times_and_nothing_else(archive):
+    for two in (2, np.int64(2), [np.timedelta64(10, "m"), np.timedelta64(20, "m")]):
+        coming = forecast(archive, Persistence(), "latest", two)
+        np.testing.assert_array_equal(coming["valid_time"].values, [at("12:00"), at("12:10")])
+    coming = forecast(archive, Persistence(), "latest", np.timedelta64(15, "m"))
+    np.testing.assert_array_equal(coming["valid_time"].values, [at("12:05")])
+    for wrong in (2.5, [1, 2], "10", True):
+        with pytest.raises(SettingsError, match=r"expected how many, or times as timedelta64"):
+            forecast(archive, Persistence(), "latest", wrong)
+
+
+def test_absurd_numbers_are_refused_before_anything_is_computed(archive):
+    with pytest.raises(SettingsError, match=r"got 1000000, expected 1 to 1000 frames"):
+        forecast(archive, Persistence(), lead_times=1_000_000)
+    with pytest.raises(TimeError, match=r"got an archive of 11 frames, expected 500 frames without a gap"):
+        past_times(archive, at("11:00"), 500)
+
+
+def test_of_many_missing_frames_some_are_named_and_the_others_counted():
+    times = np.datetime64("2025-03-22T10:00", "ns") + np.arange(25) * np.timedelta64(10, "m")
+    hole = np.arange(25)[[0, 24]]
+    sparse = SimpleNamespace(
+        path="a.zarr", step=np.timedelta64(10, "m"), times=np.sort(np.concatenate([times[hole], times - DAY]))
+    )
+    with pytest.raises(TimeError, match=r"no frame at 2025-03-22T10:10:00Z, .*T13:20:00Z and 3 more, expected"):
+        past_times(sparse, times[-1], 25)

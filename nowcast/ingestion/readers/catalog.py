@@ -27,8 +27,9 @@ def find_reader(path: Path, name: str | None = None) -> Reader:
     """Return the reader called ``name``, or the first that recognises the content of the file.
 
     Raises:
-        FileError: absent, empty, a polar volume, of no known format, or HDF5 that reaches outside itself;
-            the message says what it looks like instead and which readers were asked.
+        FileError: absent, empty, a polar volume, of no known format, no netCDF where a variable is named,
+            or HDF5 that reaches outside itself; the message names what it looks like and which readers
+            were tried.
         SettingsError: no reader of that name.
     """
     named = None if name is None else reader_named(name)
@@ -41,11 +42,13 @@ def find_reader(path: Path, name: str | None = None) -> Reader:
         raise FileError(f"{path}: cannot be opened ({error.strerror}); check the path") from error
     if polar:
         raise polar_error(path, polar)
+    found = next((reader for reader in READERS.values() if reader.sniff(path)), None)
     if named is not None:
-        return named
-    for reader in READERS.values():
-        if reader.sniff(path):
-            return reader
+        if found is None or ":" not in named.name or named.sniff(path):
+            return named
+        raise FileError(f"{path}: is {found.name}, expected netCDF of a chosen variable; leave --variable out")
+    if found is not None:
+        return found
     raise FileError(f"{path}: {looks_like(path)}, expected a radar file; asked: {', '.join(READERS)}")
 
 

@@ -1,6 +1,6 @@
 """Which dimension of a CF variable is time, row and column, by what its coordinate says it is, never by place.
 
-Letters: H rows, W columns.
+Dimensions: H rows, W columns.
 """
 
 from __future__ import annotations
@@ -64,6 +64,10 @@ class Axes:
     row: Axis
     column: Axis
     time: str | None
+
+    def place(self, time: int) -> dict[int, int]:
+        """Return where the frame at one index of time lies: axis -> index; rows and columns are left out."""
+        return {} if self.time is None else {self.order.index(self.time): time}
 
     def frame(self, variable: Any, time: int) -> npt.NDArray[Any]:
         """Read the frame at one index of time, as stored, rows first (H, W)."""

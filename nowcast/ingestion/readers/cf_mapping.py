@@ -114,6 +114,10 @@ def _crs(stated: str) -> pyproj.CRS:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         crs = pyproj.CRS.from_cf(known)
+        try:
+            crs.to_cf()  # PROJ takes WKT that lacks a parameter, and reads it as 0
+        except KeyError as error:
+            raise ValueError(f"its projection has no {error.args[0]}") from error
     if crs.is_bound and crs.source_crs is not None:
         crs = crs.source_crs
     radius = crs.ellipsoid.semi_major_metre if crs.ellipsoid else 0.0

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h5py
 import netCDF4
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ from nowcast.ingestion.readers.cf_mapping import crs_of
 from nowcast.ingestion.readers.cf_missing import AbsenceCodes
 from nowcast.ingestion.readers.cf_quantity import AMOUNT, DBZ, Quantity, find_variable
 from nowcast.ingestion.readers.cf_time import in_order, period_hours, times_of
-from nowcast.ingestion.readers.hdf5 import is_hdf5, open_hdf5
+from nowcast.ingestion.readers.hdf5 import check_packed, check_packed_members, is_hdf5, open_hdf5
 from nowcast.ingestion.readers.lazy import HDF5_LOCK, Frame, check_size, faults_named, lazy_field
 
 _OVER_TIME = re.compile(r"(?:^|\s)time:\s*(\w+)")
@@ -99,8 +100,8 @@ def _opened(path: Path, known: bool = False) -> Iterator[Any]:
         if old:
             netcdf_size.check_whole(path)
         elif not known:
-            with open_hdf5(path):
-                pass
+            with open_hdf5(path) as file:
+                check_packed_members(path, file)
         with netCDF4.Dataset(path) as data:
             yield data
 
@@ -161,6 +162,9 @@ def _read(
 ) -> Frame:
     with _opened(path, known=True) as data:
         variable = data.variables[name]
+        if data.disk_format == "HDF5":
+            with h5py.File(path, "r") as file:
+                check_packed(path, file[name], axes.place(int(order[index])))
         variable.set_auto_maskandscale(False)
         raw = axes.frame(variable, int(order[index]))
     try:

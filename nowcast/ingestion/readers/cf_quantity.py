@@ -28,8 +28,13 @@ _SAYS_REFLECTIVITY = re.compile(r"reflect|db_?z|(?<![a-z])(z|zh|th|vmi|cappi|cma
 _SAYS_RAIN = re.compile(r"rain|precip|(?<![a-z])(rr|prcp|pcp|ppt|qpe|qpf|tp|prate|tprate|acrr)(?![a-z])")
 _SAYS_OTHERWISE = re.compile(
     r"evap|runoff|velocit|tendency|deposit|differential|zdr|error|uncertain|deviation|variance|probab|"
-    r"percentile|anomal|climatolog|texture|threshold|(quality|status)[ _-]?(index|flag|code)"
+    r"percentile|anomal|climatolog|texture|threshold|(quality|status)[ _-]?(index|flag|code)|clutter[ _-]?map"
 )
+_NOT_AT_THE_GROUND = re.compile(
+    r"speed|precipitable|diameter|drop[ _-]?size|vertical(ly)?[ _-]integrat|column|mass[ _-]content|"
+    r"(rain|liquid)[ _-]?water"
+)
+"""What speaks of rain in the air, in units of rain at the ground: its fall speed, size or content."""
 _LOGARITHM = re.compile(r"10\s*[*.]?\s*(log10|log|lg)\b")
 _LONGEST_UNIT = 100
 
@@ -91,7 +96,7 @@ def _kinds(standard: str, said: str, units: str, chosen: bool) -> list[str]:
         return [DBZ, RATE, AMOUNT]
     if _SAYS_REFLECTIVITY.search(named) or (not standard and units.lower() == "dbz"):
         return [DBZ]
-    return [RATE, AMOUNT] if _SAYS_RAIN.search(named) else []
+    return [RATE, AMOUNT] if _SAYS_RAIN.search(named) and not _NOT_AT_THE_GROUND.search(said) else []
 
 
 def _factor(units: str, kind: str) -> float | None:

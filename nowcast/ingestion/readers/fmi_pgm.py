@@ -19,13 +19,7 @@ from nowcast.core.errors import FileError, GridError, TimeError
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import nanoseconds
-from nowcast.ingestion.readers.lazy import (
-    Frame,
-    check_size,
-    decode_codes,
-    faults_named,
-    lazy_field,
-)
+from nowcast.ingestion.readers.lazy import Frame, check_size, decode_codes, faults_named, lazy_field
 
 _LONGEST_HEADER, _LONGEST_NUMBER = 1 << 16, 10
 _EARTH_RADIUS_M = 6371288.0

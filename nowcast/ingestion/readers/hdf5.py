@@ -26,6 +26,8 @@ _SMALL_CHUNK, _LARGEST_CHUNK = 16 << 20, 8 * MOST_CELLS
 _DEFLATE_RATIO = 1032
 """Deflate turns one byte into at most so many."""
 _HARMLESS_INFLATED = 256 << 20
+_PACKED_SLACK = 1 << 16
+_NOWHERE = {0: -1}
 
 
 @contextmanager
@@ -107,17 +109,49 @@ def read_numbers(path: Path, dataset: Any) -> npt.NDArray[Any]:
     Raises:
         FileError: they would.
     """
-    if dataset.chunks is not None and dataset.compression == "gzip":
-        stored: list[tuple[tuple[int, ...], int]] = []
-        if dataset.id.get_num_chunks() <= _MOST_CHUNKS:
-            dataset.id.chunk_iter(lambda info: stored.append((info.chunk_offset, info.size)))
-        declared = math.prod(dataset.chunks) * dataset.dtype.itemsize
-        for offset, size in stored:
-            if size > 2 * declared + (1 << 16) or not _fits(dataset, offset, size, declared):
-                raise FileError(complain(f"{path}: a chunk of {dataset.name}", f"{size} packed bytes",
-                                         f"the {declared} bytes that it declares", "it is not read"))
+    check_packed(path, dataset)
     values: npt.NDArray[Any] = dataset[()]
     return values
+
+
+def check_packed(path: Path, dataset: Any, at: Mapping[int, int] | None = None) -> None:
+    """Refuse chunks that unpack to more than they are declared to hold; HDF5 itself would make room for it.
+
+    Args:
+        path: for messages.
+        dataset: whose chunks.
+        at: axis -> index, where only the chunks at these places are read: others are judged by their packed
+            size alone. None reads all.
+
+    Raises:
+        FileError: one does.
+    """
+    for offset, size in _packed_chunks(dataset):
+        declared = math.prod(dataset.chunks) * dataset.dtype.itemsize
+        here = all(offset[axis] <= i < offset[axis] + dataset.chunks[axis] for axis, i in (at or {}).items())
+        if size > 2 * declared + _PACKED_SLACK or (here and not _fits(dataset, offset, size, declared)):
+            raise FileError(complain(f"{path}: a chunk of {dataset.name}", f"{size} packed bytes",
+                                     f"the {declared} bytes that it declares", "it is not read"))
+
+
+def check_packed_members(path: Path, file: Any) -> None:
+    """Refuse packed chunks in the root of a file whose size alone shows that they hold more than declared.
+
+    Raises:
+        FileError: one does.
+    """
+    for member in file.values():
+        if isinstance(member, h5py.Dataset):
+            check_packed(path, member, _NOWHERE)
+
+
+def _packed_chunks(dataset: Any) -> list[tuple[tuple[int, ...], int]]:
+    """Return place and packed size of each chunk; none of what is not packed or of too many to look at."""
+    stored: list[tuple[tuple[int, ...], int]] = []
+    if dataset.chunks is not None and dataset.compression == "gzip" and (
+            dataset.id.get_num_chunks() <= _MOST_CHUNKS):
+        dataset.id.chunk_iter(lambda info: stored.append((info.chunk_offset, info.size)))
+    return stored
 
 
 def _fits(dataset: Any, offset: tuple[int, ...], size: int, declared: int) -> bool:
@@ -181,5 +215,3 @@ def finite(path: Path, where: str, stated: Mapping[str, Any], name: str) -> floa
         raise FileError(complain(f"{path}: {where}/{name}", f"{value:g}", "a finite number",
                                  "ask the producer for a file that follows its format"))
     return value
-
-

@@ -19,20 +19,8 @@ from nowcast.core.errors import FileError, GridError
 from nowcast.core.grid import Grid
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.ingestion.readers.hdf5 import (
-    attributes,
-    finite,
-    is_hdf5,
-    open_hdf5,
-    read_numbers,
-)
-from nowcast.ingestion.readers.lazy import (
-    Frame,
-    check_size,
-    decode_codes,
-    faults_named,
-    lazy_field,
-)
+from nowcast.ingestion.readers.hdf5 import attributes, finite, is_hdf5, open_hdf5, read_numbers
+from nowcast.ingestion.readers.lazy import Frame, check_size, decode_codes, faults_named, lazy_field
 
 REFLECTIVITY, RAIN = "REFLECTIVITY_[DBZ]", "ACCUMULATED_PRECIPITATION_[MM]"
 _FORMULA = re.compile(r"GEO\s*=\s*([-+.\d]+)\s*\*\s*PV\s*\+\s*([-+.\d]+)")

@@ -85,9 +85,7 @@ def _fit(
     """Return the grid of one reading of the projection, and by how much of a cell its corners miss."""
     crs = crs_of_proj(projdef)
     project = pyproj.Proj(crs)
-    factor = 1.0
-    if not crs.is_geographic:
-        factor = crs.axis_info[0].unit_conversion_factor or 1.0
+    factor = 1.0 if crs.is_geographic else crs.axis_info[0].unit_conversion_factor or 1.0
     places = {c: project(*lonlat) if not crs.is_geographic else lonlat
               for c, lonlat in corners.items()}
     edges = {

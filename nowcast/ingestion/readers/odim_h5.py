@@ -141,8 +141,11 @@ def _best(path: Path, file: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _time(path: Path, what: Mapping[str, Any], date: str, time: str) -> np.datetime64:
-    text = f"{what.get(date)}{str(what.get(time)).zfill(6)}"
+    day, clock = what.get(date), what.get(time)
+    text = f"{day}{clock if isinstance(clock, str) else str(clock).zfill(6)}"
     try:
+        if len(text) != len("YYYYMMDDHHMMSS"):
+            raise ValueError(text)  # "1200" would be read as twelve minutes past midnight
         found = nanoseconds([np.datetime64(datetime.strptime(text, "%Y%m%d%H%M%S"), "us")])
         return np.datetime64(found[0])
     except (ValueError, TimeError) as error:
