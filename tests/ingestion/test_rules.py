@@ -61,10 +61,10 @@ def test_a_lone_first_frame_off_the_step_makes_room_and_is_named(tmp_path):
 
 def test_earlier_frames_begin_the_archive_anew_where_they_are(tmp_path):
     files = sweden(tmp_path, "12:40", "12:50", "12:20", "12:10")
-    for part in (files[:2], files[2:3], files[3:]):
+    for part, slots, first in ((files[:2], 2, "12:40"), (files[2:3], 4, "12:20"), (files[3:], 5, "12:10")):
         assert run(part, tmp_path / "a.zarr", step=np.timedelta64(10, "m")).problems == ()
-    archive = Archive.open(tmp_path / "a.zarr")
-    assert (archive.slots, str(archive.origin)[11:16]) == (5, "12:10")
+        archive = Archive.open(tmp_path / "a.zarr")
+        assert (archive.slots, str(archive.origin)[11:16]) == (slots, first)
     assert stamps(tmp_path / "a.zarr") == [f"12:{m}:00" for m in (10, 20, 40, 50)]
 
 
