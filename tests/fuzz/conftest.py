@@ -25,7 +25,7 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.line(f"together: {sum(TRIED[kind] for kind in kinds)}")
 
 
-@pytest.fixture(params=[1, pytest.param(15, marks=pytest.mark.slow)], ids=["few", "many"])
+@pytest.fixture(params=[1, pytest.param(8, marks=pytest.mark.slow)], ids=["few", "many"])
 def times(request):
     """How many times as many inputs: some in the quick tests, many in the slow ones."""
     return request.param
