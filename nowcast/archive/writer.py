@@ -112,7 +112,7 @@ class ArchiveWriter:
             index = places.setdefault(source.sha256, len(self.sources))
             if index == len(self.sources):
                 self.sources.append(source)
-            elif not self.sources[index].complete:
+            elif not self.sources[index].complete or self.sources[index].problems:
                 changed = min(changed, index)
                 self.sources[index] = replace(source, replaced=self.sources[index].replaced)
             records += [(index, f) for f in frames]

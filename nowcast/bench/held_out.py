@@ -10,8 +10,8 @@ from nowcast.core.errors import NowcastError, SettingsError, complain
 from nowcast.data.catalog import build_sources
 from nowcast.data.clips import VideoDataset
 from nowcast.data.source import FrameArray, FrameSource, SourceWrapper
-from nowcast.data.splits import parse_periods, within
-from nowcast.data.training_data import TrainingData
+from nowcast.data.splits import parse_periods
+from nowcast.data.training_data import TrainingData, parted
 
 
 class TestSplitError(NowcastError):
@@ -90,13 +90,7 @@ class HeldOut:
         if bench.test_sources:
             return build_sources([vars(s) for s in bench.test_sources], bench.data.scaling, "test_sources")
         whole = build_sources([vars(s) for s in bench.data.sources], bench.data.scaling)
-        periods = parse_periods(bench.data.test, "data.test")
-        parts = [part for source in whole for part in within(source, periods)]
-        if not parts:
-            raise SettingsError(
-                complain("data.test", ", ".join(bench.data.test), "periods with frames", "look at nowcast info")
-            )
-        return parts
+        return parted(whole, parse_periods(bench.data.test, "data.test"), "data.test", bench.data.test)
 
 
 def _check_like(test: VideoDataset, train: VideoDataset) -> None:

@@ -113,6 +113,8 @@ class CachedVideo(SentWithoutCaches):
         self.step = np.timedelta64(self._between * metadata.every, "ns")
         """Time between two frames that are kept."""
         self.frame_shape = metadata.shape[1:]
+        self.fingerprint = f"{metadata.name}:{metadata.content}"
+        """Name and content: not where the frames lie, nor when they were decoded."""
 
     @property
     def numbers(self) -> npt.NDArray[np.int64]:
@@ -124,11 +126,6 @@ class CachedVideo(SentWithoutCaches):
     def times(self) -> Times:
         """Number of each frame times the time between two of them, from 1970 on."""
         return (self.numbers * self._between).view("datetime64[ns]")
-
-    @property
-    def fingerprint(self) -> str:
-        """Name and content: not where the frames lie, nor when they were decoded."""
-        return f"{self.name}:{self.metadata.content}"
 
     def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames cut to rows and columns: (T, C, h, w) in [0, 1].

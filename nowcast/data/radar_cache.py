@@ -109,16 +109,13 @@ class RadarCache(SentWithoutCaches):
         self.grid_km = self.metadata.grid_km
         """Height and width of a cell on the ground, km."""
         self.frame_shape = (1, *self._frames.shape[1:])
+        self.fingerprint = f"{self.metadata.fingerprint}:{self.scaling.low_dbz:g}:{self.scaling.high_dbz:g}"
+        """The archive's and the scaling: changes when what is read changes."""
 
     @cached_property
     def times(self) -> Times:
         """Times of the frames, UTC ``datetime64[ns]``."""
         return np.array(self.metadata.times_ns, dtype=np.int64).view("datetime64[ns]")
-
-    @property
-    def fingerprint(self) -> str:
-        """The archive's fingerprint and the scaling: changes when what is read changes."""
-        return f"{self.metadata.fingerprint}:{self.scaling.low_dbz:g}:{self.scaling.high_dbz:g}"
 
     @cached_property
     def wet(self) -> WetBlocks:

@@ -90,6 +90,7 @@ class SourceWrapper(SentWithoutCaches):
 
     def __init__(self, source: FrameSource) -> None:
         self.name, self.step, self.frame_shape = source.name, source.step, source.frame_shape
+        self.place = place_of(source)
         self._source = source
 
     @property
@@ -101,8 +102,3 @@ class SourceWrapper(SentWithoutCaches):
     def fingerprint(self) -> str:
         """The source's, or its name."""
         return fingerprint_of(self._source)
-
-    @property
-    def place(self) -> str:
-        """The source's, or its name."""
-        return place_of(self._source)

@@ -64,20 +64,24 @@ def training_data(
         check_videos({"train": sources, "validation": val_sources})
     return TrainingData(
         VideoDataset(
-            _parted(sources, parts["train"], "data.train", train), window, crop=crop, seed=seed,
+            parted(sources, parts["train"], "data.train", train), window, crop=crop, seed=seed,
             flips_and_rotations=flips_and_rotations, importance=importance, missing=missing,
         ),
         VideoDataset(
-            _parted(val_sources, parts["validation"], "data.validation", validation),
+            parted(val_sources, parts["validation"], "data.validation", validation),
             replace(window, stride=validation_stride), crop=crop, seed=seed, train=False,
         ),
     )
 
 
-def _parted(
-    sources: Sequence[FrameSource], periods: Sequence[Period], where: str,
-    texts: Sequence[str],
+def parted(
+    sources: Sequence[FrameSource], periods: Sequence[Period], where: str, texts: Sequence[str]
 ) -> list[FrameSource]:
+    """Cut out of sources the frames of some periods; no periods are all of them.
+
+    Raises:
+        SettingsError: no source has a frame there; names the setting ``where`` and its ``texts``.
+    """
     if not periods:
         return list(sources)
     found = [part for source in sources for part in within(source, periods)]

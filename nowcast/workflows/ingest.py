@@ -75,8 +75,8 @@ def ingest(
         reissued: what becomes of a frame whose time is in with other content. ``complete``: a newer file of
             the same source replaces a frame of a file that was cut short, or with fewer observed cells;
             else the first stays and the second is a problem. ``replace``: a newer file of the same source
-            always replaces. ``keep``: the first stays, without a word. ``refuse``: it stays, and the
-            second is a problem.
+            always replaces, also one that was refused before. ``keep``: the first stays, without a word.
+            ``refuse``: it stays, and the second is a problem.
 
     Raises:
         ArchiveError: the archive cannot be read or written, is damaged, or the disk is full.
@@ -99,7 +99,7 @@ def ingest(
     files, problems = list_files(Path(p) for p in paths)
     try:
         target = Path(archive_path).absolute()
-        known = _known(target)
+        known = _known(target, again=reissued == "replace")
         with Workers(workers_count, file_seconds) as pool:
             unread = known_by_name(files, known)
             problems += [p for path, source in unread.items() for p in repeated(path, source)]
@@ -123,8 +123,10 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _known(target: Path) -> list[Source]:
-    return Archive.open(target).done_sources() if (target / "zarr.json").exists() else []
+def _known(target: Path, again: bool) -> list[Source]:
+    """Return the files that are not read: those that are in completely, ``again`` only if without a problem."""
+    done = Archive.open(target).done_sources() if (target / "zarr.json").exists() else []
+    return [source for source in done if not (again and source.problems)]
 
 
 def _note(error: NowcastError, problems: Iterable[Problem]) -> NowcastError:

@@ -1,6 +1,5 @@
 """A damaged archive is one line and exit code 2, whatever of its metadata or chunks is wrong."""
 
-import copy
 import errno
 import json
 import os
@@ -17,40 +16,13 @@ from hypothesis import strategies as st
 from nowcast.archive.reader import Archive
 from nowcast.cli.main import main
 from nowcast.core.errors import ArchiveError, NowcastError
+from tests.fakes.mutations import HARSH, JSON, places, put
 from tests.fakes.small_archive import write_archive
-
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
-    max_leaves=5,
-)
-_HARSH = st.sampled_from([-1, 0, 2**31, 2**63, 10**30, -(2**63), 1e308, float("nan"), "", "int8", [], {}, None,
-                          [-1], [10**12, 4, 4], [[1]], True])
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     return write_archive(tmp_path_factory.mktemp("sound"), frames=4)[0]
-
-
-def _places(document, before=()):
-    """Every place of a JSON document, as the keys that lead to it."""
-    for key, value in document.items() if isinstance(document, dict) else enumerate(document):
-        yield (*before, key)
-        if isinstance(value, (dict, list)):
-            yield from _places(value, (*before, key))
-
-
-def _changed(document, place, value, remove):
-    document = copy.deepcopy(document)
-    inner = document
-    for key in place[:-1]:
-        inner = inner[key]
-    if remove:
-        del inner[place[-1]]
-    else:
-        inner[place[-1]] = value
-    return document
 
 
 def _ends_well(arguments, capsys, exactly=None):
@@ -70,8 +42,8 @@ def _ends_well(arguments, capsys, exactly=None):
 @given(data=st.data())
 def test_any_change_of_the_metadata_is_harmless_or_one_line(data, sound, tmp_path, capsys):
     document = json.loads((sound / "zarr.json").read_bytes())
-    place = data.draw(st.sampled_from(list(_places(document))))
-    changed = _changed(document, place, data.draw(_HARSH | _JSON), data.draw(st.booleans()))
+    place = data.draw(st.sampled_from(list(places(document))))
+    changed = put(document, place, data.draw(HARSH | JSON), data.draw(st.booleans()))
     path = tmp_path / "a.zarr"
     if not path.exists():
         shutil.copytree(sound, path)
@@ -86,11 +58,11 @@ def test_any_change_of_the_metadata_is_harmless_or_one_line(data, sound, tmp_pat
 def test_any_change_of_the_ledger_is_harmless_or_one_line(data, sound, tmp_path, capsys):
     page = sound / "sources" / "0" / "zarr.json"
     document = json.loads(page.read_bytes())
-    place = data.draw(st.sampled_from(list(_places(document))))
+    place = data.draw(st.sampled_from(list(places(document))))
     path = tmp_path / "a.zarr"
     if not path.exists():
         shutil.copytree(sound, path)
-    changed = _changed(document, place, data.draw(_HARSH | _JSON), data.draw(st.booleans()))
+    changed = put(document, place, data.draw(HARSH | JSON), data.draw(st.booleans()))
     (path / "sources" / "0" / "zarr.json").write_text(json.dumps(changed))
     _ends_well(["info", path], capsys)
 
@@ -119,7 +91,7 @@ def test_what_is_damaged_is_named(damage, sound, tmp_path, capsys):
     place, value, remove = DAMAGE[damage]
     path = shutil.copytree(sound, tmp_path / "a.zarr")
     document = json.loads((path / "zarr.json").read_bytes())
-    (path / "zarr.json").write_text(json.dumps(_changed(document, place, value, remove)))
+    (path / "zarr.json").write_text(json.dumps(put(document, place, value, remove)))
     for command in (["info", path], ["forecast", "--archive", path, "--model", "persistence", "--out",
                                      tmp_path / "o.nc"], ["ingest", sound.parent / "files", "--archive", path]):
         assert str(path) in _ends_well(command, capsys, exactly=2)[0]

@@ -210,6 +210,19 @@ def test_the_policy_decides_which_issue_stays(first, second, later, reissued, va
     assert report.replaced == (value == -2)
 
 
+def test_what_was_refused_once_replaces_when_the_user_says_so(tmp_path):
+    """The way to it: the default keeps the first and says so, then the same files come with ``replace``."""
+    report, value = _reissue(tmp_path, SCENE, CORRECTED)
+    assert (len(report.problems), value) == (1, pytest.approx(-10.0))
+    for known in (2, 3):
+        report = run([tmp_path / "1200.h5", tmp_path / "new"], tmp_path / "a.zarr", reissued="replace")
+        assert (report.replaced, report.known_files, report.problems) == (3 - known, known, ())
+    archive = Archive.open(tmp_path / "a.zarr")
+    assert float(archive.dbz(np.datetime64("2025-03-01T12:00"))[-1, -1]) == pytest.approx(-2.0)
+    ledger = [(s.frames, s.problems, len(s.replaced)) for s in archive.sources]
+    assert ledger == [(0, (), 0), (1, (), 1), (1, (), 0)]
+
+
 def test_another_source_never_replaces(tmp_path):
     raw = np.full((1, 6, 8), 60, np.uint8)
     raw[:, :3] = 255

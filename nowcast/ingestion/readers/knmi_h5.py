@@ -23,7 +23,8 @@ from nowcast.ingestion.readers.hdf5 import attributes, finite, is_hdf5, open_hdf
 from nowcast.ingestion.readers.lazy import Frame, check_size, decode_codes, faults_named, lazy_field
 
 REFLECTIVITY, RAIN = "REFLECTIVITY_[DBZ]", "ACCUMULATED_PRECIPITATION_[MM]"
-_FORMULA = re.compile(r"GEO\s*=\s*([-+.\d]+)\s*\*\s*PV\s*\+\s*([-+.\d]+)")
+_FACTOR = r"([-+]?(?:\d+\.?\d*|\.\d+))"
+_FORMULA = re.compile(rf"GEO\s*=\s*{_FACTOR}\s*\*\s*PV\s*\+\s*{_FACTOR}")
 _NUMBER = re.compile(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?")
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _PROJECTION = ("lat_0", "lon_0", "lat_ts", "a", "b")
@@ -95,23 +96,16 @@ class _Codes:
         text = str(calibration.get("calibration_formulas"))
         found = _FORMULA.fullmatch(text.strip())
         if not found:
-            raise FileError(f"{path}: the calibration is '{text[:60]}', expected GEO = a * PV + b")
+            raise FileError(f"{path}: the calibration is '{text[:60]}', expected GEO = a * PV + b with "
+                            "numbers; ask the producer for a file that follows its format")
         missing, outside = (finite(path, "calibration", calibration, f"calibration_{name}")
                             for name in ("missing_data", "out_of_image"))
-        codes = cls(_factor(path, found[1]), _factor(path, found[2]), missing, outside)
+        codes = cls(float(found[1]), float(found[2]), missing, outside)
         most = np.iinfo(np.dtype(kind)).max
         if not codes.gain > 0 or not all(0 <= code <= most for code in (codes.missing, codes.outside)):
             raise FileError(f"{path}: calibrated by a gain of {codes.gain:g}, codes {codes.missing:g} and "
                             f"{codes.outside:g}, expected a gain above 0 and codes of 0 to {most}")
         return replace(codes, gain=codes.gain / hours, offset=codes.offset / hours)
-
-
-def _factor(path: Path, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise FileError(f"{path}: the calibration holds '{text[:20]}', expected GEO = a * PV + b with numbers; "
-                        "ask the producer for a file that follows its format") from error
 
 
 def _time(path: Path, overview: Mapping[str, Any], name: str) -> np.datetime64:
