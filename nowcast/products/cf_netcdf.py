@@ -25,6 +25,8 @@ FORMAT = "nowcast forecast 1"
 _EPOCH = "seconds since 1970-01-01 00:00:00"
 _SECOND = np.timedelta64(1, "s")
 _OWN = ("Conventions", "title", "source", "history", "nowcast_format", "created")
+_BROKEN = (OSError, RuntimeError, LookupError, AttributeError, ValueError, TypeError, OverflowError)
+"""What reading a file raises whose parts are missing, or are not of the kind they should be."""
 _LARGEST_PIXELS = 2**31
 _FORMER_PROBABILITY = "probability_of_exceedance"
 """As older files call it."""
@@ -186,7 +188,7 @@ def read_forecast(path: Path | str) -> xr.Dataset:
     try:
         with netCDF4.Dataset(path) as file:
             return _read(path, file)
-    except (OSError, RuntimeError, LookupError, AttributeError, ValueError, TypeError, OverflowError) as error:
+    except _BROKEN as error:
         line = " ".join(str(error).split())
         raise FileError(
             complain(str(path), f"an unreadable file ({line})", "a whole forecast file",

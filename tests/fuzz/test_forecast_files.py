@@ -1,4 +1,4 @@
-"""Forecast files with parts of other kinds, sizes and values are read as what they are, or refused in one line."""
+"""Forecast files with parts of other kinds, sizes and values are read as what they are, or refused in a line."""
 
 import netCDF4
 import numpy as np
@@ -12,7 +12,8 @@ from tests.fakes.mutations import damaged_bytes, hunt
 from tests.fakes.small_archive import write_archive
 
 VARIABLES = ("reflectivity", "forecast_reference_time", "time", "lead_time", "y", "x", "crs")
-ATTRIBUTES = st.sampled_from(["", "x", -1, 0, 1e308, float("nan"), np.int8(3), [1, 2, 3], "days since 1970-01-01"])
+ATTRIBUTES = st.sampled_from(["", "x", -1, 0, 1e308, float("nan"), np.int8(3), [1, 2, 3],
+                              "days since 1970-01-01"])
 
 
 @pytest.fixture(scope="module")
