@@ -9,11 +9,11 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from threading import Thread
 from typing import Any, TypeVar
 
 from nowcast.core.errors import NowcastError
@@ -36,7 +36,7 @@ def end_with_parent(parent: int | None = None) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     elif known is not None:
-        Thread(target=_wait_and_end, args=(known.sentinel,), daemon=True).start()
+        threading.Thread(target=_wait_and_end, args=(known.sentinel,), daemon=True).start()
     if parent is None and known is not None:
         parent = known.pid
     if parent is not None and os.getppid() != parent:
@@ -51,7 +51,8 @@ def _wait_and_end(sentinel: int) -> None:
 class Workers(contextlib.AbstractContextManager["Workers"]):
     """A number of processes of one thread each, started when there is work and ended by `close`.
 
-    Without ``seconds`` they are spawned, so that they start clean. With it they are forked on Linux, as a
+    Without ``seconds`` they are spawned, so that they start clean. With it they are forked on Linux, unless
+    this process has threads (one may hold a lock of HDF5 that nobody would release in the copy), as a
     spawned one imports everything anew, which takes longer than the file that a service reads in it.
     """
 
@@ -149,7 +150,7 @@ class _Worker:
     """One process and the pipe to it."""
 
     def __init__(self, forked: bool) -> None:
-        fork = forked and sys.platform == "linux"
+        fork = forked and sys.platform == "linux" and threading.active_count() == 1
         context: Any = multiprocessing.get_context("fork" if fork else "spawn")
         self.pipe, far = context.Pipe()
         self.process = context.Process(target=_serve, args=(far,), daemon=True)

@@ -221,7 +221,7 @@ def test_any_change_of_the_first_kilobytes_gives_values_or_one_clear_error(
 @pytest.fixture(scope="module")
 def pool():
     """As an ingest reads: the HDF5 library itself crashes on some files, which costs that file alone."""
-    with Workers(1, seconds=60.0) as workers:
+    with Workers(1, seconds=30.0) as workers:
         yield workers
 
 

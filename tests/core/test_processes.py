@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -107,3 +108,23 @@ def test_a_script_without_its_guard_is_not_run_again_in_the_workers(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[0, 1, 4, 9] __main__ script.py\n"
+
+
+def test_a_process_with_threads_is_not_forked():
+    """A thread of the parent may hold a lock that nobody would ever release in the copy."""
+    lock = threading.Lock()
+    work.HELD = lock
+    stop = threading.Event()
+
+    def hold():
+        with lock:
+            stop.wait(60)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    try:
+        assert _each(work.take_the_lock, [1, 2], 1, 20.0) == ["taken", "taken"]
+    finally:
+        stop.set()
+        thread.join()
+        work.HELD = None

@@ -5,6 +5,15 @@ import time
 
 from nowcast.core.errors import MissingExtraError
 
+HELD = None
+"""A lock that a thread of a test holds."""
+
+
+def take_the_lock(_):
+    if HELD is not None:
+        HELD.acquire()
+    return "taken"
+
 
 def square(number):
     return number * number
