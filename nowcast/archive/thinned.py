@@ -16,16 +16,12 @@ from nowcast.core.times import Times, minutes
 class RadarFrames(Protocol):
     """Frames of one radar over time: an archive, or a part of one."""
 
-    @property
-    def path(self) -> Path: ...  # noqa: D102
-    @property
-    def grid(self) -> Grid: ...  # noqa: D102
-    @property
-    def step(self) -> np.timedelta64: ...  # noqa: D102
-    @property
-    def times(self) -> Times: ...  # noqa: D102
-    @property
-    def attrs(self) -> dict[str, Any]: ...  # noqa: D102
+    path: Path
+    grid: Grid
+    step: np.timedelta64
+    times: Times
+    attrs: dict[str, Any]
+
     @property
     def fingerprint(self) -> str: ...  # noqa: D102
     def frames(self, times: Times) -> xr.DataArray: ...  # noqa: D102

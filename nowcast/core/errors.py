@@ -52,11 +52,7 @@ def printable(text: object) -> str:
     writing, or bytes that are no text. White space becomes one space, the rest an escape such as ``\\x1b``.
     """
     line = " ".join(str(text).split())
-    return line if line.isprintable() else "".join(map(_visible, line))
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def shown(value: object) -> str:

@@ -48,7 +48,7 @@ def _wait_and_end(sentinel: int) -> None:
     os._exit(1)
 
 
-class Workers:
+class Workers(contextlib.AbstractContextManager["Workers"]):
     """A number of processes of one thread each, started when there is work and ended by `close`.
 
     Without ``seconds`` they are spawned, so that they start clean. With it they are forked on Linux, as a
@@ -124,9 +124,6 @@ class Workers:
             self._end(worker)
             self._seconds = min(limit, max(limit / 2, 1.0))
             yield lost(busy.pop(worker), f"did not end within {limit:g} s")
-
-    def __enter__(self) -> Workers:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
@@ -46,19 +44,16 @@ def windows(
             f"period: got {to_text(start)}/{to_text(end)} in which the archive has no frames, expected a "
             f"part of what it holds ({have}); choose another period"
         )
-    found = list(_cut(times, step, length, stride))
+    found = [
+        times[begin : begin + length] for first, last in unbroken_runs(times, step)
+        for begin in range(first, last - length + 1, stride)
+    ]
     if not found:
         raise TimeError(
             f"period: got {len(times)} frames without one gap-free run of {length} (past and future), "
             "expected at least one; choose a longer period or fewer lead times"
         )
     return found
-
-
-def _cut(times: Times, step: np.timedelta64, length: int, stride: int) -> Iterator[Times]:
-    for first, last in unbroken_runs(times, step):
-        for begin in range(first, last - length + 1, stride):
-            yield times[begin : begin + length]
 
 
 def wettest(

@@ -43,10 +43,13 @@ def on_grid(grid: Grid, kind: Kind) -> list[Array]:
     Lines are cut where they leave the grid by more than a tenth of its size, so that what a projection
     does on the other side of the world never shows.
     """
+    import pyproj
+
+    to_grid = pyproj.Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True)
     west, east, south, north = grid.extent
     inside: list[Array] = []
     for lonlat in _near(grid, kind):
-        x, y = _forward(grid, lonlat)
+        x, y = to_grid.transform(lonlat[:, 0], lonlat[:, 1])
         mx, my = 0.1 * (east - west), 0.1 * (north - south)
         near = np.isfinite(x) & np.isfinite(y)
         near &= (x > west - mx) & (x < east + mx) & (y > south - my) & (y < north + my)
@@ -86,14 +89,6 @@ def _near(grid: Grid, kind: Kind) -> Iterator[Array]:
     for line in world(kind):
         if (line.max(axis=0) >= low).all() and (line.min(axis=0) <= high).all():
             yield line
-
-
-def _forward(grid: Grid, lonlat: Array) -> tuple[Array, Array]:
-    import pyproj
-
-    to_grid = pyproj.Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True)
-    x, y = to_grid.transform(lonlat[:, 0], lonlat[:, 1])
-    return np.asarray(x, np.float64), np.asarray(y, np.float64)
 
 
 def _without_jumps(line: Array, size: float) -> list[Array]:

@@ -78,9 +78,7 @@ def draw_slot_map(path: Path, grid: Any, picture: SlotPicture, strongest: Floats
     from nowcast.report.maps import base_map
 
     figure, axes = base_map(grid, 7.0)
-    west, east, south, north = grid.extent
-    extent = (west, east, south, north)
-    _paint(axes, picture, _ranks(strongest), extent)
+    _paint(axes, picture, _ranks(strongest), grid.extent)
     axes.set_title(picture.title, fontsize=9)
     figure.set_facecolor("white")
     _save(figure, path)

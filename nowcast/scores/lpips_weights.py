@@ -195,10 +195,6 @@ class _Float32:
             raise pickle.UnpicklingError(f"a byte order {state[1]!r}")
 
 
-def _empty_array(*_: Any) -> _Array:
-    return _Array()
-
-
 class _ArraysOnly(pickle.Unpickler):
     """An unpickler that knows three names, each of which it gives a stand-in for."""
 
@@ -206,7 +202,7 @@ class _ArraysOnly(pickle.Unpickler):
         known: dict[tuple[str, str], Any] = {
             ("numpy", "dtype"): _Float32,
             ("numpy", "ndarray"): _Array,
-            ("numpy.core.multiarray", "_reconstruct"): _empty_array,
+            ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
         }
         if (module, name) not in known:
             raise pickle.UnpicklingError(f"it names {module}.{name}")

@@ -59,6 +59,15 @@ def test_a_lone_first_frame_off_the_step_makes_room_and_is_named(tmp_path):
     assert "off the archive's step of 10 minutes" in str(late.problems[0])
 
 
+def test_earlier_frames_begin_the_archive_anew_where_they_are(tmp_path):
+    files = sweden(tmp_path, "12:40", "12:50", "12:20", "12:10")
+    for part, slots, first in ((files[:2], 2, "12:40"), (files[2:3], 4, "12:20"), (files[3:], 5, "12:10")):
+        assert run(part, tmp_path / "a.zarr", step=np.timedelta64(10, "m")).problems == ()
+        archive = Archive.open(tmp_path / "a.zarr")
+        assert (archive.slots, str(archive.origin)[11:16]) == (slots, first)
+    assert stamps(tmp_path / "a.zarr") == [f"12:{m}:00" for m in (10, 20, 40, 50)]
+
+
 def test_a_series_that_runs_off_the_clock_on_purpose_is_left_there(tmp_path):
     run(sweden(tmp_path, "12:01", "12:11", "12:21"), tmp_path / "a.zarr")
     assert stamps(tmp_path / "a.zarr") == ["12:01:00", "12:11:00", "12:21:00"]

@@ -71,6 +71,16 @@ def test_pixels_not_observed_do_not_hold_the_motion_back_and_enter_as_dry():
     assert (inner.given[:, -1, :, :38] == 0).all()
 
 
+def test_what_one_channel_did_not_observe_stays_out_of_the_motion():
+    """One of two channels ends at column 44, across the motion: its edge is no echo that stands still."""
+    past = storm((0.0, 3.0))[:, :5].expand(-1, -1, 2, -1, -1).clone()
+    observed = torch.ones_like(past, dtype=torch.bool)
+    past[:, :, 1, :, 44:], observed[:, :, 1, :, 44:] = 0, False
+    model = LagrangianModel(Recorder())
+    assert model.motion(past, 1, observed)[0, 0, 0, 1, 40, 30:40].min() > 2.6
+    assert model.motion(past, 1)[0, 0, 0, 1, 40, 30:40].max() < 2.4
+
+
 def test_too_fast_a_motion_is_slowed_down():
     past = storm((0.0, 5.0))[:, :5]
     found = LagrangianModel(Recorder(), LagrangianSettings(fastest=2.0)).motion(past, 1)

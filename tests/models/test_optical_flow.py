@@ -41,6 +41,18 @@ def test_the_newest_pair_of_frames_weighs_most():
     assert 1.4 < lucas_kanade(past, seen, FlowSettings(newest_weight=1.0))[0, 1, 48, 48] < 1.6
 
 
+def test_an_edge_of_the_coverage_across_the_motion_is_no_echo_that_stands_still():
+    """Behind column 46 nothing is observed: taken for dry, it would slow 3 cells a frame down to 1."""
+    past = disc((0.0, 3.0))[None]
+    past[..., 46:] = 5.0
+    seen = torch.ones_like(past, dtype=torch.bool)
+    seen[..., 46:] = False
+    found = lucas_kanade(past, seen, FlowSettings())[0, :, 48, 36:45]
+    assert found[0].abs().max() < 0.05
+    assert found[1].min() > 2.7
+    assert lucas_kanade(past, seen | True, FlowSettings())[0, 1, 48, 36:45].max() < 1.5
+
+
 def test_half_precision_around_it_changes_nothing():
     past = disc((1.0, 2.0))[None]
     seen = torch.ones_like(past, dtype=torch.bool)
@@ -56,6 +68,20 @@ def test_places_of_a_steady_flow_by_hand():
     assert torch.equal(one[0, 1] - home(4, 6)[0, 1], torch.full((4, 6), -1.5))
     assert torch.equal(two[0, 0], home(4, 6)[0, 0])
     assert inside(two)[0, 0, 0].tolist() == [False, False, False, True, True, True]
+
+
+@pytest.mark.parametrize(("velocity", "on"), [
+    ((1.4, 0.0), (slice(1, None), slice(None))), ((-1.4, 0.0), (slice(None, 3), slice(None))),
+    ((0.0, 1.6), (slice(None), slice(2, None))), ((0.0, -1.6), (slice(None), slice(None, 5))),
+    ((-2.4, 1.6), (slice(None, 2), slice(2, None))),
+])
+def test_what_comes_from_beyond_an_oblong_map_is_outside(velocity, on):
+    """Half a cell around the middles of the outer cells still belongs to the map, of 4 rows and 7 columns."""
+    motion = torch.tensor(velocity).view(1, 2, 1, 1).expand(1, 2, 4, 7)
+    (places,) = trajectories(motion, 1)
+    expected = torch.zeros(4, 7, dtype=torch.bool)
+    expected[on] = True
+    assert torch.equal(inside(places)[0, 0], expected)
 
 
 def test_a_turn_follows_its_circle():
