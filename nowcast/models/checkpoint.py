@@ -8,7 +8,6 @@ to forecast with alone, small, is a file of `nowcast.models.weights_file`.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -277,8 +276,6 @@ def _look_at_head(path: Path) -> None:
     if head != _HEAD:
         found = "an empty file" if not head else f"a file that starts with {head!r}"
         raise CheckpointError(f"{path}: got {found}, expected a checkpoint of 'nowcast train' (.ckpt)")
-    if not zipfile.is_zipfile(path):
-        raise CheckpointError(f"{path}: truncated checkpoint, its end is missing; copy or train it again")
 
 
 def _maker(meta: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from torch import Tensor
 from nowcast.core.errors import CheckpointError
 from nowcast.core.plain_values import check_plain
 
+_HEAD = b"PK\x03\x04"
 _OTHER = (torch.dtype, torch.device, torch.layout, bytes, set, frozenset, complex)
 _BROKEN = (RuntimeError, EOFError, ValueError, LookupError, AssertionError, TypeError, AttributeError,
            ArithmeticError, MemoryError, struct.error, zipfile.BadZipFile)
@@ -31,7 +32,7 @@ def load(path: Path) -> Any:
         CheckpointError: unreadable, damaged, packed, or with objects in it; nothing in it was run.
     """
     try:
-        if zipfile.is_zipfile(path):
+        if starts_as_zip(path):
             _check_stored(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
         check_plain(found, leaf=_is_leaf)
@@ -46,8 +47,18 @@ def load(path: Path) -> Any:
         ) from error
     except _BROKEN as error:
         line = " ".join(str(error).split())[:120]
-        raise CheckpointError(f"{path}: damaged checkpoint ({line}); copy it or make it again") from error
+        raise CheckpointError(f"{path}: truncated or damaged checkpoint ({line}); copy it again") from error
     return found
+
+
+def starts_as_zip(path: Path) -> bool:
+    """Whether torch will take a file for a zip: it looks at the first bytes alone.
+
+    Raises:
+        OSError: as the system says.
+    """
+    with Path(path).open("rb") as handle:
+        return handle.read(len(_HEAD)) == _HEAD
 
 
 def _check_stored(path: Path) -> None:

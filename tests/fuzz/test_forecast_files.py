@@ -1,4 +1,4 @@
-"""Forecast files with parts of other kinds, sizes and values are read as they are, or refused in one line."""
+"""Forecast files with parts of other kinds, sizes and values are read as what they are, or refused."""
 
 import netCDF4
 import numpy as np

@@ -146,6 +146,16 @@ def test_entries_that_share_their_bytes_are_refused(tmp_path):
     assert "claims more bytes" in refused(tmp_path / "a.ckpt")
 
 
+def test_a_zip_of_several_disks_is_refused(tmp_path):
+    """Python's reader of zips raises for it where it was asked a question; torch's reads on."""
+    save(tmp_path / "a.ckpt", content())
+    data = bytearray((tmp_path / "a.ckpt").read_bytes())
+    locator = data.rindex(b"PK\x06\x07")
+    data[locator + 17] = 1
+    (tmp_path / "a.ckpt").write_bytes(data)
+    assert "multiple disks" in refused(tmp_path / "a.ckpt")
+
+
 @pytest.mark.parametrize("header", [
     b"", b"\x01", struct.pack("<Q", 1 << 62) + b"{}", struct.pack("<Q", 1 << 33) + b"{}",
     struct.pack("<Q", 2) + b"{}", struct.pack("<Q", 100_000) + b"[" * 100_000,
