@@ -146,11 +146,15 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
             worker.kill()
 
 
+def _may_fork() -> bool:
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
 class _Worker:
     """One process and the pipe to it."""
 
     def __init__(self, forked: bool) -> None:
-        fork = forked and sys.platform == "linux" and threading.active_count() == 1
+        fork = forked and _may_fork()
         context: Any = multiprocessing.get_context("fork" if fork else "spawn")
         self.pipe, far = context.Pipe()
         self.process = context.Process(target=_serve, args=(far,), daemon=True)

@@ -37,7 +37,7 @@ def _ends_well(arguments, capsys, exactly=None):
     return err
 
 
-@settings(max_examples=150, deadline=None,
+@settings(max_examples=100, deadline=None,
           suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_change_of_the_metadata_is_harmless_or_one_line(data, sound, tmp_path, capsys):

@@ -78,4 +78,4 @@ def test_any_bytes_of_a_radar_file(kind, times, tmp_path):
             assert not np.isinf(values).any()
             assert ((known >= NO_ECHO_DBZ) & (known < HIGHEST_DBZ + 1)).all()
 
-    hunt(check, 4, times)
+    hunt(check, 2, times)

@@ -213,6 +213,7 @@ def test_whatever_a_reader_does_the_file_is_refused_by_name_and_the_rest_goes_in
         return read() if path.name.startswith("poison") else real(self, path)
 
     monkeypatch.setattr(OdimH5, method, poisoned)
+    monkeypatch.setattr("nowcast.core.processes._may_fork", lambda: True)  # a copy has the poison in it
     service.deliver(0, 1)
     (service.inbox / "poison.h5").write_bytes(next(service.inbox.glob("*.h5")).read_bytes() + b" ")
     began = time.monotonic()
