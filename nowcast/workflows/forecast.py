@@ -125,9 +125,10 @@ def _checked(
     found: xr.Dataset, name: str, lead_times: LeadTimes, observed: xr.DataArray
 ) -> xr.Dataset:
     """Refuse a forecast of other lead times or another grid than asked for."""
-    shape = (len(lead_times), *observed.shape[1:])
+    shape: tuple[int, ...] = (len(lead_times), *observed.shape[1:])
     dims: tuple[str, ...] = ("lead_time", "y", "x")
-    wanted = {NAME: (dims, shape)}
+    members = ("member",) if "member" in found.dims else ()
+    wanted = {NAME: ((*members, *dims), (*(found.sizes[m] for m in members), *shape))}
     if PROBABILITY in found:
         wanted[PROBABILITY] = (("threshold", *dims), (found.sizes["threshold"], *shape))
     for variable, (dims, expected) in wanted.items():

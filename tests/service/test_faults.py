@@ -232,7 +232,7 @@ def test_whatever_a_reader_does_the_file_is_refused_by_name_and_the_rest_goes_in
         (ZeroDivisionError("no cells"), "cannot be read (ZeroDivisionError: no cells)"),
         (ArchiveError("step: got 1.5 s"), "step: got 1.5 s"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_while_files_are_planned_costs_the_one_that_causes_it(service, monkeypatch, error, reason):
     def judge(scan, *others):
         if scan.path.name.startswith("poison"):

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from nowcast.archive.reader import Archive
-from nowcast.core.errors import SettingsError, TimeError
+from nowcast.core.errors import NowcastError, SettingsError, TimeError
 from nowcast.core.times import DAY
 from nowcast.forecasters.base import Needs
 from nowcast.forecasters.extrapolation import Extrapolation
@@ -129,3 +130,24 @@ def test_of_many_missing_frames_some_are_named_and_the_others_counted():
     )
     with pytest.raises(TimeError, match=r"no frame at 2025-03-22T10:10:00Z, .*T13:20:00Z and 3 more, expected"):
         past_times(sparse, times[-1], 25)
+
+
+def test_there_is_room_for_members(archive):
+    class Ensemble(Weak):
+        def forecast(self, observed, lead_times):
+            found = super().forecast(observed, lead_times)
+            members = xr.concat([found.reflectivity + 0.5 * m for m in range(3)], "member")
+            return found.assign(reflectivity=members)
+
+    coming = forecast(archive, Ensemble(), at("11:00"), 2)
+    assert coming.reflectivity.dims == ("member", "lead_time", "y", "x")
+    assert coming.reflectivity.shape[:2] == (3, 2)
+
+
+def test_a_forecast_of_another_grid_is_refused(archive):
+    class Cut(Weak):
+        def forecast(self, observed, lead_times):
+            return super().forecast(observed, lead_times).isel(x=slice(1, None))
+
+    with pytest.raises(NowcastError, match="this forecaster is at fault"):
+        forecast(archive, Cut(), at("11:00"), 2)
