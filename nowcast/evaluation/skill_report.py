@@ -156,7 +156,7 @@ def _metadata(
         "Archive": f"{Path(archive.path).name}, content {archive.fingerprint}",
         "Period": f"{to_text(period[0])} to {to_text(period[1])}, end excluded",
         "Nowcasts": f"{found.nowcasts}, {to_text(first)} to {to_text(last)}{dry}",
-        "Grid": f"{rows} x {columns} cells of {km_x:.3g} x {km_y:.3g} km, {projection}",
+        "Grid": f"{rows} x {columns} cells of {km_y:.3g} x {km_x:.3g} km, {projection}",
         "Step": f"{minutes(archive.step):g} minutes; lead times of {found.lead_minutes[0]:g} minutes and more",
     }
     for name, metadata in found.metadata.items():
