@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from nowcast.archive.thinned import RadarFrames, thinned
+from nowcast.archive.thinned import RadarFrames, Thinned
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.times import Times, minutes
 from nowcast.evaluation.windows import check_counts
@@ -83,7 +83,7 @@ def at_common_step(archive: RadarFrames, models: Mapping[str, Forecaster]) -> Ra
             f"{name}: got an archive with a step of {minutes(archive.step):g} min, expected "
             f"{minutes(step):g} min; take a model made for this step"
         )
-    return thinned(archive, step)
+    return Thinned(archive, step)
 
 
 def common_leads(archive: RadarFrames, models: Mapping[str, Forecaster], lead_times: int) -> LeadTimes:

@@ -233,3 +233,23 @@ def test_an_archive_of_a_shorter_step_is_thinned_for_all_models_alike():
     assert gaps == {20.0}
     with pytest.raises(NowcastError, match="verify each step by itself"):
         verify_period(archive(), [spy, Spy("other", step=np.timedelta64(10, "m"))], *DAY)
+
+
+def test_the_content_of_the_archive_is_read_once_however_many_nowcasts_there_are():
+    """Its fingerprint reads the ledger of every file, which grows with the length of the archive."""
+    reads = []
+
+    class Counting(MemoryArchive):
+        @property
+        def fingerprint(self):
+            reads.append(1)
+            return "0" * 16
+
+        @fingerprint.setter
+        def fingerprint(self, _value):
+            pass
+
+    found = verify_period(Counting(archive().whole), [Persistence(), Spy()], *DAY, lead_times=3)
+    assert found.nowcasts > 5
+    assert len(reads) == 1
+    assert found.metadata["spy"]["archive_fingerprint"] == "0" * 16
