@@ -19,6 +19,7 @@ TEXTS = {
     "service": "a cycle on the radar's clock",
     "bench": "tables of papers", "workflows": "the way each thing is done, once; the Python API",
     "evaluation": "period, comparison, calibration", "forecasters": "fields in, Dataset out",
+    "postprocessing": "a forecast in, a better or richer one out",
     "training": "the one LightningModule", "ingestion": "readers, files to frames", "data": "frames to clips",
     "models": "arrays in, arrays out", "scores": "sums that add up", "report": "all that draws",
     "products": "files for others", "archive": "the Zarr store",

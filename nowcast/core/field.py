@@ -23,6 +23,8 @@ from nowcast.core.times import Times
 NAME = "reflectivity"
 PROBABILITY = "exceedance_probability"
 """What a forecast holds beside its reflectivity where the forecaster knows it."""
+MEMBERS = "reflectivity_members"
+"""Equally likely fields (member, lead_time, y, x) of an ensemble, dBZ, beside the one of ``reflectivity``."""
 HIGHEST_DBZ = 100.0
 ATTRS: Mapping[str, str] = {
     "standard_name": "equivalent_reflectivity_factor",

@@ -64,7 +64,7 @@ class Forecaster(Protocol):
         Returns:
             What `label_forecast` makes: ``reflectivity`` (lead_time, y, x), dBZ, NaN where nothing can be
             known; and ``exceedance_probability`` (threshold, lead_time, y, x) where the forecaster knows it.
-            An ensemble has ``member`` as the first dimension of its reflectivity.
+            An ensemble has its fields as ``reflectivity_members`` (member, lead_time, y, x) beside that.
 
         Raises:
             NowcastError: too few frames, a gap, another step or grid, a lead time out of reach.

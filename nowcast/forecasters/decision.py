@@ -6,6 +6,8 @@ Dimensions: K thresholds, S lead times, H rows, W columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +66,20 @@ def decide(forecast: xr.Dataset, thresholds: DecisionThresholds) -> xr.Dataset:
         dbz = recalibrate_dbz(forecast[NAME].values, values, thresholds.thresholds_dbz)
     decided = forecast.assign({NAME: forecast[NAME].copy(data=dbz)})
     return decided.assign_attrs(decision_thresholds=str(thresholds))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`decide` as a post-processing step."""
+
+    thresholds: DecisionThresholds
+    name: ClassVar[str] = "decision thresholds"
+    past: ClassVar[int] = 0
+
+    def apply(self, forecast: xr.Dataset, observed: xr.DataArray) -> xr.Dataset:
+        """Decide; what was observed is not looked at."""
+        del observed
+        return decide(forecast, self.thresholds)
 
 
 def dbz_from_probabilities(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -12,13 +12,14 @@ import xarray as xr
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames, thinned
 from nowcast.core.errors import NowcastError, SettingsError, TimeError, complain
-from nowcast.core.field import NAME, PROBABILITY
+from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.times import Times, parse_time, to_text, unbroken_runs
 from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 
 if TYPE_CHECKING:
     from nowcast.forecasters.base import Forecaster
+    from nowcast.postprocessing.base import PostProcessing
 
 _MOST_LEADS = 1000
 LATEST = "latest"
@@ -32,6 +33,7 @@ def forecast(
     *,
     settings: Mapping[str, Any] | None = None,
     short_past: bool = False,
+    post: Sequence[PostProcessing] = (),
 ) -> xr.Dataset:
     """Forecast the frames that follow a frame of an archive.
 
@@ -45,6 +47,7 @@ def forecast(
         lead_times: how many, one step apart; or rising times above zero.
         settings: of the model where it is named; plain values, what is left out keeps its default.
         short_past: make do with fewer past frames (`Needs.fewest`) where some are missing.
+        post: post-processing steps, applied in this order.
 
     Returns:
         ``reflectivity`` (lead_time, y, x) in dBZ, NaN where nothing can be known; and
@@ -60,10 +63,40 @@ def forecast(
         >>> coming = nowcast.forecast("italy.zarr", "motionrnn", lead_times=6)  # doctest: +SKIP
         >>> coming.exceedance_probability.sel(threshold=30.0).max(("y", "x"))  # doctest: +SKIP
     """
+    made = forecast_with_past(
+        archive, forecaster, at, lead_times, settings=settings, short_past=short_past,
+        count=max((step.past for step in post), default=0),
+    )
+    return postprocess(made, post)
+
+
+class Made(NamedTuple):
+    """A forecast and the observed frames that it and its post-processing start from."""
+
+    forecast: xr.Dataset
+    observed: xr.DataArray
+
+
+def forecast_with_past(
+    archive: RadarFrames | Path | str,
+    forecaster: Forecaster | Path | str,
+    at: np.datetime64 | str = LATEST,
+    lead_times: int | LeadTimes = 10,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    short_past: bool = False,
+    count: int = 0,
+) -> Made:
+    """Forecast as `forecast` does before any post-processing, and keep the observed frames.
+
+    Args:
+        archive, forecaster, at, lead_times, settings, short_past: as `forecast`.
+        count: observed frames to read if more than the forecaster needs; it is handed its own alone.
+    """
     archive = Archive.open(archive) if isinstance(archive, (str, Path)) else archive
     if isinstance(forecaster, (str, Path)):
         forecaster = build_forecaster(forecaster, settings)
-    frames, times = observed_past(archive, forecaster, at, short_past=short_past)
+    frames, times = observed_past(archive, forecaster, at, short_past=short_past, count=count)
     leads = np.asarray(lead_times)
     if leads.dtype.kind in "iu" and leads.ndim == 0:
         leads = leads_of(frames, int(leads))
@@ -71,15 +104,24 @@ def forecast(
         raise SettingsError(complain("lead times", lead_times, "how many, or times as timedelta64", "give 10"))
     leads = np.atleast_1d(leads)
     observed = frames.frames(times).compute(scheduler="synchronous")
-    found = _checked(forecaster.forecast(observed, leads), forecaster.name, leads, observed)
-    return found.assign_attrs({
+    own = observed.isel(time=slice(-forecaster.needs.past, None))
+    found = _checked(forecaster.forecast(own, leads), forecaster.name, leads, observed)
+    return Made(found.assign_attrs({
         **forecaster.describe(),
         **found.attrs,
         "archive": archive.path.name,
         "archive_fingerprint": archive.fingerprint,
         "observed_from": str(archive.attrs.get("source", "unknown")),
         "licence": str(archive.attrs.get("licence", "unknown")),
-    })
+    }), observed)
+
+
+def postprocess(made: Made, post: Sequence[PostProcessing]) -> xr.Dataset:
+    """Apply post-processing steps one after the other."""
+    found = made.forecast
+    for step in post:
+        found = step.apply(found, made.observed)
+    return found
 
 
 def observed_past(
@@ -127,10 +169,10 @@ def _checked(
     """Refuse a forecast of other lead times or another grid than asked for."""
     shape: tuple[int, ...] = (len(lead_times), *observed.shape[1:])
     dims: tuple[str, ...] = ("lead_time", "y", "x")
-    members = ("member",) if "member" in found.dims else ()
-    wanted = {NAME: ((*members, *dims), (*(found.sizes[m] for m in members), *shape))}
-    if PROBABILITY in found:
-        wanted[PROBABILITY] = (("threshold", *dims), (found.sizes["threshold"], *shape))
+    wanted = {NAME: (dims, shape)}
+    for variable, first in ((PROBABILITY, "threshold"), (MEMBERS, "member")):
+        if variable in found:
+            wanted[variable] = ((first, *dims), (found.sizes.get(first, 0), *shape))
     for variable, (dims, expected) in wanted.items():
         if found[variable].dims != dims or found[variable].shape != expected:
             raise NowcastError(

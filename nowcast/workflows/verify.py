@@ -21,7 +21,7 @@ from nowcast.evaluation.period import CALIBRATED, MAP_CELL_KM, PeriodScores, Ver
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import check_counts, wettest, windows
 from nowcast.forecasters.base import Forecaster
-from nowcast.forecasters.decision import decide
+from nowcast.forecasters.decision import Decision
 from nowcast.forecasters.decision_thresholds import (
     DecisionThresholds,
     check_identity,
@@ -29,10 +29,11 @@ from nowcast.forecasters.decision_thresholds import (
     read_decision_thresholds,
 )
 from nowcast.forecasters.neural import Neural
+from nowcast.postprocessing.base import PostProcessing
 from nowcast.report.content import Case
 from nowcast.scores.catalog import DEFAULT_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
-from nowcast.workflows.forecast import forecast
+from nowcast.workflows.forecast import Made, forecast_with_past, postprocess
 from nowcast.workflows.initialisation import (
     LEAST_PAST,
     Models,
@@ -47,8 +48,8 @@ class Reading(NamedTuple):
     """One way to call the events of a forecaster; readings of one forecaster share its forecast."""
 
     forecaster: Forecaster
-    decision: DecisionThresholds | None = None
-    """None takes the forecast as it is."""
+    post: tuple[PostProcessing, ...] = ()
+    """Steps after the forecast; none takes it as it is."""
 
 
 def verify(
@@ -234,7 +235,7 @@ def with_calibrated(
             continue
         check_identity(decision, model)
         raw = model.undecided() if isinstance(model, Neural) else model
-        found[name], found[name + CALIBRATED] = Reading(raw), Reading(raw, decision)
+        found[name], found[name + CALIBRATED] = Reading(raw), Reading(raw, (Decision(decision),))
     if len(found) == len(readings):
         raise SettingsError(
             complain("decision thresholds", f"those of {', '.join(m.model for m in known) or 'no model'}",
@@ -254,14 +255,16 @@ def _forecasts(
     archive: RadarFrames, readings: Mapping[str, Reading], reference_time: np.datetime64, leads: np.ndarray
 ) -> list[tuple[str, xr.Dataset, float]]:
     """Forecast once by each forecaster and read it in each way: (name, forecast, seconds)."""
-    made: dict[int, xr.Dataset] = {}
+    made: dict[int, Made] = {}
     found = []
-    for name, (forecaster, decision) in readings.items():
+    count = max((step.past for reading in readings.values() for step in reading.post), default=0)
+    for name, (forecaster, post) in readings.items():
         began = time.perf_counter()
         if id(forecaster) not in made:
-            made[id(forecaster)] = forecast(archive, forecaster, reference_time, leads)
-        coming = made[id(forecaster)]
-        coming = coming if decision is None else decide(coming, decision)
+            made[id(forecaster)] = forecast_with_past(
+                archive, forecaster, reference_time, leads, count=count
+            )
+        coming = postprocess(made[id(forecaster)], post)
         found.append((name, coming, time.perf_counter() - began))
     return found
 

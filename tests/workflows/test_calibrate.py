@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nowcast.core.errors import NowcastError
+from nowcast.forecasters.decision import Decision
 from nowcast.forecasters.decision_thresholds import identity_of
 from nowcast.workflows.calibrate import calibrate, summary
 from nowcast.workflows.verify import Reading, verify_period
@@ -39,8 +40,8 @@ def test_verifying_the_calibrated_one_gives_the_csi_that_calibration_promised():
     weak, source = Weak(), archive(velocity=(0.5, 1.0))
     chosen = calibrate([source], [weak], [DAY], thresholds=[20, 30], lead_times=3, stride=2).chosen[0]
     found = verify_period(
-        source, {"raw": Reading(weak), "made": Reading(weak, chosen)}, *DAY, lead_times=3, stride=2,
-        thresholds=[20, 30],
+        source, {"raw": Reading(weak), "made": Reading(weak, (Decision(chosen),))}, *DAY, lead_times=3,
+        stride=2, thresholds=[20, 30],
     )
     for k, threshold in enumerate((20.0, 30.0)):
         for s, lead in enumerate((10.0, 20.0, 30.0)):
@@ -53,7 +54,8 @@ def test_probabilities_are_calibrated_on_their_own_thresholds():
     chosen = calibrate([source], [odds], [DAY], thresholds=[15], lead_times=2, stride=2).chosen[0]
     assert (chosen.kind, chosen.thresholds_dbz) == ("probability", (20.0, 30.0, 40.0))
     found = verify_period(
-        source, {"made": Reading(odds, chosen)}, *DAY, lead_times=2, stride=2, thresholds=[20, 30, 40]
+        source, {"made": Reading(odds, (Decision(chosen),))}, *DAY, lead_times=2, stride=2,
+        thresholds=[20, 30, 40],
     )
     for k, threshold in enumerate(chosen.thresholds_dbz):
         assert found.value("made", "csi", threshold, 10.0) == chosen.csi[k][0]

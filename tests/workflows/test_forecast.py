@@ -1,5 +1,6 @@
 """The one way from an archive to a forecast; its 4th of 12 frames (10:30) is missing."""
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from nowcast.core.times import DAY
 from nowcast.forecasters.base import Needs
 from nowcast.forecasters.extrapolation import Extrapolation
 from nowcast.forecasters.persistence import Persistence
+from nowcast.postprocessing.base import PostProcessing
 from nowcast.workflows.forecast import find_reference_time, forecast, observed_past, past_times
 from tests.fakes.forecasters import Probable, Weak
 from tests.fakes.small_archive import write_archive
@@ -132,16 +134,55 @@ def test_of_many_missing_frames_some_are_named_and_the_others_counted():
         past_times(sparse, times[-1], 25)
 
 
-def test_there_is_room_for_members(archive):
+def test_an_ensemble_has_its_members_beside_its_one_field(archive):
     class Ensemble(Weak):
+        whole = True
+
         def forecast(self, observed, lead_times):
             found = super().forecast(observed, lead_times)
             members = xr.concat([found.reflectivity + 0.5 * m for m in range(3)], "member")
-            return found.assign(reflectivity=members)
+            return found.assign(reflectivity_members=members if self.whole else members.isel(lead_time=0))
 
     coming = forecast(archive, Ensemble(), at("11:00"), 2)
-    assert coming.reflectivity.dims == ("member", "lead_time", "y", "x")
-    assert coming.reflectivity.shape[:2] == (3, 2)
+    assert coming.reflectivity.dims == ("lead_time", "y", "x")
+    assert coming.reflectivity_members.dims == ("member", "lead_time", "y", "x")
+    Ensemble.whole = False
+    with pytest.raises(NowcastError, match="this forecaster is at fault"):
+        forecast(archive, Ensemble(), at("11:00"), 2)
+
+
+@dataclass(frozen=True)
+class Newest:
+    """A step that needs more past than persistence has: it forecasts a frame of before."""
+
+    back: int = 3
+    name: str = "newest"
+
+    @property
+    def past(self):
+        return self.back
+
+    def apply(self, forecast, observed):
+        assert len(observed) >= self.back
+        earlier = observed.isel(time=-self.back, drop=True)
+        return forecast.assign(reflectivity=forecast.reflectivity * 0 + earlier)
+
+
+def test_post_processing_gets_the_past_it_needs_and_the_forecaster_no_more_than_its_own(archive):
+    handed = []
+
+    class Persistent(Persistence):
+        def forecast(self, observed, lead_times):
+            handed.append(len(observed))
+            return super().forecast(observed, lead_times)
+
+    plain = forecast(archive, Persistent(), at("11:00"), 2)
+    stepped = forecast(archive, Persistent(), at("11:00"), 2, post=[Newest()])
+    assert handed == [1, 1]
+    earlier = archive.frames(archive.times[archive.times == at("10:40")]).values[0]
+    np.testing.assert_array_equal(stepped.reflectivity.values[1], earlier)
+    assert not np.array_equal(plain.reflectivity.values[1], earlier)
+    assert isinstance(Newest(), PostProcessing)
 
 
 def test_a_forecast_of_another_grid_is_refused(archive):

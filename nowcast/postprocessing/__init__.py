@@ -1,0 +1,1 @@
+"""Post-processing: steps that take a forecast Dataset and return one with more, or better calibrated, in it."""
