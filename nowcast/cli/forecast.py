@@ -16,6 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_model_arguments(parser)
     parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
+    parser.add_argument(
+        "--calibration", type=Path, metavar="JSON",
+        help="file of 'nowcast calibrate' that knows the model; a baseline gets probabilities from it",
+    )
     parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
 
 
@@ -43,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.workflows.forecast import forecast
 
     settings = override({}, args.assignments)
-    coming = forecast(args.archive, args.model, args.at, args.leads, settings=settings)
+    coming = forecast(
+        args.archive, args.model, args.at, args.leads, settings=settings, calibration=args.calibration
+    )
     write_forecast(args.out, coming)
     print(summary(args.out, coming))
     return 0

@@ -5,10 +5,10 @@ reaches 10 dB less. The width of the neighbourhood belongs to the threshold and 
 the displacement of rain that a forecast gets wrong does.
 Dimensions: K thresholds, S lead times, F classes of a share, H rows, W columns.
 
-Source: the share of a neighbourhood in Lagrangian coordinates as a probability: Germann and Zawadzki 2004 (J. Applied
-Meteorology 43), "local Lagrangian". That it is looked up among past errors of the same forecaster rather than taken
-for the probability itself is dressing as Roulston and Smith 2003 (Tellus 55A) mean it, with the frequency of the
-event in place of drawn errors.
+Source: the share of a neighbourhood in Lagrangian coordinates as a probability: Germann and Zawadzki 2004 (J.
+Applied Meteorology 43), "local Lagrangian". That it is looked up among past errors of the same forecaster
+rather than taken for the probability itself is dressing as Roulston and Smith 2003 (Tellus 55A) mean it, with
+the frequency of the event in place of drawn errors.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class DressingTable:
     widths_km: tuple[tuple[float, ...], ...]
     """(K, S): of the neighbourhood."""
     frequencies: tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
-    """(K, S, F, F), in [0, 1], by the share that reaches `LOWER_DB` less, then that which reaches the threshold;
-    never falls along either."""
+    """(K, S, F, F), in [0, 1], by the share that reaches `LOWER_DB` less, then by that which reaches the
+    threshold; never falls along either."""
 
     def __post_init__(self) -> None:
         rising = all(v and (np.diff(v) > 0).all() for v in (self.thresholds_dbz, self.lead_minutes))
@@ -67,7 +67,8 @@ class DressingTable:
             )
         found, widths = np.array(self.frequencies), np.array(self.widths_km)
         falls = any((np.diff(found, axis=axis) < 0).any() for axis in (2, 3))
-        if not (found.min() >= 0 and found.max() <= 1) or falls or not (widths.min() > 0 and widths.max() < 1e4):
+        possible = found.min() >= 0 and found.max() <= 1 and widths.min() > 0 and widths.max() < 1e4
+        if not possible or falls:
             raise SettingsError(
                 complain("dressing", "a frequency that falls or is none, or a width that cannot be",
                          "frequencies in [0, 1] that rise with the forecast, and km",
@@ -96,7 +97,7 @@ class DressingTable:
         return np.minimum.accumulate(found, axis=0)
 
     def _looked_up(self, shares: Shares, k: int, s: int) -> Array:
-        """The frequency of each pixel (H, W) at a known lead time; s = -1 is lead time 0, where it is certain."""
+        """Of each pixel (H, W), the frequency at a known lead time; s = -1 is lead time 0, which is certain."""
         threshold = self.thresholds_dbz[k]
         if s < 0:
             return np.asarray(shares.dbz >= threshold, np.float32)
@@ -112,7 +113,7 @@ class Shares:
         self._found: dict[tuple[float, int], Classes] = {}
 
     def both(self, threshold_dbz: float, width_km: float) -> tuple[Classes, Classes]:
-        """Classes of the share that reaches `LOWER_DB` less than a threshold, and the threshold, (H, W) each."""
+        """Classes (H, W) of the share that reaches `LOWER_DB` less than a threshold, and of the threshold's."""
         cells = cells_of(width_km, self._cell_km)
         return self._of(threshold_dbz - LOWER_DB, cells), self._of(threshold_dbz, cells)
 

@@ -5,8 +5,8 @@ Dimensions: K thresholds, S lead times, N widths, F classes of a share, H rows, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,9 @@ from nowcast.postprocessing.dressing import (
     DressingTable,
     Shares,
 )
-from nowcast.postprocessing.folds import held_out
+from nowcast.postprocessing.folds import held_out, pooled
 from nowcast.postprocessing.monotone import rising_table
-from nowcast.postprocessing.probability_bins import LEAST, Floats
+from nowcast.postprocessing.probability_bins import Floats, log_score
 
 WIDTHS_KM = (3.0, 5.0, 9.0, 17.0, 33.0, 65.0)
 """Of neighbourhoods that are tried."""
@@ -26,17 +26,20 @@ CASES_DRAWN = 20.0
 """With the weight of so many cases a class is drawn to what is known of wider ones."""
 
 
-class ClassCounts(NamedTuple):
+@dataclass(frozen=True)
+class ClassCounts:
     """Cases and events by threshold, lead time, width and class, (K, S, N, F, F); those of two days add up."""
 
     cases: Floats
     events: Floats
 
-    def __add__(self, other: object) -> ClassCounts:
+    def __add__(self, other: ClassCounts) -> ClassCounts:
         """Pool with other forecasts."""
-        if not isinstance(other, ClassCounts):
-            return NotImplemented
         return ClassCounts(self.cases + other.cases, self.events + other.events)
+
+    def at(self, k: int, s: int, n: int) -> ClassCounts:
+        """Those of one threshold, lead time and width, (F, F) each."""
+        return ClassCounts(self.cases[k, s, n], self.events[k, s, n])
 
 
 def count_classes(
@@ -59,7 +62,7 @@ def count_classes(
     return ClassCounts(cases, events)
 
 
-def frequencies(counts: ClassCounts) -> Floats:
+def class_frequencies(counts: ClassCounts) -> Floats:
     """Fit the table (F, F) to counts of one threshold, lead time and width.
 
     Each class is drawn to all of its class of the share at the threshold, and that to the frequency of all;
@@ -91,22 +94,10 @@ def fit_dressing(
         chosen = _never_shrinking(scores)
         widths.append(tuple(WIDTHS_KM[n] for n in chosen))
         tables.append(tuple(
-            tuple(tuple(float(round(v, 5)) for v in row) for row in frequencies(_one(every, k, s, n)))
+            tuple(tuple(float(round(v, 5)) for v in row) for row in class_frequencies(every.at(k, s, n)))
             for s, n in enumerate(chosen)
         ))
     return DressingTable(tuple(thresholds_dbz), tuple(lead_minutes), tuple(widths), tuple(tables))
-
-
-def pooled(counts: Iterable[ClassCounts]) -> ClassCounts:
-    """Pool counts of several days."""
-    first, *rest = counts
-    for other in rest:
-        first = first + other
-    return first
-
-
-def _one(counts: ClassCounts, k: int, s: int, n: int) -> ClassCounts:
-    return ClassCounts(counts.cases[k, s, n], counts.events[k, s, n])
 
 
 def _held_out_scores(folds: Mapping[str, ClassCounts], k: int, s: int) -> list[float]:
@@ -114,10 +105,9 @@ def _held_out_scores(folds: Mapping[str, ClassCounts], k: int, s: int) -> list[f
     scores = [0.0] * len(WIDTHS_KM)
     for judged, others in held_out(folds):
         for n in range(len(WIDTHS_KM)):
-            p = frequencies(pooled([_one(other, k, s, n) for other in others]))
-            p = np.clip(p, LEAST, 1.0 - LEAST)
-            one = _one(judged, k, s, n)
-            scores[n] -= float((one.events * np.log(p) + (one.cases - one.events) * np.log1p(-p)).sum())
+            p = class_frequencies(pooled(other.at(k, s, n) for other in others))
+            one = judged.at(k, s, n)
+            scores[n] += log_score(p, one.cases, one.events)
     return scores
 
 

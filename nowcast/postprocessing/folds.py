@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
+from operator import add
+from typing import Protocol, TypeVar
 
-T = TypeVar("T")
+
+class Additive(Protocol):
+    """Counts that add up."""
+
+    def __add__(self: T, other: T, /) -> T:
+        """Pool two."""
+        ...
+
+
+T = TypeVar("T", bound=Additive)
+
+
+def pooled(counts: Iterable[T]) -> T:
+    """Pool counts; there must be some."""
+    return reduce(add, counts)
 
 
 def held_out(folds: Mapping[str, T]) -> Iterator[tuple[T, list[T]]]:

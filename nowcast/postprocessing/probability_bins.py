@@ -5,7 +5,7 @@ Dimensions: K thresholds, S lead times, B bins, H rows, W columns.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,14 @@ def bins_of(probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
     return np.clip(index, 0, len(CENTRES) - 1)
 
 
-class BinCounts(NamedTuple):
+def log_score(probabilities: Floats, cases: Floats, events: Floats) -> float:
+    """The sum over cases of minus the logarithm of the probability that was given to what happened."""
+    p = np.clip(probabilities, LEAST, 1.0 - LEAST)
+    return -float((events * np.log(p) + (cases - events) * np.log1p(-p)).sum())
+
+
+@dataclass(frozen=True)
+class BinCounts:
     """Counts of forecasts by threshold, lead time and bin, (K, S, B) each; those of two days add up."""
 
     cases: Floats
@@ -49,11 +56,18 @@ class BinCounts(NamedTuple):
     total: Floats
     """Sum of the probabilities."""
 
-    def __add__(self, other: object) -> BinCounts:
+    def __add__(self, other: BinCounts) -> BinCounts:
         """Pool with other forecasts."""
-        if not isinstance(other, BinCounts):
-            return NotImplemented
-        return BinCounts(*(a + b for a, b in zip(self, other, strict=True)))
+        return BinCounts(self.cases + other.cases, self.events + other.events, self.total + other.total)
+
+    def at(self, k: int, s: int) -> BinCounts:
+        """Those of one threshold and lead time, (B,) each."""
+        return BinCounts(self.cases[k, s], self.events[k, s], self.total[k, s])
+
+    @property
+    def forecast(self) -> Floats:
+        """Mean probability of each bin; its centre where it has no case."""
+        return np.where(self.cases > 0, self.total / np.maximum(self.cases, 1.0), probability(CENTRES))
 
 
 def count(
@@ -69,8 +83,8 @@ def count(
         for s, frame in enumerate(observed):
             forecast = probabilities[k, s]
             known = ~(np.isnan(frame) | np.isnan(forecast))
-            p, event = np.asarray(forecast[known], np.float64), np.asarray(frame[known] >= threshold, np.float64)
-            index = bins_of(p)
+            p = np.asarray(forecast[known], np.float64)
+            index, event = bins_of(p), np.asarray(frame[known] >= threshold, np.float64)
             for part, weights in enumerate((None, event, p)):
                 found[part, k, s] = np.bincount(index, weights, len(CENTRES))
     return BinCounts(*found)

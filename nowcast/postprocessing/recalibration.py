@@ -16,7 +16,14 @@ import xarray as xr
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import PROBABILITY
 from nowcast.core.times import minutes
-from nowcast.postprocessing.probability_bins import CENTRES, LEAST, WIDTH, Floats, logit, probability
+from nowcast.postprocessing.probability_bins import (
+    CENTRES,
+    LEAST,
+    WIDTH,
+    Floats,
+    logit,
+    probability,
+)
 
 Method = Literal["identity", "logistic", "isotonic"]
 Array = npt.NDArray[np.float32]
@@ -41,12 +48,13 @@ class RecalibrationTable:
         rising = all(v and (np.diff(v) > 0).all() for v in (self.thresholds_dbz, self.lead_minutes))
         counts = {len(self.thresholds_dbz), len(self.methods), len(self.logits)}
         shapes = all(
-            rows == () if method == "identity" else [len(r) for r in rows] == [len(CENTRES)] * len(self.lead_minutes)
+            [len(row) for row in rows] == [len(CENTRES)] * (len(self.lead_minutes) * (method != "identity"))
             for method, rows in zip(self.methods, self.logits, strict=False)
         )
         if not rising or len(counts) > 1 or not shapes or self.lead_minutes[0] <= 0:
             raise SettingsError(
-                complain("recalibration", f"{len(self.logits)} tables for {len(self.thresholds_dbz)} thresholds",
+                complain("recalibration",
+                         f"{len(self.logits)} tables for {len(self.thresholds_dbz)} thresholds",
                          f"one of {len(CENTRES)} bins for each rising threshold and lead time",
                          "make it with 'nowcast calibrate'")
             )
@@ -124,7 +132,8 @@ class Recalibration:
             got = "recalibrated ones" if "recalibration" in forecast.attrs else f"those of {own} dBZ"
             wanted = ", ".join(f"{t:g}" for t in self.table.thresholds_dbz)
             raise SettingsError(
-                complain("recalibration: probabilities", got, f"those of {wanted} dBZ as the model forecasts them",
+                complain("recalibration: probabilities", got,
+                         f"those of {wanted} dBZ as the model forecasts them",
                          "calibrate this model, and apply it once")
             )
         values = self.table.apply(forecast[PROBABILITY].values, forecast["lead_time"].values)

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nowcast.postprocessing.folds import held_out
+from nowcast.postprocessing.folds import held_out, pooled
 from nowcast.postprocessing.monotone import rising_fit
 from nowcast.postprocessing.probability_bins import (
     CENTRES,
-    LEAST,
     BinCounts,
     Floats,
+    log_score,
     logit,
     probability,
 )
@@ -53,7 +53,7 @@ def logistic(counts: BinCounts) -> Floats:
     """
     used = counts.cases > 0
     n, e = counts.cases[used] / CASES_PER_SAMPLE, counts.events[used] / CASES_PER_SAMPLE
-    x = logit(counts.total[used] / counts.cases[used])
+    x = logit(counts.forecast[used])
     design, pull = np.stack([x, np.ones_like(x)]), 1.0 / _PRIOR**2
     found = start = np.array([1.0, 0.0])
     worth = _penalised(found, design, n, e, start, pull)
@@ -62,9 +62,10 @@ def logistic(counts: BinCounts) -> Floats:
         slope = design @ (e - n * p) - pull * (found - start)
         curve = (design * (n * p * (1.0 - p))) @ design.T + pull * np.eye(2)
         step = np.linalg.solve(curve, slope)
-        while (new := _penalised(found + step, design, n, e, start, pull)) < worth and np.abs(step).max() > 1e-9:
+        while _penalised(found + step, design, n, e, start, pull) < worth and np.abs(step).max() > 1e-9:
             step = step / 2.0
-        found, worth = found + step, new
+        found = found + step
+        worth = _penalised(found, design, n, e, start, pull)
         if np.abs(step).max() < 1e-8:
             break
     return np.asarray(max(found[0], 0.0) * CENTRES + found[1])
@@ -84,9 +85,8 @@ def isotonic(counts: BinCounts) -> Floats:
 
     Source: Zadrozny and Elkan 2002 (KDD).
     """
-    forecast = np.where(counts.cases > 0, counts.total / np.maximum(counts.cases, 1.0), probability(CENTRES))
     weight = counts.cases + CASES_PER_SAMPLE
-    return logit(rising_fit((counts.events + CASES_PER_SAMPLE * forecast) / weight, weight))
+    return logit(rising_fit((counts.events + CASES_PER_SAMPLE * counts.forecast) / weight, weight))
 
 
 def fit_recalibration(
@@ -101,7 +101,7 @@ def fit_recalibration(
         folds: counts by day; they are all that is known of the forecasts.
         thresholds_dbz, lead_minutes: K and S of the counts.
     """
-    every = sum_of(folds.values())
+    every = pooled(folds.values())
     methods: list[Method] = []
     scores: list[dict[str, float]] = []
     notes = []
@@ -118,7 +118,7 @@ def fit_recalibration(
         scores.append({method: round(value / every.cases[k].sum(), 9) for method, value in found.items()})
     logits = tuple(
         () if method == "identity" else tuple(
-            tuple(float(round(v, 4)) for v in fit(BinCounts(*(a[k, s] for a in every)), method))
+            tuple(float(round(v, 4)) for v in fit(every.at(k, s), method))
             for s in range(len(lead_minutes))
         )
         for k, method in enumerate(methods)
@@ -136,26 +136,15 @@ def fit(counts: BinCounts, method: Method) -> Floats:
 
 def recalibrated(counts: BinCounts, logits: Floats) -> Floats:
     """The probability that each bin (B,) has after a map, at its mean forecast."""
-    forecast = np.where(counts.cases > 0, counts.total / np.maximum(counts.cases, 1.0), probability(CENTRES))
-    return probability(np.interp(logit(forecast), CENTRES, logits))
-
-
-def sum_of(counts: Sequence[BinCounts] | object) -> BinCounts:
-    """Pool counts of several days."""
-    first, *rest = list(counts)  # type: ignore[call-overload]
-    for other in rest:
-        first = first + other
-    return BinCounts(*first)
+    return probability(np.interp(logit(counts.forecast), CENTRES, logits))
 
 
 def _held_out_score(folds: Mapping[str, BinCounts], k: int, method: Method) -> float:
     """The sum of the log score of all cases of a threshold, each judged by a fit without its day."""
     score = 0.0
     for judged, others in held_out(folds):
-        fitted = sum_of(others)
+        fitted = pooled(others)
         for s in range(fitted.cases.shape[1]):
-            one = BinCounts(*(a[k, s] for a in judged))
-            p = recalibrated(one, fit(BinCounts(*(a[k, s] for a in fitted)), method))
-            p = np.clip(p, LEAST, 1.0 - LEAST)
-            score -= float((one.events * np.log(p) + (one.cases - one.events) * np.log1p(-p)).sum())
+            one = judged.at(k, s)
+            score += log_score(recalibrated(one, fit(fitted.at(k, s), method)), one.cases, one.events)
     return score

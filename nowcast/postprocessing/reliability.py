@@ -55,16 +55,19 @@ class ReliabilityTable:
         shape = len(self.thresholds_dbz), len(self.lead_minutes), BINS
         parts = [self.cases, self.forecast, self.observed]
         fits = all(
-            len(p) == shape[0] and all(len(r) == shape[1] and all(len(v) == BINS for v in r) for r in p) for p in parts
+            len(part) == shape[0]
+            and all(len(rows) == shape[1] and all(len(row) == BINS for row in rows) for rows in part)
+            for part in parts
         )
         rising = all(v and (np.diff(v) > 0).all() for v in (self.thresholds_dbz, self.lead_minutes))
         if not fits or not rising:
             raise SettingsError(
                 complain("reliability", "tables of another shape",
-                         f"{BINS} bins for each rising threshold and lead time", "make it with 'nowcast calibrate'")
+                         f"{BINS} bins for each rising threshold and lead time",
+                         "make it with 'nowcast calibrate'")
             )
         cases, forecast, observed = (np.array(p, np.float64) for p in parts)
-        probable = all(((0 <= v) & (v <= 1)).all() for v in (forecast, observed))
+        probable = all(((v >= 0) & (v <= 1)).all() for v in (forecast, observed))
         if cases.min() < 0 or not probable or not 1 <= self.inflation < 1e12:
             raise SettingsError(
                 complain("reliability", "counts or frequencies that cannot be", "cases of 0 or more and [0, 1]",
@@ -82,7 +85,8 @@ class ReliabilityTable:
             tuple(tuple(tuple(float(v) for v in row) for row in rows) for rows in values)
             for values in (cases, np.clip(forecast / some, 0, 1), np.clip(observed / some, 0, 1))
         ]
-        return cls(tuple(map(float, thresholds_dbz)), tuple(map(float, lead_minutes)), *tables, max(inflation, 1.0))
+        known = (tuple(float(v) for v in values) for values in (thresholds_dbz, lead_minutes))
+        return cls(*known, *tables, max(inflation, 1.0))
 
     @classmethod
     def counted(
@@ -96,8 +100,10 @@ class ReliabilityTable:
             SettingsError: a forecast without probabilities.
         """
         if PROBABILITY not in forecast:
-            raise SettingsError(complain("reliability: forecast", "no probabilities", "exceedance probabilities",
-                                         "take a forecaster that has them, or dress it with 'nowcast calibrate'"))
+            raise SettingsError(
+                complain("reliability: forecast", "no probabilities", "exceedance probabilities",
+                         "take a forecaster that has them, or dress it with 'nowcast calibrate'")
+            )
         values, thresholds = forecast[PROBABILITY].values, forecast["threshold"].values
         sums = np.zeros((3, *values.shape[:2], BINS))
         for k, threshold in enumerate(thresholds):
@@ -112,7 +118,8 @@ class ReliabilityTable:
     @property
     def sums(self) -> tuple[Floats, Floats, Floats]:
         """Cases, sums of forecast probabilities and events, (K, S, R) each."""
-        cases, forecast, observed = (np.array(p, np.float64) for p in (self.cases, self.forecast, self.observed))
+        parts = (self.cases, self.forecast, self.observed)
+        cases, forecast, observed = (np.array(part, np.float64) for part in parts)
         return cases, cases * forecast, cases * observed
 
     def __add__(self, other: object) -> ReliabilityTable:
@@ -126,7 +133,8 @@ class ReliabilityTable:
         own, others = ((t.thresholds_dbz, t.lead_minutes) for t in (self, other))
         if own != others:
             raise SettingsError(
-                complain("reliability", f"thresholds and lead times {others}", f"{own}", "pool tables of one forecaster")
+                complain("reliability", f"thresholds and lead times {others}", f"{own}",
+                         "pool tables of one forecaster")
             )
         pooled = (a + b for a, b in zip(self.sums, other.sums, strict=True))
         return ReliabilityTable.of(*own, *pooled, max(self.inflation, other.inflation))
@@ -174,7 +182,7 @@ def in_bins(probabilities: Floats, cases: Floats, events: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Attested:
-    """Write into a forecast what is known of its probabilities: their reliability, and the tail above the last."""
+    """Write into a forecast what is known of its probabilities: how reliable they are, and the tail above."""
 
     reliability: ReliabilityTable | None = None
     tail_dbz: float | None = None

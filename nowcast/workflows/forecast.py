@@ -16,6 +16,7 @@ from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.times import Times, parse_time, to_text, unbroken_runs
 from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
+from nowcast.workflows.calibrated import calibrated, read_calibrations
 
 if TYPE_CHECKING:
     from nowcast.forecasters.base import Forecaster
@@ -33,6 +34,7 @@ def forecast(
     *,
     settings: Mapping[str, Any] | None = None,
     short_past: bool = False,
+    calibration: Path | str | None = None,
     post: Sequence[PostProcessing] = (),
 ) -> xr.Dataset:
     """Forecast the frames that follow a frame of an archive.
@@ -47,7 +49,8 @@ def forecast(
         lead_times: how many, one step apart; or rising times above zero.
         settings: of the model where it is named; plain values, what is left out keeps its default.
         short_past: make do with fewer past frames (`Needs.fewest`) where some are missing.
-        post: post-processing steps, applied in this order.
+        calibration: file of `nowcast calibrate` that knows the forecaster, in place of what a network brings.
+        post: post-processing steps after that, applied in this order.
 
     Returns:
         ``reflectivity`` (lead_time, y, x) in dBZ, NaN where nothing can be known; and
@@ -63,6 +66,11 @@ def forecast(
         >>> coming = nowcast.forecast("italy.zarr", "motionrnn", lead_times=6)  # doctest: +SKIP
         >>> coming.exceedance_probability.sel(threshold=30.0).max(("y", "x"))  # doctest: +SKIP
     """
+    if isinstance(forecaster, (str, Path)):
+        forecaster = build_forecaster(forecaster, settings)
+    if calibration is not None:
+        forecaster, steps = calibrated(forecaster, read_calibrations([calibration]))
+        post = (*steps, *post)
     made = forecast_with_past(
         archive, forecaster, at, lead_times, settings=settings, short_past=short_past,
         count=max((step.past for step in post), default=0),
