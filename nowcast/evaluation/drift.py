@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nowcast.core.errors import SettingsError, complain
+from nowcast.postprocessing.probability_bins import Floats
 from nowcast.postprocessing.reliability import EDGES, ReliabilityTable
 
 LEAST_GAP = 0.05
@@ -16,6 +17,8 @@ LEAST_CASES = 1000
 """Of a bin and threshold, all lead times together; a bin with fewer is not judged."""
 LEAST_SHARE = 0.001
 """Of a threshold's cases that a bin must hold to be judged."""
+LEAST_SPREAD = 10.0
+"""Variance of the number of independent events that a bin must have: with less, chance is not normal."""
 LEVEL = 0.05
 """How often at most a forecaster that has not drifted is said to have, all bins together."""
 
@@ -37,8 +40,8 @@ def drift(recent: ReliabilityTable, reference: ReliabilityTable) -> Drift:
 
     For each threshold and bin of probability, lead times pooled, the gap of frequency and mean probability is
     taken against that of the calibration. It counts as drift when it is `LEAST_GAP` or more and further from
-    zero than chance makes it: normal, with the variance of independent pixels times the calibration's
-    ``inflation``, at `LEVEL` over the number of bins judged (Bonferroni).
+    zero than chance makes it: normal, with the variance that independent pixels of the calibrated frequency
+    have, times the calibration's ``inflation``, at `LEVEL` over the number of bins judged (Bonferroni).
 
     Args:
         recent: pooled tables of, say, the last two weeks.
@@ -51,11 +54,11 @@ def drift(recent: ReliabilityTable, reference: ReliabilityTable) -> Drift:
         own, others = (", ".join(f"{t:g}" for t in r.thresholds_dbz) for r in (recent, reference))
         raise SettingsError(complain("drift: thresholds", f"{own} dBZ", f"{others} dBZ as calibrated",
                                      "compare tables of one forecaster"))
-    cases, now, before, spread = _compared(recent, reference)
+    cases, now, before, spread, events = _compared(recent, reference)
     share = cases / np.maximum(cases.sum(axis=1, keepdims=True), 1.0)
-    judged = (cases >= LEAST_CASES) & (share >= LEAST_SHARE) & (spread > 0)
+    judged = (cases >= LEAST_CASES) & (share >= LEAST_SHARE) & (events >= LEAST_SPREAD)
     if not judged.any():
-        return Drift(False, 0.0, 0, f"calibration not judged: no bin has {LEAST_CASES} cases yet")
+        return Drift(False, 0.0, 0, "calibration not judged: no bin of probability has enough cases yet")
     gap = now - before
     distance = np.where(judged, np.abs(gap) / np.where(judged, spread, 1.0), 0.0)
     limit = NormalDist().inv_cdf(1.0 - LEVEL / 2.0 / int(judged.sum()))
@@ -69,16 +72,17 @@ def drift(recent: ReliabilityTable, reference: ReliabilityTable) -> Drift:
     return Drift(bool(far.any()), found, of, said)
 
 
-def _compared(
-    recent: ReliabilityTable, reference: ReliabilityTable
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """By threshold and bin: recent cases, gap now, gap then, and the standard deviation of their difference."""
-    gaps, variances, counted = [], [], []
-    for table in (recent, reference):
-        cases, forecast, events = (part.sum(axis=1) for part in table.sums)
-        some = np.maximum(cases, 1.0)
-        gaps.append((events - forecast) / some)
-        mean = (events + 0.5) / (some + 1.0)
-        variances.append(np.where(cases > 0, reference.inflation * mean * (1.0 - mean) / some, 0.0))
-        counted.append(cases)
-    return counted[0], gaps[0], gaps[1], np.sqrt(variances[0] + variances[1])
+def _compared(recent: ReliabilityTable, reference: ReliabilityTable) -> tuple[Floats, ...]:
+    """By threshold and bin: recent cases, gap now, gap then, and what chance alone makes of them.
+
+    That is the standard deviation of the difference of the gaps if nothing has changed, and the variance of
+    the recent number of independent events.
+    """
+    cases, forecast, events = (part.sum(axis=1) for part in recent.sums)
+    then, forecast_then, events_then = (part.sum(axis=1) for part in reference.sums)
+    some, some_then = np.maximum(cases, 1.0), np.maximum(then, 1.0)
+    before = (events_then - forecast_then) / some_then
+    expected = np.clip(forecast / some + before, 0.0, 1.0)
+    one = expected * (1.0 - expected)
+    spread = np.sqrt(reference.inflation * one * (1.0 / some + 1.0 / some_then))
+    return cases, (events - forecast) / some, before, spread, cases * one / reference.inflation

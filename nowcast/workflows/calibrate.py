@@ -189,7 +189,8 @@ def summary(found: Calibration) -> str:
     lines[0].append("probabilities")
     for name, one in zip(found.names, found.learnt, strict=True):
         made = _decision(one)
-        rows = zip(made.thresholds_dbz, made.values, made.csi_before, made.csi, _probabilities(one), strict=True)
+        said = _probabilities(one)
+        rows = zip(made.thresholds_dbz, made.values, made.csi_before, made.csi, said, strict=True)
         lines += [
             [name, f"{threshold:g}", _mean(before), _mean(after), f"{row[0]:g}", f"{row[-1]:g}", words]
             for threshold, row, before, after, words in rows
