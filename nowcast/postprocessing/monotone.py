@@ -8,7 +8,7 @@ from scipy.optimize import isotonic_regression
 
 Floats = npt.NDArray[np.float64]
 _ROUNDS = 20
-_CLOSE = 1e-9
+_CLOSE = 1e-6
 
 
 def rising_fit(values: npt.ArrayLike, weights: npt.ArrayLike) -> Floats:
@@ -22,8 +22,10 @@ def rising_fit(values: npt.ArrayLike, weights: npt.ArrayLike) -> Floats:
 
     Source: Ayer et al. 1955 (Annals of Mathematical Statistics 26).
     """
-    fitted = isotonic_regression(np.asarray(values, np.float64), weights=np.asarray(weights, np.float64))
-    return np.asarray(fitted.x, np.float64)
+    given = np.asarray(values, np.float64)
+    if (given[1:] >= given[:-1]).all():
+        return given
+    return np.asarray(isotonic_regression(given, weights=np.asarray(weights, np.float64)).x, np.float64)
 
 
 def rising_table(values: npt.ArrayLike, weights: npt.ArrayLike) -> Floats:
