@@ -7,8 +7,8 @@
 
 Each model forecasts once from each start time; its forecast is scored as it is and calibrated. Brier skill is 1
 less the Brier score by that of the frequency of the event at each lead time in the same pixels, squared errors
-pooled over lead times. Reliable are bins of probability, lead times pooled, with at least 1 % of a threshold's cases and a mean
-probability within 0.05 of the frequency.
+pooled over lead times. Reliable are bins of probability, lead times pooled, with at least 1 % of a threshold's
+cases and a mean probability within 0.05 of the frequency; the number in brackets is the largest gap.
 """
 
 from __future__ import annotations
@@ -78,7 +78,10 @@ def count(forecast: xr.Dataset, observed: np.ndarray, thresholds: list[float]) -
 
 def add(one: Sums | None, other: Sums) -> Sums:
     """Pool what two start times counted."""
-    return other if one is None else Sums(*(a + b for a, b in zip(one, other, strict=True)))
+    if one is None:
+        return other
+    squared, pixels, events = (a + b for a, b in zip(one[:3], other[:3], strict=True))
+    return Sums(squared, pixels, events, one.reliability + other.reliability)
 
 
 def skill(sums: Sums, k: int) -> float:
@@ -135,7 +138,7 @@ def main() -> int:
     except NowcastError as error:
         print(error, file=sys.stderr)
         return 2
-    rows = [["model", *(f"skill {t:g}" for t in args.thresholds), *(f"reliable {t:g}" for t in args.thresholds)]]
+    rows = [["model", *(f"{what} {t:g}" for what in ("skill", "reliable") for t in args.thresholds)]]
     each = range(len(args.thresholds))
     for name, sums in found.items():
         skills = [f"{skill(sums, k):.3f}" for k in each]

@@ -5,8 +5,8 @@
     python scripts/package_weights.py motionrnn --calibration new.calibration.json
 
 With a checkpoint it writes NAME.safetensors (the weights that forecast, float16), NAME.curve.csv (the learning
-curve of the run) and the digest in registry.json. With a calibration, made after that because it names the digest,
-it writes NAME.calibration.json.
+curve of the run) and the digest in registry.json. With a calibration, made after that because it names the
+digest, it writes NAME.calibration.json.
 """
 
 from __future__ import annotations

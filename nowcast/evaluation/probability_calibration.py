@@ -65,7 +65,7 @@ class ProbabilityLearner:
 
     def add(self, forecast: xr.Dataset, observed: npt.NDArray[np.float32]) -> None:
         """Count one forecast against what was observed (S, H, W)."""
-        start = forecast["forecast_reference_time"].values
+        start = forecast["forecast_reference_time"].values.reshape(1)[0]
         if PROBABILITY in forecast:
             self._thresholds = tuple(forecast["threshold"].values.tolist())
             self._bins.add(start, count(forecast[PROBABILITY].values, observed, self._thresholds))
@@ -149,7 +149,8 @@ def _reliability(
     if not judged:
         return None
     blocks = np.stack(judged)
-    return ReliabilityTable.of(thresholds_dbz, lead_minutes, *blocks.sum(axis=0), inflation_of(blocks))
+    cases, forecast, events = blocks.sum(axis=0)
+    return ReliabilityTable.of(thresholds_dbz, lead_minutes, cases, forecast, events, inflation_of(blocks))
 
 
 def inflation_of(blocks: Floats) -> float:

@@ -106,33 +106,43 @@ class DressingTable:
 
 
 class Shares:
-    """Classes of the shares of neighbourhoods of one forecast frame (H, W), each computed once."""
+    """Classes of the shares of neighbourhoods of one forecast frame (H, W), each computed once.
+
+    Pixels without a forecast (NaN) are no part of a neighbourhood.
+    """
 
     def __init__(self, dbz: Array, cell_km: float) -> None:
         self.dbz, self._cell_km = dbz, cell_km
+        self._known = np.asarray(~np.isnan(dbz), np.float32)
+        self._of_known: dict[int, Array] = {}
+        """Share of the neighbourhood that is known, by its cells."""
         self._found: dict[tuple[float, int], Classes] = {}
 
     def both(self, threshold_dbz: float, width_km: float) -> tuple[Classes, Classes]:
         """Classes (H, W) of the share that reaches `LOWER_DB` less than a threshold, and of the threshold's."""
         cells = cells_of(width_km, self._cell_km)
-        return self._of(threshold_dbz - LOWER_DB, cells), self._of(threshold_dbz, cells)
+        return self.of(threshold_dbz - LOWER_DB, cells), self.of(threshold_dbz, cells)
 
-    def _of(self, threshold_dbz: float, cells: int) -> Classes:
+    def of(self, threshold_dbz: float, cells: int) -> Classes:
+        """Classes (H, W) of the share that reaches a threshold in squares of so many cells."""
         key = threshold_dbz, cells
         if key not in self._found:
-            self._found[key] = share_classes(self.dbz, threshold_dbz, cells)
+            event = np.asarray(self.dbz >= np.float32(threshold_dbz), np.float32)
+            self._found[key] = self._classes(event, cells)
         return self._found[key]
 
+    def _classes(self, event: Array, cells: int) -> Classes:
+        if not event.any():
+            return np.zeros(event.shape, np.uint8)
+        if cells not in self._of_known:
+            self._of_known[cells] = np.maximum(_mean(self._known, cells), np.float32(1e-6))
+        share = np.clip(_mean(event, cells) / self._of_known[cells], 0.0, 1.0)
+        return np.asarray(_SHARE_CLASS[np.rint(share * _FINE).astype(np.int32)])
 
-def share_classes(dbz: Array, threshold_dbz: float, cells: int) -> Classes:
-    """The class of the share of known pixels within a square of ``cells`` that reach the threshold, (H, W)."""
-    event = np.asarray(dbz >= threshold_dbz, np.float32)
-    if not event.any():
-        return np.zeros(dbz.shape, np.uint8)
-    known = np.asarray(~np.isnan(dbz), np.float32)
-    reached, of = (uniform_filter(a, cells, mode="constant") for a in (event, known))
-    share = np.clip(reached / np.maximum(of, np.float32(1e-6)), 0.0, 1.0)
-    return np.asarray(_SHARE_CLASS[np.rint(share * _FINE).astype(np.int32)])
+
+def _mean(values: Array, cells: int) -> Array:
+    """The mean of squares of ``cells``, 0 beyond the edge; it divides out of a share of the known."""
+    return np.asarray(uniform_filter(values, cells, mode="constant"))
 
 
 def cells_of(width_km: float, cell_km: float) -> int:

@@ -29,7 +29,7 @@ def probability(logits: npt.ArrayLike) -> Floats:
     return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(logits, np.float64))))
 
 
-CENTRES: Floats = WIDTH * np.arange(-_HALF, _HALF + 1)
+CENTRES: Floats = np.arange(-_HALF, _HALF + 1) * np.float64(WIDTH)
 """Of the B bins, in logits; the outermost take what lies beyond."""
 
 

@@ -85,8 +85,8 @@ class ReliabilityTable:
             tuple(tuple(tuple(float(v) for v in row) for row in rows) for rows in values)
             for values in (cases, np.clip(forecast / some, 0, 1), np.clip(observed / some, 0, 1))
         ]
-        known = (tuple(float(v) for v in values) for values in (thresholds_dbz, lead_minutes))
-        return cls(*known, *tables, max(inflation, 1.0))
+        thresholds, leads = (tuple(float(v) for v in values) for values in (thresholds_dbz, lead_minutes))
+        return cls(thresholds, leads, tables[0], tables[1], tables[2], max(inflation, 1.0))
 
     @classmethod
     def counted(
@@ -136,8 +136,8 @@ class ReliabilityTable:
                 complain("reliability", f"thresholds and lead times {others}", f"{own}",
                          "pool tables of one forecaster")
             )
-        pooled = (a + b for a, b in zip(self.sums, other.sums, strict=True))
-        return ReliabilityTable.of(*own, *pooled, max(self.inflation, other.inflation))
+        cases, forecast, observed = (a + b for a, b in zip(self.sums, other.sums, strict=True))
+        return ReliabilityTable.of(*own, cases, forecast, observed, max(self.inflation, other.inflation))
 
     def at(self, threshold_dbz: float, lead_minutes: float, probability: float) -> Point:
         """How often it happened where the forecast was like this: at the nearest threshold and lead time."""

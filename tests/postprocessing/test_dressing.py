@@ -10,8 +10,8 @@ from nowcast.postprocessing.dressing import (
     SHARES,
     Dressing,
     DressingTable,
+    Shares,
     cells_of,
-    share_classes,
 )
 from nowcast.postprocessing.dressing_fit import (
     WIDTHS_KM,
@@ -47,11 +47,15 @@ def test_classes_of_shares_by_hand():
     dbz[2, 2] = 30.0
     dbz[0, 0] = np.nan
     # a ninth around the middle, as any share from a tenth to a fifth is in class 4
-    found = share_classes(dbz, 30.0, 3)
+    shares = Shares(dbz, 1.0)
+    found = shares.of(30.0, 3)
     assert found[2, 2] == found[1, 2] == 4
     assert found[4, 4] == found[0, 4] == 0
-    assert share_classes(dbz, 10.0, 3)[3, 3] == SHARES - 1
-    assert share_classes(dbz, 30.0, 1)[2, 2] == SHARES - 1
+    assert shares.of(10.0, 3)[3, 3] == SHARES - 1
+    assert shares.of(30.0, 1)[2, 2] == SHARES - 1
+    lower, upper = shares.both(40.0, 3.0)
+    assert (lower == found).all()
+    assert not upper.any()
     assert [cells_of(w, 1.0) for w in (1, 3, 9, 65)] == [1, 3, 9, 65]
     assert [cells_of(9.0, 2.0), cells_of(0.5, 1.0), cells_of(3.0, 4.0)] == [5, 1, 1]
 
