@@ -117,17 +117,13 @@ def parse_thresholds(texts: list[str]) -> list[float]:
 
 
 def parse_scores(text: str | None) -> list[str]:
-    """Read names of scores with commas between them; None gives those that are always computed.
+    """Read names of scores and of groups of them with commas between; None gives what is always computed.
 
     Raises:
         SettingsError: nothing named, an unknown name, or one twice.
     """
-    from nowcast.scores.catalog import DEFAULT_SCORES, build_metrics
+    from nowcast.scores.catalog import DEFAULT_SCORES, named_scores
 
-    found = list(DEFAULT_SCORES) if text is None else [n.strip() for n in text.split(",") if n.strip()]
-    if not found or len(set(found)) < len(found):
-        raise SettingsError(
-            f"scores: got '{text}', expected names with commas between them, each once; for example csi,mae"
-        )
-    build_metrics([20.0], found)
-    return found
+    if text is None:
+        return list(DEFAULT_SCORES)
+    return list(named_scores([n.strip() for n in text.split(",") if n.strip()]))

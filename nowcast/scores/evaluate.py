@@ -10,7 +10,7 @@ import numpy as np
 from nowcast.core.score_row import ScoreRow
 from nowcast.core.text_table import csv_text
 from nowcast.scores.base import Metric, Sums, add
-from nowcast.scores.probabilistic import ProbabilityScore, certain
+from nowcast.scores.forecast_inputs import ForecastInputs
 
 HEADER = ("model", "score", "threshold_dbz", "lead_minutes", "value")
 
@@ -26,20 +26,17 @@ class Tally:
         self._sums: dict[Any, Sums] = {}
 
     def add(
-        self, forecast: Any, observed: Any, probabilities: Mapping[float, Any] | None = None
+        self, forecast: Any, observed: Any, probabilities: Mapping[float, Any] | None = None, members: Any = None
     ) -> None:
         """Count one pair of dBZ arrays (..., S, H, W); see `nowcast.scores.base.Metric.sums`.
 
         Scores of probabilities read those of their threshold from ``probabilities`` (dBZ -> array of the
-        same shape); where there are none, the forecast counts as certain.
+        same shape), scores of ensembles ``members`` (member, ..., S, H, W); what is not there is made of what is
+        (`nowcast.scores.forecast_inputs`).
         """
+        inputs = ForecastInputs(forecast, probabilities, members)
         for key, metric in {_key(m): m for m in self.metrics}.items():
-            scored = forecast
-            if isinstance(metric, ProbabilityScore):
-                threshold = metric.threshold_dbz
-                known = (probabilities or {}).get(threshold)
-                scored = certain(forecast, threshold) if known is None else known
-            self._sums[key] = add(self._sums.get(key, {}), metric.sums(scored, observed))
+            self._sums[key] = add(self._sums.get(key, {}), metric.sums(inputs.of(metric), observed))
 
     def merge(self, other: Tally) -> None:
         """Add what another tally of the same metrics has counted (another rank, year or machine)."""
