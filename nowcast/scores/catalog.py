@@ -87,7 +87,8 @@ SCORE_GROUPS: dict[str, tuple[str, ...]] = {
         "fss_17_probability", "crps_ladder",
     ),
     "ensemble": (
-        "crps", "crps_fair", "ensemble_rmse", "ensemble_spread", "spread_error", "rank_histogram", "rank_histogram_20",
+        "crps", "crps_fair", "ensemble_rmse", "ensemble_spread", "spread_error", "rank_histogram",
+        "rank_histogram_20",
     ),
 }
 """Names that stand for several scores, wherever scores are named."""

@@ -1,7 +1,7 @@
 """Scores of a contingency table that also look at correct negatives: ETS, HSS, SEDI, accuracy.
 
-Counts and events as in `nowcast.scores.categorical.Contingency`. Source of all but SEDI: WMO-No. 485; Wilks, Statistical
-Methods, ch. 8. Dimensions: S lead times.
+Counts and events as in `nowcast.scores.categorical.Contingency`. Source of all but SEDI: WMO-No. 485; Wilks,
+Statistical Methods, ch. 8. Dimensions: S lead times.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Ets(Contingency):
 class Hss(Contingency):
     """Heidke skill score: accuracy against that of chance; 1 is best, 0 no skill.
 
-    2 (a d - b c) / ((a + c) (c + d) + (a + b) (b + d)) of hits a, false alarms b, misses c, correct negatives d.
+    2 (a d - b c) / ((a + c) (c + d) + (a + b) (b + d)) of hits a, false alarms b, misses c, correct negatives
+    d.
     """
 
     name: ClassVar[str] = "hss"
@@ -70,8 +71,8 @@ class Accuracy(Contingency):
 class Sedi(Contingency):
     """Symmetric extremal dependence index, from -1 to 1 (best), 0 no skill; does not fade with rarity.
 
-    (log F - log H + log(1 - H) - log(1 - F)) / (log F + log H + log(1 - H) + log(1 - F)) of the hit rate H and the
-    false alarm rate F.
+    (log F - log H + log(1 - H) - log(1 - F)) / (log F + log H + log(1 - H) + log(1 - F)) of the hit rate H and
+    the false alarm rate F.
 
     Source: Ferro and Stephenson 2011 (Weather and Forecasting 26), eq. 14.
     """

@@ -84,9 +84,9 @@ class MeanError(Errors):
 class AnomalyCorrelation:
     """Correlation of the anomalies of forecast and observed dBZ, from -1 to 1 (best).
 
-    Anomalies are departures from the mean of the sample, forecast and observed each from its own (centred), over
-    all pixels and nowcasts of a lead time: Pearson's correlation of what is clipped at ``floor_dbz``. There is no
-    climatology of radar by place and season to depart from.
+    Anomalies are departures from the mean of the sample, forecast and observed each from its own (centred),
+    over all pixels and nowcasts of a lead time: Pearson's correlation of what is clipped at ``floor_dbz``.
+    There is no climatology of radar by place and season to depart from.
 
     Source: Wilks, Statistical Methods, ch. 8, the centred anomaly correlation.
     """
@@ -99,7 +99,10 @@ class AnomalyCorrelation:
         both = pair(forecast, observed)
         predicted, true, observed_mask = bounded(both, self.floor_dbz)
         f, o = (both.xp.where(observed_mask, a - self.floor_dbz, 0.0) for a in (predicted, true))
-        parts = {"forecast": f, "observed": o, "forecast_squared": f * f, "observed_squared": o * o, "product": f * o}
+        parts = {
+            "forecast": f, "observed": o, "forecast_squared": f * f, "observed_squared": o * o,
+            "product": f * o,
+        }
         sums = {name: per_lead(values, both.xp) for name, values in parts.items()}
         return {"pixels": per_lead(observed_mask, both.xp), **sums}
 

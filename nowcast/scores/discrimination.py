@@ -1,7 +1,7 @@
 """How well probabilities tell events apart, and what that is worth: ROC and economic value.
 
-Forecasts as in `nowcast.scores.probabilistic`: counts by class of probability. Dimensions: S lead times, B classes,
-R cost/loss ratios.
+Forecasts as in `nowcast.scores.probabilistic`: counts by class of probability. Dimensions: S lead times, B
+classes, R cost/loss ratios.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Roc(NamedTuple):
 class RocArea(ProbabilityClasses):
     """Area under the ROC curve: 1 is best, .5 is a forecast that cannot tell events from others.
 
-    Hit rate against false alarm rate for each probability at which a class begins, straight lines between. So it
-    is the chance that an event had a higher probability than a non-event, with those of one class even. It does
-    not see whether probabilities are reliable.
+    Hit rate against false alarm rate for each probability at which a class begins, straight lines between. So
+    it is the chance that an event had a higher probability than a non-event, with those of one class even. It
+    does not see whether probabilities are reliable.
 
     Source: Mason 1982 (Aust. Met. Mag. 30); Wilks, Statistical Methods, ch. 8.
     """
@@ -56,10 +56,10 @@ class RocArea(ProbabilityClasses):
 class EconomicValue(ProbabilityClasses):
     """Relative economic value at the cost/loss ratio that has most of it; 1 is best, 0 is climatology.
 
-    A user pays C to be protected or else loses L when the event comes; the value is what is saved against acting
-    always or never (whichever climatology says), as a share of what perfect forecasts would save, where the user acts
-    on the best probability. It is largest at C/L = frequency of the event, where it is the largest hit rate less
-    false alarm rate. `curve` has the value for any C/L.
+    A user pays C to be protected or else loses L when the event comes; the value is what is saved against
+    acting always or never (whichever climatology says), as a share of what perfect forecasts would save, where
+    the user acts on the best probability. It is largest at C/L = frequency of the event, where it is the
+    largest hit rate less false alarm rate. `curve` has the value for any C/L.
 
     Source: Richardson 2000 (Q. J. R. Meteorol. Soc. 126), eqs. 8 and 9.
     """
@@ -86,7 +86,8 @@ class EconomicValue(ProbabilityClasses):
         detection, false_detection = _rates(sums)
         frequency = np.asarray(ratio(sums["events"].sum(-1), sums["pixels"].sum(-1)))
         climate = np.minimum(ratios, frequency)
-        expense = ratios * (false_detection * (1 - frequency) + detection * frequency) + frequency * (1 - detection)
+        acted = false_detection * (1 - frequency) + detection * frequency
+        expense = ratios * acted + frequency * (1 - detection)
         return np.asarray(ratio(climate - expense, climate - ratios * frequency).max(axis=1))
 
 

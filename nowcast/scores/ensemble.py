@@ -21,7 +21,7 @@ from nowcast.scores.stacked import by_stacks, stack
 
 
 def clipped(members: Any, observed: Any, floor_dbz: float) -> tuple[Any, Any]:
-    """Members (M, P) and observed (P,) of the pixels that were observed, clipped from below; NaN is the floor."""
+    """Members (M, P) and observed (P,) of observed pixels, clipped from below; NaN is the floor."""
     seen = ~np.isnan(observed)
     x = members[:, seen]
     np.copyto(x, floor_dbz, where=~(x > floor_dbz))
@@ -38,7 +38,8 @@ class EnsembleErrors:
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Add up the mean distance to the observed, half those between members, and ``pixels``, each (S,).
 
-        ``between`` divides by all M squared pairs, ``between_fair`` by the M (M - 1) of two members. O(M log M).
+        ``between`` divides by all M squared pairs, ``between_fair`` by the M (M - 1) of two members. O(M log
+        M).
         """
         found = by_stacks(self._frame, stack(forecast, observed), parts=4)
         return dict(zip(("absolute", "between", "between_fair", "pixels"), found, strict=True))

@@ -1,8 +1,8 @@
 """One forecast as each metric reads it: dBZ, a probability, probabilities of several thresholds, or members.
 
-What a forecast lacks is made of what it has, so that every forecast can be set beside every other: without members
-it is one member; without the probability of a threshold that is the share of members which reach it; without
-members either it is certain.
+What a forecast lacks is made of what it has, so that every forecast can be set beside every other: without
+members it is one member; without the probability of a threshold that is the share of members which reach it;
+without members either it is certain.
 Dimensions: M members, K thresholds, S lead times, H rows, W columns.
 """
 

@@ -28,8 +28,8 @@ class CrpsLadder:
     What happens below the first and above the last threshold does not count, so values of different
     thresholds are not comparable.
 
-    A forecast is probabilities (K, ..., S, H, W), or, of the shape of what was observed, dBZ that is certain: then
-    this is the mean absolute error of dBZ clipped to the thresholds.
+    A forecast is probabilities (K, ..., S, H, W), or, of the shape of what was observed, dBZ that is certain:
+    then this is the mean absolute error of dBZ clipped to the thresholds.
 
     Source: Matheson and Winkler 1976 (Management Science 22); Hersbach 2000 (Weather and Forecasting 15).
     """
@@ -44,7 +44,8 @@ class CrpsLadder:
         if len(self.thresholds_dbz) < 2 or not (np.diff(self.thresholds_dbz) > 0).all():
             said = ", ".join(f"{t:g}" for t in self.thresholds_dbz) or "none"
             raise SettingsError(
-                complain("crps_ladder: thresholds", f"{said} dBZ", "at least two, rising", "give --thresholds 10 20")
+                complain("crps_ladder: thresholds", f"{said} dBZ", "at least two, rising",
+                         "give --thresholds 10 20")
             )
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
@@ -83,7 +84,8 @@ class CrpsLadder:
             share = np.clip((y - low) / width, 0.0, 1.0)  # of the step where the observed reaches further
             first, last = reached[k], reached[k + 1]
             at = first + (last - first) * share
-            total += width * float((share * _squared(1 - first, 1 - at) + (1 - share) * _squared(at, last)).sum())
+            gaps = share * _squared(1 - first, 1 - at) + (1 - share) * _squared(at, last)
+            total += width * float(gaps.sum())
         return total
 
 

@@ -41,7 +41,7 @@ class BrierSums(ProbabilityScore):
     """What the Brier score and its skill are made of."""
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
-        """Add up ``squared``, ``events`` and ``pixels``, each (S,); ``forecast`` is a probability (..., S, H, W)."""
+        """Add up ``squared``, ``events`` and ``pixels``, each (S,), of a probability (..., S, H, W)."""
         found = by_frames(self._frames, pair(forecast, observed), parts=3)
         return dict(zip(("squared", "events", "pixels"), found, strict=True))
 

@@ -18,14 +18,15 @@ from nowcast.scores.base import Sums
 from nowcast.scores.probabilistic import ProbabilityScore
 
 FINE = (0.0, 0.001, 0.002, 0.005, 0.01, *(k / 50 for k in range(1, 51)))
-"""Where classes begin, whatever the bins of the diagram: events of 40 dBZ are told apart by small probabilities."""
+"""Where classes begin, whatever the bins of the diagram: rare events are told apart by small probabilities."""
 
 
 @dataclass(frozen=True)
 class ProbabilityClasses(ProbabilityScore):
     """Counts of forecasts and events by class of probability, from which several scores are made.
 
-    Classes begin at `FINE` and at each of ``bins`` equal parts of [0, 1]; probabilities are compared in float32.
+    Classes begin at `FINE` and at each of ``bins`` equal parts of [0, 1]; probabilities are compared in
+    float32.
     """
 
     bins: int = 10
@@ -112,10 +113,11 @@ class Reliability(ProbabilityClasses):
 
 @dataclass(frozen=True)
 class Resolution(ProbabilityClasses):
-    """Resolution term of the Brier score: how far frequencies of the bins differ from that of all; more is better.
+    """Resolution term of the Brier score: how far frequencies of the bins differ from that of all; more is
+    better.
 
-    At best it is the uncertainty. Brier score = reliability - resolution + uncertainty, exactly where all forecasts of
-    a bin say the same; else there is the variation within bins as well.
+    At best it is the uncertainty. Brier score = reliability - resolution + uncertainty, exactly where all
+    forecasts of a bin say the same; else there is the variation within bins as well.
 
     Source: Murphy 1973 (J. Applied Meteorology 12), eq. 8; Stephenson, Coelho and Jolliffe 2008 (Weather and
         Forecasting 23) for the rest within bins.

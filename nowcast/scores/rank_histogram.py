@@ -26,12 +26,12 @@ class RankHistogram:
     """Rank histogram in ``classes`` equal classes; its value is the largest class over its share, 1 is best.
 
     The observed has a rank among M + 1; ranks are put side by side on [0, 1] and cut into classes, so that
-    ensembles of different size can be compared (M + 1 classes are the ranks themselves). Where members equal the
-    observed, as in dry weather, it could have any of several ranks: each gets an equal part, which is what
+    ensembles of different size can be compared (M + 1 classes are the ranks themselves). Where members equal
+    the observed, as in dry weather, it could have any of several ranks: each gets an equal part, which is what
     ties broken at random come to on average, without a seed, and adds up exactly.
 
-    ``least_dbz`` leaves all pixels out where neither the observed nor any member reaches it: where it is dry for
-    everybody nothing is learnt. (Chosen by all of them alike, which keeps a good histogram flat.)
+    ``least_dbz`` leaves all pixels out where neither the observed nor any member reaches it: where it is dry
+    for everybody nothing is learnt. (Chosen by all of them alike, which keeps a good histogram flat.)
 
     Source: Hamill 2001 (Monthly Weather Review 129).
     """

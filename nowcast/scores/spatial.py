@@ -157,10 +157,8 @@ class Fss:
             share = weigh(observed_mask.astype(np.float64), weights)
             events = self._forecast_events(forecast[i]), reaches(observed[i], self.threshold_dbz)
             enough = share >= 0.5 - 1e-9
-            f, o = (
-                np.where(enough, weigh(np.where(observed_mask, e, 0.0), weights) / np.where(enough, share, 1), 0)
-                for e in events
-            )
+            inside = (weigh(np.where(observed_mask, e, 0.0), weights) for e in events)
+            f, o = (np.where(enough, part / np.where(enough, share, 1), 0) for part in inside)
             sums[:, i] = ((f - o) ** 2).sum(), (f * f + o * o).sum()
         return sums
 

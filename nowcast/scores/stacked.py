@@ -37,8 +37,8 @@ def stack(forecast: Any, observed: Any) -> Pair:
 def by_stacks(function: FrameFunction, both: Pair, parts: int) -> list[Any]:
     """Run a numpy function on pixels with all their members and keep lazy arrays lazy.
 
-    Tensors are read through numpy, on the CPU. A few rows of one frame at a time, whose copies stay in the cache
-    of the processor: what is needed beside the arrays themselves does not grow with them.
+    Tensors are read through numpy, on the CPU. A few rows of one frame at a time, whose copies stay in the
+    cache of the processor: what is needed beside the arrays themselves does not grow with them.
 
     Args:
         function: takes members (M, h, W) and observed (h, W) of some rows, returns ``parts`` sums (parts,) that

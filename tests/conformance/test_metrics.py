@@ -39,7 +39,8 @@ def reads(name: str, dbz):
     if kind == "ladder":
         return np.stack([((dbz - t + 10) / 20).clip(0, 1) for t in METRICS[name].make(0.0).thresholds_dbz])
     if kind == "members":
-        return np.stack([dbz, dbz + np.float32(2.5), np.where(dbz < 15, NO_ECHO_DBZ, dbz - 4).astype(np.float32)])
+        weak = np.where(dbz < 15, NO_ECHO_DBZ, dbz - 4).astype(np.float32)
+        return np.stack([dbz, dbz + np.float32(2.5), weak])
     return dbz if kind == "dbz" else ((dbz - 10) / 20).clip(0, 1)
 
 

@@ -120,7 +120,7 @@ def test_economic_value_is_that_of_scores(probability):
         labelled(said), events, cost_loss_ratios=ratios, probability_thresholds=[*metric.edges, 1.0][1:-1],
         preserve_dims=["lead"], generate_maximum_rev=True,
     )
-    maximum = theirs["maximum"] if "maximum" in theirs else theirs.maximum_rev
+    maximum = theirs["maximum"]
     found = metric.curve(metric.sums(said, observed), ratios)
     np.testing.assert_allclose(found.T, np.maximum(maximum.transpose("lead", ...), 0), **NEAR)
 

@@ -1,4 +1,4 @@
-"""ROC, economic value, fractions of probabilities and scores with correct negatives: by hand, and at their ends."""
+"""ROC, economic value, fractions of probabilities, scores with correct negatives: by hand, at their ends."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,8 @@ def test_economic_value_by_hand():
     assert metric.curve(sums, [0.5])[:, 0] == pytest.approx([1 / 3])
     # C/L 1/4: climatology acts always, for 1/4; perfect 1/8. At .2: 5/6 of .25 and no event is lost: 5/24
     # C/L 9/10: climatology never acts and loses 1/2; perfect 9/20. At .9: .9 / 6 + 1/3, 1/60 less
-    assert metric.curve(sums, [0.25, 0.9])[:, 0] == pytest.approx([(1 / 4 - 5 / 24) / (1 / 8), (1 / 60) / (1 / 20)])
+    expected = [(1 / 4 - 5 / 24) / (1 / 8), (1 / 60) / (1 / 20)]
+    assert metric.curve(sums, [0.25, 0.9])[:, 0] == pytest.approx(expected)
     with pytest.raises(NowcastError, match="between 0 and 1"):
         metric.curve(sums, [1.0])
 
@@ -56,7 +57,7 @@ def test_what_holds_for_every_forecast(seed):
     seen = np.where(rng.random(said.shape) < said, 30.0, 0.0)
     area, worth = value(RocArea(20.0), said, seen), value(EconomicValue(20.0), said, seen)
     assert ((area >= 0) & (area <= 1)).all()
-    np.testing.assert_allclose(value(RocArea(20.0), 1 - said, seen) + area, 1, atol=0.03)  # classes meet elsewhere
+    np.testing.assert_allclose(value(RocArea(20.0), 1 - said, seen) + area, 1, atol=0.03)
     assert ((worth >= 0) & (worth <= 1)).all()
     frequency = (seen >= 20).mean(axis=(1, 2))
     metric = EconomicValue(20.0)

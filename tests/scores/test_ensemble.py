@@ -11,10 +11,10 @@ from nowcast.scores.continuous import Mae, Rmse
 from nowcast.scores.ensemble import Crps, CrpsFair, EnsembleRmse, EnsembleSpread, SpreadError
 from nowcast.scores.evaluate import Tally
 from nowcast.scores.ladder import CrpsLadder
-from nowcast.scores.probabilistic import Brier
 from nowcast.scores.rank_histogram import RankHistogram
 
 NAN = np.nan
+ZERO = np.zeros((1, 2, 2))
 
 
 def value(metric, forecast, observed):
@@ -27,7 +27,8 @@ def members(*pixels):
 
 
 def test_crps_by_hand():
-    # 10, 20, 40 against 25: distances (15 + 5 + 15) / 3; of pairs 10, 30, 20: over nine twice 60 / 18, over six 60 / 6
+    # 10, 20, 40 against 25: distances (15 + 5 + 15) / 3; of pairs 10, 30, 20: over nine twice 60 / 18, over six
+    # 60 / 6
     forecast, observed = members([40, 10, 20]), [[[25.0]]]
     assert value(Crps(), forecast, observed) == pytest.approx([35 / 3 - 60 / 9])
     assert value(CrpsFair(), forecast, observed) == pytest.approx([35 / 3 - 60 / 6])
@@ -53,14 +54,15 @@ def test_ranks_by_hand():
     assert [float(sums[f"class_{b}"][0]) for b in range(4)] == pytest.approx([1.25, 0.75, 0.75, 1.25])
     assert metric.value(sums) == pytest.approx([1.25 * 4 / 4])
     np.testing.assert_allclose(metric.shares(sums)[:, 0], [1.25 / 4, 0.75 / 4, 0.75 / 4, 1.25 / 4])
-    wet = RankHistogram(least_dbz=20.0, classes=2)  # four ranks in two classes, without the pixel that is dry for all
+    wet = RankHistogram(least_dbz=20.0, classes=2)  # four ranks in two classes, without what is dry for all
     sums = wet.sums(forecast, np.array(observed))
     assert [float(sums[f"class_{b}"][0]) for b in range(2)] == pytest.approx([1.5, 1.5])
     assert np.isnan(value(RankHistogram(least_dbz=60.0), forecast, observed)).all()
 
 
 def test_ladder_by_hand():
-    # P falls from 1 at 10 to .5 at 20 to 0 at 40; observed 20: (0, .5) squared and (.5, 0) squared, each over three
+    # P falls from 1 at 10 to .5 at 20 to 0 at 40; observed 20: (0, .5) squared and (.5, 0) squared, each over
+    # three
     metric = CrpsLadder((10.0, 20.0, 40.0))
     probability = np.array([1.0, 0.5, 0.0])[:, None, None, None]
     assert value(metric, probability, [[[20.0]]]) == pytest.approx([10 * 0.25 / 3 + 20 * 0.25 / 3])
@@ -144,7 +146,7 @@ def test_a_tally_reads_what_a_forecast_has_and_makes_the_rest_of_it():
             value(brier30, shares[30.0], observed), value(ladder, [own[20.0], shares[30.0]], observed)]
     np.testing.assert_allclose(read(probabilities=own, members=forecast), both)
     certain = [(dbz >= 30) * 1.0, (dbz >= 20) * 1.0]
-    alone = [both[0], both[0], value(Brier(20.0), certain[1], observed), value(Brier(30.0), certain[0], observed),
+    alone = [both[0], both[0], value(brier20, certain[1], observed), value(brier30, certain[0], observed),
              value(ladder, dbz, observed)]
     np.testing.assert_allclose(read(), alone)
     np.testing.assert_allclose(read(probabilities=own)[4], value(ladder, [own[20.0], certain[0]], observed))
@@ -159,8 +161,8 @@ def test_a_tally_reads_what_a_forecast_has_and_makes_the_rest_of_it():
         (lambda: RankHistogram(least_dbz=-3.0), "threshold: got -3"),
         (lambda: CrpsLadder((20.0,)), "crps_ladder: thresholds: got 20 dBZ, expected at least two"),
         (lambda: CrpsLadder((30.0, 20.0)), "expected at least two, rising"),
-        (lambda: CrpsLadder((10.0, 20.0)).sums(np.zeros((3, 1, 2, 2)), np.zeros((1, 2, 2))), "got 3 probabilities"),
-        (lambda: CrpsLadder((10.0, 20.0)).sums(np.full((2, 1, 2, 2), 1.5), np.zeros((1, 2, 2))), "from 1.5 to 1.5"),
+        (lambda: CrpsLadder((1.0, 2.0)).sums(np.zeros((3, 1, 2, 2)), ZERO), "got 3 probabilities"),
+        (lambda: CrpsLadder((1.0, 2.0)).sums(np.full((2, 1, 2, 2), 1.5), ZERO), "from 1.5 to 1.5"),
         (lambda: build_metrics([20.0], ["crps_ladder"]), "at least two"),
     ],
 )

@@ -32,7 +32,8 @@ def test_skill_against_the_climatology_of_the_sample_by_hand():
     # two of four pixels are events: always saying .5 has no skill; squared errors .04 + .04 + .09 + .25
     observed = [[[30.0, 25.0, 5.0, 0.0, NAN]]]
     assert value(BrierSkill(20.0), [[[0.5] * 5]], observed) == pytest.approx([0.0])
-    assert value(BrierSkill(20.0), [[[0.8, 0.8, 0.3, 0.5, 0.9]]], observed) == pytest.approx([1 - 0.42 / 4 / 0.25])
+    said = [[[0.8, 0.8, 0.3, 0.5, 0.9]]]
+    assert value(BrierSkill(20.0), said, observed) == pytest.approx([1 - 0.42 / 4 / 0.25])
     assert np.isnan(value(BrierSkill(40.0), [[[0.5] * 5]], observed)).all()  # it never came
     assert value(Uncertainty(20.0), [[[0.5] * 5]], observed) == pytest.approx([0.25])
 
