@@ -10,15 +10,13 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.rain import z_r
 from nowcast.core.settings import build, read_yaml
 
-Pair = tuple[float, float]
-
 
 @dataclass(frozen=True)
 class CodeSettings:
     """Stored numbers that stand for something else than a value; bounds of ``ranges`` belong to them."""
 
     values: tuple[float, ...] = ()
-    ranges: tuple[Pair, ...] = ()
+    ranges: tuple[tuple[float, float], ...] = ()
     below: float | None = None
     above: float | None = None
 

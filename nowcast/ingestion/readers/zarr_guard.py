@@ -126,7 +126,8 @@ def _check_array(path: Path, name: str, document: dict[str, Any]) -> int:
     if wrong:
         raise FileError(complain(f"{path}: codec of {name}", f"'{wrong[0][:40]}'",
                                  f"one of {', '.join(sorted(_CODECS))}", "it is not read"))
-    chunk, whole = (math.prod(numbers) * _LARGEST_ITEM for numbers in (chunks, shape))
+    chunk: int = math.prod(chunks) * _LARGEST_ITEM
+    whole: int = math.prod(shape) * _LARGEST_ITEM
     if chunk > min(max(_SMALL_CHUNK, 2 * whole), _LARGEST_CHUNK):
         raise FileError(complain(f"{path}: chunks of {name}", f"{math.prod(chunks)} values",
                                  f"no more than its own {math.prod(shape)}, and {MOST_CELLS} at most",
