@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.workers import add_worker_arguments, engine_of
 from nowcast.core.errors import SettingsError
 
 
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True,
         help="folder for scores.csv, confidence.csv, index.html and, with --by, groups.csv",
     )
+    add_worker_arguments(parser)
 
 
 def add_forecast_arguments(parser: argparse.ArgumentParser, of_events: str) -> None:
@@ -77,13 +79,14 @@ def run(args: argparse.Namespace) -> int:
 
     by = [name.strip() for name in (args.by or "").split(",") if name.strip()]
     horizon = dict(zip(("horizon_dbz", "horizon_csi"), args.horizon or (), strict=False))
-    skill = verify(
-        args.archive, parse_models(args.models), args.period, args.out, stride=args.stride,
-        lead_times=args.leads, thresholds=thresholds, scores=scores, step_minutes=args.step,
-        min_wet_pixels=args.min_wet_pixels, decision_thresholds=args.decision_thresholds,
-        against=Against(args.reference, **horizon), by=by,
-        region_km=args.region_km, cases=max(0, args.cases), progress=True,
-    )
+    with engine_of(args) as engine:
+        skill = verify(
+            args.archive, parse_models(args.models), args.period, args.out, stride=args.stride,
+            lead_times=args.leads, thresholds=thresholds, scores=scores, step_minutes=args.step,
+            min_wet_pixels=args.min_wet_pixels, decision_thresholds=args.decision_thresholds,
+            against=Against(args.reference, **horizon), by=by, region_km=args.region_km,
+            cases=max(0, args.cases), progress=True, engine=engine,
+        )
     print(summary(skill.verification))
     print(confidence_text(skill.confidence))
     print(f"scores: {skill.scores}\nintervals: {skill.intervals}\npage:   {skill.page}")
