@@ -113,8 +113,8 @@ def verify(
     with open_engine() if engine is None else nullcontext(engine) as own:
         found = verify_period(
             frames, readings, start, end, stride=stride, lead_times=lead_times, thresholds=thresholds,
-            scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds), grouping=grouping,
-            cases=cases if out is not None else 0, progress=progress, engine=own,
+            scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds),
+            grouping=grouping, cases=cases if out is not None else 0, progress=progress, engine=own,
         )
     return write_skill(
         None if out is None else Path(out), frames, found, (start, end), against, title=title, notes=notes
