@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nowcast.cli.verify import add_forecast_arguments, parse_models, parse_thresholds
+from nowcast.cli.workers import add_worker_arguments, engine_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="NAME.calibration.json",
         help="file to write, for --calibration of 'nowcast forecast' and 'nowcast verify'",
     )
+    add_worker_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,11 +40,12 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.forecasters.calibration_file import write_calibration
     from nowcast.workflows.calibrate import calibrate, summary
 
-    found = calibrate(
-        [Archive.open(path) for path in args.archive], parse_models(args.models), periods,
-        thresholds=thresholds, lead_times=args.leads, stride=args.stride,
-        min_wet_pixels=args.min_wet_pixels, progress=True,
-    )
+    with engine_of(args) as engine:
+        found = calibrate(
+            [Archive.open(path) for path in args.archive], parse_models(args.models), periods,
+            thresholds=thresholds, lead_times=args.leads, stride=args.stride,
+            min_wet_pixels=args.min_wet_pixels, progress=True, engine=engine,
+        )
     print(summary(found), flush=True)
     write_calibration(args.out, found.learnt, found.made)
     print(f"calibration: {args.out}")

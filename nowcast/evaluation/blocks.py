@@ -27,11 +27,24 @@ class Blocks(Generic[T]):
 
     def add(self, reference_time: np.datetime64, counts: T) -> None:
         """Count what a forecast from this time gave."""
-        block = self._block(int(reference_time.astype("datetime64[h]").astype(np.int64)))
+        self._add(int(reference_time.astype("datetime64[h]").astype(np.int64)), counts)
+
+    def merge(self, other: Blocks[T]) -> None:
+        """Add what others have counted."""
+        while self._hours < other._hours:
+            self._coarsen()
+        for hour, counts in other._counts.items():
+            self._add(hour, counts)
+
+    def _add(self, hour: int, counts: T) -> None:
+        block = hour // self._hours * self._hours
         self._counts[block] = self._counts[block] + counts if block in self._counts else counts
         while len(self._counts) > MOST_BLOCKS:
-            self._hours = _DAY_HOURS if self._hours < _DAY_HOURS else 3 * self._hours
-            self._counts = self._merged(self._hours)
+            self._coarsen()
+
+    def _coarsen(self) -> None:
+        self._hours = _DAY_HOURS if self._hours < _DAY_HOURS else 3 * self._hours
+        self._counts = self._merged(self._hours)
 
     def held_out(self) -> Iterator[tuple[list[T], T]]:
         """Go through the days: counts of the blocks of one, and of all others; nothing where there is one."""
@@ -53,9 +66,6 @@ class Blocks(Generic[T]):
         """Counts by day, or of longer blocks; by block of six hours where all are of one day."""
         by_day = self._merged(max(self._hours, _DAY_HOURS))
         return {_named(hour): by_day[hour] for hour in sorted(by_day)} if len(by_day) > 1 else self.each
-
-    def _block(self, hour: int) -> int:
-        return hour // self._hours * self._hours
 
     def _merged(self, hours: int) -> dict[int, T]:
         groups: dict[int, list[T]] = {}

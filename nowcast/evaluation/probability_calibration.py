@@ -77,6 +77,14 @@ class ProbabilityLearner:
         self._excess += float((above.astype(np.float64) - last).sum())
         self._above += above.size
 
+    def merge(self, other: ProbabilityLearner) -> None:
+        """Add what another learner of the same forecaster counted."""
+        self._thresholds = other._thresholds
+        self._bins.merge(other._bins)
+        self._classes.merge(other._classes)
+        self._excess += other._excess
+        self._above += other._above
+
     def learn(self, lead_minutes: Sequence[float]) -> LearntProbabilities:
         """Fit on all days; say what it is worth by fits that leave out the day they are judged on."""
         tail, note = self._tail()

@@ -26,12 +26,18 @@ def test_blocks_are_six_hours_then_days_and_lose_nothing():
     assert blocks.days == {"2025-03-20T00": 44, "2025-03-21T00": 44}
     (own, others), (later, _) = blocks.held_out()
     assert (own, others, later) == ([11] * 4, 44, [11] * 4)
-    many = Blocks()
-    for time in hours(4 * 400):
+    many, parts = Blocks(), (Blocks(), Blocks())
+    for i, time in enumerate(hours(4 * 400)):
         many.add(time, 1)
+        parts[i % 3 == 0].add(time, 1)
     assert sum(many.each.values()) == 1600
     assert MOST_BLOCKS / 4 < len(many.each) <= MOST_BLOCKS
     assert many.days == many.each
+    for one, other in (parts, parts[::-1], (blocks, many)):
+        both = Blocks()
+        both.merge(one)
+        both.merge(other)
+        assert sum(both.each.values()) == sum(one.each.values()) + sum(other.each.values())
 
 
 def test_one_day_is_judged_by_its_blocks_and_one_block_by_nothing():
