@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
 from tqdm import tqdm
 
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames, thinned
+from nowcast.core.engine import Engine, InProcess, in_order, open_engine
 from nowcast.core.errors import SettingsError, complain
-from nowcast.core.field import NAME
 from nowcast.core.times import minutes, parse_period
 from nowcast.evaluation.comparison import Against
 from nowcast.evaluation.period import CALIBRATED, MAP_CELL_KM, PeriodScores, Verification
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import check_counts, wettest, windows
-from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.decision import Decision
 from nowcast.forecasters.decision_thresholds import (
     DecisionThresholds,
@@ -29,11 +27,9 @@ from nowcast.forecasters.decision_thresholds import (
     read_decision_thresholds,
 )
 from nowcast.forecasters.neural import Neural
-from nowcast.postprocessing.base import PostProcessing
 from nowcast.report.content import Case
 from nowcast.scores.catalog import DEFAULT_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
-from nowcast.workflows.forecast import Made, forecast_with_past, postprocess
 from nowcast.workflows.initialisation import (
     LEAST_PAST,
     Models,
@@ -42,14 +38,7 @@ from nowcast.workflows.initialisation import (
     named,
     wet_initialisations,
 )
-
-
-class Reading(NamedTuple):
-    """One way to call the events of a forecaster; readings of one forecaster share its forecast."""
-
-    forecaster: Forecaster
-    post: tuple[PostProcessing, ...] = ()
-    """Steps after the forecast; none takes it as it is."""
+from nowcast.workflows.score_nowcast import NowcastScorer, Reading
 
 
 def verify(
@@ -70,6 +59,7 @@ def verify(
     title: str = "",
     notes: Sequence[str] = (),
     progress: bool = False,
+    engine: Engine | None = None,
 ) -> SkillReport:
     """Score forecasters over a period on the same initialisation times; with ``out``, write tables and a page.
 
@@ -89,6 +79,8 @@ def verify(
         cases: how many of the wettest nowcasts the page shows frame by frame.
         title, notes: of the page.
         progress: show a bar on stderr.
+        engine: of `nowcast.open_engine`; None spreads long work over the cores of this machine. The values
+            are the same to the last bit.
 
     Raises:
         NowcastError: as `verify_period`; the folder cannot be written.
@@ -110,11 +102,12 @@ def verify(
         readings = with_calibrated(readings, known)
     against = against or Against()
     against.check(list(readings), list(thresholds))
-    found = verify_period(
-        frames, readings, start, end, stride=stride, lead_times=lead_times, thresholds=thresholds,
-        scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds),
-        cases=cases if out is not None else 0, progress=progress,
-    )
+    with open_engine() if engine is None else nullcontext(engine) as own:
+        found = verify_period(
+            frames, readings, start, end, stride=stride, lead_times=lead_times, thresholds=thresholds,
+            scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds),
+            cases=cases if out is not None else 0, progress=progress, engine=own,
+        )
     return write_skill(
         None if out is None else Path(out), frames, found, (start, end), against, title=title, notes=notes
     )
@@ -137,13 +130,14 @@ def verify_period(
     block: int | None = None,
     cases: int = 0,
     progress: bool = False,
+    engine: Engine | None = None,
 ) -> Verification:
     """Forecast from every initialisation time of a period and score each lead time.
 
     An initialisation time stands in a gap-free window of past and future frames that lies wholly in
     [start, end); windows are built from times, so a missing frame is never bridged. A forecaster is handed
-    past frames alone. Counts are pooled over all nowcasts before any score is finished. One window is in
-    memory at a time, and the fields of ``cases``.
+    past frames alone. Counts are pooled over all nowcasts, in the order of their initialisation times,
+    before any score is finished. A worker has one window in memory at a time; the fields of ``cases`` stay.
 
     Args:
         archive: where the frames are.
@@ -160,6 +154,7 @@ def verify_period(
         block: cells of such a block, each way; None for about 5 km.
         cases: of how many of the wettest nowcasts, hours apart, the fields are kept.
         progress: show a bar on stderr.
+        engine: where nowcasts are made and scored; None is this process.
 
     Raises:
         SettingsError: a setting out of range.
@@ -175,26 +170,23 @@ def verify_period(
     check_threshold(wet_dbz)
     block = block or max(1, round(MAP_CELL_KM / max(archive.grid.cell_km)))
     mapped = thresholds if map_thresholds is None else map_thresholds
-    counted = {
-        name: PeriodScores(thresholds, scores, archive.grid.cell_km, mapped, block) for name in readings
-    }
+    empty = partial(PeriodScores, thresholds, scores, archive.grid.cell_km, mapped, block)
+    counted = {name: empty() for name in readings}
     every = windows(archive.times, archive.step, start, end, past + lead_times, stride)
-    starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress)
+    starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress, engine)
     reference_times = np.array([times[past - 1] for times in starts.windows], "datetime64[ns]")
     shown = wettest(reference_times, starts.wet_pixels, cases)
+    score = NowcastScorer(archive, readings, leads, past, empty, tuple(shown))
     kept: list[Case] = []
     metadata: dict[str, dict[str, str]] = {}
-    bar = tqdm(starts.windows, desc="verifying", unit="nowcast", disable=not progress)
-    for times, reference_time in zip(bar, reference_times, strict=True):
-        observed = archive.frames(times[past:]).compute(scheduler="synchronous")
-        fields: dict[str, xr.DataArray] = {}
-        for name, found, seconds in _forecasts(archive, readings, reference_time, leads):
-            counted[name].add(found, observed.values, seconds)
-            metadata.setdefault(name, {str(k): str(v) for k, v in found.attrs.items()})
-            fields[name] = found[NAME]
-        if reference_time in shown:
-            before = archive.frames(times[:past]).compute(scheduler="synchronous")
-            kept.append(Case(reference_time, before, {n: fields[n] for n in readings}, observed))
+    every_scored = in_order(engine or InProcess(), score, starts.windows)
+    for scored in tqdm(
+        every_scored, "verifying", len(starts.windows), unit="nowcast", disable=not progress
+    ):
+        for name, sums in scored.scores.items():
+            counted[name].merge(sums)
+        metadata = metadata or scored.metadata
+        kept += [scored.case] if scored.case is not None else []
     lead_minutes = tuple(minutes(lead) for lead in leads)
     return Verification(
         rows=[row for name, c in counted.items() for row in c.rows(name, lead_minutes)],
@@ -249,24 +241,6 @@ def _readings(forecasters: Models | Mapping[str, Reading]) -> dict[str, Reading]
         given = {n: f if isinstance(f, Reading) else Reading(f) for n, f in forecasters.items()}
         return {n: given[n] for n in named({n: r.forecaster for n, r in given.items()})}
     return {name: Reading(f) for name, f in named(forecasters).items()}
-
-
-def _forecasts(
-    archive: RadarFrames, readings: Mapping[str, Reading], reference_time: np.datetime64, leads: np.ndarray
-) -> list[tuple[str, xr.Dataset, float]]:
-    """Forecast once by each forecaster and read it in each way: (name, forecast, seconds)."""
-    made: dict[int, Made] = {}
-    found = []
-    count = max((step.past for reading in readings.values() for step in reading.post), default=0)
-    for name, (forecaster, post) in readings.items():
-        began = time.perf_counter()
-        if id(forecaster) not in made:
-            made[id(forecaster)] = forecast_with_past(
-                archive, forecaster, reference_time, leads, count=count
-            )
-        coming = postprocess(made[id(forecaster)], post)
-        found.append((name, coming, time.perf_counter() - began))
-    return found
 
 
 def _step(step_minutes: float) -> np.timedelta64:

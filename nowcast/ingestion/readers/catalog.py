@@ -7,6 +7,7 @@ from pathlib import Path
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.ingestion.readers.base import Reader
 from nowcast.ingestion.readers.cf_netcdf import CfNetcdf
+from nowcast.ingestion.readers.cf_zarr import CfZarr
 from nowcast.ingestion.readers.fmi_pgm import FmiPgm
 from nowcast.ingestion.readers.foreign import looks_like, polar_error, polar_kind
 from nowcast.ingestion.readers.knmi_h5 import KnmiH5
@@ -16,6 +17,7 @@ from nowcast.ingestion.readers.odim_h5 import OdimH5
 READERS: dict[str, Reader] = {
     "odim_h5": OdimH5(),
     "cf_netcdf": CfNetcdf(),
+    "cf_zarr": CfZarr(),
     "knmi_h5": KnmiH5(),
     "fmi_pgm": FmiPgm(),
     "mch_gif": MchGif(),
@@ -23,8 +25,10 @@ READERS: dict[str, Reader] = {
 """Name -> reader, asked in this order."""
 
 
-def find_reader(path: Path, name: str | None = None) -> Reader:
-    """Return the reader called ``name``, or the first that recognises the content of the file.
+def find_reader(path: Path, name: str | Reader | None = None) -> Reader:
+    """Return the reader ``name``, or the first that recognises the content of the file.
+
+    A reader that is given as an object is taken as it is.
 
     Raises:
         FileError: absent, empty, a polar volume, of no known format, no netCDF where a variable is named,
@@ -32,12 +36,14 @@ def find_reader(path: Path, name: str | None = None) -> Reader:
             were tried.
         SettingsError: no reader of that name.
     """
+    if name is not None and not isinstance(name, str):
+        return name
     named = None if name is None else reader_named(name)
     path = Path(path)
     try:
         if not path.stat().st_size:
             raise FileError(f"{path}: is empty (0 bytes), expected a radar file; fetch it again")
-        polar = polar_kind(path)
+        polar = "" if path.is_dir() else polar_kind(path)
     except OSError as error:
         raise FileError(f"{path}: cannot be opened ({error.strerror}); check the path") from error
     if polar:
