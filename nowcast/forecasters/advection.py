@@ -51,11 +51,12 @@ def advect(dbz: Array, motion: Array, steps: Sequence[float], floor_dbz: float) 
     value = np.where(echo, dbz, np.float32(floor_dbz)) * observed
     layers = torch.from_numpy(np.stack([value, echo, observed], dtype=np.float64))[None]
     flow = torch.from_numpy(motion.astype(np.float64))[None]
-    frames = np.empty((len(steps), *dbz.shape), np.float32)
-    for rows, strips in _strips(*dbz.shape, torch.get_num_threads()):
-        start = home(rows.stop - rows.start, dbz.shape[1]).double()[0]
+    height, width = dbz.shape
+    frames = np.empty((len(steps), height, width), np.float32)
+    for rows, strips in _strips(height, width, torch.get_num_threads()):
+        start = home(rows.stop - rows.start, width).double()[0]
         start[0] += rows.start
-        start = start.unflatten(1, (strips, -1)).movedim(1, 0)
+        start = start.view(2, strips, -1, width).movedim(1, 0)
         paths = trajectories(flow.expand(strips, -1, -1, -1), steps, start)
         for frame, places in zip(frames, paths, strict=True):
             total, echoes, known = sample(layers.expand(strips, -1, -1, -1), places).unbind(1)
