@@ -95,10 +95,10 @@ class ObjectPath:
         return store_of(self.url)
 
 
-Place = Path | ObjectPath
+DataPath = Path | ObjectPath
 
 
-def place_of(given: Path | ObjectPath | str) -> Place:
+def place_of(given: Path | ObjectPath | str) -> DataPath:
     """Return a path, or the object that a URL names.
 
     A URL that went through `pathlib.Path` on the command line has lost a slash and is known all the same.

@@ -22,7 +22,7 @@ import zarr
 from nowcast.core.errors import FileError, NowcastError, complain, printable
 from nowcast.core.field import NAME
 from nowcast.core.files import provenance, whole_folder
-from nowcast.core.places import ObjectPath, Place, place_of, store_of
+from nowcast.core.places import DataPath, ObjectPath, place_of, store_of
 from nowcast.core.times import Times, now_utc, to_text
 from nowcast.products.variables import AXES, VARIABLES
 
@@ -37,7 +37,7 @@ _BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError)
 
 
 def create_hindcast(
-    place: Place, like: xr.Dataset, reference_times: Times, identity: Mapping[str, str]
+    place: DataPath, like: xr.Dataset, reference_times: Times, identity: Mapping[str, str]
 ) -> None:
     """Make a store for forecasts like one, from so many forecast reference times; it holds none yet.
 
@@ -132,7 +132,7 @@ class HindcastStore:
         FileError: none there, something else, or it cannot be read.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: DataPath) -> None:
         self.place = place
         try:
             self._group = zarr.open_group(store(place), mode="r+")
@@ -198,7 +198,7 @@ class HindcastStore:
             zarr.consolidate_metadata(self._group.store)
 
 
-def is_created(place: Place) -> bool:
+def is_created(place: DataPath) -> bool:
     """Whether a store was made there whole; one that a crash left half-made is made again."""
     if not (place / "zarr.json").exists():
         return False
@@ -209,7 +209,7 @@ def is_created(place: Place) -> bool:
     return bool(group.attrs.get("nowcast_format") != FORMAT or group.metadata.consolidated_metadata is not None)
 
 
-def open_hindcast(place: Place | str) -> xr.Dataset:
+def open_hindcast(place: DataPath | str) -> xr.Dataset:
     """Open a hindcast lazily, decoded: dBZ and probabilities, NaN where nothing can be known.
 
     ``lead_time`` is a time difference as in a forecast; forecasts that are not made yet are left out.
@@ -226,7 +226,7 @@ def open_hindcast(place: Place | str) -> xr.Dataset:
         return made
 
 
-def store(place: Place) -> Any:
+def store(place: DataPath) -> Any:
     """The Zarr store of a place.
 
     Raises:
@@ -255,7 +255,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _told(place: Place) -> Iterator[None]:
+def _told(place: DataPath) -> Iterator[None]:
     """Turn what a store says into one line for the user."""
     try:
         yield

@@ -19,7 +19,7 @@ from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames
 from nowcast.core.engine import Engine, one_thread, open_engine
 from nowcast.core.errors import FileError, SettingsError, shown
-from nowcast.core.places import Place, place_of
+from nowcast.core.places import DataPath, place_of
 from nowcast.core.times import Times, parse_period, to_text
 from nowcast.evaluation.windows import check_counts, windows
 from nowcast.forecasters.base import Forecaster, LeadTimes
@@ -37,7 +37,7 @@ _OF_ONE_FORECAST = ("motion",)
 class HindcastReport:
     """What a hindcast did."""
 
-    path: Place
+    path: DataPath
     forecasts: int
     """In the store."""
     made: int
@@ -127,7 +127,7 @@ class _Make:
     forecaster: Forecaster
     leads: LeadTimes
     post: tuple[PostProcessing, ...]
-    place: Place
+    place: DataPath
 
     def __call__(self, task: tuple[int, np.datetime64]) -> None:
         """Make the forecast of one place of the store and its forecast reference time."""
