@@ -44,7 +44,7 @@ class RainSum:
     periods_minutes: tuple[float, ...] = (15.0, 30.0, 60.0)
     thresholds_mm: tuple[float, ...] = (1.0, 5.0, 10.0, 20.0)
     quantiles: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 0.9)
-    substep_minutes: float = 2.0
+    substep_minutes: float = 2.5
     """How often rain is moved between frames; 0: not at all, the trapezoidal rule in place."""
     highest_mm_h: float = 150.0
     """Higher rain rates, which are those of hail, count as this."""
@@ -60,7 +60,7 @@ class RainSum:
             raise SettingsError(complain(
                 f"{self.name}: substep_minutes, highest_mm_h",
                 f"{self.substep_minutes:g}, {self.highest_mm_h:g}",
-                "minutes of 0 or more and a rain rate above 0", "for example 2 and 150"))
+                "minutes of 0 or more and a rain rate above 0", "for example 2.5 and 150"))
 
     @property
     def past(self) -> int:
