@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -58,7 +59,7 @@ def main() -> None:
     forecast, observed = ensemble(args.members, args.leads, *args.size)
     print(f"{args.members} members of {args.leads} x {args.size[0]} x {args.size[1]}")
     jobs: dict[str, Job] = {
-        step.name: (lambda step=step: step.apply(forecast, observed))
+        step.name: partial(step.apply, forecast, observed)
         for step in build_products(["all"], z_r=RELATION)
     }
     taken = interleaved(jobs, args.rounds, args.cpu)

@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_model_arguments(parser)
     parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
+    parser.add_argument("--members", type=int, metavar="N",
+                        help="draw N equally likely fields from the probabilities, for example 24")
+    parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
     add_product_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
 
@@ -61,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
     settings = override({}, args.assignments)
     coming = forecast(
-        args.archive, args.model, args.at, args.leads, settings=settings,
+        args.archive, args.model, args.at, args.leads, settings=settings, members=args.members, seed=args.seed,
         products=products_of(args), z_r=args.z_r, progress=True,
     )
     write_forecast(args.out, coming)
@@ -108,5 +111,7 @@ def summary(path: Path, coming: xr.Dataset) -> str:
     if "exceedance_probability" in coming:
         events = ", ".join(f"{t:g}" for t in coming["threshold"].values)
         lines.append(f"  with the probability of reaching {events} dBZ")
+    if "reflectivity_members" in coming:
+        lines.append(f"  with {coming.attrs['members']}")
     lines += [f"  {line}" for line in product_lines(coming)]
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from nowcast.core.field import PROBABILITY
 from nowcast.core.rain import ZRelation
 from nowcast.postprocessing.distribution import survival
 from nowcast.postprocessing.ensemble import add_variables, check_rising, members_of, share_reaching
+from nowcast.postprocessing.members import TAIL_ATTR
 from nowcast.postprocessing.rain_rate import relation_for
 
 Array = npt.NDArray[np.float32]
@@ -67,7 +68,7 @@ class RainProbability:
                              {"rain_rate_threshold": rates}, {"z_r_relation": str(relation)})
 
     def _from_probabilities(self, forecast: xr.Dataset, relation: ZRelation) -> tuple[tuple[float, ...], Array]:
-        known = np.asarray(forecast[PROBABILITY].values, np.float32)
+        known, tail = np.asarray(forecast[PROBABILITY].values, np.float32), forecast.attrs.get(TAIL_ATTR)
         thresholds = forecast["threshold"].values.tolist()
         lowest, highest = thresholds[0], thresholds[-1] + HIGHEST_ABOVE_DB
         at = {rate: float(relation.to_dbz(rate)) for rate in self.thresholds_mm_h or DEFAULT_MM_H}
@@ -86,5 +87,6 @@ class RainProbability:
             for k, rate in enumerate(rates):
                 low_at = max(bisect_right(thresholds, at[rate]) - 1, 0)
                 near = slice(low_at, low_at + 2)  # no other thresholds matter
-                found[k, lead] = survival(falling[near], thresholds[near], at[rate])
+                found[k, lead] = survival(
+                    falling[near], thresholds[near], at[rate], None if tail is None else float(tail))
         return rates, found

@@ -24,12 +24,12 @@ from nowcast.postprocessing.ensemble import (
     quantiles,
     share_reaching,
 )
-from nowcast.postprocessing.motion import motion_of
+from nowcast.postprocessing.motion import follows, motion_of
 from nowcast.postprocessing.rain_rate import rate_mm_h, relation_for
 
 Array = npt.NDArray[np.float32]
 _MINUTE = np.timedelta64(60, "s")
-_FLOW_FRAMES, _FLOOR_DBZ = 3, 5.0
+_FLOW_FRAMES, _RAIN_DBZ = 3, 10.0
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,14 @@ class RainSum:
         return accumulation.sums(rates, known)
 
     def _motion(self, forecast: xr.Dataset, observed: xr.DataArray) -> Array | None:
-        """The motion in cells a minute; None where the past does not tell one."""
+        """The motion in cells a minute; None where the past does not tell one that the forecast follows."""
         past = observed.isel(time=slice(-_FLOW_FRAMES, None))
         if past.sizes["time"] < 2:
             return None
         step = float((past["time"].values[1] - past["time"].values[0]) / _MINUTE)
-        cell_km = Grid.of(forecast[NAME]).cell_km
-        motion = motion_of(np.asarray(past.values, np.float32), _FLOOR_DBZ, cell_km, step)
-        return motion / np.float32(step) if motion.any() else None
+        field = forecast[NAME]
+        cell_km = Grid.of(field).cell_km
+        motion = motion_of(np.asarray(past.values, np.float32), _RAIN_DBZ, cell_km, step) / np.float32(step)
+        first_lead = np.float32(forecast["lead_time"].values[0] / _MINUTE)
+        moves = follows(motion * first_lead, past.values[-1], field.values[0], _RAIN_DBZ)
+        return motion if moves else None
