@@ -28,6 +28,7 @@ from nowcast.ingestion.plan import (
     quantity_of,
     without_shared_times,
 )
+from nowcast.ingestion.readers.choice import ReaderChoice
 from nowcast.ingestion.scan import Scan
 from nowcast.ingestion.work import FileResult, FileTask, Reissued, Taken, ingest_file
 
@@ -44,6 +45,7 @@ class FillSettings:
     now: np.datetime64
     progress: bool
     reissued: Reissued
+    choice: ReaderChoice = field(default_factory=ReaderChoice)
 
 
 @dataclass
@@ -68,7 +70,8 @@ def fill(pool: Workers, target: Path, scans: Sequence[Scan], settings: FillSetti
     """
     filled = Filled()
     existed = (target / "zarr.json").exists()
-    new = None if existed else new_archive(scans, settings.step, settings.now, filled.problems)
+    new = None if existed else new_archive(
+        scans, settings.step, settings.now, filled.problems, settings.choice.relation)
     if not existed and new is None:
         return filled
     restart = restarted(target, scans, filled.problems) if existed else None
@@ -117,7 +120,7 @@ def _fill(
     total = sum(len(w.frames) for w in files)
     with tqdm(total=total, desc="ingest", unit="frame", disable=not settings.progress) as bar:
         for batch in without_shared_times(files):
-            _Batch(writer, filled, bar, batch, settings.reissued).read(pool)
+            _Batch(writer, filled, bar, batch, settings).read(pool)
 
 
 class _Batch:
@@ -125,10 +128,10 @@ class _Batch:
 
     def __init__(
         self, writer: ArchiveWriter, filled: Filled, bar: tqdm[Any], files: Sequence[Wanted],
-        reissued: Reissued,
+        settings: FillSettings,
     ) -> None:
         self.writer, self.filled, self.bar, self.files = writer, filled, bar, files
-        self.reissued = reissued
+        self.settings = settings
         self.waiting: list[tuple[Source, Sequence[FrameRecord]]] = []
         self.committed = clock.monotonic()
         self.bad: list[tuple[int, Problem]] = []
@@ -159,7 +162,7 @@ class _Batch:
         slots = tuple(self.writer.slot_of(file.times).tolist())
         taken = {s: self._taken(s, file.scan) for s in slots if s < len(whole) and whole[s]}
         return FileTask(number, file, slots, taken, self.writer.path, self.writer.first_time, os.getpid(),
-                        self.reissued)
+                        self.settings.reissued, self.settings.choice)
 
     def _taken(self, slot: int, scan: Scan) -> Taken:
         source = self.writer.source_of(slot)

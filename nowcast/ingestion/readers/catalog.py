@@ -12,6 +12,7 @@ from nowcast.ingestion.readers.foreign import looks_like, polar_error, polar_kin
 from nowcast.ingestion.readers.knmi_h5 import KnmiH5
 from nowcast.ingestion.readers.mch_gif import MchGif
 from nowcast.ingestion.readers.odim_h5 import OdimH5
+from nowcast.ingestion.readers.radolan import Radolan
 
 READERS: dict[str, Reader] = {
     "odim_h5": OdimH5(),
@@ -19,6 +20,7 @@ READERS: dict[str, Reader] = {
     "knmi_h5": KnmiH5(),
     "fmi_pgm": FmiPgm(),
     "mch_gif": MchGif(),
+    "radolan": Radolan(),
 }
 """Name -> reader, asked in this order."""
 

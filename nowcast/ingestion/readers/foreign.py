@@ -26,7 +26,6 @@ _OTHER_STARTS = {
     b"GIF8": "is a GIF picture but no rain product that is known",
     b"CDF": "is netCDF but holds nothing that is known",
 }
-_RADOLAN = re.compile(rb"[A-Z][A-Z0-9]\d{6}1\d{8}BY")
 
 
 def head_of(path: Path) -> bytes:
@@ -111,8 +110,6 @@ def looks_like(path: Path) -> str:
         return "is an HTML page (an error page saved as a file?)"
     if head.startswith(HDF5_MAGIC):
         return _looks_like_hdf5(path)
-    if _RADOLAN.match(head):
-        return f"is DWD RADOLAN, {_NOT_YET}"
     for start, said in _OTHER_STARTS.items():
         if head.startswith(start):
             return said
