@@ -18,6 +18,7 @@ from nowcast.archive.ledger import Source
 from nowcast.archive.writer import ArchiveWriter, FrameRecord, open_writer
 from nowcast.core.errors import ArchiveError
 from nowcast.core.processes import Workers
+from nowcast.core.rain import ZRelation
 from nowcast.core.times import as_step
 from nowcast.ingestion.founding import new_archive, restarted, rules_of
 from nowcast.ingestion.listing import Problem
@@ -28,7 +29,6 @@ from nowcast.ingestion.plan import (
     quantity_of,
     without_shared_times,
 )
-from nowcast.ingestion.readers.choice import ReaderChoice
 from nowcast.ingestion.scan import Scan
 from nowcast.ingestion.work import FileResult, FileTask, Reissued, Taken, ingest_file
 
@@ -45,7 +45,8 @@ class FillSettings:
     now: np.datetime64
     progress: bool
     reissued: Reissued
-    choice: ReaderChoice = field(default_factory=ReaderChoice)
+    relation: ZRelation | None = None
+    """The one that was chosen between rain and dBZ."""
 
 
 @dataclass
@@ -71,7 +72,7 @@ def fill(pool: Workers, target: Path, scans: Sequence[Scan], settings: FillSetti
     filled = Filled()
     existed = (target / "zarr.json").exists()
     new = None if existed else new_archive(
-        scans, settings.step, settings.now, filled.problems, settings.choice.relation)
+        scans, settings.step, settings.now, filled.problems, settings.relation)
     if not existed and new is None:
         return filled
     restart = restarted(target, scans, filled.problems) if existed else None
@@ -120,7 +121,7 @@ def _fill(
     total = sum(len(w.frames) for w in files)
     with tqdm(total=total, desc="ingest", unit="frame", disable=not settings.progress) as bar:
         for batch in without_shared_times(files):
-            _Batch(writer, filled, bar, batch, settings).read(pool)
+            _Batch(writer, filled, bar, batch, settings.reissued).read(pool)
 
 
 class _Batch:
@@ -128,10 +129,10 @@ class _Batch:
 
     def __init__(
         self, writer: ArchiveWriter, filled: Filled, bar: tqdm[Any], files: Sequence[Wanted],
-        settings: FillSettings,
+        reissued: Reissued,
     ) -> None:
         self.writer, self.filled, self.bar, self.files = writer, filled, bar, files
-        self.settings = settings
+        self.reissued = reissued
         self.waiting: list[tuple[Source, Sequence[FrameRecord]]] = []
         self.committed = clock.monotonic()
         self.bad: list[tuple[int, Problem]] = []
@@ -162,7 +163,7 @@ class _Batch:
         slots = tuple(self.writer.slot_of(file.times).tolist())
         taken = {s: self._taken(s, file.scan) for s in slots if s < len(whole) and whole[s]}
         return FileTask(number, file, slots, taken, self.writer.path, self.writer.first_time, os.getpid(),
-                        self.settings.reissued, self.settings.choice)
+                        self.reissued)
 
     def _taken(self, slot: int, scan: Scan) -> Taken:
         source = self.writer.source_of(slot)

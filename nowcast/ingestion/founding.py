@@ -59,7 +59,7 @@ def new_archive(
         return None
     attrs = {k: v for k, v in fitting[0].attrs.items() if k not in ("quantity", "accumulation_hours")}
     attrs["measured_quantity"] = quantity.in_words
-    if relation is not None:
+    if relation is not None and not quantity.rain:
         attrs["z_r_relation"] = str(relation)
     return NewArchive(grid, found, min(firsts), attrs)
 

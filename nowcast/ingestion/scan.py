@@ -8,16 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
 from tqdm import tqdm
 
 from nowcast.archive.ledger import Source
 from nowcast.core.errors import FileError, NowcastError, printable
 from nowcast.core.field import check
-from nowcast.core.files import sha256
+from nowcast.core.files import sha256_of
 from nowcast.core.grid import Grid
 from nowcast.core.processes import Workers
 from nowcast.core.times import Times
-from nowcast.ingestion.listing import Problem, repeated
+from nowcast.ingestion.listing import Problem, parts_of, repeated, state_of
+from nowcast.ingestion.readers.base import Reader
+from nowcast.ingestion.readers.catalog import reader_named
 from nowcast.ingestion.readers.choice import ReaderChoice
 
 _ATTRS = ("source", "licence", "quantity", "z_r_relation", "accumulation_hours")
@@ -35,6 +38,12 @@ class Scan:
     times: Times
     grid: Grid
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    reading: Reader | None = None
+    """What reads the file; None: the reader of the catalog with that name."""
+
+    def open(self) -> xr.DataArray:
+        """Open the file as a lazy field, as its scan did."""
+        return (self.reading or reader_named(self.reader)).open(self.path)
 
     def as_source(
         self, frames: int, problems: tuple[str, ...], complete: bool
@@ -51,7 +60,7 @@ class Scan:
 
 
 def scan_file(
-    path: Path, choice: ReaderChoice = ReaderChoice(), known: frozenset[str] = frozenset()  # noqa: B008
+    path: Path, choice: ReaderChoice, known: frozenset[str] = frozenset()
 ) -> Scan | Problem | str:
     """Read what a file says of itself; whatever a reader raises is a problem of that file.
 
@@ -64,18 +73,19 @@ def scan_file(
         The scan, a problem, or the SHA-256 of a file that is known.
     """
     try:
-        stat = path.stat()
-        digest = sha256(path)
+        parts = parts_of(path)
+        size, mtime_ns = state_of(parts)
+        digest = sha256_of(parts)
         if digest in known:
             return digest
         reader = choice.find(path)
         opened = check(reader.open(path), values=False)
         attrs = {k: str(opened.attrs[k]) for k in _ATTRS if k in opened.attrs}
+        choice.check(path, attrs.get("z_r_relation", ""))
         times: Times = opened["time"].values.astype("datetime64[ns]")
         if not len(times):
             raise FileError(f"{path}: holds no times, expected one frame or more")
-        return Scan(path, stat.st_size, stat.st_mtime_ns, digest, reader.name, times,
-                    Grid.of(opened), attrs)
+        return Scan(path, size, mtime_ns, digest, reader.name, times, Grid.of(opened), attrs, reader)
     except NowcastError as error:
         return Problem(path, printable(error))
     except OSError as error:

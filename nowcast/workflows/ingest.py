@@ -20,6 +20,7 @@ from nowcast.core.rain import z_r as relation_of
 from nowcast.core.times import now_utc
 from nowcast.ingestion.fill import Filled, FillSettings, fill
 from nowcast.ingestion.listing import Problem, known_by_name, list_files, repeated
+from nowcast.ingestion.readers.base import Reader
 from nowcast.ingestion.readers.choice import ReaderChoice
 from nowcast.ingestion.scan import scan_all
 from nowcast.ingestion.work import Reissued
@@ -55,7 +56,7 @@ class IngestReport:
 
 def ingest(
     paths: Iterable[Path | str], archive_path: Path | str, workers_count: int | None = None,
-    progress: bool = True, reader: str | None = None, step: np.timedelta64 | None = None,
+    progress: bool = True, reader: str | Reader | None = None, step: np.timedelta64 | None = None,
     licence: str | None = None, now: np.datetime64 | None = None, file_seconds: float | None = None,
     reissued: Reissued = "complete", z_r: str | None = None,
 ) -> IngestReport:
@@ -69,7 +70,8 @@ def ingest(
         archive_path: the archive, made when it is not there.
         workers_count: processes; one a core when None.
         progress: show bars on standard error.
-        reader: name of the reader to use instead of finding it by content.
+        reader: the reader to use instead of finding it by content: a name of the catalog, or a reader itself
+            such as `nowcast.ingestion.readers.mapped.mapped` makes of a mapping.
         step: the archive's step when it is new; else told from the times.
         licence: terms of the data, for the archive's attributes.
         now: the present, for tests.
@@ -111,7 +113,7 @@ def ingest(
             fresh = [path for path in files if path not in unread]
             scans, more, twice = scan_all(pool, fresh, choice, known, progress)
             problems += more
-            settings = FillSettings(step, licence, now or now_utc(), progress, reissued, choice)
+            settings = FillSettings(step, licence, now or now_utc(), progress, reissued, choice.relation)
             filled = fill(pool, target, scans, settings) if scans else Filled()
     except NowcastError as error:
         _note(error, problems)

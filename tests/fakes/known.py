@@ -13,7 +13,7 @@ import netCDF4
 import numpy as np
 import pyproj
 
-from tests.fakes import knmi, odim, pictures
+from tests.fakes import knmi, odim, pictures, radolan
 
 NODATA, UNDETECT = 255, 0
 SHAPE = (7, 11)
@@ -125,6 +125,15 @@ def mch_gif(folder):
                  pyproj.CRS.from_epsg(21781))
 
 
+def radolan_bytes(folder):
+    shape = (900, 900)
+    raw = [np.where(codes(k, shape) == NODATA, 250, codes(k, shape)) for k in range(3)]
+    files = [radolan.write(folder / f"raa{k}.gz", radolan.frame(raw[k], time)) for k, time in enumerate(TIMES)]
+    dbz = np.stack([dbz_of(codes(k, shape), 0.5, -32.5) for k in range(3)])
+    centres = _centres(radolan.SOUTH + 900_000.0, radolan.WEST, shape, (1000.0, 1000.0))
+    return Known(tuple(files), dbz, TIMES, *centres, pyproj.CRS.from_user_input(radolan.SPHERE))
+
+
 KNOWN = {"odim_h5": odim_h5, "cf_netcdf": cf_netcdf, "knmi_h5": knmi_h5, "fmi_pgm": fmi_pgm,
-         "mch_gif": mch_gif}
+         "mch_gif": mch_gif, "radolan": radolan_bytes}
 """Name of a reader -> what writes a known scene of its format into a folder."""

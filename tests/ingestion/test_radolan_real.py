@@ -38,7 +38,7 @@ def wradlib():
 def as_dbz(wradlib, path):
     """What wradlib reads, in dBZ, the southern row first; NaN where its masks say so."""
     with path.open("rb") as packed:
-        opened = gzip.open(packed) if path.suffix == ".gz" else packed
+        opened = gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else packed
         data, attrs = wradlib.io.read_radolan_composite(opened, missing=-9999)
     data = data.astype(np.float64)
     gone = data == -9999

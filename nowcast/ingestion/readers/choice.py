@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nowcast.core.rain import ZRelation, z_r
+from nowcast.core.errors import FileError
+from nowcast.core.rain import ZRelation, z_r, z_r_of_text
 from nowcast.ingestion.readers.base import Reader
 from nowcast.ingestion.readers.catalog import find_reader, reader_named
 
@@ -16,21 +17,19 @@ from nowcast.ingestion.readers.catalog import find_reader, reader_named
 class ReaderChoice:
     """The reader of every file of one ingest; what is None is found by content or is the source's own.
 
-    Why an object: workers open the file again, and must open it in the same way.
-
-    ``name`` as the catalog knows it (``cf_netcdf:NAME`` for one variable); ``z_r`` as `nowcast.core.rain.z_r`
-    takes it, for readers of rain.
+    ``reader`` is a name as the catalog knows it (``cf_netcdf:NAME`` for one variable) or a reader itself;
+    ``z_r``, as `nowcast.core.rain.z_r` takes it, is for readers of rain.
 
     Raises:
         SettingsError: no such reader or relation.
     """
 
-    name: str | None = None
+    reader: str | Reader | None = None
     z_r: str | None = None
 
     def __post_init__(self) -> None:
-        if self.name is not None:
-            reader_named(self.name)
+        if isinstance(self.reader, str):
+            reader_named(self.reader)
         if self.z_r is not None:
             z_r(self.z_r)
 
@@ -39,18 +38,23 @@ class ReaderChoice:
         """The relation that was chosen."""
         return None if self.z_r is None else z_r(self.z_r)
 
+    def check(self, path: Path, relation: str) -> None:
+        """Refuse a file whose rain became dBZ through another relation than the chosen one.
+
+        Raises:
+            FileError: its reader takes no relation, such as a mapping or a reader of somebody else.
+        """
+        mine, its = self.relation, z_r_of_text(relation)
+        if mine is not None and its is not None and not mine.same(its):
+            raise FileError(f"{path}: its reader makes dBZ through {its}, expected {mine} as was chosen; "
+                            "choose it where the reader is described")
+
     def find(self, path: Path) -> Reader:
         """Return the reader of a file; see `nowcast.ingestion.readers.catalog.find_reader`."""
-        return self._set(find_reader(path, self.name))
-
-    def named(self, name: str) -> Reader:
-        """Return the reader of a file that was found by that name before."""
-        return self._set(reader_named(name))
-
-    def _set(self, reader: Reader) -> Reader:
-        settings: dict[str, Any] = {"z_r_name": self.z_r} if self.z_r is not None else {}
-        if not dataclasses.is_dataclass(reader) or isinstance(reader, type):
+        reader = find_reader(path, self.reader)
+        if self.z_r is None or not dataclasses.is_dataclass(reader):
             return reader
         known = {f.name for f in dataclasses.fields(reader)}
-        changed: Reader = dataclasses.replace(reader, **{k: v for k, v in settings.items() if k in known})
+        settings: Any = {"z_r_name": self.z_r} if "z_r_name" in known else {}
+        changed: Reader = dataclasses.replace(reader, **settings)
         return changed
