@@ -23,7 +23,7 @@ REAL = {
     "odim_h5": ("opera_odim_20180824", "*.hdf"), "cf_netcdf": ("dpc_north_cf_netcdf", "*.nc"),
     "knmi_h5": ("knmi_hdf5_20100826", "*.h5"),
     "fmi_pgm": ("fmi_pgm_20160928", "*.gz"), "mch_gif": ("mch_gif_20160711", "*.gif"),
-    "radolan": ("single_files", "raa01-rx*"),
+    "radolan": ("single_files", "raa01-rx*"), "grib2": ("mrms_grib2_20190610", "*.grib2"),
 }
 each = pytest.mark.parametrize("name", READERS)
 

@@ -13,7 +13,7 @@ import netCDF4
 import numpy as np
 import pyproj
 
-from tests.fakes import knmi, odim, pictures, radolan
+from tests.fakes import grib2, knmi, odim, pictures, radolan
 
 NODATA, UNDETECT = 255, 0
 SHAPE = (7, 11)
@@ -134,6 +134,18 @@ def radolan_bytes(folder):
     return Known(tuple(files), dbz, TIMES, *centres, pyproj.CRS.from_user_input(radolan.SPHERE))
 
 
+def grib2_reflectivity(folder):
+    files = []
+    for k, time in enumerate(TIMES):
+        values = np.where(codes(k) == UNDETECT, -99.0, 0.4 * codes(k) - 31.5)
+        values[codes(k) == NODATA] = -999.0
+        files.append(folder / f"g{k}.grib2")
+        files[-1].write_bytes(grib2.message(values[::-1], time, first=(39.88, 250.0), scan=0x40))
+    dbz = np.stack([dbz_of(codes(k), 0.4, -31.5) for k in range(3)])
+    y, x = 40.0 - 0.02 * np.arange(SHAPE[0]), -110.0 + 0.01 * np.arange(SHAPE[1])
+    return Known(tuple(files), dbz, TIMES, y, x, pyproj.CRS.from_user_input(grib2.EARTH))
+
+
 KNOWN = {"odim_h5": odim_h5, "cf_netcdf": cf_netcdf, "knmi_h5": knmi_h5, "fmi_pgm": fmi_pgm,
-         "mch_gif": mch_gif, "radolan": radolan_bytes}
+         "mch_gif": mch_gif, "radolan": radolan_bytes, "grib2": grib2_reflectivity}
 """Name of a reader -> what writes a known scene of its format into a folder."""

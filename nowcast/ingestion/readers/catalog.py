@@ -9,6 +9,7 @@ from nowcast.ingestion.readers.base import Reader
 from nowcast.ingestion.readers.cf_netcdf import CfNetcdf
 from nowcast.ingestion.readers.fmi_pgm import FmiPgm
 from nowcast.ingestion.readers.foreign import looks_like, polar_error, polar_kind
+from nowcast.ingestion.readers.grib2 import Grib2
 from nowcast.ingestion.readers.knmi_h5 import KnmiH5
 from nowcast.ingestion.readers.mch_gif import MchGif
 from nowcast.ingestion.readers.odim_h5 import OdimH5
@@ -21,6 +22,7 @@ READERS: dict[str, Reader] = {
     "fmi_pgm": FmiPgm(),
     "mch_gif": MchGif(),
     "radolan": Radolan(),
+    "grib2": Grib2(),
 }
 """Name -> reader, asked in this order."""
 

@@ -51,10 +51,8 @@ class ReaderChoice:
 
     def find(self, path: Path) -> Reader:
         """Return the reader of a file; see `nowcast.ingestion.readers.catalog.find_reader`."""
-        reader = find_reader(path, self.reader)
-        if self.z_r is None or not dataclasses.is_dataclass(reader):
-            return reader
-        known = {f.name for f in dataclasses.fields(reader)}
-        settings: Any = {"z_r_name": self.z_r} if "z_r_name" in known else {}
-        changed: Reader = dataclasses.replace(reader, **settings)
-        return changed
+        reader: Any = find_reader(path, self.reader)
+        if self.z_r is not None and hasattr(reader, "z_r_name") and dataclasses.is_dataclass(reader):
+            reader = dataclasses.replace(reader, z_r_name=self.z_r)  # type: ignore[type-var]
+        found: Reader = reader
+        return found

@@ -14,7 +14,7 @@ from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import to_text
 from nowcast.ingestion.readers.lazy import Frame, faults_named, lazy_field
-from nowcast.ingestion.readers.radolan_files import Place, frame_bytes, holds_radolan, places
+from nowcast.ingestion.readers.radolan_files import FramePlace, frame_bytes, holds_radolan, places
 from nowcast.ingestion.readers.radolan_header import RadolanHeader, radolan_grid
 
 _VALUE, _NODATA, _NEGATIVE, _CLUTTER = 0x0FFF, 0x2000, 0x4000, 0x8000
@@ -65,7 +65,7 @@ class Radolan:
         return lazy_field(read, times[order], radolan_grid(first.rows, first.columns, first.version), attrs)
 
 
-def _observed(path: Path, found: list[Place]) -> list[Place]:
+def _observed(path: Path, found: list[FramePlace]) -> list[FramePlace]:
     """Return the frames that are no forecasts, all of one kind."""
     observed = [place for place in found if place.header.lead == 0]
     if not observed:
@@ -86,7 +86,7 @@ def _kind(header: RadolanHeader) -> tuple[object, ...]:
     return header.product, header.minutes, header.precision, header.rows, header.columns, header.version >= 5
 
 
-def _read(path: Path, frames: list[Place], relation: ZRelation, index: int) -> Frame:
+def _read(path: Path, frames: list[FramePlace], relation: ZRelation, index: int) -> Frame:
     header = frames[index].header
     with faults_named(path, "DWD RADOLAN"):
         data = frame_bytes(path, frames[index])
@@ -108,13 +108,13 @@ def _table(product: str, precision: float, interval: int, relation: ZRelation) -
     if product in ("RX", "EX", "WX"):
         raw = np.arange(256)
         gone, value = raw >= _BYTE_CLUTTER, raw
-        dbz = value / 2.0 - 32.5
+        dbz = (value / 2.0 - 32.5).astype(np.float32)
     else:
         raw = np.arange(1 << 16)
         gone, value = (raw & (_NODATA | _CLUTTER)) > 0, raw & _VALUE
-        dbz = value * precision / 2.0 - 32.5 if product == "WN" else relation.to_dbz(
-            value * precision * 60.0 / interval)
-    dbz = np.maximum(np.asarray(dbz, np.float32), np.float32(NO_ECHO_DBZ))
+        dbz = ((value * precision / 2.0 - 32.5).astype(np.float32) if product == "WN"
+               else relation.to_dbz(value * precision * 60.0 / interval))
+    dbz = np.maximum(dbz, np.float32(NO_ECHO_DBZ))
     dbz[value == 0] = NO_ECHO_DBZ
     dbz[gone] = np.nan
     return dbz

@@ -26,7 +26,7 @@ _LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Place:
+class FramePlace:
     """One frame: its place among the members of a tar archive (None: the file is the frame), and its header."""
 
     member: int | None
@@ -42,7 +42,7 @@ def holds_radolan(path: Path) -> bool:
         return any(is_radolan(stream.read(LONGEST_HEADER)) for _, _, stream in islice(_members(path, tape), 1))
 
 
-def places(path: Path) -> list[Place]:
+def places(path: Path) -> list[FramePlace]:
     """Return where the frames of a file are, by reading their headers.
 
     Raises:
@@ -50,18 +50,18 @@ def places(path: Path) -> list[Place]:
     """
     if head_of(path)[_TAR_MARK] != b"ustar":
         with _unpacked(path) as stream:
-            return [Place(None, RadolanHeader.of(str(path), stream.read(LONGEST_HEADER)))]
+            return [FramePlace(None, RadolanHeader.of(str(path), stream.read(LONGEST_HEADER)))]
     found = []
     with tarfile.open(path, "r|*") as tape:
         for number, name, stream in _members(path, tape):
             header = RadolanHeader.of(f"{path}: member {name!r}", stream.read(LONGEST_HEADER))
-            found.append(Place(number, header))
+            found.append(FramePlace(number, header))
     if not found:
         raise FileError(f"{path}: is a tar archive without a file in it, expected frames of RADOLAN")
     return found
 
 
-def frame_bytes(path: Path, place: Place) -> bytes:
+def frame_bytes(path: Path, place: FramePlace) -> bytes:
     """Return header and data of one frame, whole.
 
     Raises:
@@ -132,7 +132,7 @@ class _Tape:
             cls._last = _Tape(path, key)
         return cls._last
 
-    def read(self, place: Place) -> bytes:
+    def read(self, place: FramePlace) -> bytes:
         number = place.member or 0
         if number < self.following:
             path = self.key[0]
