@@ -123,7 +123,7 @@ def test_packed_in_any_way_it_is_the_same(tmp_path):
                 (tmp_path / "one").write_bytes(plain[number])
                 tape.add(tmp_path / ("one.gz" if members == "gz" else "one"), f"RY{number}" + (
                     ".gz" if members == "gz" else ""))
-        assert find_reader(path).name == "radolan"
+        assert find_reader(path).name == "dwd_radolan"
         field = find_reader(path).open(path)
         np.testing.assert_array_equal(field.values, alone)
         np.testing.assert_array_equal(field.values[1], field[1].values)  # wound back, and read on

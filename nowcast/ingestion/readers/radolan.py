@@ -38,7 +38,7 @@ class Radolan:
     """
 
     z_r_name: str = "radolan"
-    name: str = "radolan"
+    name: str = "dwd_radolan"
 
     def sniff(self, path: Path) -> bool:
         """Whether the first frame begins with the header of RADOLAN, whatever it is packed in."""
