@@ -14,6 +14,7 @@ import numpy as np
 import pyproj
 
 from tests.fakes import grib2, knmi, odim, pictures, radolan
+from tests.fakes.geotiff import fmi_items, write_geotiff
 from tests.fakes.zarr_files import as_zarr
 
 NODATA, UNDETECT = 255, 0
@@ -152,6 +153,12 @@ def grib2_reflectivity(folder):
     return Known(tuple(files), dbz, TIMES, y, x, pyproj.CRS.from_user_input(grib2.EARTH))
 
 
+def geotiff(folder):
+    files = [write_geotiff(folder / f"t{k}.tif", codes(k), {"GDAL_METADATA": fmi_items(time, 0.4, -31.5)})
+             for k, time in enumerate(TIMES)]
+    return _known(files, 0.4, -31.5, 7_000_000.0, 100_000.0, "EPSG:3067")
+
+
 KNOWN = {"odim_h5": odim_h5, "cf_netcdf": cf_netcdf, "cf_zarr": cf_zarr, "knmi_h5": knmi_h5, "fmi_pgm": fmi_pgm,
-         "mch_gif": mch_gif, "dwd_radolan": radolan_bytes, "grib2": grib2_reflectivity}
+         "mch_gif": mch_gif, "dwd_radolan": radolan_bytes, "grib2": grib2_reflectivity, "geotiff": geotiff}
 """Name of a reader -> what writes a known scene of its format into a folder."""

@@ -13,10 +13,12 @@ from nowcast.core.times import parse_time
 from nowcast.ingestion.mapped.cf import MappedStore, stated_meaning
 from nowcast.ingestion.mapped.file_time import check_pattern
 from nowcast.ingestion.mapped.settings import Mapping, read_mapping
+from nowcast.ingestion.mapped.tiff import open_tiff
 from nowcast.ingestion.readers.cf_netcdf import open_cf
 from nowcast.ingestion.readers.cf_store import NetcdfStore
 from nowcast.ingestion.readers.cf_zarr import ZarrStore, root_of
 from nowcast.ingestion.readers.foreign import head_of, looks_like
+from nowcast.ingestion.readers.geotiff_file import TIFF_STARTS
 from nowcast.ingestion.readers.hdf5 import HDF5_MAGIC
 from nowcast.ingestion.readers.netcdf_size import is_netcdf3
 from nowcast.ingestion.readers.projections import crs_of_proj
@@ -36,7 +38,7 @@ class Mapped:
     def sniff(self, path: Path) -> bool:
         """Return whether this is a file that a mapping can describe."""
         try:
-            return path.is_dir() or head_of(path).startswith((HDF5_MAGIC, b"CDF"))
+            return path.is_dir() or head_of(path).startswith((HDF5_MAGIC, b"CDF", *TIFF_STARTS))
         except OSError:
             return False
 
@@ -56,8 +58,10 @@ class Mapped:
         head = head_of(path)
         if head.startswith(HDF5_MAGIC) or is_netcdf3(head):
             return open_cf(path, MappedStore(NetcdfStore(), self.mapping), *settings)
-        raise FileError(f"{path}: {looks_like(path)}, expected netCDF, Zarr, a picture or a stack of numbers "
-                        "as the mapping describes; leave it out")
+        if head.startswith(TIFF_STARTS):
+            return open_tiff(path, self.mapping)
+        raise FileError(f"{path}: {looks_like(path)}, expected netCDF, Zarr, GeoTIFF, a picture or a stack of "
+                        "numbers as the mapping describes; leave it out")
 
 
 def mapped(mapping: Mapping | Path | str) -> Mapped:

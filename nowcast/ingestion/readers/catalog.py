@@ -10,6 +10,7 @@ from nowcast.ingestion.readers.cf_netcdf import CfNetcdf
 from nowcast.ingestion.readers.cf_zarr import CfZarr
 from nowcast.ingestion.readers.fmi_pgm import FmiPgm
 from nowcast.ingestion.readers.foreign import looks_like, polar_error, polar_kind
+from nowcast.ingestion.readers.geotiff import GeoTiff
 from nowcast.ingestion.readers.grib2 import Grib2
 from nowcast.ingestion.readers.knmi_h5 import KnmiH5
 from nowcast.ingestion.readers.mch_gif import MchGif
@@ -25,6 +26,7 @@ READERS: dict[str, Reader] = {
     "mch_gif": MchGif(),
     "dwd_radolan": Radolan(),
     "grib2": Grib2(),
+    "geotiff": GeoTiff(),
 }
 """Name -> reader, asked in this order."""
 

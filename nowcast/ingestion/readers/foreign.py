@@ -22,7 +22,6 @@ _NOT_YET = "a format that is not read yet"
 _OTHER_STARTS = {
     b"GRIB": "is a GRIB file of edition 1, which is not read (edition 2 is)",
     b"BUFR": f"is a BUFR file, {_NOT_YET}",
-    b"II*\0": f"is a TIFF picture, {_NOT_YET}", b"MM\0*": f"is a TIFF picture, {_NOT_YET}",
     b"\x89PNG": "is a PNG picture", b"\xff\xd8\xff": "is a JPEG picture", b"PK\x03\x04": "is a ZIP archive",
     b"GIF8": "is a GIF picture but no rain product that is known",
     b"CDF": "is netCDF but holds nothing that is known",

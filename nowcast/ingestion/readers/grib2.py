@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.core.errors import FileError, complain
+from nowcast.core.errors import FileError
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import to_text
 from nowcast.ingestion.readers.foreign import head_of
 from nowcast.ingestion.readers.grib2_messages import MessageHeader, decoded, headers, message_bytes
 from nowcast.ingestion.readers.grib2_products import Grib2Product
+from nowcast.ingestion.readers.grib2_sections import picture_codes
 from nowcast.ingestion.readers.lazy import Frame, faults_named, lazy_field
 
 _BLOCK = 1 << 20
@@ -78,52 +79,44 @@ class Grib2:
 
 def _read(path: Path, found: list[MessageHeader], relation: ZRelation, index: int) -> Frame:
     header = found[index]
-    with faults_named(path, "GRIB2"), decoded(path, message_bytes(path, header)) as keys:
-        bitmap = keys.number("bitmapPresent")
-        gone = keys.real("missingValue") if bitmap else None
+    with faults_named(path, "GRIB2"):
+        message = message_bytes(path, header)
+        if header.picture:
+            codes = picture_codes(path, message, header.grid.shape, header.packing[0])
+            dbz = np.take(_table(header.product, relation, header.packing), codes)
+        else:
+            dbz = _unpacked(path, message, header, relation)
+    lowest = float(np.nanmin(dbz, initial=np.inf))
+    if lowest == -np.inf:
+        limit = "rain of 0 or more" if header.product.factor else f"at least {_LOWEST_DBZ:g} dBZ"
+        raise FileError(f"{path}: holds values below what there can be, expected {limit}, or a code of "
+                        f"{header.product.name}; ask the producer for a file that follows its format")
+    return np.ascontiguousarray(dbz[:: -1 if header.flips[0] else 1, :: -1 if header.flips[1] else 1])
+
+
+def _unpacked(path: Path, message: bytes, header: MessageHeader, relation: ZRelation) -> Frame:
+    """Return the dBZ of a message that ecCodes unpacks, block by block: there may be many millions of cells."""
+    with decoded(path, message) as keys:
+        gone = keys.real("missingValue") if keys.number("bitmapPresent") else None
         values = keys.values()
     rows, columns = header.grid.shape
     if values.shape != (rows * columns,):
         raise FileError(f"{path}: holds {values.size} values, expected {rows} x {columns}; it is damaged")
-    try:
-        dbz = _decode(values, header, relation, gone).reshape(rows, columns)
-    except FileError as error:
-        raise FileError(f"{path}: {error}") from error
-    return np.ascontiguousarray(dbz[:: -1 if header.flips[0] else 1, :: -1 if header.flips[1] else 1])
-
-
-def _decode(
-    values: npt.NDArray[np.float64], header: MessageHeader, relation: ZRelation, gone: float | None
-) -> Frame:
-    """Turn values into dBZ, block by block: a frame of MRMS has 24.5 million.
-
-    Why by a table where values are integers of at most 16 bits: 65 536 logarithms instead of 24.5 million.
-    """
-    bits, reference, binary, decimal = header.packing
-    table = None
-    if bits:
-        table = _table(header.product, relation, header.packing)
-        scale, low = 10.0**decimal / 2.0**binary, reference / 2.0**binary
     dbz = np.empty(values.size, np.float32)
     for start in range(0, values.size, _BLOCK):
         block = values[start : start + _BLOCK]
-        if table is None:
-            missing = np.zeros(block.shape, np.bool_) if gone is None else block == gone
-            found = _to_dbz(np.where(missing, np.nan, block), header.product, relation)
-        else:
-            codes = block * scale
-            codes -= low
-            found = np.take(table, np.rint(codes, out=codes).astype(np.uint16))
-        if np.isneginf(found).any():
-            _refuse(block[np.isneginf(found)], header.product)
-        dbz[start : start + _BLOCK] = found
-    return dbz
+        known = block if gone is None else np.where(block == gone, np.nan, block)
+        dbz[start : start + _BLOCK] = _to_dbz(known, header.product, relation)
+    return dbz.reshape(rows, columns)
 
 
 @lru_cache(maxsize=4)
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")  # what is not finite is refused with the field
 def _table(product: Grib2Product, relation: ZRelation, packing: tuple[int, float, int, int]) -> Frame:
+    """Return the dBZ of every integer of a picture: 65 536 logarithms instead of one a cell."""
     bits, reference, binary, decimal = packing
-    value = (reference + np.arange(1 << bits) * 2.0**binary) / 10.0**decimal
+    steps = np.arange(1 << bits) * np.float64(2.0) ** binary
+    value: npt.NDArray[np.float64] = (reference + steps) / np.float64(10.0) ** decimal
     return _to_dbz(value, product, relation)
 
 
@@ -136,15 +129,9 @@ def _to_dbz(value: npt.NDArray[np.float64], product: Grib2Product, relation: ZRe
     for code in product.dry:
         dry |= np.abs(value - code) < 1e-3
     low = _LOWEST_MM_H if product.factor else _LOWEST_DBZ
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         wrong = (value < low) & ~absent & ~dry
         dbz = relation.to_dbz(value * product.factor) if product.factor else value.astype(np.float32)
         dbz = np.maximum(dbz, np.float32(NO_ECHO_DBZ))
     dbz[dry], dbz[absent], dbz[wrong] = NO_ECHO_DBZ, np.nan, -np.inf
     return dbz
-
-
-def _refuse(values: npt.NDArray[np.float64], product: Grib2Product) -> None:
-    limit = "0 mm or more" if product.factor else f"at least {_LOWEST_DBZ:g} dBZ"
-    raise FileError(complain("values", f"{values.min():g}", f"{limit}, or a code of {product.name}",
-                             "ask the producer for a file that follows its format"))

@@ -19,6 +19,7 @@ import pyproj
 from nowcast.core.errors import FileError, GridError, MissingExtraError
 from nowcast.core.grid import Grid
 from nowcast.ingestion.readers.grib2_products import Grib2Product, known_products, product_of
+from nowcast.ingestion.readers.grib2_sections import check_sections
 from nowcast.ingestion.readers.lazy import check_size
 
 _GZIP, _START, _END = b"\x1f\x8b", 16, b"7777"
@@ -39,8 +40,10 @@ class MessageHeader:
     grid: Grid
     flips: tuple[bool, bool]
     """Whether rows and columns are to be reversed: they go to the north, or to the west."""
+    picture: bool
+    """Whether the values are packed as a PNG picture."""
     packing: tuple[int, float, int, int]
-    """Bits a value, reference value, binary and decimal scale; 0 bits where values are no such integers."""
+    """Bits a value (8 or 16, else 0), reference value, binary and decimal scale, as a picture needs them."""
 
 
 def eccodes() -> Any:
@@ -130,6 +133,7 @@ def _messages(path: Path, stream: Any) -> Iterator[bytes]:
         if len(message) != length or not message.endswith(_END):
             raise FileError(f"{path}: a message has {len(message)} bytes, expected {length} that end with "
                             f"{_END.decode()}; it is truncated or damaged, fetch it again")
+        check_sections(path, message)
         yield message
     raise FileError(f"{path}: holds more than {_MOST_MESSAGES} messages, expected radar composites")
 
@@ -147,23 +151,28 @@ def _header(path: Path, keys: _Keys, start: int, length: int) -> MessageHeader:
         raise FileError(f"{path}: {product.name} is {what}, expected an observation; keep forecasts out of the "
                         "folder of observations")
     grid, flips = _grid(path, keys)
+    picture = keys.text("packingType") == "grid_png"
+    packing = _packing(keys)
+    if picture and not packing[0]:
+        bits = keys.number("bitsPerValue")
+        raise FileError(f"{path}: is packed as a picture with a bitmap or of {bits} bits, expected 8 or 16 bits and no bitmap; pack it in another way, such as with grib_set")
     return MessageHeader(start, length, product, _time(path, keys), keys.text("centreDescription"), grid, flips,
-                         _packing(keys))
+                         picture, packing)
 
 
 def _time(path: Path, keys: _Keys) -> np.datetime64:
-    parts = [keys.number(k) for k in ("year", "month", "day", "hour", "minute", "second")]
+    year, month, day, *clock = parts = [
+        keys.number(k) for k in ("year", "month", "day", "hour", "minute", "second")]
     try:
-        return np.datetime64(datetime(*parts), "ns")  # type: ignore[arg-type]
+        return np.datetime64(datetime(year, month, day, *clock), "ns")
     except ValueError as error:
         raise FileError(f"{path}: its time is {parts} ({error}); it is damaged, fetch it again") from error
 
 
 def _packing(keys: _Keys) -> tuple[int, float, int, int]:
-    whole = keys.text("packingType") in ("grid_png", "grid_simple", "grid_ccsds")
-    bits = keys.number("bitsPerValue") if whole and not keys.number("bitmapPresent") else 0
+    bits = 0 if keys.number("bitmapPresent") else keys.number("bitsPerValue")
     scales = keys.number("binaryScaleFactor"), keys.number("decimalScaleFactor")
-    return (bits if 0 < bits <= 16 else 0, keys.real("referenceValue") if bits else 0.0, *scales)
+    return (bits if bits in (8, 16) else 0, keys.real("referenceValue"), *scales)
 
 
 def _grid(path: Path, keys: _Keys) -> tuple[Grid, tuple[bool, bool]]:
@@ -179,8 +188,12 @@ def _grid(path: Path, keys: _Keys) -> tuple[Grid, tuple[bool, bool]]:
     x = x - 360.0 * np.floor((x.mean() + 180.0) / 360.0)
     earth = {"a": keys.real("earthMajorAxis"), "b": keys.real("earthMinorAxis")} if keys.number(
         "earthIsOblate") else {"R": keys.real("radius")}
-    crs = pyproj.CRS.from_dict({"proj": "longlat", **earth})
-    return Grid(crs.to_wkt(), y[::-1] if south_up else y, x[::-1] if west_ward else x), (south_up, west_ward)
+    try:
+        crs = pyproj.CRS.from_dict({"proj": "longlat", **earth})
+        grid = Grid(crs.to_wkt(), y[::-1] if south_up else y, x[::-1] if west_ward else x)
+    except (GridError, pyproj.exceptions.ProjError) as error:
+        raise GridError(f"{path}: {' '.join(str(error).split())[:200]}") from error
+    return grid, (south_up, west_ward)
 
 
 def _axis(path: Path, keys: _Keys, name: str, letter: str, count: int, sign: int) -> np.ndarray[Any, Any]:
