@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from tqdm import tqdm
 
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames, thinned
+from nowcast.core.engine import Engine, InProcess, in_order, open_engine
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.times import minutes, parse_period
 from nowcast.evaluation.comparison import Against
+from nowcast.evaluation.grouping import REGION_KM, Grouping, Masks, grouped_by
 from nowcast.evaluation.period import CALIBRATED, MAP_CELL_KM, PeriodScores, Verification
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import check_counts, wettest, windows
@@ -53,10 +56,14 @@ def verify(
     min_wet_pixels: int = 0,
     decision_thresholds: Sequence[Path | str] = (),
     against: Against | None = None,
+    by: Sequence[str] = (),
+    regions: Masks | None = None,
+    region_km: float = REGION_KM,
     cases: int = 3,
     title: str = "",
     notes: Sequence[str] = (),
     progress: bool = False,
+    engine: Engine | None = None,
 ) -> SkillReport:
     """Score forecasters over a period on the same initialisation times; with ``out``, write tables and a page.
 
@@ -73,9 +80,14 @@ def verify(
         min_wet_pixels: leave out initialisation times with fewer pixels of 20 dBZ or more.
         decision_thresholds: files of `nowcast calibrate`: each model that has some is scored with them too.
         against: with which model the others are compared, and how.
+        by: ``hour``, ``region``: scores of each hour of the day and of each region as well, in groups.csv.
+        regions: named masks (y, x) of the grid; None takes blocks of about ``region_km``.
+        region_km: width of such a block.
         cases: how many of the wettest nowcasts the page shows frame by frame.
         title, notes: of the page.
         progress: show a bar on stderr.
+        engine: of `nowcast.open_engine`; None spreads long work over the cores of this machine. The values
+            are the same to the last bit.
 
     Raises:
         NowcastError: as `verify_period`; the folder cannot be written.
@@ -95,13 +107,15 @@ def verify(
     if decision_thresholds:
         known = [found for file in decision_thresholds for found in read_decision_thresholds(Path(file)).models]
         readings = with_calibrated(readings, known)
+    grouping = grouped_by(by, frames.grid.shape, frames.grid.cell_km, regions, region_km)
     against = against or Against()
     against.check(list(readings), list(thresholds))
-    found = verify_period(
-        frames, readings, start, end, stride=stride, lead_times=lead_times, thresholds=thresholds,
-        scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds),
-        cases=cases if out is not None else 0, progress=progress,
-    )
+    with open_engine() if engine is None else nullcontext(engine) as own:
+        found = verify_period(
+            frames, readings, start, end, stride=stride, lead_times=lead_times, thresholds=thresholds,
+            scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds),
+            grouping=grouping, cases=cases if out is not None else 0, progress=progress, engine=own,
+        )
     return write_skill(
         None if out is None else Path(out), frames, found, (start, end), against, title=title, notes=notes
     )
@@ -122,15 +136,17 @@ def verify_period(
     least_past: int = LEAST_PAST,
     map_thresholds: Sequence[float] | None = None,
     block: int | None = None,
+    grouping: Grouping | None = None,
     cases: int = 0,
     progress: bool = False,
+    engine: Engine | None = None,
 ) -> Verification:
     """Forecast from every initialisation time of a period and score each lead time.
 
     An initialisation time stands in a gap-free window of past and future frames that lies wholly in
     [start, end); windows are built from times, so a missing frame is never bridged. A forecaster is handed
-    past frames alone. Counts are pooled over all nowcasts before any score is finished. One window is in
-    memory at a time, and the fields of ``cases``.
+    past frames alone. Counts are pooled over all nowcasts, in the order of their initialisation times,
+    before any score is finished. A worker has one window in memory at a time; the fields of ``cases`` stay.
 
     Args:
         archive: where the frames are.
@@ -145,8 +161,10 @@ def verify_period(
         least_past: past frames of a window when no forecaster needs more.
         map_thresholds: thresholds for which CSI is kept for each block of cells; None for all.
         block: cells of such a block, each way; None for about 5 km.
+        grouping: into what scores are parted beside the whole.
         cases: of how many of the wettest nowcasts, hours apart, the fields are kept.
         progress: show a bar on stderr.
+        engine: where nowcasts are made and scored; None is this process.
 
     Raises:
         SettingsError: a setting out of range.
@@ -162,17 +180,19 @@ def verify_period(
     check_threshold(wet_dbz)
     block = block or max(1, round(MAP_CELL_KM / max(archive.grid.cell_km)))
     mapped = thresholds if map_thresholds is None else map_thresholds
-    empty = partial(PeriodScores, thresholds, scores, archive.grid.cell_km, mapped, block)
+    empty = partial(PeriodScores, thresholds, scores, archive.grid.cell_km, mapped, block, grouping)
     counted = {name: empty() for name in readings}
     every = windows(archive.times, archive.step, start, end, past + lead_times, stride)
-    starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress)
+    starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress, engine)
     reference_times = np.array([times[past - 1] for times in starts.windows], "datetime64[ns]")
     shown = wettest(reference_times, starts.wet_pixels, cases)
     score = NowcastScorer(archive, readings, leads, past, empty, tuple(shown))
     kept: list[Case] = []
     metadata: dict[str, dict[str, str]] = {}
-    for times in tqdm(starts.windows, desc="verifying", unit="nowcast", disable=not progress):
-        scored = score(times)
+    every_scored = in_order(engine or InProcess(), score, starts.windows)
+    for scored in tqdm(
+        every_scored, "verifying", len(starts.windows), unit="nowcast", disable=not progress
+    ):
         for name, sums in scored.scores.items():
             counted[name].merge(sums)
         metadata = metadata or scored.metadata
@@ -184,8 +204,10 @@ def verify_period(
         wet_pixels=starts.wet_pixels, too_dry=starts.too_dry,
         csi_cells={(n, t): values for n, c in counted.items() for t, values in c.csi_cells.items()},
         block=block, seconds={name: c.seconds for name, c in counted.items()},
-        thresholds=tuple(thresholds), counts={name: c.counts for name, c in counted.items()},
-        metadata=metadata, cases=tuple(kept),
+        thresholds=tuple(thresholds), sums={name: c.nowcast_sums for name, c in counted.items()},
+        tallies={name: c.tally for name, c in counted.items()}, metadata=metadata,
+        groups=tuple(row for name, c in counted.items() for row in c.group_rows(name, lead_minutes)),
+        cases=tuple(kept),
     )
 
 

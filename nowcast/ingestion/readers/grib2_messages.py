@@ -155,7 +155,8 @@ def _header(path: Path, keys: _Keys, start: int, length: int) -> MessageHeader:
     packing = _packing(keys)
     if picture and not packing[0]:
         bits = keys.number("bitsPerValue")
-        raise FileError(f"{path}: is packed as a picture with a bitmap or of {bits} bits, expected 8 or 16 bits and no bitmap; pack it in another way, such as with grib_set")
+        raise FileError(f"{path}: is packed as a picture with a bitmap or of {bits} bits, expected "
+                        "8 or 16 bits and no bitmap; pack it in another way, such as with grib_set")
     return MessageHeader(start, length, product, _time(path, keys), keys.text("centreDescription"), grid, flips,
                          picture, packing)
 
