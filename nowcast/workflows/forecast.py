@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from tqdm import tqdm
 
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames
@@ -17,6 +18,7 @@ from nowcast.core.times import to_text
 from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.interpolated_frames import with_interpolated
+from nowcast.postprocessing.chain import Products, chain
 from nowcast.workflows.past import LATEST, MOST_MISSING, choose_past
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from nowcast.postprocessing.base import PostProcessing
 
 _MOST_LEADS = 1000
+_BAR_AFTER_S = 2.0
 
 
 def forecast(
@@ -36,6 +39,11 @@ def forecast(
     short_past: bool = False,
     most_missing: int = MOST_MISSING,
     post: Sequence[PostProcessing] = (),
+    members: int | None = None,
+    seed: int = 0,
+    products: Products = (),
+    z_r: str | None = None,
+    progress: bool = False,
 ) -> xr.Dataset:
     """Forecast the frames that follow a frame of an archive.
 
@@ -51,12 +59,18 @@ def forecast(
         short_past: make do with fewer past frames (`Needs.fewest`) where some are missing.
         most_missing: so many frames of the past may be missing; they are interpolated along the motion, and
             the attribute ``interpolated_frames`` names them. 0 refuses a past with a gap.
-        post: post-processing steps, applied in this order.
+        post: post-processing steps, applied in this order, before members and products.
+        members: how many equally likely members to draw from the probabilities.
+        seed: of the members.
+        products: names of `nowcast.postprocessing.catalog.PRODUCTS` or ``all``; or settings by name.
+        z_r: name of the Z-R relation (`nowcast.core.rain`) of products in mm, where the archive names none.
+        progress: show how far members and products are.
 
     Returns:
         ``reflectivity`` (lead_time, y, x) in dBZ, NaN where nothing can be known; and
-        ``exceedance_probability`` (threshold, lead_time, y, x) where the forecaster knows it. The attributes
-        say what made it, from which archive, and on what terms.
+        ``exceedance_probability`` (threshold, lead_time, y, x) where the forecaster knows it; members and
+        products as docs/reference/forecast-file.md lists them. The attributes say what made it, from which
+        archive, and on what terms.
 
     Raises:
         TimeError: no frame at that time, a past with gaps, or a step that is no multiple of the archive's.
@@ -67,11 +81,12 @@ def forecast(
         >>> coming = nowcast.forecast("italy.zarr", "motionrnn", lead_times=6)  # doctest: +SKIP
         >>> coming.exceedance_probability.sel(threshold=30.0).max(("y", "x"))  # doctest: +SKIP
     """
+    steps = chain(post, members=members, seed=seed, products=products, z_r=z_r)
     made = forecast_with_past(
         archive, forecaster, at, lead_times, settings=settings, short_past=short_past,
-        most_missing=most_missing, count=max((step.past for step in post), default=0),
+        most_missing=most_missing, count=max((step.past for step in steps), default=0),
     )
-    return postprocess(made, post)
+    return postprocess(made, steps, progress)
 
 
 class Made(NamedTuple):
@@ -116,6 +131,7 @@ def forecast_with_past(
     own = observed.isel(time=slice(-forecaster.needs.past, None))
     found = _checked(forecaster.forecast(own, leads), forecaster.name, leads, observed)
     flagged = {"interpolated_frames": ", ".join(map(to_text, missing))} if len(missing) else {}
+    relation = str(archive.attrs.get("z_r_relation", ""))
     return Made(found.assign_attrs({
         **forecaster.describe(),
         **found.attrs,
@@ -124,13 +140,16 @@ def forecast_with_past(
         "archive_fingerprint": archive.fingerprint,
         "observed_from": str(archive.attrs.get("source", "unknown")),
         "licence": str(archive.attrs.get("licence", "unknown")),
+        **({"z_r_relation": relation} if relation else {}),
     }), observed)
 
 
-def postprocess(made: Made, post: Sequence[PostProcessing]) -> xr.Dataset:
-    """Apply post-processing steps one after the other."""
+def postprocess(made: Made, post: Sequence[PostProcessing], progress: bool = False) -> xr.Dataset:
+    """Apply post-processing steps one after the other, with a bar once they take a while."""
     found = made.forecast
-    for step in post:
+    bar = tqdm(post, desc="members and products", unit="step", delay=_BAR_AFTER_S, disable=not progress)
+    for step in bar:
+        bar.set_postfix_str(step.name, refresh=False)
         found = step.apply(found, made.observed)
     return found
 

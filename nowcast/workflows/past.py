@@ -18,7 +18,7 @@ MOST_MISSING = 3
 """Past frames that may be missing unless the user says otherwise."""
 
 
-class Past(NamedTuple):
+class ChosenPast(NamedTuple):
     """Where the past of a forecast is read from."""
 
     frames: RadarFrames
@@ -30,12 +30,12 @@ class Past(NamedTuple):
 def choose_past(
     archive: RadarFrames, forecaster: Forecaster, at: np.datetime64 | str, *, short_past: bool,
     most_missing: int, count: int,
-) -> Past:
+) -> ChosenPast:
     """Choose the frames as `observed_past`, and where some are missing, which are to be interpolated."""
     none = np.array([], "datetime64[ns]")
     try:
         frames, times = observed_past(archive, forecaster, at, short_past=short_past, count=count)
-        return Past(frames, times, none)
+        return ChosenPast(frames, times, none)
     except TimeError:
         if most_missing < 1:
             raise
@@ -46,7 +46,7 @@ def choose_past(
         missing = np.setdiff1d(times, frames.times)
         if len(missing) > most_missing or len(times) - len(missing) < 2:
             raise
-        return Past(frames, times, missing)
+        return ChosenPast(frames, times, missing)
 
 
 def observed_past(
