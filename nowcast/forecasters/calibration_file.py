@@ -5,6 +5,7 @@ Dimensions: K thresholds, S lead times.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,6 +83,11 @@ class ModelCalibration:
         dressing = () if self.dressing is None else (Dressing(self.dressing),)
         decision = () if self.decision is None else (Decision(self.decision),)
         return (*dressing, *decision, *self.after_decision)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that change with anything in it."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
     @property
     def decision_alone(self) -> ModelCalibration:

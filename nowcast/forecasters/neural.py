@@ -162,6 +162,8 @@ class Neural:
             "trained_on": meta.data_fingerprint,
             "trained_with": json.dumps(meta.provenance, sort_keys=True),
         }
+        if self.calibration is not None:
+            described["calibration"] = self.calibration.digest
         return described if self.decision is None else described | {"decision_thresholds": str(self.decision)}
 
     def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:

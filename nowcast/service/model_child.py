@@ -73,6 +73,7 @@ def _answer(model: str, settings: dict[str, Any], memory_gb: float, step_file: P
     found = forecast(
         request["archive"], forecaster, parse_time(request["reference_time"]), request["lead_times"],
         calibration=request["calibration"],
+        most_missing=0,
     )
     write_forecast(Path(request["target"]), found)
     return 0

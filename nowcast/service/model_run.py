@@ -164,7 +164,8 @@ def run_model(
             forecaster = build_forecaster(name, own)
             calibration = settings.calibration if name == settings.model else None
             found = forecast(
-                archive, forecaster, reference_time, leads, short_past=True, calibration=calibration
+                archive, forecaster, reference_time, leads, short_past=True, most_missing=0,
+                calibration=calibration,
             )
             return ModelRun(found, name, "; ".join(reasons))
         except Exception as error:
