@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from tqdm import tqdm
 
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames, thinned
@@ -16,12 +17,14 @@ from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.times import Times, parse_time, to_text, unbroken_runs
 from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
+from nowcast.postprocessing.chain import Products, chain
 
 if TYPE_CHECKING:
     from nowcast.forecasters.base import Forecaster
     from nowcast.postprocessing.base import PostProcessing
 
 _MOST_LEADS = 1000
+_BAR_AFTER_S = 2.0
 LATEST = "latest"
 
 
@@ -34,6 +37,11 @@ def forecast(
     settings: Mapping[str, Any] | None = None,
     short_past: bool = False,
     post: Sequence[PostProcessing] = (),
+    members: int | None = None,
+    seed: int = 0,
+    products: Products = (),
+    z_r: str | None = None,
+    progress: bool = False,
 ) -> xr.Dataset:
     """Forecast the frames that follow a frame of an archive.
 
@@ -47,12 +55,18 @@ def forecast(
         lead_times: how many, one step apart; or rising times above zero.
         settings: of the model where it is named; plain values, what is left out keeps its default.
         short_past: make do with fewer past frames (`Needs.fewest`) where some are missing.
-        post: post-processing steps, applied in this order.
+        post: post-processing steps, applied in this order, before members and products.
+        members: how many equally likely members to draw from the probabilities.
+        seed: of the members.
+        products: names of `nowcast.postprocessing.catalog.PRODUCTS` or ``all``; or settings by name.
+        z_r: name of the Z-R relation (`nowcast.core.rain`) of products in mm, where the archive names none.
+        progress: show how far members and products are.
 
     Returns:
         ``reflectivity`` (lead_time, y, x) in dBZ, NaN where nothing can be known; and
-        ``exceedance_probability`` (threshold, lead_time, y, x) where the forecaster knows it. The attributes
-        say what made it, from which archive, and on what terms.
+        ``exceedance_probability`` (threshold, lead_time, y, x) where the forecaster knows it; members and
+        products as docs/reference/forecast-file.md lists them. The attributes say what made it, from which
+        archive, and on what terms.
 
     Raises:
         TimeError: no frame at that time, a past with gaps, or a step that is no multiple of the archive's.
@@ -63,11 +77,12 @@ def forecast(
         >>> coming = nowcast.forecast("italy.zarr", "motionrnn", lead_times=6)  # doctest: +SKIP
         >>> coming.exceedance_probability.sel(threshold=30.0).max(("y", "x"))  # doctest: +SKIP
     """
+    steps = chain(post, members=members, seed=seed, products=products, z_r=z_r)
     made = forecast_with_past(
         archive, forecaster, at, lead_times, settings=settings, short_past=short_past,
-        count=max((step.past for step in post), default=0),
+        count=max((step.past for step in steps), default=0),
     )
-    return postprocess(made, post)
+    return postprocess(made, steps, progress)
 
 
 class Made(NamedTuple):
@@ -106,6 +121,7 @@ def forecast_with_past(
     observed = frames.frames(times).compute(scheduler="synchronous")
     own = observed.isel(time=slice(-forecaster.needs.past, None))
     found = _checked(forecaster.forecast(own, leads), forecaster.name, leads, observed)
+    relation = str(archive.attrs.get("z_r_relation", ""))
     return Made(found.assign_attrs({
         **forecaster.describe(),
         **found.attrs,
@@ -113,13 +129,16 @@ def forecast_with_past(
         "archive_fingerprint": archive.fingerprint,
         "observed_from": str(archive.attrs.get("source", "unknown")),
         "licence": str(archive.attrs.get("licence", "unknown")),
+        **({"z_r_relation": relation} if relation else {}),
     }), observed)
 
 
-def postprocess(made: Made, post: Sequence[PostProcessing]) -> xr.Dataset:
-    """Apply post-processing steps one after the other."""
+def postprocess(made: Made, post: Sequence[PostProcessing], progress: bool = False) -> xr.Dataset:
+    """Apply post-processing steps one after the other, with a bar once they take a while."""
     found = made.forecast
-    for step in post:
+    bar = tqdm(post, desc="members and products", unit="step", delay=_BAR_AFTER_S, disable=not progress)
+    for step in bar:
+        bar.set_postfix_str(step.name, refresh=False)
         found = step.apply(found, made.observed)
     return found
 
