@@ -15,8 +15,8 @@ or more, the past and the future without a gap), draws members and prints, by le
 * spread over error of the mean rain of the first hour in squares of 20 km with 0.05 mm/h or more, by
   Marshall-Palmer.
 
-A model with members of its own (`steps`, `linda_p`) is measured as it is. The second form prints the mean excess
-in dB over thresholds, of all pixels of a period that reach them.
+A model with members of its own (`steps`, `linda_p`) is measured as it is. The second form prints the mean
+excess in dB over thresholds, of all pixels of a period that reach them.
 """
 
 from __future__ import annotations
