@@ -75,14 +75,14 @@ def measure(made: xr.Dataset, observed: xr.DataArray, args: argparse.Namespace, 
     cpu = time.process_time() - began
     print(f"{'members, CPU':24}{cpu:8.2f} s")
     if args.steps:
-        began, used = time.perf_counter(), time.process_time()
+        began, before = time.perf_counter(), time.process_time()
         try:
             build_forecaster("steps", {"members": args.steps}).forecast(observed, LEAD_TIMES)
         except MissingExtraError as error:
             print(error)
             return
-        seconds, used = time.perf_counter() - began, time.process_time() - used
-        print(f"{f'STEPS, {args.steps} members':24}{seconds:8.2f} s, {seconds / median(wall['members']):.0f} times "
+        took, used = time.perf_counter() - began, time.process_time() - before
+        print(f"{f'STEPS, {args.steps} members':24}{took:8.2f} s, {took / median(wall['members']):.0f} times "
               f"that of the members; CPU {used:.2f} s, {used / cpu:.0f} times")
 
 

@@ -157,7 +157,7 @@ class Found:
         below, equal = (members < observed).sum(axis=0), (members == observed).sum(axis=0)
         rank = below + self.draw.random(len(observed)) * (equal + 1)
         place = (rank / (len(members) + 1) * CLASSES).astype(int)
-        return np.bincount(np.minimum(place, CLASSES - 1), minlength=CLASSES)
+        return np.bincount(np.minimum(place, CLASSES - 1), minlength=CLASSES).astype(np.float64)
 
     def _hour(self, members: Array, observed: Array) -> Array:
         rain = z_r("marshall_palmer")
@@ -202,7 +202,7 @@ def squares(rain: Array, sides: tuple[int, ...]) -> Array:
     """Means (h, w) of whole squares of a field (H, W)."""
     rows, columns = (n // side for n, side in zip(rain.shape, sides, strict=True))
     whole = rain[: rows * sides[0], : columns * sides[1]]
-    return whole.reshape(rows, sides[0], columns, sides[1]).mean(axis=(1, 3))
+    return np.asarray(whole.reshape(rows, sides[0], columns, sides[1]).mean(axis=(1, 3)))
 
 
 def print_tail(archive: Archive, period: str) -> None:
