@@ -7,6 +7,7 @@ The workflows of the command line as functions; each is imported when it is firs
     nowcast.ingest(["radar/"], "italy.zarr")
     archive = nowcast.open_archive("italy.zarr")
     coming = nowcast.forecast(archive, nowcast.load_model("motionrnn"))
+    milan = nowcast.at(coming, 45.46, 9.19)
     skill = nowcast.verify(archive, ["extrapolation", "motionrnn"], "2025-03-21/2025-03-22", stride=6)
 """
 
@@ -17,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 from nowcast.core.version import __version__
 
 if TYPE_CHECKING:
+    from nowcast.workflows.at import at
     from nowcast.workflows.forecast import forecast
     from nowcast.workflows.ingest import ingest
     from nowcast.workflows.load_model import load_model
     from nowcast.workflows.open_archive import open_archive
     from nowcast.workflows.verify import verify
 
-__all__ = ["__version__", "forecast", "ingest", "load_model", "open_archive", "verify"]
+__all__ = ["__version__", "at", "forecast", "ingest", "load_model", "open_archive", "verify"]
 
 
 def __getattr__(name: str) -> Any:
