@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -207,6 +207,15 @@ def sha256(path: Path) -> str:
         while block := handle.read(_CHUNK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def sha256_of(parts: Sequence[Path]) -> str:
+    """Return the SHA-256 of a file, or of the names and digests of several that belong together."""
+    if len(parts) == 1:
+        return sha256(parts[0])
+    root = os.path.commonpath(parts) if parts else ""
+    lines = (f"{sha256(part)} {os.path.relpath(part, root)}\n" for part in parts)
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @lru_cache(maxsize=1)

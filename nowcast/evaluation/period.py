@@ -122,6 +122,17 @@ class PeriodScores:
             self._in_cells[metric.threshold_dbz] = add(known, metric.sums(dbz, observed))
         self._seconds += seconds
 
+    def merge(self, later: PeriodScores) -> None:
+        """Add the nowcasts of other sums of the same settings after one's own.
+
+        Sums of one nowcast each, merged in order, are the same to the last bit as sums of all nowcasts.
+        """
+        self._tally.merge(later._tally)
+        for threshold, sums in later._in_cells.items():
+            self._in_cells[threshold] = add(self._in_cells.get(threshold, {}), sums)
+        self._counts += later._counts
+        self._seconds += later._seconds
+
     def rows(self, model: str, lead_minutes: Sequence[float]) -> list[ScoreRow]:
         """Every score by lead time, and its mean over them."""
         return list(self._tally.rows(model, lead_minutes))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nowcast.archive.ledger import Source
 from nowcast.core.errors import printable
+
+ZARR_METADATA = ("zarr.json", ".zgroup", ".zmetadata")
+"""Files that make a folder a Zarr store."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Problem:
 
 def list_files(paths: Iterable[Path]) -> tuple[list[Path], list[Problem]]:
     """Return all files meant by ``paths``, folders searched through, each once, in the given order.
+
+    A folder that is a Zarr store counts as one file.
 
     Hidden files are passed over within folders; what does not exist, cannot be listed or is no ordinary
     file (a pipe or a device would be read for ever) is a problem, not the end.
@@ -46,16 +52,54 @@ def list_files(paths: Iterable[Path]) -> tuple[list[Path], list[Problem]]:
 
 def _files_of(path: Path) -> list[Path] | str:
     """Return the files that a path stands for, or what is wrong with it."""
+    if path.is_dir() and is_zarr(path):
+        return [path]
     if path.is_dir():
-        os.scandir(path).close()  # says why it cannot be listed, where rglob() finds nothing and is silent
-        inside = [p for p in sorted(path.rglob("*")) if p.is_file()
-                  and not any(part.startswith(".") for part in p.relative_to(path).parts)]
-        return inside or "this folder holds no files, expected radar files"
+        os.scandir(path).close()  # says why it cannot be listed, where the search below is silent
+        return list(_inside(path)) or "this folder holds no files, expected radar files"
     if path.is_file():
         return [path]
     if path.exists():
         return "is no ordinary file, expected a radar file or a folder; give the file itself"
     return "does not exist, expected a radar file or a folder; check the path"
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """Yield what a folder holds to read: Zarr stores as one, else files; nothing hidden."""
+    found: list[Path] = []
+    with contextlib.suppress(PermissionError):
+        found = sorted(folder.iterdir())
+    for path in found:
+        if path.name.startswith("."):
+            continue
+        if path.is_dir() and not is_zarr(path):
+            yield from () if path.is_symlink() else _inside(path)
+        elif path.is_dir() or path.is_file():
+            yield path
+
+
+def is_zarr(folder: Path) -> bool:
+    """Return whether a folder is a Zarr store of version 2 or 3."""
+    return any((folder / name).is_file() for name in ZARR_METADATA)
+
+
+def parts_of(path: Path) -> list[Path]:
+    """Return the files that one input consists of: itself, or all files of a Zarr store.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+
+def state_of(parts: Sequence[Path]) -> tuple[int, int]:
+    """Return the bytes of all parts together, and when the newest was changed, in nanoseconds.
+
+    Raises:
+        OSError: one is not there.
+    """
+    stats = [part.stat() for part in parts]
+    return sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)
 
 
 def known_by_name(files: Sequence[Path], known: Sequence[Source]) -> dict[Path, Source]:
@@ -64,10 +108,10 @@ def known_by_name(files: Sequence[Path], known: Sequence[Source]) -> dict[Path, 
     found = {}
     for path in files:
         try:
-            stat = path.stat()
+            state = state_of(parts_of(path))
         except OSError:
             continue  # reading it will say what is wrong
-        source = by_stat.get((path.name, stat.st_size, stat.st_mtime_ns))
+        source = by_stat.get((path.name, *state))
         if source is not None:
             found[path] = source
     return found

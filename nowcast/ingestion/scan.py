@@ -8,17 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
 from tqdm import tqdm
 
 from nowcast.archive.ledger import Source
 from nowcast.core.errors import FileError, NowcastError, printable
 from nowcast.core.field import check
-from nowcast.core.files import sha256
+from nowcast.core.files import sha256_of
 from nowcast.core.grid import Grid
 from nowcast.core.processes import Workers
 from nowcast.core.times import Times
-from nowcast.ingestion.listing import Problem, repeated
-from nowcast.ingestion.readers.catalog import find_reader
+from nowcast.ingestion.listing import Problem, parts_of, repeated, state_of
+from nowcast.ingestion.readers.base import Reader
+from nowcast.ingestion.readers.catalog import find_reader, reader_named
 
 _ATTRS = ("source", "licence", "quantity", "z_r_relation", "accumulation_hours")
 
@@ -35,6 +37,12 @@ class Scan:
     times: Times
     grid: Grid
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    reading: Reader | None = None
+    """What reads the file; None: the reader of the catalog with that name."""
+
+    def open(self) -> xr.DataArray:
+        """Open the file as a lazy field, as its scan did."""
+        return (self.reading or reader_named(self.reader)).open(self.path)
 
     def as_source(
         self, frames: int, problems: tuple[str, ...], complete: bool
@@ -51,21 +59,22 @@ class Scan:
 
 
 def scan_file(
-    path: Path, reader_name: str | None = None, known: frozenset[str] = frozenset()
+    path: Path, reader_name: str | Reader | None = None, known: frozenset[str] = frozenset()
 ) -> Scan | Problem | str:
     """Read what a file says of itself; whatever a reader raises is a problem of that file.
 
     Args:
         path: the file.
-        reader_name: use this reader instead of asking all of them.
+        reader_name: use this reader, by its name or as it is, instead of asking all of them.
         known: SHA-256 digests of files that need not be opened.
 
     Returns:
         The scan, a problem, or the SHA-256 of a file that is known.
     """
     try:
-        stat = path.stat()
-        digest = sha256(path)
+        parts = parts_of(path)
+        size, mtime_ns = state_of(parts)
+        digest = sha256_of(parts)
         if digest in known:
             return digest
         reader = find_reader(path, reader_name)
@@ -74,8 +83,7 @@ def scan_file(
         times: Times = opened["time"].values.astype("datetime64[ns]")
         if not len(times):
             raise FileError(f"{path}: holds no times, expected one frame or more")
-        return Scan(path, stat.st_size, stat.st_mtime_ns, digest, reader.name, times,
-                    Grid.of(opened), attrs)
+        return Scan(path, size, mtime_ns, digest, reader.name, times, Grid.of(opened), attrs, reader)
     except NowcastError as error:
         return Problem(path, printable(error))
     except OSError as error:
@@ -91,7 +99,7 @@ def unforeseen(error: Exception) -> str:
 
 
 def scan_all(
-    pool: Workers, files: Sequence[Path], reader: str | None, known: Sequence[Source], progress: bool
+    pool: Workers, files: Sequence[Path], reader: str | Reader | None, known: Sequence[Source], progress: bool
 ) -> tuple[list[Scan], list[Problem], int]:
     """Scan in parallel.
 
@@ -125,7 +133,7 @@ def scan_all(
 
 
 def _scan_one(
-    path: Path, reader: str | None, known: frozenset[str]
+    path: Path, reader: str | Reader | None, known: frozenset[str]
 ) -> tuple[Path, Scan | Problem | str]:
     return path, scan_file(path, reader, known)
 

@@ -20,7 +20,6 @@ from nowcast.core.field import FieldError, check_values
 from nowcast.core.files import DISK_FULL, read_within, write_within
 from nowcast.core.times import to_text
 from nowcast.ingestion.plan import Wanted
-from nowcast.ingestion.readers.catalog import reader_named
 from nowcast.ingestion.scan import unforeseen
 
 Reissued = Literal["complete", "replace", "keep", "refuse"]
@@ -83,7 +82,7 @@ def ingest_file(task: FileTask) -> FileResult:
         if read_root(task.archive)["attributes"]["first_time"] != task.first_time:
             result.disk = "the archive was changed by somebody else"
             return result
-        blocks = reader_named(task.wanted.scan.reader).open(path).data.blocks
+        blocks = task.wanted.scan.open().data.blocks
         for index, slot, time in zip(task.wanted.frames, task.slots, task.wanted.times, strict=True):
             if task.boss not in (os.getpid(), os.getppid()):
                 result.disk = "the ingest that this worker belongs to has ended"

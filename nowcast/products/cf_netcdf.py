@@ -1,11 +1,11 @@
 """The forecast file: one nowcast as CF-1.10 netCDF that any tool puts at the right place and time.
 
-Dimensions: K thresholds, S lead times, H rows, W columns.
+What is in it beside the grid and the times stands in `nowcast.products.variables`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.archive.packing import PACKING, Codes
 from nowcast.core.errors import FileError, complain
-from nowcast.core.field import ATTRS, NAME, PROBABILITY, FieldError, check_values
+from nowcast.core.field import NAME, FieldError
 from nowcast.core.files import provenance, whole_file
 from nowcast.core.grid import Grid
 from nowcast.core.times import now_utc, to_text
+from nowcast.products.file_variables import read_variable, write_variable
+from nowcast.products.variables import VARIABLES
 
 FORMAT = "nowcast forecast 1"
 _EPOCH = "seconds since 1970-01-01 00:00:00"
@@ -27,27 +28,26 @@ _SECOND = np.timedelta64(1, "s")
 _OWN = ("Conventions", "title", "source", "history", "nowcast_format", "created")
 _BROKEN = (OSError, RuntimeError, LookupError, AttributeError, ValueError, TypeError, OverflowError)
 """What reading a file raises whose parts are missing, or are not of the kind they should be."""
-_LARGEST_PIXELS = 2**31
-_FORMER_PROBABILITY = "probability_of_exceedance"
-"""As older files call it."""
-_CERTAIN, _UNKNOWN = 250, 255
-"""Codes of probability 1 and of "nothing can be known"."""
+_FIRST_MEMORY = 1 << 20
 
 
 def write_forecast(path: Path, forecast: xr.Dataset, metadata: Mapping[str, str] | None = None) -> Path:
     """Write one forecast, whole or not at all.
 
-    Values are packed as in the archive: hundredths of a dBZ in int16, with codes of their own for no
-    echo (which decodes to `NO_ECHO_DBZ`) and for what nothing can be known about (``_FillValue``);
-    probabilities in steps of 1/250. Scale factors are float32, so that readers decode to float32.
+    Values are packed into integers (`nowcast.products.packed_values`); reflectivity as in the archive:
+    hundredths of a dBZ, with codes of their own for no echo (which decodes to `NO_ECHO_DBZ`) and for what
+    nothing can be known about (``_FillValue``). Scale factors are float32, so that readers decode to
+    float32. They are packed and compressed frame by frame: beside the forecast itself memory holds the
+    compressed file and one frame.
 
     Args:
         path: the file to make; one that is there is replaced in one step.
-        forecast: what `nowcast.workflows.forecast` returns; its attributes become global attributes.
+        forecast: what `nowcast.workflows.forecast` returns; its attributes become global attributes. Of its
+            variables those of `nowcast.products.variables` are written.
         metadata: further global attributes; commit and versions are added.
 
     Raises:
-        FieldError: not a forecast, or values that are no dBZ or no probabilities.
+        FieldError: not a forecast, or values that are no dBZ, no probabilities and so on.
         FileError: the file cannot be written.
 
     Source: CF conventions 1.10, sections 4.4, 5.6, 8.1 and appendix F.
@@ -59,15 +59,12 @@ def write_forecast(path: Path, forecast: xr.Dataset, metadata: Mapping[str, str]
                      f"{dict(forecast.sizes)} without {', '.join(sorted(missing)) or 'its dims'}",
                      f"a forecast with {NAME} (lead_time, y, x)", "give what a forecaster returns")
         )
-    values = np.asarray(forecast[NAME].values, np.float32)
-    check_values(values)
-    codes = PACKING.pack(values)
     # In memory first: the libraries keep a file open for ever when the disk is full while they write it.
-    file = netCDF4.Dataset("nowcast.nc", "w", format="NETCDF4", memory=codes.nbytes)
+    file = netCDF4.Dataset("nowcast.nc", "w", format="NETCDF4", memory=_FIRST_MEMORY)
     _write_coordinates(file, forecast)
-    _write_values(file, codes)
-    if PROBABILITY in forecast:
-        _write_probabilities(file, forecast[PROBABILITY], values.shape)
+    for variable in VARIABLES.values():
+        if variable.name in forecast:
+            write_variable(file, variable, forecast[variable.name])
     file.setncatts(_attributes({**forecast.attrs, **(metadata or {})}))
     image = file.close()
     with whole_file(path) as temporary:
@@ -103,51 +100,6 @@ def _write_coordinates(file: Any, forecast: xr.Dataset) -> None:
     period[:] = (valid - start) / np.timedelta64(1, "m")
 
 
-def _write_values(file: Any, codes: Codes) -> None:
-    height, width = codes.shape[1:]
-    values = file.createVariable(
-        NAME, "i2", ("time", "y", "x"), compression="zlib", complevel=4, shuffle=True,
-        chunksizes=(1, height, width), fill_value=np.int16(PACKING.fill),
-    )
-    values.set_auto_maskandscale(False)
-    values.setncatts({
-        **ATTRS,
-        "long_name": "radar reflectivity, forecast",
-        "coordinates": "forecast_reference_time forecast_period",
-        "scale_factor": np.float32(PACKING.scale),
-        "add_offset": np.float32(PACKING.offset),
-        "comment": f"{PACKING.no_echo * PACKING.scale:g} dBZ: no echo expected; _FillValue: nothing can "
-        "be known, because nothing was observed where it comes from",
-    })
-    values[:] = codes
-
-
-def _write_probabilities(file: Any, probabilities: xr.DataArray, shape: tuple[int, ...]) -> None:
-    known = np.asarray(probabilities.values, np.float32)
-    if known.shape[1:] != shape or not ((known >= 0) & (known <= 1) | np.isnan(known)).all():
-        raise FieldError(
-            complain("forecast file: probabilities", f"shape {known.shape}",
-                     f"(threshold, {', '.join(map(str, shape))}) in [0, 1], as the forecast",
-                     "give what a forecaster returns")
-        )
-    file.createDimension("threshold", len(known))
-    threshold = file.createVariable("threshold", "f4", ("threshold",))
-    threshold.setncatts({"standard_name": ATTRS["standard_name"], "units": ATTRS["units"],
-                         "long_name": "radar reflectivity that is reached or exceeded"})
-    threshold[:] = probabilities["threshold"].values
-    variable = file.createVariable(
-        PROBABILITY, "u1", ("threshold", "time", "y", "x"), compression="zlib", complevel=4, shuffle=True,
-        chunksizes=(1, 1, *shape[1:]), fill_value=np.uint8(_UNKNOWN),
-    )
-    variable.set_auto_maskandscale(False)
-    variable.setncatts({
-        "long_name": "probability that reflectivity reaches the threshold", "units": "1",
-        "coordinates": "forecast_reference_time forecast_period", "grid_mapping": "crs",
-        "scale_factor": np.float32(1.0 / _CERTAIN), "add_offset": np.float32(0.0),
-    })
-    variable[:] = np.where(np.isnan(known), _UNKNOWN, np.rint(np.nan_to_num(known) * _CERTAIN)).astype(np.uint8)
-
-
 def _attributes(metadata: Mapping[str, Any]) -> dict[str, str]:
     made = {f"version_{k}" if k != "commit" else k: v for k, v in provenance().items()}
     given = {k: str(v) for k, v in metadata.items() if k not in _OWN}
@@ -173,11 +125,15 @@ def _seconds(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
     return np.asarray(whole, np.int64)
 
 
-def read_forecast(path: Path | str) -> xr.Dataset:
+def read_forecast(path: Path | str, only: Collection[str] | None = None) -> xr.Dataset:
     """Read a forecast file back as what was written, in memory; global attributes become attributes.
 
     Values are those written, to the hundredth of a dBZ and the 250th of a probability; a forecast read
     and written again is the same.
+
+    Args:
+        path: the file.
+        only: names of the variables to read beside ``reflectivity``; all by default.
 
     Raises:
         FileError: absent, truncated, or not a forecast of this package.
@@ -187,7 +143,7 @@ def read_forecast(path: Path | str) -> xr.Dataset:
         raise FileError(complain(str(path), "no file", "a forecast file", "check the path"))
     try:
         with netCDF4.Dataset(path) as file:
-            return _read(path, file)
+            return _read(path, file, VARIABLES if only is None else {NAME, *only})
     except _BROKEN as error:
         line = " ".join(str(error).split())
         raise FileError(
@@ -196,7 +152,7 @@ def read_forecast(path: Path | str) -> xr.Dataset:
         ) from error
 
 
-def _read(path: Path, file: Any) -> xr.Dataset:
+def _read(path: Path, file: Any, only: Collection[str]) -> xr.Dataset:
     found = file.__dict__.get("nowcast_format", "none")
     if found != FORMAT:
         raise FileError(
@@ -204,18 +160,10 @@ def _read(path: Path, file: Any) -> xr.Dataset:
                      "give a file that 'nowcast forecast' wrote")
         )
     file.set_auto_maskandscale(False)
-    values = file[NAME]
-    if np.prod(values.shape, dtype=np.int64) > _LARGEST_PIXELS:
-        raise FileError(
-            complain(str(path), f"values of shape {values.shape}", "a forecast that fits into memory",
-                     "it is damaged or no forecast")
-        )
     origin = np.datetime64(0, "ns")
     start = origin + int(file["forecast_reference_time"][...]) * _SECOND
     valid = origin + np.asarray(file["time"][:], np.int64) * _SECOND
-    dims = ("lead_time", "y", "x")
     forecast = xr.Dataset(
-        {NAME: (dims, PACKING.unpack(values[:]), dict(ATTRS))},
         coords={
             "lead_time": ("lead_time", valid - start),
             "forecast_reference_time": ((), start),
@@ -225,13 +173,8 @@ def _read(path: Path, file: Any) -> xr.Dataset:
         },
         attrs={k: v for k, v in file.__dict__.items() if k not in _OWN},
     )
+    for variable in VARIABLES.values():
+        if variable.name in only:
+            forecast = read_variable(file, variable, forecast)
     Grid.of(forecast[NAME])
-    for name in {PROBABILITY, _FORMER_PROBABILITY} & set(file.variables):
-        codes = np.asarray(file[name][:])
-        known = np.where(codes == _UNKNOWN, np.float32(np.nan), codes * np.float32(1.0 / _CERTAIN))
-        attrs = {k: file[name].getncattr(k) for k in ("long_name", "units")}
-        own = {k: file["threshold"].getncattr(k) for k in ("long_name", "units")}
-        forecast = forecast.assign_coords(
-            threshold=("threshold", np.asarray(file["threshold"][:], np.float64), own)
-        ).assign({PROBABILITY: (("threshold", *dims), known, attrs)})
     return forecast

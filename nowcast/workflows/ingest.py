@@ -18,6 +18,7 @@ from nowcast.core.processes import Workers
 from nowcast.core.times import now_utc
 from nowcast.ingestion.fill import Filled, FillSettings, fill
 from nowcast.ingestion.listing import Problem, known_by_name, list_files, repeated
+from nowcast.ingestion.readers.base import Reader
 from nowcast.ingestion.readers.catalog import reader_named
 from nowcast.ingestion.scan import scan_all
 from nowcast.ingestion.work import Reissued
@@ -53,7 +54,7 @@ class IngestReport:
 
 def ingest(
     paths: Iterable[Path | str], archive_path: Path | str, workers_count: int | None = None,
-    progress: bool = True, reader: str | None = None, step: np.timedelta64 | None = None,
+    progress: bool = True, reader: str | Reader | None = None, step: np.timedelta64 | None = None,
     licence: str | None = None, now: np.datetime64 | None = None, file_seconds: float | None = None,
     reissued: Reissued = "complete",
 ) -> IngestReport:
@@ -67,7 +68,8 @@ def ingest(
         archive_path: the archive, made when it is not there.
         workers_count: processes; one a core when None.
         progress: show bars on standard error.
-        reader: name of the reader to use instead of finding it by content.
+        reader: the reader to use instead of finding it by content: a name of the catalog, or a reader itself
+            such as `nowcast.ingestion.readers.mapped.mapped` makes of a mapping.
         step: the archive's step when it is new; else told from the times.
         licence: terms of the data, for the archive's attributes.
         now: the present, for tests.
@@ -91,7 +93,7 @@ def ingest(
         >>> report.frames, [str(problem) for problem in report.problems]  # doctest: +SKIP
     """
     began = clock.monotonic()
-    if reader is not None:
+    if isinstance(reader, str):
         reader_named(reader)
     if reissued not in get_args(Reissued):
         raise SettingsError(complain("reissued", f"'{reissued}'", f"one of {', '.join(get_args(Reissued))}",

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
 from tqdm import tqdm
 
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames, thinned
 from nowcast.core.errors import SettingsError, complain
-from nowcast.core.field import NAME
 from nowcast.core.times import minutes, parse_period
 from nowcast.evaluation.comparison import Against
 from nowcast.evaluation.period import CALIBRATED, MAP_CELL_KM, PeriodScores, Verification
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import check_counts, wettest, windows
-from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.decision import Decision
 from nowcast.forecasters.decision_thresholds import (
     DecisionThresholds,
@@ -29,11 +25,9 @@ from nowcast.forecasters.decision_thresholds import (
     read_decision_thresholds,
 )
 from nowcast.forecasters.neural import Neural
-from nowcast.postprocessing.base import PostProcessing
 from nowcast.report.content import Case
 from nowcast.scores.catalog import DEFAULT_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
-from nowcast.workflows.forecast import Made, forecast_with_past, postprocess
 from nowcast.workflows.initialisation import (
     LEAST_PAST,
     Models,
@@ -42,14 +36,7 @@ from nowcast.workflows.initialisation import (
     named,
     wet_initialisations,
 )
-
-
-class Reading(NamedTuple):
-    """One way to call the events of a forecaster; readings of one forecaster share its forecast."""
-
-    forecaster: Forecaster
-    post: tuple[PostProcessing, ...] = ()
-    """Steps after the forecast; none takes it as it is."""
+from nowcast.workflows.score_nowcast import NowcastScorer, Reading
 
 
 def verify(
@@ -175,26 +162,21 @@ def verify_period(
     check_threshold(wet_dbz)
     block = block or max(1, round(MAP_CELL_KM / max(archive.grid.cell_km)))
     mapped = thresholds if map_thresholds is None else map_thresholds
-    counted = {
-        name: PeriodScores(thresholds, scores, archive.grid.cell_km, mapped, block) for name in readings
-    }
+    empty = partial(PeriodScores, thresholds, scores, archive.grid.cell_km, mapped, block)
+    counted = {name: empty() for name in readings}
     every = windows(archive.times, archive.step, start, end, past + lead_times, stride)
     starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress)
     reference_times = np.array([times[past - 1] for times in starts.windows], "datetime64[ns]")
     shown = wettest(reference_times, starts.wet_pixels, cases)
+    score = NowcastScorer(archive, readings, leads, past, empty, tuple(shown))
     kept: list[Case] = []
     metadata: dict[str, dict[str, str]] = {}
-    bar = tqdm(starts.windows, desc="verifying", unit="nowcast", disable=not progress)
-    for times, reference_time in zip(bar, reference_times, strict=True):
-        observed = archive.frames(times[past:]).compute(scheduler="synchronous")
-        fields: dict[str, xr.DataArray] = {}
-        for name, found, seconds in _forecasts(archive, readings, reference_time, leads):
-            counted[name].add(found, observed.values, seconds)
-            metadata.setdefault(name, {str(k): str(v) for k, v in found.attrs.items()})
-            fields[name] = found[NAME]
-        if reference_time in shown:
-            before = archive.frames(times[:past]).compute(scheduler="synchronous")
-            kept.append(Case(reference_time, before, {n: fields[n] for n in readings}, observed))
+    for times in tqdm(starts.windows, desc="verifying", unit="nowcast", disable=not progress):
+        scored = score(times)
+        for name, sums in scored.scores.items():
+            counted[name].merge(sums)
+        metadata = metadata or scored.metadata
+        kept += [scored.case] if scored.case is not None else []
     lead_minutes = tuple(minutes(lead) for lead in leads)
     return Verification(
         rows=[row for name, c in counted.items() for row in c.rows(name, lead_minutes)],
@@ -249,24 +231,6 @@ def _readings(forecasters: Models | Mapping[str, Reading]) -> dict[str, Reading]
         given = {n: f if isinstance(f, Reading) else Reading(f) for n, f in forecasters.items()}
         return {n: given[n] for n in named({n: r.forecaster for n, r in given.items()})}
     return {name: Reading(f) for name, f in named(forecasters).items()}
-
-
-def _forecasts(
-    archive: RadarFrames, readings: Mapping[str, Reading], reference_time: np.datetime64, leads: np.ndarray
-) -> list[tuple[str, xr.Dataset, float]]:
-    """Forecast once by each forecaster and read it in each way: (name, forecast, seconds)."""
-    made: dict[int, Made] = {}
-    found = []
-    count = max((step.past for reading in readings.values() for step in reading.post), default=0)
-    for name, (forecaster, post) in readings.items():
-        began = time.perf_counter()
-        if id(forecaster) not in made:
-            made[id(forecaster)] = forecast_with_past(
-                archive, forecaster, reference_time, leads, count=count
-            )
-        coming = postprocess(made[id(forecaster)], post)
-        found.append((name, coming, time.perf_counter() - began))
-    return found
 
 
 def _step(step_minutes: float) -> np.timedelta64:

@@ -22,10 +22,13 @@ FORECAST = ([[30, 30, 5], [5, 30, 5]], [[30, 5, 30], [5, 5, 5]])
 def scores():
     found = PeriodScores([20.0], ["csi", "mae"], GRID.cell_km, [20.0], block=2)
     for forecast, observed, seconds in zip(FORECAST, OBSERVED, (1.0, 4.0), strict=True):
-        dbz = np.broadcast_to(np.float32(forecast), (3, 2, 3))
-        made = label_forecast(dbz, np.datetime64("2025-03-22T12:00", "ns"), LEADS, GRID)
-        found.add(made, np.array(observed, np.float32), seconds)
+        found.add(_made(forecast), np.array(observed, np.float32), seconds)
     return found
+
+
+def _made(forecast):
+    dbz = np.broadcast_to(np.float32(forecast), (3, 2, 3))
+    return label_forecast(dbz, np.datetime64("2025-03-22T12:00", "ns"), LEADS, GRID)
 
 
 def test_counts_of_each_nowcast_stay_apart(scores):
@@ -44,3 +47,15 @@ def test_the_map_is_of_all_lead_times_together(scores):
 
 def test_the_time_of_a_nowcast_is_the_mean(scores):
     assert scores.seconds == 2.5
+
+
+def test_sums_of_one_nowcast_each_merged_in_order_are_those_of_all(scores):
+    merged = PeriodScores([20.0], ["csi", "mae"], GRID.cell_km, [20.0], block=2)
+    for forecast, observed, seconds in zip(FORECAST, OBSERVED, (1.0, 4.0), strict=True):
+        one = PeriodScores([20.0], ["csi", "mae"], GRID.cell_km, [20.0], block=2)
+        one.add(_made(forecast), np.array(observed, np.float32), seconds)
+        merged.merge(one)
+    assert merged.rows("m", [10, 20, 30]) == scores.rows("m", [10, 20, 30])
+    assert merged.counts.tolist() == scores.counts.tolist()
+    np.testing.assert_array_equal(merged.csi_cells[20.0], scores.csi_cells[20.0])
+    assert merged.seconds == scores.seconds

@@ -23,8 +23,10 @@ READERS: dict[str, Reader] = {
 """Name -> reader, asked in this order."""
 
 
-def find_reader(path: Path, name: str | None = None) -> Reader:
-    """Return the reader called ``name``, or the first that recognises the content of the file.
+def find_reader(path: Path, name: str | Reader | None = None) -> Reader:
+    """Return the reader ``name``, or the first that recognises the content of the file.
+
+    A reader that is given as an object is taken as it is.
 
     Raises:
         FileError: absent, empty, a polar volume, of no known format, no netCDF where a variable is named,
@@ -32,6 +34,8 @@ def find_reader(path: Path, name: str | None = None) -> Reader:
             were tried.
         SettingsError: no reader of that name.
     """
+    if name is not None and not isinstance(name, str):
+        return name
     named = None if name is None else reader_named(name)
     path = Path(path)
     try:

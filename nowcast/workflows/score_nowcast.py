@@ -1,0 +1,94 @@
+"""One initialisation time: forecast by every forecaster and count against what was observed.
+
+What comes out adds up: a verification merges it in the order of initialisation times, whoever counted it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from nowcast.archive.thinned import RadarFrames
+from nowcast.core.field import NAME
+from nowcast.core.times import Times
+from nowcast.evaluation.period import PeriodScores
+from nowcast.forecasters.base import Forecaster, LeadTimes
+from nowcast.postprocessing.base import PostProcessing
+from nowcast.report.content import Case
+from nowcast.workflows.forecast import Made, forecast_with_past, postprocess
+
+
+class Reading(NamedTuple):
+    """One way to call the events of a forecaster; readings of one forecaster share its forecast."""
+
+    forecaster: Forecaster
+    post: tuple[PostProcessing, ...] = ()
+    """Steps after the forecast; none takes it as it is."""
+
+
+class ScoredNowcast(NamedTuple):
+    """What was counted from one initialisation time."""
+
+    scores: dict[str, PeriodScores]
+    """By name of the reading, of this nowcast alone."""
+    metadata: dict[str, dict[str, str]]
+    """By name of the reading, what made its forecast."""
+    case: Case | None
+    """Its fields, where they are to be shown."""
+
+
+@dataclass(frozen=True)
+class NowcastScorer:
+    """Scores nowcasts, each by itself; can be sent to another process.
+
+    Attributes:
+        archive: where the frames are, at the step of all forecasters.
+        readings: forecasters and how their events are called, by name.
+        leads: lead times.
+        past: past frames of a window.
+        empty: makes the sums that nowcasts are added to.
+        shown: forecast reference times of which the fields are kept.
+    """
+
+    archive: RadarFrames
+    readings: Mapping[str, Reading]
+    leads: LeadTimes
+    past: int
+    empty: Callable[[], PeriodScores]
+    shown: tuple[np.datetime64, ...] = ()
+
+    def __call__(self, times: Times) -> ScoredNowcast:
+        """Score the nowcast of one window: ``times`` are its past frames and those of the lead times."""
+        past = self.past
+        reference_time = times[past - 1]
+        observed = self.archive.frames(times[past:]).compute(scheduler="synchronous")
+        found = ScoredNowcast({name: self.empty() for name in self.readings}, {}, None)
+        fields: dict[str, xr.DataArray] = {}
+        for name, coming, seconds in self._forecasts(reference_time):
+            found.scores[name].add(coming, observed.values, seconds)
+            found.metadata[name] = {str(k): str(v) for k, v in coming.attrs.items()}
+            fields[name] = coming[NAME]
+        if reference_time not in self.shown:
+            return found
+        before = self.archive.frames(times[:past]).compute(scheduler="synchronous")
+        return found._replace(case=Case(reference_time, before, fields, observed))
+
+    def _forecasts(self, reference_time: np.datetime64) -> list[tuple[str, xr.Dataset, float]]:
+        """Forecast once by each forecaster and read it in each way: (name, forecast, seconds)."""
+        made: dict[int, Made] = {}
+        found = []
+        count = max((step.past for reading in self.readings.values() for step in reading.post), default=0)
+        for name, (forecaster, post) in self.readings.items():
+            began = time.perf_counter()
+            if id(forecaster) not in made:
+                made[id(forecaster)] = forecast_with_past(
+                    self.archive, forecaster, reference_time, self.leads, count=count
+                )
+            coming = postprocess(made[id(forecaster)], post)
+            found.append((name, coming, time.perf_counter() - began))
+        return found
