@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     import xarray as xr
 
     from nowcast.postprocessing.places.locations import Location
@@ -25,16 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--places", type=Path, metavar="CSV", help="points of a CSV file: name,lat,lon")
     parser.add_argument("--areas", type=Path, metavar="GEOJSON", help="polygons of a GeoJSON file")
     parser.add_argument("--within", type=float, default=0.0, metavar="KM",
-                        help="read points as all within this distance of them (default 0: the cell that holds it)")
+                        help="read points as all within this distance (default 0: the cell that holds it)")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--forecast", type=Path, metavar="FILE", help="a file that 'nowcast forecast' wrote")
     source.add_argument("--archive", type=Path, help="forecast now from this archive, with --model")
-    parser.add_argument("--model", metavar="CKPT_OR_NAME", help="with --archive: as 'nowcast forecast' takes it")
+    parser.add_argument("--model", metavar="CKPT_OR_NAME", help="with --archive: as of 'nowcast forecast'")
     parser.add_argument("--at", default="latest", metavar="TIME",
                         help="with --archive: forecast reference time, UTC; the default is the newest frame")
     parser.add_argument("--leads", type=int, default=10, help="with --archive: number of frames (default 10)")
-    parser.add_argument("--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
-                        help="with --archive: settings of the model")
+    parser.add_argument("--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend",
+                        default=[], help="with --archive: settings of the model")
     parser.add_argument("--z-r", metavar="NAME",
                         help="Z-R relation for mm/h and mm; by default the one that the forecast names")
     parser.add_argument("--rain", type=float, default=10.0, metavar="DBZ",
@@ -87,7 +89,8 @@ def _places(args: argparse.Namespace) -> list[Location]:
     points += read_places(args.places, within) if args.places else []
     points += read_areas(args.areas) if args.areas else []
     if not points:
-        raise SettingsError(complain("places", "none", "LAT LON, --places or --areas", "for example 45.46 9.19"))
+        raise SettingsError(complain("places", "none", "LAT LON, --places or --areas",
+                                     "for example 45.46 9.19"))
     check_names([place.name for place in points], "places")
     return points
 
@@ -110,7 +113,7 @@ def _check(args: argparse.Namespace, count: int) -> None:
     _zone(args.time_zone)
 
 
-def _zone(name: str | None):  # type: ignore[no-untyped-def]
+def _zone(name: str | None) -> tzinfo | None:
     import zoneinfo
 
     from nowcast.core.errors import SettingsError, complain, shown

@@ -56,8 +56,20 @@ def write_variable(file: Any, variable: FileVariable, values: xr.DataArray) -> N
         made[place] = kind.pack(np.asarray(array[place], np.float32), variable.name)
 
 
-def read_variable(file: Any, variable: FileVariable, forecast: xr.Dataset) -> xr.Dataset:
+WHOLE = (slice(None), slice(None))
+"""The window that is the whole grid."""
+
+
+def read_variable(
+    file: Any, variable: FileVariable, forecast: xr.Dataset, window: tuple[slice, slice] = WHOLE
+) -> xr.Dataset:
     """Add one variable of an open file to a forecast, as it is where the file does not hold it.
+
+    Args:
+        file: an open ``netCDF4.Dataset`` of unscaled values.
+        variable: the line of the catalog.
+        forecast: has the coordinates of the window.
+        window: rows and columns to read.
 
     Raises:
         FileError: more values than any forecast has.
@@ -72,9 +84,9 @@ def read_variable(file: Any, variable: FileVariable, forecast: xr.Dataset) -> xr
             complain(str(file.filepath()), f"values of shape {codes.shape}", "a forecast that fits into memory",
                      "it is damaged or no forecast")
         )
-    values = np.empty(codes.shape, np.float32)
+    values = np.empty((*codes.shape[:-2], forecast.sizes["y"], forecast.sizes["x"]), np.float32)
     for index in range(len(values)):
-        values[index] = variable.kind.unpack(np.asarray(codes[index]))
+        values[index] = variable.kind.unpack(np.asarray(codes[(index, ..., *window)]))
     axes = {
         name: (name, np.asarray(file[name][:]).astype("i8" if AXES[name].dtype == "i4" else "f8"),
                dict(file[name].__dict__))

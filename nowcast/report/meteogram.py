@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import DateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FixedLocator, PercentFormatter
 
 from nowcast.core.errors import SettingsError, complain, printable
 from nowcast.core.files import whole_file
@@ -32,6 +32,8 @@ _OBSERVED, _FIELD, _MEMBERS, _UNKNOWN = "#5a6472", "#111111", "#0b6bcb", "#d9dce
 _LADDER = ("#d6e6f4", "#9dc6e0", "#5ba3cf", "#2878b8", "#0d4f94", "#f0a202", "#d1480f", "#8a1c1c")
 """Light to dark, blue to orange: told apart by lightness alone, too."""
 _LEAST_RATE = 2.0
+_MINUTES = 1440.0
+_TICK_STEPS = (5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 360.0, 1440.0)
 _DBZ_RANGE = (0.0, 60.0)
 
 
@@ -73,7 +75,9 @@ def _heading(found: xr.Dataset) -> str:
     relation = printable(found.attrs.get("z_r_relation", "")).partition(" (")[0]
     model = printable(found.attrs.get("model", "unknown model"))[:_LONGEST_TITLE]
     start = to_text(found["forecast_reference_time"].values)[:16].replace("T", " ")
-    return f"{model}, forecast reference time {start} UTC\n{relation or 'no Z-R relation: reflectivity only'}"
+    source = printable(found.attrs.get("observed_from", ""))[:_LONGEST_TITLE]
+    return (f"{model}, forecast reference time {start} UTC{f', from radar of {source}' if source else ''}\n"
+            f"{relation or 'no Z-R relation: reflectivity only'}")
 
 
 def _draw(panel: Any, place: xr.Dataset, sentence: str, zone: tzinfo | None) -> None:
@@ -136,10 +140,17 @@ def _draw_probabilities(axes: Axes, place: xr.Dataset) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_ylabel("probability of\nreaching", fontsize=9)
     _shade_unknown(axes, valid, np.isnan(chances[0]), place)
-    keys = [Patch(color=c, label=f"{t:g} dBZ") for c, t in zip(colours, place["threshold"].values, strict=True)]
+    keys = [Patch(color=c, label=_level(place, k)) for k, c in enumerate(colours)]
     if str(place["probability_source"].values) == "highest cell":
         keys.append(Patch(color="none", label="(at least)"))
     axes.legend(handles=keys[::-1], loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False)
+
+
+def _level(place: xr.Dataset, k: int) -> str:
+    """A threshold in dBZ, and in mm/h where a Z-R relation is known."""
+    rate = float(place["threshold_rain_rate"].values[k])
+    text = f"{float(place['threshold'].values[k]):g} dBZ"
+    return text if np.isnan(rate) else f"{text} ({rate:.1f} mm/h)"
 
 
 def _ladder_colours(count: int) -> list[str]:
@@ -165,14 +176,23 @@ def _step(valid: npt.NDArray[np.floating], place: xr.Dataset) -> float:
     return float(np.diff([start, *valid]).min())
 
 
+def _ticks(axes: Axes) -> list[float]:
+    """Whole steps of the clock, at most nine of them in view."""
+    first, last = (limit * _MINUTES for limit in axes.get_xlim())
+    step = next((step for step in _TICK_STEPS if (last - first) / step <= 9), _TICK_STEPS[-1])
+    return [tick / _MINUTES for tick in np.arange(np.ceil(first / step) * step, last + 1e-6, step)]
+
+
 def _label_time(axes: npt.NDArray[Any], place: xr.Dataset, zone: tzinfo | None) -> None:
     """UTC below; local time above, where it differs; a line at the forecast reference time."""
     start = place["forecast_reference_time"].values
+    ticks = FixedLocator(_ticks(axes[0]))
     for each in axes:
         each.axvline(date2num(start), color=_FIELD, lw=1)
         each.grid(axis="y", color="#e4e7eb", lw=0.6)
         each.set_axisbelow(True)
         each.spines[["right"]].set_visible(False)
+        each.xaxis.set_major_locator(ticks)
         each.xaxis.set_major_formatter(DateFormatter("%H:%M", tz=UTC))
         each.tick_params(labelsize=8)
     axes[-1].set_xlabel(f"UTC, {to_text(start)[:10]}; the line is the forecast reference time", fontsize=8)
@@ -180,6 +200,7 @@ def _label_time(axes: npt.NDArray[Any], place: xr.Dataset, zone: tzinfo | None) 
     if not moment.utcoffset():
         return
     above = axes[0].secondary_xaxis("top")
+    above.xaxis.set_major_locator(ticks)
     above.xaxis.set_major_formatter(DateFormatter("%H:%M", tz=zone))
     above.tick_params(labelsize=8, colors=_OBSERVED)
     above.set_xlabel(f"local time ({moment.tzname()})", fontsize=8, color=_OBSERVED, loc="right")

@@ -12,15 +12,14 @@ import xarray as xr
 
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import SettingsError, complain
-from nowcast.core.field import NAME
+from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.grid import Grid
 from nowcast.core.rain import Z_R, ZRelation, z_r
 from nowcast.postprocessing.places.coordinates import check_place, place_name
 from nowcast.postprocessing.places.files import check_names, read_areas
 from nowcast.postprocessing.places.locations import Location, check_distance, locate
 from nowcast.postprocessing.places.series import RAIN_DBZ, PlaceSeries
-from nowcast.postprocessing.places.values import PlaceReduction
-from nowcast.products.cf_netcdf import read_forecast
+from nowcast.products.cf_netcdf import read_forecast, read_grid
 
 Z_R_ATTRIBUTE = "z_r_relation"
 OBSERVED_FRAMES = 6
@@ -74,7 +73,8 @@ def at(
         >>> milan.rain_begins.values, milan.exceedance_probability.sel(threshold=30.0)  # doctest: +SKIP
     """
     places = _points(lat, lon, names, within_km) + (read_areas(areas) if areas is not None else [])
-    check_names([place.name for place in places], "places")
+    if names is not None or areas is not None:
+        check_names([place.name for place in places], "places")
     found = at_places(forecast, places, z_r_name=z_r, rain_dbz=rain_dbz, observed=observed)
     single = areas is None and np.ndim(lat) == 0
     return found.isel(place=0) if single else found
@@ -93,18 +93,17 @@ def at_places(
     if not _RAIN_RANGE[0] <= rain_dbz <= _RAIN_RANGE[1]:
         raise SettingsError(complain("rain", f"{rain_dbz} dBZ", f"{_RAIN_RANGE[0]:g} to {_RAIN_RANGE[1]:g} dBZ",
                                      "for example 10"))
-    held = read_forecast(forecast) if isinstance(forecast, (str, Path)) else forecast
-    grid = Grid.of(held[NAME])
+    grid = read_grid(forecast) if isinstance(forecast, (str, Path)) else Grid.of(forecast[NAME])
     cells = locate(grid, places, progress)
-    window = cells.window(grid.shape)
+    window = rows, columns = cells.window(grid.shape)
     near = cells.moved_into(grid.shape, window)
-    rows, columns = window
-    held = held.isel(y=rows, x=columns)
+    if isinstance(forecast, (str, Path)):
+        held = read_forecast(forecast, (PROBABILITY, MEMBERS), window)
+    else:
+        held = forecast.isel(y=rows, x=columns)
     relation = relation_of(held, observed, z_r_name)
-    found = PlaceSeries(places, near, relation, rain_dbz).of(held)
-    if observed is None:
-        return found
-    return _with_observed(found, observed.isel(y=rows, x=columns), PlaceReduction(near, relation, rain_dbz))
+    seen = None if observed is None else observed.isel(y=rows, x=columns)
+    return PlaceSeries(places, near, relation, rain_dbz).of(held, seen)
 
 
 def newest_frames(
@@ -133,7 +132,8 @@ def _points(
     if lat is None and lon is None:
         return []
     try:
-        north, east = (np.atleast_1d(np.asarray(value, np.float64)) for value in (lat, lon))
+        north, east = (np.atleast_1d(np.asarray(() if value is None else value, np.float64))
+                       for value in (lat, lon))
     except (TypeError, ValueError):
         north = east = np.zeros((0, 0))
     if north.ndim != 1 or north.shape != east.shape:
@@ -146,20 +146,3 @@ def _points(
         raise SettingsError(complain("names", len(called), f"{len(where)}, one for each place",
                                      "add or drop some"))
     return [Location(name, *place, within_km=within_km) for name, place in zip(called, where, strict=True)]
-
-
-def _with_observed(found: xr.Dataset, observed: xr.DataArray, reduction: PlaceReduction) -> xr.Dataset:
-    """Add what was observed; where it rains at the reference time and goes on, rain begins with that time."""
-    values = reduction.values(observed.values)
-    start = found["forecast_reference_time"].values
-    now = observed["time"].values == start
-    with np.errstate(invalid="ignore"):
-        wet = values.highest[now].any(axis=0) & (values.highest[now] >= reduction.rain_dbz).any(axis=0)
-    at_first = found["rain_begins"].values == found["valid_time"].values[0]
-    begins = np.where(wet & at_first, start, found["rain_begins"].values)
-    dims = ("time", "place")
-    return found.assign_coords(time=("time", observed["time"].values)).assign(
-        observed_reflectivity=(dims, values.highest, {"units": "dBZ"}),
-        observed_rain_rate=(dims, values.mean_rate, {"units": "mm/h"}),
-        rain_begins=found["rain_begins"].copy(data=begins),
-    )

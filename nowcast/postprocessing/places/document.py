@@ -36,6 +36,7 @@ def to_document(found: xr.Dataset) -> Document:
         "rain_threshold_dbz": float(found.attrs["rain_threshold_dbz"]),
         "z_r_relation": found.attrs["z_r_relation"] or None,
         "thresholds_dbz": _plain(found["threshold"].values) if "threshold" in found.coords else [],
+        "thresholds_mm_h": _plain(found["threshold_rain_rate"].values) if "threshold" in found.coords else [],
         "observed_times": [to_text(t) for t in found["time"].values] if "time" in found.coords else [],
         "places": [_place(place) for place in rows(found)],
     }

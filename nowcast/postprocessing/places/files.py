@@ -158,7 +158,7 @@ def _geometries(path: Path, document: Mapping[str, Any]) -> Iterator[tuple[objec
                                  "a FeatureCollection, Feature, Polygon or MultiPolygon", _GEOJSON_REMEDY))
     for number, feature in enumerate(features, 1):
         if not isinstance(feature, Mapping) or feature.get("type") != "Feature":
-            raise FileError(complain(str(path), f"feature {number}: {shown(feature)}", "a Feature",
+            raise FileError(complain(f"{path} feature {number}", shown(feature), "a Feature",
                                      _GEOJSON_REMEDY))
         properties = feature.get("properties")
         yield properties.get("name") if isinstance(properties, Mapping) else None, feature.get("geometry")

@@ -43,19 +43,29 @@ class PlaceSeries:
     relation: ZRelation | None
     rain_dbz: float = RAIN_DBZ
 
-    def of(self, forecast: xr.Dataset) -> xr.Dataset:
+    def of(self, forecast: xr.Dataset, observed: xr.DataArray | None = None) -> xr.Dataset:
         """Return the forecast at the places; see `nowcast.workflows.at.at` for what is in it.
 
         Args:
             forecast: the grid, or the window of it, that the cells count in.
+            observed: frames of the same cells up to the forecast reference time.
         """
         reduction = PlaceReduction(self.cells, self.relation, self.rain_dbz)
         field = reduction.values(forecast[NAME].values)
         found = self._frame(forecast).assign(self._field(field, forecast))
+        now = None
+        if observed is not None:
+            seen = reduction.values(observed.values)
+            found = found.assign_coords(time=("time", observed["time"].values)).assign(
+                observed_reflectivity=(("time", "place"), seen.highest, {"units": "dBZ"}),
+                observed_rain_rate=(("time", "place"), seen.mean_rate, {"units": "mm/h"}),
+            )
+            newest = observed["time"].values == found["forecast_reference_time"].values
+            now = PlaceValues(*(each[newest][0] for each in seen)) if newest.any() else None
         members = self._members(forecast, reduction)
         found = self._with_probabilities(found, forecast, reduction, members)
-        found = self._with_times(found, field, members)
-        return self._with_sums(found, field, members)
+        found = self._with_times(found, field, members, now)
+        return self._with_sums(found, field, members, now)
 
     def _frame(self, forecast: xr.Dataset) -> xr.Dataset:
         """The coordinates, and the note of each place."""
@@ -128,15 +138,22 @@ class PlaceSeries:
         else:
             return found.assign(probability_source=("place", _texts([FROM_NOTHING] * len(point))))
         attrs = {"long_name": "probability of reaching the threshold anywhere in the place", "units": "1"}
-        return found.assign_coords(threshold=("threshold", thresholds, {"units": "dBZ"})).assign(
+        rates = np.full(len(thresholds), np.nan) if self.relation is None else self.relation.to_rate(thresholds)
+        return found.assign_coords(
+            threshold=("threshold", thresholds, {"units": "dBZ"}),
+            threshold_rain_rate=("threshold", rates, {"units": "mm/h"}),
+        ).assign(
             exceedance_probability=(("threshold", "lead_time", "place"), both.astype(np.float32), attrs),
             probability_source=("place", source.astype(object)),
         )
 
     def _with_times(
-        self, found: xr.Dataset, field: PlaceValues, members: PlaceValues | None
+        self, found: xr.Dataset, field: PlaceValues, members: PlaceValues | None, now: PlaceValues | None
     ) -> xr.Dataset:
-        """Add when rain begins and ends, by members, else by probabilities, else by the one field."""
+        """Add when rain begins and ends, by members, else by probabilities, else by the one field.
+
+        It begins with the forecast reference time where it rains then and at the first lead time, too.
+        """
         leads = found["lead_time"].values.astype("timedelta64[ns]")
         start = found["forecast_reference_time"].values
         nobody = np.full((len(QUANTILES), len(self.places)), NEVER)
@@ -155,28 +172,35 @@ class PlaceSeries:
                 probability = np.fmax.reduce(likely, axis=0)
             else:
                 times, by = rain_times(field.highest >= self.rain_dbz, leads), BY_FIELD
+        begins = times.begins
+        if now is not None:
+            goes_on = (now.highest >= np.float32(self.rain_dbz)) & (begins == leads[0])
+            begins = np.where(goes_on, np.timedelta64(0, "ns"), begins)
         attrs = {"by": by}
         if by == BY_PROBABILITIES:
             attrs["threshold_dbz"] = f"{found['threshold'].values[rungs[0]]:g}"
         spread_dims = ("quantile", "place")
         return found.assign_coords(quantile=("quantile", QUANTILES)).assign(
-            rain_begins=("place", start + times.begins, attrs), rain_ends=("place", start + times.ends, attrs),
+            rain_begins=("place", start + begins, attrs), rain_ends=("place", start + times.ends, attrs),
             rain_begins_quantile=(spread_dims, start + ranges[0]),
             rain_ends_quantile=(spread_dims, start + ranges[1]),
             rain_probability=("place", probability, {"units": "1"}),
         )
 
-    def _with_sums(self, found: xr.Dataset, field: PlaceValues, members: PlaceValues | None) -> xr.Dataset:
+    def _with_sums(
+        self, found: xr.Dataset, field: PlaceValues, members: PlaceValues | None, now: PlaceValues | None
+    ) -> xr.Dataset:
         """Add the place's mean rain of the next 60 minutes, where the forecast reaches so far."""
         leads = found["lead_time"].values.astype("timedelta64[ns]")
         if self.relation is None or leads[-1] < SUM_PERIOD:
             return found
-        hours = hours_of_steps(leads, SUM_PERIOD)
+        start = None if now is None else now.mean_rate
         attrs = {"units": "mm", "long_name": f"mean rain of the place in the next {minutes(SUM_PERIOD):g} min"}
-        found = found.assign(rain_sum=("place", rain_sum(field.mean_rate, hours), attrs))
+        total = rain_sum(field.mean_rate, leads, SUM_PERIOD, start)
+        found = found.assign(rain_sum=("place", total, attrs))
         if members is None:
             return found
-        sums = rain_sum(members.mean_rate, hours)
+        sums = rain_sum(members.mean_rate, leads, SUM_PERIOD, start)
         rates = np.quantile(members.mean_rate, QUANTILES, axis=0)
         return found.assign_coords(rain_sum_threshold=("rain_sum_threshold", SUM_THRESHOLDS_MM)).assign(
             rain_rate_quantile=(("quantile", "lead_time", "place"), rates.astype(np.float32)),
@@ -186,18 +210,25 @@ class PlaceSeries:
         )
 
 
-def hours_of_steps(
-    leads: npt.NDArray[np.timedelta64], period: np.timedelta64
+def rain_sum(
+    rates: Array, leads: npt.NDArray[np.timedelta64], period: np.timedelta64, start: Array | None
 ) -> npt.NDArray[np.float64]:
-    """Hours of the next ``period`` that each lead time stands for: from the one before it up to itself."""
-    ends = np.minimum(leads, period)
-    return np.diff(np.concatenate([[np.timedelta64(0, "ns")], ends])) / np.timedelta64(1, "h")
+    """Sum rates (..., S, P) in mm/h over a period to mm (..., P), by the trapezoidal rule.
 
-
-def rain_sum(rates: Array, hours: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Sum rates (..., S, P) in mm/h to mm (..., P) over the lead times that count; NaN where one is unknown."""
-    counts = hours > 0
-    return np.asarray(np.einsum("...sp,s->...p", rates[..., counts, :].astype(np.float64), hours[counts]))
+    Args:
+        rates: NaN makes the sum NaN where it counts.
+        leads: rising; the last reaches the period.
+        period: from the forecast reference time.
+        start: rates (P) at the forecast reference time; those of the first lead time where it is not known.
+    """
+    at = np.concatenate([[0.0], leads / np.timedelta64(1, "h")])
+    until = np.clip(period / np.timedelta64(1, "h") - at[:-1], 0.0, np.diff(at))
+    half = until * until / np.diff(at) / 2.0
+    weights = np.concatenate([until - half, [0.0]]) + np.concatenate([[0.0], half])
+    counts = weights[1:] > 0
+    first = rates[..., 0, :] if start is None else np.where(np.isnan(start), rates[..., 0, :], start)
+    later = np.einsum("...sp,s->...p", rates[..., counts, :].astype(np.float64), weights[1:][counts])
+    return np.asarray(weights[0] * first + later)
 
 
 def _counted(highest: Array, thresholds: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
