@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from nowcast.core.version import __version__
 
 if TYPE_CHECKING:
+    from nowcast.core.engine import open_engine
     from nowcast.workflows.at import at
     from nowcast.workflows.forecast import forecast
     from nowcast.workflows.ingest import ingest
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from nowcast.workflows.open_archive import open_archive
     from nowcast.workflows.verify import verify
 
-__all__ = ["__version__", "at", "forecast", "ingest", "load_model", "open_archive", "verify"]
+__all__ = ["__version__", "at", "forecast", "ingest", "load_model", "open_archive", "open_engine", "verify"]
+_ELSEWHERE = {"open_engine": "core.engine"}
 
 
 def __getattr__(name: str) -> Any:
@@ -33,7 +35,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'nowcast' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"nowcast.workflows.{name}"), name)
+    return getattr(import_module(f"nowcast.{_ELSEWHERE.get(name, f'workflows.{name}')}"), name)
 
 
 def __dir__() -> list[str]:

@@ -62,7 +62,7 @@ class Archive:
         return cls(Path(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Archive, (self.path,)
+        return Archive, (self.path.absolute(),)
 
     def __dask_tokenize__(self) -> tuple[str, str]:
         return str(self.path), self.fingerprint

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nowcast.cli.verify import add_forecast_arguments, parse_models, parse_thresholds
+from nowcast.cli.workers import add_worker_arguments, engine_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="file to write, for 'nowcast verify --decision-thresholds'"
     )
+    add_worker_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,11 +39,12 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.forecasters.decision_thresholds import write_decision_thresholds
     from nowcast.workflows.calibrate import calibrate, summary
 
-    found = calibrate(
-        [Archive.open(path) for path in args.archive], parse_models(args.models), periods,
-        thresholds=thresholds, lead_times=args.leads, stride=args.stride,
-        min_wet_pixels=args.min_wet_pixels, progress=True,
-    )
+    with engine_of(args) as engine:
+        found = calibrate(
+            [Archive.open(path) for path in args.archive], parse_models(args.models), periods,
+            thresholds=thresholds, lead_times=args.leads, stride=args.stride,
+            min_wet_pixels=args.min_wet_pixels, progress=True, engine=engine,
+        )
     print(summary(found), flush=True)
     write_decision_thresholds(args.out, found.chosen, found.made)
     print(f"decision thresholds: {args.out}")

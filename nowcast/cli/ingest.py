@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nowcast.ingestion.readers.base import Reader
 
 _FILE_SECONDS = 3600.0
 """Most time for one file: beyond it, or where it crashes a library, it is a problem and the rest goes in."""
@@ -18,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reader", metavar="NAME", help="format; found by content if not given")
     parser.add_argument("--variable", metavar="NAME",
                         help="variable of CF netCDF files, where several would do")
+    parser.add_argument("--mapping", type=Path, metavar="FILE.yaml",
+                        help="what files of any other naming hold, and where and when they are")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
     parser.add_argument("--step", type=float, metavar="MINUTES",
                         help="step of a new archive; told from the times if not given")
@@ -28,9 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--licence", metavar="TEXT", help="terms of the data, kept in the archive")
 
 
-def _reader(args: argparse.Namespace) -> str | None:
+def _reader(args: argparse.Namespace) -> str | Reader | None:
     from nowcast.core.errors import SettingsError
+    from nowcast.ingestion.mapped.reader import mapped
 
+    if args.mapping is not None:
+        if args.reader is not None or args.variable is not None:
+            raise SettingsError("--mapping: got it with --reader or --variable, expected it alone; say in the "
+                                "mapping what is read")
+        return mapped(args.mapping)
     if args.variable is None:
         return str(args.reader) if args.reader else None
     if args.reader not in (None, "cf_netcdf"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.workers import add_worker_arguments, engine_of
 from nowcast.core.errors import SettingsError
 
 
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for scores.csv, confidence.csv and index.html"
     )
+    add_worker_arguments(parser)
 
 
 def add_forecast_arguments(parser: argparse.ArgumentParser, of_events: str) -> None:
@@ -69,12 +71,14 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.workflows.verify import verify
 
     horizon = dict(zip(("horizon_dbz", "horizon_csi"), args.horizon or (), strict=False))
-    skill = verify(
-        args.archive, parse_models(args.models), args.period, args.out, stride=args.stride,
-        lead_times=args.leads, thresholds=thresholds, scores=scores, step_minutes=args.step,
-        min_wet_pixels=args.min_wet_pixels, decision_thresholds=args.decision_thresholds,
-        against=Against(args.reference, **horizon), cases=max(0, args.cases), progress=True,
-    )
+    with engine_of(args) as engine:
+        skill = verify(
+            args.archive, parse_models(args.models), args.period, args.out, stride=args.stride,
+            lead_times=args.leads, thresholds=thresholds, scores=scores, step_minutes=args.step,
+            min_wet_pixels=args.min_wet_pixels, decision_thresholds=args.decision_thresholds,
+            against=Against(args.reference, **horizon), cases=max(0, args.cases), progress=True,
+            engine=engine,
+        )
     print(summary(skill.verification))
     print(confidence_text(skill.confidence))
     print(f"scores: {skill.scores}\nintervals: {skill.intervals}\npage:   {skill.page}")

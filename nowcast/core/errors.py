@@ -39,10 +39,15 @@ class MissingExtraError(NowcastError):
     """A feature whose optional library is not installed; the message names the extra."""
 
     def __init__(self, feature: str, library: str, extra: str) -> None:
+        self._parts = feature, library, extra
         super().__init__(
             f"{feature} needs the library '{library}', which is not installed: "
             f"pip install 'nowcast[{extra}]'"
         )
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
+        """It comes whole from a worker process."""
+        return MissingExtraError, self._parts
 
 
 def printable(text: object) -> str:

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from nowcast.core.errors import NowcastError
 
@@ -22,6 +22,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 _PR_SET_PDEATHSIG = 1
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_OF_DASK = ("PYTHONHASHSEED", "MALLOC_TRIM_THRESHOLD_")
+"""Variables that dask sets when it starts a process and leaves behind."""
 
 
 def end_with_parent(parent: int | None = None) -> None:
@@ -158,7 +160,7 @@ class _Worker:
         context: Any = multiprocessing.get_context("fork" if fork else "spawn")
         self.pipe, far = context.Pipe()
         self.process = context.Process(target=_serve, args=(far,), daemon=True)
-        with _environment():
+        with clean_start():
             self.process.start()
         far.close()
         self._started = False
@@ -224,11 +226,11 @@ def _serve(pipe: Connection) -> None:
         try:
             answer = pickle.dumps((True, work(task)))
         except Exception as error:
-            answer = pickle.dumps((False, _portable(error)))
+            answer = pickle.dumps((False, portable(error)))
         pipe.send_bytes(answer)
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """The error itself, or its text where it cannot be pickled and back."""
     try:
         pickle.loads(pickle.dumps(error))
@@ -244,25 +246,50 @@ def _result(answer: bytes) -> Any:
     return value
 
 
+class _CleanStart:
+    """Who is starting processes now, and what is to be put back when the last of them has."""
+
+    lock = threading.Lock()
+    starting = 0
+    environment: ClassVar[dict[str, str | None]] = {}
+    script: ClassVar[dict[str, Any]] = {}
+
+
 @contextlib.contextmanager
-def _environment() -> Iterator[None]:
+def clean_start() -> Iterator[None]:
     """What a process that starts meanwhile finds: one thread of its own, and no script to run again.
 
     Why no script: work is done by functions of packages, and a script that calls ``nowcast.ingest`` without
-    ``if __name__ == "__main__":`` would otherwise be run anew in every worker.
+    ``if __name__ == "__main__":`` would otherwise be run anew in every worker. Blocks of several threads may
+    overlap.
     """
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)
-    script = sys.modules["__main__"].__dict__
-    hidden: dict[str, Any] = {name: script.pop(name) for name in ("__file__", "__spec__") if name in script}
-    script["__spec__"] = None
+    with _CleanStart.lock:
+        _CleanStart.starting += 1
+        if _CleanStart.starting == 1:
+            _hide()
     try:
         yield
     finally:
-        del script["__spec__"]
-        script.update(hidden)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        with _CleanStart.lock:
+            _CleanStart.starting -= 1
+            if not _CleanStart.starting:
+                _show()
+
+
+def _hide() -> None:
+    _CleanStart.environment = {name: os.environ.get(name) for name in (*_ONE_THREAD, *_OF_DASK)}
+    os.environ.update(_ONE_THREAD)
+    main = sys.modules["__main__"].__dict__
+    _CleanStart.script = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
+
+
+def _show() -> None:
+    main = sys.modules["__main__"].__dict__
+    del main["__spec__"]
+    main.update(_CleanStart.script)
+    for name, value in _CleanStart.environment.items():
+        if value is not None:
+            os.environ[name] = value
+        else:
+            os.environ.pop(name, None)

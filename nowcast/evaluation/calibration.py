@@ -40,6 +40,15 @@ class CalibrationCounts:
             self._counts = make(self.thresholds_dbz, self._lead_times)
         self._counts.add(forecast[PROBABILITY if self.kind == "probability" else NAME].values, observed)
 
+    def merge(self, other: CalibrationCounts) -> None:
+        """Add what other counts of the same model have seen."""
+        if other._counts is None:
+            return
+        if self._counts is None:
+            self.kind, self.thresholds_dbz, self._counts = other.kind, other.thresholds_dbz, other._counts
+        else:
+            self._counts.merge(other._counts)
+
     def choose(self) -> ChosenThresholds:
         """The decision thresholds of highest CSI; `nowcast.scores.decision` says how ties are decided."""
         assert self._counts is not None, "nothing was counted"

@@ -65,6 +65,10 @@ class DecisionCounts(ABC):
     def add(self, forecast: npt.NDArray[np.floating], observed: npt.NDArray[np.floating]) -> None:
         """Count one pair of a forecast and observed dBZ (S, H, W)."""
 
+    def merge(self, other: DecisionCounts) -> None:
+        """Add what other counts of the same thresholds and candidates have seen."""
+        self._joint += other._joint
+
     @abstractmethod
     def choose(self) -> ChosenThresholds:
         """Choose the decision thresholds of highest CSI."""

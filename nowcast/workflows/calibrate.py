@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import numpy as np
 from tqdm import tqdm
 
 from nowcast.archive.thinned import RadarFrames
+from nowcast.core.engine import Engine, InProcess, in_order
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.files import provenance
 from nowcast.core.text_table import text_table
 from nowcast.core.times import Times, minutes, to_text
 from nowcast.evaluation.calibration import CalibrationCounts
 from nowcast.evaluation.windows import check_counts, windows
-from nowcast.forecasters.base import Forecaster
+from nowcast.forecasters.base import Forecaster, LeadTimes
 from nowcast.forecasters.decision_thresholds import DecisionThresholds, identity_of
 from nowcast.forecasters.neural import Neural
 from nowcast.scores.catalog import build_metrics
@@ -61,6 +63,7 @@ def calibrate(
     wet_dbz: float = 20.0,
     least_past: int = LEAST_PAST,
     progress: bool = False,
+    engine: Engine | None = None,
 ) -> Calibration:
     """Choose for each model, event and lead time the decision threshold with the highest pooled CSI.
 
@@ -73,7 +76,7 @@ def calibrate(
         forecasters: by the name they go by in messages; decision thresholds that one has are left out.
         periods: half-open, UTC; keep them apart from what a network was trained and is tested on.
         thresholds: of events, in dBZ; sorted here.
-        lead_times, stride, min_wet_pixels, wet_dbz, least_past, progress: as
+        lead_times, stride, min_wet_pixels, wet_dbz, least_past, progress, engine: as
             `nowcast.workflows.verify.verify_period`.
 
     Raises:
@@ -92,15 +95,15 @@ def calibrate(
     past = max(least_past, *(f.needs.past for f in models.values()))
     counts = {name: CalibrationCounts(sorted(thresholds), lead_times) for name in models}
     starts = _initialisations(
-        archives, periods, past, lead_times, stride, min_wet_pixels, wet_dbz, progress
+        archives, periods, past, lead_times, stride, min_wet_pixels, wet_dbz, progress, engine
     )
     total = sum(len(found.windows) for found in starts)
     with tqdm(total=total, desc="calibrating", unit="nowcast", disable=not progress) as bar:
         for archive, found in zip(archives, starts, strict=True):
-            for times in found.windows:
-                observed = archive.frames(times[past:]).compute(scheduler="synchronous").values
-                for name, model in models.items():
-                    counts[name].add(forecast(archive, model, times[past - 1], leads), observed)
+            count = partial(_counted, archive, models, leads, past, sorted(thresholds))
+            for one in in_order(engine or InProcess(), count, found.windows):
+                for name, counted in one.items():
+                    counts[name].merge(counted)
                 bar.update()
     made = {
         "archives": [
@@ -113,6 +116,18 @@ def calibrate(
     lead_minutes = tuple(minutes(lead) for lead in leads)
     chosen = tuple(_chosen(models[name], lead_minutes, c) for name, c in counts.items())
     return Calibration(chosen, tuple(models), total, made)
+
+
+def _counted(
+    archive: RadarFrames, models: Mapping[str, Forecaster], leads: LeadTimes, past: int,
+    thresholds: Sequence[float], times: Times,
+) -> dict[str, CalibrationCounts]:
+    """Count the forecasts of all models from one window."""
+    observed = archive.frames(times[past:]).compute(scheduler="synchronous").values
+    counts = {name: CalibrationCounts(thresholds, len(leads)) for name in models}
+    for name, model in models.items():
+        counts[name].add(forecast(archive, model, times[past - 1], leads), observed)
+    return counts
 
 
 def _chosen(
@@ -141,7 +156,7 @@ def _of_one_step(archives: list[RadarFrames]) -> list[RadarFrames]:
 
 def _initialisations(
     archives: Sequence[RadarFrames], periods: Sequence[Period], past: int, lead_times: int, stride: int,
-    min_wet_pixels: int, wet_dbz: float, progress: bool,
+    min_wet_pixels: int, wet_dbz: float, progress: bool, engine: Engine | None,
 ) -> list[Initialisations]:
     """Initialisation times of each archive; one without any is refused only if all others are, too."""
     found: list[Initialisations] = []
@@ -155,7 +170,7 @@ def _initialisations(
                 problems.append(error)
         try:
             found.append(
-                wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress)
+                wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress, engine)
                 if every else NONE
             )
         except TimeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from nowcast.archive.thinned import RadarFrames, Thinned
+from nowcast.core.engine import Engine, InProcess, in_order
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.times import Times, minutes
 from nowcast.evaluation.windows import check_counts
@@ -21,6 +23,7 @@ from nowcast.workflows.forecast import leads_of
 LEAST_PAST = 5
 """Past frames an initialisation time must have even if no forecaster needs so many, so that these times do
 not depend on which forecasters are compared."""
+_FRAMES_A_TASK = 32
 Models = Mapping[str, Forecaster] | Iterable[Forecaster | str]
 
 
@@ -106,7 +109,8 @@ def common_leads(archive: RadarFrames, models: Mapping[str, Forecaster], lead_ti
 
 
 def wet_initialisations(
-    archive: RadarFrames, windows: list[Times], past: int, min_wet_pixels: int, wet_dbz: float, progress: bool
+    archive: RadarFrames, windows: list[Times], past: int, min_wet_pixels: int, wet_dbz: float, progress: bool,
+    engine: Engine | None = None,
 ) -> Initialisations:
     """Leave out windows whose newest observed frame has fewer than ``min_wet_pixels`` at or above ``wet_dbz``.
 
@@ -115,11 +119,14 @@ def wet_initialisations(
     Raises:
         TimeError: all are too dry; the wettest is named.
     """
-    wet = np.zeros(len(windows), np.int64)
-    bar = tqdm(windows, desc="looking for rain", unit="frame", disable=not progress)
-    for i, times in enumerate(bar):
-        newest = archive.frames(times[past - 1 : past]).compute(scheduler="synchronous")
-        wet[i] = int((newest.values >= wet_dbz).sum())
+    newest = [np.asarray(times[past - 1 : past]) for times in windows]
+    parts = [newest[at : at + _FRAMES_A_TASK] for at in range(0, len(newest), _FRAMES_A_TASK)]
+    counted = []
+    with tqdm(total=len(windows), desc="looking for rain", unit="frame", disable=not progress) as bar:
+        for part in in_order(engine or InProcess(), partial(_wet_pixels, archive, wet_dbz), parts):
+            counted.append(part)
+            bar.update(len(part))
+    wet = np.concatenate(counted)
     keep = wet >= min_wet_pixels
     if not keep.any():
         raise TimeError(
@@ -128,3 +135,9 @@ def wet_initialisations(
         )
     kept = [times for times, yes in zip(windows, keep, strict=True) if yes]
     return Initialisations(kept, wet[keep], int((~keep).sum()))
+
+
+def _wet_pixels(archive: RadarFrames, wet_dbz: float, frames: list[Times]) -> npt.NDArray[np.int64]:
+    """Count the pixels at or above the wet threshold in each of some frames."""
+    fields = (archive.frames(time).compute(scheduler="synchronous") for time in frames)
+    return np.array([int((field.values >= wet_dbz).sum()) for field in fields], np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames, thinned
+from nowcast.core.engine import Engine, InProcess, in_order, open_engine
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.times import minutes, parse_period
 from nowcast.evaluation.comparison import Against
@@ -57,6 +59,7 @@ def verify(
     title: str = "",
     notes: Sequence[str] = (),
     progress: bool = False,
+    engine: Engine | None = None,
 ) -> SkillReport:
     """Score forecasters over a period on the same initialisation times; with ``out``, write tables and a page.
 
@@ -76,6 +79,8 @@ def verify(
         cases: how many of the wettest nowcasts the page shows frame by frame.
         title, notes: of the page.
         progress: show a bar on stderr.
+        engine: of `nowcast.open_engine`; None spreads long work over the cores of this machine. The values
+            are the same to the last bit.
 
     Raises:
         NowcastError: as `verify_period`; the folder cannot be written.
@@ -97,11 +102,12 @@ def verify(
         readings = with_calibrated(readings, known)
     against = against or Against()
     against.check(list(readings), list(thresholds))
-    found = verify_period(
-        frames, readings, start, end, stride=stride, lead_times=lead_times, thresholds=thresholds,
-        scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds),
-        cases=cases if out is not None else 0, progress=progress,
-    )
+    with open_engine() if engine is None else nullcontext(engine) as own:
+        found = verify_period(
+            frames, readings, start, end, stride=stride, lead_times=lead_times, thresholds=thresholds,
+            scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds),
+            cases=cases if out is not None else 0, progress=progress, engine=own,
+        )
     return write_skill(
         None if out is None else Path(out), frames, found, (start, end), against, title=title, notes=notes
     )
@@ -124,13 +130,14 @@ def verify_period(
     block: int | None = None,
     cases: int = 0,
     progress: bool = False,
+    engine: Engine | None = None,
 ) -> Verification:
     """Forecast from every initialisation time of a period and score each lead time.
 
     An initialisation time stands in a gap-free window of past and future frames that lies wholly in
     [start, end); windows are built from times, so a missing frame is never bridged. A forecaster is handed
-    past frames alone. Counts are pooled over all nowcasts before any score is finished. One window is in
-    memory at a time, and the fields of ``cases``.
+    past frames alone. Counts are pooled over all nowcasts, in the order of their initialisation times,
+    before any score is finished. A worker has one window in memory at a time; the fields of ``cases`` stay.
 
     Args:
         archive: where the frames are.
@@ -147,6 +154,7 @@ def verify_period(
         block: cells of such a block, each way; None for about 5 km.
         cases: of how many of the wettest nowcasts, hours apart, the fields are kept.
         progress: show a bar on stderr.
+        engine: where nowcasts are made and scored; None is this process.
 
     Raises:
         SettingsError: a setting out of range.
@@ -165,14 +173,16 @@ def verify_period(
     empty = partial(PeriodScores, thresholds, scores, archive.grid.cell_km, mapped, block)
     counted = {name: empty() for name in readings}
     every = windows(archive.times, archive.step, start, end, past + lead_times, stride)
-    starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress)
+    starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress, engine)
     reference_times = np.array([times[past - 1] for times in starts.windows], "datetime64[ns]")
     shown = wettest(reference_times, starts.wet_pixels, cases)
     score = NowcastScorer(archive, readings, leads, past, empty, tuple(shown))
     kept: list[Case] = []
     metadata: dict[str, dict[str, str]] = {}
-    for times in tqdm(starts.windows, desc="verifying", unit="nowcast", disable=not progress):
-        scored = score(times)
+    every_scored = in_order(engine or InProcess(), score, starts.windows)
+    for scored in tqdm(
+        every_scored, "verifying", len(starts.windows), unit="nowcast", disable=not progress
+    ):
         for name, sums in scored.scores.items():
             counted[name].merge(sums)
         metadata = metadata or scored.metadata

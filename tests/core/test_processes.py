@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nowcast.core.errors import MissingExtraError
 from nowcast.core.processes import Workers
 from tests.fakes import work
 
@@ -67,7 +68,9 @@ def test_what_a_task_raises_is_raised_here(count, seconds):
 
 
 def test_an_error_that_cannot_travel_is_told_by_its_text():
-    with pytest.raises(RuntimeError, match="MissingExtraError: video needs"):
+    with pytest.raises(RuntimeError, match="StubbornError: this and that"):
+        _each(work.be_stubborn, range(4))
+    with pytest.raises(MissingExtraError, match="video needs the library 'av'"):
         _each(work.lack, range(4))
 
 

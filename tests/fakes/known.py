@@ -5,7 +5,7 @@ offset that are not 1 and 0, coverage that moves from frame to frame, an echo in
 the format has several places for an attribute, another value in the one that must not be taken.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -14,6 +14,7 @@ import numpy as np
 import pyproj
 
 from tests.fakes import knmi, odim, pictures
+from tests.fakes.zarr_files import as_zarr
 
 NODATA, UNDETECT = 255, 0
 SHAPE = (7, 11)
@@ -95,6 +96,11 @@ def cf_netcdf(folder):
     return _known([path], 0.4, -31.5, 3_000_000.0, 4_000_000.0, crs)
 
 
+def cf_zarr(folder):
+    known = cf_netcdf(folder)
+    return replace(known, files=(as_zarr(known.files[0], zipped=True),))
+
+
 def knmi_h5(folder):
     files = []
     for k, time in enumerate(TIMES):
@@ -125,6 +131,6 @@ def mch_gif(folder):
                  pyproj.CRS.from_epsg(21781))
 
 
-KNOWN = {"odim_h5": odim_h5, "cf_netcdf": cf_netcdf, "knmi_h5": knmi_h5, "fmi_pgm": fmi_pgm,
+KNOWN = {"odim_h5": odim_h5, "cf_netcdf": cf_netcdf, "cf_zarr": cf_zarr, "knmi_h5": knmi_h5, "fmi_pgm": fmi_pgm,
          "mch_gif": mch_gif}
 """Name of a reader -> what writes a known scene of its format into a folder."""

@@ -1,6 +1,8 @@
 """Work for processes: it must lie where a new process can import it."""
 
+import contextlib
 import os
+import signal
 import time
 
 from nowcast.core.errors import MissingExtraError
@@ -43,6 +45,30 @@ def refuse(number):
 
 def lack(number):
     raise MissingExtraError("video", "av", "video")
+
+
+def square_of_second(pair):
+    return pair[0], pair[1] * pair[1]
+
+
+def kill_itself_once(task):
+    number, folder = task
+    with contextlib.suppress(FileExistsError):
+        if number == 2:
+            (folder / "killed").touch(exist_ok=False)
+            os.kill(os.getpid(), signal.SIGKILL)
+    return number * number
+
+
+class StubbornError(Exception):
+    """Cannot be made again from what is pickled of it."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+
+
+def be_stubborn(number):
+    raise StubbornError("this", "that")
 
 
 def interrupt_itself(number):

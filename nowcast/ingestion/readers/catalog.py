@@ -7,6 +7,7 @@ from pathlib import Path
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.ingestion.readers.base import Reader
 from nowcast.ingestion.readers.cf_netcdf import CfNetcdf
+from nowcast.ingestion.readers.cf_zarr import CfZarr
 from nowcast.ingestion.readers.fmi_pgm import FmiPgm
 from nowcast.ingestion.readers.foreign import looks_like, polar_error, polar_kind
 from nowcast.ingestion.readers.knmi_h5 import KnmiH5
@@ -16,6 +17,7 @@ from nowcast.ingestion.readers.odim_h5 import OdimH5
 READERS: dict[str, Reader] = {
     "odim_h5": OdimH5(),
     "cf_netcdf": CfNetcdf(),
+    "cf_zarr": CfZarr(),
     "knmi_h5": KnmiH5(),
     "fmi_pgm": FmiPgm(),
     "mch_gif": MchGif(),
@@ -41,7 +43,7 @@ def find_reader(path: Path, name: str | Reader | None = None) -> Reader:
     try:
         if not path.stat().st_size:
             raise FileError(f"{path}: is empty (0 bytes), expected a radar file; fetch it again")
-        polar = polar_kind(path)
+        polar = "" if path.is_dir() else polar_kind(path)
     except OSError as error:
         raise FileError(f"{path}: cannot be opened ({error.strerror}); check the path") from error
     if polar:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,29 +64,35 @@ class Axes:
     row: Axis
     column: Axis
     time: str | None
+    select: Mapping[str, int] = field(default_factory=dict)
+    """Dimension -> index, where another than the first is wanted."""
 
     def place(self, time: int) -> dict[int, int]:
         """Return where the frame at one index of time lies: axis -> index; rows and columns are left out."""
-        return {} if self.time is None else {self.order.index(self.time): time}
+        of_time = {} if self.time is None else {self.order.index(self.time): time}
+        return {**{self.order.index(d): index for d, index in self.select.items()}, **of_time}
 
     def frame(self, variable: Any, time: int) -> npt.NDArray[Any]:
         """Read the frame at one index of time, as stored, rows first (H, W)."""
         index = tuple(slice(None) if d in (self.row.dimension, self.column.dimension)
-                      else time if d == self.time else 0 for d in self.order)
+                      else time if d == self.time else self.select.get(d, 0) for d in self.order)
         found: npt.NDArray[Any] = np.asarray(variable[index])
         rows_first = self.order.index(self.row.dimension) < self.order.index(self.column.dimension)
         return found if rows_first else found.T
 
 
-def axes_of(path: Path, variables: Mapping[str, Any], variable: Any) -> Axes:
-    """Tell the axes of a variable apart.
+def axes_of(
+    path: Path, variables: Mapping[str, Any], variable: Any, select: Mapping[str, int] | None = None
+) -> Axes:
+    """Tell the axes of a variable apart; of those in ``select`` one index is taken, whatever they are.
 
     Raises:
         FileError: several levels, members or lead times.
         GridError: no row or column that says what it is; curvilinear; two of one kind.
     """
-    found = [_axis(variables, variable, dimension) for dimension in variable.dimensions]
     lengths = dict(zip(variable.dimensions, variable.shape, strict=True))
+    _check_select(path, variable, lengths, select or {})
+    found = [_axis(variables, variable, d) for d in variable.dimensions if d not in (select or {})]
     for axis in found:
         if axis.role == MEMBER:
             raise FileError(f"{path}: {variable.name!r} has an axis {axis.dimension!r} of members or lead times"
@@ -97,13 +103,21 @@ def axes_of(path: Path, variables: Mapping[str, Any], variable: Any) -> Axes:
     for axis in found:
         if axis.role not in (T, Y, X) and lengths[axis.dimension] != 1:
             raise FileError(f"{path}: {variable.name!r} has {lengths[axis.dimension]} of {axis.dimension!r}, "
-                            "expected one level of time, rows and columns; write the one you want into a file "
-                            "of its own")
+                            "expected one level of time, rows and columns; choose one with select in a mapping")
     row, column = one[Y][0], one[X][0]
     if row.system != column.system:
         raise GridError(f"{path}: rows {row.dimension!r} are in {row.system} but columns "
                         f"{column.dimension!r} in {column.system}, expected both alike")
-    return Axes(tuple(variable.dimensions), row, column, one[T][0].dimension if one[T] else None)
+    return Axes(tuple(variable.dimensions), row, column, one[T][0].dimension if one[T] else None,
+                select or {})
+
+
+def _check_select(path: Path, variable: Any, lengths: Mapping[str, int], select: Mapping[str, int]) -> None:
+    for dimension, index in select.items():
+        if not 0 <= index < lengths.get(dimension, 0):
+            size = lengths.get(dimension, 0)
+            raise FileError(f"{path}: select: got {dimension}: {index}, expected an index below {size} of a "
+                            f"dimension of {variable.name!r} ({', '.join(lengths)}); counted from 0")
 
 
 def _axis(variables: Mapping[str, Any], variable: Any, dimension: str) -> Axis:

@@ -18,6 +18,7 @@ from nowcast.core.rain import ZRelation
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingestion.readers.cf_attributes import all_in_type, in_type, number, numbers
 from nowcast.ingestion.readers.lazy import Frame
+from nowcast.ingestion.readers.stated_codes import StatedCodes
 
 LOWEST_DBZ = -50.0
 """No weather radar reports less: what is lower is a code that the file does not explain."""
@@ -49,10 +50,12 @@ class AbsenceCodes:
     lowest: Any
     highest: Any
     limits_are_values: bool
+    stated: StatedCodes | None = None
+    """What a user says of the stored numbers: it holds before all else."""
 
     @classmethod
-    def of(cls, variable: Any) -> AbsenceCodes:
-        """Read the attributes of a variable.
+    def of(cls, variable: Any, by_user: StatedCodes | None = None) -> AbsenceCodes:
+        """Read the attributes of a variable; what is stated ``by_user`` holds before them.
 
         Raises:
             ValueError: an attribute that should be a number and is none; the message names it.
@@ -72,7 +75,7 @@ class AbsenceCodes:
             absent += all_in_type([stored.type(netCDF4.default_fillvals[stored.str[1:]])], dtype)
         others = tuple(float(v) for v in stated if np.isfinite(v) and in_type(v, dtype) is None)
         return cls(dtype, scale, number(variable, "add_offset", 0.0), tuple(absent), others,
-                   _dry(variable, dtype), *_limits(variable, dtype))
+                   _dry(variable, dtype), *_limits(variable, dtype), by_user)
 
     @np.errstate(over="ignore", invalid="ignore")  # infinite values are refused with the field
     def decode(self, raw: Raw, factor: float, relation: ZRelation | None) -> Frame:
@@ -100,6 +103,10 @@ class AbsenceCodes:
         gone |= np.isin(raw, np.array(self.absent, raw.dtype))
         for absent in self.absent_values:
             gone |= np.isclose(value, absent, rtol=1e-6, atol=0.0)
+        if self.stated is not None:
+            stated_gone, stated_dry = self.stated.split(raw)
+            gone = (gone & ~stated_dry) | stated_gone
+            dry = (dry & ~stated_gone) | stated_dry
         value *= factor
         _refuse_unexplained(value[used & ~(gone | dry)], relation)
         dbz = value.astype(np.float32) if relation is None else relation.to_dbz(value)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import h5py
-import netCDF4
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -25,12 +22,15 @@ from nowcast.ingestion.readers.cf_kind import refuse_forecast, refuse_other_kind
 from nowcast.ingestion.readers.cf_mapping import crs_of
 from nowcast.ingestion.readers.cf_missing import AbsenceCodes
 from nowcast.ingestion.readers.cf_quantity import AMOUNT, DBZ, Quantity, find_variable
+from nowcast.ingestion.readers.cf_store import CfStore, NetcdfStore
 from nowcast.ingestion.readers.cf_time import in_order, period_hours, times_of
-from nowcast.ingestion.readers.hdf5 import check_packed, check_packed_members, is_hdf5, open_hdf5
-from nowcast.ingestion.readers.lazy import HDF5_LOCK, Frame, check_size, faults_named, lazy_field
+from nowcast.ingestion.readers.hdf5 import is_hdf5
+from nowcast.ingestion.readers.lazy import Frame, check_size, lazy_field
+from nowcast.ingestion.readers.stated_codes import StatedMeaning
 
 _OVER_TIME = re.compile(r"(?:^|\s)time:\s*(\w+)")
 _LONGEST_TEXT = 1000
+_NOTHING_STATED = StatedMeaning()
 
 
 @dataclass(frozen=True)
@@ -64,46 +64,52 @@ class CfNetcdf:
 
     def open(self, path: Path) -> xr.DataArray:
         """Open the file as a lazy field; see `nowcast.ingestion.readers.base.Reader`."""
-        relation = z_r(self.z_r_name)
-        with _opened(path) as data:
-            refuse_other_kinds(path, data)
-            variable, quantity = find_variable(path, data.variables, self.variable)
-            refuse_forecast(path, variable)
-            axes = axes_of(path, data.variables, variable)
-            times, stamp = times_of(path, data.variables, variable, axes.time)
-            order = in_order(path, times)
-            grid, flips = _grid(path, data.variables, variable, axes)
-            attrs = _texts(data)
-            hours = _period(path, data, variable, stamp, quantity)
-            factor = quantity.factor / (hours if quantity.kind == AMOUNT and hours else 1.0)
-            read = partial(_read, path, variable.name, axes, order, flips, _codes(path, variable), factor,
-                           None if quantity.kind == DBZ else relation)
-        attrs["quantity"] = str(read.args[1])
-        if quantity.kind != DBZ:
-            attrs["z_r_relation"] = str(relation)
-            attrs.update({"accumulation_hours": f"{hours:g}"} if hours else {})
-        return lazy_field(read, times[order], grid, attrs)
+        return open_cf(path, NetcdfStore(), z_r(self.z_r_name), self.variable)
+
+
+def open_cf(
+    path: Path, store: CfStore, relation: ZRelation, name: str | None,
+    select: Mapping[str, int] | None = None, stated: StatedMeaning = _NOTHING_STATED,
+) -> xr.DataArray:
+    """Open one variable of a store as a lazy field.
+
+    Args:
+        path: the file.
+        store: what opens it.
+        relation: between rain rate and dBZ.
+        name: of the variable; None takes the one of reflectivity or rain there is.
+        select: dimension -> index where it is neither time nor row nor column.
+        stated: what holds before what the file says.
+
+    Raises:
+        FileError: not what it says it is, or none or several variables that would do.
+        GridError: rows and columns that are not regular, or no projection.
+    """
+    with store.opened(path) as data:
+        refuse_other_kinds(path, data)
+        variable, quantity = find_variable(path, data.variables, name)
+        refuse_forecast(path, variable)
+        axes = axes_of(path, data.variables, variable, select)
+        times, stamp = times_of(path, data.variables, variable, axes.time)
+        order = in_order(path, times)
+        grid, flips = _grid(path, data.variables, variable, axes)
+        attrs = _texts(data)
+        hours = _period(path, data, variable, stamp, quantity, stated.hours)
+        factor = quantity.factor / (hours if quantity.kind == AMOUNT and hours else 1.0)
+        codes = _codes(path, variable, stated)
+        read = partial(_read, path, store, variable.name, axes, order, flips, codes, factor,
+                       None if quantity.kind == DBZ else relation)
+        attrs["quantity"] = variable.name
+    if quantity.kind != DBZ:
+        attrs["z_r_relation"] = str(relation)
+        attrs.update({"accumulation_hours": f"{hours:g}"} if hours else {})
+    return lazy_field(read, times[order], grid, attrs)
 
 
 def _is_netcdf4(file: Any) -> bool:
     conventions = file.attrs.get("Conventions", b"")
     text = conventions.decode("utf-8", "replace") if isinstance(conventions, bytes) else str(conventions)
     return "_NCProperties" in file.attrs or "_nc3_strict" in file.attrs or text.strip().upper().startswith("CF")
-
-
-@contextmanager
-def _opened(path: Path, known: bool = False) -> Iterator[Any]:
-    """Open a netCDF file that is whole and, unless ``known``, looked through before netCDF touches it."""
-    with faults_named(path, "CF netCDF"), HDF5_LOCK:
-        with path.open("rb") as handle:
-            old = netcdf_size.is_netcdf3(handle.read(4))
-        if old:
-            netcdf_size.check_whole(path)
-        elif not known:
-            with open_hdf5(path) as file:
-                check_packed_members(path, file)
-        with netCDF4.Dataset(path) as data:
-            yield data
 
 
 def _texts(data: Any) -> dict[str, Any]:
@@ -130,15 +136,19 @@ def _grid(
         raise GridError(f"{path}: {error} ({axes.row.dimension!r}, {axes.column.dimension!r})") from error
 
 
-def _codes(path: Path, variable: Any) -> AbsenceCodes:
+def _codes(path: Path, variable: Any, stated: StatedMeaning) -> AbsenceCodes:
     try:
-        return AbsenceCodes.of(variable)
+        return AbsenceCodes.of(variable, stated.codes)
     except ValueError as error:
         raise FileError(f"{path}: {variable.name!r}: {error}; mend the file") from error
 
 
-def _period(path: Path, data: Any, variable: Any, stamp: Any, quantity: Quantity) -> float | None:
+def _period(
+    path: Path, data: Any, variable: Any, stamp: Any, quantity: Quantity, stated_hours: float | None
+) -> float | None:
     """Return over how many hours rain is summed or averaged, None for what is of one moment."""
+    if stated_hours is not None and quantity.kind != DBZ:
+        return stated_hours
     method = _OVER_TIME.search(str(getattr(variable, "cell_methods", "")))
     over = method.group(1).lower() if method else "sum" if quantity.kind == AMOUNT else "point"
     allowed = {AMOUNT: ("sum",), DBZ: ("point", "mean")}.get(quantity.kind, ("point", "mean"))
@@ -156,15 +166,12 @@ def _period(path: Path, data: Any, variable: Any, stamp: Any, quantity: Quantity
 
 
 def _read(
-    path: Path, name: str, axes: Axes, order: npt.NDArray[np.intp], flips: tuple[bool, bool],
-    codes: AbsenceCodes,
-    factor: float, relation: ZRelation | None, index: int,
+    path: Path, store: CfStore, name: str, axes: Axes, order: npt.NDArray[np.intp], flips: tuple[bool, bool],
+    codes: AbsenceCodes, factor: float, relation: ZRelation | None, index: int,
 ) -> Frame:
-    with _opened(path, known=True) as data:
+    with store.opened(path, known=True) as data:
         variable = data.variables[name]
-        if data.disk_format == "HDF5":
-            with h5py.File(path, "r") as file:
-                check_packed(path, file[name], axes.place(int(order[index])))
+        store.check_frame(path, data, name, axes.place(int(order[index])))
         variable.set_auto_maskandscale(False)
         raw = axes.frame(variable, int(order[index]))
     try:

@@ -88,6 +88,12 @@ def quantity_of(variable: Any, chosen: bool = False) -> Quantity | None:
     return None
 
 
+def quantity_of_unit(units: str) -> Quantity | None:
+    """Return what a unit alone stands for: dBZ, a rain rate or an amount; None where it is none of them."""
+    factors = ((kind, _factor(" ".join(units.split()), kind)) for kind in (DBZ, RATE, AMOUNT))
+    return next((Quantity(kind, factor) for kind, factor in factors if factor is not None), None)
+
+
 def _kinds(standard: str, said: str, units: str, chosen: bool) -> list[str]:
     if _SAYS_OTHERWISE.search(said):
         return []

@@ -1,0 +1,227 @@
+"""Tasks on a `distributed.Client`: processes of this machine, or the workers of any dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import sys
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nowcast.core.cluster_worker import Function, call, versions
+from nowcast.core.engine import Lost, lost_is_an_error
+from nowcast.core.errors import NowcastError, SettingsError, printable
+from nowcast.core.processes import clean_start
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+T = TypeVar("T")
+R = TypeVar("R")
+_CONNECT_SECONDS = 15
+_START_SECONDS = 120
+_MOST_WAITING = 1000
+"""Tasks that a scheduler is handed at a time: enough for hundreds of workers, and a bounded memory."""
+_SETTINGS = {
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.worker.multiprocessing-method": "spawn",
+    "distributed.comm.timeouts.connect": _CONNECT_SECONDS,
+    "distributed.admin.large-graph-warning-threshold": "1 GiB",
+}
+
+
+class Cluster:
+    """An engine on a client; see `nowcast.core.engine.Engine`.
+
+    A worker that dies is told by the scheduler, which hands its tasks to others (three times by default).
+
+    Args:
+        client: connected.
+        owned: what to close in the end, the innermost first.
+    """
+
+    def __init__(self, client: Client, owned: Sequence[Any] = ()) -> None:
+        self._client, self._owned = client, tuple(owned)
+
+    def each(
+        self, work: Callable[[T], R], tasks: Sequence[T], lost: Lost[T, R] = lost_is_an_error
+    ) -> Iterator[R]:
+        """Do every task; see `nowcast.core.engine.Engine.each`."""
+        from distributed import as_completed
+
+        waiting = iter(tasks)
+        with self._sent(work) as name:
+            running: dict[Future, T] = {}
+            coming = as_completed((), self._client.loop, with_results=True, raise_errors=False)
+
+            def hand_over() -> bool:
+                for task in waiting:
+                    future = self._client.submit(
+                        call, name, task, key=f"nowcast-{uuid.uuid4().hex}", pure=False
+                    )
+                    running[future] = task
+                    coming.add(future)
+                    return True
+                return False
+
+            try:
+                while len(running) < _MOST_WAITING and hand_over():
+                    pass
+                for future, found in coming:
+                    task, status = running.pop(future), future.status
+                    hand_over()
+                    yield self._result(status, found, task, lost)
+            finally:
+                self._client.cancel(list(running), force=True)
+
+    @contextlib.contextmanager
+    def _sent(self, work: Callable[[Any], Any]) -> Iterator[str]:
+        """Send a function to every worker, also to those that join later; yield its name there."""
+        import cloudpickle
+
+        name = f"nowcast-{uuid.uuid4().hex}"
+        try:
+            packed = cloudpickle.dumps(work)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise SettingsError(
+                f"workers: got something that cannot be sent to another process ({printable(error)[:200]}), "
+                "expected an archive on disk and models defined in modules; take 1 worker"
+            ) from error
+        self._client.register_plugin(Function(name, packed), name=name)
+        try:
+            yield name
+        finally:
+            with contextlib.suppress(Exception):  # the workers may be gone
+                self._client.unregister_worker_plugin(name)
+
+    def _result(self, status: str, found: Any, task: T, lost: Lost[T, R]) -> R:
+        from distributed import KilledWorker
+
+        if status == "finished":
+            good, value = found
+            if not good:
+                raise value
+            result: R = value
+            return result
+        error = found[1] if isinstance(found, tuple) else found
+        if isinstance(error, KilledWorker):
+            return lost(task, "crashed its process")
+        raise NowcastError(
+            f"workers: got no answer from the scheduler ({status}: {printable(error)[:200]}), expected "
+            "results; check that it and its workers run the same libraries, and run again"
+        )
+
+    def close(self) -> None:
+        """End what was started; a cluster of somebody else is only left."""
+        for one in self._owned:
+            with contextlib.suppress(Exception), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                one.close()
+
+
+def start_local(workers: int, dashboard: bool = False, failures: int | None = None) -> Cluster:
+    """Start processes of one thread each on this machine, on its loopback address alone.
+
+    Args:
+        workers: how many.
+        dashboard: serve the dashboard of dask; its address is printed to standard error.
+        failures: how often a task may have ended its process before it is given up; None is dask's three.
+
+    Raises:
+        NowcastError: they do not start.
+    """
+    import logging
+
+    import dask
+    from distributed import Client, LocalCluster, Nanny
+
+    class CleanNanny(Nanny):  # type: ignore[misc]  # read without types
+        """Starts its worker without the script that runs here, also when it has to be started anew."""
+
+        async def instantiate(self) -> Any:
+            with clean_start():
+                return await super().instantiate()
+
+    settings = _SETTINGS | ({} if failures is None else {"distributed.scheduler.allowed-failures": failures})
+    with dask.config.set(settings), _quiet():
+        try:
+            cluster = LocalCluster(
+                n_workers=workers, threads_per_worker=1, host="127.0.0.1", memory_limit=None,
+                worker_class=CleanNanny, silence_logs=logging.CRITICAL, preload="nowcast.core.cluster_worker",
+                dashboard_address="127.0.0.1:0" if dashboard else None,
+            )
+            client = Client(cluster, set_as_default=False)
+            client.wait_for_workers(workers, timeout=_START_SECONDS)
+        except (OSError, RuntimeError, TimeoutError) as error:
+            raise NowcastError(
+                f"workers: got none of {workers} processes to start ({printable(error)[:200]}), expected "
+                "each to; take 1 worker"
+            ) from error
+    if dashboard:
+        print(f"dashboard: {cluster.dashboard_link}", file=sys.stderr)
+    return Cluster(client, (client, cluster))
+
+
+def connect(scheduler: Client | str) -> Cluster:
+    """Use a cluster that is there.
+
+    Raises:
+        SettingsError: no scheduler at this address, or one whose versions are not those of here.
+    """
+    import dask
+    from distributed import Client
+
+    if not isinstance(scheduler, str):
+        _check_versions(scheduler)
+        return Cluster(scheduler)
+    with dask.config.set(_SETTINGS), _quiet():
+        try:
+            client = Client(scheduler, set_as_default=False, timeout=_CONNECT_SECONDS)
+        except (OSError, ValueError, TypeError, ImportError, RuntimeError, AttributeError) as error:
+            raise SettingsError(
+                f"--scheduler: got '{printable(scheduler)}' where none answers ({printable(error)[:200]}), "
+                "expected the address of a running dask scheduler such as tcp://10.0.0.1:8786; check it"
+            ) from error
+    try:
+        _check_versions(client)
+    except BaseException:
+        client.close()
+        raise
+    return Cluster(client, (client,))
+
+
+def _check_versions(client: Client) -> None:
+    """Refuse a cluster on which functions of this package would fail or mean something else.
+
+    Raises:
+        SettingsError: naming the first library that differs, and where.
+    """
+    here = versions()
+    found: dict[str, Any] = {}
+    try:
+        found["the scheduler"] = client.run_on_scheduler(versions)
+    except Exception as error:  # also what the scheduler raised
+        found["the scheduler"] = error
+    found |= {f"worker {place}": there for place, there in client.run(versions, on_error="return").items()}
+    for place, there in found.items():
+        if isinstance(there, BaseException):
+            raise SettingsError(
+                f"--scheduler: {place} cannot run nowcast ({printable(there)[:200]}), expected nowcast "
+                f"{here['nowcast']} there; install it on the workers"
+            )
+        for name, version in there.items():
+            if version != here[name]:
+                raise SettingsError(
+                    f"--scheduler: {place} has {name} {version}, expected {here[name]} as here; install the "
+                    "same versions on both"
+                )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from the user what dask warns of while it starts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

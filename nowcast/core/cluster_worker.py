@@ -1,0 +1,76 @@
+"""What runs in a worker of a dask cluster: functions that were sent once, called with tasks."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import platform
+import signal
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from distributed import WorkerPlugin
+
+from nowcast.core.engine import one_thread
+from nowcast.core.processes import end_with_parent, portable
+from nowcast.core.version import __version__
+
+_ARRIVAL_SECONDS = 10.0
+_FUNCTIONS: dict[str, bytes | Callable[[Any], Any] | None] = {}
+
+
+class Function(WorkerPlugin):  # type: ignore[misc]  # read without types
+    """A plugin of dask's workers that brings a function along, to workers of now and of later.
+
+    Why not with each task: a network has megabytes, and is to be unpacked once.
+    """
+
+    def __init__(self, name: str, packed: bytes) -> None:
+        self.name, self.packed = name, packed
+
+    def setup(self, worker: Any) -> None:
+        """Keep the function until it is called: what is wrong with it is then told as a task's error."""
+        del worker
+        _FUNCTIONS[self.name] = self.packed
+
+    def teardown(self, worker: Any) -> None:
+        """Forget it; tasks of it that are still waiting here are of no use to anybody."""
+        del worker
+        _FUNCTIONS[self.name] = None
+
+
+def call(name: str, task: Any) -> tuple[bool, Any]:
+    """Call a function that was sent: (True, its result) or (False, what it raised)."""
+    try:
+        work = _function(name)
+        with one_thread():
+            return True, work(task)
+    except Exception as error:
+        return False, portable(error)
+
+
+def _function(name: str) -> Callable[[Any], Any]:
+    deadline = time.monotonic() + _ARRIVAL_SECONDS
+    while name not in _FUNCTIONS and time.monotonic() < deadline:
+        time.sleep(0.05)
+    found = _FUNCTIONS[name]
+    if found is None:
+        raise RuntimeError("the work that this task belongs to has ended")
+    if isinstance(found, bytes):
+        found = _FUNCTIONS[name] = pickle.loads(found)
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Versions that must be the same on all machines of a cluster."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    libraries = {name: version(name) for name in ("dask", "distributed")}
+    return {"python": python, "nowcast": __version__, **libraries}
+
+
+def dask_setup(_worker: Any) -> None:
+    """Begin a local worker: it ends with its parent, and Ctrl-C is its parent's business."""
+    end_with_parent(os.getppid())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
