@@ -136,5 +136,5 @@ def _found(args: argparse.Namespace, places: list[Location]) -> xr.Dataset:
 
     archive = open_archive(args.archive)
     coming = forecast(archive, args.model, args.at, args.leads, settings=override({}, args.assignments))
-    observed = newest_frames(archive, coming["forecast_reference_time"].values)
+    observed = newest_frames(archive, coming["valid_time"].values[0] - coming["lead_time"].values[0])
     return at_places(coming, places, z_r_name=args.z_r, rain_dbz=args.rain, observed=observed, progress=True)

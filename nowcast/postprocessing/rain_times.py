@@ -36,13 +36,13 @@ class SpreadTimes(NamedTuple):
 
 def first_wet(wet: Wet, axis: int = -1) -> npt.NDArray[np.intp]:
     """Index of the first wet lead time along an axis; the number of lead times where none is."""
-    return np.where(wet.any(axis=axis), wet.argmax(axis=axis), wet.shape[axis])
+    return np.asarray(np.where(wet.any(axis=axis), wet.argmax(axis=axis), wet.shape[axis]))
 
 
 def first_dry_after(wet: Wet, axis: int = -1) -> npt.NDArray[np.intp]:
     """Index of the first lead time after the last wet one; the number of lead times where the last is wet."""
     reach = wet.shape[axis] - np.flip(wet, axis).argmax(axis=axis)
-    return np.where(wet.any(axis=axis), reach, wet.shape[axis])
+    return np.asarray(np.where(wet.any(axis=axis), reach, wet.shape[axis]))
 
 
 def rain_times(wet: Wet, leads: Leads) -> RainTimes:
@@ -55,7 +55,7 @@ def spread_times(wet: Wet, leads: Leads, quantiles: npt.NDArray[np.floating]) ->
 
     Quantiles are those of the members with rain, each a time that a member has (no means between two).
     """
-    raining = wet.any(axis=1)
+    raining = np.asarray(wet.any(axis=1))
     probability = raining.mean(axis=0)
     begins, ends = first_wet(wet, 1), first_dry_after(wet, 1)
     of_rain = [_quantile(index, raining, quantiles) for index in (begins, ends)]

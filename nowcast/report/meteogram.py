@@ -61,7 +61,7 @@ def draw_meteogram(
     figure = Figure(figsize=(8.6 * across, 0.9 + 4.1 * down), layout="constrained")
     figure.suptitle(_heading(found), fontsize=10, parse_math=False)
     panels = np.atleast_1d(figure.subfigures(down, across, squeeze=False).ravel())
-    start = found["forecast_reference_time"].values
+    start = _reference_time(found)
     zone = zone or datetime.fromisoformat(to_text(start)).astimezone().tzinfo
     for i, (panel, sentence) in enumerate(zip(panels, sentences, strict=False)):
         _draw(panel, found.isel(place=i), sentence, zone)
@@ -74,7 +74,7 @@ def draw_meteogram(
 def _heading(found: xr.Dataset) -> str:
     relation = printable(found.attrs.get("z_r_relation", "")).partition(" (")[0]
     model = printable(found.attrs.get("model", "unknown model"))[:_LONGEST_TITLE]
-    start = to_text(found["forecast_reference_time"].values)[:16].replace("T", " ")
+    start = to_text(_reference_time(found))[:16].replace("T", " ")
     source = printable(found.attrs.get("observed_from", ""))[:_LONGEST_TITLE]
     return (f"{model}, forecast reference time {start} UTC{f', from radar of {source}' if source else ''}\n"
             f"{relation or 'no Z-R relation: reflectivity only'}")
@@ -106,7 +106,7 @@ def _draw_rain(axes: Axes, place: xr.Dataset) -> None:
     """Rain rate, or reflectivity where no Z-R relation is known, before and after the reference time."""
     rate = bool(np.isfinite(place["rain_rate"].values).any())
     kind, unit = ("rain_rate", "mm/h") if rate else ("reflectivity", "dBZ")
-    valid, values = date2num(place["valid_time"].values), place[kind].values
+    valid, values = _days(place["valid_time"].values), place[kind].values
     tops = [values]
     if rate and "rain_rate_quantile" in place:
         low, middle, high = place["rain_rate_quantile"].values
@@ -116,7 +116,7 @@ def _draw_rain(axes: Axes, place: xr.Dataset) -> None:
     axes.plot(valid, values, color=_FIELD, lw=1.4, ls="--", marker="o", ms=3.5, label="forecast field")
     if "observed_reflectivity" in place:
         seen = place[f"observed_{kind}"].values
-        times = date2num(place["time"].values)
+        times = _days(place["time"].values)
         axes.bar(times, np.maximum(seen, 0.0), width=0.75 * _step(valid, place), color=_OBSERVED,
                  label="observed")
         tops.append(seen)
@@ -130,7 +130,7 @@ def _draw_rain(axes: Axes, place: xr.Dataset) -> None:
 
 def _draw_probabilities(axes: Axes, place: xr.Dataset) -> None:
     """The probabilities of rising thresholds as bars, each within that of the threshold below."""
-    valid, step = date2num(place["valid_time"].values), 0.0
+    valid = _days(place["valid_time"].values)
     step = _step(valid, place)
     chances = place["exceedance_probability"].values
     colours = _ladder_colours(len(chances))
@@ -172,8 +172,22 @@ def _shade_unknown(
 
 def _step(valid: npt.NDArray[np.floating], place: xr.Dataset) -> float:
     """Days between lead times; that of the first where there is only one."""
-    start = float(date2num(place["forecast_reference_time"].values))
+    start = float(_days(place["forecast_reference_time"].values))
     return float(np.diff([start, *valid]).min())
+
+
+def _reference_time(held: xr.Dataset) -> np.datetime64:
+    start: np.datetime64 = held["valid_time"].values[0] - held["lead_time"].values[0]
+    return start
+
+
+def _days(times: Any) -> Any:
+    """Times as matplotlib counts them."""
+    return date2num(times)  # type: ignore[no-untyped-call]
+
+
+def _clock(zone: tzinfo | None) -> DateFormatter:
+    return DateFormatter("%H:%M", tz=zone)  # type: ignore[no-untyped-call]
 
 
 def _ticks(axes: Axes) -> list[float]:
@@ -185,15 +199,15 @@ def _ticks(axes: Axes) -> list[float]:
 
 def _label_time(axes: npt.NDArray[Any], place: xr.Dataset, zone: tzinfo | None) -> None:
     """UTC below; local time above, where it differs; a line at the forecast reference time."""
-    start = place["forecast_reference_time"].values
+    start = _reference_time(place)
     ticks = FixedLocator(_ticks(axes[0]))
     for each in axes:
-        each.axvline(date2num(start), color=_FIELD, lw=1)
+        each.axvline(_days(start), color=_FIELD, lw=1)
         each.grid(axis="y", color="#e4e7eb", lw=0.6)
         each.set_axisbelow(True)
         each.spines[["right"]].set_visible(False)
         each.xaxis.set_major_locator(ticks)
-        each.xaxis.set_major_formatter(DateFormatter("%H:%M", tz=UTC))
+        each.xaxis.set_major_formatter(_clock(UTC))
         each.tick_params(labelsize=8)
     axes[-1].set_xlabel(f"UTC, {to_text(start)[:10]}; the line is the forecast reference time", fontsize=8)
     moment = datetime.fromisoformat(to_text(start)).astimezone(zone)
@@ -201,6 +215,6 @@ def _label_time(axes: npt.NDArray[Any], place: xr.Dataset, zone: tzinfo | None) 
         return
     above = axes[0].secondary_xaxis("top")
     above.xaxis.set_major_locator(ticks)
-    above.xaxis.set_major_formatter(DateFormatter("%H:%M", tz=zone))
+    above.xaxis.set_major_formatter(_clock(zone))
     above.tick_params(labelsize=8, colors=_OBSERVED)
     above.set_xlabel(f"local time ({moment.tzname()})", fontsize=8, color=_OBSERVED, loc="right")

@@ -76,7 +76,7 @@ def at(
     if names is not None or areas is not None:
         check_names([place.name for place in places], "places")
     found = at_places(forecast, places, z_r_name=z_r, rain_dbz=rain_dbz, observed=observed)
-    single = areas is None and np.ndim(lat) == 0
+    single = areas is None and not np.shape(np.asarray(lat))
     return found.isel(place=0) if single else found
 
 
@@ -137,7 +137,8 @@ def _points(
     except (TypeError, ValueError):
         north = east = np.zeros((0, 0))
     if north.ndim != 1 or north.shape != east.shape:
-        raise SettingsError(complain("places", f"lat {np.shape(lat)} and lon {np.shape(lon)}",
+        shapes = [np.shape(np.asarray(value)) for value in (lat, lon)]
+        raise SettingsError(complain("places", f"lat {shapes[0]} and lon {shapes[1]}",
                                      "degrees north and east of one shape (P,)", "give one for each place"))
     within_km = check_distance(within_km)
     where = [check_place(float(y), float(x)) for y, x in zip(north, east, strict=True)]

@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+import pyproj
 import pytest
 from PIL import Image
 
 from nowcast.cli.main import main
+from nowcast.core.grid import Grid
 from nowcast.products.cf_netcdf import write_forecast
 from tests.fakes.fields import projected_grid
 from tests.fakes.place_forecast import CELL, box, collection, feature, middle_of, place_forecast
@@ -55,14 +57,13 @@ def test_a_table_and_a_block_in_a_forecasters_words(file, capsys):
 def test_what_is_missing_is_said(file, capsys):
     assert at(file, LAT, LON) == 0
     printed = capsys.readouterr().out
-    assert "no mm/h and no mm: the forecast names no Z-R relation; choose one with --z-r (marshall_palmer" in printed
+    assert "no mm/h and no mm: the forecast names no Z-R relation; choose one with --z-r (marsh" in printed
     assert "mm in 60 min" not in printed
 
 
 def test_southern_and_western_places_and_letters(tmp_path, capsys):
-    grid = type(GRID)(GRID.crs_wkt.replace('"Latitude of natural origin",45', '"Latitude of natural origin",-33.9')
-                      .replace('"Longitude of natural origin",10', '"Longitude of natural origin",-70.6'),
-                      GRID.y - 17_000.0, GRID.x + 27_000.0)
+    crs = pyproj.CRS.from_proj4("+proj=laea +lat_0=-33.9 +lon_0=-70.6 +ellps=WGS84")
+    grid = Grid(crs.to_wkt(), GRID.y - 17_000.0, GRID.x + 27_000.0)
     path = write_forecast(tmp_path / "s.nc", place_forecast(grid=grid))
     lat, lon = middle_of(grid, *CELL)
     assert (round(lat), round(lon)) == (-34, -71)
@@ -127,7 +128,7 @@ def test_from_an_archive_as_from_the_file_of_the_same_forecast(archive, tmp_path
         "it rains now, and goes on beyond 12:20 UTC", "rain by 11:20 UTC, and goes on beyond 12:20 UTC")
 
 
-@pytest.mark.parametrize("words, message", [
+@pytest.mark.parametrize(("words", "message"), [
     ([], "got none, expected LAT LON, --places or --areas"),
     (["45"], "got 1 numbers"),
     (["95", "9"], "latitude 95"),

@@ -22,7 +22,7 @@ def test_points_as_people_write_them():
     assert place_name(-33.9, 151.2) == "33.9000S 151.2000E"
 
 
-@pytest.mark.parametrize("words, message", [
+@pytest.mark.parametrize(("words", "message"), [
     (["45"], "got 1 numbers, expected LAT LON"),
     (["90.01", "9"], "latitude 90.01, expected -90 to 90"),
     (["45", "361"], "longitude 361, expected -180 to 360"),
@@ -52,7 +52,7 @@ def test_csv_of_several_habits(tmp_path, text):
         ("Milan", 45.46, 9.19, 5), ("Sydney", -33.9, 151.2, 5)]
 
 
-@pytest.mark.parametrize("content, message", [
+@pytest.mark.parametrize(("content", "message"), [
     (b"", "got columns '', expected name, lat and lon"),
     (b"name,lat,lon\n", "got no places, expected at least one"),
     (b"Milan,45.46,9.19\n", "got columns 'milan, 45.46, 9.19'"),
@@ -123,7 +123,7 @@ def test_a_ring_over_the_dateline_runs_on():
 NO_RING = [[0, 0], [1, 0], [0, 0]]
 
 
-@pytest.mark.parametrize("document, message", [
+@pytest.mark.parametrize(("document", "message"), [
     ([1], "got JSON"),
     ({}, "GeoJSON of type None"),
     ({"type": "Topology"}, "GeoJSON of type 'Topology'"),
@@ -131,7 +131,7 @@ NO_RING = [[0, 0], [1, 0], [0, 0]]
     ({"type": "FeatureCollection", "features": []}, "got no places"),
     ({"type": "FeatureCollection", "features": [3]}, "feature 1: got"),
     ({"type": "Feature", "geometry": None}, "a geometry of type None"),
-    ({"type": "Feature", "geometry": {"type": "Point", "coordinates": [0, 0]}}, "'area 1': got a geometry of type 'P"),
+    ({"type": "Feature", "geometry": {"type": "Point", "coordinates": [0, 0]}}, "'area 1': got a geometry"),
     (feature("x"), "'x': got coordinates"),
     (feature("x", NO_RING), "'x': got a ring .* at least four"),
     (feature("x", box(0, 0, 1, 1)[:-1]), "the last as the first"),

@@ -247,7 +247,7 @@ def test_quantiles_of_times_are_times_of_members():
     assert found.probability == 1.0
 
 
-@pytest.mark.parametrize("wrong, message", [
+@pytest.mark.parametrize(("wrong", "message"), [
     ({"lat": 45}, "expected degrees north and east of one shape"),
     ({"lat": [45, 46], "lon": [9]}, "of one shape"),
     ({"lat": [[45]], "lon": [[9]]}, "of one shape"),

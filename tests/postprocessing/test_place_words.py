@@ -55,7 +55,7 @@ def observed():
     return make_field(dbz_of(rates_at(GRID.shape, {CELL: (0, 6)}, leads=2)), times, GRID)
 
 
-@pytest.mark.parametrize("rates, said", [
+@pytest.mark.parametrize(("rates", "said"), [
     ((0, 6, 6, 0, 0, 0, 0), "rain begins at 23:50 UTC, ends at 00:10 on 2025-03-23 UTC"),
     ((6, 6, 0, 0, 0, 0, 0), "rain by 23:40 UTC, ends at 00:00 on 2025-03-23 UTC"),
     ((0, 6, 0, 0, 0, 0, 6), "rain begins at 23:50 UTC, and goes on beyond 00:40 on 2025-03-23 UTC"),
@@ -105,8 +105,8 @@ def test_what_is_not_known_is_said():
     text = block(rows(found(place_forecast(), half))[0])
     assert "known of it: 29 % at first, 29 % at the last lead time" in text
     assert "35 % of it lies on the grid" in text
-    bow = [[LON - 1e-4, LAT - 1e-4], [LON + 1e-4, LAT + 1e-4], [LON + 1e-4, LAT - 1e-4], [LON - 1e-4, LAT + 1e-4]]
-    small = read_areas(feature("bow", [*bow, bow[0]]))[0]
+    bow = [[LON + 1e-4 * i, LAT + 1e-4 * j] for i, j in ((-1, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))]
+    small = read_areas(feature("bow", bow))[0]
     text = block(rows(found(place_forecast(), small))[0])
     assert "its outline crossed itself and was repaired" in text
 

@@ -1,4 +1,4 @@
-"""Meteograms: a panel a place, whole or not at all, with whatever a forecast holds and whatever it is called."""
+"""Meteograms: a panel a place, whole or not at all, whatever a forecast holds and whatever it is called."""
 
 from datetime import UTC
 from zoneinfo import ZoneInfo

@@ -24,15 +24,15 @@ Document = dict[str, Any]
 
 def to_document(found: xr.Dataset) -> Document:
     """Return what `nowcast.workflows.at.at_places` found as plain values; null is not known, or never."""
-    shared = {name: found[name].values for name in ("lead_time", "valid_time", "forecast_reference_time")}
+    leads, valid = found["lead_time"].values, found["valid_time"].values
     return {
         "schema": SCHEMA, "version": VERSION,
         "model": printable(found.attrs.get("model", "unknown")),
         "observed_from": printable(found.attrs.get("observed_from", "unknown")),
         "licence": printable(found.attrs.get("licence", "unknown")),
-        "forecast_reference_time": to_text(shared["forecast_reference_time"]),
-        "lead_minutes": [minutes(lead) for lead in shared["lead_time"]],
-        "valid_times": [to_text(time) for time in shared["valid_time"]],
+        "forecast_reference_time": to_text(valid[0] - leads[0]),
+        "lead_minutes": [minutes(lead) for lead in leads],
+        "valid_times": [to_text(time) for time in valid],
         "rain_threshold_dbz": float(found.attrs["rain_threshold_dbz"]),
         "z_r_relation": found.attrs["z_r_relation"] or None,
         "thresholds_dbz": _plain(found["threshold"].values) if "threshold" in found.coords else [],

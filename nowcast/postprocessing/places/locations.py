@@ -5,7 +5,7 @@ Dimensions: P places, H rows, W columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -82,7 +82,7 @@ class PlaceCells:
 class _Found(NamedTuple):
     """The cells of one place."""
 
-    index: Indices
+    flat: Indices
     share: float
     smaller: bool = False
 
@@ -109,7 +109,7 @@ def locate(grid: Grid, places: Sequence[Location], progress: bool = False) -> Pl
         raise SettingsError(complain("places", "none", "at least one", "give LAT LON, --places or --areas"))
     cells = cell_at(grid, np.array([p.latitude for p in places]), np.array([p.longitude for p in places]))
     found = [_Found(cell[cell >= 0], float(cell[0] >= 0)) for cell in cells[:, None]]
-    shaped = [i for i, place in enumerate(places) if place.kind != POINT]
+    shaped: Iterable[int] = [i for i, place in enumerate(places) if place.kind != POINT]
     if progress:
         from tqdm import tqdm
 
@@ -117,14 +117,14 @@ def locate(grid: Grid, places: Sequence[Location], progress: bool = False) -> Pl
     total = len(places)
     for i in shaped:
         shape = places[i].shape()
-        found[i] = found[i] if shape is None else _inside(grid, shape, found[i].index)
-        total += len(found[i].index)
+        found[i] = found[i] if shape is None else _inside(grid, shape, found[i].flat)
+        total += len(found[i].flat)
         if total > _MOST_CELLS:
             raise SettingsError(complain("places", f"areas of more than {_MOST_CELLS} cells in all",
                                          "fewer", "ask for fewer or smaller areas at a time"))
     return PlaceCells(
-        np.concatenate([each.index for each in found]).astype(np.intp),
-        np.array([len(each.index) for each in found], np.intp),
+        np.concatenate([each.flat for each in found]).astype(np.intp),
+        np.array([len(each.flat) for each in found], np.intp),
         np.array([each.share for each in found]),
         np.array([each.smaller for each in found]),
     )

@@ -19,7 +19,7 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import minutes
 from nowcast.postprocessing.places.locations import POINT, Location, PlaceCells
 from nowcast.postprocessing.places.values import Array, PlaceReduction, PlaceValues
-from nowcast.postprocessing.rain_times import NEVER, rain_times, spread_times
+from nowcast.postprocessing.rain_times import NEVER, RainTimes, rain_times, spread_times
 
 RAIN_DBZ = 10.0
 QUANTILES = np.array([0.1, 0.5, 0.9])
@@ -157,7 +157,7 @@ class PlaceSeries:
         leads = found["lead_time"].values.astype("timedelta64[ns]")
         start = found["forecast_reference_time"].values
         nobody = np.full((len(QUANTILES), len(self.places)), NEVER)
-        ranges, probability = (nobody, nobody), np.full(len(self.places), np.nan)
+        ranges, probability = RainTimes(nobody, nobody), np.full(len(self.places), np.nan)
         rungs = found["threshold"].values if "threshold" in found.coords else np.array([])
         rungs = np.flatnonzero(rungs >= self.rain_dbz - 1e-6)
         with np.errstate(invalid="ignore"):
@@ -182,8 +182,8 @@ class PlaceSeries:
         spread_dims = ("quantile", "place")
         return found.assign_coords(quantile=("quantile", QUANTILES)).assign(
             rain_begins=("place", start + begins, attrs), rain_ends=("place", start + times.ends, attrs),
-            rain_begins_quantile=(spread_dims, start + ranges[0]),
-            rain_ends_quantile=(spread_dims, start + ranges[1]),
+            rain_begins_quantile=(spread_dims, start + ranges.begins),
+            rain_ends_quantile=(spread_dims, start + ranges.ends),
             rain_probability=("place", probability, {"units": "1"}),
         )
 
@@ -231,7 +231,9 @@ def rain_sum(
     return np.asarray(weights[0] * first + later)
 
 
-def _counted(highest: Array, thresholds: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+def _counted(
+    highest: npt.NDArray[np.floating], thresholds: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float32]:
     """Share of the members (N, S, P) that reach each threshold (K, S, P); NaN where a member is unknown."""
     known = np.isfinite(highest).all(axis=0)
     with np.errstate(invalid="ignore"):

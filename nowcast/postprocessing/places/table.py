@@ -36,7 +36,7 @@ def in_words(found: xr.Dataset) -> str:
 
 def heading(found: xr.Dataset) -> list[str]:
     """Return what is true of all places: model, times, what rain is, and what is missing for more."""
-    leads, begins = found["lead_time"].values, found["rain_begins"].attrs
+    leads, valid, begins = found["lead_time"].values, found["valid_time"].values, found["rain_begins"].attrs
     likely = f"while {begins.get('threshold_dbz', '')} dBZ has a probability of 50 % or more"
     by = {
         BY_MEMBERS: "median of the members, in brackets 10 to 90 % of those with rain",
@@ -44,7 +44,7 @@ def heading(found: xr.Dataset) -> list[str]:
     }.get(begins["by"], likely)
     return [
         f"{printable(found.attrs.get('model', 'unknown model'))}, forecast reference time "
-        f"{to_text(found['forecast_reference_time'].values)}, {minutes(leads[0]):g} to "
+        f"{to_text(valid[0] - leads[0])}, {minutes(leads[0]):g} to "
         f"{minutes(leads[-1]):g} min ahead; times are UTC",
         f"rain is {found.attrs['rain_threshold_dbz']:g} dBZ or more; begin and end: {by}",
         *missing(found),

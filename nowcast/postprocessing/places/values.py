@@ -64,7 +64,7 @@ class PlaceReduction:
             mean = rate = np.full_like(highest, np.nan)
         else:
             rates = np.where(known, self.relation.to_rate(held), np.float32(0.0))
-            mean = self._sum(rates) / np.where(count > 0, count, np.nan)
+            mean = np.asarray(self._sum(rates) / np.where(count > 0, count, np.nan), np.float32)
             rate = self.relation.to_rate(highest)
         share = count / cells * self.cells.share_inside
         return PlaceValues(*(np.asarray(each, np.float32) for each in (highest, mean, rate, wet, share)))
