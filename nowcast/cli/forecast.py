@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_model_arguments(parser)
     parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
+    parser.add_argument("--members", type=int, metavar="N",
+                        help="draw N equally likely fields from the probabilities, for example 24")
+    parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
     parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
 
 
@@ -39,11 +42,13 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Forecast, write the file, and report in a few lines what is in it."""
     from nowcast.core.settings import override
+    from nowcast.postprocessing.members import Members
     from nowcast.products.cf_netcdf import write_forecast
     from nowcast.workflows.forecast import forecast
 
     settings = override({}, args.assignments)
-    coming = forecast(args.archive, args.model, args.at, args.leads, settings=settings)
+    post = [] if args.members is None else [Members(args.members, args.seed)]
+    coming = forecast(args.archive, args.model, args.at, args.leads, settings=settings, post=post)
     write_forecast(args.out, coming)
     print(summary(args.out, coming))
     return 0
@@ -73,4 +78,6 @@ def summary(path: Path, coming: xr.Dataset) -> str:
     if "exceedance_probability" in coming:
         events = ", ".join(f"{t:g}" for t in coming["threshold"].values)
         lines.append(f"  with the probability of reaching {events} dBZ")
+    if "reflectivity_members" in coming:
+        lines.append(f"  with {coming.attrs['members']}")
     return "\n".join(lines)

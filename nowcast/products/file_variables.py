@@ -14,6 +14,7 @@ from nowcast.products.variables import AXES, FileVariable
 _STRUCTURE = ("coordinates", "grid_mapping", "scale_factor", "add_offset", "_FillValue")
 """Attributes that say how a variable lies in the file, not what it means."""
 _IN_FILE = {"lead_time": "time"}
+_LARGEST_TILE = 256
 _LARGEST_PIXELS = 2**31
 
 
@@ -42,7 +43,7 @@ def write_variable(file: Any, variable: FileVariable, values: xr.DataArray) -> N
     kind = variable.kind
     made = file.createVariable(
         variable.name, kind.dtype, inside, compression="zlib", complevel=4,
-        shuffle=True, chunksizes=(*(1 for _ in inside[:-2]), *values.shape[-2:]),
+        shuffle=True, chunksizes=(*(1 for _ in inside[:-2]), *map(_tile, values.shape[-2:])),
         fill_value=np.dtype(kind.dtype).type(kind.fill),
     )
     made.set_auto_maskandscale(False)
@@ -58,6 +59,11 @@ def write_variable(file: Any, variable: FileVariable, values: xr.DataArray) -> N
 
 WHOLE = (slice(None), slice(None))
 """The window that is the whole grid."""
+
+
+def _tile(size: int) -> int:
+    """Rows or columns of a chunk: even parts of a frame, so that a place is read without all of it."""
+    return -(-size // -(-size // _LARGEST_TILE))
 
 
 def read_variable(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.archive.reader import Archive
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.grid import Grid
@@ -20,6 +19,9 @@ from nowcast.postprocessing.places.files import check_names, read_areas
 from nowcast.postprocessing.places.locations import Location, check_distance, locate
 from nowcast.postprocessing.places.series import RAIN_DBZ, PlaceSeries
 from nowcast.products.cf_netcdf import read_forecast, read_grid
+
+if TYPE_CHECKING:
+    from nowcast.archive.reader import Archive
 
 Z_R_ATTRIBUTE = "z_r_relation"
 OBSERVED_FRAMES = 6

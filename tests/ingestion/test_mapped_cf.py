@@ -14,7 +14,7 @@ from nowcast.cli.main import main
 from nowcast.core.errors import FileError, NowcastError, SettingsError
 from nowcast.core.grid import Grid
 from nowcast.core.rain import z_r
-from nowcast.core.settings import build, read_yaml
+from nowcast.core.settings import build, merged, read_yaml
 from nowcast.ingestion.mapped.reader import Mapped, mapped
 from nowcast.ingestion.mapped.settings import Mapping
 from nowcast.workflows.ingest import ingest
@@ -211,10 +211,12 @@ def test_values_that_nothing_explains_point_to_the_mapping(file):
         Mapped(example(offset=-64, no_echo={})).open(file).compute(scheduler="synchronous")
 
 
-def test_the_example_of_the_page_says_what_the_file_in_configs_says():
+@pytest.mark.parametrize(("name", "file"), [
+    ("own_netcdf", "netcdf"), ("own_pictures", "picture"), ("own_numpy", "numpy")])
+def test_the_examples_of_the_page_say_what_the_files_in_configs_say(name, file):
     page = (EXAMPLE.parents[2] / "docs" / "howto" / "bring-your-own-radar.md").read_text(encoding="utf-8")
     shown = next(found for code in re.findall(r"^```yaml\n(.*?)^```$", page, flags=re.M | re.S)
-                 if (found := yaml.safe_load(code))["name"] == "own_netcdf")
-    full = yaml.safe_load(EXAMPLE.read_text())
-    assert {**full, **shown} == full
-    assert set(full) - set(shown) == {"source", "licence"}
+                 if (found := yaml.safe_load(code))["name"] == name)
+    full = yaml.safe_load(EXAMPLE.with_name(f"{file}.yaml").read_text())
+    assert merged(full, shown) == full
+    assert set(full) - set(shown) <= {"source", "licence"}

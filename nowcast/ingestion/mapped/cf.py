@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nowcast.core.errors import FileError, complain
 from nowcast.ingestion.mapped.file_time import times_by
+from nowcast.ingestion.mapped.place import centres
 from nowcast.ingestion.mapped.settings import Mapping
 from nowcast.ingestion.mapped.values import period_hours_of, stated_codes, stated_quantity
 from nowcast.ingestion.readers.cf_quantity import AMOUNT, DBZ, RATE, factor_to
@@ -234,11 +234,3 @@ def _lay_axes(path: Path, variables: dict[str, Any], mapping: Mapping, sizes: Ma
             made = NamedVariable(str(name), attributes, _named(path, variables, str(name), key))
             _put(variables, made)
 
-
-def centres(
-    edges: tuple[float, float, float, float], count: int, row: bool, north_first: bool
-) -> npt.NDArray[np.float64]:
-    """Return the centres of ``count`` rows or columns between the outer edges, in the order of the file."""
-    low, high = edges[2:] if row else edges[:2]
-    middles = low + (high - low) / count * (np.arange(count) + 0.5)
-    return np.asarray(middles[::-1] if row and north_first else middles)

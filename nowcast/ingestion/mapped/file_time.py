@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nowcast.core.errors import SettingsError, TimeError
+from nowcast.core.errors import SettingsError, TimeError, complain
 from nowcast.core.times import Times, nanoseconds, parse_time
 from nowcast.ingestion.mapped.settings import TimeSettings
 
@@ -84,3 +84,17 @@ def times_by(path: Path, settings: TimeSettings, frames: int) -> Times | None:
         return nanoseconds(first + step.astype("timedelta64[us]") * np.arange(frames))
     except TimeError as error:
         raise TimeError(f"{path}: {error}") from error
+
+
+def stated_times(path: Path, settings: TimeSettings, frames: int) -> Times:
+    """Return the times of the frames of a file that says none itself.
+
+    Raises:
+        SettingsError: the mapping says none either.
+        TimeError: as `times_by`.
+    """
+    found = times_by(path, settings, frames)
+    if found is None:
+        raise SettingsError(complain("time", "nothing", f"file_name or start, as {path.name} says no time",
+                                     "add one to the mapping"))
+    return found

@@ -12,7 +12,10 @@ from nowcast.core.rain import z_r
 from nowcast.core.times import parse_time
 from nowcast.ingestion.mapped.cf import MappedStore, stated_meaning
 from nowcast.ingestion.mapped.file_time import check_pattern
+from nowcast.ingestion.mapped.palette import check_colours
+from nowcast.ingestion.mapped.picture import PICTURE_STARTS, open_picture
 from nowcast.ingestion.mapped.settings import Mapping, read_mapping
+from nowcast.ingestion.mapped.stack import NPY_MAGIC, open_stack
 from nowcast.ingestion.readers.cf_netcdf import open_cf
 from nowcast.ingestion.readers.cf_store import NetcdfStore
 from nowcast.ingestion.readers.cf_zarr import ZarrStore, root_of
@@ -36,8 +39,9 @@ class Mapped:
     def sniff(self, path: Path) -> bool:
         """Return whether this is a file that a mapping can describe."""
         try:
-            return path.is_dir() or head_of(path).startswith((HDF5_MAGIC, b"CDF"))
-        except OSError:
+            return bool(root_of(path)) or head_of(path).startswith(
+                (HDF5_MAGIC, b"CDF", NPY_MAGIC, b"PK\x03\x04", *PICTURE_STARTS))
+        except Exception:
             return False
 
     def open(self, path: Path) -> xr.DataArray:
@@ -54,6 +58,10 @@ class Mapped:
         if root_of(path):
             return open_cf(path, MappedStore(ZarrStore(), self.mapping), *settings)
         head = head_of(path)
+        if head.startswith(PICTURE_STARTS):
+            return open_picture(path, self.mapping)
+        if head.startswith((NPY_MAGIC, b"PK\x03\x04")) or (head.startswith(HDF5_MAGIC) and self.mapping.array):
+            return open_stack(path, self.mapping)
         if head.startswith(HDF5_MAGIC) or is_netcdf3(head):
             return open_cf(path, MappedStore(NetcdfStore(), self.mapping), *settings)
         raise FileError(f"{path}: {looks_like(path)}, expected netCDF, Zarr, a picture or a stack of numbers "
@@ -94,5 +102,7 @@ def check_mapping(mapping: Mapping) -> None:
         check_pattern(mapping.time.file_name)
     if mapping.time.start is not None:
         parse_time(mapping.time.start)
+    if mapping.picture is not None:
+        check_colours(mapping.picture)
     if mapping.grid.crs is not None:
         crs_of_proj(mapping.grid.crs)

@@ -65,7 +65,8 @@ class PictureSettings:
 
     ``ignored`` colours (lines and names of a map) become not observed, or with ``ignored_become: nearest``
     the value of the nearest pixel that has one, which is made up. ``tolerance`` is the largest difference
-    of red, green or blue to a colour named here. ``crop`` is left, top, right and bottom in pixels.
+    of red, green or blue to a colour named here. ``size`` is the width and height that are expected, ``crop``
+    what is read of them: left, top, right and bottom in pixels.
     """
 
     classes: dict[str, float]
@@ -74,6 +75,7 @@ class PictureSettings:
     ignored: tuple[str, ...] = ()
     ignored_become: Literal["not_observed", "nearest"] = "not_observed"
     tolerance: int = 0
+    size: tuple[int, int] | None = None
     crop: tuple[int, int, int, int] | None = None
 
 
