@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--places", type=Path, metavar="CSV", help="points of a CSV file: name,lat,lon")
     parser.add_argument("--areas", type=Path, metavar="GEOJSON", help="polygons of a GeoJSON file")
     parser.add_argument("--within", type=float, default=0.0, metavar="KM",
-                        help="read points as all within this distance (default 0: the cell that holds it)")
+                        help="read points as all within this distance, not as the cell that holds them (default 0)")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--forecast", type=Path, metavar="FILE", help="a file that 'nowcast forecast' wrote")
     source.add_argument("--archive", type=Path, help="forecast now from this archive, with --model")
@@ -141,6 +141,7 @@ def _found(args: argparse.Namespace, places: list[Location]) -> xr.Dataset:
 
     archive = open_archive(args.archive)
     post = [] if args.members is None else [Members(args.members, args.seed)]
-    coming = forecast(archive, args.model, args.at, args.leads, settings=override({}, args.assignments), post=post)
+    settings = override({}, args.assignments)
+    coming = forecast(archive, args.model, args.at, args.leads, settings=settings, post=post)
     observed = newest_frames(archive, coming["valid_time"].values[0] - coming["lead_time"].values[0])
     return at_places(coming, places, z_r_name=args.z_r, rain_dbz=args.rain, observed=observed, progress=True)
