@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--places", type=Path, metavar="CSV", help="points of a CSV file: name,lat,lon")
     parser.add_argument("--areas", type=Path, metavar="GEOJSON", help="polygons of a GeoJSON file")
     parser.add_argument("--within", type=float, default=0.0, metavar="KM",
-                        help="read points as all within this distance, not as the cell that holds them (default 0)")
+                        help="read points as all within this distance, not as their cell alone (default 0)")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--forecast", type=Path, metavar="FILE", help="a file that 'nowcast forecast' wrote")
     source.add_argument("--archive", type=Path, help="forecast now from this archive, with --model")
