@@ -9,7 +9,7 @@ import xarray as xr
 
 from nowcast.core.errors import FileError, complain
 from nowcast.core.field import ATTRS, NAME, FieldError
-from nowcast.products.variables import AXES, FileVariable
+from nowcast.products.variables import AXES, FileAxis, FileVariable
 
 _STRUCTURE = ("coordinates", "grid_mapping", "scale_factor", "add_offset", "_FillValue")
 """Attributes that say how a variable lies in the file, not what it means."""
@@ -35,11 +35,8 @@ def write_variable(file: Any, variable: FileVariable, values: xr.DataArray) -> N
             complain(f"forecast file: {variable.name}", f"{dict(values.sizes)}",
                      f"({', '.join(variable.dims)}) of the forecast", "give what a forecaster returns")
         )
-    for name in (name for name in variable.dims if name in AXES and name not in file.dimensions):
-        file.createDimension(name, values.sizes[name])
-        labels = file.createVariable(name, AXES[name].dtype, (name,))
-        labels.setncatts({**values[name].attrs, **AXES[name].attrs})
-        labels[:] = values[name].values
+    for axis in (AXES[name] for name in variable.dims if name in AXES and name not in file.dimensions):
+        _write_axis(file, axis, values[axis.name])
     kind = variable.kind
     made = file.createVariable(
         variable.name, kind.dtype, inside, compression="zlib", complevel=4,
@@ -55,6 +52,19 @@ def write_variable(file: Any, variable: FileVariable, values: xr.DataArray) -> N
     array = values.values
     for place in np.ndindex(*array.shape[:-2]):
         made[place] = kind.pack(np.asarray(array[place], np.float32), variable.name)
+
+
+def _write_axis(file: Any, axis: FileAxis, labels: xr.DataArray) -> None:
+    file.createDimension(axis.name, labels.size)
+    made = file.createVariable(axis.name, axis.dtype, (axis.name,))
+    made.setncatts({**labels.attrs, **axis.attrs})
+    made[:] = labels.values
+    if axis.from_zero:
+        if "ends" not in file.dimensions:
+            file.createDimension("ends", 2)
+        made.bounds = f"{axis.name}_bounds"
+        file.createVariable(made.bounds, axis.dtype, (axis.name, "ends"))[:] = np.stack(
+            [np.zeros(labels.size), labels.values], axis=-1)
 
 
 WHOLE = (slice(None), slice(None))
@@ -91,11 +101,12 @@ def read_variable(
                      "it is damaged or no forecast")
         )
     values = np.empty((*codes.shape[:-2], forecast.sizes["y"], forecast.sizes["x"]), np.float32)
-    for index in range(len(values)):
-        values[index] = variable.kind.unpack(np.asarray(codes[(index, ..., *window)]))
+    for index in range(len(values)) if values.ndim > 2 else [...]:
+        part = (index, *[slice(None)] * (values.ndim - 3), *window) if values.ndim > 2 else window
+        values[index] = variable.kind.unpack(np.asarray(codes[part]))
     axes = {
         name: (name, np.asarray(file[name][:]).astype("i8" if AXES[name].dtype == "i4" else "f8"),
-               dict(file[name].__dict__))
+               {k: v for k, v in file[name].__dict__.items() if k != "bounds"})
         for name in variable.dims if name in AXES
     }
     attrs = {k: v for k, v in codes.__dict__.items() if k not in _STRUCTURE}
