@@ -49,7 +49,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for members in sorted({0, args.members}):
             path = Path(folder) / f"{members}.nc"
-            made = storms(*args.size, members)
+            made = storms(args.size[0], args.size[1], members)
             write_forecast(path, made)
             lat, lon = places(made, 2, seed=1)
             words = [f"{value:.4f}" for pair in zip(lat, lon, strict=True) for value in pair]

@@ -101,8 +101,10 @@ def read_variable(
                      "it is damaged or no forecast")
         )
     values = np.empty((*codes.shape[:-2], forecast.sizes["y"], forecast.sizes["x"]), np.float32)
-    for index in range(len(values)) if values.ndim > 2 else [...]:
-        part = (index, *[slice(None)] * (values.ndim - 3), *window) if values.ndim > 2 else window
+    if values.ndim == len(window):
+        values[:] = variable.kind.unpack(np.asarray(codes[window]))
+    for index in range(len(values) if values.ndim > len(window) else 0):
+        part = (index, *[slice(None)] * (values.ndim - 3), *window)
         values[index] = variable.kind.unpack(np.asarray(codes[part]))
     axes = {
         name: (name, np.asarray(file[name][:]).astype("i8" if AXES[name].dtype == "i4" else "f8"),
