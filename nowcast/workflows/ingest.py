@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -18,9 +18,14 @@ from nowcast.core.processes import Workers
 from nowcast.core.times import now_utc
 from nowcast.ingestion.fill import Filled, FillSettings, fill
 from nowcast.ingestion.listing import Problem, known_by_name, list_files, repeated
+from nowcast.ingestion.polar.beam_file import BEAM_FILE, write_beam_height
+from nowcast.ingestion.polar.look import look_all
+from nowcast.ingestion.polar.reader import PolarVolumes
+from nowcast.ingestion.polar.scans import Target, polar_scans
+from nowcast.ingestion.polar.settings import PolarSettings
 from nowcast.ingestion.readers.base import Reader
 from nowcast.ingestion.readers.catalog import reader_named
-from nowcast.ingestion.scan import scan_all
+from nowcast.ingestion.scan import Scan, scan_all
 from nowcast.ingestion.work import Reissued
 
 __all__ = ["IngestReport", "Problem", "ingest"]
@@ -56,7 +61,7 @@ def ingest(
     paths: Iterable[Path | str], archive_path: Path | str, workers_count: int | None = None,
     progress: bool = True, reader: str | Reader | None = None, step: np.timedelta64 | None = None,
     licence: str | None = None, now: np.datetime64 | None = None, file_seconds: float | None = None,
-    reissued: Reissued = "complete",
+    reissued: Reissued = "complete", polar: PolarSettings | None = None,
 ) -> IngestReport:
     """Put radar files into an archive; what is in already is not read again.
 
@@ -79,6 +84,7 @@ def ingest(
             else the first stays and the second is a problem. ``replace``: a newer file of the same source
             always replaces, also one that was refused before. ``keep``: the first stays, without a word.
             ``refuse``: it stays, and the second is a problem.
+        polar: how polar volumes are put on a grid; without it they are refused. A mapping may say so, too.
 
     Raises:
         ArchiveError: the archive cannot be read or written, is damaged, or the disk is full.
@@ -98,18 +104,23 @@ def ingest(
     if reissued not in get_args(Reissued):
         raise SettingsError(complain("reissued", f"'{reissued}'", f"one of {', '.join(get_args(Reissued))}",
                                      "choose one of them"))
+    polar = polar or getattr(getattr(reader, "mapping", None), "polar", None)
     files, problems = list_files(Path(p) for p in paths)
     try:
         target = Path(archive_path).absolute()
         known = _known(target, again=reissued == "replace")
         with Workers(workers_count, file_seconds) as pool:
-            unread = known_by_name(files, known)
+            volumes = _Volumes(target, polar, step)
+            unread = {} if volumes.together else known_by_name(files, known)
             problems += [p for path, source in unread.items() for p in repeated(path, source)]
             fresh = [path for path in files if path not in unread]
+            fresh = volumes.taken_from(pool, fresh, known, progress)
             scans, more, twice = scan_all(pool, fresh, reader, known, progress)
-            problems += more
+            scans, problems, twice = [*scans, *volumes.scans], [*problems, *volumes.problems, *more], (
+                twice + volumes.twice)
             settings = FillSettings(step, licence, now or now_utc(), progress, reissued)
             filled = fill(pool, target, scans, settings) if scans else Filled()
+            volumes.write_heights()
     except NowcastError as error:
         _note(error, problems)
         raise
@@ -119,6 +130,40 @@ def ingest(
         target, len(files), len(unread) + twice, filled.frames, filled.same,
         (*problems, *filled.problems), clock.monotonic() - began, filled.replaced,
     )
+
+
+class _Volumes:
+    """The polar files of an ingest: looked at and grouped first, then planned and read as all others."""
+
+    def __init__(self, target: Path, settings: PolarSettings | None, step: np.timedelta64 | None) -> None:
+        self.path, self.settings, self.step = target, settings, step
+        self.scans: list[Scan] = []
+        self.problems: list[Problem] = []
+        self.twice = 0
+        self.target = Target.of(target) if settings is not None else None
+
+    @property
+    def together(self) -> bool:
+        """Whether all files must be looked at, as one that is new may belong to a frame that is in."""
+        return self.target is not None and self.target.together
+
+    def taken_from(
+        self, pool: Workers, files: list[Path], known: Sequence[Source], progress: bool
+    ) -> list[Path]:
+        """Take the polar ones out of files and return the rest."""
+        if self.settings is None:
+            return files
+        found, self.problems, rest = look_all(pool, files, self.settings, progress)
+        self.scans, more, self.twice = polar_scans(
+            found, self.settings, self.step, self.target, frozenset(s.sha256 for s in known))
+        self.problems += more
+        return rest
+
+    def write_heights(self) -> None:
+        """Write the beams' height beside the frames of an archive that has none yet."""
+        reading = next((s.reading for s in self.scans if isinstance(s.reading, PolarVolumes)), None)
+        if reading is not None and (self.path / "zarr.json").exists() and not (self.path / BEAM_FILE).exists():
+            write_beam_height(self.path, reading)
 
 
 def _count(number: int, what: str) -> str:
