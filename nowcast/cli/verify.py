@@ -16,8 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_forecast_arguments(parser, "events are at or above these (10 20 30 40 50)")
     parser.add_argument(
         "--scores", metavar="A,B,...",
-        help="names of docs/reference/scores.md, separated by commas (csi, pod, far, bias, mae, mse, rmse, "
-        "mean_error, gdl, ssim)",
+        help="names of docs/reference/scores.md or groups of them (default, events, probabilistic, ensemble), "
+        "separated by commas (csi, pod, far, bias, mae, mse, rmse, mean_error, gdl, ssim)",
+    )
+    parser.add_argument(
+        "--by", metavar="A,B", help="hour, region: scores of each hour of the day and of each region as well"
+    )
+    parser.add_argument(
+        "--region-km", type=float, default=200.0, metavar="KM", help="about how wide a region is (200)"
     )
     parser.add_argument(
         "--step", type=float, metavar="MINUTES",
@@ -38,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cases", type=int, default=3, help="nowcasts that the page shows frame by frame (3)")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder for scores.csv, confidence.csv and index.html"
+        "--out", type=Path, required=True,
+        help="folder for scores.csv, confidence.csv, index.html and, with --by, groups.csv",
     )
     add_worker_arguments(parser)
 
@@ -70,18 +77,21 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.evaluation.skill_report import summary
     from nowcast.workflows.verify import verify
 
+    by = [name.strip() for name in (args.by or "").split(",") if name.strip()]
     horizon = dict(zip(("horizon_dbz", "horizon_csi"), args.horizon or (), strict=False))
     with engine_of(args) as engine:
         skill = verify(
             args.archive, parse_models(args.models), args.period, args.out, stride=args.stride,
             lead_times=args.leads, thresholds=thresholds, scores=scores, step_minutes=args.step,
             min_wet_pixels=args.min_wet_pixels, decision_thresholds=args.decision_thresholds,
-            against=Against(args.reference, **horizon), cases=max(0, args.cases), progress=True,
-            engine=engine,
+            against=Against(args.reference, **horizon), by=by, region_km=args.region_km,
+            cases=max(0, args.cases), progress=True, engine=engine,
         )
     print(summary(skill.verification))
     print(confidence_text(skill.confidence))
     print(f"scores: {skill.scores}\nintervals: {skill.intervals}\npage:   {skill.page}")
+    if skill.groups is not None:
+        print(f"groups: {skill.groups}")
     return 0
 
 
@@ -121,17 +131,13 @@ def parse_thresholds(texts: list[str]) -> list[float]:
 
 
 def parse_scores(text: str | None) -> list[str]:
-    """Read names of scores with commas between them; None gives those that are always computed.
+    """Read names of scores and of groups of them with commas between; None gives what is always computed.
 
     Raises:
         SettingsError: nothing named, an unknown name, or one twice.
     """
-    from nowcast.scores.catalog import DEFAULT_SCORES, build_metrics
+    from nowcast.scores.catalog import DEFAULT_SCORES, named_scores
 
-    found = list(DEFAULT_SCORES) if text is None else [n.strip() for n in text.split(",") if n.strip()]
-    if not found or len(set(found)) < len(found):
-        raise SettingsError(
-            f"scores: got '{text}', expected names with commas between them, each once; for example csi,mae"
-        )
-    build_metrics([20.0], found)
-    return found
+    if text is None:
+        return list(DEFAULT_SCORES)
+    return list(named_scores([n.strip() for n in text.split(",") if n.strip()]))

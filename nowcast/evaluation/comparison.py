@@ -10,9 +10,16 @@ import numpy as np
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.text_table import csv_text, text_table
+from nowcast.evaluation.nowcast_sums import COMPARED
 from nowcast.evaluation.period import CALIBRATED, Verification
-from nowcast.report.content import Comparison, SkillHorizon
-from nowcast.scores.confidence import Bootstrap, paired_difference, pooled_csi, skill_horizon
+from nowcast.report.content import FEW_BLOCKS, Comparison, IntervalRow, SkillHorizon
+from nowcast.scores.confidence import (
+    Bootstrap,
+    paired_difference,
+    pooled_csi,
+    pooled_interval,
+    skill_horizon,
+)
 
 HEADER = ("model", "reference", "measure", "threshold_dbz", "value", "low", "high", "blocks")
 HORIZON_DBZ = 30.0
@@ -64,6 +71,8 @@ class Confidence:
 
     comparisons: tuple[Comparison, ...]
     horizons: tuple[SkillHorizon, ...]
+    csi: tuple[IntervalRow, ...] = ()
+    """CSI of each model, threshold and lead time."""
 
 
 def compare(found: Verification, against: Against | None = None) -> Confidence:
@@ -79,17 +88,19 @@ def compare(found: Verification, against: Against | None = None) -> Confidence:
     against = against or Against()
     pairs = reference_of_each(found.models, against.reference)
     comparisons = []
-    for model, reference in pairs.items():
-        pair = found.counts[model], found.counts[reference]
-        drawn = paired_difference(*pair, found.reference_times, against.how)
-        comparisons += [
-            Comparison(
-                model, reference, threshold, float(value), float(low), float(high), drawn.blocks,
-                against.how.block_hours, against.how.resamples, against.how.confidence,
-            )
-            for threshold, value, low, high in zip(found.thresholds, *drawn[:3], strict=True)
-        ]
-    return Confidence(tuple(comparisons), tuple(_horizons(found, against)))
+    for score in (score for score in COMPARED if score in found.sums[found.models[0]]):
+        for model, reference in pairs.items():
+            pair = found.sums[model][score], found.sums[reference][score]
+            drawn = paired_difference(*pair, found.reference_times, against.how, COMPARED[score].finish)
+            thresholds: Sequence[float | None] = found.thresholds if COMPARED[score].of_events else (None,)
+            comparisons += [
+                Comparison(
+                    model, reference, threshold, float(value), float(low), float(high), drawn.blocks,
+                    against.how.block_hours, against.how.resamples, against.how.confidence, score,
+                )
+                for threshold, value, low, high in zip(thresholds, *drawn[:3], strict=True)
+            ]
+    return Confidence(tuple(comparisons), tuple(_horizons(found, against)), _csi_by_lead(found, against))
 
 
 def reference_of_each(models: Sequence[str], asked: str | None) -> dict[str, str]:
@@ -115,12 +126,20 @@ def confidence_csv(found: Confidence) -> str:
     """The text of ``confidence.csv``: a line a model, reference and threshold, then a line a model.
 
     ``csi_difference`` is the difference of mean CSI with the ends of its interval, ``nan`` where there is
-    none. ``skill_horizon_minutes_csi_C`` is the lead time at which CSI falls under C: ``inf`` if it does not.
+    none; so are those of other scores that were asked for (`nowcast.evaluation.nowcast_sums.COMPARED`), of all
+    thresholds together where ``threshold_dbz`` is empty. ``csi_at_M_min`` is the CSI of a model itself at a
+    lead time of M minutes. ``skill_horizon_minutes_csi_C`` is the lead time at which CSI falls under C: ``inf``
+    if it does not.
     """
     lines: list[Sequence[object]] = [HEADER]
     for c in found.comparisons:
         numbers = [f"{v:.9g}" for v in (c.difference, c.low, c.high)]
-        lines.append([c.model, c.reference, "csi_difference", f"{c.threshold_dbz:g}", *numbers, c.blocks])
+        threshold = "" if c.threshold_dbz is None else f"{c.threshold_dbz:g}"
+        lines.append([c.model, c.reference, f"{c.score}_difference", threshold, *numbers, c.blocks])
+    for row in found.csi:
+        numbers = [f"{v:.9g}" for v in (row.value, row.low, row.high)]
+        measure = f"csi_at_{row.lead_minutes:g}_min"
+        lines.append([row.model, "", measure, f"{row.threshold_dbz:g}", *numbers, row.blocks])
     for h in found.horizons:
         measure = f"skill_horizon_minutes_csi_{h.csi:g}"
         lines.append([h.model, "", measure, f"{h.threshold_dbz:g}", f"{h.minutes:.9g}", "", "", ""])
@@ -130,22 +149,44 @@ def confidence_csv(found: Confidence) -> str:
 def confidence_text(found: Confidence) -> str:
     """The same as plain text, one row a pair."""
     lines = []
-    if found.comparisons:
-        how = found.comparisons[0]
-        blocks = f"{how.blocks} block{'' if how.blocks == 1 else 's'} of {how.block_hours:g} h"
-        lines.append(f"CSI less that of the reference [{how.confidence:.0%} interval, bootstrap of {blocks}]")
-        thresholds = list(dict.fromkeys(c.threshold_dbz for c in found.comparisons))
-        rows = [["model", "reference", *(f"CSI{t:g}" for t in thresholds)]]
-        for model, reference in dict.fromkeys((c.model, c.reference) for c in found.comparisons):
-            rows.append([model, reference, *(
-                _interval(c) for c in found.comparisons if (c.model, c.reference) == (model, reference)
-            )])
-        lines.append(text_table(rows, left=len(rows[0])))
+    for score in dict.fromkeys(c.score for c in found.comparisons):
+        lines.append(_differences_text([c for c in found.comparisons if c.score == score]))
+    if found.comparisons and found.comparisons[0].blocks < FEW_BLOCKS:
+        few = found.comparisons[0].blocks
+        blocks = f"{few} block{'' if few == 1 else 's'} of initialisation times"
+        lines.append(f"warning: intervals come from {blocks}; under {FEW_BLOCKS} they are rather too narrow")
     if found.horizons:
         first = found.horizons[0]
         times = "; ".join(f"{h.model} {_minutes(h)}" for h in found.horizons)
         lines.append(f"skill horizon, where CSI{first.threshold_dbz:g} falls under {first.csi:g}: {times}")
     return "\n".join(lines)
+
+
+def _differences_text(comparisons: Sequence[Comparison]) -> str:
+    """One row a pair, one score at all its thresholds."""
+    how = comparisons[0]
+    label = how.score.upper() if how.score == "csi" else how.score
+    blocks = f"{how.blocks} block{'' if how.blocks == 1 else 's'} of {how.block_hours:g} h"
+    head = f"{label} less that of the reference [{how.confidence:.0%} interval, bootstrap of {blocks}]"
+    thresholds = list(dict.fromkeys(c.threshold_dbz for c in comparisons))
+    rows = [["model", "reference", *(label if t is None else f"{label}{t:g}" for t in thresholds)]]
+    for model, reference in dict.fromkeys((c.model, c.reference) for c in comparisons):
+        rows.append([model, reference, *(
+            _interval(c) for c in comparisons if (c.model, c.reference) == (model, reference)
+        )])
+    return f"{head}\n{text_table(rows, left=len(rows[0]))}"
+
+
+def _csi_by_lead(found: Verification, against: Against) -> tuple[IntervalRow, ...]:
+    rows: list[IntervalRow] = []
+    for model in found.models:
+        drawn = pooled_interval(found.counts[model], found.reference_times, against.how)
+        for k, threshold in enumerate(found.thresholds):
+            rows += [
+                IntervalRow(model, threshold, lead, float(value), float(low), float(high), drawn.blocks)
+                for lead, value, low, high in zip(found.lead_minutes, *(a[k] for a in drawn[:3]), strict=True)
+            ]
+    return tuple(rows)
 
 
 def _horizons(found: Verification, against: Against) -> list[SkillHorizon]:

@@ -13,12 +13,15 @@ import numpy.typing as npt
 import xarray as xr
 
 from nowcast.core.errors import SettingsError
-from nowcast.core.field import NAME, PROBABILITY
+from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.score_row import ScoreRow
 from nowcast.core.times import Times
+from nowcast.evaluation.grouping import Grouping, GroupRow, GroupScores, NowcastArrays
+from nowcast.evaluation.nowcast_sums import NowcastSums
 from nowcast.report.content import Case
-from nowcast.scores.base import Sums, add
-from nowcast.scores.catalog import METRICS, build_metrics
+from nowcast.scores.arrays import Floats
+from nowcast.scores.base import Sums, add, reads
+from nowcast.scores.catalog import build_metrics
 from nowcast.scores.categorical import CellCounts, Csi
 from nowcast.scores.evaluate import Tally
 
@@ -49,12 +52,21 @@ class Verification:
     """Mean wall time of one nowcast of each model."""
     thresholds: tuple[float, ...]
     """Of events, in dBZ, as they were given."""
-    counts: dict[str, npt.NDArray[np.int64]]
-    """By model, of each nowcast: hits, misses and false alarms (nowcast, threshold, lead time, 3)."""
+    sums: dict[str, dict[str, Floats]]
+    """By model and compared score, of each nowcast: `nowcast.evaluation.nowcast_sums`."""
+    tallies: dict[str, Tally]
+    """By model, sums of all nowcasts of every score."""
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
     """By model, what made its forecasts."""
+    groups: tuple[GroupRow, ...] = ()
+    """Scores of parts of it, by hour of the day or region."""
     cases: tuple[Case, ...] = ()
     """The wettest nowcasts with their fields, for pictures."""
+
+    @property
+    def counts(self) -> dict[str, Floats]:
+        """By model, of each nowcast: hits, misses and false alarms (nowcast, threshold, lead time, 3)."""
+        return {model: sums["csi"] for model, sums in self.sums.items()}
 
     @property
     def nowcasts(self) -> int:
@@ -81,11 +93,12 @@ class PeriodScores:
 
     Args:
         thresholds: of events, in dBZ.
-        scores: names of `nowcast.scores.catalog.METRICS`; those of probabilities take a forecast of dBZ
-            alone for certain of what it forecasts.
+        scores: names of `nowcast.scores.catalog.METRICS` or of groups of them; what a forecast has not is made
+            of what it has (`nowcast.scores.forecast_inputs`).
         cell_km: height and width of a grid cell.
         map_thresholds: thresholds for which CSI is kept for each block of cells.
         block: cells of such a block, each way.
+        grouping: into what the scores are parted beside the whole.
 
     Raises:
         SettingsError: a threshold that cannot be, or an unknown score.
@@ -93,54 +106,62 @@ class PeriodScores:
 
     def __init__(
         self, thresholds: Sequence[float], scores: Sequence[str], cell_km: tuple[float, float],
-        map_thresholds: Sequence[float], block: int,
+        map_thresholds: Sequence[float], block: int, grouping: Grouping | None = None,
     ) -> None:
-        self._tally = Tally(build_metrics(thresholds, scores, cell_km))
-        self._probabilistic = any(METRICS[s].reads == "probability" for s in scores)
+        self.tally = Tally(build_metrics(thresholds, scores, cell_km))
         self._events = [Csi(t) for t in thresholds]
+        everything = dict.fromkeys([*self.tally.metrics, *self._events])
+        self._all = tuple(everything)
+        self._read = {reads(metric) for metric in self._all}
         self._cells = [CellCounts(t, block) for t in map_thresholds]
         self._in_cells: dict[float, Sums] = {}
-        self._counts: list[npt.NDArray[np.int64]] = []
-        self._seconds = 0.0
+        self._nowcasts = NowcastSums(self._all)
+        self._groups = GroupScores(grouping or Grouping(), self._all, self.tally.metrics)
+        self._seconds: list[float] = []
 
     def add(self, forecast: xr.Dataset, observed: npt.NDArray[np.float32], seconds: float) -> None:
         """Count one nowcast against what was observed (S, H, W); ``seconds`` is what it took."""
-        dbz = np.asarray(forecast[NAME].values, np.float32)
-        probabilities = {}
-        if self._probabilistic and PROBABILITY in forecast:
-            known = forecast["threshold"].values.tolist()
-            probabilities = dict(zip(known, forecast[PROBABILITY].values, strict=True))
-        own = Tally([*self._tally.metrics, *self._events])
-        own.add(dbz, observed, probabilities)
-        self._tally.merge(own)
-        sums = [own.sums(event) for event in self._events]
-        self._counts.append(np.stack(
-            [np.stack([s[k] for k in ("hits", "misses", "false_alarms")], axis=-1) for s in sums]
-        ))
+        nowcast = self._arrays(forecast, observed)
+        own = Tally(self._all)
+        own.add(nowcast.dbz, observed, nowcast.probabilities, nowcast.members)
+        self.tally.merge(own)
+        self._nowcasts.add(own)
         for metric in self._cells:
             known = self._in_cells.get(metric.threshold_dbz, {})
-            self._in_cells[metric.threshold_dbz] = add(known, metric.sums(dbz, observed))
-        self._seconds += seconds
+            self._in_cells[metric.threshold_dbz] = add(known, metric.sums(nowcast.dbz, observed))
+        reference_time = np.datetime64(forecast["forecast_reference_time"].values, "ns")
+        self._groups.add(nowcast, own, reference_time)
+        self._seconds.append(seconds)
 
     def merge(self, later: PeriodScores) -> None:
         """Add the nowcasts of other sums of the same settings after one's own.
 
         Sums of one nowcast each, merged in order, are the same to the last bit as sums of all nowcasts.
         """
-        self._tally.merge(later._tally)
+        self.tally.merge(later.tally)
         for threshold, sums in later._in_cells.items():
             self._in_cells[threshold] = add(self._in_cells.get(threshold, {}), sums)
-        self._counts += later._counts
+        self._nowcasts.merge(later._nowcasts)
+        self._groups.merge(later._groups)
         self._seconds += later._seconds
 
     def rows(self, model: str, lead_minutes: Sequence[float]) -> list[ScoreRow]:
         """Every score by lead time, and its mean over them."""
-        return list(self._tally.rows(model, lead_minutes))
+        return list(self.tally.rows(model, lead_minutes))
+
+    def group_rows(self, model: str, lead_minutes: Sequence[float]) -> list[GroupRow]:
+        """The same of every group."""
+        return list(self._groups.rows(model, lead_minutes))
 
     @property
-    def counts(self) -> npt.NDArray[np.int64]:
+    def counts(self) -> Floats:
         """Hits, misses and false alarms of each nowcast (nowcast, threshold, lead time, 3)."""
-        return np.stack(self._counts)
+        return self.nowcast_sums["csi"]
+
+    @property
+    def nowcast_sums(self) -> dict[str, Floats]:
+        """Of each nowcast, what compared scores are made of: `nowcast.evaluation.nowcast_sums`."""
+        return self._nowcasts.stacked()
 
     @property
     def csi_cells(self) -> dict[float, npt.NDArray[np.float64]]:
@@ -152,4 +173,13 @@ class PeriodScores:
     @property
     def seconds(self) -> float:
         """Mean wall time of a nowcast."""
-        return self._seconds / len(self._counts)
+        return sum(self._seconds) / len(self._seconds)
+
+    def _arrays(self, forecast: xr.Dataset, observed: npt.NDArray[np.float32]) -> NowcastArrays:
+        """What any of the scores reads of a forecast."""
+        known: dict[float, npt.NDArray[np.float32]] = {}
+        if PROBABILITY in forecast and self._read & {"probability", "ladder"}:
+            values = forecast[PROBABILITY].values
+            known = dict(zip(forecast["threshold"].values.tolist(), values, strict=True))
+        members = forecast[MEMBERS].values if MEMBERS in forecast and self._read - {"dbz"} else None
+        return NowcastArrays(np.asarray(forecast[NAME].values, np.float32), observed, known, members)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from nowcast.core.files import provenance, whole_file
 from nowcast.core.text_table import text_table
 from nowcast.core.times import minutes, to_text
 from nowcast.evaluation.comparison import Against, Confidence, compare, confidence_csv
+from nowcast.evaluation.grouping import groups_csv
 from nowcast.evaluation.period import CALIBRATED, Verification
 from nowcast.report.content import Case, CellMap
 from nowcast.scores.confidence import pooled_csi
@@ -36,6 +38,7 @@ class SkillReport:
     scores: Path | None = None
     intervals: Path | None = None
     page: Path | None = None
+    groups: Path | None = None
 
 
 def drawn_thresholds(thresholds: Sequence[float]) -> list[float]:
@@ -54,6 +57,8 @@ def write_skill(
     notes: Sequence[str] = (),
 ) -> SkillReport:
     """Compare the models and write scores.csv, confidence.csv and index.html into ``out``: all or none.
+
+    With groups there is also groups.csv.
 
     Args:
         out: folder; other files in it are left alone. None writes nothing.
@@ -81,12 +86,16 @@ def write_skill(
         notes=[*_attribution(archive), *notes],
         comparisons=sure.comparisons, horizons=sure.horizons,
     ))
-    table_path, intervals, index = (out / name for name in ("scores.csv", "confidence.csv", "index.html"))
-    with whole_file(table_path) as table, whole_file(intervals) as other, whole_file(index) as text:
-        table.write_text(scores_csv(found.rows), encoding="utf-8")
-        other.write_text(confidence_csv(sure), encoding="utf-8")
-        text.write_text(page, encoding="utf-8")
-    return SkillReport(found, sure, table_path, intervals, index)
+    groups = out / "groups.csv" if found.groups else None
+    texts: dict[Path, Callable[[], str]] = {
+        out / "scores.csv": lambda: scores_csv(found.rows),
+        out / "confidence.csv": lambda: confidence_csv(sure),
+        out / "index.html": lambda: page, **({groups: lambda: groups_csv(found.groups)} if groups else {}),
+    }
+    with ExitStack() as files:
+        for path, text in texts.items():
+            files.enter_context(whole_file(path)).write_text(text(), encoding="utf-8")
+    return SkillReport(found, sure, out / "scores.csv", out / "confidence.csv", out / "index.html", groups)
 
 
 def as_page_case(case: Case, found: Verification, threshold_dbz: float) -> Case:

@@ -6,15 +6,24 @@ import math
 from collections.abc import Sequence
 
 from nowcast.report.content import Cell, Comparison, SkillHorizon, Table
+from nowcast.report.score_texts import text_of
 
 MINUS = "\u2212"
 DASH = "\u2013"
 
 
-def differences(comparisons: Sequence[Comparison]) -> Table:
-    """The table of differences, marked where the whole interval lies above 0."""
-    thresholds = sorted({c.threshold_dbz for c in comparisons})
-    known = {(c.model, c.reference, c.threshold_dbz): _cell(c) for c in comparisons}
+def differences(comparisons: Sequence[Comparison]) -> list[Table]:
+    """A table of differences for each score, marked where the whole interval lies on the better side of 0."""
+    return [
+        _differences(score, [c for c in comparisons if c.score == score])
+        for score in dict.fromkeys(c.score for c in comparisons)
+    ]
+
+
+def _differences(score: str, comparisons: Sequence[Comparison]) -> Table:
+    text = text_of(score)
+    thresholds = list(dict.fromkeys(c.threshold_dbz for c in comparisons))
+    known = {(c.model, c.reference, c.threshold_dbz): _cell(c, text.better) for c in comparisons}
     rows = tuple(
         (
             Cell(model, detail=f"against {reference}"),
@@ -22,10 +31,11 @@ def differences(comparisons: Sequence[Comparison]) -> Table:
         )
         for model, reference in dict.fromkeys((c.model, c.reference) for c in comparisons)
     )
+    heads = (Cell(text.label if t is None else f"≥ {t:g} dBZ") for t in thresholds)
     return Table(
-        "CSI less that of the reference, mean over lead times, with its "
+        f"{text.label} less that of the reference, mean over lead times, with its "
         f"{comparisons[0].confidence:.0%} interval",
-        (Cell("Model"), *(Cell(f"≥ {t:g} dBZ") for t in thresholds)), rows,
+        (Cell("Model"), *heads), rows,
     )
 
 
@@ -38,12 +48,11 @@ def skill_horizons(horizons: Sequence[SkillHorizon]) -> Table:
     )
 
 
-def _cell(found: Comparison) -> Cell:
+def _cell(found: Comparison, better: str) -> Cell:
     if not (math.isfinite(found.low) and math.isfinite(found.high)):
         return Cell(_signed(found.difference), detail="no interval")
-    return Cell(
-        _signed(found.difference), found.low > 0, detail=f"{_signed(found.low)} to {_signed(found.high)}"
-    )
+    surely = found.high < 0 if better == "lower" else found.low > 0
+    return Cell(_signed(found.difference), surely, detail=f"{_signed(found.low)} to {_signed(found.high)}")
 
 
 def _signed(value: float) -> str:

@@ -44,11 +44,12 @@ class CellMap:
 
 
 class Comparison(NamedTuple):
-    """CSI of a model less that of another, mean over lead times, at one threshold, with its interval."""
+    """A score of a model less that of another, mean over lead times, at one threshold, with its interval."""
 
     model: str
     reference: str
-    threshold_dbz: float
+    threshold_dbz: float | None
+    """None for scores of values rather than of events."""
     difference: float
     low: float
     """NaN, like ``high``, where there is no interval."""
@@ -58,6 +59,24 @@ class Comparison(NamedTuple):
     block_hours: float
     resamples: int
     confidence: float
+    score: str = "csi"
+
+
+FEW_BLOCKS = 10
+"""With fewer blocks the intervals of a bootstrap are rather too narrow."""
+
+
+class IntervalRow(NamedTuple):
+    """CSI of one model at one threshold and lead time, with its interval."""
+
+    model: str
+    threshold_dbz: float
+    lead_minutes: float
+    value: float
+    low: float
+    """NaN, like ``high``, where there is no interval."""
+    high: float
+    blocks: int
 
 
 class SkillHorizon(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 from nowcast.core.score_row import ScoreRow
 from nowcast.report.coastlines import CREDIT
 from nowcast.report.confidence import differences, skill_horizons
-from nowcast.report.content import Case, CellMap, Comparison, Picture, SkillHorizon
+from nowcast.report.content import FEW_BLOCKS, Case, CellMap, Comparison, Picture, SkillHorizon
 from nowcast.report.frames import frames_data
 from nowcast.report.rendering import render
 from nowcast.report.score_tabs import ScoreTable
@@ -49,8 +49,8 @@ def render_skill_page(page: SkillPage) -> str:
     """
     table = ScoreTable(page.scores)
     return render(
-        "skill.html", page=page, frames=frames_data(page.cases), table=table,
-        differences=differences(page.comparisons) if page.comparisons else None,
+        "skill.html", page=page, few_blocks=FEW_BLOCKS, frames=frames_data(page.cases), table=table,
+        differences=differences(page.comparisons),
         horizons=skill_horizons(page.horizons) if page.horizons else None,
         maps=_csi_maps(page.maps) if page.maps else None, notes=[*page.notes, CREDIT],
     )

@@ -6,7 +6,7 @@ Dimensions: S lead times, H rows, W columns; further axes in front (a batch) are
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +39,7 @@ def pair(forecast: Any, observed: Any) -> Pair:
     Raises:
         ScoreError: shapes that differ, fewer than three axes, or a tensor paired with an array.
     """
-    forecast, observed = (_unmasked(a.data if _is_labelled(a) else a) for a in (forecast, observed))
+    forecast, observed = plain(forecast), plain(observed)
     if tuple(forecast.shape) != tuple(observed.shape) or len(forecast.shape) < 3:
         raise ScoreError(
             f"scores: got a forecast of shape {tuple(forecast.shape)} and an observed of "
@@ -49,6 +49,16 @@ def pair(forecast: Any, observed: Any) -> Pair:
     if any(tensors) and not all(tensors):
         raise ScoreError("scores: got a tensor and an array, expected two of one kind")
     return Pair(forecast, observed, sys.modules["torch"] if tensors[0] else np)
+
+
+def plain(values: Any) -> Any:
+    """The array without labels; what a mask hides becomes NaN."""
+    values = values.data if _is_labelled(values) else values
+    if isinstance(getattr(values, "_meta", values), np.ma.MaskedArray):
+        wide = values.astype(np.result_type(values.dtype, np.float32))
+        lazy = hasattr(values, "dask")
+        return sys.modules["dask.array"].ma.filled(wide, np.nan) if lazy else wide.filled(np.nan)
+    return values
 
 
 def bounded(both: Pair, low_dbz: float, high_dbz: float | None = None) -> tuple[Any, Any, Any]:
@@ -88,6 +98,20 @@ def ratio(above: Any, below: Any) -> Any:
     return np.where(none, np.nan, above / np.where(none, 1, below))
 
 
+def choose(condition: Any, yes: Any, no: Any) -> Any:
+    """``yes`` where the condition holds, else ``no``: element by element, arrays and tensors alike."""
+    where = sys.modules["torch"].where if _is_tensor(condition) else np.where
+    return where(condition, yes, no)
+
+
+def largest(values: Sequence[Any]) -> Any:
+    """Element by element the largest of arrays of one shape; NaN where the first is NaN."""
+    found = values[0]
+    for value in values[1:]:
+        found = choose(value > found, value, found)
+    return found
+
+
 def by_frames(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]:
     """Run a numpy function on whole frames of a pair and keep lazy arrays lazy.
 
@@ -105,13 +129,17 @@ def by_frames(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]
     if 0 in both.forecast.shape:
         return [per_lead(both.observed, both.xp)] * parts
     if _is_tensor(both.forecast):
-        torch = sys.modules["torch"]
         found = _stacked(function, *(a.detach().cpu().numpy() for a in both[:2]))
-        device = both.forecast.device
-        return [torch.as_tensor(f, device=device) for f in found]
+        return as_tensors(found, both.observed)
     if hasattr(both.forecast, "dask") or hasattr(both.observed, "dask"):
         return _lazily(function, both, parts)
     return list(_stacked(function, both.forecast, both.observed))
+
+
+def as_tensors(arrays: Any, like: Any) -> list[Any]:
+    """Arrays as tensors on the device of another."""
+    torch = sys.modules["torch"]
+    return [torch.as_tensor(array, device=like.device) for array in arrays]
 
 
 def _stacked(function: Callable[..., Any], forecast: Any, observed: Any) -> Any:
@@ -139,14 +167,6 @@ def _lazily(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]:
 def _bound(values: Any, xp: Any, low: float, high: float | None) -> Any:
     wide = values.to(xp.float64) if _is_tensor(values) else values.astype(np.float64)
     return xp.where(xp.isnan(wide), low, wide.clip(low, high))
-
-
-def _unmasked(values: Any) -> Any:
-    if isinstance(getattr(values, "_meta", values), np.ma.MaskedArray):
-        wide = values.astype(np.result_type(values.dtype, np.float32))
-        lazy = hasattr(values, "dask")
-        return sys.modules["dask.array"].ma.filled(wide, np.nan) if lazy else wide.filled(np.nan)
-    return values
 
 
 def _is_tensor(values: Any) -> bool:

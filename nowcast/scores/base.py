@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 Sums = dict[str, Any]
 """Named arrays; two of them add up name by name. Leading axis: lead time."""
+
+
+Reads = Literal["dbz", "probability", "ladder", "members"]
+"""What the forecasts of a metric are: dBZ; probabilities of reaching its threshold; probabilities of several
+thresholds, in front; equally likely dBZ, in front."""
 
 
 @runtime_checkable
@@ -28,6 +33,11 @@ class Metric(Protocol):
     def value(self, sums: Mapping[str, Any]) -> Any:
         """Finish: one value a lead time (S,), NaN where nothing was counted."""
         ...
+
+
+def reads(metric: Metric) -> Reads:
+    """What a metric scores: its ``reads`` where it says so, else dBZ."""
+    return cast(Reads, getattr(metric, "reads", "dbz"))
 
 
 def add(first: Sums, second: Sums) -> Sums:

@@ -1,13 +1,14 @@
-"""How sure a difference of scores is: paired block bootstrap of pooled CSI; and the skill horizon.
+"""How sure a score and a difference of scores are: block bootstrap of pooled sums; and the skill horizon.
 
 Initialisation times minutes apart see the same rain and are not independent. So whole blocks of hours are
 drawn, the same ones for both models: what makes a day hard for all cancels.
-Dimensions: N initialisation times, B blocks, K thresholds, S lead times, R resamples; the last axis of counts
-holds hits, misses and false alarms.
+Dimensions: N initialisation times, B blocks, K thresholds, S lead times, R resamples; the last axis of sums
+holds what a score is made of, for CSI hits, misses and false alarms.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from nowcast.core.errors import SettingsError
 from nowcast.scores.arrays import Floats, Integers, ratio
 from nowcast.scores.categorical import csi
 
+Finish = Callable[[Floats], Floats]
+"""From sums on the last axis to what is drawn an interval of."""
 _MOST_UNDEFINED = 0.05
 _AT_ONCE = 200
 
@@ -41,13 +44,13 @@ class Bootstrap:
             )
 
 
-class Difference(NamedTuple):
-    """Mean CSI over lead times, one model minus another, for each threshold."""
+class Interval(NamedTuple):
+    """Values with their intervals."""
 
     value: Floats
-    """(K,); NaN where one of the two is undefined."""
+    """NaN where it is undefined."""
     low: Floats
-    """(K,) lower end of the interval; NaN where it is undefined, as it is with a single block."""
+    """Lower end of the interval; NaN where it is undefined, as it is with a single block."""
     high: Floats
     blocks: int
     """How many blocks there were to draw from."""
@@ -72,45 +75,66 @@ def blocks_of(reference_times: npt.NDArray[np.datetime64], hours: float = 6.0) -
 
 
 def paired_difference(
-    model: Integers, reference: Integers, reference_times: npt.NDArray[np.datetime64],
-    how: Bootstrap | None = None,
-) -> Difference:
-    """The difference of pooled CSI, mean over lead times, and its bootstrap interval.
+    model: npt.NDArray[np.generic], reference: npt.NDArray[np.generic],
+    reference_times: npt.NDArray[np.datetime64], how: Bootstrap | None = None, finish: Finish = pooled_csi,
+) -> Interval:
+    """The difference of a pooled score, mean over lead times, and its bootstrap interval: (K,).
 
-    Blocks are drawn with replacement, as many as there are, the same for both; counts of what was drawn
+    Blocks are drawn with replacement, as many as there are, the same for both; sums of what was drawn
     are pooled before anything is divided. The interval lies between percentiles. It is undefined with one
-    block, and where CSI is undefined in more than 5 % of the resamples, for an event too rare to be in
+    block, and where the score is undefined in more than 5 % of the resamples, for an event too rare to be in
     most blocks. With fewer than about ten blocks it is rather too narrow.
 
     Args:
-        model, reference: (N, K, S, 3) on the same initialisation times.
+        model, reference: (N, K, S, sums) on the same initialisation times.
         reference_times: (N,) forecast reference time of each nowcast.
         how: blocks, resamples, seed, confidence.
+        finish: makes the score (..., K, S) of sums (..., K, S, sums); CSI by default.
 
     Raises:
-        SettingsError: counts of different shape, or not one for each initialisation time.
+        SettingsError: sums of different shape, or not one for each initialisation time.
 
     Source: Künsch (1989), Ann. Stat. 17, 1217-1241, for the blocks; Hamill (1999), Wea. Forecasting 14,
         155-167, for pairing and pooling.
     """
-    how = how or Bootstrap()
     n = len(reference_times)
     if model.shape != reference.shape or model.ndim != 4 or model.shape[0] != n or not n:
         raise SettingsError(
             f"confidence: got counts {model.shape} and {reference.shape} for {n} initialisation times, "
             "expected (initialisation times, thresholds, lead times, 3) for both"
         )
+
+    def difference(pooled: Floats) -> Floats:
+        means = mean_over_leads(finish(pooled))
+        return np.asarray(means[..., 0, :] - means[..., 1, :])
+
+    return pooled_interval(np.stack([model, reference], axis=1), reference_times, how, difference)
+
+
+def pooled_interval(
+    sums: npt.NDArray[np.generic], reference_times: npt.NDArray[np.datetime64], how: Bootstrap | None = None,
+    finish: Finish = pooled_csi,
+) -> Interval:
+    """A value of pooled sums and its bootstrap interval, drawn as `paired_difference` says.
+
+    Args:
+        sums: (N, ..., sums).
+        reference_times: (N,) forecast reference time of each nowcast.
+        how: blocks, resamples, seed, confidence.
+        finish: makes the value of sums (..., sums) that are pooled over nowcasts.
+    """
+    how = how or Bootstrap()
     block = blocks_of(reference_times, how.block_hours)
     count = int(block.max()) + 1
-    both = np.stack([model, reference], axis=1)
-    summed = np.zeros((count, *both.shape[1:]), np.int64)
-    np.add.at(summed, block, both)
-    value = _difference(summed.sum(axis=0))
+    exact = np.int64 if np.issubdtype(sums.dtype, np.integer) else np.float64
+    summed = np.zeros((count, *sums.shape[1:]), exact)
+    np.add.at(summed, block, sums)
+    value = finish(summed.sum(axis=0))
     if count < 2:
         none = np.full_like(value, np.nan)
-        return Difference(value, none, none.copy(), count)
-    low, high = _interval(_drawn(summed, how), how.confidence)
-    return Difference(value, low, high, count)
+        return Interval(value, none, none.copy(), count)
+    low, high = _percentiles(_drawn(summed, how, finish), how.confidence)
+    return Interval(value, low, high, count)
 
 
 def skill_horizon(values: Floats, lead_minutes: npt.ArrayLike, least_csi: float) -> float:
@@ -145,14 +169,8 @@ def skill_horizon(values: Floats, lead_minutes: npt.ArrayLike, least_csi: float)
     return float(leads[i - 1] + share * (leads[i] - leads[i - 1]))
 
 
-def _difference(counts: npt.NDArray[np.generic]) -> Floats:
-    """Take (..., 2, K, S, 3) apart: mean CSI of the first minus that of the second, (..., K)."""
-    means = mean_over_leads(pooled_csi(counts))
-    return np.asarray(means[..., 0, :] - means[..., 1, :])
-
-
-def _drawn(summed: Integers, how: Bootstrap) -> Floats:
-    """Draw blocks again and again: (R, K)."""
+def _drawn(summed: npt.NDArray[np.generic], how: Bootstrap, finish: Finish) -> Floats:
+    """Draw blocks again and again: (R, ...)."""
     count = len(summed)
     random = np.random.default_rng(how.seed)
     flat = summed.reshape(count, -1).astype(np.float64)  # exact: counts stay far below 2 ** 53
@@ -161,15 +179,17 @@ def _drawn(summed: Integers, how: Bootstrap) -> Floats:
         size = min(_AT_ONCE, how.resamples - first)
         times = random.multinomial(count, np.full(count, 1.0 / count), size=size)
         pooled = (times.astype(np.float64) @ flat).reshape(size, *summed.shape[1:])
-        found.append(_difference(pooled))
+        found.append(finish(pooled))
     return np.concatenate(found)
 
 
-def _interval(drawn: Floats, confidence: float) -> tuple[Floats, Floats]:
-    low, high = (np.full(drawn.shape[1], np.nan) for _ in range(2))
+def _percentiles(drawn: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """The ends of the interval of each value (R, ...), NaN where too many draws are undefined."""
+    flat = drawn.reshape(len(drawn), -1)
+    low, high = (np.full(flat.shape[1], np.nan) for _ in range(2))
     tail = (1.0 - confidence) / 2.0
-    for k, values in enumerate(drawn.T):
+    for k, values in enumerate(flat.T):
         known = values[~np.isnan(values)]
         if len(known) >= (1.0 - _MOST_UNDEFINED) * len(values):
             low[k], high[k] = np.quantile(known, [tail, 1.0 - tail])
-    return low, high
+    return low.reshape(drawn.shape[1:]), high.reshape(drawn.shape[1:])

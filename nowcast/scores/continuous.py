@@ -78,3 +78,36 @@ class MeanError(Errors):
 
     name: ClassVar[str] = "mean_error"
     averaged: ClassVar[str] = "error"
+
+
+@dataclass(frozen=True)
+class AnomalyCorrelation:
+    """Correlation of the anomalies of forecast and observed dBZ, from -1 to 1 (best).
+
+    Anomalies are departures from the mean of the sample, forecast and observed each from its own (centred),
+    over all pixels and nowcasts of a lead time: Pearson's correlation of what is clipped at ``floor_dbz``.
+    There is no climatology of radar by place and season to depart from.
+
+    Source: Wilks, Statistical Methods, ch. 8, the centred anomaly correlation.
+    """
+
+    floor_dbz: float = FLOOR_DBZ
+    name: ClassVar[str] = "anomaly_correlation"
+
+    def sums(self, forecast: Any, observed: Any) -> Sums:
+        """Count ``pixels`` and add up values above the floor, their squares and their products, each (S,)."""
+        both = pair(forecast, observed)
+        predicted, true, observed_mask = bounded(both, self.floor_dbz)
+        f, o = (both.xp.where(observed_mask, a - self.floor_dbz, 0.0) for a in (predicted, true))
+        parts = {
+            "forecast": f, "observed": o, "forecast_squared": f * f, "observed_squared": o * o,
+            "product": f * o,
+        }
+        sums = {name: per_lead(values, both.xp) for name, values in parts.items()}
+        return {"pixels": per_lead(observed_mask, both.xp), **sums}
+
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish; NaN where forecast or observed are one value everywhere."""
+        n, f, o = (sums[name] * 1.0 for name in ("pixels", "forecast", "observed"))
+        spread = (n * sums["forecast_squared"] - f * f) * (n * sums["observed_squared"] - o * o)
+        return ratio(n * sums["product"] - f * o, spread.clip(0.0) ** 0.5)

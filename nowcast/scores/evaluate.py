@@ -10,7 +10,7 @@ import numpy as np
 from nowcast.core.score_row import ScoreRow
 from nowcast.core.text_table import csv_text
 from nowcast.scores.base import Metric, Sums, add
-from nowcast.scores.probabilistic import ProbabilityScore, certain
+from nowcast.scores.forecast_inputs import ForecastInputs
 
 HEADER = ("model", "score", "threshold_dbz", "lead_minutes", "value")
 
@@ -26,20 +26,18 @@ class Tally:
         self._sums: dict[Any, Sums] = {}
 
     def add(
-        self, forecast: Any, observed: Any, probabilities: Mapping[float, Any] | None = None
+        self, forecast: Any, observed: Any, probabilities: Mapping[float, Any] | None = None,
+        members: Any = None,
     ) -> None:
         """Count one pair of dBZ arrays (..., S, H, W); see `nowcast.scores.base.Metric.sums`.
 
         Scores of probabilities read those of their threshold from ``probabilities`` (dBZ -> array of the
-        same shape); where there are none, the forecast counts as certain.
+        same shape), scores of ensembles ``members`` (member, ..., S, H, W); what is not there is made of what
+        is (`nowcast.scores.forecast_inputs`).
         """
+        inputs = ForecastInputs(forecast, probabilities, members)
         for key, metric in {_key(m): m for m in self.metrics}.items():
-            scored = forecast
-            if isinstance(metric, ProbabilityScore):
-                threshold = metric.threshold_dbz
-                known = (probabilities or {}).get(threshold)
-                scored = certain(forecast, threshold) if known is None else known
-            self._sums[key] = add(self._sums.get(key, {}), metric.sums(scored, observed))
+            self._sums[key] = add(self._sums.get(key, {}), metric.sums(inputs.of(metric), observed))
 
     def merge(self, other: Tally) -> None:
         """Add what another tally of the same metrics has counted (another rank, year or machine)."""
@@ -54,9 +52,11 @@ class Tally:
         """Finish one metric: (S,), NaN where nothing was counted."""
         return np.asarray(metric.value(self._sums[_key(metric)]), dtype=np.float64)
 
-    def rows(self, model: str, lead_minutes: Sequence[float]) -> Iterator[ScoreRow]:
-        """Every value by lead time, then its mean over the lead times where it is defined."""
-        for metric in self.metrics:
+    def rows(
+        self, model: str, lead_minutes: Sequence[float], metrics: Sequence[Metric] | None = None
+    ) -> Iterator[ScoreRow]:
+        """Every value of all metrics, or some, by lead time, then its mean over those where it is defined."""
+        for metric in self.metrics if metrics is None else metrics:
             values = self.value(metric)
             threshold = getattr(metric, "threshold_dbz", None)
             for minutes, value in zip(lead_minutes, values, strict=True):
@@ -72,12 +72,15 @@ def scores_csv(rows: Iterable[ScoreRow]) -> str:
     ``lead_minutes`` is ``mean`` for the mean over lead times; ``threshold_dbz`` is empty for scores of
     values rather than of events; an undefined value is ``nan``.
     """
-    lines = (
-        (row.model, row.score, "" if row.threshold_dbz is None else f"{row.threshold_dbz:g}",
-         "mean" if row.lead_minutes is None else f"{row.lead_minutes:g}", f"{row.value:.9g}")
-        for row in rows
+    return csv_text([HEADER, *map(row_cells, rows)])
+
+
+def row_cells(row: ScoreRow) -> tuple[str, ...]:
+    """The cells of a row as CSV has them."""
+    return (
+        row.model, row.score, "" if row.threshold_dbz is None else f"{row.threshold_dbz:g}",
+        "mean" if row.lead_minutes is None else f"{row.lead_minutes:g}", f"{row.value:.9g}",
     )
-    return csv_text([HEADER, *lines])
 
 
 def _key(metric: Metric) -> Any:

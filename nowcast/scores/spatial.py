@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from nowcast.scores.neighbourhood import (
     whole_windows,
     window_weights,
 )
+from nowcast.scores.probabilistic import check_probability
 
 HIGH_DBZ = 65.0
 
@@ -154,14 +155,42 @@ class Fss:
         for i in range(len(forecast)):
             observed_mask = ~np.isnan(observed[i])
             share = weigh(observed_mask.astype(np.float64), weights)
-            events = [reaches(a[i], self.threshold_dbz) & observed_mask for a in (forecast, observed)]
+            events = self._forecast_events(forecast[i]), reaches(observed[i], self.threshold_dbz)
             enough = share >= 0.5 - 1e-9
-            f, o = (
-                np.where(enough, weigh(e.astype(np.float64), weights) / np.where(enough, share, 1), 0)
-                for e in events
-            )
+            inside = (weigh(np.where(observed_mask, e, 0.0), weights) for e in events)
+            f, o = (np.where(enough, part / np.where(enough, share, 1), 0) for part in inside)
             sums[:, i] = ((f - o) ** 2).sum(), (f * f + o * o).sum()
         return sums
+
+    def _forecast_events(self, frame: Any) -> Any:
+        """How much of an event each cell of a frame is forecast to be, from 0 to 1."""
+        return reaches(frame, self.threshold_dbz)
+
+
+@dataclass(frozen=True)
+class FssProbability(Fss):
+    """Fractions skill score of probabilities: the fraction of a window is the mean probability in it.
+
+    A pixel without a probability (NaN) is one of 0.
+
+    Source: Schwartz et al. 2010 (Weather and Forecasting 25), neighbourhood ensemble probability.
+    """
+
+    reads: ClassVar[str] = "probability"
+
+    @property
+    def name(self) -> str:
+        """``fss_``, the window in cells, ``_probability``."""
+        return f"{super().name}_probability"
+
+    def sums(self, forecast: Any, observed: Any) -> Sums:
+        """As `Fss.sums`; counts are not shared with those of dBZ."""
+        return super().sums(forecast, observed)
+
+    def _forecast_events(self, frame: Any) -> Any:
+        probability = np.where(np.isnan(frame), 0.0, frame).astype(np.float64)
+        check_probability(probability)
+        return probability
 
 
 def _neighbours(values: Any, axis: int) -> tuple[Any, Any]:

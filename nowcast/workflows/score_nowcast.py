@@ -6,7 +6,7 @@ What comes out adds up: a verification merges it in the order of initialisation 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,15 +73,18 @@ class NowcastScorer:
             found.scores[name].add(coming, observed.values, seconds)
             found.metadata[name] = {str(k): str(v) for k, v in coming.attrs.items()}
             fields[name] = coming[NAME]
+            del coming
         if reference_time not in self.shown:
             return found
         before = self.archive.frames(times[:past]).compute(scheduler="synchronous")
         return found._replace(case=Case(reference_time, before, fields, observed))
 
-    def _forecasts(self, reference_time: np.datetime64) -> list[tuple[str, xr.Dataset, float]]:
-        """Forecast once by each forecaster and read it in each way: (name, forecast, seconds)."""
+    def _forecasts(self, reference_time: np.datetime64) -> Iterator[tuple[str, xr.Dataset, float]]:
+        """Forecast once by each forecaster and read it in each way: (name, forecast, seconds).
+
+        One reading after the other, so that the members of one are gone before those of the next are made.
+        """
         made: dict[int, Made] = {}
-        found = []
         count = max((step.past for reading in self.readings.values() for step in reading.post), default=0)
         for name, (forecaster, post) in self.readings.items():
             began = time.perf_counter()
@@ -90,5 +93,5 @@ class NowcastScorer:
                     self.archive, forecaster, reference_time, self.leads, count=count
                 )
             coming = postprocess(made[id(forecaster)], post)
-            found.append((name, coming, time.perf_counter() - began))
-        return found
+            yield name, coming, time.perf_counter() - began
+            del coming

@@ -16,6 +16,7 @@ from nowcast.core.engine import Engine, InProcess, in_order, open_engine
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.times import minutes, parse_period
 from nowcast.evaluation.comparison import Against
+from nowcast.evaluation.grouping import REGION_KM, Grouping, Masks, grouped_by
 from nowcast.evaluation.period import CALIBRATED, MAP_CELL_KM, PeriodScores, Verification
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import check_counts, wettest, windows
@@ -55,6 +56,9 @@ def verify(
     min_wet_pixels: int = 0,
     decision_thresholds: Sequence[Path | str] = (),
     against: Against | None = None,
+    by: Sequence[str] = (),
+    regions: Masks | None = None,
+    region_km: float = REGION_KM,
     cases: int = 3,
     title: str = "",
     notes: Sequence[str] = (),
@@ -76,6 +80,9 @@ def verify(
         min_wet_pixels: leave out initialisation times with fewer pixels of 20 dBZ or more.
         decision_thresholds: files of `nowcast calibrate`: each model that has some is scored with them too.
         against: with which model the others are compared, and how.
+        by: ``hour``, ``region``: scores of each hour of the day and of each region as well, in groups.csv.
+        regions: named masks (y, x) of the grid; None takes blocks of about ``region_km``.
+        region_km: width of such a block.
         cases: how many of the wettest nowcasts the page shows frame by frame.
         title, notes: of the page.
         progress: show a bar on stderr.
@@ -100,13 +107,14 @@ def verify(
     if decision_thresholds:
         known = [found for file in decision_thresholds for found in read_decision_thresholds(Path(file)).models]
         readings = with_calibrated(readings, known)
+    grouping = grouped_by(by, frames.grid.shape, frames.grid.cell_km, regions, region_km)
     against = against or Against()
     against.check(list(readings), list(thresholds))
     with open_engine() if engine is None else nullcontext(engine) as own:
         found = verify_period(
             frames, readings, start, end, stride=stride, lead_times=lead_times, thresholds=thresholds,
             scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds),
-            cases=cases if out is not None else 0, progress=progress, engine=own,
+            grouping=grouping, cases=cases if out is not None else 0, progress=progress, engine=own,
         )
     return write_skill(
         None if out is None else Path(out), frames, found, (start, end), against, title=title, notes=notes
@@ -128,6 +136,7 @@ def verify_period(
     least_past: int = LEAST_PAST,
     map_thresholds: Sequence[float] | None = None,
     block: int | None = None,
+    grouping: Grouping | None = None,
     cases: int = 0,
     progress: bool = False,
     engine: Engine | None = None,
@@ -152,6 +161,7 @@ def verify_period(
         least_past: past frames of a window when no forecaster needs more.
         map_thresholds: thresholds for which CSI is kept for each block of cells; None for all.
         block: cells of such a block, each way; None for about 5 km.
+        grouping: into what scores are parted beside the whole.
         cases: of how many of the wettest nowcasts, hours apart, the fields are kept.
         progress: show a bar on stderr.
         engine: where nowcasts are made and scored; None is this process.
@@ -170,7 +180,7 @@ def verify_period(
     check_threshold(wet_dbz)
     block = block or max(1, round(MAP_CELL_KM / max(archive.grid.cell_km)))
     mapped = thresholds if map_thresholds is None else map_thresholds
-    empty = partial(PeriodScores, thresholds, scores, archive.grid.cell_km, mapped, block)
+    empty = partial(PeriodScores, thresholds, scores, archive.grid.cell_km, mapped, block, grouping)
     counted = {name: empty() for name in readings}
     every = windows(archive.times, archive.step, start, end, past + lead_times, stride)
     starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress, engine)
@@ -194,8 +204,10 @@ def verify_period(
         wet_pixels=starts.wet_pixels, too_dry=starts.too_dry,
         csi_cells={(n, t): values for n, c in counted.items() for t, values in c.csi_cells.items()},
         block=block, seconds={name: c.seconds for name, c in counted.items()},
-        thresholds=tuple(thresholds), counts={name: c.counts for name, c in counted.items()},
-        metadata=metadata, cases=tuple(kept),
+        thresholds=tuple(thresholds), sums={name: c.nowcast_sums for name, c in counted.items()},
+        tallies={name: c.tally for name, c in counted.items()}, metadata=metadata,
+        groups=tuple(row for name, c in counted.items() for row in c.group_rows(name, lead_minutes)),
+        cases=tuple(kept),
     )
 
 

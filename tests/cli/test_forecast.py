@@ -53,10 +53,24 @@ def test_at_a_time_with_settings(archive, tmp_path):
     assert '"past": 3' in found.attrs["settings"]
 
 
+def test_members_of_a_network_and_of_a_seed(archive, tmp_path, capsys):
+    more = ("--model", "motionrnn", "--leads", "1", "--members", "3")
+    for name, seed in (("a.nc", "4"), ("b.nc", "5")):
+        assert forecast(archive, tmp_path / name, *more, "--seed", seed) == 0
+    assert "with 3 members drawn from the probabilities, seed 4; " in capsys.readouterr().out
+    a, b = (read_forecast(tmp_path / name)["reflectivity_members"].values for name in ("a.nc", "b.nc"))
+    assert a.shape == (3, 1, 48, 64)
+    assert (a != b).any()
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--model", "extrapolation", "--at", "2025-03-22T10:40"],
+        (["--model", "motionrnn", "--members", "0"], "members (--members): got 0, expected 1 to 1000"),
+        (["--model", "motionrnn", "--members", "10000"], "members (--members): got 10000"),
+        (["--model", "motionrnn", "--members", "2", "--seed", "-1"], "seed of members (--seed): got -1"),
+        (["--model", "persistence", "--members", "2"], "a forecast of persistence without probabilities"),
+        (["--model", "extrapolation", "--at", "2025-03-22T10:40", "--most-missing", "0"],
          "no frame at 2025-03-22T10:10:00Z, expected 5 frames without a gap; --at 2025-03-22T11:00:00Z"),
         (["--model", "persistence", "--at", "2025-03-22T10:12"], "the nearest is 2025-03-22T10:20:00Z"),
         (["--model", "persistence", "--at", "noon"], "expected ISO 8601"),

@@ -205,3 +205,38 @@ def test_scores_are_chosen_by_name(storms, tmp_path, capsys):
         assert verify(storms, tmp_path / "none", "--scores", wrong, models="persistence") == 2
         assert "score" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+def test_probabilities_members_and_groups_from_the_command_line(storms, tmp_path, capsys):
+    out = tmp_path / "skill"
+    extra = ("--leads", "2", "--stride", "3", "--thresholds", "20", "30", "--cases", "0", "--region-km", "24",
+             "--scores", "probabilistic,crps,csi", "--by", "hour,region")
+    assert verify(storms, out, *extra) == 0
+    printed = capsys.readouterr().out
+    assert "brier_skill less that of the reference" in printed
+    assert "crps less that of the reference" in printed
+    assert "warning: intervals come from 1 block" in printed
+    assert f"groups: {out / 'groups.csv'}" in printed
+    with (out / "scores.csv").open(newline="") as handle:
+        rows = {(r["model"], r["score"], r["threshold_dbz"], r["lead_minutes"]): r["value"]
+                for r in csv.DictReader(handle)}
+    assert {key[1] for key in rows} == {
+        "brier", "brier_skill", "reliability", "resolution", "uncertainty", "roc_area", "economic_value",
+        "fss_17_probability", "crps_ladder", "crps", "csi",
+    }
+    for lead in ("10", "20"):
+        parts = [float(rows["extrapolation", part, "20", lead]) for part in
+                 ("brier", "reliability", "resolution", "uncertainty", "brier_skill")]
+        assert parts[0] == pytest.approx(parts[1] - parts[2] + parts[3], abs=1e-7)
+        assert parts[4] == pytest.approx(1 - parts[0] / parts[3], abs=1e-7)
+    with (out / "confidence.csv").open(newline="") as handle:
+        measures = [r["measure"] for r in csv.DictReader(handle)]
+    assert {"csi_difference", "brier_skill_difference", "crps_difference", "csi_at_10_min"} <= set(measures)
+    with (out / "groups.csv").open(newline="") as handle:
+        groups = list(csv.DictReader(handle))
+    assert {(r["by"], r["group"]) for r in groups} == {("hour", "10"), ("hour", "11")} | {
+        ("region", f"r{i}c{j}") for i in (1, 2) for j in (1, 2, 3)}
+    for wrong in (["--by", "minute"], ["--region-km", "-1", "--by", "region"]):
+        assert verify(storms, tmp_path / "none", *wrong) == 2
+        assert f"{wrong[0]}: got" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()

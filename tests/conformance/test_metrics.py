@@ -19,6 +19,8 @@ from nowcast.scores.probabilistic import certain
 
 pytestmark = pytest.mark.parametrize("name", METRICS)
 THRESHOLD = 20.0
+NOT_OF_ONE_MEMBER = ("spread_error", "rank_histogram", "rank_histogram_20")
+"""Best where members differ as the observed does from them: tests/scores/test_ensemble.py."""
 
 
 def dbz(seed: int, shape=(3, 24, 27)) -> tuple[np.ndarray, np.ndarray]:
@@ -31,12 +33,28 @@ def dbz(seed: int, shape=(3, 24, 27)) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reads(name: str, dbz):
-    """A forecast as the score reads it: dBZ, or a probability that is 0 up to 10 and 1 from 30 dBZ on."""
-    return dbz if METRICS[name].reads == "dbz" else ((dbz - 10) / 20).clip(0, 1)
+    """A forecast as the score reads it: dBZ; a probability that is 0 up to 10 and 1 from 30 dBZ on; such
+    probabilities of the default thresholds; or three members."""
+    kind = METRICS[name].reads
+    if kind == "ladder":
+        return np.stack([((dbz - t + 10) / 20).clip(0, 1) for t in METRICS[name].make(0.0).thresholds_dbz])
+    if kind == "members":
+        weak = np.where(dbz < 15, NO_ECHO_DBZ, dbz - 4).astype(np.float32)
+        return np.stack([dbz, dbz + np.float32(2.5), weak])
+    return dbz if kind == "dbz" else ((dbz - 10) / 20).clip(0, 1)
 
 
 def certainly(name: str, dbz):
-    return dbz if METRICS[name].reads == "dbz" else certain(dbz, THRESHOLD)
+    return certain(dbz, THRESHOLD) if METRICS[name].reads == "probability" else dbz
+
+
+def stacked(name: str) -> bool:
+    return METRICS[name].reads in ("ladder", "members")
+
+
+def batch(name: str, forecast, part: slice):
+    """Some of the batch of a forecast, whose axis stands behind that of members or thresholds."""
+    return forecast[:, part] if stacked(name) else forecast[part]
 
 
 def given_pair(name: str, *arguments) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +84,10 @@ def test_sums_of_the_parts_are_the_sums_of_the_whole(name, seed, cut):
     metric = METRICS[name].make(THRESHOLD)
     forecast, observed = given_pair(name, seed, (5, 2, 24, 20))
     whole = metric.sums(forecast, observed)
-    parts = add(metric.sums(forecast[:cut], observed[:cut]), metric.sums(forecast[cut:], observed[cut:]))
+    both = [
+        metric.sums(batch(name, forecast, part), observed[part]) for part in (slice(cut), slice(cut, None))
+    ]
+    parts = add(*both)
     assert whole.keys() == parts.keys()
     for key in whole:
         np.testing.assert_allclose(parts[key], whole[key], rtol=1e-12)
@@ -80,7 +101,8 @@ def test_the_batch_size_changes_nothing(name):
     for size in (1, 3, 8):
         sums: dict = {}
         for i in range(0, 8, size):
-            sums = add(sums, metric.sums(forecast[i : i + size], observed[i : i + size]))
+            part = slice(i, i + size)
+            sums = add(sums, metric.sums(batch(name, forecast, part), observed[part]))
         values.append(metric.value(sums))
     np.testing.assert_allclose(values[1:], [values[0]] * 2, rtol=1e-12)
 
@@ -91,7 +113,7 @@ def test_tensors_lazy_arrays_and_labels_give_the_numbers_of_numpy(name):
     expected = finish(metric, forecast, observed)
     tensors = metric.value(metric.sums(torch.from_numpy(forecast), torch.from_numpy(observed)))
     np.testing.assert_allclose(tensors.numpy(), expected, rtol=1e-12)
-    labelled = xr.DataArray(forecast, dims=("lead_time", "y", "x"))
+    labelled = xr.DataArray(forecast, dims=("member", "lead_time", "y", "x")[-forecast.ndim :])
     frames = xr.DataArray(observed, dims=("time", "y", "x"), coords={"time": [1, 2, 3]})
     np.testing.assert_array_equal(finish(metric, labelled, frames), expected)
     lazy = labelled.chunk(lead_time=1, y=11, x=27), frames.chunk(time=2, y=24, x=13)
@@ -113,6 +135,8 @@ def dask_forbidden():
 
 def test_a_perfect_forecast_scores_best(name):
     entry = METRICS[name]
+    if entry.best is None or name == "spread_error":  # a perfect forecast has neither spread nor error
+        return
     _, observed = dbz(5)
     perfect = certainly(name, observed)
     np.testing.assert_allclose(finish(entry.make(THRESHOLD), perfect, observed), entry.best, atol=1e-12)
@@ -123,6 +147,8 @@ def test_a_worse_forecast_scores_worse(name):
     metric = entry.make(THRESHOLD)
     rng = np.random.default_rng(6)
     observed = rng.normal(20, 10, (1, 40, 40)).astype(np.float32)
+    if entry.best is None or name in NOT_OF_ONE_MEMBER:
+        return
     errors = [
         abs(finish(metric, certainly(name, said), observed)[0] - entry.best)
         for said in (observed + size * rng.normal(1, 4, observed.shape) for size in (0.2, 3.0))
@@ -134,7 +160,8 @@ def test_a_worse_forecast_scores_worse(name):
 def test_unobserved_pixels_never_count(name):
     metric = METRICS[name].make(THRESHOLD)
     forecast, observed = given_pair(name, 7)
-    changed = np.where(np.isnan(observed), reads(name, np.float32(70.0)), forecast)
+    strong = reads(name, np.full_like(observed, 70.0))
+    changed = np.where(np.isnan(observed), strong, forecast)
     np.testing.assert_array_equal(finish(metric, changed, observed), finish(metric, forecast, observed))
     nothing = np.full_like(observed, np.nan)
     assert np.isnan(finish(metric, forecast, nothing)).all()
@@ -157,7 +184,10 @@ def test_a_field_of_float64_scores_as_the_same_field_of_float32(name):
     rng = np.random.default_rng(10)
     steps = [np.nextafter(edge, np.float32(0)), edge, np.nextafter(edge, np.float32(99)), np.float32(5)]
     forecast, observed = rng.choice(np.array(steps, np.float32), (2, 3, 24, 27))
-    forecast = forecast if METRICS[name].reads == "dbz" else forecast / np.float32(64)  # exact
+    if METRICS[name].reads in ("probability", "ladder"):
+        forecast = forecast / np.float32(64)  # exact
+    if stacked(name):
+        forecast = np.stack([forecast, forecast[::-1], forecast[:, ::-1], forecast / 2, forecast / 4])
     expected = finish(metric, forecast, observed)
     wide = forecast.astype(np.float64), observed.astype(np.float64)
     np.testing.assert_array_equal(finish(metric, *wide), expected)
@@ -181,8 +211,8 @@ def test_what_a_mask_hides_is_not_observed(name):
 def test_silence_at_an_observed_pixel_is_a_forecast_of_no_echo(name):
     metric = METRICS[name].make(THRESHOLD)
     forecast, observed = given_pair(name, 8)
-    forecast[:, 10:20, 10:20] = np.nan
-    dry = np.where(np.isnan(forecast), reads(name, np.float32(NO_ECHO_DBZ)), forecast)
+    forecast[..., 10:20, 10:20] = np.nan
+    dry = np.where(np.isnan(forecast), reads(name, np.full_like(observed, NO_ECHO_DBZ)), forecast)
     np.testing.assert_array_equal(finish(metric, forecast, observed), finish(metric, dry, observed))
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from nowcast.core.errors import NowcastError
 from nowcast.scores.catalog import build_metrics
 from nowcast.scores.evaluate import Tally
-from nowcast.scores.probabilistic import Brier, Reliability, certain
+from nowcast.scores.probabilistic import Brier, BrierSkill, Uncertainty, certain
+from nowcast.scores.probability_classes import Reliability, Resolution
 
 NAN = np.nan
 
@@ -25,6 +26,16 @@ def test_brier_by_hand():
     observed = [[[19.9, 20.0, -32.0, NAN]]]
     assert value(Brier(20.0), probability, observed) == pytest.approx([(0.04 + 0.49) / 3])
     assert value(Brier(15.0), probability, observed) == pytest.approx([(0.64 + 0.49) / 3])
+
+
+def test_skill_against_the_climatology_of_the_sample_by_hand():
+    # two of four pixels are events: always saying .5 has no skill; squared errors .04 + .04 + .09 + .25
+    observed = [[[30.0, 25.0, 5.0, 0.0, NAN]]]
+    assert value(BrierSkill(20.0), [[[0.5] * 5]], observed) == pytest.approx([0.0])
+    said = [[[0.8, 0.8, 0.3, 0.5, 0.9]]]
+    assert value(BrierSkill(20.0), said, observed) == pytest.approx([1 - 0.42 / 4 / 0.25])
+    assert np.isnan(value(BrierSkill(40.0), [[[0.5] * 5]], observed)).all()  # it never came
+    assert value(Uncertainty(20.0), [[[0.5] * 5]], observed) == pytest.approx([0.25])
 
 
 def test_brier_is_that_of_scores():
@@ -66,13 +77,15 @@ def test_brier_is_reliability_minus_resolution_plus_uncertainty(seed):
     rng = np.random.default_rng(seed)
     probability = (rng.integers(0, 10, (1, 12, 12)) + 0.5) / 10
     observed = np.where(rng.random((1, 12, 12)) < probability**2, 30.0, 0.0)
-    metric = Reliability(20.0)
-    diagram = metric.diagram(metric.sums(probability, observed))
-    base = (observed >= 20).mean()
-    share = diagram.pixels[:, 0] / 144
-    resolution = np.nansum(share * (diagram.observed[:, 0] - base) ** 2)
-    expected = value(metric, probability, observed)[0] - resolution + base * (1 - base)
-    assert value(Brier(20.0), probability, observed)[0] == pytest.approx(expected, abs=1e-12)
+    brier, skill, reliability, resolution, uncertainty = (
+        value(kind(20.0), probability, observed)[0]
+        for kind in (Brier, BrierSkill, Reliability, Resolution, Uncertainty)
+    )
+    assert brier == pytest.approx(reliability - resolution + uncertainty, abs=1e-12)
+    assert skill == pytest.approx((resolution - reliability) / uncertainty, abs=1e-12)
+    assert uncertainty == pytest.approx((observed >= 20).mean() * (observed < 20).mean())
+    sharp = value(Resolution(20.0), np.where(observed >= 20, 0.9, 0.1), observed)[0]
+    assert resolution <= sharp == pytest.approx(uncertainty)  # nothing is left to tell apart
 
 
 def test_honest_probabilities_are_reliable_and_exaggerated_ones_are_not():

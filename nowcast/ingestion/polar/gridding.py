@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.ingestion.polar.geometry import Cells, BeamIndex, cells_of, place_of
+from nowcast.ingestion.polar.geometry import BeamIndex, Cells, cells_of, place_of
 from nowcast.ingestion.polar.settings import PolarSettings
 from nowcast.ingestion.polar.volume import Site, Sweep
 from nowcast.ingestion.readers.lazy import Frame

@@ -1,0 +1,168 @@
+"""Scores of parts of a verification: by hour of the day, and by region.
+
+Dimensions: S lead times, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nowcast.core.errors import SettingsError, complain
+from nowcast.core.score_row import ScoreRow
+from nowcast.core.text_table import csv_text
+from nowcast.scores.base import Metric
+from nowcast.scores.categorical import Contingency
+from nowcast.scores.evaluate import HEADER, Tally, row_cells
+
+KINDS = ("hour", "region")
+REGION_KM = 200.0
+"""About how wide a region is where nobody names any."""
+Masks = Mapping[str, npt.NDArray[np.bool_]]
+
+
+class NowcastArrays(NamedTuple):
+    """One nowcast and what was observed, as arrays."""
+
+    dbz: npt.NDArray[np.float32]
+    """(S, H, W)."""
+    observed: npt.NDArray[np.float32]
+    probabilities: Mapping[float, Any]
+    """By threshold in dBZ, (S, H, W) each."""
+    members: Any = None
+    """(M, S, H, W), or None."""
+
+    def cropped(self, rows: slice, columns: slice, mask: npt.NDArray[np.bool_]) -> NowcastArrays:
+        """A part of the grid, of which only what the mask (of the whole grid) holds counts as observed."""
+        part = (..., rows, columns)
+        observed = np.where(mask[part], self.observed[part], np.float32(np.nan))
+        probabilities = {t: p[part] for t, p in self.probabilities.items()}
+        members = None if self.members is None else self.members[part]
+        return NowcastArrays(self.dbz[part], observed, probabilities, members)
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Into what a verification is parted beside its whole."""
+
+    hours: bool = False
+    """By the hour of the forecast reference time, UTC."""
+    regions: Masks = field(default_factory=dict)
+    """Named masks (H, W); they may overlap and need not cover all."""
+
+
+class GroupRow(NamedTuple):
+    """One score of one group of a model's nowcasts."""
+
+    by: str
+    """``hour`` or ``region``."""
+    group: str
+    score: ScoreRow
+
+
+class GroupScores:
+    """Running sums of one model by group; they grow with the number of groups, not of nowcasts.
+
+    Args:
+        grouping: into what.
+        metrics: what is counted, the scores of some events among them.
+        shown: those of them that have rows.
+    """
+
+    def __init__(self, grouping: Grouping, metrics: Sequence[Metric], shown: Sequence[Metric]) -> None:
+        self._grouping, self._metrics, self._shown = grouping, tuple(metrics), tuple(shown)
+        self._boxes = {name: (*_box(mask), mask) for name, mask in grouping.regions.items()}
+        self._tallies: dict[tuple[str, str], Tally] = {}
+
+    def add(self, nowcast: NowcastArrays, whole: Tally, reference_time: np.datetime64) -> None:
+        """Count one nowcast, of which ``whole`` has the sums over the whole grid."""
+        if self._grouping.hours:
+            hour = reference_time.astype("datetime64[h]").astype(np.int64) % 24
+            self._tally("hour", f"{hour:02d}").merge(whole)
+        for name, box in self._boxes.items():
+            part = nowcast.cropped(*box)
+            self._tally("region", name).add(part.dbz, part.observed, part.probabilities, part.members)
+
+    def merge(self, later: GroupScores) -> None:
+        """Add what others of the same grouping have counted."""
+        for key, tally in later._tallies.items():
+            self._tally(*key).merge(tally)
+
+    def rows(self, model: str, lead_minutes: Sequence[float]) -> Iterator[GroupRow]:
+        """Every score of every group in which anything was observed."""
+        for (by, group), tally in sorted(self._tallies.items()):
+            if _observed(tally):
+                for row in tally.rows(model, lead_minutes, self._shown):
+                    yield GroupRow(by, group, row)
+
+    def _tally(self, by: str, group: str) -> Tally:
+        return self._tallies.setdefault((by, group), Tally(self._metrics))
+
+
+def grouped_by(
+    by: Sequence[str], shape: tuple[int, int], cell_km: tuple[float, float], regions: Masks | None = None,
+    region_km: float = REGION_KM,
+) -> Grouping:
+    """The grouping that is asked for by name, on a grid.
+
+    Args:
+        by: of ``hour`` and ``region``.
+        shape, cell_km: of the grid.
+        regions: named masks, which also ask for ``region``; None takes `blocks_of_grid`.
+        region_km: width of such a block.
+
+    Raises:
+        SettingsError: another name, a mask of another shape, or one that holds nothing.
+    """
+    for name in by:
+        if name not in KINDS:
+            raise SettingsError(complain("--by", f"'{name}'", f"one of {', '.join(KINDS)}", "correct it"))
+    if regions is None and "region" in by:
+        regions = blocks_of_grid(shape, cell_km, region_km)
+    for name, mask in (regions or {}).items():
+        if mask.shape != shape or not mask.any():
+            found = "nothing of it" if mask.shape == shape else f"a mask of {mask.shape}"
+            raise SettingsError(
+                complain(f"region {name}", found, f"a part of the grid of {shape[0]} x {shape[1]} cells",
+                         "draw it where the archive has cells")
+            )
+    return Grouping("hour" in by, regions or {})
+
+
+def blocks_of_grid(shape: tuple[int, int], cell_km: tuple[float, float], region_km: float = REGION_KM) -> Masks:
+    """Part a grid into blocks of about ``region_km`` each way: ``r1c1`` lies in the north-west.
+
+    Raises:
+        SettingsError: a width that is not above 0.
+    """
+    if not region_km > 0:
+        raise SettingsError(complain("--region-km", f"{region_km:g}", "kilometres above 0", "take 200"))
+    parts = [max(1, round(n * km / region_km)) for n, km in zip(shape, cell_km, strict=True)]
+    cuts = [np.linspace(0, n, part + 1).round().astype(int) for n, part in zip(shape, parts, strict=True)]
+    masks = {}
+    for i in range(parts[0]):
+        for j in range(parts[1]):
+            mask = np.zeros(shape, np.bool_)
+            mask[cuts[0][i] : cuts[0][i + 1], cuts[1][j] : cuts[1][j + 1]] = True
+            masks[f"r{i + 1}c{j + 1}"] = mask
+    return masks
+
+
+def groups_csv(rows: Sequence[GroupRow]) -> str:
+    """The text of ``groups.csv``: the columns of scores.csv behind ``by`` and ``group``."""
+    return csv_text([("by", "group", *HEADER), *((row.by, row.group, *row_cells(row.score)) for row in rows)])
+
+
+def _box(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The rows and columns that hold all of a mask."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _observed(tally: Tally) -> bool:
+    events = next(metric for metric in tally.metrics if isinstance(metric, Contingency))
+    return bool(sum(np.asarray(count).sum() for count in tally.sums(events).values()))
