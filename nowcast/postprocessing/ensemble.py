@@ -73,8 +73,7 @@ def share_reaching(values: Array, thresholds: Sequence[float]) -> Array:
 
 
 def side_by_side(work: Callable[[int], None], count: int) -> None:
-    """Do ``work`` for 0 to ``count`` - 1, in as many threads as torch uses; for NumPy's work, which lets others
-    run."""
+    """Do ``work`` for 0 to ``count`` - 1, in as many threads as torch uses: NumPy lets others run meanwhile."""
     import torch
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
