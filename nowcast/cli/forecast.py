@@ -19,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--members", type=int, metavar="N",
                         help="draw N equally likely fields from the probabilities, for example 24")
     parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
+    parser.add_argument("--most-missing", type=int, metavar="N", default=3,
+                        help="past frames that may be missing; interpolated along the motion (default 3)")
     add_product_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
 
@@ -64,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
 
     settings = override({}, args.assignments)
     coming = forecast(
-        args.archive, args.model, args.at, args.leads, settings=settings, members=args.members, seed=args.seed,
+        args.archive, args.model, args.at, args.leads, settings=settings, most_missing=args.most_missing,
+        members=args.members, seed=args.seed,
         products=products_of(args), z_r=args.z_r, progress=True,
     )
     write_forecast(args.out, coming)
@@ -106,6 +109,8 @@ def summary(path: Path, coming: xr.Dataset) -> str:
         f"{to_text(valid[-1])} (lead {minutes(leads[0]):g} to {minutes(leads[-1]):g} min)",
         f"  {_RAIN_DBZ:g} dBZ or more on {rain:.1%}, strongest {strongest}, unknown {1 - known.mean():.1%}",
     ]
+    if "interpolated_frames" in coming.attrs:
+        lines.append(f"  past frames that are missing, interpolated: {coming.attrs['interpolated_frames']}")
     if "motion" in coming.attrs:
         lines.append(f"  motion: {coming.attrs['motion']}")
     if "exceedance_probability" in coming:
