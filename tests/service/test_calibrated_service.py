@@ -1,4 +1,4 @@
-"""The service with a calibration: its forecasts hold probabilities; a file that does not fit is told at once."""
+"""The service with a calibration: forecasts hold probabilities; a file that does not fit is told at once."""
 
 import numpy as np
 import pytest
