@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from nowcast.core.errors import FileError
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import to_text
+from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.foreign import head_of
 from nowcast.ingestion.readers.grib2_messages import MessageHeader, decoded, headers, message_bytes
 from nowcast.ingestion.readers.grib2_products import Grib2Product
@@ -36,6 +38,9 @@ class Grib2:
     Needs ecCodes, the extra ``grib``. Source: WMO Manual on Codes, FM 92 GRIB edition 2.
     """
 
+    description: ClassVar = FormatDescription(
+        "GRIB2 on latitudes and longitudes, such as MRMS, also .gz", "reflectivity; rain rates and QPE",
+        "eccodes", "grib")
     z_r_name: str = "marshall_palmer"
     name: str = "grib2"
 
