@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,19 @@ from nowcast.core.errors import GridError
 
 Array = npt.NDArray[np.floating]
 _UNEVEN = 1e-3
+
+
+@lru_cache(maxsize=64)
+def _crs_of(wkt: str) -> pyproj.CRS:
+    """Return the CRS of a text; the files of one archive have one, and reading it takes milliseconds."""
+    return pyproj.CRS.from_wkt(wkt)
+
+
+@lru_cache(maxsize=64)
+def _to_degrees(wkt: str, thread: int) -> pyproj.Transformer:
+    """Return what turns coordinates into longitude and latitude; one a thread, as PROJ wants it."""
+    del thread
+    return pyproj.Transformer.from_crs(_crs_of(wkt), "EPSG:4326", always_xy=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +74,7 @@ class Grid:
     def crs(self) -> pyproj.CRS:
         """The coordinate reference system."""
         try:
-            return pyproj.CRS.from_wkt(self.crs_wkt)
+            return _crs_of(self.crs_wkt)
         except pyproj.exceptions.CRSError as error:
             raise GridError(f"grid: crs_wkt cannot be understood ({error})") from error
 
@@ -112,8 +126,7 @@ class Grid:
     def lonlat(self, y: Array, x: Array) -> tuple[Array, Array]:
         """Turn coordinates of this CRS into longitude and latitude (WGS 84), in degrees."""
         try:
-            to_degrees = pyproj.Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
-            lon, lat = to_degrees.transform(x, y)
+            lon, lat = _to_degrees(self.crs_wkt, threading.get_ident()).transform(x, y)
         except pyproj.exceptions.ProjError as error:
             raise GridError(f"grid: got '{self.crs.name}', expected a projection of the Earth with places in "
                             f"longitude and latitude ({' '.join(str(error).split())[:100]})") from error

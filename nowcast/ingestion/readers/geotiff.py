@@ -170,6 +170,10 @@ def _read(band: GeoTiffBand, decode: partial[Frame], upward: bool, index: int) -
     raw, masked = band.read()
     if raw.dtype != band.dtype or raw.shape != band.shape:
         raise FileError(f"{band.path}: was changed while it was read; read it again")
+    if masked is not None and masked.all():
+        return np.full(band.shape, np.nan, np.float32)
+    if masked is not None:
+        raw[masked] = raw[~masked][0]  # what lies under a mask may be any number, and means nothing
     dbz = decode(raw)
     if masked is not None:
         dbz[masked] = np.nan

@@ -20,7 +20,7 @@ from nowcast.ingestion.readers.foreign import head_of
 from nowcast.ingestion.readers.grib2_messages import MessageHeader, decoded, headers, message_bytes
 from nowcast.ingestion.readers.grib2_products import Grib2Product
 from nowcast.ingestion.readers.grib2_sections import picture_codes
-from nowcast.ingestion.readers.lazy import Frame, faults_named, lazy_field
+from nowcast.ingestion.readers.lazy import Frame, faults_named, lazy_field, looked_up
 
 _BLOCK = 1 << 20
 _LOWEST_DBZ, _LOWEST_MM_H = -90.0, -1e-3
@@ -88,7 +88,7 @@ def _read(path: Path, found: list[MessageHeader], relation: ZRelation, index: in
         message = message_bytes(path, header)
         if header.picture:
             codes = picture_codes(path, message, header.grid.shape, header.packing[0])
-            dbz = np.take(_table(header.product, relation, header.packing), codes)
+            dbz = looked_up(_table(header.product, relation, header.packing), codes)
         else:
             dbz = _unpacked(path, message, header, relation)
     lowest = float(np.nanmin(dbz, initial=np.inf))
