@@ -85,8 +85,10 @@ def main() -> None:
     report(args, found)
 
 
-def forecast_one(archive: Archive, model: Forecaster, time: np.datetime64, args: argparse.Namespace, step: RainSum,
-                 found: Found) -> None:
+def forecast_one(
+    archive: Archive, model: Forecaster, time: np.datetime64, args: argparse.Namespace, step: RainSum,
+    found: Found,
+) -> None:
     """One forecast and what was observed."""
     later = time + archive.step * np.arange(1, int(np.timedelta64(60, "m") / archive.step) + 1)
     if not np.isin(later, archive.times).all():
