@@ -92,7 +92,7 @@ def test_areas():
     assert sentence(place_forecast({}), basin).startswith("no rain anywhere in it until")
     text = block(rows(found(place_forecast(members=MEMBERS), basin))[0])
     assert "in its strongest cell; rain on at most 11 % of it, its mean at most 6.7 mm/h" in text
-    assert "0.4 mm in the one field; 0.3 mm (0.1 to 1.2) by the members, 25 % for 1 mm or more" in text
+    assert "0.4 mm; 0.3 mm (0.1 to 1.2) by the members, 25 % for 1 mm or more" in text
     assert "probability in % (somewhere in it)" in text
 
 

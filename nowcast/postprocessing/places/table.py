@@ -16,8 +16,8 @@ from nowcast.postprocessing.places.series import (
     BY_MEMBERS,
     KNOWN,
     OUTSIDE,
-    SUM_PERIOD,
 )
+from nowcast.postprocessing.places.sums import SUM_PERIOD
 from nowcast.postprocessing.places.words import block, clock, percent, spread, title
 
 _BLOCKS = 12

@@ -18,8 +18,8 @@ from nowcast.postprocessing.places.series import (
     FROM_CELL,
     OUTSIDE,
     PARTLY,
-    SUM_PERIOD,
 )
+from nowcast.postprocessing.places.sums import SUM_PERIOD
 
 OUTSIDE_WORDS = "outside the grid of the forecast"
 UNKNOWN_WORDS = "nothing is known here: nothing was observed where its weather comes from"
@@ -103,7 +103,7 @@ def _sums(place: PlaceRow) -> Iterable[str]:
         low, middle, high = place["rain_sum_quantile"]
         chances = list(zip(place["rain_sum_exceedance_probability"], place["rain_sum_threshold"], strict=True))
         some = [chance for chance in chances if chance[0] > 0] or chances[:1]
-        text += f" in the one field; {middle:.1f} mm ({low:.1f} to {high:.1f}) by the members, "
+        text += f"; {middle:.1f} mm ({low:.1f} to {high:.1f}) by the members, "
         text += ", ".join(f"{percent(p)} for {mm:g} mm or more" for p, mm in some)
     yield text
 
