@@ -17,6 +17,19 @@ from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.rain import ZRelation
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.postprocessing.ensemble import share_reaching
+from nowcast.postprocessing.places.labels import (
+    BY_FIELD,
+    BY_MEMBERS,
+    BY_PROBABILITIES,
+    FROM_CELL,
+    FROM_MEMBERS,
+    FROM_MODEL,
+    FROM_NOTHING,
+    KNOWN,
+    OUTSIDE,
+    PARTLY,
+    UNKNOWN,
+)
 from nowcast.postprocessing.places.locations import POINT, Location, PlaceCells
 from nowcast.postprocessing.places.sums import QUANTILES, with_sum_products, with_sums
 from nowcast.postprocessing.places.values import Array, PlaceReduction, PlaceValues
@@ -26,9 +39,6 @@ RAIN_DBZ = 10.0
 THRESHOLDS_DBZ = np.array([10.0, 20.0, 30.0, 40.0])
 """Of the probabilities of an ensemble whose forecaster has no ladder of its own."""
 EVEN_ODDS = 0.5
-OUTSIDE, UNKNOWN, PARTLY, KNOWN = "outside", "unknown", "partly known", "known"
-BY_MEMBERS, BY_PROBABILITIES, BY_FIELD = "members", "probabilities", "reflectivity"
-FROM_MODEL, FROM_MEMBERS, FROM_CELL, FROM_NOTHING = "model", "members", "highest cell", "none"
 _ALL_KNOWN = 0.9995
 
 

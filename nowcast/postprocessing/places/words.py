@@ -10,15 +10,15 @@ from nowcast.core.errors import printable
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.text_table import text_table
 from nowcast.core.times import minutes, to_text
-from nowcast.postprocessing.places.locations import POINT
-from nowcast.postprocessing.places.rows import PlaceRow
-from nowcast.postprocessing.places.series import (
+from nowcast.postprocessing.places.labels import (
     BY_FIELD,
     BY_MEMBERS,
     FROM_CELL,
     OUTSIDE,
     PARTLY,
 )
+from nowcast.postprocessing.places.locations import POINT
+from nowcast.postprocessing.places.rows import PlaceRow
 from nowcast.postprocessing.places.sums import SUM_PERIOD
 
 OUTSIDE_WORDS = "outside the grid of the forecast"
