@@ -65,7 +65,9 @@ def at(
         ``rain_ends`` and ``rain_probability`` (place), from what the attribute ``by`` says; ``rain_sum``
         (place), mm of the next 60 minutes, from the product ``rain_sum_mean`` where the forecast holds it;
         with members also ``rain_begins_quantile``, ``rain_rate_quantile``, ``rain_sum_quantile`` and
-        ``rain_sum_exceedance_probability``.
+        ``rain_sum_exceedance_probability``; of a calibrated forecast also ``verified_frequency`` and
+        ``verified_cases`` (threshold, lead_time, place): how often it came when such a probability was given
+        to a cell on validation days.
 
     Raises:
         SettingsError: no places, a place off the Earth, an unknown Z-R relation.

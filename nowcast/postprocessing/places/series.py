@@ -33,6 +33,7 @@ from nowcast.postprocessing.places.labels import (
 from nowcast.postprocessing.places.locations import POINT, Location, PlaceCells
 from nowcast.postprocessing.places.sums import QUANTILES, with_sum_products, with_sums
 from nowcast.postprocessing.places.values import Array, PlaceReduction, PlaceValues
+from nowcast.postprocessing.places.verified import with_reliability
 from nowcast.postprocessing.rain_times import NEVER, RainTimes, rain_times, spread_times
 
 RAIN_DBZ = 10.0
@@ -71,7 +72,7 @@ class PlaceSeries:
             newest = observed["time"].values == found["forecast_reference_time"].values
             now = PlaceValues(*(each[newest][0] for each in seen)) if newest.any() else None
         members = self._members(forecast, reduction)
-        found = self._with_probabilities(found, forecast, reduction, members)
+        found = with_reliability(self._with_probabilities(found, forecast, reduction, members))
         found = self._with_times(found, field, members, now)
         if self.relation is not None:
             start = None if now is None else now.mean_rate

@@ -145,8 +145,9 @@ def verified(place: PlaceRow) -> Iterable[str]:
         best = int(np.nanargmax(said))
         if cases[best] > 0:
             came = percent(place["verified_frequency"][k, best])
+            many = f"{_thousands(cases[best])} {'case' if cases[best] == 1 else 'cases'}"
             yield (f"{threshold:g} dBZ, +{minutes(place['lead_time'][best]):g} min: when we say "
-                   f"{percent(said[best])}, it comes in {came} of cases ({_thousands(cases[best])} cases)")
+                   f"{percent(said[best])}, it comes in {came} of cases ({many})")
 
 
 def percent(share: float) -> str:
