@@ -22,6 +22,8 @@ from nowcast.postprocessing.places.rows import PlaceRow
 from nowcast.postprocessing.places.sums import SUM_PERIOD
 
 OUTSIDE_WORDS = "outside the grid of the forecast"
+_WORTH_TELLING = 0.005
+"""Probabilities below this are told as 0 %."""
 UNKNOWN_WORDS = "nothing is known here: nothing was observed where its weather comes from"
 
 
@@ -143,7 +145,7 @@ def verified(place: PlaceRow) -> Iterable[str]:
         if np.isnan(said).all():
             continue
         best = int(np.nanargmax(said))
-        if cases[best] > 0:
+        if cases[best] > 0 and said[best] >= _WORTH_TELLING:
             came = percent(place["verified_frequency"][k, best])
             many = f"{_thousands(cases[best])} {'case' if cases[best] == 1 else 'cases'}"
             yield (f"{threshold:g} dBZ, +{minutes(place['lead_time'][best]):g} min: when we say "
