@@ -78,10 +78,9 @@ class GroupScores:
         self._boxes = {name: (*_box(mask), mask) for name, mask in grouping.regions.items()}
         self._tallies: dict[tuple[str, str], Tally] = {}
 
-    def add(self, nowcast: NowcastArrays, whole: Tally, reference_time: np.datetime64) -> None:
-        """Count one nowcast, of which ``whole`` has the sums over the whole grid."""
+    def add(self, nowcast: NowcastArrays, whole: Tally, hour: int) -> None:
+        """Count one nowcast, of which ``whole`` has the sums over the whole grid; ``hour`` is where it starts."""
         if self._grouping.hours:
-            hour = reference_time.astype("datetime64[h]").astype(np.int64) % 24
             self._tally("hour", f"{hour:02d}").merge(whole)
         for name, box in self._boxes.items():
             part = nowcast.cropped(*box)

@@ -129,8 +129,7 @@ class PeriodScores:
         for metric in self._cells:
             known = self._in_cells.get(metric.threshold_dbz, {})
             self._in_cells[metric.threshold_dbz] = add(known, metric.sums(nowcast.dbz, observed))
-        reference_time = np.datetime64(forecast["forecast_reference_time"].values, "ns")
-        self._groups.add(nowcast, own, reference_time)
+        self._groups.add(nowcast, own, hour=int(forecast["forecast_reference_time"].dt.hour))
         self._seconds.append(seconds)
 
     def merge(self, later: PeriodScores) -> None:
