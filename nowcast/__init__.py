@@ -19,12 +19,15 @@ from nowcast.core.version import __version__
 if TYPE_CHECKING:
     from nowcast.core.engine import open_engine
     from nowcast.workflows.forecast import forecast
+    from nowcast.workflows.hindcast import hindcast
     from nowcast.workflows.ingest import ingest
     from nowcast.workflows.load_model import load_model
     from nowcast.workflows.open_archive import open_archive
     from nowcast.workflows.verify import verify
 
-__all__ = ["__version__", "forecast", "ingest", "load_model", "open_archive", "open_engine", "verify"]
+__all__ = [
+    "__version__", "forecast", "hindcast", "ingest", "load_model", "open_archive", "open_engine", "verify",
+]
 _ELSEWHERE = {"open_engine": "core.engine"}
 
 

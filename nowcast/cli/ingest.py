@@ -22,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reader", metavar="NAME", help="format; found by content if not given")
     parser.add_argument("--variable", metavar="NAME",
                         help="variable of CF netCDF files, where several would do")
+    parser.add_argument("--z-r", metavar="NAME|a=200,b=1.6",
+                        help="relation between rain and dBZ; the archive's or the source's own if not given")
     parser.add_argument("--mapping", type=Path, metavar="FILE.yaml",
                         help="what files of any other naming hold, and where and when they are")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
@@ -66,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     if args.workers is not None and args.workers < 1:
         raise SettingsError(f"--workers: got {args.workers}, expected 1 or more")
     report = ingest(args.paths, args.archive, workers_count=args.workers, reader=_reader(args),
-                    step=step, licence=args.licence, reissued=args.reissued, file_seconds=_FILE_SECONDS)
+                    step=step, licence=args.licence, reissued=args.reissued, z_r=args.z_r,
+                    file_seconds=_FILE_SECONDS)
     print(report)
     if not report.problems:
         return 0

@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "info": "say what an archive holds",
     "train": "train a network from a configuration",
     "forecast": "forecast from an archive and write a CF netCDF file",
+    "hindcast": "forecast from every frame of a period into one Zarr store",
     "motion": "draw the motion of a model and the optical flow as arrows on the map",
     "calibrate": "choose, on validation days, the thresholds at which forecasters call events",
     "verify": "score forecasters over a period and write the table and the page",
@@ -34,6 +35,8 @@ COMMANDS: dict[str, str] = {
 
 TRACEBACK = "NOWCAST_TRACEBACK"
 """Environment variable: when set, a fault of the package shows where in the code it lies."""
+_PATIENT = ("OMP_WAIT_POLICY", "passive")
+"""Set before torch is loaded: threads that wait by spinning are several times slower on a shared core."""
 _LONGEST_LINE = 4000
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -45,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: what the command says, 1 for a fault of the package, 2 for a mistake the user can
         mend, 130 for Ctrl-C.
     """
+    os.environ.setdefault(*_PATIENT)
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="nowcast", description=__doc__.split(":")[0] + " of nowcast."

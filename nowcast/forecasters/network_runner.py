@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nowcast.forecasters.tiling import blended
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -22,6 +20,10 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 _BYTES_PER_GB = 1e9
+_TILES_IN_MEMORY = 4
+"""So that the forecast of a frame too large for memory has room beside its tile."""
+_FADE = 16
+"""Cells over which one tile gives way to the next where both know all that a cascade reads."""
 
 
 class Running(NamedTuple):
@@ -49,14 +51,15 @@ class NetworkRunner:
             observed: (T, H, W).
             indices: of the steps, from 0, rising.
         """
-        shape = (scaled.shape[1], scaled.shape[2])
+        import torch
+
         scaled = np.where(observed, scaled, np.float32(0))
-
-        def tile(rows: slice, columns: slice) -> Array:
-            return self._tile(scaled[:, rows, columns], observed[:, rows, columns], indices)
-
-        side = self._tile_size(shape)
-        return blended(tile, shape, side, self._overlap(side, int(indices[-1]) + 1))
+        with torch.no_grad():
+            found = self._network(_batch(scaled), int(indices[-1]) + 1, observed=_batch(observed))[0]
+        if len(indices) < len(found):
+            found = found[torch.from_numpy(indices)]
+        chosen: Array = found.float().numpy()
+        return chosen
 
     def motion(self, scaled: Array, observed: Mask) -> Array:
         """The motion (2, H, W) of the first step, in cells a frame downwards and to the right.
@@ -81,43 +84,24 @@ class NetworkRunner:
         cropped: Array = whole[0, :, : scaled.shape[1], : scaled.shape[2]].numpy()
         return cropped
 
-    def _tile(self, scaled: Array, observed: Mask, indices: npt.NDArray[np.int64]) -> Array:
-        import torch
-
-        rows, columns = scaled.shape[1:]
-        low, wide = self._tied or (rows, columns)
-        over = ((0, 0), (0, max(low - rows, 0)), (0, max(wide - columns, 0)))
-        if any(map(any, over)):
-            scaled, observed = np.pad(scaled, over), np.pad(observed, over, constant_values=True)
-        with torch.no_grad():
-            found = self._network(_batch(scaled), int(indices[-1]) + 1, observed=_batch(observed))
-        chosen: Array = found[0, indices, :, :rows, :columns].float().numpy()
-        return chosen
-
-    def _tile_size(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """The frame itself where the network can take it whole, else the largest tile that fits."""
+    def _tile_size(self, height: int, width: int) -> tuple[int, int]:
+        """The frame itself where the network can take it whole, else a tile of a quarter of that memory."""
         if self._tied is not None:
             return self._tied
         if self.how.tile is not None:
             return self.how.tile
         most = self.how.memory_gb * _BYTES_PER_GB / self._bytes_per_pixel
-        if shape[0] * shape[1] <= most:
-            return shape
-        rows, columns = (
-            max(int(np.sqrt(most)) // multiple, 4) * multiple for multiple in self._loaded.model.multiple_of
-        )
+        if height * width <= most:
+            return height, width
+        cells = int(np.sqrt(most / _TILES_IN_MEMORY))
+        rows, columns = (max(cells // multiple, 4) * multiple for multiple in self._loaded.model.multiple_of)
         return rows, columns
 
-    def _overlap(self, side: tuple[int, int], steps: int) -> int:
-        """The cells that tiles share: what is advected comes from as far as it moves.
-
-        From there, a cascade reads within its receptive field.
-        """
-        lagrangian, events = self._loaded.meta.lagrangian, self._loaded.meta.exceedance_probability
-        moved = 0.0 if lagrangian is None else lagrangian.fastest * steps
-        read = 0.0 if events is None or events.cascade is None else events.cascade.receptive_field
-        most = min(side) // (2 if moved or read else 4)
-        return min(max(self.how.overlap, round(moved + read)), most)
+    @property
+    def _receptive_field(self) -> int:
+        """Cells that a cascade reads around a pixel; what a network reads beyond fades with the distance."""
+        events = self._loaded.meta.exceedance_probability
+        return 0 if events is None or events.cascade is None else round(events.cascade.receptive_field)
 
     @property
     def _tied(self) -> tuple[int, int] | None:
@@ -129,9 +113,20 @@ class NetworkRunner:
         import torch
 
         from nowcast.models.cpu.fast import fast
+        from nowcast.models.lagrangian.wrapper import LagrangianModel
         from nowcast.models.padding import AnySize
+        from nowcast.models.tiling import Tiled
 
-        return AnySize(fast(self._loaded.model, torch.bfloat16 if self.how.half else torch.float32))
+        def tiled(network: SequenceModel) -> SequenceModel:
+            read = self._receptive_field
+            overlap = max(self.how.overlap, 2 * read + _FADE)
+            return Tiled(AnySize(network), self._tile_size, overlap, read, one_size=self._tied is not None)
+
+        network = fast(self._loaded.model, torch.bfloat16 if self.how.half else torch.float32)
+        if not isinstance(network, LagrangianModel):
+            return tiled(network)
+        network.network = tiled(network.network)
+        return AnySize(network)
 
     @cached_property
     def _bytes_per_pixel(self) -> float:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 CUT = 3.0
 """Standard deviations after which the Gaussian is cut off."""
+_SHORTEST = 64
+"""Cells of a stretch of an axis, at least: shorter matrices cost more than they save."""
 
 
 def gaussian(maps: Tensor, sigma: float, edge: str) -> Tensor:
@@ -20,20 +22,29 @@ def gaussian(maps: Tensor, sigma: float, edge: str) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float64, device=maps.device)
     kernel = torch.exp(-0.5 * (offsets / sigma).square())
     kernel = (kernel / kernel.sum()).to(maps.dtype)
-    flat = maps.reshape(batch * channels, 1, rows, columns)
-    for axis, length in ((2, rows), (3, columns)):
-        flat = torch.movedim(torch.movedim(flat, axis, -1) @ _band(kernel, length, edge), -1, axis)
+    flat = maps.reshape(batch * channels, rows, columns)
+    down = [_band(kernel, part, rows, edge) for part in _parts(rows, radius)]
+    flat = torch.cat([matrix @ flat[:, reads] for reads, matrix in down], dim=1)
+    along = [_band(kernel, part, columns, edge) for part in _parts(columns, radius)]
+    flat = torch.cat([flat[:, :, reads] @ matrix.T for reads, matrix in along], dim=2)
     return flat.view(batch, channels, rows, columns)
 
 
-def _band(kernel: Tensor, length: int, edge: str) -> Tensor:
-    """The smoothing as a matrix (length, length): products of matrices beat long convolutions."""
+def _parts(length: int, radius: int) -> list[range]:
+    """Stretches of an axis: its smoothing is a band, and outside it a matrix would hold only zeros."""
+    most = max(_SHORTEST, radius)
+    return [range(first, min(first + most, length)) for first in range(0, length, most)]
+
+
+def _band(kernel: Tensor, part: range, length: int, edge: str) -> tuple[slice, Tensor]:
+    """The smoothing of one stretch as a matrix, and what it reads: products of matrices beat convolutions."""
     radius = len(kernel) // 2
+    reads = slice(max(part.start - radius, 0), min(part.stop + radius, length))
     offsets = torch.arange(-radius, radius + 1, device=kernel.device)
-    into = torch.arange(length, device=kernel.device)[:, None] + offsets
-    weights = kernel.expand(length, -1)
+    into = torch.arange(part.start, part.stop, device=kernel.device)[:, None] + offsets
+    weights = kernel.expand(len(part), -1)
     if edge == "zeros":
         weights = weights * ((into >= 0) & (into < length))
-    matrix = kernel.new_zeros(length, length)
-    matrix.scatter_add_(1, into.clamp(0, length - 1), weights.contiguous())
-    return matrix.T
+    matrix = kernel.new_zeros(len(part), reads.stop - reads.start)
+    matrix.scatter_add_(1, into.clamp(0, length - 1) - reads.start, weights.contiguous())
+    return reads, matrix

@@ -1,6 +1,7 @@
 """The frame of the command line: help, unknown commands, mistakes as one line with exit code 2."""
 
 import importlib
+import os
 
 import pytest
 
@@ -24,6 +25,16 @@ def test_version(capsys):
         main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out.startswith("nowcast ")
+
+
+def test_threads_wait_without_spinning_unless_the_user_says_otherwise(monkeypatch, capsys):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert main(["models"]) == 0
+    assert os.environ["OMP_WAIT_POLICY"] == "active"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    assert main(["models"]) == 0
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"
+    capsys.readouterr()
 
 
 def test_unknown_command_is_refused(capsys):

@@ -27,6 +27,8 @@ REAL = {
     "cf_zarr": ("dpc_north_cf_netcdf", "*.nc"),
     "knmi_h5": ("knmi_hdf5_20100826", "*.h5"),
     "fmi_pgm": ("fmi_pgm_20160928", "*.gz"), "mch_gif": ("mch_gif_20160711", "*.gif"),
+    "dwd_radolan": ("single_files", "raa01-rx*"), "grib2": ("mrms_grib2_20190610", "*.grib2"),
+    "geotiff": ("fmi_geotiff_20160928", "*.tif"),
 }
 each = pytest.mark.parametrize("name", READERS)
 

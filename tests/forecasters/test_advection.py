@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.forecasters import advection
 from nowcast.forecasters.advection import advect
 
 DRY = np.float32(NO_ECHO_DBZ)
@@ -78,3 +79,17 @@ def test_rotation_is_followed_along_its_circles():
     turned = advect(dbz, motion.astype(np.float32), [20], 5.0)[0]
     wet = np.argwhere(turned > 20.0)
     np.testing.assert_allclose(wet.mean(0), [30, 20], atol=0.2)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_strips_and_threads_change_nothing(monkeypatch, threads):
+    rng = np.random.default_rng(4)
+    shape = (23, 17)
+    dbz = np.where(rng.random(shape) > 0.4, rng.uniform(10, 50, shape), DRY).astype(np.float32)
+    dbz[rng.random(shape) > 0.9] = np.nan
+    motion = rng.normal(0, 1.5, (2, *shape)).astype(np.float32)
+    whole = advect(dbz, motion, [0.5, 2, 3], 5.0)
+    monkeypatch.setattr(advection, "_STRIP_CELLS", 3 * shape[1])
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    assert len(list(advection._strips(*shape, threads))) == -(-23 // (3 * threads))
+    np.testing.assert_array_equal(advect(dbz, motion, [0.5, 2, 3], 5.0), whole)

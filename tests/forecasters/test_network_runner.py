@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from nowcast.core.scaling import Scaling
-from nowcast.forecasters import network_runner
 from nowcast.forecasters.network_runner import NetworkRunner, Running
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork
 from nowcast.models.choice import ModelChoice
 from nowcast.models.exceedance.cascade import CascadeSettings
 from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
 from nowcast.models.lagrangian.wrapper import LagrangianSettings
+from nowcast.models.tiling import Tiled
+from tests.fakes.fields import moving_disc, projected_grid
 
 THRESHOLDS = (10.0, 20.0, 30.0, 40.0)
 
@@ -30,25 +31,31 @@ def runner(cascade=None, lagrangian=None):
     return NetworkRunner(LoadedNetwork(network, meta, "0" * 64), Running(4.0, None, 64, half=False))
 
 
-def test_tiles_share_what_the_flow_and_the_cascade_reach():
+def test_tiles_share_twice_what_the_cascade_reads_and_the_flow_is_none_of_their_business():
     cascade = CascadeSettings(scales=(2.0, 32.0))
-    side = (1000, 1000)
-    assert runner()._overlap(side, 10) == 64
-    assert runner(cascade)._overlap(side, 10) == 96
-    assert runner(lagrangian=LagrangianSettings(fastest=20.0))._overlap(side, 10) == 200
-    assert runner(cascade, LagrangianSettings(fastest=20.0))._overlap(side, 10) == 296
-    assert runner(cascade)._overlap((100, 100), 10) == 50
+    flow = LagrangianSettings(fastest=20.0)
+    for network, overlap, margin in (
+        (runner()._network, 64, 0),
+        (runner(cascade)._network, 2 * 96 + 16, 96),
+        (runner(lagrangian=flow)._network.network.network, 64, 0),
+        (runner(cascade, flow)._network.network.network, 2 * 96 + 16, 96),
+    ):
+        assert isinstance(network, Tiled)
+        assert (network.overlap, network.margin) == (overlap, margin)
 
 
-@pytest.mark.parametrize(("indices", "overlap"), [([0], 3), ([4], 15), ([1, 4], 15), ([0, 1, 2], 9)])
-def test_tiles_share_what_moves_up_to_the_longest_lead_time_asked_for(indices, overlap, monkeypatch):
-    asked = []
-    monkeypatch.setattr(network_runner, "blended", lambda make, *shapes: asked.append(shapes))
-    found = runner(lagrangian=LagrangianSettings(fastest=3.0))
-    found.how = Running(4.0, (40, 60), 0, half=False)
-    past = np.zeros((5, 100, 200), np.float32)
-    found.run(past, past == 0, np.array(indices))
-    assert asked == [((100, 200), (40, 60), overlap)]
+def test_a_frame_in_tiles_has_one_motion_and_equals_the_whole():
+    """A disc that moves from one tile to the next: neither its motion nor its way ends at a seam."""
+    cascade = CascadeSettings(scales=(1.0, 2.0), hidden=0)
+    found = runner(cascade, LagrangianSettings())
+    dbz = moving_disc(projected_grid(96, 112), 5, (1.5, 3.0)).values
+    scaled, observed, leads = Scaling().encode(dbz), ~np.isnan(dbz), np.arange(8)
+    whole = found.run(scaled, observed, leads)
+    tiled = runner(cascade, LagrangianSettings())
+    tiled.how = Running(4.0, (48, 40), 18, half=False)
+    np.testing.assert_allclose(tiled.run(scaled, observed, leads), whole, atol=1e-5)
+    assert (whole[-1, 0] > 0.5).any()
+    assert not np.allclose(whole[-1], whole[0], atol=0.1)
 
 
 def kilobytes(name):

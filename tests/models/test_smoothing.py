@@ -9,9 +9,21 @@ from nowcast.models.smoothing import _band, gaussian
 
 def test_smoothing_by_a_matrix_by_hand():
     kernel = torch.tensor([0.25, 0.5, 0.25])
-    line = torch.tensor([[4.0, 0.0, 8.0]])
-    assert (line @ _band(kernel, 3, "zeros")).tolist() == [[2.0, 3.0, 4.0]]
-    assert (line @ _band(kernel, 3, "replicate")).tolist() == [[3.0, 3.0, 6.0]]
+    line = torch.tensor([4.0, 0.0, 8.0])
+    for edge, smooth in (("zeros", [2.0, 3.0, 4.0]), ("replicate", [3.0, 3.0, 6.0])):
+        reads, matrix = _band(kernel, range(3), 3, edge)
+        assert (matrix @ line[reads]).tolist() == smooth
+        reads, matrix = _band(kernel, range(1, 3), 3, edge)
+        assert reads == slice(0, 3)
+        assert (matrix @ line[reads]).tolist() == smooth[1:]
+
+
+def test_stretches_of_a_long_axis_are_the_gaussian_of_scipy():
+    maps = torch.rand(1, 1, 700, 9, generator=torch.manual_seed(0), dtype=torch.float64)
+    expected = gaussian_filter(maps.numpy(), 50.0, mode="nearest", truncate=3.0, axes=(2, 3))
+    torch.testing.assert_close(
+        gaussian(maps, 50.0, "replicate"), torch.from_numpy(expected), atol=1e-12, rtol=0
+    )
 
 
 @pytest.mark.parametrize(("edge", "named"), [("replicate", "nearest"), ("zeros", "constant")])

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_SQUARE = (7, 1, 3)
-"""Side, stride and border: gaps up to 6 cells wide are filled."""
+_SIDE = 7
+"""Of the square: gaps up to 6 cells wide are filled."""
 
 
 def fill_gaps(frames: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,10 +31,44 @@ def fill_gaps(frames: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     """
     if observed.all():
         return frames, observed
-    known = observed.float()
-    closed = 1.0 - F.max_pool2d(1.0 - F.max_pool2d(known, *_SQUARE), *_SQUARE)
-    gaps = (closed > 0) & ~observed
+    gaps = _closed(observed) & ~observed
     if not gaps.any():
         return frames, observed
-    mean = F.avg_pool2d(frames * known, *_SQUARE) / F.avg_pool2d(known, *_SQUARE)
-    return torch.where(gaps, mean, frames), observed | gaps
+    filled = frames.clone()
+    filled[gaps] = _means(frames, observed, gaps)
+    return filled, observed | gaps
+
+
+def _closed(mask: Tensor) -> Tensor:
+    """The mask dilated, then eroded, by the square; beyond the edge nothing counts."""
+    return ~_dilated(~_dilated(mask))
+
+
+def _dilated(mask: Tensor) -> Tensor:
+    """Where the square around a pixel holds a True: along columns, then along rows, by doubling."""
+    half = _SIDE // 2
+    for axis in (-1, -2):
+        found = F.pad(mask, (half, half, 0, 0) if axis == -1 else (0, 0, half, half))
+        width = 1
+        while width < _SIDE:
+            more = min(width, _SIDE - width)
+            length = found.shape[axis] - more
+            found = found.narrow(axis, 0, length) | found.narrow(axis, more, length)
+            width += more
+        mask = found
+    return mask
+
+
+def _means(frames: Tensor, observed: Tensor, gaps: Tensor) -> Tensor:
+    """For each gap, the mean of what was observed in the square around it; gaps are few, so each by itself."""
+    batch, time, row, column = gaps.nonzero().unbind(1)
+    total, count = frames.new_zeros(len(row)), frames.new_zeros(len(row))
+    for down in range(-(_SIDE // 2), _SIDE // 2 + 1):
+        for along in range(-(_SIDE // 2), _SIDE // 2 + 1):
+            r, c = row + down, column + along
+            inside = (r >= 0) & (r < frames.shape[-2]) & (c >= 0) & (c < frames.shape[-1])
+            place = batch, time, r.clamp_(0, frames.shape[-2] - 1), c.clamp_(0, frames.shape[-1] - 1)
+            known = inside & observed[place]
+            total += torch.where(known, frames[place], 0.0)
+            count += known
+    return total / count

@@ -26,7 +26,9 @@ def home(height: int, width: int, device: torch.device | None = None) -> Tensor:
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))[None]
 
 
-def trajectories(motion: Tensor, frames: int | Sequence[float]) -> Iterator[Tensor]:
+def trajectories(
+    motion: Tensor, frames: int | Sequence[float], start: Tensor | None = None
+) -> Iterator[Tensor]:
     """Follow the air of each pixel backwards: yield its place 1, 2, ... ``frames`` frames ago.
 
     The midpoint rule, at most one frame a stride; beyond the edge the motion of the edge holds. The negative
@@ -35,10 +37,13 @@ def trajectories(motion: Tensor, frames: int | Sequence[float]) -> Iterator[Tens
     Args:
         motion: (B, 2, H, W) cells a frame.
         frames: how many, or rising times in frames, not necessarily whole.
+        start: places (B, 2, h, w) to follow instead of all pixels.
 
     Source: Germann and Zawadzki (2002), Mon. Wea. Rev. 130, 2859-2873.
     """
-    places = home(motion.shape[-2], motion.shape[-1], motion.device).to(motion).expand_as(motion)
+    if start is None:
+        start = home(motion.shape[-2], motion.shape[-1], motion.device).to(motion).expand_as(motion)
+    places = start
     reached = 0.0
     for time in range(1, frames + 1) if isinstance(frames, int) else frames:
         strides = max(math.ceil(time - reached - _ROUNDING), 1)

@@ -73,7 +73,13 @@ class LagrangianModel(ModelWrapper):
             ahead = trajectories(-motion, targets.frames.shape[1])
             targets = ScheduledTargets(_sampled(targets.frames, ahead), targets.use)
         forecast: Tensor = self.network(advected.to(past.dtype), steps, targets)
-        return _sampled(forecast, trajectories(motion, steps)).to(past.dtype)
+        ahead = trajectories(motion, steps)
+        if torch.is_grad_enabled():
+            return _sampled(forecast, ahead).to(past.dtype)
+        forecast = forecast.contiguous()  # frame by frame in its place: a continent is there once
+        for n, places in enumerate(ahead):
+            forecast[:, n] = sample(forecast[:, n], places)
+        return forecast.to(past.dtype)
 
     def motion(self, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
         """The motion that frames are advected by: (B, S, 1, 2, H, W), cells a frame, rows first."""

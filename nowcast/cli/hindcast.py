@@ -1,0 +1,43 @@
+"""``nowcast hindcast``: the forecasts of a period, each as if made when it was due, in one Zarr store."""
+
+from __future__ import annotations
+
+import argparse
+
+from nowcast.cli.workers import add_worker_arguments, engine_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--archive", required=True, help="archive made by 'nowcast ingest': a folder or s3://...")
+    parser.add_argument(
+        "--model", required=True, metavar="CKPT_OR_NAME",
+        help="a name (see 'nowcast models') or a checkpoint of 'nowcast train'",
+    )
+    parser.add_argument(
+        "--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
+        help="settings of the model, for example method=tvl1 or memory_gb=2",
+    )
+    parser.add_argument("--period", required=True, metavar="START/END", help="UTC; a bare end date is included")
+    parser.add_argument("--stride", type=int, default=1, help="frames between two initialisation times (1)")
+    parser.add_argument("--leads", type=int, default=10, help="lead times, one step each (10)")
+    parser.add_argument(
+        "--out", required=True, metavar="STORE.zarr",
+        help="Zarr store to make, or to go on with where it was stopped: a folder or s3://...",
+    )
+    add_worker_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Forecast and report in a line what is in the store."""
+    from nowcast.core.settings import override
+    from nowcast.workflows.hindcast import hindcast
+
+    settings = override({}, args.assignments)
+    with engine_of(args) as engine:
+        report = hindcast(
+            args.archive, args.model, args.period, args.out, stride=args.stride, lead_times=args.leads,
+            settings=settings, progress=True, engine=engine,
+        )
+    print(report)
+    return 0
