@@ -1,12 +1,14 @@
 """Probabilities and members of several models on the same starts: the table of docs/reference/skill.md.
 
     python scripts/measure_probabilities.py --out probabilities --models motionrnn,steps,extrapolation \
-        --starts italy=italy_north.zarr@2025-03-21T18:00,2025-03-21T22:00 --starts finland=fmi.zarr@2016-09-28T15:45
+        --starts italy=italy_north.zarr@2025-03-21T18:00,2025-03-21T22:00 --starts
+        finland=fmi.zarr@2016-09-28T15:45
 
 For each group of starts one folder with ``probabilities.csv`` (group, model, measure, threshold, value), which
-scripts/write_skill_tables.py puts into the page. A model that knows probabilities gets members drawn from them, one that
-has members (``steps``) keeps its own, any other is one member and certain. Archives are thinned to --step minutes. What was
-counted of one start and model is kept in the folder: run it again and it goes on where it ended.
+scripts/write_skill_tables.py puts into the page. A model that knows probabilities gets members drawn from them,
+one that has members (``steps``) keeps its own, any other is one member and certain. Archives are thinned to
+--step minutes. What was counted of one start and model is kept in the folder: run it again and it goes on where
+it ended.
 """
 
 from __future__ import annotations
@@ -76,13 +78,19 @@ def main() -> int:
     parser.add_argument("--leads", type=int, default=10)
     parser.add_argument("--step", type=float, default=10.0, help="minutes between frames (10)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--counted", action="store_true",
+        help="forecast nothing: tables of the starts that every model has been counted on",
+    )
     args = parser.parse_args()
     try:
         starts = [start for text in args.starts for start in parse_starts(text)]
         models = args.models.split(",")
         jobs = [(model, start) for start in starts for model in models]
-        for model, start in tqdm(jobs, unit="forecast"):
-            if not counted_path(args, model, start).is_file():
+        if args.counted:
+            starts = [s for s in starts if all(counted_path(args, model, s).is_file() for model in models)]
+        for model, start in tqdm(jobs, unit="forecast", disable=args.counted):
+            if not args.counted and not counted_path(args, model, start).is_file():
                 count(args, model, start)
     except NowcastError as error:
         print(error, file=sys.stderr)
@@ -91,7 +99,8 @@ def main() -> int:
         of_group = [start for start in starts if start.group == group]
         rows = [row for model in models for row in measures(args, group, model, of_group)]
         with whole_file(args.out / group / "probabilities.csv") as path:
-            path.write_text(csv_text([("group", "model", "measure", "threshold", "value"), *rows]), encoding="utf-8")
+            head = "group", "model", "measure", "threshold", "value"
+            path.write_text(csv_text([head, *rows]), encoding="utf-8")
         print(text_table([[str(cell) for cell in row] for row in rows], left=4))
     return 0
 
@@ -111,7 +120,8 @@ def metrics_of(cell_km: tuple[float, float]) -> list[Metric]:
 
 def counted_path(args: argparse.Namespace, model: str, start: Start) -> Path:
     """Where the sums of one start and model are kept; other settings have another name."""
-    settings = [args.members, args.leads, args.step, args.seed, str(start.archive.resolve()), THRESHOLDS, SCORES]
+    archive = str(start.archive.resolve())
+    settings = [args.members, args.leads, args.step, args.seed, archive, THRESHOLDS, SCORES]
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
     moment = to_text(start.at).replace(":", "")
     return Path(args.out) / start.group / "counted" / f"{model.replace('/', '_')}_{moment}_{key}.npz"
@@ -145,7 +155,8 @@ def count(args: argparse.Namespace, model: str, start: Start) -> None:
     found |= rain(archive, made, fields, observed, args)
     found["seconds"] = np.asarray(seconds)
     with whole_file(counted_path(args, model, start)) as path, path.open("wb") as file:
-        np.savez(file, **found)
+        save: Any = np.savez
+        save(file, **found)
 
 
 def rain(
@@ -168,13 +179,15 @@ def rain(
     cells = tuple(max(1, round(AREA_KM / side)) for side in archive.grid.cell_km)
     seen = ~np.isnan(truth)
     part = area_means(seen.astype(np.float32), cells)
-    whole = np.where(part >= LEAST_KNOWN, area_means(np.where(seen, truth, 0), cells) / np.maximum(part, 1e-9), np.nan)
-    areas = np.stack([area_means(np.where(seen, m, 0), cells) / np.maximum(part, 1e-9) for m in said])
+    amounts = [area_means(np.where(seen, sums, 0), cells) / np.maximum(part, 1e-9) for sums in (truth, *said)]
+    whole, areas = np.where(part >= LEAST_KNOWN, amounts[0], np.nan), np.stack(amounts[1:])
     sums = {f"rain/{key}": value for key, value in _SUMS.sums(share, truth[None]).items()}
     return sums | {f"areas/{key}": value for key, value in _AREAS.sums(areas[:, None], whole[None]).items()}
 
 
-def millimetres(dbz: npt.NDArray[np.float32], relation: ZRelation, step_minutes: float) -> npt.NDArray[np.float32]:
+def millimetres(
+    dbz: npt.NDArray[np.float32], relation: ZRelation, step_minutes: float
+) -> npt.NDArray[np.float32]:
     """The rain (H, W) of frames (S, H, W) of dBZ, trapezoidal; NaN where one is not known."""
     rates = np.minimum(relation.to_rate(dbz), 150.0)
     total: npt.NDArray[np.float32] = (rates[:-1] + rates[1:]).sum(axis=0) / 2 * np.float32(step_minutes / 60)
@@ -185,10 +198,12 @@ def area_means(values: npt.NDArray[np.float32], cells: tuple[int, ...]) -> npt.N
     """Means over whole areas of so many rows and columns."""
     rows, columns = (n // c for n, c in zip(values.shape, cells, strict=True))
     cut = values[: rows * cells[0], : columns * cells[1]]
-    return cut.reshape(rows, cells[0], columns, cells[1]).mean(axis=(1, 3), dtype=np.float64)
+    return np.asarray(cut.reshape(rows, cells[0], columns, cells[1]).mean(axis=(1, 3), dtype=np.float64))
 
 
-def measures(args: argparse.Namespace, group: str, model: str, starts: list[Start]) -> Iterator[tuple[Any, ...]]:
+def measures(
+    args: argparse.Namespace, group: str, model: str, starts: list[Start]
+) -> Iterator[tuple[Any, ...]]:
     """What came out for one model over the starts of a group."""
     total: Sums = {}
     seconds = []

@@ -28,16 +28,17 @@ M = TypeVar("M", bound=Metric)
 def diagrams_of(found: Verification, how: Bootstrap) -> Diagrams:
     """Every diagram of which the sums are there: those of scores that were asked for, and performance.
 
-    Consistency bars say where the frequency of a bin would lie if probabilities were reliable: the spread of the gap
-    between frequency and probability over resampled blocks of initialisation times, laid around the diagonal. With
-    one block there is nothing to resample; then cases are taken for independent, and bars are far too short.
+    Consistency bars say where the frequency of a bin would lie if probabilities were reliable: the spread of
+    the gap between frequency and probability over resampled blocks of initialisation times, laid around the
+    diagonal. With one block there is nothing to resample; then cases are taken for independent, and bars are
+    far too short.
 
-    Source: Bröcker and Smith 2007 (Weather and Forecasting 22) for consistency bars, of independent cases; Künsch 1989
-        for blocks.
+    Source: Bröcker and Smith 2007 (Weather and Forecasting 22) for consistency bars, of independent cases;
+        Künsch 1989 for blocks.
     """
-    rocs, worth = list(_curves(found, RocArea, _roc)), list(_curves(found, EconomicValue, _value))
     return Diagrams(
-        reliability=list(_reliability(found, how)), roc=rocs, value=worth, performance=list(_performance(found)),
+        reliability=list(_reliability(found, how)), roc=list(_curves(found, RocArea, _roc)),
+        value=list(_curves(found, EconomicValue, _value)), performance=list(_performance(found)),
         ranks=[
             RankShares(model, metric.least_dbz, (metric.classes * metric.shares(sums)[:, 0]).tolist())
             for model, metric, sums in _pooled(found, RankHistogram)
@@ -85,7 +86,11 @@ def consistency_bars(
     bins = np.add.reduceat(classes, first, axis=1)
     pixels, _, forecast = np.moveaxis(bins.sum(axis=0), -1, 0)
     mean = np.asarray(ratio(forecast, pixels))
-    drawn = pooled_interval(bins, reference_times, how, lambda s: np.asarray(ratio(s[..., 1] - s[..., 2], s[..., 0])))
+
+    def gap(sums: Floats) -> Floats:
+        return np.asarray(ratio(sums[..., 1] - sums[..., 2], sums[..., 0]))
+
+    drawn = pooled_interval(bins, reference_times, how, gap)
     if drawn.blocks < 2:
         low, high = _independent(mean, pixels, how.confidence)
     else:

@@ -16,9 +16,9 @@ from nowcast.core.errors import SettingsError
 from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.score_row import ScoreRow
 from nowcast.core.times import Times
-from nowcast.evaluation.grouping import Grouping, GroupRow, GroupScores, NowcastArrays
+from nowcast.evaluation.grouping import Grouping, GroupScores, NowcastArrays
 from nowcast.evaluation.nowcast_sums import NowcastSums
-from nowcast.report.content import Case
+from nowcast.report.content import Case, GroupRow
 from nowcast.scores.arrays import Floats
 from nowcast.scores.base import Sums, add, reads
 from nowcast.scores.catalog import build_metrics

@@ -86,7 +86,7 @@ def write_skill(
         subtitle=_subtitle(found), metadata=_metadata(archive, found, period),
         notes=[*_attribution(archive), *notes],
         comparisons=sure.comparisons, horizons=sure.horizons, csi=sure.csi,
-        diagrams=diagrams_of(found, against.how),
+        diagrams=diagrams_of(found, against.how), groups=found.groups,
     ))
     groups = out / "groups.csv" if found.groups else None
     texts: dict[Path, Callable[[], str]] = {

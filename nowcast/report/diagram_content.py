@@ -18,7 +18,7 @@ class ReliabilityCurve(NamedTuple):
     """Frequency of the event."""
     cases: Sequence[int]
     low: Sequence[float]
-    """Lower end of the consistency bar: where frequencies would lie if probabilities were reliable; NaN without."""
+    """Lower end of the consistency bar, where frequencies would lie if probabilities were reliable, or NaN."""
     high: Sequence[float]
     climatology: float
     """Frequency of the event in all cases."""
@@ -57,4 +57,4 @@ class Diagrams:
     """Success ratio and probability of detection, a point a lead time."""
     ranks: Sequence[RankShares] = ()
     blocks: int = 0
-    """Blocks of initialisation times that consistency bars come from; with one, pixels are taken for independent."""
+    """Blocks of initialisation times that consistency bars come from; with one, pixels count as independent."""

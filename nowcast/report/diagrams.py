@@ -1,4 +1,4 @@
-"""The diagrams of the skill page as figures: groups of charts with a heading and a sentence, empty ones left out."""
+"""The diagrams of the skill page: groups of charts with a heading and a sentence, empty ones left out."""
 
 from __future__ import annotations
 
@@ -37,45 +37,79 @@ class FigureGroup(NamedTuple):
     figures: list[Figure]
 
 
+NOTES = {
+    "csi": (
+        "CSI by lead time, with intervals",
+        "Bands are intervals of a bootstrap over blocks of initialisation times, of each model by itself: of "
+        "two models whose bands overlap one may still be surely better, which the differences above tell.",
+    ),
+    "performance": (
+        "Performance diagram",
+        "A dot a lead time; up and right is better, where the first ones are. Curves are lines of equal CSI, "
+        "rays of equal bias.",
+    ),
+    "reliability": (
+        "Reliability",
+        "Frequency of the event against its probability, all lead times; on the diagonal probabilities are "
+        "reliable. Below: the share of all cases in each bin.",
+    ),
+    "roc": (
+        "ROC",
+        "Hit rate against false alarm rate when acting at ever lower probabilities; up and left is better, "
+        "the diagonal cannot tell events from others.",
+    ),
+    "value": (
+        "Relative economic value",
+        "What a user saves who pays C for protection or else loses L, as a share of what a perfect forecast "
+        "saves, acting on the best probability. It is largest where C/L is the frequency of the event.",
+    ),
+    "ranks": (
+        "Rank histogram",
+        "Where the observed stands among the members: flat at 1 where it could be one of them, high at both "
+        "ends where members are too alike.",
+    ),
+    "spread": (
+        "Spread and error",
+        "Root mean squared error of the ensemble mean (dots) and spread of the members (thin): equal where "
+        "the observed could be one of them.",
+    ),
+}
+"""Heading and explanation of each group."""
+
+
 def figure_groups(
     shown: Diagrams, csi: Sequence[IntervalRow], table: ScoreTable, styles: Styles
 ) -> list[FigureGroup]:
     """Every group that has a chart."""
-    groups = [
-        FigureGroup("csi", "CSI by lead time, with intervals", "Bands are intervals of a bootstrap over blocks of "
-                    "initialisation times, of each model by itself: of two models that overlap one may still be surely "
-                    "better, which the differences below tell.", list(_csi(csi, styles))),
-        FigureGroup("performance", "Performance diagram", "A dot a lead time, the first in the corner of hits; up and "
-                    "right is better. Curves are lines of equal CSI, rays of equal bias.",
-                    list(_by_threshold(shown.performance, _performance, styles, "Performance"))),
-        FigureGroup("reliability", "Reliability", "Frequency of the event against its probability, all lead times; on "
-                    f"the diagonal probabilities are reliable. {_bars_note(shown.blocks)} Below: the share of all cases in "
-                    "each bin.", list(_by_threshold(shown.reliability, _reliability, styles, "Reliability"))),
-        FigureGroup("roc", "ROC", "Hit rate against false alarm rate when acting at ever lower probabilities; up and "
-                    "left is better, the diagonal cannot tell events from others.",
-                    list(_by_threshold(shown.roc, _roc, styles, "ROC"))),
-        FigureGroup("value", "Relative economic value", "What a user saves who pays C for protection or else loses L, "
-                    "as a share of what a perfect forecast saves; below 0, where climatology is better, nothing is drawn.",
-                    list(_by_threshold(shown.value, _value, styles, "Value"))),
-        FigureGroup("ranks", "Rank histogram", "Where the observed stands among the members: flat at 1 where it could "
-                    "be one of them, high at both ends where members are too alike.", list(_ranks(shown.ranks, styles))),
-        FigureGroup("spread", "Spread and error", "Root mean squared error of the ensemble mean (dots) and spread of "
-                    "the members (thin): equal where the observed could be one of them.", list(_spread(table, styles))),
+    figures = {
+        "csi": _csi(csi, styles),
+        "performance": _by_threshold(shown.performance, _performance, styles, "Performance"),
+        "reliability": _by_threshold(shown.reliability, _reliability, styles, "Reliability"),
+        "roc": _by_threshold(shown.roc, _roc, styles, "ROC"),
+        "value": _by_threshold(shown.value, _value, styles, "Value"),
+        "ranks": _ranks(shown.ranks, styles),
+        "spread": _spread(table, styles),
+    }
+    groups = [FigureGroup(key, *NOTES[key], list(found)) for key, found in figures.items()]
+    return [
+        group._replace(note=f"{group.note} {_bars_note(shown.blocks)}") if group.key == "reliability" else group
+        for group in groups if group.figures
     ]
-    return [group for group in groups if group.figures]
 
 
 def _bars_note(blocks: int) -> str:
     if blocks < 2:
         return "Bars around the diagonal take pixels for independent and are far too short: there is one block."
     return (
-        "Bars around the diagonal are consistency bars: where frequencies would lie if probabilities were reliable, "
+        "Bars around the diagonal are consistency bars: where frequencies would lie if probabilities were "
+        "reliable, "
         f"from {blocks} blocks of initialisation times."
     )
 
 
 def _by_threshold(
-    curves: Sequence[DiagramCurve] | Sequence[ReliabilityCurve], draw: Callable[..., Plane], styles: Styles, name: str
+    curves: Sequence[DiagramCurve] | Sequence[ReliabilityCurve], draw: Callable[..., Plane], styles: Styles,
+    name: str,
 ) -> Iterator[Figure]:
     for threshold in sorted({curve.threshold_dbz for curve in curves}):
         caption = f"{name} at {threshold:g} dBZ"
@@ -140,7 +174,7 @@ def _value(title: str, curves: Sequence[DiagramCurve], styles: Styles) -> Plane:
         ]) for c in curves
     ]
     return Plane(
-        title, Axis("cost / loss", -3.0, 0.0, ticks), Axis("relative economic value", *_UNIT), made, height=240.0
+        title, Axis("cost / loss", -3.0, 0.0, ticks), Axis("relative value", *_UNIT), made, height=240.0
     )
 
 
@@ -152,11 +186,13 @@ def _ranks(ranks: Sequence[RankShares], styles: Styles) -> Iterator[Figure]:
         count = len(chosen[0].shares)
         top = max(2.0, math.ceil(max(max(r.shares) for r in chosen)))
         step = max(1, math.ceil(top / 5))
-        where = "everywhere" if least is None else f"where the observed or a member reaches {least:g} dBZ"
+        where = "everywhere" if least is None else f"where {least:g} dBZ are reached"
         yield Figure(f"Rank histogram {where}", Plane(
             f"Rank histogram {where}",
-            Axis("rank of the observed, lowest to highest", 0.0, count, [(k + 0.5, str(k + 1)) for k in range(count)]),
-            Axis("share of a class / even share", 0.0, top, [(float(k), str(k)) for k in range(0, int(top) + 1, step)]),
+            Axis("rank of the observed, lowest to highest", 0.0, count,
+                 [(k + 0.5, str(k + 1)) for k in range(count)]),
+            Axis("share of a class / even share", 0.0, top,
+                 [(float(k), str(k)) for k in range(0, int(top) + 1, step)]),
             [PlaneCurve(r.model, styles[r.model], [
                 (float(x), share) for i, share in enumerate(r.shares) for x in (i, i + 1)
             ]) for r in chosen],

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 340.0, 42.0, 14.0, 12.0, 34.0
 _LOWEST_SHARE = 1e-6
+_SHARES = ((1.0, "100 %"), (1e-2, "1 %"), (1e-4, "0.01 %"))
 _STRIP = 64.0
 _GAP = 14.0
 Points = Sequence[tuple[float, float]]
@@ -83,7 +84,7 @@ class Plane:
             guides=[(self._path(g.points), g.label, self._end(g.points), g.dashed) for g in self.guides],
             curves=[self._curve(curve, top) for curve in self.curves],
             strip={"top": top, "foot": top + _STRIP, "ticks": [
-                (text, _share_y(share, top)) for share, text in ((1.0, "100 %"), (1e-2, "1 %"), (1e-4, "0.01 %"))
+                (text, _share_y(share, top)) for share, text in _SHARES
             ]} if strip else None,
         ))
 

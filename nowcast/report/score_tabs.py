@@ -92,7 +92,8 @@ class ScoreTable:
         chart = line_chart(
             f"{title} by lead time", self.leads,
             [Line(m, i % STYLES, v[1:]) for i, (m, v) in enumerate(zip(self.models, values, strict=True))],
-            text.digits, None if text.better == "zero" or lowest < 0 else 0.0, {"one": 1.0, "zero": 0.0}.get(text.better),
+            text.digits, None if text.better == "zero" or lowest < 0 else 0.0,
+            {"one": 1.0, "zero": 0.0}.get(text.better),
         ) if known else None
         cells = [[f"{v:.{text.digits}f}" if math.isfinite(v) else DASH for v in row] for row in values]
         heading = of_value if threshold is None else f"≥ {threshold:g} dBZ"

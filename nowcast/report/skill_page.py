@@ -22,6 +22,7 @@ from nowcast.report.content import (
     Case,
     CellMap,
     Comparison,
+    GroupRow,
     IntervalRow,
     Picture,
     SkillHorizon,
@@ -29,6 +30,7 @@ from nowcast.report.content import (
 from nowcast.report.diagram_content import Diagrams
 from nowcast.report.diagrams import figure_groups
 from nowcast.report.frames import frames_data
+from nowcast.report.group_parts import hour_groups, region_table
 from nowcast.report.rendering import render
 from nowcast.report.score_tabs import ScoreTable
 
@@ -51,6 +53,8 @@ class SkillPage:
     comparisons: Sequence[Comparison] = ()
     csi: Sequence[IntervalRow] = ()
     diagrams: Diagrams = field(default_factory=Diagrams)
+    groups: Sequence[GroupRow] = ()
+    """Scores by hour of the day and by region."""
     horizons: Sequence[SkillHorizon] = ()
 
 
@@ -64,9 +68,10 @@ def render_skill_page(page: SkillPage) -> str:
     styles = {model: i % STYLES for i, model in enumerate(table.models)}
     return render(
         "skill.html", page=page, few_blocks=FEW_BLOCKS, frames=frames_data(page.cases), table=table,
-        groups=figure_groups(page.diagrams, page.csi, table, styles),
-        differences=differences(page.comparisons),
-        horizons=skill_horizons(page.horizons) if page.horizons else None,
+        groups=figure_groups(page.diagrams, page.csi, table, styles) + hour_groups(page.groups, styles),
+        regions=region_table(page.groups, styles),
+        differences=differences(page.comparisons, styles),
+        horizons=skill_horizons(page.horizons, styles) if page.horizons else None,
         maps=_csi_maps(page.maps) if page.maps else None, notes=[*page.notes, CREDIT],
     )
 

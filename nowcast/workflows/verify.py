@@ -28,9 +28,11 @@ from nowcast.forecasters.decision_thresholds import (
     read_decision_thresholds,
 )
 from nowcast.forecasters.neural import Neural
+from nowcast.postprocessing.members import Members
 from nowcast.report.content import Case
 from nowcast.scores.catalog import DEFAULT_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
+from nowcast.workflows.drawn_members import with_members
 from nowcast.workflows.initialisation import (
     LEAST_PAST,
     Models,
@@ -56,6 +58,8 @@ def verify(
     min_wet_pixels: int = 0,
     decision_thresholds: Sequence[Path | str] = (),
     against: Against | None = None,
+    members: int | None = None,
+    seed: int = 0,
     by: Sequence[str] = (),
     regions: Masks | None = None,
     region_km: float = REGION_KM,
@@ -80,6 +84,9 @@ def verify(
         min_wet_pixels: leave out initialisation times with fewer pixels of 20 dBZ or more.
         decision_thresholds: files of `nowcast calibrate`: each model that has some is scored with them too.
         against: with which model the others are compared, and how.
+        members: draw so many from the probabilities of each model that knows some and has no members of its
+        own.
+        seed: of these.
         by: ``hour``, ``region``: scores of each hour of the day and of each region as well, in groups.csv.
         regions: named masks (y, x) of the grid; None takes blocks of about ``region_km``.
         region_km: width of such a block.
@@ -107,6 +114,8 @@ def verify(
     if decision_thresholds:
         known = [found for file in decision_thresholds for found in read_decision_thresholds(Path(file)).models]
         readings = with_calibrated(readings, known)
+    if members is not None:
+        readings = with_members(readings, Members(members, seed))
     grouping = grouped_by(by, frames.grid.shape, frames.grid.cell_km, regions, region_km)
     against = against or Against()
     against.check(list(readings), list(thresholds))
@@ -115,6 +124,11 @@ def verify(
             frames, readings, start, end, stride=stride, lead_times=lead_times, thresholds=thresholds,
             scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds),
             grouping=grouping, cases=cases if out is not None else 0, progress=progress, engine=own,
+        )
+    if members is not None and not any("members" in known for known in found.metadata.values()):
+        raise SettingsError(
+            complain("--members", f"models without probabilities: {', '.join(found.models)}",
+                     "at least one that knows them, as motionrnn does", "add one, or leave --members away")
         )
     return write_skill(
         None if out is None else Path(out), frames, found, (start, end), against, title=title, notes=notes
