@@ -70,7 +70,8 @@ def _answer(model: str, settings: dict[str, Any], memory_gb: float, step_file: P
         return 0
     request = json.loads(line)
     found = forecast(
-        request["archive"], forecaster, parse_time(request["reference_time"]), request["lead_times"]
+        request["archive"], forecaster, parse_time(request["reference_time"]), request["lead_times"],
+        most_missing=0,
     )
     write_forecast(Path(request["target"]), found)
     return 0

@@ -161,7 +161,9 @@ def run_model(
         own = settings.model_settings if name == settings.model else {}
         try:
             forecaster = build_forecaster(name, own)
-            found = forecast(archive, forecaster, reference_time, leads, short_past=True)
+            found = forecast(
+                archive, forecaster, reference_time, leads, short_past=True, most_missing=0
+            )
             return ModelRun(found, name, "; ".join(reasons))
         except Exception as error:
             if not isinstance(error, NowcastError):
