@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nowcast.report.charts import Line, line_chart
 from nowcast.report.content import IntervalRow
 from nowcast.report.diagram_content import DiagramCurve, Diagrams, RankShares, ReliabilityCurve
-from nowcast.report.plane import Axis, Guide, Plane, PlaneCurve
+from nowcast.report.plane import PlaneAxis, Guide, Plane, PlaneCurve
 from nowcast.report.score_tabs import ScoreTable
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _reliability(title: str, curves: Sequence[ReliabilityCurve], styles: Styles)
             [((i + 0.5) / len(c.cases), n / total) for i, n in enumerate(c.cases)],
         ))
     return Plane(
-        title, Axis("forecast probability", *_UNIT), Axis("observed frequency", *_UNIT), made, guides
+        title, PlaneAxis("forecast probability", *_UNIT), PlaneAxis("observed frequency", *_UNIT), made, guides
     )
 
 
@@ -147,7 +147,7 @@ def _plain(curves: Sequence[DiagramCurve], styles: Styles) -> list[PlaneCurve]:
 
 def _roc(title: str, curves: Sequence[DiagramCurve], styles: Styles) -> Plane:
     return Plane(
-        title, Axis("false alarm rate", *_UNIT), Axis("hit rate", *_UNIT), _plain(curves, styles),
+        title, PlaneAxis("false alarm rate", *_UNIT), PlaneAxis("hit rate", *_UNIT), _plain(curves, styles),
         [Guide(((0.0, 0.0), (1.0, 1.0)))],
     )
 
@@ -162,7 +162,7 @@ def _performance(title: str, curves: Sequence[DiagramCurve], styles: Styles) -> 
         end = (1.0, bias) if bias <= 1 else (1 / bias, 1.0)
         guides.append(Guide(((0.0, 0.0), end), dashed=True))
     return Plane(
-        title, Axis("success ratio, 1 - FAR", *_UNIT), Axis("POD", *_UNIT), _plain(curves, styles), guides
+        title, PlaneAxis("success ratio, 1 - FAR", *_UNIT), PlaneAxis("POD", *_UNIT), _plain(curves, styles), guides
     )
 
 
@@ -174,7 +174,7 @@ def _value(title: str, curves: Sequence[DiagramCurve], styles: Styles) -> Plane:
         ]) for c in curves
     ]
     return Plane(
-        title, Axis("cost / loss", -3.0, 0.0, ticks), Axis("relative value", *_UNIT), made, height=240.0
+        title, PlaneAxis("cost / loss", -3.0, 0.0, ticks), PlaneAxis("relative value", *_UNIT), made, height=240.0
     )
 
 
@@ -189,9 +189,9 @@ def _ranks(ranks: Sequence[RankShares], styles: Styles) -> Iterator[Figure]:
         where = "everywhere" if least is None else f"where {least:g} dBZ are reached"
         yield Figure(f"Rank histogram {where}", Plane(
             f"Rank histogram {where}",
-            Axis("rank of the observed, lowest to highest", 0.0, count,
+            PlaneAxis("rank of the observed, lowest to highest", 0.0, count,
                  [(k + 0.5, str(k + 1)) for k in range(count)]),
-            Axis("share of a class / even share", 0.0, top,
+            PlaneAxis("share of a class / even share", 0.0, top,
                  [(float(k), str(k)) for k in range(0, int(top) + 1, step)]),
             [PlaneCurve(r.model, styles[r.model], [
                 (float(x), share) for i, share in enumerate(r.shares) for x in (i, i + 1)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from nowcast.report.confidence import DASH
 from nowcast.report.content import Cell, GroupRow, Table
 from nowcast.report.diagrams import Figure, FigureGroup
-from nowcast.report.plane import Axis, Plane, PlaneCurve
+from nowcast.report.plane import PlaneAxis, Plane, PlaneCurve
 
 SHOWN_DBZ = (20.0, 30.0, 40.0)
 _HOURS = [(float(hour), f"{hour:02d}") for hour in range(0, 25, 3)]
@@ -38,8 +38,8 @@ def hour_groups(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> list[Fig
         if any(math.isfinite(y) for curve in curves for _, y in curve.points):
             caption = f"CSI at {threshold:g} dBZ by hour of the day"
             figures.append(Figure(caption, Plane(
-                caption, Axis("hour of the forecast reference time, UTC", 0.0, 24.0, _HOURS),
-                Axis("CSI", 0.0, 1.0, _TENTHS), curves, height=240.0,
+                caption, PlaneAxis("hour of the forecast reference time, UTC", 0.0, 24.0, _HOURS),
+                PlaneAxis("CSI", 0.0, 1.0, _TENTHS), curves, height=240.0,
             ).render()))
     note = "Mean over lead times of the nowcasts that start in an hour of the day."
     return [FigureGroup("hours", "By hour of the day", note, figures)] if figures else []

@@ -23,7 +23,7 @@ _GAP = 14.0
 Points = Sequence[tuple[float, float]]
 
 
-class Axis(NamedTuple):
+class PlaneAxis(NamedTuple):
     """One axis: from ``low`` to ``high``, with a text at some values."""
 
     title: str
@@ -60,8 +60,8 @@ class Plane:
 
     title: str
     """For those who cannot see it; the caption beside the chart is the caller's."""
-    x: Axis
-    y: Axis
+    x: PlaneAxis
+    y: PlaneAxis
     curves: Sequence[PlaneCurve]
     guides: Sequence[Guide] = ()
     height: float = 300.0

@@ -13,7 +13,7 @@ from nowcast.report.content import Comparison, GroupRow, IntervalRow, SkillHoriz
 from nowcast.report.diagram_content import DiagramCurve, Diagrams, RankShares, ReliabilityCurve
 from nowcast.report.diagrams import figure_groups
 from nowcast.report.group_parts import hour_groups, region_table
-from nowcast.report.plane import LEFT, RIGHT, TOP, WIDTH, Axis, Guide, Plane, PlaneCurve
+from nowcast.report.plane import LEFT, RIGHT, TOP, WIDTH, PlaneAxis, Guide, Plane, PlaneCurve
 from nowcast.report.score_tabs import ScoreTable
 from nowcast.report.skill_page import SkillPage, render_skill_page
 
@@ -66,7 +66,7 @@ def page(**changed) -> SkillPage:
 
 def test_a_plane_by_its_coordinates():
     unit = (0.0, 1.0, ((0.0, "0"), (1.0, "1")))
-    plane = Plane("t", Axis("x", *unit), Axis("y", *unit), [
+    plane = Plane("t", PlaneAxis("x", *unit), PlaneAxis("y", *unit), [
         PlaneCurve("a", 3, [(0.0, 0.0), (NAN, 0.5), (1.0, 1.0)], ["low", "gap", "high"], [(0.5, 0.25, 0.75)],
                    [(0.25, 1.0), (0.75, 1e-6)]),
     ], [Guide(((0.0, 0.0), (1.0, 1.0)), "even")], height=300.0)
