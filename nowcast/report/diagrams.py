@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nowcast.report.charts import Line, line_chart
 from nowcast.report.content import IntervalRow
 from nowcast.report.diagram_content import DiagramCurve, Diagrams, RankShares, ReliabilityCurve
-from nowcast.report.plane import PlaneAxis, Guide, Plane, PlaneCurve
+from nowcast.report.plane import Guide, Plane, PlaneAxis, PlaneCurve
 from nowcast.report.score_tabs import ScoreTable
 
 if TYPE_CHECKING:
@@ -161,9 +161,8 @@ def _performance(title: str, curves: Sequence[DiagramCurve], styles: Styles) -> 
     for bias in (0.5, 1.0, 2.0):
         end = (1.0, bias) if bias <= 1 else (1 / bias, 1.0)
         guides.append(Guide(((0.0, 0.0), end), dashed=True))
-    return Plane(
-        title, PlaneAxis("success ratio, 1 - FAR", *_UNIT), PlaneAxis("POD", *_UNIT), _plain(curves, styles), guides
-    )
+    x = PlaneAxis("success ratio, 1 - FAR", *_UNIT)
+    return Plane(title, x, PlaneAxis("POD", *_UNIT), _plain(curves, styles), guides)
 
 
 def _value(title: str, curves: Sequence[DiagramCurve], styles: Styles) -> Plane:
@@ -174,7 +173,8 @@ def _value(title: str, curves: Sequence[DiagramCurve], styles: Styles) -> Plane:
         ]) for c in curves
     ]
     return Plane(
-        title, PlaneAxis("cost / loss", -3.0, 0.0, ticks), PlaneAxis("relative value", *_UNIT), made, height=240.0
+        title, PlaneAxis("cost / loss", -3.0, 0.0, ticks), PlaneAxis("relative value", *_UNIT), made,
+        height=240.0,
     )
 
 

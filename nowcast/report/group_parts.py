@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from nowcast.report.confidence import DASH
 from nowcast.report.content import Cell, GroupRow, Table
 from nowcast.report.diagrams import Figure, FigureGroup
-from nowcast.report.plane import PlaneAxis, Plane, PlaneCurve
+from nowcast.report.plane import Plane, PlaneAxis, PlaneCurve
 
 SHOWN_DBZ = (20.0, 30.0, 40.0)
 _HOURS = [(float(hour), f"{hour:02d}") for hour in range(0, 25, 3)]

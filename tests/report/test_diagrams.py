@@ -13,7 +13,7 @@ from nowcast.report.content import Comparison, GroupRow, IntervalRow, SkillHoriz
 from nowcast.report.diagram_content import DiagramCurve, Diagrams, RankShares, ReliabilityCurve
 from nowcast.report.diagrams import figure_groups
 from nowcast.report.group_parts import hour_groups, region_table
-from nowcast.report.plane import LEFT, RIGHT, TOP, WIDTH, PlaneAxis, Guide, Plane, PlaneCurve
+from nowcast.report.plane import LEFT, RIGHT, TOP, WIDTH, Guide, Plane, PlaneAxis, PlaneCurve
 from nowcast.report.score_tabs import ScoreTable
 from nowcast.report.skill_page import SkillPage, render_skill_page
 
