@@ -14,6 +14,7 @@ import argparse
 import functools
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def main() -> int:
     print(f"{args.volume.name}: {len(volume.sweeps)} sweeps, to {grid.shape[0]} x {grid.shape[1]} cells")
     warnings.simplefilter("ignore")
     theirs = _Wradlib(args.volume, grid, settings)
-    jobs = {
+    jobs: dict[str, Callable[[], object]] = {
         "nowcast, first": functools.partial(_first, args.volume, grid, settings),
         "nowcast, next": functools.partial(_next, args.volume, grid, settings),
         "xradar + wradlib, first": theirs.first, "xradar + wradlib, next": theirs.next,
