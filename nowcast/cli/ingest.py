@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from nowcast.cli.workers import add_scheduler_argument
 
 if TYPE_CHECKING:
     from nowcast.ingestion.readers.base import Reader
@@ -25,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mapping", type=Path, metavar="FILE.yaml",
                         help="what files of any other naming hold, and where and when they are")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
+    add_scheduler_argument(parser)
     parser.add_argument("--step", type=float, metavar="MINUTES",
                         help="step of a new archive; told from the times if not given")
     parser.add_argument("--reissued", metavar="POLICY", default="complete",
@@ -55,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """Ingest, say what was done, list what could not be taken; 2 when there was any."""
     import numpy as np
 
+    from nowcast.core.engine import open_engine
     from nowcast.core.errors import SettingsError
     from nowcast.workflows.ingest import ingest
 
@@ -65,8 +70,11 @@ def run(args: argparse.Namespace) -> int:
         step = np.timedelta64(round(args.step * 60), "s")
     if args.workers is not None and args.workers < 1:
         raise SettingsError(f"--workers: got {args.workers}, expected 1 or more")
-    report = ingest(args.paths, args.archive, workers_count=args.workers, reader=_reader(args),
-                    step=step, licence=args.licence, reissued=args.reissued, file_seconds=_FILE_SECONDS)
+    with nullcontext() if args.scheduler is None else open_engine(args.workers, args.scheduler) as engine:
+        report = ingest(
+            args.paths, args.archive, workers_count=args.workers, reader=_reader(args), step=step,
+            licence=args.licence, reissued=args.reissued, file_seconds=_FILE_SECONDS, engine=engine,
+        )
     print(report)
     if not report.problems:
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -12,6 +13,7 @@ import numpy as np
 
 from nowcast.archive.ledger import Source
 from nowcast.archive.reader import Archive
+from nowcast.core.engine import Engine, TimeLimited
 from nowcast.core.errors import ArchiveError, NowcastError, SettingsError, complain
 from nowcast.core.files import DISK_FULL
 from nowcast.core.processes import Workers
@@ -56,7 +58,7 @@ def ingest(
     paths: Iterable[Path | str], archive_path: Path | str, workers_count: int | None = None,
     progress: bool = True, reader: str | Reader | None = None, step: np.timedelta64 | None = None,
     licence: str | None = None, now: np.datetime64 | None = None, file_seconds: float | None = None,
-    reissued: Reissued = "complete",
+    reissued: Reissued = "complete", engine: Engine | None = None,
 ) -> IngestReport:
     """Put radar files into an archive; what is in already is not read again.
 
@@ -79,6 +81,9 @@ def ingest(
             else the first stays and the second is a problem. ``replace``: a newer file of the same source
             always replaces, also one that was refused before. ``keep``: the first stays, without a word.
             ``refuse``: it stays, and the second is a problem.
+        engine: of `nowcast.open_engine`, where files are read instead of in ``workers_count`` processes; its
+            workers must see files and archive under the same paths. Why not always: a process that is forked
+            here begins in a hundredth of a second, and a file takes a few of them.
 
     Raises:
         ArchiveError: the archive cannot be read or written, is damaged, or the disk is full.
@@ -98,11 +103,11 @@ def ingest(
     if reissued not in get_args(Reissued):
         raise SettingsError(complain("reissued", f"'{reissued}'", f"one of {', '.join(get_args(Reissued))}",
                                      "choose one of them"))
-    files, problems = list_files(Path(p) for p in paths)
+    files, problems = list_files(Path(p) if engine is None else Path(p).absolute() for p in paths)
     try:
         target = Path(archive_path).absolute()
         known = _known(target, again=reissued == "replace")
-        with Workers(workers_count, file_seconds) as pool:
+        with _pool(workers_count, file_seconds, engine) as pool:
             unread = known_by_name(files, known)
             problems += [p for path, source in unread.items() for p in repeated(path, source)]
             fresh = [path for path in files if path not in unread]
@@ -119,6 +124,14 @@ def ingest(
         target, len(files), len(unread) + twice, filled.frames, filled.same,
         (*problems, *filled.problems), clock.monotonic() - began, filled.replaced,
     )
+
+
+def _pool(
+    workers_count: int | None, file_seconds: float | None, engine: Engine | None
+) -> AbstractContextManager[Engine]:
+    if engine is None:
+        return Workers(workers_count, file_seconds)
+    return nullcontext(engine if file_seconds is None else TimeLimited(engine, file_seconds))
 
 
 def _count(number: int, what: str) -> str:
