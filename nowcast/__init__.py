@@ -7,6 +7,7 @@ The workflows of the command line as functions; each is imported when it is firs
     nowcast.ingest(["radar/"], "italy.zarr")
     archive = nowcast.open_archive("italy.zarr")
     coming = nowcast.forecast(archive, nowcast.load_model("motionrnn"))
+    milan = nowcast.at(coming, 45.46, 9.19)
     skill = nowcast.verify(archive, ["extrapolation", "motionrnn"], "2025-03-21/2025-03-22", stride=6)
 """
 
@@ -18,6 +19,7 @@ from nowcast.core.version import __version__
 
 if TYPE_CHECKING:
     from nowcast.core.engine import open_engine
+    from nowcast.workflows.at import at
     from nowcast.workflows.forecast import forecast
     from nowcast.workflows.hindcast import hindcast
     from nowcast.workflows.ingest import ingest
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from nowcast.workflows.verify import verify
 
 __all__ = [
-    "__version__", "forecast", "hindcast", "ingest", "load_model", "open_archive", "open_engine", "verify",
+    "__version__", "at", "forecast", "hindcast", "ingest", "load_model", "open_archive", "open_engine",
+    "verify",
 ]
 _ELSEWHERE = {"open_engine": "core.engine"}
 

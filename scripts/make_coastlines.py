@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from shapely.geometry import LineString  # type: ignore[import-untyped]
+from shapely.geometry import LineString
 
 TARGET = Path(__file__).resolve().parents[1] / "nowcast" / "report" / "coastlines.npz"
 STEP_DEGREES = 0.002

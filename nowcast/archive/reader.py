@@ -25,7 +25,7 @@ from nowcast.core.field import make_field
 from nowcast.core.files import read_within
 from nowcast.core.times import Times, to_text
 
-_FIELD_ATTRS = ("source", "licence", "z_r_relation", "quantity")
+_FIELD_ATTRS = ("source", "licence", "z_r_relation", "quantity", "measured_quantity")
 
 
 class Archive:

@@ -24,7 +24,7 @@ _REMEDY = "the archive is damaged, remove it and ingest its files again"
 _LARGEST_JSON = 64 << 20
 _MOST_CELLS = 100_000_000
 _YEARS = 366 * 24 * 3600
-_TEXTS = ("source", "licence", "quantity", "z_r_relation")
+_TEXTS = ("source", "licence", "quantity", "z_r_relation", "measured_quantity")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,10 +16,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_model_arguments(parser)
     parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
+    parser.add_argument(
+        "--calibration", type=Path, metavar="JSON",
+        help="file of 'nowcast calibrate' that knows the model; a baseline gets probabilities from it",
+    )
     parser.add_argument("--members", type=int, metavar="N",
                         help="draw N equally likely fields from the probabilities, for example 24")
     parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
+    parser.add_argument("--most-missing", type=int, metavar="N", default=3,
+                        help="past frames that may be missing; interpolated along the motion (default 3)")
+    add_product_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
+
+
+def add_product_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the products of a forecast."""
+    parser.add_argument(
+        "--products", metavar="NAME,...",
+        help="rain_probability, rain_sum, neighbourhood_probability, rain_onset, ensemble_statistics, or all",
+    )
+    parser.add_argument(
+        "--z-r", metavar="NAME",
+        help="Z-R relation of products in mm for an archive that names none, such as marshall_palmer",
+    )
+    parser.add_argument(
+        "--product-set", dest="product_assignments", metavar="NAME.KEY=VALUE", nargs="+", action="extend",
+        default=[], help="settings of products, for example rain_sum.periods_minutes=[30,60]",
+    )
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,16 +65,32 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Forecast, write the file, and report in a few lines what is in it."""
     from nowcast.core.settings import override
-    from nowcast.postprocessing.members import Members
     from nowcast.products.cf_netcdf import write_forecast
     from nowcast.workflows.forecast import forecast
 
     settings = override({}, args.assignments)
-    post = [] if args.members is None else [Members(args.members, args.seed)]
-    coming = forecast(args.archive, args.model, args.at, args.leads, settings=settings, post=post)
+    coming = forecast(
+        args.archive, args.model, args.at, args.leads, settings=settings, most_missing=args.most_missing,
+        calibration=args.calibration, members=args.members, seed=args.seed,
+        products=products_of(args), z_r=args.z_r, progress=True,
+    )
     write_forecast(args.out, coming)
     print(summary(args.out, coming))
     return 0
+
+
+def products_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of the products that are named, by name."""
+    from nowcast.core.errors import SettingsError, complain
+    from nowcast.core.settings import override
+
+    names: dict[str, Any] = {name.strip(): {} for name in (args.products or "").split(",") if name.strip()}
+    found = override(names, args.product_assignments)
+    for name in found:
+        if name not in names and "all" not in names:
+            raise SettingsError(complain("--product-set", name, "the name of a product that --products names",
+                                         "name it there, too"))
+    return found
 
 
 def summary(path: Path, coming: xr.Dataset) -> str:
@@ -60,6 +99,7 @@ def summary(path: Path, coming: xr.Dataset) -> str:
 
     from nowcast.core.scaling import NO_ECHO_DBZ
     from nowcast.core.times import minutes, to_text
+    from nowcast.postprocessing.product_lines import product_lines
 
     valid, leads = coming["valid_time"].values, coming["lead_time"].values
     values = coming["reflectivity"].values
@@ -73,6 +113,8 @@ def summary(path: Path, coming: xr.Dataset) -> str:
         f"{to_text(valid[-1])} (lead {minutes(leads[0]):g} to {minutes(leads[-1]):g} min)",
         f"  {_RAIN_DBZ:g} dBZ or more on {rain:.1%}, strongest {strongest}, unknown {1 - known.mean():.1%}",
     ]
+    if "interpolated_frames" in coming.attrs:
+        lines.append(f"  past frames that are missing, interpolated: {coming.attrs['interpolated_frames']}")
     if "motion" in coming.attrs:
         lines.append(f"  motion: {coming.attrs['motion']}")
     if "exceedance_probability" in coming:
@@ -80,4 +122,5 @@ def summary(path: Path, coming: xr.Dataset) -> str:
         lines.append(f"  with the probability of reaching {events} dBZ")
     if "reflectivity_members" in coming:
         lines.append(f"  with {coming.attrs['members']}")
+    lines += [f"  {line}" for line in product_lines(coming)]
     return "\n".join(lines)

@@ -70,9 +70,12 @@ def describe(archive: Archive) -> dict[str, Any]:
         "max_dbz": round(float(highest.max()), 2) if len(highest) else None,
         "files": len(sources), "readers": sorted({s.reader for s in sources}),
         "quantities": sorted({s.quantity for s in sources if s.quantity}),
-        "z_r_relations": sorted({s.z_r_relation for s in sources if s.z_r_relation}),
+        "measured": str(archive.attrs.get("measured_quantity", "")),
+        "z_r_relations": sorted({s.z_r_relation for s in sources if s.z_r_relation}
+                                | {str(archive.attrs.get("z_r_relation", ""))} - {""}),
         "replaced_frames": [line for s in sources for line in s.replaced][-_MOST_GAPS:],
         "files_with_problems": [s.name for s in sources if s.problems or not s.complete][:_MOST_GAPS],
+        "gridding": str(archive.attrs.get("gridding", "")),
         "source": str(archive.attrs.get("source", "unknown")),
         "licence": str(archive.attrs.get("licence", "unknown")),
         "made_by": archive.attrs.get("provenance", {}), "fingerprint": archive.fingerprint,
@@ -113,10 +116,12 @@ def as_text(found: dict[str, Any]) -> str:
         f"{found['max_dbz']} dBZ",
         f"files     {found['files']} by {', '.join(found['readers']) or 'no reader'}: "
         f"{', '.join(found['quantities'])}",
-        *(f"Z-R       {relation}" for relation in found["z_r_relations"]),
+        *([f"measured  {printable(found['measured'])}"] if found["measured"] else []),
+        *(f"Z-R       {printable(relation)}" for relation in found["z_r_relations"]),
         f"source    {printable(found['source'])}",
         f"licence   {printable(found['licence'])}",
         "made by   " + ", ".join(f"{k} {v}" for k, v in found["made_by"].items()),
+        *([f"gridding  {printable(found['gridding'])}"] if found["gridding"] else []),
         *(f"replaced  {printable(line)}" for line in found["replaced_frames"]),
         *(f"problems  {printable(name)}" for name in found["files_with_problems"]),
         *(f"gap       after {g['after']} until {g['before']}: {g['missing_frames']} missing"

@@ -25,8 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reader", metavar="NAME", help="format; found by content if not given")
     parser.add_argument("--variable", metavar="NAME",
                         help="variable of CF netCDF files, where several would do")
+    parser.add_argument("--z-r", metavar="NAME|a=200,b=1.6",
+                        help="relation between rain and dBZ; the archive's or the source's own if not given")
     parser.add_argument("--mapping", type=Path, metavar="FILE.yaml",
                         help="what files of any other naming hold, and where and when they are")
+    parser.add_argument("--polar", metavar="METHOD|KEY=VALUE,...|FILE.yaml",
+                        help="put polar volumes on a grid: lowest_beam, maximum, or method=cappi,height_km=2")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
     add_scheduler_argument(parser)
     parser.add_argument("--step", type=float, metavar="MINUTES",
@@ -61,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
     from nowcast.core.engine import open_engine
     from nowcast.core.errors import SettingsError
+    from nowcast.ingestion.polar.settings import polar_settings
     from nowcast.workflows.ingest import ingest
 
     step = None
@@ -73,7 +78,9 @@ def run(args: argparse.Namespace) -> int:
     with nullcontext() if args.scheduler is None else open_engine(args.workers, args.scheduler) as engine:
         report = ingest(
             args.paths, args.archive, workers_count=args.workers, reader=_reader(args), step=step,
-            licence=args.licence, reissued=args.reissued, file_seconds=_FILE_SECONDS, engine=engine,
+            licence=args.licence, reissued=args.reissued, z_r=args.z_r,
+            polar=None if args.polar is None else polar_settings(args.polar), file_seconds=_FILE_SECONDS,
+            engine=engine,
         )
     print(report)
     if not report.problems:

@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "train": "train a network from a configuration",
     "forecast": "forecast from an archive and write a CF netCDF file",
     "hindcast": "forecast from every frame of a period into one Zarr store",
+    "at": "say what a forecast holds for places and areas: table, JSON, meteogram",
     "motion": "draw the motion of a model and the optical flow as arrows on the map",
     "calibrate": "choose, on validation days, the thresholds at which forecasters call events",
     "verify": "score forecasters over a period and write the table and the page",

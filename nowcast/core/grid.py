@@ -15,6 +15,8 @@ from nowcast.core.errors import GridError
 
 Array = npt.NDArray[np.floating]
 _UNEVEN = 1e-3
+_SAME_PLACE = 1e-5
+"""Radians: 64 m."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +114,32 @@ class Grid:
     def lonlat(self, y: Array, x: Array) -> tuple[Array, Array]:
         """Turn coordinates of this CRS into longitude and latitude (WGS 84), in degrees."""
         try:
-            to_degrees = pyproj.Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
-            lon, lat = to_degrees.transform(x, y)
+            lon, lat = self._to_degrees.transform(x, y)
         except pyproj.exceptions.ProjError as error:
             raise GridError(f"grid: got '{self.crs.name}', expected a projection of the Earth with places in "
                             f"longitude and latitude ({' '.join(str(error).split())[:100]})") from error
         return np.asarray(lon), np.asarray(lat)
+
+    def yx(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+        """Turn longitude and latitude (WGS 84, any turn round the Earth) into coordinates of this CRS.
+
+        On a grid in degrees, x is the turn nearest to the middle of the grid, so that grids across the
+        dateline or from 0 to 360 degrees find their places. NaN where the projection does not reach.
+
+        Why the way back, too: some projections give far places coordinates that belong to near ones.
+        """
+        x, y = self._to_degrees.transform(lon, lat, direction="INVERSE")
+        y, x = np.asarray(y, np.float64), np.asarray(x, np.float64)
+        back_lon, back_lat = self._to_degrees.transform(x, y)
+        same = np.linalg.norm(_direction(lon, lat) - _direction(back_lon, back_lat), axis=0) < _SAME_PLACE
+        if self.crs.is_geographic:
+            middle = (self.x[0] + self.x[-1]) / 2.0
+            x = x + 360.0 * np.round((middle - x) / 360.0)
+        return np.where(same, y, np.nan), np.where(same, x, np.nan)
+
+    @cached_property
+    def _to_degrees(self) -> pyproj.Transformer:
+        return pyproj.Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
 
     def matches(self, other: Grid) -> bool:
         """Whether both are the same grid to a thousandth of a cell."""
@@ -149,3 +171,10 @@ class Grid:
         places = self.lonlat(np.repeat(self.y[rows], 3), np.tile(self.x[columns], 3))
         text = " ".join(f"{value:.4f}" for value in np.concatenate(places))
         return hashlib.sha256(f"{self.shape} {text}".encode()).hexdigest()[:16]
+
+
+def _direction(lon: Array, lat: Array) -> Array:
+    """Unit vectors (3, ...) towards places in degrees; NaN where they are not finite."""
+    with np.errstate(invalid="ignore"):
+        east, north = np.radians(lon), np.radians(lat)
+        return np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from nowcast.core.errors import SettingsError
+from nowcast.core.errors import SettingsError, complain
 from nowcast.core.scaling import NO_ECHO_DBZ
 
 
@@ -38,6 +39,10 @@ class ZRelation:
         rate = (10.0 ** (values / 10.0) / self.a) ** (1.0 / self.b)
         return np.where(values <= NO_ECHO_DBZ, 0.0, rate).astype(np.float32)
 
+    def same(self, other: ZRelation) -> bool:
+        """Whether both turn every rain rate into the same dBZ, whatever they are called."""
+        return (self.a, self.b) == (other.a, other.b)
+
     def __str__(self) -> str:
         return f"{self.name}: Z = {self.a:g} R^{self.b:g} ({self.source})"
 
@@ -52,12 +57,38 @@ _ALL = (
 Z_R: Mapping[str, ZRelation] = {relation.name: relation for relation in _ALL}
 
 
+_BY_NUMBERS = re.compile(r"a=([0-9.eE+-]+),b=([0-9.eE+-]+)")
+_WRITTEN = re.compile(r"(.+): Z = (\S+) R\^(\S+) \((.*)\)")
+_A, _B = (1.0, 10_000.0), (0.5, 4.0)
+"""Beyond these no relation of any rain or snow was ever found: a number that is out is a slip."""
+
+
 def z_r(name: str) -> ZRelation:
-    """The Z-R relation called ``name``.
+    """Return the Z-R relation called ``name``, or the one that ``a=200,b=1.6`` states.
 
     Raises:
-        SettingsError: no such relation; the message lists those that are known.
+        SettingsError: no such relation, or numbers that are none; the message lists those that are known.
     """
-    if name not in Z_R:
-        raise SettingsError(f"z_r: got '{name}', expected one of {', '.join(Z_R)}")
-    return Z_R[name]
+    if name in Z_R:
+        return Z_R[name]
+    found = _BY_NUMBERS.fullmatch(name.replace(" ", ""))
+    if not found:
+        raise SettingsError(f"z_r: got '{name}', expected one of {', '.join(Z_R)}, or numbers such as "
+                            "a=200,b=1.6")
+    try:
+        a, b = float(found[1]), float(found[2])
+    except ValueError:
+        a = b = float("nan")
+    if not (_A[0] <= a <= _A[1] and _B[0] <= b <= _B[1]):
+        raise SettingsError(complain("z_r", f"'{name}'", f"a of {_A[0]:g} to {_A[1]:g} and b of {_B[0]:g} to "
+                                     f"{_B[1]:g}", "give numbers such as a=200,b=1.6"))
+    return ZRelation(f"a={a:g},b={b:g}", a, b, "by choice")
+
+
+def z_r_of_text(text: str) -> ZRelation | None:
+    """Return the relation that an attribute ``z_r_relation`` names, None where it names none."""
+    found = _WRITTEN.fullmatch(text)
+    try:
+        return ZRelation(found[1], float(found[2]), float(found[3]), found[4]) if found else None
+    except ValueError:
+        return None

@@ -18,6 +18,7 @@ from nowcast.forecasters.neural import Neural, NeuralSettings
 from nowcast.forecasters.packaged import packaged, registry
 from nowcast.forecasters.persistence import Persistence
 from nowcast.forecasters.pysteps_cascades import Sprog, StepsMean
+from nowcast.forecasters.pysteps_ensembles import LindaP, Steps
 from nowcast.forecasters.pysteps_lk import PystepsExtrapolation
 
 
@@ -51,6 +52,8 @@ FORECASTERS: dict[str, Callable[[Mapping[str, Any]], Forecaster]] = {
     "pysteps_lk": lambda settings: build(PystepsExtrapolation, settings, "pysteps_lk"),
     "sprog": lambda settings: build(Sprog, settings, "sprog"),
     "steps_mean": lambda settings: build(StepsMean, settings, "steps_mean"),
+    "steps": lambda settings: build(Steps, settings, "steps"),
+    "linda_p": lambda settings: build(LindaP, settings, "linda_p"),
 }
 """Name of a baseline -> how it is built from plain settings."""
 
@@ -65,8 +68,8 @@ def build_forecaster(name: str | Path, settings: Mapping[str, Any] | None = None
 
     Args:
         name: a key of `builders`, or the path of a file that `nowcast train` wrote.
-        settings: plain values; what is left out keeps its default. ``raw`` leaves out the decision
-            thresholds that come with a network.
+        settings: plain values; what is left out keeps its default. ``raw`` leaves out the
+            calibration that comes with a network.
 
     Raises:
         SettingsError: neither a name nor a file; the message says what is near, or all names.

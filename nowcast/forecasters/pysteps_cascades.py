@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,24 @@ _FRAMES = 3
 """Frames that an autoregression of order two is estimated from."""
 _FEWEST_WET = 100
 """Cells of rain in each of these frames without which there are no statistics to speak of."""
+
+
+class CascadeStart(NamedTuple):
+    """What a forecast by pysteps starts from."""
+
+    past: Past
+    leads: LeadTimes
+    steps: list[float]
+    motion: Array
+    simple: Array | None
+    """The forecast (S, H, W) of a past with too little rain for statistics; None where there is enough."""
+    unknown: npt.NDArray[np.bool_]
+    """(S, H, W): where extrapolation says that nothing is known."""
+
+    def frames(self, cascade: Cascade) -> npt.NDArray[np.float64]:
+        """The newest three frames without NaN."""
+        recent = self.past.dbz[-_FRAMES:]
+        return np.where(recent >= cascade.rain_dbz, recent, np.float32(cascade.dry_dbz)).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -69,30 +87,35 @@ class Cascade(PystepsForecaster):
         Raises:
             MissingExtraError: pysteps is not installed.
         """
+        start = self._start(observed, lead_times)
+        dbz = start.simple
+        if dbz is None:
+            with quietly():
+                found = self._run(start.frames(self), start.motion.astype(np.float64), start.steps, start.past)
+            dbz = np.where(found >= self.rain_dbz, found, NO_ECHO_DBZ).astype(np.float32)
+        dbz[start.unknown] = np.nan
+        return label_forecast(dbz, start.past.reference_time, start.leads, start.past.grid)
+
+    def _start(self, observed: xr.DataArray, lead_times: LeadTimes) -> CascadeStart:
+        """Estimate the motion, and look whether there is rain enough for statistics."""
         leads = check_leads(lead_times, self.name)
         past = newest(observed, self.needs, self.name)
         steps = steps_of(leads, past)
         motion = pysteps_motion(past, self.floor_dbz, self.name)
         plain = extrapolated(past.dbz[-1], motion, steps, self.floor_dbz, self.name)
-        recent = past.dbz[-_FRAMES:]
-        wet = (recent >= self.rain_dbz).sum(axis=(1, 2))
+        wet = (past.dbz[-_FRAMES:] >= self.rain_dbz).sum(axis=(1, 2))
+        simple = None
         if not wet[-1]:
-            dbz = np.full_like(plain, NO_ECHO_DBZ)
+            simple = np.full_like(plain, NO_ECHO_DBZ)
         elif wet.min() < _FEWEST_WET:
-            dbz = plain
-        else:
-            frames = np.where(recent >= self.rain_dbz, recent, np.float32(self.dry_dbz)).astype(np.float64)
-            with quietly():
-                forecast = self._run(frames, motion.astype(np.float64), steps, past)
-            dbz = np.where(forecast >= self.rain_dbz, forecast, NO_ECHO_DBZ).astype(np.float32)
-        dbz[np.isnan(plain)] = np.nan
-        return label_forecast(dbz, past.reference_time, leads, past.grid)
+            simple = plain
+        return CascadeStart(past, leads, steps, motion, simple, np.isnan(plain))
 
     @abstractmethod
     def _run(
         self, frames: npt.NDArray[np.float64], motion: npt.NDArray[np.float64], steps: list[float], past: Past
     ) -> npt.NDArray[np.floating]:
-        """Forecast (S, H, W) dBZ from (3, H, W) without NaN."""
+        """Forecast (S, H, W), or members (M, S, H, W), in dBZ from (3, H, W) without NaN."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from nowcast.archive.ledger import Source
 from nowcast.archive.writer import ArchiveWriter, FrameRecord, open_writer
 from nowcast.core.engine import Engine
 from nowcast.core.errors import ArchiveError
+from nowcast.core.rain import ZRelation
 from nowcast.core.times import as_step
 from nowcast.ingestion.founding import new_archive, restarted, rules_of
 from nowcast.ingestion.listing import Problem
@@ -44,6 +45,8 @@ class FillSettings:
     now: np.datetime64
     progress: bool
     reissued: Reissued
+    relation: ZRelation | None = None
+    """The one that was chosen between rain and dBZ."""
 
 
 @dataclass
@@ -68,7 +71,8 @@ def fill(pool: Engine, target: Path, scans: Sequence[Scan], settings: FillSettin
     """
     filled = Filled()
     existed = (target / "zarr.json").exists()
-    new = None if existed else new_archive(scans, settings.step, settings.now, filled.problems)
+    new = None if existed else new_archive(
+        scans, settings.step, settings.now, filled.problems, settings.relation)
     if not existed and new is None:
         return filled
     restart = restarted(target, scans, filled.problems) if existed else None

@@ -11,6 +11,7 @@ from nowcast.archive.create import NewArchive
 from nowcast.archive.reader import Archive
 from nowcast.archive.writer import ArchiveWriter
 from nowcast.core.errors import ArchiveError
+from nowcast.core.rain import ZRelation
 from nowcast.core.times import Times, as_step, to_text
 from nowcast.ingestion.axis import TimeAxis, infer_phase, infer_step, longest_gap, main_stretch
 from nowcast.ingestion.listing import Problem
@@ -31,9 +32,12 @@ _EPOCH = np.datetime64(0, "ns")
 
 
 def new_archive(
-    scans: Sequence[Scan], step: np.timedelta64 | None, now: np.datetime64, problems: list[Problem]
+    scans: Sequence[Scan], step: np.timedelta64 | None, now: np.datetime64, problems: list[Problem],
+    relation: ZRelation | None = None,
 ) -> NewArchive | None:
     """Return what to make an archive with, None where no frame could go into it; then all are problems.
+
+    ``relation`` is that by which an archive of reflectivity becomes rain; one of rain has its own.
 
     Raises:
         ArchiveError: a step that is no whole number of seconds.
@@ -54,6 +58,9 @@ def new_archive(
         problems += [p for p in judged if isinstance(p, Problem)]
         return None
     attrs = {k: v for k, v in fitting[0].attrs.items() if k not in ("quantity", "accumulation_hours")}
+    attrs["measured_quantity"] = quantity.in_words
+    if relation is not None and not quantity.rain:
+        attrs["z_r_relation"] = str(relation)
     return NewArchive(grid, found, min(firsts), attrs)
 
 

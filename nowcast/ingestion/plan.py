@@ -11,6 +11,7 @@ import numpy as np
 
 from nowcast.archive.ledger import Source
 from nowcast.core.grid import Grid
+from nowcast.core.rain import Z_R, z_r_of_text
 from nowcast.core.times import Times, minutes, to_text
 from nowcast.ingestion.axis import TimeAxis
 from nowcast.ingestion.listing import Problem
@@ -30,6 +31,8 @@ class MeasuredQuantity(NamedTuple):
     rain: bool
     hours: float | None
     """Period of an accumulation, 0 for a moment, None where an older archive does not say."""
+    relation: str = ""
+    """The Z-R relation through which rain became dBZ."""
 
     @classmethod
     def of(cls, found: Source) -> MeasuredQuantity:
@@ -38,11 +41,20 @@ class MeasuredQuantity(NamedTuple):
             hours = float(found.accumulation_hours)
         except ValueError:
             hours = None
-        return cls(found.reader, found.quantity, bool(found.z_r_relation), hours)
+        return cls(found.reader, found.quantity, bool(found.z_r_relation), hours, found.z_r_relation)
 
     def __str__(self) -> str:
         period = f" over {self.hours * 60:.4g} minutes" if self.hours else ""
         return f"{self.name or 'reflectivity'}{period}"
+
+    @property
+    def in_words(self) -> str:
+        """What was measured, for an archive's attributes: reflectivity, a rain rate, or rain over a time."""
+        if not self.rain:
+            return f"reflectivity ({self.name})" if self.name else "reflectivity"
+        if not self.hours:
+            return f"rain rate ({self.name})"
+        return f"mean rain rate over {self.hours * 60:.4g} minutes ({self.name})"
 
     def same(self, other: MeasuredQuantity) -> bool:
         """Whether both may stand in one archive; names of two formats differ for the same thing."""
@@ -52,6 +64,11 @@ class MeasuredQuantity(NamedTuple):
         if mine is not None and its is not None and abs(mine - its) > _SAME_PERIOD * max(mine, its):
             return False
         return self.reader != other.reader or self.name == other.name
+
+    def same_relation(self, other: MeasuredQuantity) -> bool:
+        """Whether rain became dBZ through one relation in both, where both say through which."""
+        mine, its = z_r_of_text(self.relation), z_r_of_text(other.relation)
+        return mine is None or its is None or mine.same(its)
 
 
 @dataclass(frozen=True)
@@ -116,7 +133,18 @@ def misfit(scan: Scan, grid: Grid, quantities: Sequence[MeasuredQuantity]) -> st
     if known and not any(mine.same(q) for q in known):
         return (f"holds {mine}, expected {known[0]} as the archive does: one quantity in one archive; ingest "
                 "this file into another archive")
+    if known and not any(mine.same_relation(q) for q in known):
+        return (f"its rain becomes dBZ through {mine.relation}, expected {known[0].relation} as in the "
+                f"archive: one relation in one archive; choose it with --z-r {_option(known[0].relation)}")
     return ""
+
+
+def _option(relation: str) -> str:
+    """Return what chooses a relation on the command line."""
+    found = z_r_of_text(relation)
+    if found is None:
+        return "NAME"
+    return found.name if found.name in Z_R else f"a={found.a:g},b={found.b:g}"
 
 
 def judge(scan: Scan, rules: Rules) -> Wanted | Problem:

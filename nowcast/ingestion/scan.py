@@ -20,7 +20,8 @@ from nowcast.core.grid import Grid
 from nowcast.core.times import Times
 from nowcast.ingestion.listing import Problem, parts_of, repeated, state_of
 from nowcast.ingestion.readers.base import Reader
-from nowcast.ingestion.readers.catalog import find_reader, reader_named
+from nowcast.ingestion.readers.catalog import reader_named
+from nowcast.ingestion.readers.choice import ReaderChoice
 
 _ATTRS = ("source", "licence", "quantity", "z_r_relation", "accumulation_hours")
 
@@ -59,13 +60,13 @@ class Scan:
 
 
 def scan_file(
-    path: Path, reader_name: str | Reader | None = None, known: frozenset[str] = frozenset()
+    path: Path, choice: ReaderChoice, known: frozenset[str] = frozenset()
 ) -> Scan | Problem | str:
     """Read what a file says of itself; whatever a reader raises is a problem of that file.
 
     Args:
         path: the file.
-        reader_name: use this reader, by its name or as it is, instead of asking all of them.
+        choice: which reader, and its settings.
         known: SHA-256 digests of files that need not be opened.
 
     Returns:
@@ -77,9 +78,10 @@ def scan_file(
         digest = sha256_of(parts)
         if digest in known:
             return digest
-        reader = find_reader(path, reader_name)
+        reader = choice.find(path)
         opened = check(reader.open(path), values=False)
         attrs = {k: str(opened.attrs[k]) for k in _ATTRS if k in opened.attrs}
+        choice.check(path, attrs.get("z_r_relation", ""))
         times: Times = opened["time"].values.astype("datetime64[ns]")
         if not len(times):
             raise FileError(f"{path}: holds no times, expected one frame or more")
@@ -99,7 +101,7 @@ def unforeseen(error: Exception) -> str:
 
 
 def scan_all(
-    pool: Engine, files: Sequence[Path], reader: str | Reader | None, known: Sequence[Source], progress: bool
+    pool: Engine, files: Sequence[Path], choice: ReaderChoice, known: Sequence[Source], progress: bool
 ) -> tuple[list[Scan], list[Problem], int]:
     """Scan in parallel.
 
@@ -109,7 +111,7 @@ def scan_all(
     """
     by_digest = {s.sha256: s for s in known}
     results: dict[Path, Scan | Problem | str] = {}
-    work = partial(_scan_one, reader=reader, known=frozenset(by_digest))
+    work = partial(_scan_one, choice=choice, known=frozenset(by_digest))
     disable = not progress or len(files) < 2
     with tqdm(total=len(files), desc="scan", unit="file", disable=disable) as bar:
         for path, result in pool.each(work, files, _lost):
@@ -133,9 +135,9 @@ def scan_all(
 
 
 def _scan_one(
-    path: Path, reader: str | Reader | None, known: frozenset[str]
+    path: Path, choice: ReaderChoice, known: frozenset[str]
 ) -> tuple[Path, Scan | Problem | str]:
-    return path, scan_file(path, reader, known)
+    return path, scan_file(path, choice, known)
 
 
 def _lost(path: Path, how: str) -> tuple[Path, Scan | Problem | str]:

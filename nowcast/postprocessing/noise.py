@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nowcast.models.lagrangian.flow_settings import FlowSettings
+from nowcast.postprocessing.motion import motion_of
 from nowcast.postprocessing.rain_lifetime import Lifetime, lifetime_of
 from nowcast.postprocessing.rain_texture import (
     CellKm,
@@ -36,11 +36,6 @@ from nowcast.postprocessing.rain_texture import (
 
 Array = npt.NDArray[np.float32]
 Complexes = npt.NDArray[np.complex64]
-FLOW = FlowSettings(levels=(16, 8, 4))
-"""Half as fine as that of an extrapolation and quicker: noise need not be in place to the pixel."""
-FLOW_BELOW_DB = 5.0
-"""How far below rain the floor of the frames lies that the motion is estimated from."""
-FASTEST_KMH = 200.0
 MEMORY, GROWTH, GROWTH_EXPONENT = 2.0, 0.4, 1.25
 """The constants above: errors of a forecast last longer than rain, and grow faster than rain is lost."""
 _MARGIN = 32
@@ -92,7 +87,7 @@ def estimate_noise(
 
     height, width = dbz.shape[1:]
     periodic = tuple(fft.next_fast_len(n + _MARGIN, real=True) for n in (height, width))
-    motion = _motion(dbz, rain_dbz, cell_km, step_minutes)
+    motion = motion_of(dbz, rain_dbz, cell_km, step_minutes)
     scores = [normal_scores(frame, rain_dbz) for frame in dbz]
     pairs = [
         (normal_scores(_advected(early, motion), rain_dbz), late)
@@ -134,22 +129,6 @@ def _origins(motion: Array, steps: Sequence[float], periodic: tuple[int, int]) -
         rows, columns = places[0].round().long().numpy()
         found.append((rows % periodic[0]) * periodic[1] + columns % periodic[1])
     return np.stack(found)
-
-
-def _motion(dbz: Array, rain_dbz: float, cell_km: CellKm, step_minutes: float) -> Array:
-    """Motion of the past (2, H, W) in cells a frame, rows first; none where there is a single frame."""
-    import torch
-
-    from nowcast.models.lagrangian.lucas_kanade import lucas_kanade
-
-    observed = ~np.isnan(dbz)
-    if len(dbz) < 2 or not (np.nan_to_num(dbz, nan=-np.inf) >= rain_dbz).any():
-        return np.zeros((2, *dbz.shape[1:]), np.float32)
-    floor = np.float32(rain_dbz - FLOW_BELOW_DB)
-    frames = np.maximum(np.where(observed, dbz, floor), floor)
-    motion = lucas_kanade(torch.from_numpy(frames)[None], torch.from_numpy(observed)[None], FLOW)[0].numpy()
-    speed_kmh = np.hypot(motion[0] * cell_km[0], motion[1] * cell_km[1]) * (60.0 / step_minutes)
-    return np.asarray(motion * np.minimum(1.0, FASTEST_KMH / np.maximum(speed_kmh, 1e-6)), np.float32)
 
 
 def _advected(dbz: Array, motion: Array) -> Array:

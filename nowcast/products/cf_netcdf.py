@@ -5,7 +5,8 @@ What is in it beside the grid and the times stands in `nowcast.products.variable
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from nowcast.core.field import NAME, FieldError
 from nowcast.core.files import provenance, whole_file
 from nowcast.core.grid import Grid
 from nowcast.core.times import now_utc, to_text
-from nowcast.products.file_variables import read_variable, write_variable
+from nowcast.products.file_variables import WHOLE, read_variable, write_variable
 from nowcast.products.variables import VARIABLES
 
 FORMAT = "nowcast forecast 1"
@@ -125,7 +126,9 @@ def _seconds(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
     return np.asarray(whole, np.int64)
 
 
-def read_forecast(path: Path | str, only: Collection[str] | None = None) -> xr.Dataset:
+def read_forecast(
+    path: Path | str, only: Collection[str] | None = None, window: tuple[slice, slice] = WHOLE
+) -> xr.Dataset:
     """Read a forecast file back as what was written, in memory; global attributes become attributes.
 
     Values are those written, to the hundredth of a dBZ and the 250th of a probability; a forecast read
@@ -134,16 +137,41 @@ def read_forecast(path: Path | str, only: Collection[str] | None = None) -> xr.D
     Args:
         path: the file.
         only: names of the variables to read beside ``reflectivity``; all by default.
+        window: rows and columns to read; all by default.
 
     Raises:
         FileError: absent, truncated, or not a forecast of this package.
     """
-    path = Path(path)
+    with _opened(Path(path)) as file:
+        return _read(file, VARIABLES if only is None else {NAME, *only}, window)
+
+
+def read_grid(path: Path | str) -> Grid:
+    """Read the grid of a forecast file, none of its values.
+
+    Raises:
+        FileError: absent, truncated, or not a forecast of this package.
+    """
+    with _opened(Path(path)) as file:
+        y, x = (np.asarray(file[name][:], np.float64) for name in ("y", "x"))
+        return Grid(str(file["crs"].getncattr("crs_wkt")), y, x)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a forecast file; what is wrong with it becomes one line."""
     if not path.is_file():
         raise FileError(complain(str(path), "no file", "a forecast file", "check the path"))
     try:
         with netCDF4.Dataset(path) as file:
-            return _read(path, file, VARIABLES if only is None else {NAME, *only})
+            found = file.__dict__.get("nowcast_format", "none")
+            if found != FORMAT:
+                raise FileError(
+                    complain(str(path), f"nowcast_format '{found}'", f"'{FORMAT}'",
+                             "give a file that 'nowcast forecast' wrote")
+                )
+            file.set_auto_maskandscale(False)
+            yield file
     except _BROKEN as error:
         line = " ".join(str(error).split())
         raise FileError(
@@ -152,14 +180,7 @@ def read_forecast(path: Path | str, only: Collection[str] | None = None) -> xr.D
         ) from error
 
 
-def _read(path: Path, file: Any, only: Collection[str]) -> xr.Dataset:
-    found = file.__dict__.get("nowcast_format", "none")
-    if found != FORMAT:
-        raise FileError(
-            complain(str(path), f"nowcast_format '{found}'", f"'{FORMAT}'",
-                     "give a file that 'nowcast forecast' wrote")
-        )
-    file.set_auto_maskandscale(False)
+def _read(file: Any, only: Collection[str], window: tuple[slice, slice]) -> xr.Dataset:
     origin = np.datetime64(0, "ns")
     start = origin + int(file["forecast_reference_time"][...]) * _SECOND
     valid = origin + np.asarray(file["time"][:], np.int64) * _SECOND
@@ -168,13 +189,15 @@ def _read(path: Path, file: Any, only: Collection[str]) -> xr.Dataset:
             "lead_time": ("lead_time", valid - start),
             "forecast_reference_time": ((), start),
             "valid_time": ("lead_time", valid),
-            **{name: (name, np.asarray(file[name][:]), dict(file[name].__dict__)) for name in ("y", "x")},
+            **{name: (name, np.asarray(file[name][:])[part], dict(file[name].__dict__))
+               for name, part in zip(("y", "x"), window, strict=True)},
             "crs": ((), np.int32(0), dict(file["crs"].__dict__)),
         },
         attrs={k: v for k, v in file.__dict__.items() if k not in _OWN},
     )
     for variable in VARIABLES.values():
         if variable.name in only:
-            forecast = read_variable(file, variable, forecast)
-    Grid.of(forecast[NAME])
+            forecast = read_variable(file, variable, forecast, window)
+    if window == WHOLE:
+        Grid.of(forecast[NAME])
     return forecast

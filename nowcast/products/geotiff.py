@@ -47,7 +47,8 @@ def write_geotiff(
             compress="deflate", predictor=3, tiled=True, blockxsize=256, blockysize=256,
         ) as file:
             file.write(dbz.astype(np.float32), 1)
-            file.update_tags(TIFFTAG_DATETIME=stamp, valid_time=to_text(time), units="dBZ")
+            file.update_tags(TIFFTAG_DATETIME=stamp, valid_time=to_text(time), units="dBZ",
+                             forecast="made by nowcast, no observation")
             file.set_band_description(1, "equivalent_reflectivity_factor")
         with whole_file(path) as part:
             part.write_bytes(image.read())

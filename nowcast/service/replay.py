@@ -23,7 +23,7 @@ from nowcast.service.settings import InputSettings, ServiceSettings
 log = logging.getLogger(__name__)
 _EXACT = OdimPacking(gain=0.01, bits=16)
 _USUAL_PAST = 12
-_KEPT = ("title", "source", "licence", "quantity", "z_r_relation")
+_KEPT = ("title", "source", "licence", "quantity", "z_r_relation", "measured_quantity")
 """What the archive of the replay takes over of the one that is replayed: where it is from, on what terms."""
 
 

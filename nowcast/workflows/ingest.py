@@ -5,7 +5,7 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -17,11 +17,15 @@ from nowcast.core.engine import Engine, TimeLimited
 from nowcast.core.errors import ArchiveError, NowcastError, SettingsError, complain
 from nowcast.core.files import DISK_FULL
 from nowcast.core.processes import Workers
+from nowcast.core.rain import Z_R, z_r_of_text
+from nowcast.core.rain import z_r as relation_of
 from nowcast.core.times import now_utc
 from nowcast.ingestion.fill import Filled, FillSettings, fill
 from nowcast.ingestion.listing import Problem, known_by_name, list_files, repeated
+from nowcast.ingestion.polar.polar_ingest import PolarIngest
+from nowcast.ingestion.polar.settings import PolarSettings
 from nowcast.ingestion.readers.base import Reader
-from nowcast.ingestion.readers.catalog import reader_named
+from nowcast.ingestion.readers.choice import ReaderChoice
 from nowcast.ingestion.scan import scan_all
 from nowcast.ingestion.work import Reissued
 
@@ -58,7 +62,8 @@ def ingest(
     paths: Iterable[Path | str], archive_path: Path | str, workers_count: int | None = None,
     progress: bool = True, reader: str | Reader | None = None, step: np.timedelta64 | None = None,
     licence: str | None = None, now: np.datetime64 | None = None, file_seconds: float | None = None,
-    reissued: Reissued = "complete", engine: Engine | None = None,
+    reissued: Reissued = "complete", z_r: str | None = None, polar: PolarSettings | None = None,
+    *, engine: Engine | None = None,
 ) -> IngestReport:
     """Put radar files into an archive; what is in already is not read again.
 
@@ -81,6 +86,10 @@ def ingest(
             else the first stays and the second is a problem. ``replace``: a newer file of the same source
             always replaces, also one that was refused before. ``keep``: the first stays, without a word.
             ``refuse``: it stays, and the second is a problem.
+        polar: how polar volumes are put on a grid; without it they are refused. A mapping may say so, too.
+        z_r: the relation through which rain becomes dBZ, by name or as ``a=200,b=1.6``; the archive's own
+            where there is one, else that of each source. An archive of reflectivity keeps it as the relation
+            by which its dBZ become rain.
         engine: of `nowcast.open_engine`, where files are read instead of in ``workers_count`` processes; its
             workers must see files and archive under the same paths. Why not always: a process that is forked
             here begins in a hundredth of a second, and a file takes a few of them.
@@ -88,7 +97,7 @@ def ingest(
     Raises:
         ArchiveError: the archive cannot be read or written, is damaged, or the disk is full.
         TimeError: a single time and no ``step``.
-        SettingsError: no such reader or value of ``reissued``.
+        SettingsError: no such reader, relation or value of ``reissued``, or not the archive's relation.
 
     What was found wrong with single files before that is in the error's notes.
 
@@ -98,23 +107,29 @@ def ingest(
         >>> report.frames, [str(problem) for problem in report.problems]  # doctest: +SKIP
     """
     began = clock.monotonic()
-    if isinstance(reader, str):
-        reader_named(reader)
+    choice = ReaderChoice(reader, z_r)
     if reissued not in get_args(Reissued):
         raise SettingsError(complain("reissued", f"'{reissued}'", f"one of {', '.join(get_args(Reissued))}",
                                      "choose one of them"))
+    polar = polar or getattr(getattr(reader, "mapping", None), "polar", None)
     files, problems = list_files(Path(p) if engine is None else Path(p).absolute() for p in paths)
     try:
         target = Path(archive_path).absolute()
         known = _known(target, again=reissued == "replace")
+        choice = replace(choice, z_r=_one_relation(target, z_r))
         with _pool(workers_count, file_seconds, engine) as pool:
-            unread = known_by_name(files, known)
+            volumes = PolarIngest(target, polar, step)
+            unread = {} if volumes.together else known_by_name(files, known)
             problems += [p for path, source in unread.items() for p in repeated(path, source)]
             fresh = [path for path in files if path not in unread]
-            scans, more, twice = scan_all(pool, fresh, reader, known, progress)
-            problems += more
-            settings = FillSettings(step, licence, now or now_utc(), progress, reissued)
+            fresh = volumes.taken_from(pool, fresh, known, progress)
+            scans, more, twice = scan_all(pool, fresh, choice, known, progress)
+            problems += [*volumes.problems, *more]
+            scans += volumes.scans
+            twice += volumes.known_files
+            settings = FillSettings(step, licence, now or now_utc(), progress, reissued, choice.relation)
             filled = fill(pool, target, scans, settings) if scans else Filled()
+            volumes.write_heights()
     except NowcastError as error:
         _note(error, problems)
         raise
@@ -142,6 +157,25 @@ def _known(target: Path, again: bool) -> list[Source]:
     """Return the files that are not read: those that are in completely, ``again`` only if without a problem."""
     done = Archive.open(target).done_sources() if (target / "zarr.json").exists() else []
     return [source for source in done if not (again and source.problems)]
+
+
+def _one_relation(target: Path, chosen: str | None) -> str | None:
+    """Return the relation between rain and dBZ: that of the archive, which nothing else may be mixed with.
+
+    Raises:
+        SettingsError: another one was chosen than the archive has.
+    """
+    if not (target / "zarr.json").exists():
+        return chosen
+    stated = str(Archive.open(target).attrs.get("z_r_relation", ""))
+    held = z_r_of_text(stated)
+    if chosen is not None and (held is None or not held.same(relation_of(chosen))):
+        raise SettingsError(complain(
+            f"{target}: z_r", f"'{chosen}'", f"the archive's own, {stated or 'which has none'}",
+            "leave it out, or ingest into another archive"))
+    if held is None:
+        return None
+    return held.name if held.name in Z_R and Z_R[held.name].same(held) else f"a={held.a!r},b={held.b!r}"
 
 
 def _note(error: NowcastError, problems: Iterable[Problem]) -> NowcastError:

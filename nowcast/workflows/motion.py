@@ -10,7 +10,7 @@ from nowcast.archive.reader import Archive
 from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.extrapolation import Extrapolation
 from nowcast.forecasters.neural import Neural
-from nowcast.workflows.forecast import observed_past
+from nowcast.workflows.past import observed_past
 
 
 def find_motions(

@@ -14,7 +14,7 @@ from nowcast.scores.catalog import DEFAULT_SCORES
 SAID = re.compile(r"\((?:default:? )?([^()]*)\)|'(\w+)' \(default\)")
 ASIDE = ("see ", "such as ", "for trials", ".")
 """How brackets begin that say something else than a default."""
-IN_WORDS = {("forecast", "--at"): "latest", ("motion", "--at"): "latest"}
+IN_WORDS = {("forecast", "--at"): "latest", ("motion", "--at"): "latest", ("at", "--at"): "latest"}
 """Defaults that the help says otherwise than by their value."""
 ELSEWHERE = {
     ("demo", "--minutes"): "1.5", ("demo", "--frames"): "420 to train on, otherwise 120",

@@ -70,7 +70,7 @@ def test_members_of_a_network_and_of_a_seed(archive, tmp_path, capsys):
         (["--model", "motionrnn", "--members", "10000"], "members (--members): got 10000"),
         (["--model", "motionrnn", "--members", "2", "--seed", "-1"], "seed of members (--seed): got -1"),
         (["--model", "persistence", "--members", "2"], "a forecast of persistence without probabilities"),
-        (["--model", "extrapolation", "--at", "2025-03-22T10:40"],
+        (["--model", "extrapolation", "--at", "2025-03-22T10:40", "--most-missing", "0"],
          "no frame at 2025-03-22T10:10:00Z, expected 5 frames without a gap; --at 2025-03-22T11:00:00Z"),
         (["--model", "persistence", "--at", "2025-03-22T10:12"], "the nearest is 2025-03-22T10:20:00Z"),
         (["--model", "persistence", "--at", "noon"], "expected ISO 8601"),

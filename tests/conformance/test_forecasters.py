@@ -16,7 +16,8 @@ from tests.fakes.networks import Repeat, loaded
 
 STEP = np.timedelta64(10, "m")
 LEADS = np.arange(1, 4) * STEP
-PEERS = ("pysteps_lk", "sprog", "steps_mean")
+PEERS = ("pysteps_lk", "sprog", "steps_mean", "steps", "linda_p")
+SETTINGS = {"steps": {"members": 4}, "linda_p": {"members": 3}}
 OTHERS = {
     "neural": lambda: Neural(loaded(Repeat(growth=0.01))),
     "short past": lambda: build_forecaster("extrapolation", {"past": 3}),
@@ -28,7 +29,9 @@ OTHERS = {
 def forecaster(request):
     if request.param in PEERS:
         pytest.importorskip("pysteps", reason="the extra 'pysteps' is not installed")
-    made = OTHERS[request.param]() if request.param in OTHERS else build_forecaster(request.param)
+    made = OTHERS[request.param]() if request.param in OTHERS else build_forecaster(
+        request.param, SETTINGS.get(request.param)
+    )
     assert isinstance(made, Forecaster)
     return made
 
@@ -81,7 +84,7 @@ def test_labels_and_values(forecaster, observed):
 def test_a_forecast_is_a_dataset_with_probabilities_where_they_are_known(forecaster, observed):
     forecast = forecaster.forecast(observed, LEADS)
     assert isinstance(forecast, xr.Dataset)
-    assert set(forecast.data_vars) <= {"reflectivity", "exceedance_probability"}
+    assert set(forecast.data_vars) <= {"reflectivity", "exceedance_probability", "reflectivity_members"}
     if "exceedance_probability" not in forecast:
         return
     known = forecast.exceedance_probability
@@ -96,6 +99,27 @@ def test_a_forecast_is_a_dataset_with_probabilities_where_they_are_known(forecas
     even = known.values >= 0.5
     for k, threshold in enumerate(forecast["threshold"].values):
         np.testing.assert_array_equal(forecast.reflectivity.values >= threshold, even[k])
+
+
+def test_members_are_fields_whose_shares_are_the_probabilities(forecaster, observed):
+    forecast = forecaster.forecast(observed, LEADS)
+    if "reflectivity_members" not in forecast:
+        return
+    members = forecast["reflectivity_members"]
+    assert members.dims == ("member", "lead_time", "y", "x")
+    assert members.dtype == np.float32
+    np.testing.assert_array_equal(forecast["member"].values, np.arange(len(members)))
+    unknown = np.isnan(forecast.reflectivity.values)
+    for member in members.values:
+        np.testing.assert_array_equal(np.isnan(member), unknown)
+    for threshold in forecast["threshold"].values:
+        share = forecast.exceedance_probability.sel(threshold=threshold).values
+        counted = (members.values >= threshold).mean(axis=0)
+        np.testing.assert_allclose(share[~unknown], counted[~unknown], atol=1e-6)
+    finite = members.values[np.isfinite(members.values)]
+    assert ((finite >= NO_ECHO_DBZ) & (finite <= HIGHEST_DBZ)).all()
+    again = forecaster.forecast(observed, LEADS)["reflectivity_members"].values
+    np.testing.assert_array_equal(members.values, again)
 
 
 def test_nothing_observed_gives_nothing_forecast(forecaster):

@@ -13,7 +13,8 @@ import netCDF4
 import numpy as np
 import pyproj
 
-from tests.fakes import knmi, odim, pictures
+from tests.fakes import grib2, knmi, odim, pictures, radolan
+from tests.fakes.geotiff import fmi_items, write_geotiff
 from tests.fakes.zarr_files import as_zarr
 
 NODATA, UNDETECT = 255, 0
@@ -131,6 +132,33 @@ def mch_gif(folder):
                  pyproj.CRS.from_epsg(21781))
 
 
+def radolan_bytes(folder):
+    shape = (900, 900)
+    raw = [np.where(codes(k, shape) == NODATA, 250, codes(k, shape)) for k in range(3)]
+    files = [radolan.write(folder / f"raa{k}.gz", radolan.frame(raw[k], time)) for k, time in enumerate(TIMES)]
+    dbz = np.stack([dbz_of(codes(k, shape), 0.5, -32.5) for k in range(3)])
+    centres = _centres(radolan.SOUTH + 900_000.0, radolan.WEST, shape, (1000.0, 1000.0))
+    return Known(tuple(files), dbz, TIMES, *centres, pyproj.CRS.from_user_input(radolan.SPHERE))
+
+
+def grib2_reflectivity(folder):
+    files = []
+    for k, time in enumerate(TIMES):
+        values = np.where(codes(k) == UNDETECT, -99.0, 0.4 * codes(k) - 31.5)
+        values[codes(k) == NODATA] = -999.0
+        files.append(folder / f"g{k}.grib2")
+        files[-1].write_bytes(grib2.message(values[::-1], time, first=(39.88, 250.0), scan=0x40))
+    dbz = np.stack([dbz_of(codes(k), 0.4, -31.5) for k in range(3)])
+    y, x = 40.0 - 0.02 * np.arange(SHAPE[0]), -110.0 + 0.01 * np.arange(SHAPE[1])
+    return Known(tuple(files), dbz, TIMES, y, x, pyproj.CRS.from_user_input(grib2.EARTH))
+
+
+def geotiff(folder):
+    files = [write_geotiff(folder / f"t{k}.tif", codes(k), {"GDAL_METADATA": fmi_items(time, 0.4, -31.5)})
+             for k, time in enumerate(TIMES)]
+    return _known(files, 0.4, -31.5, 7_000_000.0, 100_000.0, "EPSG:3067")
+
+
 KNOWN = {"odim_h5": odim_h5, "cf_netcdf": cf_netcdf, "cf_zarr": cf_zarr, "knmi_h5": knmi_h5, "fmi_pgm": fmi_pgm,
-         "mch_gif": mch_gif}
+         "mch_gif": mch_gif, "dwd_radolan": radolan_bytes, "grib2": grib2_reflectivity, "geotiff": geotiff}
 """Name of a reader -> what writes a known scene of its format into a folder."""

@@ -12,7 +12,8 @@ from tests.fakes.fields import moving_disc, projected_grid
 
 STEP = np.timedelta64(10, "m")
 LEADS = np.arange(1, 4) * STEP
-NAMES = ("pysteps_lk", "sprog", "steps_mean")
+NAMES = ("pysteps_lk", "sprog", "steps_mean", "steps", "linda_p")
+ENSEMBLES = ("steps_mean", "steps", "linda_p")
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def storm():
 
 
 def made(name):
-    return build_forecaster(name, {"members": 3} if name == "steps_mean" else {})
+    return build_forecaster(name, {"members": 3} if name in ENSEMBLES else {})
 
 
 def centre(frame, threshold=30.0):
@@ -37,7 +38,7 @@ def centre(frame, threshold=30.0):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_disc_goes_on_the_way_it_came(name, storm):
     found = made(name).forecast(storm[:6], LEADS).reflectivity
-    for lead in range(1 if name == "steps_mean" else 3):  # its noise leads a lone disc astray
+    for lead in range(1 if name in ENSEMBLES else 3):  # their noise leads a lone disc astray
         np.testing.assert_allclose(centre(found.values[lead]), centre(storm.values[6 + lead]), atol=1.5)
 
 
@@ -83,6 +84,34 @@ def test_the_mean_of_steps_depends_on_its_seed_alone(storm):
 
 
 @pytest.mark.usefixtures("pysteps")
+@pytest.mark.parametrize("name", ["steps", "linda_p"])
+def test_members_depend_on_the_seed_and_differ_from_each_other(name, storm):
+    first, again, other = (
+        build_forecaster(name, {"members": 3, "seed": seed}).forecast(storm[:6], LEADS[:2])
+        for seed in (2, 2, 3)
+    )
+    assert first.identical(again)
+    members = first["reflectivity_members"].values
+    assert (members != other["reflectivity_members"].values).any()
+    assert (members[0] != members[1]).any()
+    middle = np.sort(members, axis=0)[1]
+    np.testing.assert_array_equal(first.reflectivity.values, middle)
+    assert f"3 members of {name} of pysteps, seed 2" in first.attrs["members"]
+
+
+@pytest.mark.usefixtures("pysteps")
+def test_the_median_of_an_even_number_of_members_is_the_upper_one_and_thresholds_are_a_setting(storm):
+    settings = {"members": 2, "thresholds_dbz": [25.0]}
+    found = build_forecaster("steps", settings).forecast(storm[:6], LEADS[:1])
+    np.testing.assert_array_equal(
+        found.reflectivity.values, found["reflectivity_members"].values.max(axis=0)
+    )
+    np.testing.assert_array_equal(found["threshold"].values, [25.0])
+    known = found.exceedance_probability.values[~np.isnan(found.exceedance_probability.values)]
+    assert set(known) <= {0.0, 0.5, 1.0}
+
+
+@pytest.mark.usefixtures("pysteps")
 def test_numpys_global_random_numbers_are_left_alone(storm, capsys):
     np.random.seed(3)  # noqa: NPY002
     expected = np.random.random()  # noqa: NPY002
@@ -116,6 +145,9 @@ def test_without_what_tracks_features_the_message_names_that(storm, monkeypatch)
         ("pysteps_lk", {"past": 1}, "at least 2 frames"), ("sprog", {"past": 2}, "at least 3 frames"),
         ("sprog", {"dry_dbz": 9.0}, "dry below rain"), ("steps_mean", {"members": 0}, "at least 1 member"),
         ("steps_mean", {"membres": 4}, "did you mean 'members'"), ("sprog", {"name": "x"}, "unknown setting"),
+        ("steps", {"members": 10_000}, "steps: members, seed: got 10000, 0"),
+        ("linda_p", {"seed": -1}, "seed of 0 or more"),
+        ("steps", {"thresholds_dbz": [30.0, 20.0]}, "rising dBZ"),
     ],
 )
 def test_settings_that_cannot_be(name, settings, message):

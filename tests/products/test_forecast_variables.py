@@ -60,7 +60,7 @@ def test_others_see_the_same_with_units_that_are_units(tmp_path):
         for variable in VARIABLES.values():
             other = seen[variable.name]
             np.testing.assert_allclose(other.values, made[variable.name].values, rtol=1e-6)
-            assert other.dtype == np.float32
+            assert other.dtype == (np.float64 if variable.kind.dtype == "i4" else np.float32)
             assert other.attrs["units"] == "dBZ" or not cf_units.Unit(other.attrs["units"]).is_unknown()
             assert "forecast_reference_time" in other.coords
             assert other.attrs.get("grid_mapping", other.encoding.get("grid_mapping")) == "crs"
@@ -117,6 +117,19 @@ def test_codes_by_hand(kind, value, code):
     back = kind.unpack(codes)
     assert back[0] == np.float32(code / kind.steps)
     assert np.isnan(back[1])
+
+
+def test_every_code_is_the_float_nearest_to_its_decimal():
+    for kind in (PROBABILITIES, MILLIMETRES):
+        codes = np.arange(251).astype(kind.dtype)
+        np.testing.assert_array_equal(kind.unpack(codes), (np.arange(251) / kind.steps).astype(np.float32))
+
+
+def test_attributes_of_the_catalog_win_and_others_are_kept(tmp_path):
+    made = full(forecast(projected_grid()), np.random.default_rng(7))
+    made.rain_sum_mean.attrs = {"units": "furlongs", "z_r_relation": "mine"}
+    found = read_forecast(write_forecast(tmp_path / "a.nc", made)).rain_sum_mean
+    assert (found.attrs["units"], found.attrs["z_r_relation"]) == ("mm", "mine")
 
 
 @pytest.mark.parametrize("value", [-0.01, 1.01, np.inf])

@@ -14,7 +14,8 @@ from nowcast.forecasters.base import Needs
 from nowcast.forecasters.extrapolation import Extrapolation
 from nowcast.forecasters.persistence import Persistence
 from nowcast.postprocessing.base import PostProcessing
-from nowcast.workflows.forecast import find_reference_time, forecast, observed_past, past_times
+from nowcast.workflows.forecast import forecast, forecast_with_past
+from nowcast.workflows.past import find_reference_time, observed_past, past_times
 from tests.fakes.forecasters import Probable, Weak
 from tests.fakes.small_archive import write_archive
 
@@ -71,7 +72,28 @@ def test_a_short_past_is_made_do_with_only_where_that_is_allowed(archive):
     coming = forecast(archive, Extrapolation(), at("10:50"), 2, short_past=True)
     assert coming.sizes["lead_time"] == 2
     with pytest.raises(TimeError, match="no frame at 2025-03-22T10:30:00Z"):
-        forecast(archive, Extrapolation(), at("10:50"), 2)
+        forecast(archive, Extrapolation(), at("10:50"), 2, most_missing=0)
+
+
+def test_a_past_with_a_gap_is_interpolated_and_says_so(archive):
+    strict = forecast(archive, Extrapolation(past=3), at("11:00"), 2)
+    assert "interpolated_frames" not in strict.attrs
+    coming = forecast(archive, Extrapolation(past=3), at("10:50"), 2)
+    assert coming.attrs["interpolated_frames"] == "2025-03-22T10:30:00Z"
+    made = forecast_with_past(archive, Extrapolation(past=3), at("10:50"), 2)
+    np.testing.assert_array_equal(made.observed["time"].values, [at("10:30"), at("10:40"), at("10:50")])
+    with pytest.raises(TimeError, match="no frame at 2025-03-22T10:30:00Z"):
+        forecast(archive, Extrapolation(past=3), at("10:50"), 2, most_missing=0)
+
+
+def test_more_missing_frames_than_may_be_or_but_one_that_is_there_are_refused(archive):
+    with pytest.raises(TimeError, match="expected 3 frames without a gap"):
+        forecast(archive, Extrapolation(past=3), at("10:00"), 2)
+    with pytest.raises(TimeError, match="expected 9 frames without a gap"):
+        forecast(archive, Extrapolation(past=9), at("10:50"), 2, most_missing=3)
+    nine = forecast(archive, Extrapolation(past=9), at("10:50"), 2, most_missing=4)
+    assert nine.attrs["interpolated_frames"].count("Z") == 4
+    assert np.isfinite(nine.reflectivity.values).any()
 
 
 def test_what_made_a_forecast_and_on_what_terms_comes_with_it(archive):

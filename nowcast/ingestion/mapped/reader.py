@@ -16,10 +16,12 @@ from nowcast.ingestion.mapped.palette import check_colours
 from nowcast.ingestion.mapped.picture import PICTURE_STARTS, open_picture
 from nowcast.ingestion.mapped.settings import Mapping, read_mapping
 from nowcast.ingestion.mapped.stack import NPY_MAGIC, open_stack
+from nowcast.ingestion.mapped.tiff import open_tiff
 from nowcast.ingestion.readers.cf_netcdf import open_cf
 from nowcast.ingestion.readers.cf_store import NetcdfStore
 from nowcast.ingestion.readers.cf_zarr import ZarrStore, root_of
 from nowcast.ingestion.readers.foreign import head_of, looks_like
+from nowcast.ingestion.readers.geotiff_file import TIFF_STARTS
 from nowcast.ingestion.readers.hdf5 import HDF5_MAGIC
 from nowcast.ingestion.readers.netcdf_size import is_netcdf3
 from nowcast.ingestion.readers.projections import crs_of_proj
@@ -40,7 +42,7 @@ class Mapped:
         """Return whether this is a file that a mapping can describe."""
         try:
             return bool(root_of(path)) or head_of(path).startswith(
-                (HDF5_MAGIC, b"CDF", NPY_MAGIC, b"PK\x03\x04", *PICTURE_STARTS))
+                (HDF5_MAGIC, b"CDF", NPY_MAGIC, b"PK\x03\x04", *PICTURE_STARTS, *TIFF_STARTS))
         except Exception:
             return False
 
@@ -64,8 +66,10 @@ class Mapped:
             return open_stack(path, self.mapping)
         if head.startswith(HDF5_MAGIC) or is_netcdf3(head):
             return open_cf(path, MappedStore(NetcdfStore(), self.mapping), *settings)
-        raise FileError(f"{path}: {looks_like(path)}, expected netCDF, Zarr, a picture or a stack of numbers "
-                        "as the mapping describes; leave it out")
+        if head.startswith(TIFF_STARTS):
+            return open_tiff(path, self.mapping)
+        raise FileError(f"{path}: {looks_like(path)}, expected netCDF, Zarr, GeoTIFF, a picture or a stack of "
+                        "numbers as the mapping describes; leave it out")
 
 
 def mapped(mapping: Mapping | Path | str) -> Mapped:

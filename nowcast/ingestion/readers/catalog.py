@@ -10,9 +10,12 @@ from nowcast.ingestion.readers.cf_netcdf import CfNetcdf
 from nowcast.ingestion.readers.cf_zarr import CfZarr
 from nowcast.ingestion.readers.fmi_pgm import FmiPgm
 from nowcast.ingestion.readers.foreign import looks_like, polar_error, polar_kind
+from nowcast.ingestion.readers.geotiff import GeoTiff
+from nowcast.ingestion.readers.grib2 import Grib2
 from nowcast.ingestion.readers.knmi_h5 import KnmiH5
 from nowcast.ingestion.readers.mch_gif import MchGif
 from nowcast.ingestion.readers.odim_h5 import OdimH5
+from nowcast.ingestion.readers.radolan import Radolan
 
 READERS: dict[str, Reader] = {
     "odim_h5": OdimH5(),
@@ -21,6 +24,9 @@ READERS: dict[str, Reader] = {
     "knmi_h5": KnmiH5(),
     "fmi_pgm": FmiPgm(),
     "mch_gif": MchGif(),
+    "dwd_radolan": Radolan(),
+    "grib2": Grib2(),
+    "geotiff": GeoTiff(),
 }
 """Name -> reader, asked in this order."""
 

@@ -20,13 +20,12 @@ _POLAR_STARTS = {
 }
 _NOT_YET = "a format that is not read yet"
 _OTHER_STARTS = {
-    b"GRIB": f"is a GRIB file, {_NOT_YET}", b"BUFR": f"is a BUFR file, {_NOT_YET}",
-    b"II*\0": f"is a TIFF picture, {_NOT_YET}", b"MM\0*": f"is a TIFF picture, {_NOT_YET}",
+    b"GRIB": "is a GRIB file of edition 1, which is not read (edition 2 is)",
+    b"BUFR": f"is a BUFR file, {_NOT_YET}",
     b"\x89PNG": "is a PNG picture", b"\xff\xd8\xff": "is a JPEG picture", b"PK\x03\x04": "is a ZIP archive",
     b"GIF8": "is a GIF picture but no rain product that is known",
     b"CDF": "is netCDF but holds nothing that is known",
 }
-_RADOLAN = re.compile(rb"[A-Z][A-Z0-9]\d{6}1\d{8}BY")
 
 
 def head_of(path: Path) -> bytes:
@@ -98,9 +97,12 @@ def odim_object(file: Any) -> str:
 
 def polar_error(path: Path, kind: str) -> FileError:
     """Return the error that says what a polar volume is and what to do with it."""
-    return FileError(f"{path}: is a polar volume ({kind}), expected a composite on a grid; polar data are "
-                     "not read: grid them first, for example with Py-ART or wradlib, or take the composite "
-                     "of the service")
+    if kind in ("DORADE", "Universal Format", "KNMI HDF5"):
+        return FileError(f"{path}: is a polar volume ({kind}), expected a composite on a grid; this format "
+                         "is not read: convert it to CfRadial or ODIM_H5, for example with Py-ART")
+    return FileError(f"{path}: is a polar volume ({kind}), expected a composite on a grid; put it on one with "
+                     "--polar lowest_beam, maximum or method=cappi,height_km=2 (NEXRAD, IRIS and Rainbow need "
+                     "pip install 'nowcast[polar]')")
 
 
 def looks_like(path: Path) -> str:
@@ -111,8 +113,6 @@ def looks_like(path: Path) -> str:
         return "is an HTML page (an error page saved as a file?)"
     if head.startswith(HDF5_MAGIC):
         return _looks_like_hdf5(path)
-    if _RADOLAN.match(head):
-        return f"is DWD RADOLAN, {_NOT_YET}"
     for start, said in _OTHER_STARTS.items():
         if head.startswith(start):
             return said
