@@ -4,7 +4,7 @@
 
 Makes rain of its own (moving, power-law texture, about a seventh wet), members that move it a little
 differently, and probabilities from those. Prints seconds (median over the rounds, all products in turn), and
-the peak of the resident set of a process that makes all products and writes and reads the file, beside that of
+the peak of the resident set of a process that makes all products and writes the file, beside that of
 one that only makes the members.
 """
 
@@ -51,7 +51,7 @@ def main() -> None:
         forecast, observed = ensemble(args.members, args.leads, *args.size)
         if args.peak == "products":
             with tempfile.TemporaryDirectory() as folder:
-                read_forecast(write_forecast(Path(folder) / "a.nc", with_all(forecast, observed)))
+                write_forecast(Path(folder) / "a.nc", with_all(forecast, observed))
         print_peak()
         return
     given = [f"--members={args.members}", f"--leads={args.leads}", "--size", *map(str, args.size)]

@@ -1,11 +1,12 @@
-"""Make a trained network part of the package: small weights, registered by their digest.
+"""Make a trained network part of the package: small weights, registered by their digest, and their calibration.
 
-    python scripts/package_weights.py motionrnn runs/italy_motionrnn/v0/best.ckpt
-    nowcast calibrate --models motionrnn.safetensors ... --out motionrnn.thresholds.json
-    (both in nowcast/weights)
+    python scripts/package_weights.py motionrnn --checkpoint runs/italy_motionrnn/v0/best.ckpt
+    nowcast calibrate --models nowcast/weights/motionrnn.safetensors ... --out new.calibration.json
+    python scripts/package_weights.py motionrnn --calibration new.calibration.json
 
-Writes NAME.safetensors (the weights that forecast, float16), NAME.curve.csv (the learning curve of the run)
-and the digest in registry.json. Decision levels are made after that, because they name the digest.
+With a checkpoint it writes NAME.safetensors (the weights that forecast, float16), NAME.curve.csv (the learning
+curve of the run) and the digest in registry.json. With a calibration, made after that because it names the
+digest, it writes NAME.calibration.json.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nowcast.core.errors import CheckpointError, NowcastError
+from nowcast.core.errors import CheckpointError, NowcastError, SettingsError, complain
 from nowcast.core.files import sha256, whole_file
-from nowcast.forecasters.packaged import REGISTRY, folder, registry
+from nowcast.forecasters.calibration_file import read_calibration, write_calibration
+from nowcast.forecasters.packaged import CALIBRATION, REGISTRY, folder, registry, weights_of
 from nowcast.models import weights_file
 from nowcast.models.checkpoint import load_network, pack
 
@@ -38,28 +40,52 @@ def without_folders(value: Any) -> Any:
     return [without_folders(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
+def package_checkpoint(name: str, checkpoint: Path) -> str:
+    """Write weights, learning curve and digest; return what to print."""
+    path = folder() / f"{name}{weights_file.SUFFIX}"
+    curve = (checkpoint.parent / "metrics.csv").read_text(encoding="utf-8")
+    loaded = load_network(checkpoint)
+    if 2 * sum(v.numel() for v in loaded.model.state_dict().values()) > MOST_BYTES:
+        raise CheckpointError(f"{checkpoint}: too large, expected at most {MOST_BYTES} bytes")
+    meta = replace(loaded.meta, experiment=without_folders(loaded.meta.experiment))
+    weights_file.write(path, pack(loaded.model.state_dict(), meta))
+    (folder() / f"{name}.curve.csv").write_text(curve, encoding="utf-8")
+    digests = {**registry(), name: sha256(path)}
+    with whole_file(folder() / REGISTRY) as temporary:
+        temporary.write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return f"{path}: {path.stat().st_size / 1e6:.2f} MB, sha256 {digests[name]}"
+
+
+def package_calibration(name: str, file: Path) -> str:
+    """Write the calibration of a network of the package; return what to print."""
+    found = read_calibration(file)
+    own = f"sha256:{sha256(weights_of(name))}"
+    mine = [replace(m, model=name) for m in found.models if m.identity == own]
+    if not mine:
+        known = ", ".join(m.identity for m in found.models)
+        raise SettingsError(
+            complain(str(file), f"a calibration of {known}", f"one of {own}", f"calibrate {name}")
+        )
+    path = folder() / f"{name}{CALIBRATION}"
+    write_calibration(path, mine[:1], found.made)
+    return f"{path}: {path.stat().st_size / 1e3:.0f} kB"
+
+
 def main() -> int:
-    """Write the files; give 2 where the checkpoint will not do."""
+    """Write the files; give 2 where the checkpoint or the calibration will not do."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", help="of the system, as 'nowcast forecast --model NAME' will know it")
-    parser.add_argument("checkpoint", type=Path, help="best.ckpt of 'nowcast train'")
+    parser.add_argument("--checkpoint", type=Path, help="best.ckpt of 'nowcast train'")
+    parser.add_argument("--calibration", type=Path, help="file of 'nowcast calibrate' that knows these weights")
     args = parser.parse_args()
-    path = folder() / f"{args.name}{weights_file.SUFFIX}"
     try:
-        curve = (args.checkpoint.parent / "metrics.csv").read_text(encoding="utf-8")
-        loaded = load_network(args.checkpoint)
-        if 2 * sum(v.numel() for v in loaded.model.state_dict().values()) > MOST_BYTES:
-            raise CheckpointError(f"{args.checkpoint}: too large, expected at most {MOST_BYTES} bytes")
-        meta = replace(loaded.meta, experiment=without_folders(loaded.meta.experiment))
-        weights_file.write(path, pack(loaded.model.state_dict(), meta))
+        if args.checkpoint is not None:
+            print(package_checkpoint(args.name, args.checkpoint))
+        if args.calibration is not None:
+            print(package_calibration(args.name, args.calibration))
     except (NowcastError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    (folder() / f"{args.name}.curve.csv").write_text(curve, encoding="utf-8")
-    digests = {**registry(), args.name: sha256(path)}
-    with whole_file(folder() / REGISTRY) as temporary:
-        temporary.write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, sha256 {digests[args.name]}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""``nowcast calibrate``: choose decision thresholds of forecasters on validation periods."""
+"""``nowcast calibrate``: learn on validation periods how to read forecasters, into one file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser, "events are at or above these (10 20 30 40 50); a network of probabilities has its own"
     )
     parser.add_argument(
-        "--out", type=Path, required=True, help="file to write, for 'nowcast verify --decision-thresholds'"
+        "--out", type=Path, required=True, metavar="NAME.calibration.json",
+        help="file to write, for --calibration of 'nowcast forecast' and 'nowcast verify'",
     )
     add_worker_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Calibrate and report in a table what the decision thresholds gain."""
+    """Calibrate and report in a table what is gained."""
     from nowcast.core.files import check_place
     from nowcast.core.times import parse_period
 
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     thresholds = parse_thresholds(args.thresholds)
     periods = [parse_period(text) for text in args.period]
     from nowcast.archive.reader import Archive
-    from nowcast.forecasters.decision_thresholds import write_decision_thresholds
+    from nowcast.forecasters.calibration_file import write_calibration
     from nowcast.workflows.calibrate import calibrate, summary
 
     with engine_of(args) as engine:
@@ -46,6 +47,6 @@ def run(args: argparse.Namespace) -> int:
             min_wet_pixels=args.min_wet_pixels, progress=True, engine=engine,
         )
     print(summary(found), flush=True)
-    write_decision_thresholds(args.out, found.chosen, found.made)
-    print(f"decision thresholds: {args.out}")
+    write_calibration(args.out, found.learnt, found.made)
+    print(f"calibration: {args.out}")
     return 0

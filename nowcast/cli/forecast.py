@@ -16,6 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_model_arguments(parser)
     parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
+    parser.add_argument(
+        "--calibration", type=Path, metavar="JSON",
+        help="file of 'nowcast calibrate' that knows the model; a baseline gets probabilities from it",
+    )
     parser.add_argument("--members", type=int, metavar="N",
                         help="draw N equally likely fields from the probabilities, for example 24")
     parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
@@ -67,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     settings = override({}, args.assignments)
     coming = forecast(
         args.archive, args.model, args.at, args.leads, settings=settings, most_missing=args.most_missing,
-        members=args.members, seed=args.seed,
+        calibration=args.calibration, members=args.members, seed=args.seed,
         products=products_of(args), z_r=args.z_r, progress=True,
     )
     write_forecast(args.out, coming)

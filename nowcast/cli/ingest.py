@@ -26,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="relation between rain and dBZ; the archive's or the source's own if not given")
     parser.add_argument("--mapping", type=Path, metavar="FILE.yaml",
                         help="what files of any other naming hold, and where and when they are")
+    parser.add_argument("--polar", metavar="METHOD|KEY=VALUE,...|FILE.yaml",
+                        help="put polar volumes on a grid: lowest_beam, maximum, or method=cappi,height_km=2")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
     parser.add_argument("--step", type=float, metavar="MINUTES",
                         help="step of a new archive; told from the times if not given")
@@ -58,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from nowcast.core.errors import SettingsError
+    from nowcast.ingestion.polar.settings import polar_settings
     from nowcast.workflows.ingest import ingest
 
     step = None
@@ -69,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(f"--workers: got {args.workers}, expected 1 or more")
     report = ingest(args.paths, args.archive, workers_count=args.workers, reader=_reader(args),
                     step=step, licence=args.licence, reissued=args.reissued, z_r=args.z_r,
+                    polar=None if args.polar is None else polar_settings(args.polar),
                     file_seconds=_FILE_SECONDS)
     print(report)
     if not report.problems:

@@ -30,9 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take frames so far apart (the longest step that a model was made for)",
     )
     parser.add_argument(
+        "--calibration", type=Path, nargs="+", default=[], metavar="JSON",
+        help="files of 'nowcast calibrate': each model that one of them knows is scored calibrated as well",
+    )
+    parser.add_argument(
         "--decision-thresholds", type=Path, nargs="+", default=[], metavar="JSON",
-        help="files of 'nowcast calibrate': each model that has decision thresholds in one of them is scored "
-        "with these as well",
+        help="such files of which the decision thresholds alone are taken, not what concerns probabilities",
     )
     parser.add_argument(
         "--reference", metavar="NAME",
@@ -83,7 +86,8 @@ def run(args: argparse.Namespace) -> int:
         skill = verify(
             args.archive, parse_models(args.models), args.period, args.out, stride=args.stride,
             lead_times=args.leads, thresholds=thresholds, scores=scores, step_minutes=args.step,
-            min_wet_pixels=args.min_wet_pixels, decision_thresholds=args.decision_thresholds,
+            min_wet_pixels=args.min_wet_pixels, calibration=args.calibration,
+            decision_thresholds=args.decision_thresholds,
             against=Against(args.reference, **horizon), by=by, region_km=args.region_km,
             cases=max(0, args.cases), progress=True, engine=engine,
         )

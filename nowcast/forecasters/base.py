@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.core.field import ATTRS, NAME, PROBABILITY, grid_coords
+from nowcast.core.field import ATTRS, NAME, grid_coords
 from nowcast.core.grid import Grid
+from nowcast.postprocessing.labels import with_probabilities
 
 LeadTimes = npt.NDArray[np.timedelta64]
 
@@ -99,9 +100,4 @@ def label_forecast(
     )
     if probabilities is None:
         return forecast
-    attrs = {"long_name": "radar reflectivity that is reached or exceeded", "units": "dBZ"}
-    return forecast.assign_coords(
-        threshold=("threshold", np.asarray(thresholds_dbz, np.float64), attrs)
-    ).assign({PROBABILITY: (("threshold", *dims), probabilities, {
-        "long_name": "probability that reflectivity reaches or exceeds the threshold", "units": "1",
-    })})
+    return with_probabilities(forecast, probabilities, thresholds_dbz)

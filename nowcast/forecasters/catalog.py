@@ -68,8 +68,8 @@ def build_forecaster(name: str | Path, settings: Mapping[str, Any] | None = None
 
     Args:
         name: a key of `builders`, or the path of a file that `nowcast train` wrote.
-        settings: plain values; what is left out keeps its default. ``raw`` leaves out the decision
-            thresholds that come with a network.
+        settings: plain values; what is left out keeps its default. ``raw`` leaves out the
+            calibration that comes with a network.
 
     Raises:
         SettingsError: neither a name nor a file; the message says what is near, or all names.

@@ -1,4 +1,4 @@
-"""Decision thresholds of a forecaster, and the file ``nowcast calibrate`` writes them to.
+"""Decision thresholds of a forecaster, and what a forecaster is told apart by.
 
 Dimensions: K thresholds, S lead times.
 """
@@ -6,28 +6,19 @@ Dimensions: K thresholds, S lead times.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from nowcast.core.errors import FileError, SettingsError, complain
+from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import HIGHEST_DBZ
-from nowcast.core.files import read_at_most, whole_file
-from nowcast.core.plain_values import parse_json
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.core.settings import build, formerly, plain
+from nowcast.core.settings import formerly, plain
 from nowcast.core.times import minutes
 from nowcast.forecasters.base import Forecaster, LeadTimes
 
-FORMAT = "nowcast decision thresholds"
-FORMATS = (FORMAT, "nowcast decision levels")
-"""Formats that are read: today's name, and the one of files that are older."""
-VERSION = 1
-_MOST_BYTES = 10_000_000
 _Table = tuple[tuple[float, ...], ...]
 Scores = tuple[tuple[float | None, ...], ...]
 
@@ -91,15 +82,18 @@ class DecisionThresholds:
         return np.array(rows, np.float32)
 
 
-@dataclass(frozen=True)
-class DecisionThresholdsFile:
-    """What a file of decision thresholds holds."""
+class MadeFor(Protocol):
+    """What was made for one forecaster."""
 
-    models: tuple[DecisionThresholds, ...]
-    made: dict[str, Any] = field(default_factory=dict)
-    """On which archives and periods, with what, by which version."""
-    format: str = FORMAT
-    version: int = VERSION
+    @property
+    def model(self) -> str:
+        """Its name, for messages."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What it was, see `identity_of`."""
+        ...
 
 
 def identity_of(forecaster: Forecaster) -> str:
@@ -114,62 +108,18 @@ def identity_of(forecaster: Forecaster) -> str:
     return f"{described.get('model', forecaster.name)} {described.get('settings', '{}')}"
 
 
-def check_identity(thresholds: DecisionThresholds, forecaster: Forecaster) -> None:
-    """Refuse decision thresholds that were made for another forecaster.
+def check_identity(made: MadeFor, forecaster: Forecaster) -> None:
+    """Refuse decision thresholds or a calibration that was made for another forecaster.
 
     Raises:
         SettingsError: with what they were made for and what it is.
     """
     own = identity_of(forecaster)
-    if own != thresholds.identity:
+    if own != made.identity:
         raise SettingsError(
-            complain(f"decision thresholds of {thresholds.model}",
-                     f"those made for {thresholds.identity}", f"{own}, which is {forecaster.name}",
-                     "calibrate this model")
+            complain(f"calibration of {made.model}", f"one made for {made.identity}",
+                     f"{own}, which is {forecaster.name}", "calibrate this model")
         )
-
-
-def write_decision_thresholds(
-    path: Path, models: Sequence[DecisionThresholds], made: Mapping[str, Any]
-) -> None:
-    """Write a file of decision thresholds, whole or not at all.
-
-    Raises:
-        FileError: it cannot be written.
-    """
-    content = plain(DecisionThresholdsFile(tuple(models), dict(made)))
-    with whole_file(Path(path)) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def read_decision_thresholds(path: Path) -> DecisionThresholdsFile:
-    """Read a file of decision thresholds, also one of before they were called so.
-
-    Raises:
-        FileError: absent, or not such a file.
-        SettingsError: of another version, or decision thresholds that cannot be.
-    """
-    try:
-        found = parse_json(read_at_most(Path(path), _MOST_BYTES))
-    except OSError as error:
-        raise FileError(
-            complain(str(path), f"no readable file ({error.strerror})", "one of 'nowcast calibrate'",
-                     "check the path")
-        ) from error
-    except ValueError as error:
-        raise FileError(
-            complain(str(path), f"not JSON ({error})", "a file of 'nowcast calibrate'", "make it again")
-        ) from error
-    if not isinstance(found, dict) or found.get("format") not in FORMATS:
-        raise FileError(
-            complain(str(path), "a file of another kind", "one of 'nowcast calibrate'", "check the path")
-        )
-    if found.get("version") != VERSION:
-        raise SettingsError(
-            complain(f"{path}: version", found.get("version"), str(VERSION),
-                     "make it with this version of nowcast")
-        )
-    return build(DecisionThresholdsFile, found, where=str(path))
 
 
 def _is_table(values: _Table) -> bool:

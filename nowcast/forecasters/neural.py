@@ -21,6 +21,7 @@ from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.settings import plain
 from nowcast.core.times import minutes
 from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
+from nowcast.forecasters.calibration_file import ModelCalibration
 from nowcast.forecasters.decision import EVEN_ODDS, dbz_from_probabilities
 from nowcast.forecasters.decision_thresholds import DecisionThresholds, check_identity
 from nowcast.forecasters.inputs import check_leads, newest
@@ -84,16 +85,17 @@ class Neural:
         loaded: what `nowcast.models.checkpoint.load_network` returns.
         name: as tables and maps call it.
         settings: how it is run.
-        decision: thresholds at which its probabilities call events; None takes even odds.
+        calibration: thresholds at which its probabilities call events, and their recalibration; None takes even
+            odds and the probabilities of the network.
 
     Raises:
         CheckpointError: a network of colour frames or of videos without a dBZ scaling.
-        SettingsError: decision thresholds of another network.
+        SettingsError: a calibration of another network.
     """
 
     def __init__(
         self, loaded: LoadedNetwork, name: str = "", settings: NeuralSettings | None = None,
-        decision: DecisionThresholds | None = None,
+        calibration: ModelCalibration | None = None,
     ) -> None:
         meta = loaded.meta
         if meta.scaling is None or meta.channels != 1:
@@ -107,31 +109,36 @@ class Neural:
         self._loaded = loaded
         self._scaling: Scaling = meta.scaling
         self._runner = NetworkRunner(loaded, self.settings.running)
-        self.decision: DecisionThresholds | None = None
-        if decision is not None:
-            check_identity(decision, self)
-            self.decision = decision
+        self.calibration: ModelCalibration | None = None
+        if calibration is not None:
+            check_identity(calibration, self)
+            self.calibration = calibration
 
     @classmethod
     def load(
         cls, path: Path | str, settings: NeuralSettings | None = None, name: str = "",
-        decision: DecisionThresholds | None = None,
+        calibration: ModelCalibration | None = None,
     ) -> Neural:
         """Read a checkpoint; without a name it goes by the catalog's name of the network.
 
         Raises:
             CheckpointError: absent, damaged, unsafe, or not of radar.
-            SettingsError: decision thresholds of another network.
+            SettingsError: a calibration of another network.
         """
         from nowcast.models.checkpoint import load_network
 
-        return cls(load_network(path), name, settings, decision)
+        return cls(load_network(path), name, settings, calibration)
 
-    def undecided(self) -> Neural:
-        """The same network calling events at even odds; both share what is loaded."""
+    def uncalibrated(self) -> Neural:
+        """The same network with its own probabilities, calling events at even odds; weights are shared."""
         other = copy.copy(self)
-        other.decision = None
+        other.calibration = None
         return other
+
+    @property
+    def decision(self) -> DecisionThresholds | None:
+        """Thresholds at which its probabilities call events; None for even odds."""
+        return None if self.calibration is None else self.calibration.decision
 
     @property
     def needs(self) -> Needs:
@@ -155,6 +162,8 @@ class Neural:
             "trained_on": meta.data_fingerprint,
             "trained_with": json.dumps(meta.provenance, sort_keys=True),
         }
+        if self.calibration is not None:
+            described["calibration"] = self.calibration.digest
         return described if self.decision is None else described | {"decision_thresholds": str(self.decision)}
 
     def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
@@ -180,7 +189,10 @@ class Neural:
         probabilities, thresholds = outputs.swapaxes(0, 1), exceedance.thresholds_dbz
         decision = EVEN_ODDS if self.decision is None else self.decision.at(leads)
         dbz = dbz_from_probabilities(probabilities, thresholds, decision)
-        return label_forecast(dbz, past.reference_time, leads, past.grid, probabilities, thresholds)
+        found = label_forecast(dbz, past.reference_time, leads, past.grid, probabilities, thresholds)
+        for step in () if self.calibration is None else self.calibration.after_decision:
+            found = step.apply(found, observed)
+        return found
 
     @property
     def motion_name(self) -> str:

@@ -1,4 +1,4 @@
-"""Networks that come with the package: trained weights and decision thresholds, by the name of their system."""
+"""Networks that come with the package: trained weights and their calibration, by the name of their system."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 
 from nowcast.core.errors import CheckpointError, SettingsError, complain
 from nowcast.core.files import sha256
-from nowcast.forecasters.decision_thresholds import read_decision_thresholds
+from nowcast.forecasters.calibration_file import read_calibration
 from nowcast.forecasters.neural import Neural, NeuralSettings
 
 REGISTRY = "registry.json"
+CALIBRATION = ".calibration.json"
+"""What the name of the file of a network's calibration ends in."""
 
 
 def folder() -> Path:
-    """The folder of the package that holds weights, decision thresholds, cards and their registry."""
+    """The folder of the package that holds weights, calibrations, cards and their registry."""
     return Path(str(files("nowcast") / "weights"))
 
 
@@ -59,20 +61,20 @@ def card(name: str) -> str:
 
 
 def packaged(name: str, settings: NeuralSettings | None = None, raw: bool = False) -> Neural:
-    """Load a network that comes with the package; it calls events at thresholds chosen on validation days.
+    """Load a network that comes with the package, calibrated on validation days.
 
     Args:
         name: a key of `registry`.
         settings: how it is run.
-        raw: leave the decision thresholds out.
+        raw: leave the calibration out: its own probabilities, events at even odds.
 
     Raises:
         CheckpointError: its file is missing or is not the one the registry names.
     """
     path = weights_of(name)
-    chosen = folder() / f"{name}.thresholds.json"
-    decision = None if raw or not chosen.is_file() else read_decision_thresholds(chosen).models[0]
+    chosen = folder() / f"{name}{CALIBRATION}"
+    calibration = None if raw or not chosen.is_file() else read_calibration(chosen).models[0]
     try:
-        return Neural.load(path, settings, name, decision)
+        return Neural.load(path, settings, name, calibration)
     except SettingsError as error:
         raise CheckpointError(f"{chosen}: {error}; install the package again") from error

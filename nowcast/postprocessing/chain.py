@@ -19,7 +19,7 @@ def chain(
     """Put steps in order.
 
     Args:
-        post: steps that come first: dressing, recalibration, decision thresholds.
+        post: steps that come first: dressing, decision thresholds, recalibration.
         members: how many to draw from the probabilities; None draws none.
         seed: of the members.
         products: names, or settings by name; ``all`` stands for all.

@@ -7,7 +7,8 @@ Dimensions: M members, N pixels, S lead times, H rows, W columns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,14 @@ def share_reaching(values: Array, thresholds: Sequence[float]) -> Array:
         np.divide(count, np.float32(len(values)), out=share)
         share[unknown] = np.nan
     return found
+
+
+def side_by_side(work: Callable[[int], None], count: int) -> None:
+    """Do ``work`` for 0 to ``count`` - 1, in as many threads as torch uses: NumPy lets others run meanwhile."""
+    import torch
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        list(pool.map(work, range(count)))
 
 
 def check_rising(what: str, values: Sequence[float], low: float, high: float, example: str) -> None:

@@ -17,7 +17,7 @@ from nowcast.core.field import HIGHEST_DBZ, NAME, PROBABILITY
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.postprocessing.discs import half_widths, highest_within
-from nowcast.postprocessing.ensemble import add_variables, check_rising, members_of
+from nowcast.postprocessing.ensemble import add_variables, check_rising, members_of, side_by_side
 
 Array = npt.NDArray[np.float32]
 _FURTHEST_KM = 500.0
@@ -62,8 +62,11 @@ class NeighbourhoodProbability:
         cell_km = Grid.of(forecast[NAME]).cell_km
         circles = [half_widths(radius, cell_km) for radius in self.radii_km]
         found = np.empty((len(circles), len(thresholds), *members.shape[1:]), np.float32)
-        for lead in range(members.shape[1]):
+
+        def fill(lead: int) -> None:
             found[:, :, lead] = _within(members[:, lead], thresholds, circles)
+
+        side_by_side(fill, members.shape[1])
         axes = {"radius_km": self.radii_km, "threshold": thresholds}
         return add_variables(forecast, {self.name: found}, axes)
 

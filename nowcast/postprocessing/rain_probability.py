@@ -17,7 +17,13 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import PROBABILITY
 from nowcast.core.rain import ZRelation
 from nowcast.postprocessing.distribution import survival
-from nowcast.postprocessing.ensemble import add_variables, check_rising, members_of, share_reaching
+from nowcast.postprocessing.ensemble import (
+    add_variables,
+    check_rising,
+    members_of,
+    share_reaching,
+    side_by_side,
+)
 from nowcast.postprocessing.members import TAIL_ATTR
 from nowcast.postprocessing.rain_rate import relation_for
 
@@ -81,7 +87,8 @@ class RainProbability:
                 f"dBZ, and {HIGHEST_ABOVE_DB:g} dB further", "choose others"))
         rates = tuple(rate for rate in at if rate not in beyond)
         found = np.empty((len(rates), *known.shape[1:]), np.float32)
-        for lead in range(known.shape[1]):
+
+        def fill(lead: int) -> None:
             falling = np.minimum.accumulate(known[:, lead], axis=0)  # NaN at any threshold is NaN from there on
             falling[:, np.isnan(falling[-1])] = np.nan
             for k, rate in enumerate(rates):
@@ -89,4 +96,6 @@ class RainProbability:
                 near = slice(low_at, low_at + 2)  # no other thresholds matter
                 found[k, lead] = survival(
                     falling[near], thresholds[near], at[rate], None if tail is None else float(tail))
+
+        side_by_side(fill, known.shape[1])
         return rates, found

@@ -15,7 +15,6 @@ import xarray as xr
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.grid import Grid
-from nowcast.core.rain import ZRelation
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.postprocessing.ensemble import (
     add_variables,
@@ -78,8 +77,7 @@ class RainSum:
         """
         relation = relation_for(forecast, self.z_r, self.name)
         alone = MEMBERS not in forecast and PROBABILITY not in forecast
-        fields = forecast[NAME].values[None] if alone else members_of(forecast, self.name)
-        sums = self._sums(fields, forecast, observed, relation)
+        sums = self.sums(forecast, observed)
         mean = sums.mean(axis=1)
         axes = {"accumulation_period": self.periods_minutes}
         attrs = {"z_r_relation": str(relation)}
@@ -92,10 +90,21 @@ class RainSum:
             "rain_sum_exceedance_probability": np.stack([share_reaching(s, self.thresholds_mm) for s in sums]),
         }, {**axes, "quantile": self.quantiles, "rain_sum_threshold": self.thresholds_mm}, attrs)
 
-    def _sums(self, fields: Array, forecast: xr.Dataset, observed: xr.DataArray, relation: ZRelation) -> Array:
-        """The sums (P, M, H, W) of fields (M, S, H, W)."""
+    def sums(self, forecast: xr.Dataset, observed: xr.DataArray) -> Array:
+        """Return the sums (P, M, H, W) in mm of each member, or of the one field as the only one.
+
+        What a sum over an area is made of: sums of one member belong together, their quantiles do not.
+
+        Raises:
+            NowcastError: as `apply`.
+        """
         from nowcast.postprocessing.accumulation import Accumulation
 
+        relation = relation_for(forecast, self.z_r, self.name)
+        if MEMBERS not in forecast and PROBABILITY not in forecast:
+            fields = np.asarray(forecast[NAME].values[None], np.float32)
+        else:
+            fields = members_of(forecast, self.name)
         minutes = (0.0, *(float(lead / _MINUTE) for lead in forecast["lead_time"].values))
         if self.periods_minutes[-1] > minutes[-1]:
             raise SettingsError(complain(

@@ -16,6 +16,8 @@ _STRUCTURE = ("coordinates", "grid_mapping", "scale_factor", "add_offset", "_Fil
 _IN_FILE = {"lead_time": "time"}
 _LARGEST_TILE = 256
 _LARGEST_PIXELS = 2**31
+_LEVEL = 1
+"""Of zlib: two thirds of the time of level 4 for files 4 % larger."""
 
 
 def write_variable(file: Any, variable: FileVariable, values: xr.DataArray) -> None:
@@ -39,7 +41,7 @@ def write_variable(file: Any, variable: FileVariable, values: xr.DataArray) -> N
         _write_axis(file, axis, values[axis.name])
     kind = variable.kind
     made = file.createVariable(
-        variable.name, kind.dtype, inside, compression="zlib", complevel=4,
+        variable.name, kind.dtype, inside, compression="zlib", complevel=_LEVEL,
         shuffle=True, chunksizes=(*(1 for _ in inside[:-2]), *map(_tile, values.shape[-2:])),
         fill_value=np.dtype(kind.dtype).type(kind.fill),
     )

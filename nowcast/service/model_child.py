@@ -27,7 +27,8 @@ def main(arguments: Sequence[str]) -> int:
 
     Arguments: MODEL, its settings as JSON, the parent's process id, the most memory in GB (0 for no
     limit), a file for the step of the model once it is loaded. The request has ``archive``,
-    ``reference_time``, ``lead_times`` (how many) and ``target``; no request ends the process.
+    ``reference_time``, ``lead_times`` (how many), ``calibration`` (a file, or null) and ``target``; no request
+    ends the process.
     """
     model, settings, parent, memory_gb, step_file = arguments
     _bind(int(parent))
@@ -71,6 +72,7 @@ def _answer(model: str, settings: dict[str, Any], memory_gb: float, step_file: P
     request = json.loads(line)
     found = forecast(
         request["archive"], forecaster, parse_time(request["reference_time"]), request["lead_times"],
+        calibration=request["calibration"],
         most_missing=0,
     )
     write_forecast(Path(request["target"]), found)

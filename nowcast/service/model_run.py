@@ -86,6 +86,7 @@ class ModelProcess:
             request = {
                 "archive": str(archive.path.absolute()), "reference_time": to_text(reference_time),
                 "lead_times": self._settings.lead_times, "target": str(target.absolute()),
+                "calibration": _text(self._settings.calibration),
             }
             self._ask(json.dumps(request), self._settings.budget_seconds)
             return read_forecast(target)
@@ -161,8 +162,10 @@ def run_model(
         own = settings.model_settings if name == settings.model else {}
         try:
             forecaster = build_forecaster(name, own)
+            calibration = settings.calibration if name == settings.model else None
             found = forecast(
-                archive, forecaster, reference_time, leads, short_past=True, most_missing=0
+                archive, forecaster, reference_time, leads, short_past=True, most_missing=0,
+                calibration=calibration,
             )
             return ModelRun(found, name, "; ".join(reasons))
         except Exception as error:
@@ -170,6 +173,10 @@ def run_model(
                 log.exception("%s failed", name)
             reasons.append(f"{name}: {error}")
     raise NowcastError("no forecast: " + "; ".join(reasons))
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path.absolute())
 
 
 def _published_step(settings: ServiceSettings) -> np.timedelta64 | None:

@@ -74,6 +74,8 @@ class ServiceSettings:
     """persistence, extrapolation, a network of the package such as motionrnn, or the path of a checkpoint."""
     model_settings: dict[str, Any] = field(default_factory=dict)
     """Settings of that model, such as ``precision: bfloat16`` of a network or ``method`` of extrapolation."""
+    calibration: Path | None = None
+    """File of ``nowcast calibrate`` that knows the model, in place of what a network of the package brings."""
     lead_times: int = field(default=10, metadata=formerly("leads"))
     """How many frames each nowcast forecasts, one step apart."""
     step_minutes: float | None = None
@@ -143,16 +145,22 @@ def check_model(settings: ServiceSettings) -> None:
     costs a nowcast its network, not the service.
 
     Raises:
-        SettingsError: neither a baseline, a network of the package nor a file; or a setting it has not.
+        SettingsError: neither a baseline, a network of the package nor a file; or a setting it has not; or a
+            calibration that cannot be, or of another baseline.
         CheckpointError: a checkpoint that is not there.
+        FileError: no calibration file.
     """
     from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
     from nowcast.forecasters.neural import NeuralSettings
     from nowcast.forecasters.packaged import registry
+    from nowcast.workflows.calibrated import calibrated, read_calibrations
 
     network = settings.model in registry() or Path(settings.model).exists()
+    known = [] if settings.calibration is None else read_calibrations([settings.calibration])
     if settings.model in FORECASTERS or not network:
-        build_forecaster(settings.model, settings.model_settings)
+        forecaster = build_forecaster(settings.model, settings.model_settings)
+        if settings.calibration is not None:
+            calibrated(forecaster, known)
     else:
         given = {k: v for k, v in settings.model_settings.items() if k != "raw"}
         build(NeuralSettings, given, "model_settings")

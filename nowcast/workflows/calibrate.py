@@ -1,4 +1,4 @@
-"""Calibration: choose the decision thresholds of forecasters on validation periods."""
+"""Calibration: learn on validation periods how to read forecasters: decisions, probabilities, reliability."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from nowcast.core.files import provenance
 from nowcast.core.text_table import text_table
 from nowcast.core.times import Times, minutes, to_text
 from nowcast.evaluation.calibration import CalibrationCounts
+from nowcast.evaluation.probability_calibration import LearntProbabilities, ProbabilityLearner
 from nowcast.evaluation.windows import check_counts, windows
 from nowcast.forecasters.base import Forecaster, LeadTimes
+from nowcast.forecasters.calibration_file import ModelCalibration
 from nowcast.forecasters.decision_thresholds import DecisionThresholds, identity_of
-from nowcast.forecasters.neural import Neural
 from nowcast.scores.catalog import build_metrics
 from nowcast.scores.categorical import check_threshold
+from nowcast.workflows.calibrated import uncalibrated
 from nowcast.workflows.forecast import forecast
 from nowcast.workflows.initialisation import (
     LEAST_PAST,
@@ -41,14 +43,14 @@ Period = tuple[np.datetime64, np.datetime64]
 
 @dataclass(frozen=True)
 class Calibration:
-    """Decision thresholds of several models, chosen on the same initialisation times."""
+    """What was learnt of several models from the same initialisation times."""
 
-    chosen: tuple[DecisionThresholds, ...]
+    learnt: tuple[ModelCalibration, ...]
     names: tuple[str, ...]
     """Of the models, as they were given."""
     nowcasts: int
     made: dict[str, Any] = field(default_factory=dict)
-    """What a file of decision thresholds records of how they were made."""
+    """What a calibration file records of how it was made."""
 
 
 def calibrate(
@@ -65,15 +67,16 @@ def calibrate(
     progress: bool = False,
     engine: Engine | None = None,
 ) -> Calibration:
-    """Choose for each model, event and lead time the decision threshold with the highest pooled CSI.
+    """Learn for each model its decision thresholds, recalibration or dressing, reliability and tail.
 
-    Each model forecasts once from each initialisation time of each period of each archive; counts over a
-    grid of candidates are kept, not forecasts. A model that knows exceedance probabilities is calibrated on
-    those, at its own thresholds; any other on its reflectivity, at the thresholds given.
+    Each model forecasts once from each initialisation time of each period of each archive; counts are kept,
+    not forecasts. For each event and lead time the decision threshold with the highest pooled CSI is chosen. A
+    model that knows exceedance probabilities is calibrated on those, at its own thresholds; any other on its
+    reflectivity, at the thresholds given, for which it is dressed.
 
     Args:
         archives: with one step. A period of which one holds no gap-free window is left out there.
-        forecasters: by the name they go by in messages; decision thresholds that one has are left out.
+        forecasters: by the name they go by in messages; a calibration that one has is left out.
         periods: half-open, UTC; keep them apart from what a network was trained and is tested on.
         thresholds: of events, in dBZ; sorted here.
         lead_times, stride, min_wet_pixels, wet_dbz, least_past, progress, engine: as
@@ -84,7 +87,7 @@ def calibrate(
         TimeError: no window in any period of any archive, archives of different steps; a model needs
             another step or reaches less far.
     """
-    models = {n: f.undecided() if isinstance(f, Neural) else f for n, f in named(forecasters).items()}
+    models = {name: uncalibrated(model) for name, model in named(forecasters).items()}
     if not archives or not periods:
         raise SettingsError("calibrate: got no archive or no period, expected at least one of each")
     build_metrics(thresholds, ["csi"])
@@ -94,6 +97,7 @@ def calibrate(
     leads = common_leads(archives[0], models, lead_times)
     past = max(least_past, *(f.needs.past for f in models.values()))
     counts = {name: CalibrationCounts(sorted(thresholds), lead_times) for name in models}
+    learners = {name: ProbabilityLearner(sorted(thresholds)) for name in models}
     starts = _initialisations(
         archives, periods, past, lead_times, stride, min_wet_pixels, wet_dbz, progress, engine
     )
@@ -102,8 +106,9 @@ def calibrate(
         for archive, found in zip(archives, starts, strict=True):
             count = partial(_counted, archive, models, leads, past, sorted(thresholds))
             for one in in_order(engine or InProcess(), count, found.windows):
-                for name, counted in one.items():
-                    counts[name].merge(counted)
+                for name, (decisions, probabilities) in one.items():
+                    counts[name].merge(decisions)
+                    learners[name].merge(probabilities)
                 bar.update()
     made = {
         "archives": [
@@ -114,20 +119,34 @@ def calibrate(
         "stride": stride, "min_wet_pixels": min_wet_pixels, "wet_dbz": wet_dbz, "made_with": provenance(),
     }
     lead_minutes = tuple(minutes(lead) for lead in leads)
-    chosen = tuple(_chosen(models[name], lead_minutes, c) for name, c in counts.items())
-    return Calibration(chosen, tuple(models), total, made)
+    learnt = tuple(
+        _calibration(_chosen(model, lead_minutes, counts[name]), learners[name].learn(lead_minutes))
+        for name, model in models.items()
+    )
+    return Calibration(learnt, tuple(models), total, made)
+
+
+def _calibration(decision: DecisionThresholds, learnt: LearntProbabilities) -> ModelCalibration:
+    return ModelCalibration(
+        decision.model, decision.identity, decision, learnt.dressing, learnt.recalibration, learnt.reliability,
+        learnt.tail_dbz, learnt.held_out, learnt.notes,
+    )
 
 
 def _counted(
     archive: RadarFrames, models: Mapping[str, Forecaster], leads: LeadTimes, past: int,
     thresholds: Sequence[float], times: Times,
-) -> dict[str, CalibrationCounts]:
+) -> dict[str, tuple[CalibrationCounts, ProbabilityLearner]]:
     """Count the forecasts of all models from one window."""
     observed = archive.frames(times[past:]).compute(scheduler="synchronous").values
-    counts = {name: CalibrationCounts(thresholds, len(leads)) for name in models}
+    found = {}
     for name, model in models.items():
-        counts[name].add(forecast(archive, model, times[past - 1], leads), observed)
-    return counts
+        coming = forecast(archive, model, times[past - 1], leads)
+        counts, learner = CalibrationCounts(thresholds, len(leads)), ProbabilityLearner(thresholds)
+        counts.add(coming, observed)
+        learner.add(coming, observed)
+        found[name] = counts, learner
+    return found
 
 
 def _chosen(
@@ -182,17 +201,38 @@ def _initialisations(
 
 
 def summary(found: Calibration) -> str:
-    """For each model and event, its decision thresholds and what they gain, as text."""
-    leads = found.chosen[0].lead_minutes
-    lines = [["model", "dBZ", "CSI", "calibrated", f"threshold at {leads[0]:g}", f"{leads[-1]:g} min"]]
-    for name, one in zip(found.names, found.chosen, strict=True):
-        rows = zip(one.thresholds_dbz, one.values, one.csi_before, one.csi, strict=True)
+    """What calibration chose and what it gains, for each model and event, as text."""
+    leads = [f"{lead:g}" for lead in _decision(found.learnt[0]).lead_minutes]
+    lines = [["model", "dBZ", "CSI", "calibrated", f"threshold at {leads[0]}", f"{leads[-1]} min"]]
+    lines[0].append("probabilities")
+    for name, one in zip(found.names, found.learnt, strict=True):
+        made = _decision(one)
+        said = _probabilities(one)
+        rows = zip(made.thresholds_dbz, made.values, made.csi_before, made.csi, said, strict=True)
         lines += [
-            [name, f"{threshold:g}", _mean(before), _mean(after), f"{row[0]:g}", f"{row[-1]:g}"]
-            for threshold, row, before, after in rows
+            [name, f"{threshold:g}", _mean(before), _mean(after), f"{row[0]:g}", f"{row[-1]:g}", words]
+            for threshold, row, before, after, words in rows
         ]
-    head = f"mean CSI over lead times of {leads[0]:g} to {leads[-1]:g} minutes, {found.nowcasts} nowcasts"
-    return f"{head}\n{text_table(lines)}"
+    head = f"mean CSI over lead times of {leads[0]} to {leads[-1]} minutes, {found.nowcasts} nowcasts"
+    pairs = zip(found.names, found.learnt, strict=True)
+    notes = [f"{name}: {note}" for name, one in pairs for note in one.notes]
+    return "\n".join([head, text_table(lines), *notes])
+
+
+def _decision(one: ModelCalibration) -> DecisionThresholds:
+    assert one.decision is not None, "calibrate always chooses them"
+    return one.decision
+
+
+def _probabilities(one: ModelCalibration) -> list[str]:
+    """By threshold, how probabilities are made, with the log score that it changes on held-out days."""
+    if one.recalibration is None:
+        return ["dressed"] * len(_decision(one).thresholds_dbz)
+    said = []
+    for method, scores in zip(one.recalibration.methods, one.held_out, strict=True):
+        change = f" {scores[method] / scores['identity'] - 1.0:+.1%}" if scores.get("identity") else ""
+        said.append("as forecast" if method == "identity" else f"{method}{change}")
+    return said
 
 
 def _mean(values: Sequence[float | None]) -> str:

@@ -19,6 +19,7 @@ from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.interpolated_frames import with_interpolated
 from nowcast.postprocessing.chain import Products, chain
+from nowcast.workflows.calibrated import calibrated, read_calibrations
 from nowcast.workflows.past import LATEST, MOST_MISSING, choose_past
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def forecast(
     settings: Mapping[str, Any] | None = None,
     short_past: bool = False,
     most_missing: int = MOST_MISSING,
+    calibration: Path | str | None = None,
     post: Sequence[PostProcessing] = (),
     members: int | None = None,
     seed: int = 0,
@@ -59,7 +61,8 @@ def forecast(
         short_past: make do with fewer past frames (`Needs.fewest`) where some are missing.
         most_missing: so many frames of the past may be missing; they are interpolated along the motion, and
             the attribute ``interpolated_frames`` names them. 0 refuses a past with a gap.
-        post: post-processing steps, applied in this order, before members and products.
+        calibration: file of `nowcast calibrate` that knows the forecaster, in place of what a network brings.
+        post: post-processing steps after that, applied in this order, before members and products.
         members: how many equally likely members to draw from the probabilities.
         seed: of the members.
         products: names of `nowcast.postprocessing.catalog.PRODUCTS` or ``all``; or settings by name.
@@ -81,6 +84,11 @@ def forecast(
         >>> coming = nowcast.forecast("italy.zarr", "motionrnn", lead_times=6)  # doctest: +SKIP
         >>> coming.exceedance_probability.sel(threshold=30.0).max(("y", "x"))  # doctest: +SKIP
     """
+    if isinstance(forecaster, (str, Path)):
+        forecaster = build_forecaster(forecaster, settings)
+    if calibration is not None:
+        forecaster, of_file = calibrated(forecaster, read_calibrations([calibration]))
+        post = (*of_file, *post)
     steps = chain(post, members=members, seed=seed, products=products, z_r=z_r)
     made = forecast_with_past(
         archive, forecaster, at, lead_times, settings=settings, short_past=short_past,

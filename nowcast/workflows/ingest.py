@@ -20,6 +20,8 @@ from nowcast.core.rain import z_r as relation_of
 from nowcast.core.times import now_utc
 from nowcast.ingestion.fill import Filled, FillSettings, fill
 from nowcast.ingestion.listing import Problem, known_by_name, list_files, repeated
+from nowcast.ingestion.polar.polar_ingest import PolarIngest
+from nowcast.ingestion.polar.settings import PolarSettings
 from nowcast.ingestion.readers.base import Reader
 from nowcast.ingestion.readers.choice import ReaderChoice
 from nowcast.ingestion.scan import scan_all
@@ -58,7 +60,7 @@ def ingest(
     paths: Iterable[Path | str], archive_path: Path | str, workers_count: int | None = None,
     progress: bool = True, reader: str | Reader | None = None, step: np.timedelta64 | None = None,
     licence: str | None = None, now: np.datetime64 | None = None, file_seconds: float | None = None,
-    reissued: Reissued = "complete", z_r: str | None = None,
+    reissued: Reissued = "complete", z_r: str | None = None, polar: PolarSettings | None = None,
 ) -> IngestReport:
     """Put radar files into an archive; what is in already is not read again.
 
@@ -81,6 +83,7 @@ def ingest(
             else the first stays and the second is a problem. ``replace``: a newer file of the same source
             always replaces, also one that was refused before. ``keep``: the first stays, without a word.
             ``refuse``: it stays, and the second is a problem.
+        polar: how polar volumes are put on a grid; without it they are refused. A mapping may say so, too.
         z_r: the relation through which rain becomes dBZ, by name or as ``a=200,b=1.6``; the archive's own
             where there is one, else that of each source. An archive of reflectivity keeps it as the relation
             by which its dBZ become rain.
@@ -102,19 +105,25 @@ def ingest(
     if reissued not in get_args(Reissued):
         raise SettingsError(complain("reissued", f"'{reissued}'", f"one of {', '.join(get_args(Reissued))}",
                                      "choose one of them"))
+    polar = polar or getattr(getattr(reader, "mapping", None), "polar", None)
     files, problems = list_files(Path(p) for p in paths)
     try:
         target = Path(archive_path).absolute()
         known = _known(target, again=reissued == "replace")
         choice = replace(choice, z_r=_one_relation(target, z_r))
         with Workers(workers_count, file_seconds) as pool:
-            unread = known_by_name(files, known)
+            volumes = PolarIngest(target, polar, step)
+            unread = {} if volumes.together else known_by_name(files, known)
             problems += [p for path, source in unread.items() for p in repeated(path, source)]
             fresh = [path for path in files if path not in unread]
+            fresh = volumes.taken_from(pool, fresh, known, progress)
             scans, more, twice = scan_all(pool, fresh, choice, known, progress)
-            problems += more
+            problems += [*volumes.problems, *more]
+            scans += volumes.scans
+            twice += volumes.known_files
             settings = FillSettings(step, licence, now or now_utc(), progress, reissued, choice.relation)
             filled = fill(pool, target, scans, settings) if scans else Filled()
+            volumes.write_heights()
     except NowcastError as error:
         _note(error, problems)
         raise

@@ -20,17 +20,13 @@ from nowcast.evaluation.grouping import REGION_KM, Grouping, Masks, grouped_by
 from nowcast.evaluation.period import CALIBRATED, MAP_CELL_KM, PeriodScores, Verification
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import check_counts, wettest, windows
-from nowcast.forecasters.decision import Decision
-from nowcast.forecasters.decision_thresholds import (
-    DecisionThresholds,
-    check_identity,
-    identity_of,
-    read_decision_thresholds,
-)
+from nowcast.forecasters.calibration_file import ModelCalibration
+from nowcast.forecasters.decision_thresholds import check_identity
 from nowcast.forecasters.neural import Neural
 from nowcast.report.content import Case
 from nowcast.scores.catalog import DEFAULT_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
+from nowcast.workflows.calibrated import calibration_of, read_calibrations, uncalibrated
 from nowcast.workflows.initialisation import (
     LEAST_PAST,
     Models,
@@ -54,6 +50,7 @@ def verify(
     scores: Sequence[str] = DEFAULT_SCORES,
     step_minutes: float | None = None,
     min_wet_pixels: int = 0,
+    calibration: Sequence[Path | str] = (),
     decision_thresholds: Sequence[Path | str] = (),
     against: Against | None = None,
     by: Sequence[str] = (),
@@ -78,7 +75,8 @@ def verify(
         scores: names of docs/reference/scores.md.
         step_minutes: take frames so far apart; None takes the longest step that a model needs.
         min_wet_pixels: leave out initialisation times with fewer pixels of 20 dBZ or more.
-        decision_thresholds: files of `nowcast calibrate`: each model that has some is scored with them too.
+        calibration: files of `nowcast calibrate`: each model that one of them knows is scored calibrated, too.
+        decision_thresholds: the same, of which the decision thresholds alone are taken.
         against: with which model the others are compared, and how.
         by: ``hour``, ``region``: scores of each hour of the day and of each region as well, in groups.csv.
         regions: named masks (y, x) of the grid; None takes blocks of about ``region_km``.
@@ -104,9 +102,8 @@ def verify(
     if step_minutes is not None:
         frames = thinned(frames, _step(step_minutes))
     readings = {name: Reading(f) for name, f in named(models).items()}
-    if decision_thresholds:
-        known = [found for file in decision_thresholds for found in read_decision_thresholds(Path(file)).models]
-        readings = with_calibrated(readings, known)
+    if calibration or decision_thresholds:
+        readings = with_calibrated(readings, read_calibrations(calibration, decision_thresholds))
     grouping = grouped_by(by, frames.grid.shape, frames.grid.cell_km, regions, region_km)
     against = against or Against()
     against.check(list(readings), list(thresholds))
@@ -211,39 +208,36 @@ def verify_period(
     )
 
 
-def with_calibrated(
-    readings: Mapping[str, Reading], known: Sequence[DecisionThresholds]
-) -> dict[str, Reading]:
-    """Read every model that has known decision thresholds twice: without any, and calibrated.
+def with_calibrated(readings: Mapping[str, Reading], known: Sequence[ModelCalibration]) -> dict[str, Reading]:
+    """Read every model that has a known calibration twice: without any, and calibrated.
 
-    A network that comes with some of its own is read in the same way, with these where none are known.
+    A network that comes with one of its own is read in the same way, with this where none is known.
 
     Raises:
-        SettingsError: decision thresholds under a model's name that were made for another one, for none of
-            them, or twice.
+        SettingsError: a calibration under a model's name that was made for another one, for none of them, or
+            twice.
     """
-    by_identity: dict[str, DecisionThresholds] = {}
+    by_identity: dict[str, ModelCalibration] = {}
     for one in known:
         if by_identity.setdefault(one.identity, one) != one:
             raise SettingsError(
-                complain("decision thresholds", f"two kinds for the same {one.model}", "one file a model",
+                complain("calibration", f"two kinds for the same {one.model}", "one file a model",
                          "leave one file out")
             )
     found: dict[str, Reading] = {}
     for name, (model, _) in readings.items():
-        own = model.decision if isinstance(model, Neural) else None
-        named_so = next((m for m in known if m.model in (name, model.name)), None)
-        decision = by_identity.get(identity_of(model)) or named_so or own
-        if decision is None:
+        own = model.calibration if isinstance(model, Neural) else None
+        calibration = calibration_of(name, model, known) or own
+        if calibration is None:
             found[name] = Reading(model)
             continue
-        check_identity(decision, model)
-        raw = model.undecided() if isinstance(model, Neural) else model
-        found[name], found[name + CALIBRATED] = Reading(raw), Reading(raw, (Decision(decision),))
+        check_identity(calibration, model)
+        raw = uncalibrated(model)
+        found[name], found[name + CALIBRATED] = Reading(raw), Reading(raw, calibration.steps)
     if len(found) == len(readings):
         raise SettingsError(
-            complain("decision thresholds", f"those of {', '.join(m.model for m in known) or 'no model'}",
-                     f"those of at least one of {', '.join(readings)}", "calibrate one of these models")
+            complain("calibration", f"that of {', '.join(m.model for m in known) or 'no model'}",
+                     f"that of at least one of {', '.join(readings)}", "calibrate one of these models")
         )
     return found
 

@@ -135,6 +135,7 @@ def test_an_archive_that_is_a_file_or_a_broken_link_is_one_line(tmp_path, capsys
     assert (tmp_path / "file").read_bytes() == b"x"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EROFS, errno.ESTALE])
 @pytest.mark.parametrize("call", ["stat", "open", "mkdir", "read_bytes"])
 def test_whatever_the_system_refuses_is_one_line(call, number, sound, tmp_path, monkeypatch, capsys):

@@ -4,7 +4,7 @@ import pytest
 
 from nowcast.cli.main import main
 from nowcast.core.errors import FileError
-from nowcast.forecasters.decision_thresholds import read_decision_thresholds
+from nowcast.forecasters.calibration_file import read_calibration
 from tests.fakes.small_archive import write_archive
 
 PERIOD = "2025-03-22/2025-03-22"
@@ -25,9 +25,9 @@ def calibrate(archive, out, *extra, models="persistence,extrapolation", period=P
 def test_decision_thresholds_are_written_and_told(disc, tmp_path, capsys):
     out = tmp_path / "chosen.json"
     assert calibrate(disc, out) == 0
-    found = read_decision_thresholds(out)
+    found = read_calibration(out)
     assert [m.model for m in found.models] == ["persistence", "extrapolation"]
-    assert [m.thresholds_dbz for m in found.models] == [(20.0, 30.0)] * 2
+    assert [m.decision.thresholds_dbz for m in found.models] == [(20.0, 30.0)] * 2
     assert found.made["archives"][0]["name"] == "disc.zarr"
     printed = capsys.readouterr().out
     assert str(out) in printed
@@ -51,7 +51,7 @@ def test_the_summary_is_told_even_if_they_cannot_be_written(disc, tmp_path, caps
     def full(path, *_):
         raise FileError(f"{path}: cannot be written")
 
-    monkeypatch.setattr("nowcast.forecasters.decision_thresholds.write_decision_thresholds", full)
+    monkeypatch.setattr("nowcast.forecasters.calibration_file.write_calibration", full)
     assert calibrate(disc, tmp_path / "chosen.json", models="persistence") == 2
     said = capsys.readouterr()
     assert "persistence" in said.out

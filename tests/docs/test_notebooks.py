@@ -12,6 +12,7 @@ def test_there_is_one():
     assert [p.name for p in NOTEBOOKS] == ["python-api.ipynb"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the notebook client's own libraries
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
 def test_it_runs(path, tmp_path, monkeypatch):

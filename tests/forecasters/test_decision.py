@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.forecasters.decision import decide, recalibrate_dbz
-from nowcast.forecasters.decision_thresholds import (
-    DecisionThresholds,
-    check_identity,
-    identity_of,
-    read_decision_thresholds,
-    write_decision_thresholds,
+from nowcast.forecasters.calibration_file import (
+    ModelCalibration,
+    read_calibration,
+    write_calibration,
 )
+from nowcast.forecasters.decision import decide, recalibrate_dbz
+from nowcast.forecasters.decision_thresholds import DecisionThresholds, check_identity, identity_of
 from nowcast.forecasters.extrapolation import Extrapolation
 from nowcast.forecasters.persistence import Persistence
 from nowcast.workflows.verify import Reading, verify_period, with_calibrated
@@ -30,6 +29,11 @@ LEADS = np.arange(1, 3) * STEP
 
 def thresholds_for(forecaster, kind="dbz", levels=((14.0, 12.0), (24.0, 20.0)), thresholds=(20.0, 30.0)):
     return DecisionThresholds(forecaster.name, identity_of(forecaster), kind, thresholds, (10.0, 20.0), levels)
+
+
+def calibration_for(forecaster, **changed):
+    chosen = thresholds_for(forecaster, **changed)
+    return ModelCalibration(chosen.model, chosen.identity, chosen)
 
 
 def mapped(*values, levels=(14.0, 24.0)):
@@ -107,7 +111,7 @@ def test_probabilities_make_reflectivity_at_their_decision_thresholds_and_stay_w
 
 def test_those_of_another_forecaster_are_refused():
     check_identity(thresholds_for(Weak()), Weak())
-    with pytest.raises(SettingsError, match="those made for weak"):
+    with pytest.raises(SettingsError, match="one made for weak"):
         check_identity(thresholds_for(Weak()), Weak(by_db=7.0))
     with pytest.raises(SettingsError, match="sha256:aaaa"):
         check_identity(thresholds_for(Probable(sha256="a" * 64)), Probable(sha256="b" * 64))
@@ -130,7 +134,7 @@ def test_a_calibrated_model_is_a_second_reading_of_the_same_forecast():
     weak = Weak()
     source = MemoryArchive(moving_disc(projected_grid(), frames=12, velocity=(0.5, 1.0)))
     found = with_calibrated(
-        {"p": Reading(Persistence()), "w": Reading(weak)}, (thresholds_for(weak),)
+        {"p": Reading(Persistence()), "w": Reading(weak)}, (calibration_for(weak),)
     )
     assert list(found) == ["p", "w", "w, calibrated"]
     skill = verify_period(source, found, times(1)[0], times(1)[0] + np.timedelta64(1, "D"), lead_times=2)
@@ -141,10 +145,10 @@ def test_a_calibrated_model_is_a_second_reading_of_the_same_forecast():
 
 
 def test_levels_for_none_of_the_models_or_another_one_of_that_name():
-    known = (thresholds_for(Weak()),)
-    with pytest.raises(SettingsError, match="those of at least one of p"):
+    known = (calibration_for(Weak()),)
+    with pytest.raises(SettingsError, match="that of at least one of p"):
         with_calibrated({"p": Reading(Persistence())}, known)
-    with pytest.raises(SettingsError, match="those made for weak"):
+    with pytest.raises(SettingsError, match="one made for weak"):
         with_calibrated({"w": Reading(Weak(by_db=1.0))}, known)
 
 
@@ -154,9 +158,9 @@ def test_a_file_of_levels_comes_back_as_it_was(tmp_path):
     kept = DecisionThresholds(
         "weak", identity_of(weak), "dbz", (20.0,), (10.0,), ((14.25,),), ((0.5,),), ((None,),)
     )
-    write_decision_thresholds(path, [kept], {"stride": 6})
-    found = read_decision_thresholds(path)
-    assert found.models == (kept,)
+    write_calibration(path, [ModelCalibration("weak", kept.identity, kept)], {"stride": 6})
+    found = read_calibration(path)
+    assert [m.decision for m in found.models] == [kept]
     assert found.made == {"stride": 6}
 
 
@@ -165,7 +169,7 @@ def test_a_file_from_before_they_were_called_so_is_read(tmp_path):
     one = {"model": "weak", "identity": "weak {}", "kind": "dbz", "thresholds_dbz": [20.0],
            "lead_minutes": [10.0, 20.0], "levels": [[14.25, 13.5]]}
     path.write_text(json.dumps({"format": "nowcast decision levels", "version": 1, "models": [one]}))
-    assert read_decision_thresholds(path).models[0].values == ((14.25, 13.5),)
+    assert read_calibration(path).models[0].decision.values == ((14.25, 13.5),)
 
 
 @pytest.mark.parametrize(
@@ -185,12 +189,12 @@ def test_a_file_from_before_they_were_called_so_is_read(tmp_path):
 )
 def test_a_file_with_levels_that_cannot_be(tmp_path, change, message):
     path = tmp_path / "chosen.json"
-    write_decision_thresholds(path, [thresholds_for(Weak())], {})
+    write_calibration(path, [calibration_for(Weak())], {})
     content = json.loads(path.read_text())
-    content["models"][0].update(change)
+    content["models"][0]["decision"].update(change)
     path.write_text(json.dumps(content))
     with pytest.raises(SettingsError, match=message):
-        read_decision_thresholds(path)
+        read_calibration(path)
 
 
 @pytest.mark.parametrize(
@@ -202,14 +206,14 @@ def test_a_file_that_holds_no_levels(tmp_path, text, message):
     path = tmp_path / "chosen.json"
     path.write_text(text)
     with pytest.raises((FileError, SettingsError), match=message):
-        read_decision_thresholds(path)
+        read_calibration(path)
     with pytest.raises(FileError, match="no readable file"):
-        read_decision_thresholds(tmp_path / "absent.json")
+        read_calibration(tmp_path / "absent.json")
 
 
 def test_two_kinds_of_levels_for_one_model_are_refused():
     weak = Weak()
-    other = thresholds_for(weak, levels=((10.0, 10.0), (20.0, 20.0)))
+    other = calibration_for(weak, levels=((10.0, 10.0), (20.0, 20.0)))
     assert list(with_calibrated({"w": Reading(weak)}, (other, other))) == ["w", "w, calibrated"]
     with pytest.raises(SettingsError, match="two kinds for the same"):
-        with_calibrated({"w": Reading(weak)}, (thresholds_for(weak), other))
+        with_calibrated({"w": Reading(weak)}, (calibration_for(weak), other))

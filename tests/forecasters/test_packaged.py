@@ -11,8 +11,9 @@ from nowcast.core.errors import CheckpointError, SettingsError
 from nowcast.core.files import sha256
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.forecasters import packaged as module
+from nowcast.forecasters.calibration_file import ModelCalibration, write_calibration
 from nowcast.forecasters.catalog import build_forecaster
-from nowcast.forecasters.decision_thresholds import DecisionThresholds, write_decision_thresholds
+from nowcast.forecasters.decision_thresholds import DecisionThresholds
 from nowcast.forecasters.packaged import folder, packaged, registry
 from nowcast.models import weights_file
 from nowcast.models.checkpoint import CheckpointMeta, load_network, pack
@@ -44,7 +45,7 @@ def shipped(tmp_path, monkeypatch):
     def levels(value, identity=own):
         table = ((value,) * 3,) * 2
         made = DecisionThresholds("tiny", identity, "probability", (20.0, 40.0), (10.0, 20.0, 30.0), table)
-        write_decision_thresholds(tmp_path / "tiny.thresholds.json", [made], {})
+        write_calibration(tmp_path / "tiny.calibration.json", [ModelCalibration("tiny", identity, made)], {})
 
     return levels
 
@@ -61,18 +62,18 @@ def test_it_forecasts_by_name_at_its_levels(shipped):
     untouched = build_forecaster("tiny", {"raw": True}).forecast(observed, LEADS).reflectivity
     np.testing.assert_array_equal(untouched.values, raw.forecast(observed, LEADS).reflectivity.values)
     assert "decision_thresholds" in calibrated.describe()
-    assert "decision_thresholds" not in calibrated.undecided().describe()
+    assert "decision_thresholds" not in calibrated.uncalibrated().describe()
     both = [f.forecast(observed, LEADS).exceedance_probability for f in (calibrated, raw)]
     assert both[0]["threshold"].values.tolist() == [20.0, 40.0]
     np.testing.assert_array_equal(both[0].values, both[1].values)
     np.testing.assert_array_equal(
-        calibrated.undecided().forecast(observed, LEADS).reflectivity.values, untouched.values
+        calibrated.uncalibrated().forecast(observed, LEADS).reflectivity.values, untouched.values
     )
 
 
 def test_other_weights_or_levels_of_others_are_refused(shipped):
     shipped(0.3, identity="sha256:other")
-    with pytest.raises(CheckpointError, match="those made for sha256:other"):
+    with pytest.raises(CheckpointError, match="one made for sha256:other"):
         packaged("tiny")
     path = module.folder() / "tiny.safetensors"
     path.write_bytes(path.read_bytes()[:-1])

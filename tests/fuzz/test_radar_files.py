@@ -36,9 +36,12 @@ FORMATS = {
        for model in ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF4")},
 }
 AT_ONCE = 8
+QUICK = {"odim_opera", "pgm.gz", "cf_italy"}
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in FORMATS]
+)
 def test_any_bytes_of_a_radar_file(kind, times, tmp_path):
     suffix = ".gz" if kind.endswith(".gz") else ""
     whole_path = tmp_path / f"whole{suffix}"

@@ -97,6 +97,7 @@ def test_places_that_cannot_be_read(case, kit, places, tmp_path):
     assert not (tmp_path / "new").exists() or not list((tmp_path / "new").glob("*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRITTEN)
 def test_places_that_cannot_be_written(case, kit, places, tmp_path):
     before = sorted(path.name for path in tmp_path.iterdir())

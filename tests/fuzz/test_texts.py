@@ -12,12 +12,15 @@ from nowcast.bench.benchmark import read_benchmark
 from nowcast.core.errors import NowcastError
 from nowcast.core.plain_values import parse_yaml
 from nowcast.core.settings import plain
-from nowcast.forecasters.decision_thresholds import (
-    DecisionThresholds,
-    read_decision_thresholds,
-    write_decision_thresholds,
+from nowcast.forecasters.calibration_file import (
+    ModelCalibration,
+    read_calibration,
+    write_calibration,
 )
+from nowcast.forecasters.decision_thresholds import DecisionThresholds
 from nowcast.models.configuration import read_configuration
+from nowcast.postprocessing.dressing import SHARES, DressingTable
+from nowcast.postprocessing.reliability import BINS, ReliabilityTable
 from nowcast.training.experiment import read_experiment
 from tests.fakes.benchmarks import TINY
 from tests.fakes.endings import SECONDS, TRIED, ended
@@ -135,12 +138,17 @@ def test_any_assignment(times, tmp_path):
     hunt(check, 80, times)
 
 
-def test_any_decision_thresholds(times, tmp_path):
-    path = tmp_path / "a.thresholds.json"
-    sound = DecisionThresholds("persistence", "persistence {}", "dbz", (20.0, 30.0), (10.0, 20.0),
-                               ((19.0, 18.0), (29.0, 28.0)), ((0.5, None), (0.25, 0.125)),
-                               ((0.5, 0.5), (0.2, 0.1)))
-    write_decision_thresholds(path, [sound], {"period": "2025"})
+def test_any_calibration(times, tmp_path):
+    path = tmp_path / "a.calibration.json"
+    chosen = DecisionThresholds("persistence", "persistence {}", "dbz", (20.0, 30.0), (10.0, 20.0),
+                                ((19.0, 18.0), (29.0, 28.0)), ((0.5, None), (0.25, 0.125)),
+                                ((0.5, 0.5), (0.2, 0.1)))
+    table = ((((0.25,) * SHARES,) * SHARES,),)
+    dressing = DressingTable((20.0,), (10.0,), ((9.0,),), table)
+    counts = (((5.0,) * BINS,),)
+    reliability = ReliabilityTable((20.0,), (10.0,), counts, (((0.5,) * BINS,),), (((0.25,) * BINS,),))
+    sound = ModelCalibration(chosen.model, chosen.identity, chosen, dressing, None, reliability, 3.5)
+    write_calibration(path, [sound], {"period": "2025"})
     whole = path.read_bytes()
 
     def check(data):
@@ -150,7 +158,7 @@ def test_any_decision_thresholds(times, tmp_path):
         else:
             path.write_bytes(data.draw(damaged_bytes(whole, words=WORDS)))
             where = None
-        found = ends(read_decision_thresholds, path, "decision thresholds")
+        found = ends(read_calibration, path, "calibrations")
         if found is not None and where and all(place[0] == "made" for place in where):
             assert found.models == (sound,)
 

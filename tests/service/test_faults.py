@@ -281,6 +281,7 @@ def test_file_names_that_are_no_text_stop_nothing_and_reach_no_terminal(service)
     assert (service.cycle(5.5).exit_code, service.cycle(5.5).message) == (NOTHING_NEW, "")
 
 
+@pytest.mark.slow
 def test_a_changed_number_of_leads_verifies_old_and_new(service):
     service.deliver(0, 1, 2)
     service.cycle(2)

@@ -41,6 +41,7 @@ def test_it_publishes_by_the_network_with_its_probabilities(service):
     assert coming.attrs["licence"]
 
 
+@pytest.mark.slow
 def test_what_is_published_in_its_place_has_the_same_lead_times(service):
     (service.inbox / "05.h5").unlink()  # the network's past has a gap, that of the motion is short
     cycle = service.cycle(4.5)
@@ -51,6 +52,7 @@ def test_what_is_published_in_its_place_has_the_same_lead_times(service):
     assert (coming["lead_time"].values / np.timedelta64(1, "m")).tolist() == [10, 20, 30]
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_even_be_loaded_leaves_the_lead_times_as_they_were(service):
     assert service.cycle(4.5).exit_code == PUBLISHED
     write_composite(service.inbox / "10.h5", make_storms(STORMS)[-1], START + 10 * STEP, storm_grid(STORMS))

@@ -23,7 +23,7 @@ def archive(frames=14, velocity=(0.0, 0.0), step=10):
 def test_a_forecaster_that_is_six_db_too_weak_is_put_right():
     weak = Weak()
     found = calibrate([archive()], [weak], [DAY], thresholds=[30, 20], lead_times=2, stride=3)
-    chosen = found.chosen[0]
+    chosen = found.learnt[0].decision
     assert (chosen.kind, chosen.thresholds_dbz, chosen.lead_minutes) == ("dbz", (20.0, 30.0), (10.0, 20.0))
     assert chosen.identity == identity_of(weak)
     assert chosen.csi == ((1.0, 1.0), (1.0, 1.0))
@@ -38,7 +38,7 @@ def test_a_forecaster_that_is_six_db_too_weak_is_put_right():
 
 def test_verifying_the_calibrated_one_gives_the_csi_that_calibration_promised():
     weak, source = Weak(), archive(velocity=(0.5, 1.0))
-    chosen = calibrate([source], [weak], [DAY], thresholds=[20, 30], lead_times=3, stride=2).chosen[0]
+    chosen = calibrate([source], [weak], [DAY], thresholds=[20, 30], lead_times=3, stride=2).learnt[0].decision
     found = verify_period(
         source, {"raw": Reading(weak), "made": Reading(weak, (Decision(chosen),))}, *DAY, lead_times=3,
         stride=2, thresholds=[20, 30],
@@ -51,7 +51,7 @@ def test_verifying_the_calibrated_one_gives_the_csi_that_calibration_promised():
 
 def test_probabilities_are_calibrated_on_their_own_thresholds():
     odds, source = Probable(), archive(velocity=(0.5, 1.0))
-    chosen = calibrate([source], [odds], [DAY], thresholds=[15], lead_times=2, stride=2).chosen[0]
+    chosen = calibrate([source], [odds], [DAY], thresholds=[15], lead_times=2, stride=2).learnt[0].decision
     assert (chosen.kind, chosen.thresholds_dbz) == ("probability", (20.0, 30.0, 40.0))
     found = verify_period(
         source, {"made": Reading(odds, (Decision(chosen),))}, *DAY, lead_times=2, stride=2,

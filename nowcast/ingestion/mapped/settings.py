@@ -9,6 +9,7 @@ from typing import Literal
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.rain import z_r
 from nowcast.core.settings import build, read_yaml
+from nowcast.ingestion.polar.settings import PolarSettings
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class Mapping:
     grid: GridSettings = field(default_factory=GridSettings)
     picture: PictureSettings | None = None
     array: ArraySettings | None = None
+    polar: PolarSettings | None = None
 
     def __post_init__(self) -> None:
         _check(self)

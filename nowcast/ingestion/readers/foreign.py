@@ -97,9 +97,12 @@ def odim_object(file: Any) -> str:
 
 def polar_error(path: Path, kind: str) -> FileError:
     """Return the error that says what a polar volume is and what to do with it."""
-    return FileError(f"{path}: is a polar volume ({kind}), expected a composite on a grid; polar data are "
-                     "not read: grid them first, for example with Py-ART or wradlib, or take the composite "
-                     "of the service")
+    if kind in ("DORADE", "Universal Format", "KNMI HDF5"):
+        return FileError(f"{path}: is a polar volume ({kind}), expected a composite on a grid; this format "
+                         "is not read: convert it to CfRadial or ODIM_H5, for example with Py-ART")
+    return FileError(f"{path}: is a polar volume ({kind}), expected a composite on a grid; put it on one with "
+                     "--polar lowest_beam, maximum or method=cappi,height_km=2 (NEXRAD, IRIS and Rainbow need "
+                     "pip install 'nowcast[polar]')")
 
 
 def looks_like(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -73,7 +73,7 @@ class OdimH5:
                                 "expected numbers in rows and columns")
             where = {**attributes(file, "where"), **attributes(file[place.split("/")[0]], "where")}
             grid = odim_grid(path, where, dataset.shape)
-            time = _time(path, what, "date", "time")
+            time = odim_time(path, what, "date", "time")
             _refuse_later(path, time, meaning)
             attrs = {"quantity": meaning["quantity"], "source": str(what.get("source", "unknown"))}
             factor = 1.0
@@ -97,7 +97,7 @@ def _refuse_forecast(path: Path, how: Mapping[str, Any]) -> None:
 def _refuse_later(path: Path, time: np.datetime64, meaning: Mapping[str, Any]) -> None:
     """Refuse data that begin well after the nominal time: forecasts of other producers have no mark."""
     if {"startdate", "starttime"} <= set(meaning):
-        start = _time(path, meaning, "startdate", "starttime")
+        start = odim_time(path, meaning, "startdate", "starttime")
         if start - time >= _LATEST_START:
             raise FileError(f"{path}: is a forecast (its data begin at {to_text(start)}, its time is "
                             f"{to_text(time)}), expected an observation; keep forecasts out of the folder")
@@ -152,7 +152,12 @@ def _best(path: Path, file: Any) -> tuple[str, dict[str, Any]]:
                     f"{', '.join((*REFLECTIVITY, *RAIN))}")
 
 
-def _time(path: Path, what: Mapping[str, Any], date: str, time: str) -> np.datetime64:
+def odim_time(path: Path, what: Mapping[str, Any], date: str, time: str) -> np.datetime64:
+    """Return the time of two attributes of a group, YYYYMMDD and HHMMSS.
+
+    Raises:
+        FileError: they give no time that a radar saw.
+    """
     day, clock = what.get(date), what.get(time)
     text = f"{day}{clock if isinstance(clock, str) else str(clock).zfill(6)}"
     try:
@@ -166,19 +171,34 @@ def _time(path: Path, what: Mapping[str, Any], date: str, time: str) -> np.datet
 
 
 def _per_hour(path: Path, what: Mapping[str, Any]) -> float:
-    period = _time(path, what, "enddate", "endtime") - _time(path, what, "startdate", "starttime")
+    period = odim_time(path, what, "enddate", "endtime") - odim_time(path, what, "startdate", "starttime")
     if period <= np.timedelta64(0, "ns"):
         raise FileError(f"{path}: an accumulation from {what.get('starttime')} to "
                         f"{what.get('endtime')}, expected an end after the start")
     return float(np.timedelta64(1, "h") / period)
 
 
+def odim_decoder(
+    path: Path, place: str, meaning: Mapping[str, Any]
+) -> Callable[[npt.NDArray[Any]], Frame]:
+    """Return what turns the stored numbers of one array of reflectivity into dBZ; ``meaning`` is its ``what``.
+
+    Raises:
+        FileError: a gain or offset that is no number; when called, values that no attribute explains.
+    """
+    return partial(_decoded, path, _Codes.of(path, place, meaning, 1.0), None)
+
+
+def _decoded(path: Path, codes: _Codes, relation: ZRelation | None, raw: npt.NDArray[Any]) -> Frame:
+    _refuse_unexplained(path, codes, raw, relation)
+    return decode_codes(raw, partial(_to_dbz, codes, relation))
+
+
 def _read(path: Path, place: str, codes: _Codes, relation: ZRelation | None, index: int) -> Frame:
     del index
     with faults_named(path, "ODIM_H5"), open_hdf5(path) as file:
         raw = read_numbers(path, file[place])
-    _refuse_unexplained(path, codes, raw, relation)
-    return decode_codes(raw, partial(_to_dbz, codes, relation))
+    return _decoded(path, codes, relation, raw)
 
 
 def _refuse_unexplained(
