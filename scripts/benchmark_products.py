@@ -67,15 +67,16 @@ def main() -> None:
         print(f"{name:28}{median(seconds):7.2f} s")
     print(f"{'all products':28}{sum(median(seconds) for seconds in taken.values()):7.2f} s")
     made = with_all(forecast, observed)
+    clock = time.process_time if args.cpu else time.perf_counter
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.nc"
         for what, some in (("file without members", made.drop_dims("member")), ("file with members", made)):
-            began = time.perf_counter()
+            began = clock()
             write_forecast(path, some)
-            wrote, size = time.perf_counter() - began, path.stat().st_size / 1e6
-            began = time.perf_counter()
+            wrote, size = clock() - began, path.stat().st_size / 1e6
+            began = clock()
             read_forecast(path)
-            read = time.perf_counter() - began
+            read = clock() - began
             print(f"{what:28}{wrote:7.2f} s to write, {read:.2f} s to read, {size:.0f} MB")
     print(f"peak memory: {peaks[1]:.0f} MB with all products and the file, {peaks[0]:.0f} MB the members alone")
 

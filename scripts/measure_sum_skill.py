@@ -24,7 +24,7 @@ from tqdm import tqdm
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import TimeError
 from nowcast.core.times import parse_period
-from nowcast.forecasters.base import label_forecast
+from nowcast.forecasters.base import Forecaster, label_forecast
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.postprocessing.members import Members
 from nowcast.postprocessing.rain_sums import RainSum
@@ -85,8 +85,10 @@ def main() -> None:
     report(args, found)
 
 
-def forecast_one(archive: Archive, model: object, time: np.datetime64, args: argparse.Namespace, step: RainSum,
-                 found: Found) -> None:
+def forecast_one(
+    archive: Archive, model: Forecaster, time: np.datetime64, args: argparse.Namespace, step: RainSum,
+    found: Found,
+) -> None:
     """One forecast and what was observed."""
     later = time + archive.step * np.arange(1, int(np.timedelta64(60, "m") / archive.step) + 1)
     if not np.isin(later, archive.times).all():
@@ -112,7 +114,7 @@ def blocks(field: Array, rows: int, columns: int) -> Array:
     """Means over blocks, NaN where a pixel is not known."""
     height, width = (size // side * side for size, side in zip(field.shape, (rows, columns), strict=True))
     cut = field[:height, :width].reshape(height // rows, rows, width // columns, columns)
-    return cut.mean(axis=(1, 3), dtype=np.float64).ravel()
+    return np.asarray(cut.mean(axis=(1, 3), dtype=np.float64).ravel())
 
 
 def report(args: argparse.Namespace, found: Found) -> None:

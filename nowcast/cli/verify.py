@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "separated by commas (csi, pod, far, bias, mae, mse, rmse, mean_error, gdl, ssim)",
     )
     parser.add_argument(
+        "--members", type=int, metavar="N",
+        help="draw so many members from the probabilities of each model that has some",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the members (0)")
+    parser.add_argument(
         "--by", metavar="A,B", help="hour, region: scores of each hour of the day and of each region as well"
     )
     parser.add_argument(
@@ -89,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
             min_wet_pixels=args.min_wet_pixels, calibration=args.calibration,
             decision_thresholds=args.decision_thresholds,
             against=Against(args.reference, **horizon), by=by, region_km=args.region_km,
+            members=args.members, seed=args.seed,
             cases=max(0, args.cases), progress=True, engine=engine,
         )
     print(summary(skill.verification))

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.core.score_row import ScoreRow
 from nowcast.core.text_table import csv_text
+from nowcast.report.content import GroupRow
 from nowcast.scores.base import Metric
 from nowcast.scores.categorical import Contingency
 from nowcast.scores.evaluate import HEADER, Tally, row_cells
@@ -55,15 +55,6 @@ class Grouping:
     """Named masks (H, W); they may overlap and need not cover all."""
 
 
-class GroupRow(NamedTuple):
-    """One score of one group of a model's nowcasts."""
-
-    by: str
-    """``hour`` or ``region``."""
-    group: str
-    score: ScoreRow
-
-
 class GroupScores:
     """Running sums of one model by group; they grow with the number of groups, not of nowcasts.
 
@@ -78,10 +69,9 @@ class GroupScores:
         self._boxes = {name: (*_box(mask), mask) for name, mask in grouping.regions.items()}
         self._tallies: dict[tuple[str, str], Tally] = {}
 
-    def add(self, nowcast: NowcastArrays, whole: Tally, reference_time: np.datetime64) -> None:
-        """Count one nowcast, of which ``whole`` has the sums over the whole grid."""
+    def add(self, nowcast: NowcastArrays, whole: Tally, hour: int) -> None:
+        """Count one nowcast, of which ``whole`` has the sums over the grid; it starts in ``hour``."""
         if self._grouping.hours:
-            hour = reference_time.astype("datetime64[h]").astype(np.int64) % 24
             self._tally("hour", f"{hour:02d}").merge(whole)
         for name, box in self._boxes.items():
             part = nowcast.cropped(*box)

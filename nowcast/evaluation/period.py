@@ -16,9 +16,9 @@ from nowcast.core.errors import SettingsError
 from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.score_row import ScoreRow
 from nowcast.core.times import Times
-from nowcast.evaluation.grouping import Grouping, GroupRow, GroupScores, NowcastArrays
+from nowcast.evaluation.grouping import Grouping, GroupScores, NowcastArrays
 from nowcast.evaluation.nowcast_sums import NowcastSums
-from nowcast.report.content import Case
+from nowcast.report.content import Case, GroupRow
 from nowcast.scores.arrays import Floats
 from nowcast.scores.base import Sums, add, reads
 from nowcast.scores.catalog import build_metrics
@@ -129,8 +129,7 @@ class PeriodScores:
         for metric in self._cells:
             known = self._in_cells.get(metric.threshold_dbz, {})
             self._in_cells[metric.threshold_dbz] = add(known, metric.sums(nowcast.dbz, observed))
-        reference_time = np.datetime64(forecast["forecast_reference_time"].values, "ns")
-        self._groups.add(nowcast, own, reference_time)
+        self._groups.add(nowcast, own, hour=int(forecast["forecast_reference_time"].dt.hour))
         self._seconds.append(seconds)
 
     def merge(self, later: PeriodScores) -> None:

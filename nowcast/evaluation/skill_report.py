@@ -15,6 +15,7 @@ from nowcast.core.files import provenance, whole_file
 from nowcast.core.text_table import text_table
 from nowcast.core.times import minutes, to_text
 from nowcast.evaluation.comparison import Against, Confidence, compare, confidence_csv
+from nowcast.evaluation.diagrams import diagrams_of
 from nowcast.evaluation.grouping import groups_csv
 from nowcast.evaluation.period import CALIBRATED, Verification
 from nowcast.report.content import Case, CellMap
@@ -84,7 +85,8 @@ def write_skill(
         [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
         subtitle=_subtitle(found), metadata=_metadata(archive, found, period),
         notes=[*_attribution(archive), *notes],
-        comparisons=sure.comparisons, horizons=sure.horizons,
+        comparisons=sure.comparisons, horizons=sure.horizons, csi=sure.csi,
+        diagrams=diagrams_of(found, against.how), groups=found.groups,
     ))
     groups = out / "groups.csv" if found.groups else None
     texts: dict[Path, Callable[[], str]] = {

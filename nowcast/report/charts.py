@@ -22,6 +22,10 @@ class Line(NamedTuple):
     style: int
     """Number of the model, which decides its colour and dashes."""
     values: Sequence[float]
+    band: Sequence[tuple[float, float]] = ()
+    """Lower and upper end of the interval of each value, NaN where there is none."""
+    faint: bool = False
+    """Drawn thin and without dots, beside another line of the same model."""
 
 
 def line_chart(
@@ -42,6 +46,7 @@ def line_chart(
     from markupsafe import Markup
 
     known = [v for line in lines for v in line.values if math.isfinite(v)]
+    known += [v for line in lines for ends in line.band for v in ends if math.isfinite(v)]
     ticks = _ticks(known, low, level)
     xs = [_x(m, lead_minutes) for m in lead_minutes]
 
@@ -58,17 +63,25 @@ def line_chart(
             pen = "L" if math.isfinite(value) else "M"
         return line.style, path, dots
 
+    def area(line: Line) -> str:
+        """The band as a closed path, where both ends are known."""
+        ends = [(x, *pair) for x, pair in zip(xs, line.band, strict=False) if all(map(math.isfinite, pair))]
+        around = [(x, high) for x, _, high in ends] + [(x, low) for x, low, _ in reversed(ends)]
+        return "".join(f"{'L' if i else 'M'}{x:.1f} {y(v):.1f}" for i, (x, v) in enumerate(around))
+
     every = 1 if len(xs) <= 6 else math.ceil(len(xs) / 6)
     return Markup(render(
         "chart.html", title=title, axis=axis, width=WIDTH, height=HEIGHT,
         box={"left": LEFT, "right": WIDTH - RIGHT, "top": TOP, "foot": HEIGHT - BOTTOM},
         ticks=[(f"{tick:g}", y(tick)) for tick in ticks], level=None if level is None else y(level),
         leads=[(f"{m:g}", x) for m, x in zip(lead_minutes, xs, strict=True)][every - 1 :: every],
-        first=xs[0] if xs else LEFT, curves=[curve(line) for line in lines],
+        first=xs[0] if xs else LEFT,
+        curves=[(*curve(line), area(line), line.faint) for line in lines],
         data={
             "minutes": list(lead_minutes), "x": [round(x, 1) for x in xs], "digits": digits,
             "lines": [
-                {**line._asdict(), "values": [v if math.isfinite(v) else None for v in line.values]}
+                {"name": line.name, "style": line.style,
+                 "values": [v if math.isfinite(v) else None for v in line.values]}
                 for line in lines
             ],
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nowcast.report.content import Cell, Comparison, SkillHorizon, Table
 from nowcast.report.score_texts import text_of
@@ -12,39 +12,44 @@ MINUS = "\u2212"
 DASH = "\u2013"
 
 
-def differences(comparisons: Sequence[Comparison]) -> list[Table]:
-    """A table of differences for each score, marked where the whole interval lies on the better side of 0."""
-    return [
-        _differences(score, [c for c in comparisons if c.score == score])
-        for score in dict.fromkeys(c.score for c in comparisons)
-    ]
+def differences(comparisons: Sequence[Comparison], styles: Mapping[str, int]) -> list[Table]:
+    """A table of differences for each score of events and one for all others.
+
+    Marked where the whole interval lies on the better side of 0.
+    """
+    of_events = dict.fromkeys(c.score for c in comparisons if c.threshold_dbz is not None)
+    tables = [_differences([c for c in comparisons if c.score == score], styles) for score in of_events]
+    others = [c for c in comparisons if c.threshold_dbz is None]
+    return [*tables, _differences(others, styles)] if others else tables
 
 
-def _differences(score: str, comparisons: Sequence[Comparison]) -> Table:
-    text = text_of(score)
-    thresholds = list(dict.fromkeys(c.threshold_dbz for c in comparisons))
-    known = {(c.model, c.reference, c.threshold_dbz): _cell(c, text.better) for c in comparisons}
+def _differences(comparisons: Sequence[Comparison], styles: Mapping[str, int]) -> Table:
+    columns = list(dict.fromkeys((c.score, c.threshold_dbz) for c in comparisons))
+    known = {
+        (c.model, c.reference, c.score, c.threshold_dbz): _cell(c, text_of(c.score).better) for c in comparisons
+    }
     rows = tuple(
         (
-            Cell(model, detail=f"against {reference}"),
-            *(known.get((model, reference, t), Cell(DASH)) for t in thresholds),
+            Cell(model, detail=f"against {reference}", style=styles.get(model)),
+            *(known.get((model, reference, *column), Cell(DASH)) for column in columns),
         )
         for model, reference in dict.fromkeys((c.model, c.reference) for c in comparisons)
     )
-    heads = (Cell(text.label if t is None else f"≥ {t:g} dBZ") for t in thresholds)
+    heads = (Cell(text_of(score).label if t is None else f"≥ {t:g} dBZ") for score, t in columns)
+    what = "Scores less those" if columns[0][1] is None else f"{text_of(columns[0][0]).label} less that"
     return Table(
-        f"{text.label} less that of the reference, mean over lead times, with its "
-        f"{comparisons[0].confidence:.0%} interval",
+        f"{what} of the reference, mean over lead times, with its {comparisons[0].confidence:.0%} interval",
         (Cell("Model"), *heads), rows,
     )
 
 
-def skill_horizons(horizons: Sequence[SkillHorizon]) -> Table:
+def skill_horizons(horizons: Sequence[SkillHorizon], styles: Mapping[str, int]) -> Table:
     """The table of skill horizons."""
     first = horizons[0]
     return Table(
         f"Skill horizon: lead time at which CSI at {first.threshold_dbz:g} dBZ falls under {first.csi:g}",
-        (Cell("Model"), Cell("Lead time")), tuple((Cell(h.model), Cell(_minutes(h))) for h in horizons),
+        (Cell("Model"), Cell("Lead time")),
+        tuple((Cell(h.model, style=styles.get(h.model)), Cell(_minutes(h))) for h in horizons),
     )
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from nowcast.core.grid import Grid
+from nowcast.core.score_row import ScoreRow
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,15 @@ class SkillHorizon(NamedTuple):
     """Longest lead time in minutes."""
 
 
+class GroupRow(NamedTuple):
+    """One score of one group of a model's nowcasts."""
+
+    by: str
+    """``hour`` or ``region``."""
+    group: str
+    score: ScoreRow
+
+
 class Cell(NamedTuple):
     """One cell of a table."""
 
@@ -102,6 +112,8 @@ class Cell(NamedTuple):
     """Whether it is what a paper prints, not what was computed."""
     detail: str = ""
     """Stands small behind the text."""
+    style: int | None = None
+    """Number of the model whose colour stands before the text."""
 
 
 class Table(NamedTuple):

@@ -26,7 +26,8 @@ class Column(NamedTuple):
     better: str
     title: str
     """Caption of the chart."""
-    chart: Markup
+    chart: Markup | None
+    """None where no value is known."""
     cells: list[list[str]]
     """By model: the mean over lead times, then the value of each lead time."""
 
@@ -86,11 +87,14 @@ class ScoreTable:
         values = [
             [self.value(model, name, threshold, lead) for lead in (None, *self.leads)] for model in self.models
         ]
+        known = [v for row in values for v in row[1:] if math.isfinite(v)]
+        lowest = min(known, default=0.0)
         chart = line_chart(
             f"{title} by lead time", self.leads,
             [Line(m, i % STYLES, v[1:]) for i, (m, v) in enumerate(zip(self.models, values, strict=True))],
-            text.digits, None if text.better == "zero" else 0.0, {"one": 1.0, "zero": 0.0}.get(text.better),
-        )
+            text.digits, None if text.better == "zero" or lowest < 0 else 0.0,
+            {"one": 1.0, "zero": 0.0}.get(text.better),
+        ) if known else None
         cells = [[f"{v:.{text.digits}f}" if math.isfinite(v) else DASH for v in row] for row in values]
         heading = of_value if threshold is None else f"≥ {threshold:g} dBZ"
         return Column(heading, text.better, title, chart, cells)

@@ -15,9 +15,22 @@ import numpy as np
 
 from nowcast.core.score_row import ScoreRow
 from nowcast.report.coastlines import CREDIT
+from nowcast.report.colours import STYLES
 from nowcast.report.confidence import differences, skill_horizons
-from nowcast.report.content import FEW_BLOCKS, Case, CellMap, Comparison, Picture, SkillHorizon
+from nowcast.report.content import (
+    FEW_BLOCKS,
+    Case,
+    CellMap,
+    Comparison,
+    GroupRow,
+    IntervalRow,
+    Picture,
+    SkillHorizon,
+)
+from nowcast.report.diagram_content import Diagrams
+from nowcast.report.diagrams import figure_groups
 from nowcast.report.frames import frames_data
+from nowcast.report.group_parts import hour_groups, region_table
 from nowcast.report.rendering import render
 from nowcast.report.score_tabs import ScoreTable
 
@@ -38,6 +51,10 @@ class SkillPage:
     notes: Sequence[str] = ()
     """Attribution and licence of the data and whatever else the page must state."""
     comparisons: Sequence[Comparison] = ()
+    csi: Sequence[IntervalRow] = ()
+    diagrams: Diagrams = field(default_factory=Diagrams)
+    groups: Sequence[GroupRow] = ()
+    """Scores by hour of the day and by region."""
     horizons: Sequence[SkillHorizon] = ()
 
 
@@ -48,10 +65,13 @@ def render_skill_page(page: SkillPage) -> str:
         PageError: cases that do not fit together.
     """
     table = ScoreTable(page.scores)
+    styles = {model: i % STYLES for i, model in enumerate(table.models)}
     return render(
         "skill.html", page=page, few_blocks=FEW_BLOCKS, frames=frames_data(page.cases), table=table,
-        differences=differences(page.comparisons),
-        horizons=skill_horizons(page.horizons) if page.horizons else None,
+        groups=figure_groups(page.diagrams, page.csi, table, styles) + hour_groups(page.groups, styles),
+        regions=region_table(page.groups, styles),
+        differences=differences(page.comparisons, styles),
+        horizons=skill_horizons(page.horizons, styles) if page.horizons else None,
         maps=_csi_maps(page.maps) if page.maps else None, notes=[*page.notes, CREDIT],
     )
 

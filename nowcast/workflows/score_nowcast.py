@@ -82,16 +82,27 @@ class NowcastScorer:
     def _forecasts(self, reference_time: np.datetime64) -> Iterator[tuple[str, xr.Dataset, float]]:
         """Forecast once by each forecaster and read it in each way: (name, forecast, seconds).
 
-        One reading after the other, so that the members of one are gone before those of the next are made.
+        One forecaster after the other, so that the members of one are gone before those of the next are made. A
+        first step that several readings of a forecaster share is done once.
         """
         made: dict[int, Made] = {}
         count = max((step.past for reading in self.readings.values() for step in reading.post), default=0)
         for name, (forecaster, post) in self.readings.items():
             began = time.perf_counter()
             if id(forecaster) not in made:
-                made[id(forecaster)] = forecast_with_past(
+                made = {id(forecaster): forecast_with_past(
                     self.archive, forecaster, reference_time, self.leads, count=count
-                )
-            coming = postprocess(made[id(forecaster)], post)
+                )}
+            begun, left = made[id(forecaster)], post
+            if self._shared(forecaster, post):
+                if id(post[0]) not in made:
+                    made[id(post[0])] = begun._replace(forecast=postprocess(begun, post[:1]))
+                begun, left = made[id(post[0])], post[1:]
+            coming = postprocess(begun, left)
             yield name, coming, time.perf_counter() - began
-            del coming
+            del coming, begun
+
+    def _shared(self, forecaster: Forecaster, post: tuple[PostProcessing, ...]) -> bool:
+        """Whether another reading of this forecaster begins with the same step."""
+        alike = [r for r in self.readings.values() if r.forecaster is forecaster and r.post and post]
+        return sum(reading.post[0] is post[0] for reading in alike) > 1

@@ -23,10 +23,12 @@ from nowcast.evaluation.windows import check_counts, wettest, windows
 from nowcast.forecasters.calibration_file import ModelCalibration
 from nowcast.forecasters.decision_thresholds import check_identity
 from nowcast.forecasters.neural import Neural
+from nowcast.postprocessing.members import Members
 from nowcast.report.content import Case
 from nowcast.scores.catalog import DEFAULT_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
 from nowcast.workflows.calibrated import calibration_of, read_calibrations, uncalibrated
+from nowcast.workflows.drawn_members import with_members
 from nowcast.workflows.initialisation import (
     LEAST_PAST,
     Models,
@@ -53,6 +55,8 @@ def verify(
     calibration: Sequence[Path | str] = (),
     decision_thresholds: Sequence[Path | str] = (),
     against: Against | None = None,
+    members: int | None = None,
+    seed: int = 0,
     by: Sequence[str] = (),
     regions: Masks | None = None,
     region_km: float = REGION_KM,
@@ -78,6 +82,9 @@ def verify(
         calibration: files of `nowcast calibrate`: each model that one of them knows is scored calibrated, too.
         decision_thresholds: the same, of which the decision thresholds alone are taken.
         against: with which model the others are compared, and how.
+        members: draw so many from the probabilities of each model that knows some and has no members of its
+        own.
+        seed: of these.
         by: ``hour``, ``region``: scores of each hour of the day and of each region as well, in groups.csv.
         regions: named masks (y, x) of the grid; None takes blocks of about ``region_km``.
         region_km: width of such a block.
@@ -104,6 +111,8 @@ def verify(
     readings = {name: Reading(f) for name, f in named(models).items()}
     if calibration or decision_thresholds:
         readings = with_calibrated(readings, read_calibrations(calibration, decision_thresholds))
+    if members is not None:
+        readings = with_members(readings, Members(members, seed))
     grouping = grouped_by(by, frames.grid.shape, frames.grid.cell_km, regions, region_km)
     against = against or Against()
     against.check(list(readings), list(thresholds))
@@ -112,6 +121,11 @@ def verify(
             frames, readings, start, end, stride=stride, lead_times=lead_times, thresholds=thresholds,
             scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds),
             grouping=grouping, cases=cases if out is not None else 0, progress=progress, engine=own,
+        )
+    if members is not None and not any("members" in known for known in found.metadata.values()):
+        raise SettingsError(
+            complain("--members", f"models without probabilities: {', '.join(found.models)}",
+                     "at least one that knows them, as motionrnn does", "add one, or leave --members away")
         )
     return write_skill(
         None if out is None else Path(out), frames, found, (start, end), against, title=title, notes=notes

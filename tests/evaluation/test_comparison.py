@@ -84,7 +84,7 @@ def test_one_block_says_that_there_is_no_interval(found):
     sure = compare(found, Against(how=Bootstrap(block_hours=24)))
     assert "[undefined]" in confidence_text(sure)
     assert "1 block of 24 h" in confidence_text(sure)
-    (table,) = differences(sure.comparisons)
+    (table,) = differences(sure.comparisons, {})
     assert {cell.detail for row in table.rows for cell in row[1:]} == {"no interval"}
 
 

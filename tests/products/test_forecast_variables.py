@@ -119,6 +119,19 @@ def test_codes_by_hand(kind, value, code):
     assert np.isnan(back[1])
 
 
+def test_every_code_is_the_float_nearest_to_its_decimal():
+    for kind in (PROBABILITIES, MILLIMETRES):
+        codes = np.arange(251).astype(kind.dtype)
+        np.testing.assert_array_equal(kind.unpack(codes), (np.arange(251) / kind.steps).astype(np.float32))
+
+
+def test_attributes_of_the_catalog_win_and_others_are_kept(tmp_path):
+    made = full(forecast(projected_grid()), np.random.default_rng(7))
+    made.rain_sum_mean.attrs = {"units": "furlongs", "z_r_relation": "mine"}
+    found = read_forecast(write_forecast(tmp_path / "a.nc", made)).rain_sum_mean
+    assert (found.attrs["units"], found.attrs["z_r_relation"]) == ("mm", "mine")
+
+
 @pytest.mark.parametrize("value", [-0.01, 1.01, np.inf])
 def test_what_is_out_of_range_is_refused_by_name(value):
     with pytest.raises(FieldError, match=r"rain_sum: got .* expected probabilities in \[0, 1\]"):

@@ -7,7 +7,8 @@ import pytest
 from nowcast.core.score_row import ScoreRow
 from nowcast.core.times import as_step
 from nowcast.forecasters.base import label_forecast
-from nowcast.report.content import Case, CellMap
+from nowcast.report.content import Case, CellMap, GroupRow, IntervalRow
+from nowcast.report.diagram_content import DiagramCurve, Diagrams, RankShares, ReliabilityCurve
 from nowcast.report.skill_page import SkillPage, render_skill_page
 from tests.fakes.fields import geographic_grid, moving_disc
 
@@ -41,7 +42,22 @@ def site(tmp_path_factory):
         for model, threshold in (("persistence", 20.0), (EVIL, 20.0), ("persistence", 30.0))
     ]
     path = tmp_path_factory.mktemp("site") / "index.html"
-    page = SkillPage(f"Skill {EVIL}", cases, scores, maps, EVIL, {EVIL: EVIL}, [EVIL])
+    names, unit = ("persistence", EVIL), [0.0, 0.5, 1.0]
+    diagrams = Diagrams(
+        [ReliabilityCurve(m, 20.0, unit, unit, [9, 3, 1], unit, unit, 0.1) for m in names],
+        [DiagramCurve(m, 20.0, unit, unit, [EVIL] * 3) for m in names],
+        performance=[DiagramCurve(m, 20.0, unit, unit) for m in names],
+        ranks=[RankShares(m, 20.0, [1.5, 0.5]) for m in names],
+    )
+    csi = [IntervalRow(m, 20.0, lead, 0.5, 0.4, 0.6, 4) for m in names for lead in (10.0, 20.0, 30.0)]
+    groups = [
+        GroupRow(by, f"r{i}c{i}" if by == "region" else "12", ScoreRow(m, "csi", 20.0, None, 0.5))
+        for m in names for by in ("hour", "region") for i in range(12)
+    ]
+    page = SkillPage(
+        f"Skill {EVIL}", cases, scores, maps, EVIL, {EVIL: EVIL}, [EVIL], csi=csi, diagrams=diagrams,
+        groups=groups,
+    )
     path.write_text(render_skill_page(page), encoding="utf-8")
     return path.as_uri()
 
@@ -151,6 +167,24 @@ def test_the_map_of_csi_can_be_chosen(page):
     assert alt == "Map of the CSI of persistence at 30 dBZ"
 
 
+def test_diagrams_are_drawn_in_the_colours_of_the_legend_with_their_labels_apart(page):
+    assert page.locator("#diagrams h3").all_text_contents() == [
+        "CSI by lead time, with intervals", "Performance diagram", "Reliability", "ROC", "Rank histogram",
+        "By hour of the day", "By region",
+    ]
+    told = page.locator("#diagrams .plane circle title")
+    assert "persistence: probability 0.50, observed 0.50, 3 cases" in told.all_text_contents()
+    colours = page.evaluate("""[...document.querySelectorAll('#diagrams g.m1 circle, .models g.m1 path')].map(
+        (e) => getComputedStyle(e)[e.tagName === 'path' ? 'stroke' : 'fill'])""")
+    assert len(set(colours)) == 1
+    crossing = page.evaluate("""[...document.querySelectorAll('.plane')].flatMap((svg) => {
+        const boxes = [...svg.querySelectorAll('.tick, .axis')].map((e) => e.getBoundingClientRect());
+        return boxes.flatMap((a, i) => boxes.slice(i + 1).filter((b) => a.left < b.right - 1 && b.left < a.right
+            - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3));
+    }).length""")
+    assert crossing == 0
+
+
 @pytest.mark.parametrize("width", [360, 768, 1600])
 def test_nothing_sticks_out_at_any_width(page, width):
     page.set_viewport_size({"width": width, "height": 800})
@@ -159,7 +193,7 @@ def test_nothing_sticks_out_at_any_width(page, width):
 
 def test_every_control_has_a_name(page):
     nameless = page.evaluate(
-        """[...document.querySelectorAll('button, input, select, img, svg.chart')].filter((e) =>
+        """[...document.querySelectorAll('button, input, select, img, svg.chart, svg.plane')].filter((e) =>
         !(e.getAttribute('aria-label') || e.getAttribute('alt') || e.textContent.trim()
         || (e.labels && e.labels.length))).length"""
     )
