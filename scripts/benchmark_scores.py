@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python scripts/benchmark_scores.py [--members 24] [--cells 479 617] [--repeats 3]
 
-Members are smooth random fields of which about two cells in three have an echo; the least of the repeats counts.
+Members are smooth random fields; about two cells in three have an echo. The least of the repeats counts.
 """
 
 from __future__ import annotations

@@ -62,8 +62,9 @@ def test_the_table_of_probabilities_is_what_the_measuring_script_wrote(script, t
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- probabilities here -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
     measures = [
-        ("brier_skill", 20.0, 0.5), ("brier_skill", 30.0, 0.4), ("brier_skill", 40.0, -0.1), ("crps", "", 1.2345),
-        ("crps_fair", "", 1.2), ("largest_gap", 20.0, -0.012), ("largest_gap", 30.0, 0.03), ("largest_gap", 40.0, 0),
+        ("brier_skill", 20.0, 0.5), ("brier_skill", 30.0, 0.4), ("brier_skill", 40.0, -0.1),
+        ("crps", "", 1.2345), ("crps_fair", "", 1.2),
+        ("largest_gap", 20.0, -0.012), ("largest_gap", 30.0, 0.03), ("largest_gap", 40.0, 0),
         ("rain_sum_largest_gap", 5.0, "nan"), ("area_spread_error", "", 0.9), ("rank_histogram_20", "", 1.25),
         ("starts", "", 3),
     ]
