@@ -35,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", default="latest", metavar="TIME",
                         help="with --archive: forecast reference time, UTC; the default is the newest frame")
     parser.add_argument("--leads", type=int, default=10, help="with --archive: number of frames (default 10)")
+    parser.add_argument("--calibration", type=Path, metavar="JSON",
+                        help="with --archive: file of 'nowcast calibrate' that knows the model")
     parser.add_argument("--members", type=int, metavar="N",
                         help="with --archive: draw N members, for spread, sums and areas")
     parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
@@ -105,7 +107,8 @@ def _check(args: argparse.Namespace, count: int) -> None:
 
     if args.archive and not args.model:
         raise SettingsError(complain("--model", "none", "a model with --archive", "see 'nowcast models'"))
-    for flag, value in (("--model", args.model), ("--members", args.members)):
+    for flag, value in (("--model", args.model), ("--members", args.members),
+                        ("--calibration", args.calibration)):
         if args.forecast and value is not None:
             raise SettingsError(complain(flag, f"'{value}' with --forecast", "what the file holds",
                                          "leave it out, or give --archive"))
@@ -135,13 +138,14 @@ def _found(args: argparse.Namespace, places: list[Location]) -> xr.Dataset:
     if args.forecast:
         return at_places(args.forecast, places, z_r_name=args.z_r, rain_dbz=args.rain, progress=True)
     from nowcast.core.settings import override
-    from nowcast.postprocessing.members import Members
     from nowcast.workflows.forecast import forecast
     from nowcast.workflows.open_archive import open_archive
 
     archive = open_archive(args.archive)
-    post = [] if args.members is None else [Members(args.members, args.seed)]
     settings = override({}, args.assignments)
-    coming = forecast(archive, args.model, args.at, args.leads, settings=settings, post=post)
+    coming = forecast(
+        archive, args.model, args.at, args.leads, settings=settings, calibration=args.calibration,
+        members=args.members, seed=args.seed, progress=True,
+    )
     observed = newest_frames(archive, coming["valid_time"].values[0] - coming["lead_time"].values[0])
     return at_places(coming, places, z_r_name=args.z_r, rain_dbz=args.rain, observed=observed, progress=True)

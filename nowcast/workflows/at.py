@@ -13,11 +13,12 @@ import xarray as xr
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.grid import Grid
-from nowcast.core.rain import Z_R, ZRelation, z_r
+from nowcast.core.rain import ZRelation, z_r, z_r_of_text
 from nowcast.postprocessing.places.coordinates import check_place, place_name
 from nowcast.postprocessing.places.files import check_names, read_areas
 from nowcast.postprocessing.places.locations import Location, check_distance, locate
 from nowcast.postprocessing.places.series import RAIN_DBZ, PlaceSeries
+from nowcast.postprocessing.places.sums import PRODUCTS
 from nowcast.products.cf_netcdf import read_forecast, read_grid
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ def at(
         names: of the points; by default where they lie.
         areas: GeoJSON with polygons, a file or its content, beside or instead of points.
         within_km: read the points as all within this distance.
-        z_r: name of a Z-R relation for mm/h and mm; by default that of the forecast's attribute
-            ``z_r_relation``. Without one, values in mm/h are NaN and sums are left out.
+        z_r: name of a Z-R relation for mm/h and mm where the forecast's attribute ``z_r_relation`` names
+            none. Without one, values in mm/h are NaN and sums are left out.
         rain_dbz: reflectivity from which on it counts as rain.
         observed: frames (time, y, x) up to the forecast reference time, for ``observed_reflectivity``.
 
@@ -62,8 +63,11 @@ def at(
         ``rain_rate``, ``wet_share``, ``known_share`` (lead_time, place); ``exceedance_probability``
         (threshold, lead_time, place), of reaching the threshold anywhere in the place; ``rain_begins``,
         ``rain_ends`` and ``rain_probability`` (place), from what the attribute ``by`` says; ``rain_sum``
-        (place), mm of the next 60 minutes; with members also ``rain_begins_quantile``,
-        ``rain_rate_quantile``, ``rain_sum_quantile`` and ``rain_sum_exceedance_probability``.
+        (place), mm of the next 60 minutes, from the product ``rain_sum_mean`` where the forecast holds it;
+        with members also ``rain_begins_quantile``, ``rain_rate_quantile``, ``rain_sum_quantile`` and
+        ``rain_sum_exceedance_probability``; of a calibrated forecast also ``verified_frequency`` and
+        ``verified_cases`` (threshold, lead_time, place): how often it came when such a probability was given
+        to a cell on validation days.
 
     Raises:
         SettingsError: no places, a place off the Earth, an unknown Z-R relation.
@@ -100,7 +104,7 @@ def at_places(
     window = rows, columns = cells.window(grid.shape)
     near = cells.moved_into(grid.shape, window)
     if isinstance(forecast, (str, Path)):
-        held = read_forecast(forecast, (PROBABILITY, MEMBERS), window)
+        held = read_forecast(forecast, (PROBABILITY, MEMBERS, *PRODUCTS), window)
     else:
         held = forecast.isel(y=rows, x=columns)
     relation = relation_of(held, observed, z_r_name)
@@ -120,12 +124,20 @@ def newest_frames(
 def relation_of(
     forecast: xr.Dataset, observed: xr.DataArray | None, name: str | None
 ) -> ZRelation | None:
-    """The Z-R relation that is named, else the forecast's own, else that of the observed frames."""
-    if name is not None:
-        return z_r(name)
+    """The Z-R relation of the forecast, else of the observed frames, else the one that is named, if any.
+
+    Raises:
+        SettingsError: no such relation, or another is named than the forecast's.
+    """
     texts = [str(held.attrs.get(Z_R_ATTRIBUTE, "")) for held in (forecast, observed) if held is not None]
-    known = [Z_R[text.partition(":")[0]] for text in texts if text.partition(":")[0] in Z_R]
-    return known[0] if known else None
+    own = next(filter(None, map(z_r_of_text, texts)), None)
+    if name is None:
+        return own
+    chosen = z_r(name)
+    if own is not None and not chosen.same(own):
+        raise SettingsError(complain("Z-R relation (--z-r)", name, f"that of the forecast ({own})",
+                                     "leave it out"))
+    return chosen
 
 
 def _points(

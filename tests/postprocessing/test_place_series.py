@@ -6,8 +6,10 @@ import pytest
 import nowcast
 from nowcast.core.errors import SettingsError
 from nowcast.core.field import make_field
-from nowcast.postprocessing.places.series import rain_sum
+from nowcast.postprocessing.places.sums import rain_sum
+from nowcast.postprocessing.rain_sums import RainSum
 from nowcast.postprocessing.rain_times import rain_times, spread_times
+from nowcast.products.cf_netcdf import write_forecast
 from tests.fakes.fields import geographic_grid, projected_grid
 from tests.fakes.place_forecast import (
     CELL,
@@ -85,7 +87,9 @@ def test_without_a_z_r_relation_there_is_reflectivity_and_no_rain_rate():
     own = place_forecast(attrs={"z_r_relation": "fmi: Z = 223 R^1.53 (Leinonen et al. 2012)"})
     fmi = (10 ** (dbz_of(60) / 10) / 223) ** (1 / 1.53)
     np.testing.assert_allclose(nowcast.at(own, *HERE).peak_rain_rate, fmi, rtol=1e-5)
-    np.testing.assert_allclose(nowcast.at(own, *HERE, z_r=RELATION).peak_rain_rate, 60, rtol=1e-5)
+    np.testing.assert_allclose(nowcast.at(own, *HERE, z_r="fmi").peak_rain_rate, fmi, rtol=1e-5)
+    with pytest.raises(SettingsError, match=r"got marshall_palmer, expected that of the forecast \(fmi"):
+        nowcast.at(own, *HERE, z_r=RELATION)
 
 
 def test_an_area_has_its_mean_its_highest_and_its_wet_share():
@@ -226,6 +230,31 @@ def test_sums_are_trapezoids_up_to_the_end_of_the_period():
 
 def test_a_forecast_of_less_than_an_hour_has_no_sum_of_an_hour():
     assert "rain_sum" not in nowcast.at(place_forecast(step_minutes=5), *HERE, z_r=RELATION)
+
+
+def test_sums_of_the_forecasts_own_products_are_taken(tmp_path):
+    forecast = RainSum(z_r=RELATION, substep_minutes=0).apply(
+        place_forecast(members=MEMBERS), observed((0, 0, 0)))
+    forecast.rain_sum_mean.loc[{"accumulation_period": 60}] += 1
+    bare = forecast.drop_vars(["reflectivity_members", "member"])
+    path = write_forecast(tmp_path / "f.nc", bare)
+    for held in (forecast, bare, path):
+        found = nowcast.at(held, *HERE, z_r=RELATION)
+        np.testing.assert_allclose(found.rain_sum, 7 / 4 + 1, atol=0.006)
+        middle = np.quantile([2, 2, 3, 0], [0.1, 0.5, 0.9])
+        np.testing.assert_allclose(found.rain_sum_quantile, middle, atol=0.006)
+        np.testing.assert_allclose(found.rain_sum_exceedance_probability, [0.75, 0, 0, 0], atol=0.002)
+    other = nowcast.at(forecast, *HERE, z_r="fmi")
+    assert 1.5 < other.rain_sum < 5
+    basin, grid = degrees((2, 3), (3, 4))
+    wide = RainSum(z_r=RELATION, substep_minutes=0).apply(
+        place_forecast(grid=grid, members=MEMBERS), make_field(np.full((1, 6, 8), -32, "f4"), after(0), grid))
+    found = nowcast.at(wide, areas=basin, z_r=RELATION).isel(place=0)
+    sums = [0.5, 0.5 + 2.75, 0.75, 0]
+    np.testing.assert_allclose(found.rain_sum, np.mean(sums), rtol=1e-4)
+    found = nowcast.at(wide.drop_vars("reflectivity_members"), areas=basin, z_r=RELATION).isel(place=0)
+    np.testing.assert_allclose(found.rain_sum, np.mean(sums), rtol=1e-4)
+    assert np.isnan(found.rain_sum_quantile).all()
 
 
 def test_pauses_belong_to_the_rain():

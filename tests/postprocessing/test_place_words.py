@@ -7,6 +7,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from nowcast.core.errors import SettingsError
 from nowcast.core.field import make_field
 from nowcast.postprocessing.places.document import to_document, to_json
 from nowcast.postprocessing.places.files import read_areas
@@ -14,6 +15,7 @@ from nowcast.postprocessing.places.locations import Location
 from nowcast.postprocessing.places.rows import rows
 from nowcast.postprocessing.places.table import in_words
 from nowcast.postprocessing.places.words import block, rain_sentence
+from nowcast.postprocessing.reliability import BINS, Attested, ReliabilityTable, reliability_of
 from nowcast.workflows.at import at_places
 from tests.fakes.fields import projected_grid
 from tests.fakes.place_forecast import (
@@ -86,13 +88,47 @@ def test_members():
     assert sentence(place_forecast(members=[{}, {}])) == "no rain until 00:40 on 2025-03-23 UTC"
 
 
+def attested(forecast):
+    """Of 20 dBZ and 30 min ahead: 1240 cases of 0.6 to 0.7, 682 of which came; else one case that did not."""
+    cases = np.ones((3, 2, BINS))
+    came = np.zeros((3, 2, BINS))
+    cases[1, 1, 8], came[1, 1, 8] = 1240, 682
+    cases[2] = 0
+    table = ReliabilityTable.of((10.0, 20.0, 30.0), (10.0, 30.0), cases, cases * 0.5, came)
+    return Attested(table).apply(forecast, None)
+
+
+def test_what_such_probabilities_have_been_worth_is_said():
+    made = found(attested(place_forecast(probabilities={CELL: LADDER})), HERE, *read_areas(BASIN))
+    here, basin = rows(made)
+    text = block(here)
+    assert "20 dBZ, +30 min: when we say 60 %, it comes in 55 % of cases (1 240 cases)" in text
+    assert "10 dBZ, +30 min: when we say 90 %, it comes in 0 % of cases (1 case)" in text
+    assert "30 dBZ, +" not in text
+    assert "when we say" not in block(basin)
+    table = reliability_of(made.attrs)
+    for k, s in np.ndindex(3, 7):
+        there = made.isel(threshold=k, lead_time=s, place=0)
+        wanted = table.at(float(there.threshold), 10.0 * (s + 1), float(there.exceedance_probability))
+        np.testing.assert_equal([float(there.verified_frequency), int(there.verified_cases)], list(wanted))
+    document = json.loads(to_json(made))
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+    assert document["places"][0]["verified"]["cases"][1][2] == 1240
+    assert "verified_frequency" not in found(place_forecast(probabilities={CELL: LADDER}))
+
+
+def test_a_table_of_reliability_that_is_damaged_is_refused():
+    with pytest.raises(SettingsError, match="reliability"):
+        found(place_forecast(probabilities={CELL: LADDER}, attrs={"reliability": "{"}))
+
+
 def test_areas():
     basin = read_areas(BASIN)[0]
     assert sentence(place_forecast(), basin).startswith("rain begins somewhere in it at 23:50 UTC")
     assert sentence(place_forecast({}), basin).startswith("no rain anywhere in it until")
     text = block(rows(found(place_forecast(members=MEMBERS), basin))[0])
     assert "in its strongest cell; rain on at most 11 % of it, its mean at most 6.7 mm/h" in text
-    assert "0.4 mm in the one field; 0.3 mm (0.1 to 1.2) by the members, 25 % for 1 mm or more" in text
+    assert "0.4 mm; 0.3 mm (0.1 to 1.2) by the members, 25 % for 1 mm or more" in text
     assert "probability in % (somewhere in it)" in text
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 from nowcast.core.errors import printable
 from nowcast.core.times import minutes, to_text
 from nowcast.postprocessing.places.rows import PlaceRow, rows
-from nowcast.postprocessing.places.series import SUM_PERIOD
+from nowcast.postprocessing.places.sums import SUM_PERIOD
 from nowcast.postprocessing.places.words import rain_sentence
 
 SCHEMA = "nowcast places"

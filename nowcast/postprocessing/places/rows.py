@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.postprocessing.places.series import OUTSIDE, UNKNOWN
+from nowcast.postprocessing.places.labels import OUTSIDE, UNKNOWN
 
 
 @dataclass(frozen=True)

@@ -16,21 +16,30 @@ import xarray as xr
 from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.rain import ZRelation
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.core.times import minutes
+from nowcast.postprocessing.ensemble import share_reaching
+from nowcast.postprocessing.places.labels import (
+    BY_FIELD,
+    BY_MEMBERS,
+    BY_PROBABILITIES,
+    FROM_CELL,
+    FROM_MEMBERS,
+    FROM_MODEL,
+    FROM_NOTHING,
+    KNOWN,
+    OUTSIDE,
+    PARTLY,
+    UNKNOWN,
+)
 from nowcast.postprocessing.places.locations import POINT, Location, PlaceCells
+from nowcast.postprocessing.places.sums import QUANTILES, with_sum_products, with_sums
 from nowcast.postprocessing.places.values import Array, PlaceReduction, PlaceValues
+from nowcast.postprocessing.places.verified import with_reliability
 from nowcast.postprocessing.rain_times import NEVER, RainTimes, rain_times, spread_times
 
 RAIN_DBZ = 10.0
-QUANTILES = np.array([0.1, 0.5, 0.9])
-SUM_PERIOD = np.timedelta64(60, "m")
-SUM_THRESHOLDS_MM = np.array([1.0, 5.0, 10.0, 20.0])
 THRESHOLDS_DBZ = np.array([10.0, 20.0, 30.0, 40.0])
 """Of the probabilities of an ensemble whose forecaster has no ladder of its own."""
 EVEN_ODDS = 0.5
-OUTSIDE, UNKNOWN, PARTLY, KNOWN = "outside", "unknown", "partly known", "known"
-BY_MEMBERS, BY_PROBABILITIES, BY_FIELD = "members", "probabilities", "reflectivity"
-FROM_MODEL, FROM_MEMBERS, FROM_CELL, FROM_NOTHING = "model", "members", "highest cell", "none"
 _ALL_KNOWN = 0.9995
 
 
@@ -63,9 +72,12 @@ class PlaceSeries:
             newest = observed["time"].values == found["forecast_reference_time"].values
             now = PlaceValues(*(each[newest][0] for each in seen)) if newest.any() else None
         members = self._members(forecast, reduction)
-        found = self._with_probabilities(found, forecast, reduction, members)
+        found = with_reliability(self._with_probabilities(found, forecast, reduction, members))
         found = self._with_times(found, field, members, now)
-        return self._with_sums(found, field, members, now)
+        if self.relation is not None:
+            start = None if now is None else now.mean_rate
+            found = with_sums(found, field.mean_rate, None if members is None else members.mean_rate, start)
+        return with_sum_products(found, forecast, reduction)
 
     def _frame(self, forecast: xr.Dataset) -> xr.Dataset:
         """The coordinates, and the note of each place."""
@@ -127,7 +139,7 @@ class PlaceSeries:
         ladder = PROBABILITY in forecast
         thresholds = forecast["threshold"].values if ladder else THRESHOLDS_DBZ
         point = np.array([p.kind == POINT for p in self.places]) | (self.cells.count == 1)
-        counted = None if members is None else _counted(members.highest, thresholds)
+        counted = None if members is None else share_reaching(members.highest, thresholds.tolist())
         if ladder:
             values = forecast[PROBABILITY].values
             own = reduction.highest(values.reshape(-1, *values.shape[2:])).reshape(*values.shape[:2], -1)
@@ -186,59 +198,6 @@ class PlaceSeries:
             rain_ends_quantile=(spread_dims, start + ranges.ends),
             rain_probability=("place", probability, {"units": "1"}),
         )
-
-    def _with_sums(
-        self, found: xr.Dataset, field: PlaceValues, members: PlaceValues | None, now: PlaceValues | None
-    ) -> xr.Dataset:
-        """Add the place's mean rain of the next 60 minutes, where the forecast reaches so far."""
-        leads = found["lead_time"].values.astype("timedelta64[ns]")
-        if self.relation is None or leads[-1] < SUM_PERIOD:
-            return found
-        start = None if now is None else now.mean_rate
-        attrs = {"units": "mm", "long_name": f"mean rain of the place in the next {minutes(SUM_PERIOD):g} min"}
-        total = rain_sum(field.mean_rate, leads, SUM_PERIOD, start)
-        found = found.assign(rain_sum=("place", total, attrs))
-        if members is None:
-            return found
-        sums = rain_sum(members.mean_rate, leads, SUM_PERIOD, start)
-        rates = np.quantile(members.mean_rate, QUANTILES, axis=0)
-        return found.assign_coords(rain_sum_threshold=("rain_sum_threshold", SUM_THRESHOLDS_MM)).assign(
-            rain_rate_quantile=(("quantile", "lead_time", "place"), rates.astype(np.float32)),
-            rain_sum_quantile=(("quantile", "place"), np.quantile(sums, QUANTILES, axis=0), attrs),
-            rain_sum_exceedance_probability=(
-                ("rain_sum_threshold", "place"), _counted(sums[:, None], SUM_THRESHOLDS_MM)[:, 0]),
-        )
-
-
-def rain_sum(
-    rates: Array, leads: npt.NDArray[np.timedelta64], period: np.timedelta64, start: Array | None
-) -> npt.NDArray[np.float64]:
-    """Sum rates (..., S, P) in mm/h over a period to mm (..., P), by the trapezoidal rule.
-
-    Args:
-        rates: NaN makes the sum NaN where it counts.
-        leads: rising; the last reaches the period.
-        period: from the forecast reference time.
-        start: rates (P) at the forecast reference time; those of the first lead time where it is not known.
-    """
-    at = np.concatenate([[0.0], leads / np.timedelta64(1, "h")])
-    until = np.clip(period / np.timedelta64(1, "h") - at[:-1], 0.0, np.diff(at))
-    half = until * until / np.diff(at) / 2.0
-    weights = np.concatenate([until - half, [0.0]]) + np.concatenate([[0.0], half])
-    counts = weights[1:] > 0
-    first = rates[..., 0, :] if start is None else np.where(np.isnan(start), rates[..., 0, :], start)
-    later = np.einsum("...sp,s->...p", rates[..., counts, :].astype(np.float64), weights[1:][counts])
-    return np.asarray(weights[0] * first + later)
-
-
-def _counted(
-    highest: npt.NDArray[np.floating], thresholds: npt.NDArray[np.floating]
-) -> npt.NDArray[np.float32]:
-    """Share of the members (N, S, P) that reach each threshold (K, S, P); NaN where a member is unknown."""
-    known = np.isfinite(highest).all(axis=0)
-    with np.errstate(invalid="ignore"):
-        shares = np.stack([(highest >= np.float32(t)).mean(axis=0) for t in thresholds])
-    return np.where(known, shares, np.nan).astype(np.float32)
 
 
 def _series(values: Array, long_name: str, units: str) -> tuple[Any, ...]:

@@ -10,14 +10,14 @@ from nowcast.core.rain import Z_R
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.text_table import text_table
 from nowcast.core.times import minutes, to_text
-from nowcast.postprocessing.places.rows import PlaceRow, rows
-from nowcast.postprocessing.places.series import (
+from nowcast.postprocessing.places.labels import (
     BY_FIELD,
     BY_MEMBERS,
     KNOWN,
     OUTSIDE,
-    SUM_PERIOD,
 )
+from nowcast.postprocessing.places.rows import PlaceRow, rows
+from nowcast.postprocessing.places.sums import SUM_PERIOD
 from nowcast.postprocessing.places.words import block, clock, percent, spread, title
 
 _BLOCKS = 12

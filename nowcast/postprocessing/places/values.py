@@ -13,8 +13,11 @@ import numpy.typing as npt
 
 from nowcast.core.rain import ZRelation
 from nowcast.postprocessing.places.locations import PlaceCells
+from nowcast.postprocessing.rain_rate import rate_mm_h
 
 Array = npt.NDArray[np.float32]
+HIGHEST_MM_H = 150.0
+"""Higher rain rates, which are those of hail, count as this, as in the rain sums of the forecast file."""
 _AT_ONCE = 8_000_000
 """Values of cells handled at a time."""
 
@@ -45,6 +48,14 @@ class PlaceReduction:
         """Highest known value of each place's cells (F, P) in frames (F, H, W)."""
         return self._by_place(_flat(frames), np.fmax, np.float32(np.nan))
 
+    def mean(self, frames: Array) -> Array:
+        """Plain mean of the known values of each place's cells (F, P) in frames (F, H, W), else NaN."""
+        held = _flat(frames)[:, self.cells.index]
+        known = np.isfinite(held)
+        count = self._sum(known)
+        total = self._sum(np.where(known, held, 0.0))
+        return np.asarray(total / np.where(count > 0, count, np.nan), np.float32)
+
     def values(self, dbz: Array) -> PlaceValues:
         """Reduce frames (F, H, W) of dBZ, a few at a time where places have many cells."""
         flat = _flat(dbz)
@@ -63,9 +74,9 @@ class PlaceReduction:
         if self.relation is None:
             mean = rate = np.full_like(highest, np.nan)
         else:
-            rates = np.where(known, self.relation.to_rate(held), np.float32(0.0))
+            rates = np.where(known, rate_mm_h(held, self.relation, HIGHEST_MM_H), np.float32(0.0))
             mean = np.asarray(self._sum(rates) / np.where(count > 0, count, np.nan), np.float32)
-            rate = self.relation.to_rate(highest)
+            rate = rate_mm_h(highest, self.relation, HIGHEST_MM_H)
         share = count / cells * self.cells.share_inside
         return PlaceValues(*(np.asarray(each, np.float32) for each in (highest, mean, rate, wet, share)))
 

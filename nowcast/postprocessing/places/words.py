@@ -10,18 +10,20 @@ from nowcast.core.errors import printable
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.text_table import text_table
 from nowcast.core.times import minutes, to_text
-from nowcast.postprocessing.places.locations import POINT
-from nowcast.postprocessing.places.rows import PlaceRow
-from nowcast.postprocessing.places.series import (
+from nowcast.postprocessing.places.labels import (
     BY_FIELD,
     BY_MEMBERS,
     FROM_CELL,
     OUTSIDE,
     PARTLY,
-    SUM_PERIOD,
 )
+from nowcast.postprocessing.places.locations import POINT
+from nowcast.postprocessing.places.rows import PlaceRow
+from nowcast.postprocessing.places.sums import SUM_PERIOD
 
 OUTSIDE_WORDS = "outside the grid of the forecast"
+_WORTH_TELLING = 0.005
+"""Probabilities below this are told as 0 %."""
 UNKNOWN_WORDS = "nothing is known here: nothing was observed where its weather comes from"
 
 
@@ -103,7 +105,7 @@ def _sums(place: PlaceRow) -> Iterable[str]:
         low, middle, high = place["rain_sum_quantile"]
         chances = list(zip(place["rain_sum_exceedance_probability"], place["rain_sum_threshold"], strict=True))
         some = [chance for chance in chances if chance[0] > 0] or chances[:1]
-        text += f" in the one field; {middle:.1f} mm ({low:.1f} to {high:.1f}) by the members, "
+        text += f"; {middle:.1f} mm ({low:.1f} to {high:.1f}) by the members, "
         text += ", ".join(f"{percent(p)} for {mm:g} mm or more" for p, mm in some)
     yield text
 
@@ -143,10 +145,11 @@ def verified(place: PlaceRow) -> Iterable[str]:
         if np.isnan(said).all():
             continue
         best = int(np.nanargmax(said))
-        if cases[best] > 0:
+        if cases[best] > 0 and said[best] >= _WORTH_TELLING:
             came = percent(place["verified_frequency"][k, best])
+            many = f"{_thousands(cases[best])} {'case' if cases[best] == 1 else 'cases'}"
             yield (f"{threshold:g} dBZ, +{minutes(place['lead_time'][best]):g} min: when we say "
-                   f"{percent(said[best])}, it comes in {came} of cases ({_thousands(cases[best])} cases)")
+                   f"{percent(said[best])}, it comes in {came} of cases ({many})")
 
 
 def percent(share: float) -> str:
