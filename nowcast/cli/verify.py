@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by", metavar="A,B", help="hour, region: scores of each hour of the day and of each region as well"
     )
     parser.add_argument(
-        "--regions", type=Path, metavar="GEOJSON", help="areas to take for regions (blocks of --region-km)"
+        "--regions", type=Path, metavar="GEOJSON", help="areas to take for regions in place of blocks"
     )
     parser.add_argument(
         "--region-km", type=float, default=200.0, metavar="KM", help="about how wide a region is (200)"
