@@ -14,6 +14,7 @@ from nowcast.core.version import __version__
 
 COMMANDS: dict[str, str] = {
     "ingest": "read radar files into an archive",
+    "formats": "list the files that can be read, and the libraries they need",
     "info": "say what an archive holds",
     "train": "train a network from a configuration",
     "forecast": "forecast from an archive and write a CF netCDF file",

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyproj
 import xarray as xr
 
 from nowcast.core.errors import NowcastError
@@ -70,15 +72,20 @@ def grid_coords(grid: Grid) -> dict[str, Any]:
     else:
         y_attrs = {"standard_name": "projection_y_coordinate", "units": "m", "axis": "Y"}
         x_attrs = {"standard_name": "projection_x_coordinate", "units": "m", "axis": "X"}
-    with warnings.catch_warnings():  # what CF cannot say of an oblique projection, crs_wkt says
-        warnings.filterwarnings("ignore", message=".*lost in conversion to CF", category=UserWarning)
-        mapping = {k: v for k, v in grid.crs.to_cf().items() if v is not None}
-    mapping["crs_wkt"] = grid.crs_wkt
+    mapping = {**_grid_mapping(grid.crs_wkt), "crs_wkt": grid.crs_wkt}
     return {
         "y": ("y", grid.y, y_attrs),
         "x": ("x", grid.x, x_attrs),
         "crs": ((), np.int32(0), mapping),
     }
+
+
+@lru_cache(maxsize=64)
+def _grid_mapping(wkt: str) -> Mapping[str, Any]:
+    with warnings.catch_warnings():  # what CF cannot say of an oblique projection, crs_wkt says
+        warnings.filterwarnings("ignore", message=".*lost in conversion to CF", category=UserWarning)
+        stated = pyproj.CRS.from_wkt(wkt).to_cf()
+    return {k: v for k, v in stated.items() if v is not None}
 
 
 def check(field: xr.DataArray, values: bool = True) -> xr.DataArray:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,19 @@ Array = npt.NDArray[np.floating]
 _UNEVEN = 1e-3
 _SAME_PLACE = 1e-5
 """Radians: 64 m."""
+
+
+@lru_cache(maxsize=64)
+def _crs_of(wkt: str) -> pyproj.CRS:
+    """Return the CRS of a text; the files of one archive have one, and reading it takes milliseconds."""
+    return pyproj.CRS.from_wkt(wkt)
+
+
+@lru_cache(maxsize=64)
+def _transformer(wkt: str, thread: int) -> pyproj.Transformer:
+    """Return what turns coordinates into longitude and latitude; one a thread, as PROJ wants it."""
+    del thread
+    return pyproj.Transformer.from_crs(_crs_of(wkt), "EPSG:4326", always_xy=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +76,7 @@ class Grid:
     def crs(self) -> pyproj.CRS:
         """The coordinate reference system."""
         try:
-            return pyproj.CRS.from_wkt(self.crs_wkt)
+            return _crs_of(self.crs_wkt)
         except pyproj.exceptions.CRSError as error:
             raise GridError(f"grid: crs_wkt cannot be understood ({error})") from error
 
@@ -137,9 +151,9 @@ class Grid:
             x = x + 360.0 * np.round((middle - x) / 360.0)
         return np.where(same, y, np.nan), np.where(same, x, np.nan)
 
-    @cached_property
+    @property
     def _to_degrees(self) -> pyproj.Transformer:
-        return pyproj.Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
+        return _transformer(self.crs_wkt, threading.get_ident())
 
     def matches(self, other: Grid) -> bool:
         """Whether both are the same grid to a thousandth of a cell."""

@@ -35,12 +35,12 @@ def write(path, *frames):
     if ".tar" in name:
         with tarfile.open(path, "w:" + name.partition(".tar")[2].strip(".")) as tape:
             for number, data in enumerate(frames):
-                packed = gzip.compress(data, mtime=0) if number % 2 else data
+                packed = gzip.compress(data, 1, mtime=0) if number % 2 else data
                 member = tarfile.TarInfo(f"frame{number:03d}")
                 member.size = len(packed)
                 tape.addfile(member, io.BytesIO(packed))
         return path
     (data,) = frames
-    packed = {"gz": lambda d: gzip.compress(d, mtime=0), "bz2": bz2.compress}.get(name.rsplit(".", 1)[-1])
+    packed = {"gz": lambda d: gzip.compress(d, 1, mtime=0), "bz2": bz2.compress}.get(name.rsplit(".", 1)[-1])
     path.write_bytes(packed(data) if packed else data)
     return path

@@ -85,6 +85,12 @@ def test_the_librarys_default_fill_is_not_observed(tmp_path, dtype):
     np.testing.assert_array_equal(read(path), [np.nan, 10, 0])
 
 
+def test_a_code_of_no_echo_is_not_observed_by_default_no_more(tmp_path):
+    path = written(tmp_path / "d.nc", [65535, 65534, 20], "u2", {"undetect": np.uint16(65535),
+                                                                 "missing_value": np.uint16(65534)})
+    np.testing.assert_array_equal(read(path), [-32, np.nan, 20])
+
+
 def test_bytes_have_no_default_fill(tmp_path):
     path = written(tmp_path / "b.nc", np.array([255, 20, 0], "u1"), "u1", {"scale_factor": 0.25})
     np.testing.assert_array_equal(read(path), [63.75, 5, 0])

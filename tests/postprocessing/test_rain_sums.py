@@ -97,7 +97,7 @@ def test_what_is_not_known_is_not_made_up_nor_carried_along():
     motion = np.zeros((2, 6, 80), np.float32)
     motion[1] = -1.0  # out of what is not known
     rates = [np.where(known, 6.0, 900.0).astype(np.float32)[None] for _ in range(3)]
-    found = Accumulation((0.0, 10.0, 20.0), (20.0,), motion, 2.0).sums(rates.__getitem__, known)[0, 0]
+    found = Accumulation((0.0, 10.0, 20.0), (20.0,), motion, 2.5).sums(rates.__getitem__, known)[0, 0]
     assert np.isnan(found[:, 40:]).all()
     np.testing.assert_allclose(found[:, :40], 2.0, rtol=1e-5)
 

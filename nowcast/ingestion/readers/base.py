@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import xarray as xr
 
 
+@dataclass(frozen=True)
+class FormatDescription:
+    """What ``nowcast formats`` tells of a reader: its files, their quantities, and the library it needs.
+
+    ``library`` is the name of a distribution that the extra ``extra`` brings, empty where none is needed.
+    """
+
+    files: str
+    quantities: str
+    library: str = ""
+    extra: str = ""
+
+
 @runtime_checkable
 class Reader(Protocol):
     """One radar file format.
 
-    Settings go into the constructor of the implementation, never into ``open``.
+    Settings go into the constructor of the implementation, never into ``open``. An attribute
+    ``description`` (`FormatDescription`) is shown by ``nowcast formats``, a field ``z_r_name`` is set by
+    ``--z-r``; a reader may lack either. Readers travel to worker processes: they can be pickled.
     """
 
     @property

@@ -15,6 +15,7 @@ from nowcast.ingestion.readers.grib2 import Grib2
 from nowcast.ingestion.readers.knmi_h5 import KnmiH5
 from nowcast.ingestion.readers.mch_gif import MchGif
 from nowcast.ingestion.readers.odim_h5 import OdimH5
+from nowcast.ingestion.readers.plug_ins import plug_ins, sniffed
 from nowcast.ingestion.readers.radolan import Radolan
 
 READERS: dict[str, Reader] = {
@@ -55,13 +56,15 @@ def find_reader(path: Path, name: str | Reader | None = None) -> Reader:
     if polar:
         raise polar_error(path, polar)
     found = next((reader for reader in READERS.values() if reader.sniff(path)), None)
+    found = found or next((reader for reader in _others().values() if sniffed(reader, path)), None)
     if named is not None:
         if found is None or ":" not in named.name or named.sniff(path):
             return named
         raise FileError(f"{path}: is {found.name}, expected netCDF of a chosen variable; leave --variable out")
     if found is not None:
         return found
-    raise FileError(f"{path}: {looks_like(path)}, expected a radar file; asked: {', '.join(READERS)}")
+    asked = ", ".join((*READERS, *_others()))
+    raise FileError(f"{path}: {looks_like(path)}, expected a radar file; asked: {asked}{_faults()}")
 
 
 def reader_named(name: str) -> Reader:
@@ -71,6 +74,18 @@ def reader_named(name: str) -> Reader:
         SettingsError: no such reader; the message lists those that are known.
     """
     known, colon, variable = name.partition(":")
-    if known not in READERS or (colon and (known != CfNetcdf.name or not variable)):
-        raise SettingsError(f"reader: got '{name}', expected one of {', '.join(READERS)}")
-    return CfNetcdf(name=name, variable=variable) if colon else READERS[known]
+    reader = READERS.get(known) or _others().get(known)
+    if reader is None or (colon and (known != CfNetcdf.name or not variable)):
+        expected = ", ".join((*READERS, *_others()))
+        raise SettingsError(f"reader: got '{name}', expected one of {expected}{_faults()}")
+    return CfNetcdf(name=name, variable=variable) if colon else reader
+
+
+def _others() -> dict[str, Reader]:
+    """Return the readers of other distributions by name; they are asked last."""
+    return {one.name: one.reader for one in plug_ins(frozenset(READERS)) if one.reader is not None}
+
+
+def _faults() -> str:
+    wrong = [f"'{one.name}' of {one.origin} {one.fault}" for one in plug_ins(frozenset(READERS)) if one.fault]
+    return f"; not asked: {'; '.join(wrong)}" if wrong else ""

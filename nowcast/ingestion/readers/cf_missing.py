@@ -17,7 +17,7 @@ from nowcast.core.errors import FileError, complain
 from nowcast.core.rain import ZRelation
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingestion.readers.cf_attributes import all_in_type, in_type, number, numbers
-from nowcast.ingestion.readers.lazy import Frame
+from nowcast.ingestion.readers.lazy import Frame, looked_up
 from nowcast.ingestion.readers.stated_codes import StatedCodes
 
 LOWEST_DBZ = -50.0
@@ -72,11 +72,13 @@ class AbsenceCodes:
             raise ValueError("attribute scale_factor is 0, expected another number")
         stated = [v for n in variable.ncattrs() if _plain(n) in _ABSENT_NAMES for v in numbers(variable, n)]
         absent = all_in_type(stated, dtype) + _flagged(variable, dtype, _ABSENT)
+        dry = _dry(variable, dtype)
         if "_FillValue" not in variable.ncattrs() and stored.itemsize > 1:
-            absent += all_in_type([stored.type(netCDF4.default_fillvals[stored.str[1:]])], dtype)
+            default = all_in_type([stored.type(netCDF4.default_fillvals[stored.str[1:]])], dtype)
+            absent += [code for code in default if code not in dry]  # what the file names goes before
         others = tuple(float(v) for v in stated if np.isfinite(v) and in_type(v, dtype) is None)
         return cls(dtype, scale, number(variable, "add_offset", 0.0), tuple(absent), others,
-                   _dry(variable, dtype), *_limits(variable, dtype), by_user)
+                   dry, *_limits(variable, dtype), by_user)
 
     @np.errstate(over="ignore", invalid="ignore")  # infinite values are refused with the field
     def decode(self, raw: Raw, factor: float, relation: ZRelation | None) -> Frame:
@@ -93,7 +95,7 @@ class AbsenceCodes:
         codes = raw.view(np.uint8)
         used = _used_codes(codes)
         every = np.arange(256, dtype=np.uint8).view(self.dtype)
-        return np.take(self._dbz(every, used, factor, relation), codes)
+        return looked_up(self._dbz(every, used, factor, relation), codes)
 
     def _dbz(self, raw: Raw, used: Any, factor: float, relation: ZRelation | None) -> Frame:
         value = raw.astype(np.float64) * self.scale + self.offset

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from nowcast.core.errors import FileError, GridError
 from nowcast.core.grid import Grid
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.ingestion.readers import netcdf_size
+from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.cf_axes import Axes, axes_of, cell_centres
 from nowcast.ingestion.readers.cf_kind import refuse_forecast, refuse_other_kinds
 from nowcast.ingestion.readers.cf_mapping import crs_of
@@ -48,6 +49,7 @@ class CfNetcdf:
     Source: CF Conventions 1.10, sections 2.5, 3, 4, 5.6, 7 and 8.1.
     """
 
+    description: ClassVar = FormatDescription("CF netCDF-3 and -4", "reflectivity; rain rates and amounts")
     z_r_name: str = "marshall_palmer"
     name: str = "cf_netcdf"
     variable: str | None = None

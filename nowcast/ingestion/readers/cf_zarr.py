@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import xarray as xr
 
 from nowcast.core.errors import FileError
 from nowcast.core.rain import z_r
+from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.cf_netcdf import open_cf
 from nowcast.ingestion.readers.lazy import faults_named
 from nowcast.ingestion.readers.zarr_guard import check_packed_chunk, check_store, largest_chunk
@@ -37,6 +38,8 @@ class CfZarr:
     Source: Zarr storage specification 2; Zarr core specification 3.1; CF Conventions 1.10.
     """
 
+    description: ClassVar = FormatDescription(
+        "CF Zarr stores, version 2 and 3", "reflectivity; rain rates and amounts")
     z_r_name: str = "marshall_palmer"
     name: str = "cf_zarr"
     variable: str | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from nowcast.core.errors import FileError, GridError, TimeError
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import nanoseconds
+from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.lazy import Frame, check_size, decode_codes, faults_named, lazy_field
 
 _LONGEST_HEADER, _LONGEST_NUMBER = 1 << 16, 10
@@ -36,6 +37,7 @@ class FmiPgm:
     Source: FMI open data, "Radar composites as PGM" and the comments in the files.
     """
 
+    description: ClassVar = FormatDescription("PGM pictures of FMI, also .gz", "reflectivity")
     name: str = "fmi_pgm"
 
     def sniff(self, path: Path) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from nowcast.core.errors import FileError, TimeError
 from nowcast.core.grid import Grid
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.times import nanoseconds, parse_time
+from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.cf_attributes import all_in_type
 from nowcast.ingestion.readers.cf_missing import AbsenceCodes
 from nowcast.ingestion.readers.cf_quantity import AMOUNT, DBZ, quantity_of_unit
@@ -43,6 +45,8 @@ class GeoTiff:
     Needs rasterio, the extra ``geotiff``. Source: OGC GeoTIFF 1.1; TIFF 6.0.
     """
 
+    description: ClassVar = FormatDescription(
+        "GeoTIFF and COG whose tags say what they hold", "reflectivity; rain rates", "rasterio", "geotiff")
     z_r_name: str = "marshall_palmer"
     name: str = "geotiff"
 
@@ -166,6 +170,10 @@ def _read(band: GeoTiffBand, decode: partial[Frame], upward: bool, index: int) -
     raw, masked = band.read()
     if raw.dtype != band.dtype or raw.shape != band.shape:
         raise FileError(f"{band.path}: was changed while it was read; read it again")
+    if masked is not None and masked.all():
+        return np.full(band.shape, np.nan, np.float32)
+    if masked is not None:
+        raw[masked] = raw[~masked][0]  # what lies under a mask may be any number, and means nothing
     dbz = decode(raw)
     if masked is not None:
         dbz[masked] = np.nan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,12 @@ from nowcast.core.errors import FileError
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import to_text
+from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.foreign import head_of
 from nowcast.ingestion.readers.grib2_messages import MessageHeader, decoded, headers, message_bytes
 from nowcast.ingestion.readers.grib2_products import Grib2Product
 from nowcast.ingestion.readers.grib2_sections import picture_codes
-from nowcast.ingestion.readers.lazy import Frame, faults_named, lazy_field
+from nowcast.ingestion.readers.lazy import Frame, faults_named, lazy_field, looked_up
 
 _BLOCK = 1 << 20
 _LOWEST_DBZ, _LOWEST_MM_H = -90.0, -1e-3
@@ -36,6 +38,9 @@ class Grib2:
     Needs ecCodes, the extra ``grib``. Source: WMO Manual on Codes, FM 92 GRIB edition 2.
     """
 
+    description: ClassVar = FormatDescription(
+        "GRIB2 on latitudes and longitudes, such as MRMS, also .gz", "reflectivity; rain rates and QPE",
+        "eccodes", "grib")
     z_r_name: str = "marshall_palmer"
     name: str = "grib2"
 
@@ -83,7 +88,7 @@ def _read(path: Path, found: list[MessageHeader], relation: ZRelation, index: in
         message = message_bytes(path, header)
         if header.picture:
             codes = picture_codes(path, message, header.grid.shape, header.packing[0])
-            dbz = np.take(_table(header.product, relation, header.packing), codes)
+            dbz = looked_up(_table(header.product, relation, header.packing), codes)
         else:
             dbz = _unpacked(path, message, header, relation)
     lowest = float(np.nanmin(dbz, initial=np.inf))

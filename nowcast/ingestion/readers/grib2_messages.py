@@ -162,10 +162,10 @@ def _header(path: Path, keys: _Keys, start: int, length: int) -> MessageHeader:
 
 
 def _time(path: Path, keys: _Keys) -> np.datetime64:
-    year, month, day, *clock = parts = [
-        keys.number(k) for k in ("year", "month", "day", "hour", "minute", "second")]
+    parts = [keys.number(k) for k in ("year", "month", "day", "hour", "minute", "second")]
+    year, month, day, hour, minute, second = parts
     try:
-        return np.datetime64(datetime(year, month, day, *clock), "ns")
+        return np.datetime64(datetime(year, month, day, hour, minute, second), "ns")
     except ValueError as error:
         raise FileError(f"{path}: its time is {parts} ({error}); it is damaged, fetch it again") from error
 

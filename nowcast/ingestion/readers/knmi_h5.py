@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from nowcast.core.errors import FileError, GridError
 from nowcast.core.grid import Grid
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.hdf5 import attributes, finite, is_hdf5, open_hdf5, read_numbers
 from nowcast.ingestion.readers.lazy import Frame, check_size, decode_codes, faults_named, lazy_field
 
@@ -49,6 +50,7 @@ class KnmiH5:
     Source: Roozekrans and Holleman (2003), KNMI HDF5 data format specification 3.5.
     """
 
+    description: ClassVar = FormatDescription("HDF5 composites of KNMI", "reflectivity; rain amounts")
     z_r_name: str = "marshall_palmer"
     name: str = "knmi_h5"
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ Frame = npt.NDArray[np.float32]
 MOST_CELLS = 100_000_000
 """Cells of the largest frame that is read: four times the largest national composite known here."""
 
+_BLOCK = 1 << 16
 HDF5_LOCK = threading.RLock()
 """The HDF5 library must not be entered by two threads at once, and dask reads with threads."""
 
@@ -32,16 +35,15 @@ def lazy_field(
 ) -> xr.DataArray:
     """Make a field whose frame ``i`` is ``read(i)`` of shape (H, W), called only when computed."""
     count, (height, width) = len(times), grid.shape
-    frames = da.map_blocks(  # type: ignore[no-untyped-call]
-        _block, da.arange(count, chunks=1), read,
-        chunks=((1,) * count, (height,), (width,)), new_axis=[1, 2],
-        dtype=np.float32, meta=np.empty((0, 0, 0), np.float32),
-    )
+    name = f"frames-{uuid.uuid4().hex}"  # told apart at once; naming them by what reads them takes milliseconds
+    graph = {(name, i, 0, 0): (_block, read, i) for i in range(count)}
+    chunks = ((1,) * count, (height,), (width,))
+    frames = da.Array(graph, name, chunks, np.float32)  # type: ignore[no-untyped-call]
     return make_field(frames, times, grid, attrs)
 
 
-def _block(index: npt.NDArray[np.int64], read: Callable[[int], Frame]) -> Frame:
-    return read(int(index[0]))[np.newaxis]
+def _block(read: Callable[[int], Frame], index: int) -> Frame:
+    return read(index)[np.newaxis]
 
 
 def check_size(path: Path, height: int, width: int) -> None:
@@ -79,14 +81,41 @@ def faults_named(path: Path, what: str) -> Iterator[None]:
         raise FileError(f"{path}: cannot be read as {what} ({said}); {remedy}") from error
 
 
+def looked_up(table: Frame, codes: npt.NDArray[Any]) -> Frame:
+    """Return the entry of every code; ``table`` has one for each that its type can hold.
+
+    Why block by block: numpy widens codes to eight bytes first, which for a large frame leaves the cache.
+    """
+    flat = np.ascontiguousarray(codes).reshape(-1)
+    found = np.empty(flat.size, np.float32)
+    for start in range(0, flat.size, _BLOCK):
+        np.take(table, flat[start : start + _BLOCK], out=found[start : start + _BLOCK], mode="clip")
+    return found.reshape(codes.shape)
+
+
+@lru_cache(maxsize=32)
+def _table(function: Callable[..., Frame], settings: tuple[Any, ...], every: int) -> Frame:
+    """Return the dBZ of every code, remembered: the files of one archive have the same."""
+    return _all_of(partial(function, *settings), every)
+
+
+def _all_of(to_dbz: Callable[[npt.NDArray[Any]], Frame], every: int) -> Frame:
+    codes = np.arange(every).astype(np.uint8 if every == 1 << 8 else np.uint16)
+    return np.maximum(to_dbz(codes), np.float32(NO_ECHO_DBZ))
+
+
 def decode_codes(
     raw: npt.NDArray[Any], to_dbz: Callable[[npt.NDArray[Any]], Frame]
 ) -> Frame:
-    """Apply ``to_dbz``, by a table of 256 entries where the codes are bytes; floor at no echo.
+    """Apply ``to_dbz``, by a table of 256 or 65 536 entries where that is shorter; floor at no echo.
 
     Echoes below ``NO_ECHO_DBZ`` count as no echo: the field cannot hold anything lower.
     """
-    if raw.dtype == np.uint8:
-        table = np.maximum(to_dbz(np.arange(256, dtype=np.uint8)), np.float32(NO_ECHO_DBZ))
-        return np.take(table, raw)
+    every = {np.dtype("u1"): 1 << 8, np.dtype("u2"): 1 << 16}.get(raw.dtype, 0)
+    if 0 < every <= max(raw.size, 1 << 8):
+        if isinstance(to_dbz, partial) and not to_dbz.keywords:
+            table = _table(to_dbz.func, to_dbz.args, every)
+        else:
+            table = _all_of(to_dbz, every)
+        return looked_up(table, raw)
     return np.maximum(to_dbz(raw), np.float32(NO_ECHO_DBZ))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from nowcast.core.errors import FileError
 from nowcast.core.grid import Grid
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.lazy import Frame, decode_codes, faults_named, lazy_field
 
 HEIGHT, WIDTH = 640, 710
@@ -48,6 +49,7 @@ class MchGif:
     the class formula as the open documentation of the MeteoSwiss composite data sets gives them.
     """
 
+    description: ClassVar = FormatDescription("GIF pictures of MeteoSwiss (AQC)", "classes of 5-minute rain")
     z_r_name: str = "meteoswiss"
     name: str = "mch_gif"
 

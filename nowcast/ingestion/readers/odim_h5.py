@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from nowcast.core.errors import FileError, TimeError, complain
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import nanoseconds, to_text
+from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.foreign import odim_object
 from nowcast.ingestion.readers.hdf5 import (
     attributes,
@@ -53,6 +54,8 @@ class OdimH5:
     Source: ODIM_H5 2.4 (EUMETNET OPERA), sections 4.1 to 4.4, tables 13 and 16.
     """
 
+    description: ClassVar = FormatDescription(
+        "ODIM_H5 composites of any producer", "DBZH, DBZ, DBZV, TH, TV; RATE, ACRR")
     z_r_name: str = "marshall_palmer"
     name: str = "odim_h5"
 

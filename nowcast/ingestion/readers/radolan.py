@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import xarray as xr
@@ -13,7 +14,8 @@ from nowcast.core.errors import FileError
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import to_text
-from nowcast.ingestion.readers.lazy import Frame, faults_named, lazy_field
+from nowcast.ingestion.readers.base import FormatDescription
+from nowcast.ingestion.readers.lazy import Frame, faults_named, lazy_field, looked_up
 from nowcast.ingestion.readers.radolan_files import FramePlace, frame_bytes, holds_radolan, places
 from nowcast.ingestion.readers.radolan_header import RadolanHeader, radolan_grid
 
@@ -37,6 +39,8 @@ class Radolan:
     Source: DWD (2021), RADOLAN/RADVOR, Beschreibung des Kompositformats, version 2.5.
     """
 
+    description: ClassVar = FormatDescription(
+        "DWD RADOLAN and RADVOR, also .gz, .bz2, .tar", "RX, WX, EX, WN; RY, YW, RV, RW, RQ, SF and other sums")
     z_r_name: str = "radolan"
     name: str = "dwd_radolan"
 
@@ -99,7 +103,7 @@ def _read(path: Path, frames: list[FramePlace], relation: ZRelation, index: int)
         if wrong.any():
             raise FileError(f"{path}: {int(wrong.sum())} cells are negative, expected rain of 0 mm or more; "
                             "ask the producer for a file that follows its format")
-    return np.take(_table(header.product, header.precision, header.minutes, relation), raw)
+    return looked_up(_table(header.product, header.precision, header.minutes, relation), raw)
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,61 @@
+"""``nowcast formats``: the files that can be read, and the state of the libraries that some of them need."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nowcast.ingestion.readers.base import FormatDescription, Reader
+
+_COLUMNS = ("reader", "files", "quantities", "library")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line a reader, those of the package first; 0 whatever the state of their libraries."""
+    from nowcast.core.text_table import text_table
+    from nowcast.ingestion.readers.catalog import READERS
+    from nowcast.ingestion.readers.plug_ins import plug_ins
+
+    rows = [_row(name, reader, "") for name, reader in READERS.items()]
+    others = plug_ins(frozenset(READERS))
+    rows += [_row(one.name, one.reader, one.origin) for one in others if one.reader is not None]
+    broken = [{"reader": one.name, "from": one.origin, "fault": one.fault} for one in others if one.fault]
+    if args.json:
+        print(json.dumps({"readers": rows, "broken": broken}, indent=1))
+        return 0
+    print(text_table([_COLUMNS, *([row[column] for column in _COLUMNS] for row in rows)], left=len(_COLUMNS)))
+    print("\nOther netCDF, Zarr, GeoTIFF, pictures and stacks of numbers: nowcast ingest --mapping FILE.yaml")
+    for one in broken:
+        print(f"not used: '{one['reader']}' of {one['from']} {one['fault']}")
+    return 0
+
+
+def _row(name: str, reader: Reader, origin: str) -> dict[str, str]:
+    from nowcast.core.errors import printable
+    from nowcast.ingestion.readers.base import FormatDescription
+
+    told = getattr(reader, "description", None)
+    if not isinstance(told, FormatDescription):
+        first = (type(reader).__doc__ or "not described").strip().split("\n\n")[0]
+        told = FormatDescription(" ".join(first.split()), "not described")
+    library = _state(told) if told.library else "none needed"
+    row = {"reader": name, "files": told.files, "quantities": told.quantities,
+           "library": f"{library}; from {origin}" if origin else library}
+    return {key: printable(text)[:200] for key, text in row.items()}
+
+
+def _state(told: FormatDescription) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"{told.library} {version(told.library)}"
+    except PackageNotFoundError:
+        remedy = f"nowcast[{told.extra}]" if told.extra else told.library
+        return f"{told.library} missing: pip install '{remedy}'"
