@@ -120,19 +120,16 @@ def draw(
 ) -> Array:
     """Draw members (M, S, H, W) from probabilities (K, S, H, W) with the noise of a forecast.
 
-    Members are made side by side by as many threads as torch uses, each by one.
+    Lead time by lead time, members side by side by as many threads as torch uses, each by one: beside members
+    and probabilities, memory holds the distributions of one lead time and the wavenumbers of each member.
     """
     import torch
 
     members = np.empty((count, *probabilities.shape[1:]), np.float32)
+    noises = [noise.member(seed, member) for member in range(count)]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        ladders = list(pool.map(
-            lambda s: Ladder.of(probabilities[:, s], thresholds_dbz, tail), range(probabilities.shape[1])
-        ))
-
-        def fill(member: int) -> None:
-            for lead, normal in enumerate(noise.member(seed, member)):
-                members[member, lead] = ladders[lead].dbz(normal)
-
-        list(pool.map(fill, range(count)))
+        for lead in range(probabilities.shape[1]):
+            ladder = Ladder.of(probabilities[:, lead], thresholds_dbz, tail)
+            for member, field in enumerate(pool.map(lambda each, at=ladder: at.dbz(next(each)), noises)):
+                members[member, lead] = field
     return members

@@ -69,6 +69,16 @@ def test_a_single_wave_comes_out_as_that_wave_and_remembers_as_told(monkeypatch)
         assert together == pytest.approx(np.exp(-minutes / lives), abs=0.08)
 
 
+def test_a_wave_along_the_rows_alone_has_variance_1_too(monkeypatch):
+    """Its wavenumbers are among those of which the transform takes the real part."""
+    power = np.zeros((64, 41))
+    power[4, 0] = power[-4, 0] = 1.0
+    found = fields(still(power, [1.0], FALLBACK, monkeypatch=monkeypatch), members=300)[:, 0]
+    np.testing.assert_allclose(found[:, 16:], found[:, :-16], atol=1e-4)
+    np.testing.assert_allclose(found[..., 0], found[..., -1], atol=1e-4)
+    assert np.mean(found**2) == pytest.approx(1.0, abs=0.15)
+
+
 def test_white_noise_is_white_where_all_wavelengths_live_alike(monkeypatch):
     noise = still(np.ones((64, 41)), [1.0], Lifetime(1e-3, 0.0), monkeypatch=monkeypatch)
     found = fields(noise, members=100)[:, 0]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import fft
 
+from nowcast.postprocessing import rain_texture
 from nowcast.postprocessing.rain_lifetime import FALLBACK, Lifetime, lifetime_of
 from nowcast.postprocessing.rain_texture import (
     NormalScores,
@@ -80,6 +81,20 @@ def test_power_sums_to_a_variance_of_one_and_falls_back_where_there_is_little_ra
     correlation = fft.irfft2(power * size[0] * size[1], size)
     assert correlation[0, 0] == pytest.approx(1, abs=1e-4)
     assert correlation[4, 0] == pytest.approx(correlation[0, 2], abs=0.02)  # 4 km either way
+
+
+@pytest.mark.parametrize(("width", "pixels"), [(4, 24), (5, 30)])
+def test_the_variance_of_a_half_plane_counts_each_wavenumber_of_the_whole_plane_once(width, pixels):
+    assert variance(np.ones((6, 3)), width) == pixels
+
+
+def test_pairs_at_any_distance_weigh_alike():
+    """A wave of 20 pixels on 60 of them is the same again after two periods, of which a third is left."""
+    wave = np.cos(2 * np.pi * np.arange(60) / 20)[None].repeat(30, axis=0).astype(np.float32)
+    found = rain_texture._autocorrelation(NormalScores(wave, np.ones(wave.shape, bool), -6.0, 1800), (64, 96))
+    assert found[0, 40] == pytest.approx(1.0, abs=0.05)
+    assert found[0, 10] == pytest.approx(-1.0, abs=0.05)
+    assert found[12, 0] == found[-12, 0] == pytest.approx(1.0, abs=0.05)
 
 
 def test_wavelengths_in_kilometres():
