@@ -1,4 +1,4 @@
-"""Composites of DWD in ODIM_H5, by their layout: HX (reflectivity, 250 m), RV (rain of 5 minutes, forecasts)."""
+"""Composites of DWD in ODIM_H5, by their layout: HX (reflectivity, 250 m), RV (rain of 5 minutes)."""
 
 import h5py
 import numpy as np
