@@ -80,8 +80,9 @@ def main() -> None:
         coming = forecast(archive, model, start, args.leads, post=post)
         observed = archive.frames(start + archive.step * np.arange(1, args.leads + 1))
         found.add(coming, observed.compute(scheduler="synchronous").values)
-    print(f"{args.members} members of {args.model}{', raw' if args.raw else ''}, {args.archive.name}, {len(starts)} starts: "
-          + ", ".join(to_text(s)[:16] for s in starts))
+    kind = f"{args.model}, raw" if args.raw else args.model
+    times = ", ".join(to_text(start)[:16] for start in starts)
+    print(f"{args.members} members of {kind}, {args.archive.name}, {len(starts)} starts: {times}")
     found.print()
 
 
