@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from nowcast.cli.workers import add_scheduler_argument
 
 if TYPE_CHECKING:
     from nowcast.ingestion.readers.base import Reader
@@ -29,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--polar", metavar="METHOD|KEY=VALUE,...|FILE.yaml",
                         help="put polar volumes on a grid: lowest_beam, maximum, or method=cappi,height_km=2")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
+    add_scheduler_argument(parser)
     parser.add_argument("--step", type=float, metavar="MINUTES",
                         help="step of a new archive; told from the times if not given")
     parser.add_argument("--reissued", metavar="POLICY", default="complete",
@@ -59,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     """Ingest, say what was done, list what could not be taken; 2 when there was any."""
     import numpy as np
 
+    from nowcast.core.engine import open_engine
     from nowcast.core.errors import SettingsError
     from nowcast.ingestion.polar.settings import polar_settings
     from nowcast.workflows.ingest import ingest
@@ -70,10 +75,13 @@ def run(args: argparse.Namespace) -> int:
         step = np.timedelta64(round(args.step * 60), "s")
     if args.workers is not None and args.workers < 1:
         raise SettingsError(f"--workers: got {args.workers}, expected 1 or more")
-    report = ingest(args.paths, args.archive, workers_count=args.workers, reader=_reader(args),
-                    step=step, licence=args.licence, reissued=args.reissued, z_r=args.z_r,
-                    polar=None if args.polar is None else polar_settings(args.polar),
-                    file_seconds=_FILE_SECONDS)
+    with nullcontext() if args.scheduler is None else open_engine(args.workers, args.scheduler) as engine:
+        report = ingest(
+            args.paths, args.archive, workers_count=args.workers, reader=_reader(args), step=step,
+            licence=args.licence, reissued=args.reissued, z_r=args.z_r,
+            polar=None if args.polar is None else polar_settings(args.polar), file_seconds=_FILE_SECONDS,
+            engine=engine,
+        )
     print(report)
     if not report.problems:
         return 0

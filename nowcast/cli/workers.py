@@ -27,7 +27,7 @@ def add_scheduler_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scheduler", metavar="ADDRESS",
         help="work on the cluster of this dask scheduler, such as tcp://10.0.0.1:8786; its workers must see "
-        "the archive under the same path",
+        "archives and files under the same paths",
     )
 
 

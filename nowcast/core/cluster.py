@@ -10,17 +10,17 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nowcast.core.cluster_worker import Function, call, versions
-from nowcast.core.engine import Lost, lost_is_an_error
+from nowcast.core.cluster_worker import Answer, Function, call, versions
+from nowcast.core.engine import Lost
 from nowcast.core.errors import NowcastError, SettingsError, printable
-from nowcast.core.processes import clean_start
+from nowcast.core.processes import clean_start, lost_is_an_error
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 T = TypeVar("T")
 R = TypeVar("R")
-_CONNECT_SECONDS = 15
+_CONNECT_SECONDS = 10
 _START_SECONDS = 120
 _MOST_WAITING = 1000
 """Tasks that a scheduler is handed at a time: enough for hundreds of workers, and a bounded memory."""
@@ -99,11 +99,10 @@ class Cluster:
     def _result(self, status: str, found: Any, task: T, lost: Lost[T, R]) -> R:
         from distributed import KilledWorker
 
-        if status == "finished":
-            good, value = found
-            if not good:
-                raise value
-            result: R = value
+        if isinstance(found, Answer):  # whatever has become of it since, on a worker that died
+            if not found.good:
+                raise found.value
+            result: R = found.value
             return result
         error = found[1] if isinstance(found, tuple) else found
         if isinstance(error, KilledWorker):
@@ -112,6 +111,9 @@ class Cluster:
             f"workers: got no answer from the scheduler ({status}: {printable(error)[:200]}), expected "
             "results; check that it and its workers run the same libraries, and run again"
         )
+
+    def abort(self) -> None:
+        """Nothing more than leaving `each` does: tasks that are being done ask whether they are wanted."""
 
     def close(self) -> None:
         """End what was started; a cluster of somebody else is only left."""
@@ -144,10 +146,17 @@ def start_local(workers: int, dashboard: bool = False, failures: int | None = No
             with clean_start():
                 return await super().instantiate()
 
+    class PatientCluster(LocalCluster):  # type: ignore[misc]  # read without types
+        """Waits for a worker that is started anew, however busy the machine; dask gives it up after 15 s."""
+
+        def _update_worker_status(self, op: str, msg: Any) -> None:
+            with dask.config.set({"distributed.deploy.lost-worker-timeout": "1 week"}):
+                super()._update_worker_status(op, msg)
+
     settings = _SETTINGS | ({} if failures is None else {"distributed.scheduler.allowed-failures": failures})
     with dask.config.set(settings), _quiet():
         try:
-            cluster = LocalCluster(
+            cluster = PatientCluster(
                 n_workers=workers, threads_per_worker=1, host="127.0.0.1", memory_limit=None,
                 worker_class=CleanNanny, silence_logs=logging.CRITICAL, preload="nowcast.core.cluster_worker",
                 dashboard_address="127.0.0.1:0" if dashboard else None,

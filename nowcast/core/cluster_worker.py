@@ -9,9 +9,9 @@ import signal
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
-from distributed import WorkerPlugin
+from distributed import WorkerPlugin, get_worker
 
 from nowcast.core.engine import one_thread
 from nowcast.core.processes import end_with_parent, portable
@@ -41,14 +41,31 @@ class Function(WorkerPlugin):  # type: ignore[misc]  # read without types
         _FUNCTIONS[self.name] = None
 
 
-def call(name: str, task: Any) -> tuple[bool, Any]:
-    """Call a function that was sent: (True, its result) or (False, what it raised)."""
+class Answer(NamedTuple):
+    """What came of a task: a result, or what was raised."""
+
+    good: bool
+    value: Any
+
+
+def call(name: str, task: Any) -> Answer:
+    """Call a function that was sent."""
     try:
         work = _function(name)
         with one_thread():
-            return True, work(task)
+            return Answer(True, work(task))
     except Exception as error:
-        return False, portable(error)
+        return Answer(False, portable(error))
+
+
+def is_wanted() -> bool | None:
+    """Whether the task that is being done here still has a client; None where this is no task of a cluster."""
+    try:
+        worker = get_worker()
+        task = worker.state.tasks.get(worker.get_current_task())
+    except (ValueError, AttributeError, KeyError):
+        return None
+    return task is not None and task.state == "executing"
 
 
 def _function(name: str) -> Callable[[Any], Any]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from nowcast.core.errors import NowcastError, SettingsError
+from nowcast.core.errors import SettingsError
+from nowcast.core.processes import lost_is_an_error
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -46,6 +48,10 @@ class Engine(Protocol):
         """
         ...
 
+    def abort(self) -> None:
+        """See to it that what is being done is not gone on with; tasks ask by `wanted`."""
+        ...
+
     def close(self) -> None:
         """End the workers that this engine has started; those at work are killed."""
         ...
@@ -63,6 +69,9 @@ class InProcess:
             with one_thread():
                 result = work(task)
             yield result
+
+    def abort(self) -> None:
+        """Nothing is being done."""
 
     def close(self) -> None:
         """Nothing to end."""
@@ -87,6 +96,9 @@ class Spreading:
                 self._cluster = _local_cluster(cores())
         if self._cluster is not None:
             yield from self._cluster.each(work, rest, lost or lost_is_an_error)
+
+    def abort(self) -> None:
+        """Nothing more than leaving `each` does."""
 
     def close(self) -> None:
         """End the cluster, where one was started."""
@@ -148,6 +160,49 @@ def in_order(engine: Engine, work: Callable[[T], R], tasks: Sequence[T]) -> Iter
             turn += 1
 
 
+class TimeLimited:
+    """An engine whose tasks may take so long: then their worker is ended, and with it the task.
+
+    By an alarm that the kernel keeps, as a library that hangs may never let Python go on.
+
+    Args:
+        engine: whose workers are processes.
+        seconds: most time of a task.
+    """
+
+    def __init__(self, engine: Engine, seconds: float) -> None:
+        self._engine, self._seconds = engine, seconds
+
+    def each(
+        self, work: Callable[[T], R], tasks: Sequence[T], lost: Lost[T, R] = lost_is_an_error
+    ) -> Iterator[R]:
+        """Do every task; see `Engine.each`."""
+        def late(task: T, how: str) -> R:
+            return lost(task, f"{how} or did not end within {self._seconds:g} s")
+
+        yield from self._engine.each(_Within(work, self._seconds), tasks, late)
+
+    def abort(self) -> None:
+        """As the engine."""
+        self._engine.abort()
+
+    def close(self) -> None:
+        """As the engine."""
+        self._engine.close()
+
+
+class _Within:
+    def __init__(self, work: Callable[[Any], Any], seconds: float) -> None:
+        self.work, self.seconds = work, seconds
+
+    def __call__(self, task: Any) -> Any:
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+        try:
+            return self.work(task)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 class _Numbered:
     def __init__(self, work: Callable[[Any], Any]) -> None:
         self.work = work
@@ -156,16 +211,17 @@ class _Numbered:
         return task[0], self.work(task[1])
 
 
-def lost_is_an_error(task: object, how: str) -> NoReturn:
-    """Refuse to go on without a task.
+def wanted(boss: int) -> bool:
+    """Whether anybody still waits for the task that is being done here.
 
-    Raises:
-        NowcastError: always.
+    Why: a worker may outlive the process that sent the task, and must then write nothing any more.
+
+    Args:
+        boss: process that coordinates, where it is of this machine.
     """
-    raise NowcastError(
-        f"workers: one {how} at each try, expected it to end; it may need more memory than there is, "
-        "take fewer workers"
-    )
+    worker = sys.modules.get("nowcast.core.cluster_worker")
+    asked: bool | None = worker.is_wanted() if worker is not None else None
+    return boss in (os.getpid(), os.getppid()) if asked is None else asked
 
 
 def cores() -> int:

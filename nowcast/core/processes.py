@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from nowcast.core.errors import NowcastError
 
@@ -72,7 +72,7 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
         self._alive: set[_Worker] = set()
 
     def each(
-        self, work: Callable[[T], R], tasks: Sequence[T], lost: Callable[[T, str], R]
+        self, work: Callable[[T], R], tasks: Sequence[T], lost: Callable[[T, str], R] | None = None
     ) -> Iterator[R]:
         """Do ``work`` on every task and yield the results in the order they come.
 
@@ -82,7 +82,8 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
             work: a function that can be pickled.
             tasks: its arguments.
             lost: makes the result of a task whose process died or was killed, from the task and a phrase
-                that says what it did: "crashed its process" or "did not end within 20 s".
+                that says what it did: "crashed its process" or "did not end within 20 s". Without it, that is
+                an error.
 
         Raises:
             NowcastError: no process starts, so that none of the tasks is to blame.
@@ -91,6 +92,7 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
         if self._seconds is None and min(self.count, len(tasks)) < 2:
             yield from map(work, tasks)
             return
+        lost = lost or lost_is_an_error
         waiting = deque(tasks)
         busy: dict[_Worker, T] = {}
         try:
@@ -129,6 +131,10 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
             yield lost(busy.pop(worker), f"did not end within {limit:g} s")
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def abort(self) -> None:
+        """End the processes; those of later tasks are started anew."""
         self.close()
 
     def close(self) -> None:
@@ -228,6 +234,18 @@ def _serve(pipe: Connection) -> None:
         except Exception as error:
             answer = pickle.dumps((False, portable(error)))
         pipe.send_bytes(answer)
+
+
+def lost_is_an_error(task: object, how: str) -> NoReturn:
+    """Refuse to go on without a task.
+
+    Raises:
+        NowcastError: always.
+    """
+    raise NowcastError(
+        f"workers: one {how} at each try, expected it to end; it may need more memory than there is, "
+        "take fewer workers"
+    )
 
 
 def portable(error: Exception) -> Exception:

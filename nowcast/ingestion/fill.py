@@ -16,8 +16,8 @@ from tqdm import tqdm
 from nowcast.archive.create import NewArchive
 from nowcast.archive.ledger import Source
 from nowcast.archive.writer import ArchiveWriter, FrameRecord, open_writer
+from nowcast.core.engine import Engine
 from nowcast.core.errors import ArchiveError
-from nowcast.core.processes import Workers
 from nowcast.core.rain import ZRelation
 from nowcast.core.times import as_step
 from nowcast.ingestion.founding import new_archive, restarted, rules_of
@@ -59,7 +59,7 @@ class Filled:
     replaced: int = 0
 
 
-def fill(pool: Workers, target: Path, scans: Sequence[Scan], settings: FillSettings) -> Filled:
+def fill(pool: Engine, target: Path, scans: Sequence[Scan], settings: FillSettings) -> Filled:
     """Read the scanned files into the archive ``target``, making it when it is not there.
 
     A new archive takes grid and quantity of most frames, the step that their times speak for (unless
@@ -86,7 +86,7 @@ def fill(pool: Workers, target: Path, scans: Sequence[Scan], settings: FillSetti
             _fill(pool, writer, scans, settings, filled)
         finally:
             if not existed and not writer.whole.any():
-                pool.close()
+                pool.abort()
                 writer.discard()
     return filled
 
@@ -102,7 +102,7 @@ def _check_step(writer: ArchiveWriter, step: np.timedelta64 | None) -> None:
 
 
 def _fill(
-    pool: Workers, writer: ArchiveWriter, scans: Sequence[Scan], settings: FillSettings, filled: Filled
+    pool: Engine, writer: ArchiveWriter, scans: Sequence[Scan], settings: FillSettings, filled: Filled
 ) -> None:
     rules = rules_of(writer, scans, settings.now)
     files: list[Wanted] = []
@@ -137,7 +137,7 @@ class _Batch:
         self.committed = clock.monotonic()
         self.bad: list[tuple[int, Problem]] = []
 
-    def read(self, pool: Workers) -> None:
+    def read(self, pool: Engine) -> None:
         """Read them all.
 
         Raises:
@@ -150,7 +150,7 @@ class _Batch:
                 self._done(result)
             self._commit()
         except BaseException:
-            pool.close()
+            pool.abort()
             try:
                 self._commit()
             finally:

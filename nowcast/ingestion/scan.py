@@ -12,11 +12,11 @@ import xarray as xr
 from tqdm import tqdm
 
 from nowcast.archive.ledger import Source
+from nowcast.core.engine import Engine
 from nowcast.core.errors import FileError, NowcastError, printable
 from nowcast.core.field import check
 from nowcast.core.files import sha256_of
 from nowcast.core.grid import Grid
-from nowcast.core.processes import Workers
 from nowcast.core.times import Times
 from nowcast.ingestion.listing import Problem, parts_of, repeated, state_of
 from nowcast.ingestion.readers.base import Reader
@@ -101,7 +101,7 @@ def unforeseen(error: Exception) -> str:
 
 
 def scan_all(
-    pool: Workers, files: Sequence[Path], choice: ReaderChoice, known: Sequence[Source], progress: bool
+    pool: Engine, files: Sequence[Path], choice: ReaderChoice, known: Sequence[Source], progress: bool
 ) -> tuple[list[Scan], list[Problem], int]:
     """Scan in parallel.
 

@@ -15,6 +15,7 @@ from nowcast.archive.layout import frame_name, next_name
 from nowcast.archive.packing import PACKING, Codes, decode_chunk, encode_chunk
 from nowcast.archive.store import read_root
 from nowcast.archive.writer import FrameRecord, describe
+from nowcast.core.engine import wanted
 from nowcast.core.errors import NowcastError, printable
 from nowcast.core.field import FieldError, check_values
 from nowcast.core.files import DISK_FULL, read_within, write_within
@@ -84,7 +85,7 @@ def ingest_file(task: FileTask) -> FileResult:
             return result
         blocks = task.wanted.scan.open().data.blocks
         for index, slot, time in zip(task.wanted.frames, task.slots, task.wanted.times, strict=True):
-            if task.boss not in (os.getpid(), os.getppid()):
+            if not wanted(task.boss):
                 result.disk = "the ingest that this worker belongs to has ended"
             if result.disk:
                 return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -12,6 +13,7 @@ import numpy as np
 
 from nowcast.archive.ledger import Source
 from nowcast.archive.reader import Archive
+from nowcast.core.engine import Engine, TimeLimited
 from nowcast.core.errors import ArchiveError, NowcastError, SettingsError, complain
 from nowcast.core.files import DISK_FULL
 from nowcast.core.processes import Workers
@@ -61,6 +63,7 @@ def ingest(
     progress: bool = True, reader: str | Reader | None = None, step: np.timedelta64 | None = None,
     licence: str | None = None, now: np.datetime64 | None = None, file_seconds: float | None = None,
     reissued: Reissued = "complete", z_r: str | None = None, polar: PolarSettings | None = None,
+    *, engine: Engine | None = None,
 ) -> IngestReport:
     """Put radar files into an archive; what is in already is not read again.
 
@@ -87,6 +90,9 @@ def ingest(
         z_r: the relation through which rain becomes dBZ, by name or as ``a=200,b=1.6``; the archive's own
             where there is one, else that of each source. An archive of reflectivity keeps it as the relation
             by which its dBZ become rain.
+        engine: of `nowcast.open_engine`, where files are read instead of in ``workers_count`` processes; its
+            workers must see files and archive under the same paths. Why not always: a process that is forked
+            here begins in a hundredth of a second, and a file takes a few of them.
 
     Raises:
         ArchiveError: the archive cannot be read or written, is damaged, or the disk is full.
@@ -106,12 +112,12 @@ def ingest(
         raise SettingsError(complain("reissued", f"'{reissued}'", f"one of {', '.join(get_args(Reissued))}",
                                      "choose one of them"))
     polar = polar or getattr(getattr(reader, "mapping", None), "polar", None)
-    files, problems = list_files(Path(p) for p in paths)
+    files, problems = list_files(Path(p) if engine is None else Path(p).absolute() for p in paths)
     try:
         target = Path(archive_path).absolute()
         known = _known(target, again=reissued == "replace")
         choice = replace(choice, z_r=_one_relation(target, z_r))
-        with Workers(workers_count, file_seconds) as pool:
+        with _pool(workers_count, file_seconds, engine) as pool:
             volumes = PolarIngest(target, polar, step)
             unread = {} if volumes.together else known_by_name(files, known)
             problems += [p for path, source in unread.items() for p in repeated(path, source)]
@@ -133,6 +139,14 @@ def ingest(
         target, len(files), len(unread) + twice, filled.frames, filled.same,
         (*problems, *filled.problems), clock.monotonic() - began, filled.replaced,
     )
+
+
+def _pool(
+    workers_count: int | None, file_seconds: float | None, engine: Engine | None
+) -> AbstractContextManager[Engine]:
+    if engine is None:
+        return Workers(workers_count, file_seconds)
+    return nullcontext(engine if file_seconds is None else TimeLimited(engine, file_seconds))
 
 
 def _count(number: int, what: str) -> str:

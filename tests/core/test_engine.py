@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nowcast.core import cluster as cluster_module
 from nowcast.core import engine as engines
-from nowcast.core.engine import InProcess, Spreading, in_order, open_engine
+from nowcast.core.engine import InProcess, Spreading, TimeLimited, in_order, open_engine
 from nowcast.core.errors import MissingExtraError, NowcastError, SettingsError
 from tests.fakes import work
 
@@ -136,6 +137,39 @@ def test_a_task_that_always_ends_its_worker_is_given_up(cluster):
     with pytest.raises(NowcastError, match="workers: one crashed its process at each try"):
         list(cluster.each(work.square_or_die, [5]))
     assert sorted(cluster.each(work.square, [1, 2])) == [1, 4]
+
+
+@pytest.mark.slow
+def test_a_task_that_takes_too_long_is_ended_with_its_worker(cluster):
+    assert list(TimeLimited(cluster, 30.0).each(work.square, [3])) == [9]
+    found = list(TimeLimited(cluster, 1.0).each(work.square_or_hang, [2, 3, 4], lost))
+    expected = ["16", "3 crashed its process or did not end within 1 s", "4"]
+    assert sorted(map(str, found)) == expected
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_there(cluster, monkeypatch):
+    address = cluster._client.scheduler.address
+    with open_engine(scheduler=address) as engine:
+        assert sorted(engine.each(work.square, range(5))) == [0, 1, 4, 9, 16]
+    with open_engine(scheduler=cluster._client) as engine:
+        assert sorted(engine.each(work.square, range(5))) == [0, 1, 4, 9, 16]
+    assert sorted(cluster.each(work.square, [1, 2])) == [1, 4], "what is somebody else's stays open"
+    monkeypatch.setattr("nowcast.core.cluster_worker.__version__", "9.9.9")
+    with pytest.raises(SettingsError, match=r"worker tcp.* has nowcast .*, expected 9\.9\.9"):
+        open_engine(scheduler=address).__enter__()
+    monkeypatch.setattr("nowcast.core.cluster.versions", work.versions_of_nobody)
+    with pytest.raises(SettingsError, match=r"worker tcp.* cannot run nowcast \(no such lib"):
+        open_engine(scheduler=address).__enter__()
+
+
+def test_no_cluster_there(monkeypatch):
+    monkeypatch.setattr("nowcast.core.cluster._CONNECT_SECONDS", 0.3)
+    monkeypatch.setitem(cluster_module._SETTINGS, "distributed.comm.timeouts.connect", 0.3)
+    with pytest.raises(SettingsError, match=r"got 'tcp://127.0.0.1:9' where none answers"):
+        open_engine(scheduler="tcp://127.0.0.1:9").__enter__()
+    with pytest.raises(SettingsError, match="got 'nonsense://x' where none answers"):
+        open_engine(scheduler="nonsense://x").__enter__()
 
 
 UNGUARDED = """

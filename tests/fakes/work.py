@@ -1,6 +1,7 @@
 """Work for processes: it must lie where a new process can import it."""
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import time
@@ -78,3 +79,10 @@ def interrupt_itself(number):
 
 def where(_):
     return os.environ.get("OPENBLAS_NUM_THREADS"), os.getpid()
+
+
+def versions_of_nobody():
+    """Says a version here, and on a worker that there is none."""
+    if multiprocessing.parent_process() is not None:
+        raise ImportError("no such library")
+    return {"nowcast": "1"}

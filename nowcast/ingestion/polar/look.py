@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from nowcast.core.engine import Engine
 from nowcast.core.errors import NowcastError, printable
 from nowcast.core.files import sha256
-from nowcast.core.processes import Workers
 from nowcast.ingestion.listing import Problem
 from nowcast.ingestion.polar.formats import read_volume
 from nowcast.ingestion.polar.settings import PolarSettings
@@ -53,7 +53,7 @@ def look(path: Path, settings: PolarSettings) -> PolarFile | Problem | None:
 
 
 def look_all(
-    pool: Workers, files: Sequence[Path], settings: PolarSettings, progress: bool
+    pool: Engine, files: Sequence[Path], settings: PolarSettings, progress: bool
 ) -> tuple[list[PolarFile], list[Problem], list[Path]]:
     """Look at files in parallel.
 

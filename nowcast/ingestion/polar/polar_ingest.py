@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nowcast.archive.ledger import Source
-from nowcast.core.processes import Workers
+from nowcast.core.engine import Engine
 from nowcast.ingestion.listing import Problem
 from nowcast.ingestion.polar.beam_file import BEAM_FILE, write_beam_height
 from nowcast.ingestion.polar.look import look_all
@@ -44,7 +44,7 @@ class PolarIngest:
         return self.target is not None and self.target.together
 
     def taken_from(
-        self, pool: Workers, files: list[Path], known: Sequence[Source], progress: bool
+        self, pool: Engine, files: list[Path], known: Sequence[Source], progress: bool
     ) -> list[Path]:
         """Take the polar ones out of files and return the rest."""
         if self.settings is None:

@@ -1,0 +1,121 @@
+"""Measure what workers are worth: verification and ingest by 1, 2 and 8 local workers, in turns.
+
+    python scripts/benchmark_cluster.py [--size CELLS] [--nowcasts N] [--rounds N]
+                                        [--archive ARCHIVE --period START/END]
+
+Without an archive, storms of the demo are made: files for ingest, and what is verified. Ratios are of the wall
+clock within a round, median over rounds, so that a machine that is busy slows all alike; each worker has one
+thread. Verification has its workers started before the clock (--cold counts that, too) and scores persistence,
+extrapolation and a network; the tables must be the same to the last bit whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from interleaved import interleaved, times_faster
+
+from nowcast.archive.reader import Archive
+from nowcast.core.engine import Engine, open_engine
+from nowcast.core.times import parse_period, to_text
+from nowcast.demo.run import DemoSettings, write_files
+from nowcast.demo.storm import StormSettings
+from nowcast.forecasters.base import Forecaster
+from nowcast.forecasters.catalog import build_forecaster
+from nowcast.workflows.ingest import ingest
+from nowcast.workflows.verify import verify_period
+
+WORKERS = (1, 2, 8)
+
+
+def main() -> int:
+    """Run the measurements and print a line each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=192, help="cells of a frame each way")
+    parser.add_argument("--nowcasts", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--network", default="astm")
+    parser.add_argument("--archive", type=Path)
+    parser.add_argument("--period")
+    parser.add_argument("--cold", action="store_true", help="count the start of the workers, too")
+    args = parser.parse_args()
+    models = {name: build_forecaster(name) for name in ("persistence", "extrapolation", args.network)}
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before it began")
+    with tempfile.TemporaryDirectory() as folder:
+        if args.archive is None:
+            frames = args.nowcasts + 16
+            storms = StormSettings(frames=frames, step_minutes=10, size=args.size, cell_km=1.0)
+            files = write_files(DemoSettings(storms=storms), Path(folder) / "radar", False)
+            measure_ingest(files, Path(folder), args.rounds)
+            archive = Archive.open(Path(folder) / "0.zarr")
+            period = archive.times[0], archive.times[-1] + archive.step
+        else:
+            archive, period = Archive.open(args.archive), parse_period(args.period)
+        measure_verify(archive, models, period, args)
+    print(f"load {os.getloadavg()[0]:.1f} in the end")
+    return 0
+
+
+def measure_ingest(files: list[Path], folder: Path, rounds: int) -> None:
+    """Ingest the files with 1, 2 and 8 processes, and on a cluster of two."""
+    made = 0
+
+    def job(workers: int | None, engine: Engine | None = None) -> Callable[[], object]:
+        def run() -> None:
+            nonlocal made
+            ingest(files, folder / f"{made}.zarr", workers, progress=False, file_seconds=600.0, engine=engine)
+            made += 1
+        return run
+
+    with open_engine(2) as engine:
+        jobs = {f"{n} processes": job(n) for n in WORKERS} | {"2 dask workers": job(None, engine)}
+        taken = interleaved(jobs, rounds)
+    for name, seconds in taken.items():
+        print(f"ingest, {name:>14}: {median(seconds):7.2f} s, {len(files) / median(seconds):6.1f} files/s, "
+              f"{times_faster(taken, '1 processes', name):.2f} x one, "
+              f"{times_faster(taken, '2 processes', name):.2f} x two")
+
+
+def measure_verify(
+    archive: Archive, models: dict[str, Forecaster], period: tuple[np.datetime64, np.datetime64],
+    args: argparse.Namespace,
+) -> None:
+    """Verify with 1, 2 and 8 workers, and hold the tables against each other."""
+    tables: dict[int, object] = {}
+
+    def run(workers: int, engine: Engine) -> None:
+        found = verify_period(archive, models, *period, lead_times=10, thresholds=[20.0, 30.0], engine=engine)
+        table = [(row[:4], float(row[4]).hex()) for row in found.rows]
+        assert tables.setdefault(0, table) == table, f"{workers} workers give another table"
+        tables[-1] = found.nowcasts
+
+    def timed(workers: int) -> float:
+        opened: AbstractContextManager[Engine] = open_engine(workers)
+        began = time.perf_counter()
+        with opened as engine:
+            began = began if args.cold else time.perf_counter()
+            run(workers, engine)
+            return time.perf_counter() - began
+
+    taken: dict[str, list[float]] = {str(n): [] for n in WORKERS}
+    for _ in range(args.rounds):
+        for workers in WORKERS:
+            taken[str(workers)].append(timed(workers))
+    print(f"verify: {tables[-1]} nowcasts of 10 leads by {', '.join(models)}, {archive.grid.shape} cells, "
+          f"from {to_text(period[0])}; all tables the same to the last bit")
+    for name, seconds in taken.items():
+        print(f"verify, {name} workers: {median(seconds):7.1f} s, {times_faster(taken, '1', name):.2f} x one, "
+              f"{times_faster(taken, '2', name):.2f} x two")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
