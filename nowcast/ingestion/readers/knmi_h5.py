@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import pyproj
 import xarray as xr
 
 from nowcast.core.errors import FileError, GridError
@@ -22,6 +21,7 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.hdf5 import attributes, finite, is_hdf5, open_hdf5, read_numbers
 from nowcast.ingestion.readers.lazy import Frame, check_size, decode_codes, faults_named, lazy_field
+from nowcast.ingestion.readers.projections import wkt_of_proj
 
 REFLECTIVITY, RAIN = "REFLECTIVITY_[DBZ]", "ACCUMULATED_PRECIPITATION_[MM]"
 _FACTOR = r"([-+]?(?:\d+\.?\d*|\.\d+))"
@@ -151,8 +151,8 @@ def _grid(
         raise GridError(f"{path}: cells of {across:g} x {down:g} {unit} on a radius of {values['a']:g}, "
                         "expected kilometres, columns to the east and rows to the south")
     values["a"], values["b"] = 1000.0 * values["a"], 1000.0 * values["b"]
-    crs = pyproj.CRS.from_dict({"proj": "stere", **values, "units": "m"})
-    return Grid(crs.to_wkt(), 1000.0 * down * (top + np.arange(shape[0]) + 0.5),
+    wkt = wkt_of_proj(proj="stere", **values, units="m")
+    return Grid(wkt, 1000.0 * down * (top + np.arange(shape[0]) + 0.5),
                 1000.0 * across * (left + np.arange(shape[1]) + 0.5))
 
 
