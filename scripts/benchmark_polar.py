@@ -49,7 +49,7 @@ def main() -> int:
         "xradar + wradlib, first": theirs.first, "xradar + wradlib, next": theirs.next,
     }
     for name in ("lowest_beam", "cappi", "maximum"):
-        method = PolarSettings(method=name, cell_km=args.cell_km, radius_km=args.radius_km)  # type: ignore[arg-type]
+        method = PolarSettings(method=name, cell_km=args.cell_km, radius_km=args.radius_km)
         jobs[f"nowcast, {name} of all sweeps, next"] = functools.partial(_next, args.volume, grid, method)
     taken = interleaved(jobs, args.rounds)
     for name, seconds in taken.items():
