@@ -105,7 +105,7 @@ def choose(condition: Any, yes: Any, no: Any) -> Any:
 
 
 def largest(values: Any) -> Any:
-    """The largest along the last axis, halving it until one is left: arrays and tensors alike, lazy or empty."""
+    """The largest along the last axis, halved until one is left: arrays and tensors, lazy or empty."""
     while (count := values.shape[-1]) > 1:
         half = (count + 1) // 2
         first, last = values[..., :half], values[..., count - half :]

@@ -46,7 +46,8 @@ class ProbabilityClasses(ProbabilityScore):
         count = len(self.edges)
         found = frame_sums(self._frames, pair(forecast, observed), parts=3 * count)
         return {
-            name: found[i * count : (i + 1) * count].T for i, name in enumerate(("pixels", "events", "forecast"))
+            name: found[i * count : (i + 1) * count].T
+            for i, name in enumerate(("pixels", "events", "forecast"))
         }
 
     def _frames(self, forecast: Any, observed: Any) -> Floats:
