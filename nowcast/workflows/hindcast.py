@@ -26,6 +26,7 @@ from nowcast.forecasters.base import Forecaster, LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.postprocessing.base import PostProcessing
 from nowcast.products.hindcast_zarr import HindcastStore, create_hindcast, is_created
+from nowcast.workflows.calibrated import calibrated, read_calibrations
 from nowcast.workflows.forecast import forecast
 from nowcast.workflows.initialisation import LEAST_PAST, at_common_step, common_leads
 
@@ -58,6 +59,7 @@ def hindcast(
     stride: int = 1,
     lead_times: int = 10,
     settings: Mapping[str, Any] | None = None,
+    calibration: Path | str | None = None,
     post: Sequence[PostProcessing] = (),
     progress: bool = False,
     engine: Engine | None = None,
@@ -76,7 +78,8 @@ def hindcast(
         stride: frames between two initialisation times of an unbroken run.
         lead_times: how many, one step apart.
         settings: of the model where it is named.
-        post: post-processing steps, applied in this order.
+        calibration: file of `nowcast calibrate` that knows the forecaster.
+        post: post-processing steps after that, applied in this order.
         progress: show a bar on stderr.
         engine: of `nowcast.open_engine`; None spreads long work over the cores of this machine. The values
             are the same to the last bit.
@@ -102,6 +105,9 @@ def hindcast(
     model = build_forecaster(forecaster, settings) if isinstance(forecaster, (str, Path)) else forecaster
     if not isinstance(forecaster, (str, Path)) and settings:
         raise SettingsError("hindcast: got settings beside a model that is loaded, expected one of both")
+    if calibration is not None:
+        model, of_file = calibrated(model, read_calibrations([calibration]))
+        post = (*of_file, *post)
     frames = at_common_step(given, {model.name: model})
     leads = common_leads(frames, {model.name: model}, lead_times)
     past = max(LEAST_PAST, model.needs.past, *(step.past for step in post))

@@ -1,6 +1,7 @@
 """A service takes polar volumes and files of any naming as `nowcast ingest` does."""
 
 import numpy as np
+import pytest
 
 from nowcast.archive.reader import Archive
 from nowcast.core.settings import build
@@ -17,6 +18,7 @@ def settings(tmp_path, **more):
         "inputs": [{"folder": str(tmp_path)}], "step_minutes": 5, **more})
 
 
+@pytest.mark.slow
 def test_volumes_are_gridded_and_files_mapped_as_the_settings_say(tmp_path):
     files = [polar.write_odim(tmp_path / f"v{k}.h5", {0.5: polar.sweep(20.0)}, f"2025-03-01T12:0{5 * k}:00")
              for k in range(2)]
