@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=120.0, metavar="MINUTES")
     parser.add_argument("--wet", type=int, default=1000, metavar="PIXELS")
     parser.add_argument("--most", type=int, metavar="N", help="no more than N starts")
+    parser.add_argument("--raw", action="store_true", help="without the calibration that a network brings")
     parser.add_argument("--tail", action="store_true", help="print the mean excess over thresholds alone")
     args = parser.parse_args()
     archive = Archive.open(args.archive)
@@ -70,7 +71,8 @@ def main() -> None:
         print_tail(archive, args.period)
         return
     own = args.model in ("steps", "linda_p")
-    model = build_forecaster(args.model, {"members": args.members, "seed": args.seed} if own else {})
+    settings = {"members": args.members, "seed": args.seed} if own else {"raw": True} if args.raw else {}
+    model = build_forecaster(args.model, settings)
     starts = list(wet_starts(archive, args.period, args.every, args.wet, args.leads))[: args.most]
     found = Found(args.leads, archive.grid.cell_km, minutes(archive.step), np.random.default_rng(args.seed))
     for start in tqdm(starts, desc="members", unit="forecast"):
@@ -78,8 +80,9 @@ def main() -> None:
         coming = forecast(archive, model, start, args.leads, post=post)
         observed = archive.frames(start + archive.step * np.arange(1, args.leads + 1))
         found.add(coming, observed.compute(scheduler="synchronous").values)
-    print(f"{args.members} members of {args.model}, {args.archive.name}, {len(starts)} starts: "
-          + ", ".join(to_text(s)[:16] for s in starts))
+    kind = f"{args.model}, raw" if args.raw else args.model
+    times = ", ".join(to_text(start)[:16] for start in starts)
+    print(f"{args.members} members of {kind}, {args.archive.name}, {len(starts)} starts: {times}")
     found.print()
 
 

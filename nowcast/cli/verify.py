@@ -28,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by", metavar="A,B", help="hour, region: scores of each hour of the day and of each region as well"
     )
     parser.add_argument(
+        "--regions", type=Path, metavar="GEOJSON", help="areas to take for regions in place of blocks"
+    )
+    parser.add_argument(
         "--region-km", type=float, default=200.0, metavar="KM", help="about how wide a region is (200)"
     )
     parser.add_argument(
@@ -93,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
             lead_times=args.leads, thresholds=thresholds, scores=scores, step_minutes=args.step,
             min_wet_pixels=args.min_wet_pixels, calibration=args.calibration,
             decision_thresholds=args.decision_thresholds,
-            against=Against(args.reference, **horizon), by=by, region_km=args.region_km,
+            against=Against(args.reference, **horizon), by=by, regions=args.regions, region_km=args.region_km,
             members=args.members, seed=args.seed,
             cases=max(0, args.cases), progress=True, engine=engine,
         )

@@ -18,7 +18,8 @@ from nowcast.core.times import to_text
 from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.interpolated_frames import with_interpolated
-from nowcast.postprocessing.chain import Products, chain
+from nowcast.postprocessing.chain import Products, chain, check_relation
+from nowcast.postprocessing.rain_rate import relation_for
 from nowcast.workflows.calibrated import calibrated, read_calibrations
 from nowcast.workflows.past import LATEST, MOST_MISSING, choose_past
 
@@ -66,7 +67,8 @@ def forecast(
         members: how many equally likely members to draw from the probabilities.
         seed: of the members.
         products: names of `nowcast.postprocessing.catalog.PRODUCTS` or ``all``; or settings by name.
-        z_r: name of the Z-R relation (`nowcast.core.rain`) of products in mm, where the archive names none.
+        z_r: name of the Z-R relation (`nowcast.core.rain`) of products in mm, where the archive names none; the
+            forecast names it, too.
         progress: show how far members and products are.
 
     Returns:
@@ -84,17 +86,20 @@ def forecast(
         >>> coming = nowcast.forecast("italy.zarr", "motionrnn", lead_times=6)  # doctest: +SKIP
         >>> coming.exceedance_probability.sel(threshold=30.0).max(("y", "x"))  # doctest: +SKIP
     """
+    archive = Archive.open(archive) if isinstance(archive, (str, Path)) else archive
     if isinstance(forecaster, (str, Path)):
         forecaster = build_forecaster(forecaster, settings)
     if calibration is not None:
         forecaster, of_file = calibrated(forecaster, read_calibrations([calibration]))
         post = (*of_file, *post)
     steps = chain(post, members=members, seed=seed, products=products, z_r=z_r)
+    check_relation(steps, archive.attrs)
+    relation = {} if z_r is None else {"z_r_relation": str(relation_for(archive.attrs, z_r, "forecast"))}
     made = forecast_with_past(
         archive, forecaster, at, lead_times, settings=settings, short_past=short_past,
         most_missing=most_missing, count=max((step.past for step in steps), default=0),
     )
-    return postprocess(made, steps, progress)
+    return postprocess(made._replace(forecast=made.forecast.assign_attrs(relation)), steps, progress)
 
 
 class Made(NamedTuple):

@@ -16,7 +16,7 @@ from nowcast.core.engine import Engine, InProcess, in_order, open_engine
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.times import minutes, parse_period
 from nowcast.evaluation.comparison import Against
-from nowcast.evaluation.grouping import REGION_KM, Grouping, Masks, grouped_by
+from nowcast.evaluation.grouping import REGION_KM, Grouping, Masks, area_masks, grouped_by
 from nowcast.evaluation.period import CALIBRATED, MAP_CELL_KM, PeriodScores, Verification
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import check_counts, wettest, windows
@@ -58,7 +58,7 @@ def verify(
     members: int | None = None,
     seed: int = 0,
     by: Sequence[str] = (),
-    regions: Masks | None = None,
+    regions: Masks | Path | str | None = None,
     region_km: float = REGION_KM,
     cases: int = 3,
     title: str = "",
@@ -86,7 +86,8 @@ def verify(
         own.
         seed: of these.
         by: ``hour``, ``region``: scores of each hour of the day and of each region as well, in groups.csv.
-        regions: named masks (y, x) of the grid; None takes blocks of about ``region_km``.
+        regions: named masks (y, x) of the grid, or a GeoJSON file of areas; None takes blocks of about
+            ``region_km``.
         region_km: width of such a block.
         cases: how many of the wettest nowcasts the page shows frame by frame.
         title, notes: of the page.
@@ -113,6 +114,8 @@ def verify(
         readings = with_calibrated(readings, read_calibrations(calibration, decision_thresholds))
     if members is not None:
         readings = with_members(readings, Members(members, seed))
+    if isinstance(regions, (str, Path)):
+        regions = area_masks(frames.grid, regions)
     grouping = grouped_by(by, frames.grid.shape, frames.grid.cell_km, regions, region_km)
     against = against or Against()
     against.check(list(readings), list(thresholds))
