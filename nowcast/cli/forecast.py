@@ -25,10 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_post_processing_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what corrects a forecast, and its members."""
-    parser.add_argument(
-        "--calibration", type=Path, metavar="JSON",
-        help="file of 'nowcast calibrate' that knows the model; a baseline gets probabilities from it",
-    )
+    add_calibration_argument(parser)
     parser.add_argument("--members", type=int, metavar="N",
                         help="draw N equally likely fields from the probabilities, for example 24")
     parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
@@ -64,6 +61,14 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
         help="settings of the model, for example method=tvl1 or memory_gb=2",
+    )
+
+
+def add_calibration_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the calibration that a forecast is made with."""
+    parser.add_argument(
+        "--calibration", type=Path, metavar="JSON",
+        help="file of 'nowcast calibrate' that knows the model; a baseline gets probabilities from it",
     )
 
 

@@ -110,12 +110,12 @@ def hindcast(
     model = build_forecaster(forecaster, settings) if isinstance(forecaster, (str, Path)) else forecaster
     if not isinstance(forecaster, (str, Path)) and settings:
         raise SettingsError("hindcast: got settings beside a model that is loaded, expected one of both")
-    frames = at_common_step(given, {model.name: model})
-    leads = common_leads(frames, {model.name: model}, lead_times)
-    of_file: Sequence[PostProcessing] = ()
     if calibration is not None:
         model, of_file = calibrated(model, read_calibrations([calibration]))
-    steps = tuple(chain((*of_file, *post), members=members, seed=seed, products=products, z_r=z_r))
+        post = (*of_file, *post)
+    frames = at_common_step(given, {model.name: model})
+    leads = common_leads(frames, {model.name: model}, lead_times)
+    steps = tuple(chain(post, members=members, seed=seed, products=products, z_r=z_r))
     past = max(LEAST_PAST, model.needs.past, *(step.past for step in steps))
     found = windows(frames.times, frames.step, start, end, past, stride)
     times = np.array([window[-1] for window in found], "datetime64[ns]")
