@@ -16,14 +16,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_model_arguments(parser)
     parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
-    add_calibration_argument(parser)
-    parser.add_argument("--members", type=int, metavar="N",
-                        help="draw N equally likely fields from the probabilities, for example 24")
-    parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
+    add_post_processing_arguments(parser)
     parser.add_argument("--most-missing", type=int, metavar="N", default=3,
                         help="past frames that may be missing; interpolated along the motion (default 3)")
     add_product_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
+
+
+def add_post_processing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what corrects a forecast, and its members."""
+    add_calibration_argument(parser)
+    parser.add_argument("--members", type=int, metavar="N",
+                        help="draw N equally likely fields from the probabilities, for example 24")
+    parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
 
 
 def add_product_arguments(parser: argparse.ArgumentParser) -> None:
