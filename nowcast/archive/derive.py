@@ -112,7 +112,7 @@ class _Work:
 def put(place: DataPath, data: bytes) -> None:
     """Write a file or an object, whole."""
     if isinstance(place, ObjectPath):
-        store_of(place.url).pipe_file(place.url, data)
+        place.write_bytes(data)
     else:
         replace_bytes(place, data)
 

@@ -261,6 +261,9 @@ def test_a_copy_in_an_object_store_is_gone_on_with_where_it_stopped(tmp_path, mo
     assert "unfinished.json" not in files
     with pytest.raises(ArchiveError, match="is there already"):
         copy_archive(a, there)
+    assert check_archive(there).sound
+    copy_archive(there, tmp_path / "back.zarr")
+    assert contents(tmp_path / "back.zarr") == contents(a)
 
 
 def test_asking_for_both_or_none_is_refused(tmp_path):
