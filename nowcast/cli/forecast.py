@@ -16,13 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_model_arguments(parser)
     parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
-    parser.add_argument(
-        "--calibration", type=Path, metavar="JSON",
-        help="file of 'nowcast calibrate' that knows the model; a baseline gets probabilities from it",
-    )
-    parser.add_argument("--members", type=int, metavar="N",
-                        help="draw N equally likely fields from the probabilities, for example 24")
-    parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
+    add_post_processing_arguments(parser)
     parser.add_argument("--most-missing", type=int, metavar="N", default=3,
                         help="past frames that may be missing; interpolated along the motion (default 3)")
     add_mask_argument(parser)
@@ -42,6 +36,14 @@ def add_mask_argument(parser: argparse.ArgumentParser) -> None:
 def marks_of(args: argparse.Namespace) -> list[str]:
     """Return the quality marks that are named."""
     return [name.strip() for name in (args.mask or "").split(",") if name.strip()]
+
+
+def add_post_processing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what corrects a forecast, and its members."""
+    add_calibration_argument(parser)
+    parser.add_argument("--members", type=int, metavar="N",
+                        help="draw N equally likely fields from the probabilities, for example 24")
+    parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
 
 
 def add_product_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +76,14 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
         help="settings of the model, for example method=tvl1 or memory_gb=2",
+    )
+
+
+def add_calibration_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the calibration that a forecast is made with."""
+    parser.add_argument(
+        "--calibration", type=Path, metavar="JSON",
+        help="file of 'nowcast calibrate' that knows the model; a baseline gets probabilities from it",
     )
 
 

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument(
         "--quality", type=int, nargs="?", const=200, metavar="FRAMES",
-        help="count speckle, spikes, rays, stuck and jumping frames; looks at FRAMES of them, 200 where none are "
+        help="count speckle, spikes, rays, stuck and jumping frames; looks at FRAMES of them, 200 unless "
         "named, 0 for all",
     )
     add_worker_arguments(parser)

@@ -118,7 +118,7 @@ def _fill(archive: Archive | Masked, fingerprint: str, folder: Path, progress: b
     blocks = (-(-height // BLOCK), -(-width // BLOCK))
     frames = np.lib.format.open_memmap(folder / FRAMES, "w+", np.int16, (len(times), height, width))
     wet = np.zeros((len(times), *blocks), np.uint16)
-    label = f"cache {Path(archive.path).name}"
+    label = f"cache {archive.path.name}"
     bar = tqdm(times, label, unit="frame", disable=not progress, delay=2, mininterval=1)
     for index, time in enumerate(bar):
         frames[index] = archive.packed(time)
