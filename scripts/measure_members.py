@@ -32,6 +32,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from nowcast.archive.reader import Archive
+from nowcast.archive.thinned import RadarFrames, thinned
 from nowcast.core.field import MEMBERS, PROBABILITY
 from nowcast.core.rain import z_r
 from nowcast.core.times import minutes, parse_period, to_text
@@ -73,12 +74,13 @@ def main() -> None:
     own = args.model in ("steps", "linda_p")
     settings = {"members": args.members, "seed": args.seed} if own else {"raw": True} if args.raw else {}
     model = build_forecaster(args.model, settings)
-    starts = list(wet_starts(archive, args.period, args.every, args.wet, args.leads))[: args.most]
-    found = Found(args.leads, archive.grid.cell_km, minutes(archive.step), np.random.default_rng(args.seed))
+    frames = archive if model.needs.step is None else thinned(archive, model.needs.step)
+    starts = list(wet_starts(frames, args.period, args.every, args.wet, args.leads))[: args.most]
+    found = Found(args.leads, archive.grid.cell_km, minutes(frames.step), np.random.default_rng(args.seed))
     for start in tqdm(starts, desc="members", unit="forecast"):
         post = [] if own else [Members(args.members, args.seed)]
         coming = forecast(archive, model, start, args.leads, post=post)
-        observed = archive.frames(start + archive.step * np.arange(1, args.leads + 1))
+        observed = frames.frames(coming["valid_time"].values)
         found.add(coming, observed.compute(scheduler="synchronous").values)
     kind = f"{args.model}, raw" if args.raw else args.model
     times = ", ".join(to_text(start)[:16] for start in starts)
@@ -87,7 +89,7 @@ def main() -> None:
 
 
 def wet_starts(
-    archive: Archive, period: str, every: float, wet: int, leads: int
+    archive: RadarFrames, period: str, every: float, wet: int, leads: int
 ) -> Iterator[np.datetime64]:
     """Times with five frames before and all of the future, wet enough and far enough apart."""
     start, end = parse_period(period)
@@ -97,7 +99,8 @@ def wet_starts(
         early = last is not None and minutes(time - last) < every
         if early or not np.isin(time + window, archive.times).all():
             continue
-        if (np.nan_to_num(archive.dbz(time), nan=-99.0) >= RANK_DBZ).sum() >= wet:
+        newest = archive.frames(np.array([time])).compute(scheduler="synchronous").values
+        if (np.nan_to_num(newest, nan=-99.0) >= RANK_DBZ).sum() >= wet:
             last = time
             yield time
 

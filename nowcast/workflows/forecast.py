@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
+from nowcast.archive.masked import QUALITY_MASKS, masked
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames
 from nowcast.core.errors import NowcastError, SettingsError, TimeError, complain
@@ -40,6 +41,7 @@ def forecast(
     settings: Mapping[str, Any] | None = None,
     short_past: bool = False,
     most_missing: int = MOST_MISSING,
+    mask: Sequence[str] = (),
     calibration: Path | str | None = None,
     post: Sequence[PostProcessing] = (),
     members: int | None = None,
@@ -62,6 +64,8 @@ def forecast(
         short_past: make do with fewer past frames (`Needs.fewest`) where some are missing.
         most_missing: so many frames of the past may be missing; they are interpolated along the motion, and
             the attribute ``interpolated_frames`` names them. 0 refuses a past with a gap.
+        mask: quality marks (`nowcast.archive.quality`) that are left out of the past: ``speckle``, ``spike``,
+            ``ray``, ``stuck``, ``jump``; the attribute ``quality_masks`` names them.
         calibration: file of `nowcast calibrate` that knows the forecaster, in place of what a network brings.
         post: post-processing steps after that, applied in this order, before members and products.
         members: how many equally likely members to draw from the probabilities.
@@ -86,7 +90,7 @@ def forecast(
         >>> coming = nowcast.forecast("italy.zarr", "motionrnn", lead_times=6)  # doctest: +SKIP
         >>> coming.exceedance_probability.sel(threshold=30.0).max(("y", "x"))  # doctest: +SKIP
     """
-    archive = Archive.open(archive) if isinstance(archive, (str, Path)) else archive
+    archive = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
     if isinstance(forecaster, (str, Path)):
         forecaster = build_forecaster(forecaster, settings)
     if calibration is not None:
@@ -145,6 +149,8 @@ def forecast_with_past(
     found = _checked(forecaster.forecast(own, leads), forecaster.name, leads, observed)
     flagged = {"interpolated_frames": ", ".join(map(to_text, missing))} if len(missing) else {}
     relation = str(archive.attrs.get("z_r_relation", ""))
+    if QUALITY_MASKS in archive.attrs:
+        flagged[QUALITY_MASKS] = str(archive.attrs[QUALITY_MASKS])
     return Made(found.assign_attrs({
         **forecaster.describe(),
         **found.attrs,

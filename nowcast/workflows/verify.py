@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from nowcast.archive.masked import masked
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames, thinned
 from nowcast.core.engine import Engine, InProcess, in_order, open_engine
@@ -52,6 +53,7 @@ def verify(
     scores: Sequence[str] = DEFAULT_SCORES,
     step_minutes: float | None = None,
     min_wet_pixels: int = 0,
+    mask: Sequence[str] = (),
     calibration: Sequence[Path | str] = (),
     decision_thresholds: Sequence[Path | str] = (),
     against: Against | None = None,
@@ -79,6 +81,7 @@ def verify(
         scores: names of docs/reference/scores.md.
         step_minutes: take frames so far apart; None takes the longest step that a model needs.
         min_wet_pixels: leave out initialisation times with fewer pixels of 20 dBZ or more.
+        mask: quality marks left out of past and truth alike, as `nowcast.forecast` does.
         calibration: files of `nowcast calibrate`: each model that one of them knows is scored calibrated, too.
         decision_thresholds: the same, of which the decision thresholds alone are taken.
         against: with which model the others are compared, and how.
@@ -106,7 +109,7 @@ def verify(
         >>> skill.verification.value("motionrnn", "csi", 20.0)  # doctest: +SKIP
     """
     start, end = parse_period(period)
-    frames = Archive.open(archive) if isinstance(archive, (str, Path)) else archive
+    frames = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
     if step_minutes is not None:
         frames = thinned(frames, _step(step_minutes))
     readings = {name: Reading(f) for name, f in named(models).items()}
@@ -130,6 +133,8 @@ def verify(
             complain("--members", f"models without probabilities: {', '.join(found.models)}",
                      "at least one that knows them, as motionrnn does", "add one, or leave --members away")
         )
+    if mask:
+        notes = (*notes, f"Past and truth are without what bears the quality marks: {', '.join(mask)}.")
     return write_skill(
         None if out is None else Path(out), frames, found, (start, end), against, title=title, notes=notes
     )
