@@ -30,7 +30,8 @@ _NUMBER = re.compile(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?")
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _OVERVIEW = ("product_datetime_start", "product_datetime_end", "product_group_name")
 _PLACE = tuple(f"geo_{name}" for name in (
-    "number_rows", "number_columns", "pixel_size_x", "pixel_size_y", "column_offset", "row_offset", "dim_pixel"))
+    "number_rows", "number_columns", "pixel_size_x", "pixel_size_y", "column_offset", "row_offset",
+    "dim_pixel"))
 _PROJ = "projection_proj4_params"
 _PROJECTION = ("lat_0", "lon_0", "lat_ts", "a", "b")
 _NOTHING = {"x_0": 0.0, "y_0": 0.0, "k": 1.0, "k_0": 1.0}
