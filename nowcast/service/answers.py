@@ -6,10 +6,11 @@ process never holds these.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,31 +71,22 @@ def write_answers(
     points, areas = points_of(settings), areas_of(settings)
     for stem, asked in (("places", points), ("areas", areas)):
         if asked:
-            _guarded(
-                stem,
-                note,
-                lambda stem=stem, asked=asked: _write_places(
-                    folder, stem, settings, forecast, observed, asked
-                ),
-            )
+            with _guarded(stem, note):
+                _write_places(folder, stem, settings, forecast, observed, asked)
     judged: list[dict[str, Any]] = []
     if settings.warnings:
         recent = _without_gap(observed, archive.step)
         chances = Chances(forecast, recent, relation_of(forecast, observed, settings.z_r))
         for warning in settings.warnings:
-            _guarded(
-                f"warning {warning.name}",
-                note,
-                lambda warning=warning: judged.append(
-                    _judged(warning, chances, location_of(warning, points, areas))
-                ),
-            )
+            with _guarded(f"warning {warning.name}", note):
+                judged.append(_judged(warning, chances, location_of(warning, points, areas)))
     _write(folder / JUDGED, json.dumps(judged, ensure_ascii=False))
 
 
-def _guarded(what: str, note: Note, make: Callable[[], None]) -> None:
+@contextlib.contextmanager
+def _guarded(what: str, note: Note) -> Iterator[None]:
     try:
-        make()
+        yield
     except NowcastError as error:
         note(f"no {what}: {error}")
 

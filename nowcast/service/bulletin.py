@@ -1,6 +1,6 @@
 """The warnings of a nowcast as they are published and told, in terms of CAP.
 
-Source: OASIS, Common Alerting Protocol 1.2, for the meaning of identifier, sent, status, msgType, onset, expires.
+Source: OASIS, Common Alerting Protocol 1.2, for the meaning of status, msgType, onset and expires.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ from nowcast.postprocessing.rain_sums import RainSum
 from nowcast.service.warning_settings import RAIN_RATE, RAIN_SUM, REFLECTIVITY, WarningSettings
 
 Array = npt.NDArray[np.float32]
-Cells = npt.NDArray[np.intp]
 HIGHEST_MM_H = 150.0
 """Higher rain rates, which are those of hail, count as this, as in the products of the forecast file."""
 
@@ -55,7 +54,7 @@ class Chances:
     relation: ZRelation | None
     _sums: dict[float, Array] = field(default_factory=dict)
 
-    def of(self, warning: WarningSettings, cells: Cells) -> Chance:
+    def of(self, warning: WarningSettings, cells: npt.NDArray[np.intp]) -> Chance:
         """Return how likely the event is in these cells (flat indices into H * W).
 
         Raises:
@@ -114,7 +113,7 @@ class Chances:
         return Chance(probability, raised, float(at[first]), BY_MEMBERS)
 
     def _by_ladder(
-        self, warning: WarningSettings, cells: Cells, leads: npt.NDArray[np.floating]
+        self, warning: WarningSettings, cells: npt.NDArray[np.intp], leads: npt.NDArray[np.floating]
     ) -> Chance:
         """Take the likeliest cell and lead time: for one cell and lead time exact, else a lower bound."""
         ladder = self.forecast[PROBABILITY].values[:, : len(leads)]

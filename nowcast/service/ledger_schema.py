@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS unverified (
     PRIMARY KEY (issued, lead_minutes));
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS judged (
-    issued TEXT NOT NULL, name TEXT NOT NULL, period_ends TEXT NOT NULL, raised INTEGER NOT NULL,
+    issued TEXT NOT NULL, published TEXT NOT NULL, name TEXT NOT NULL, raised INTEGER NOT NULL,
     probability REAL, warning TEXT NOT NULL, outcome TEXT NOT NULL DEFAULT '', lead_minutes REAL,
     reason TEXT NOT NULL DEFAULT '', PRIMARY KEY (issued, name));
 CREATE TABLE IF NOT EXISTS messages (

@@ -62,7 +62,8 @@ class ModelProcess:
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
         self._folder = settings.output / WORK
-        self.used = settings.model not in BASELINES or settings.members is not None
+        drawn = settings.members is not None and settings.calibration is not None
+        self.used = settings.model not in BASELINES or drawn
         """Whether the model needs a process."""
         self._child: subprocess.Popen[bytes] | None = None
         self.last_step: np.timedelta64 | None = None

@@ -100,4 +100,5 @@ def _text(table: ReliabilityTable) -> str:
 
 def _table(text: str) -> ReliabilityTable:
     thresholds, leads, *sums = json.loads(text)
-    return ReliabilityTable.of(thresholds, leads, *(np.array(part, np.float64) for part in sums))
+    cases, forecast, observed = (np.array(part, np.float64) for part in sums)
+    return ReliabilityTable.of(thresholds, leads, cases, forecast, observed)

@@ -15,7 +15,7 @@ from nowcast.products.cf_netcdf import read_forecast
 from nowcast.scores.categorical import Contingency
 from nowcast.service.ledger import Ledger
 from nowcast.service.ledger_schema import LeadScore, PublishedNowcast
-from nowcast.service.publish import FORECAST_FILE
+from nowcast.service.model_child import FORECAST_FILE
 from nowcast.service.running_reliability import counted
 from nowcast.service.settings import ServiceSettings
 

@@ -63,9 +63,8 @@ class WarningLedger:
     def pending(self) -> list[PendingWarning]:
         """Return what is not verified yet, oldest first."""
         rows = self.ledger.rows(
-            "SELECT judged.issued, COALESCE(published, judged.issued), name, raised, warning FROM judged"
-            " LEFT JOIN nowcasts ON nowcasts.issued = judged.issued"
-            " WHERE outcome = '' ORDER BY judged.issued, name"
+            "SELECT issued, published, name, raised, warning FROM judged WHERE outcome = ''"
+            " ORDER BY issued, name"
         )
         return [
             PendingWarning(
@@ -122,7 +121,7 @@ class WarningLedger:
         rows = self.ledger.rows(
             "SELECT id, hook, body, expires FROM messages WHERE outcome = '' ORDER BY tries, rowid DESC"
         )
-        return [Message(*row[:3], parse_time(row[3])) for row in rows if row[1] in hooks]
+        return [Message(row[0], row[1], row[2], parse_time(row[3])) for row in rows if row[1] in hooks]
 
     def note_told(self, message: Message, tries: int, failure: str) -> None:
         """Record that a message was delivered, or why not."""
@@ -160,7 +159,7 @@ def entries_of(settings: ServiceSettings, manifest: Mapping[str, Any]) -> list[S
     published = parse_time(str(manifest["published"]))
     expires = to_text(published + np.timedelta64(round(settings.hook_expire_minutes * 60), "s"))
     rows = [
-        (issued, w["name"], w["period_ends"], int(w["raised"]), w["probability"], json.dumps(w))
+        (issued, to_text(published), w["name"], int(w["raised"]), w["probability"], json.dumps(w))
         for w in judged
     ]
     told = [
@@ -170,7 +169,7 @@ def entries_of(settings: ServiceSettings, manifest: Mapping[str, Any]) -> list[S
     ]
     return [
         (
-            "INSERT OR IGNORE INTO judged (issued, name, period_ends, raised, probability, warning)"
+            "INSERT OR IGNORE INTO judged (issued, published, name, raised, probability, warning)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             rows,
         ),

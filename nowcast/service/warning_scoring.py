@@ -159,7 +159,7 @@ def _running_sums(
     step = at[1] - at[0]
     steady = np.allclose(np.diff(at), step)
     motion = motion_of(dbz, _RAIN_DBZ, cell_km, step) / np.float32(step) if steady else None
-    known = np.isfinite(dbz).all(axis=0)
+    known = np.asarray(np.isfinite(dbz).all(axis=0))
     sums = Accumulation(at, at[1:], motion, _SUBSTEP_MINUTES).sums(
         lambda frame: rate_mm_h(
             np.where(known, dbz[frame], np.float32(-99.0)), relation, HIGHEST_MM_H

@@ -12,8 +12,9 @@ from nowcast.report.content import Picture
 from nowcast.report.service_page import ServicePage, WarningLine, render_service_page
 from nowcast.service.clock import Clock
 from nowcast.service.ledger import Ledger
+from nowcast.service.model_child import FORECAST_FILE
 from nowcast.service.place_rows import PLACES_HEADER, place_rows
-from nowcast.service.publish import FORECAST_FILE, MANIFEST, REFERENCE_TIME, WARNINGS
+from nowcast.service.publish import MANIFEST, REFERENCE_TIME, WARNINGS
 from nowcast.service.settings import ServiceSettings
 from nowcast.service.status import Status, age_text, as_json, as_prometheus, csi_text, read_status
 from nowcast.service.warning_status import record_text

@@ -16,8 +16,8 @@ ALL = np.arange(6)
 
 def warning(**changes):
     return WarningSettings(**{
-        "name": "w", "quantity": "reflectivity", "at_least": 40.0, "probability": 0.5, "minutes": 30.0, "area": "a",
-        **changes,
+        "name": "w", "quantity": "reflectivity", "at_least": 40.0, "probability": 0.5, "minutes": 30.0,
+        "area": "a", **changes,
     })
 
 
@@ -70,7 +70,8 @@ def test_probabilities_without_members_bound_it_from_below():
     between = asked.of(warning(at_least=35.0), ALL).probability
     assert 0.6 < between < 0.8
     rate = float(RELATION.to_rate(40.0))
-    assert asked.of(warning(quantity="rain_rate", at_least=rate), ALL).probability == pytest.approx(0.6, abs=1e-3)
+    of_rate = asked.of(warning(quantity="rain_rate", at_least=rate), ALL)
+    assert of_rate.probability == pytest.approx(0.6, abs=1e-3)
     sums = asked.of(warning(quantity="rain_sum", at_least=0.5), ALL)
     assert (sums.probability, sums.by) == (None, "reflectivity")
 
@@ -91,7 +92,8 @@ def test_nothing_known_raises_nothing():
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"minutes": 45.0}, "the 30 min that the forecast reaches"), ({"minutes": 5.0}, "at least the first lead time"),
+    [({"minutes": 45.0}, "the 30 min that the forecast reaches"),
+     ({"minutes": 5.0}, "at least the first lead time"),
      ({"quantity": "rain_rate", "of": "mean"}, "no Z-R relation")],
 )
 def test_what_cannot_be_told_is_refused(changes, said):

@@ -34,7 +34,8 @@ def settings(tmp_path):
     lon, lat = GRID.lonlat(GRID.y[[6]], GRID.x[[8]])
     return ServiceSettings(
         name="by_hand", archive=tmp_path / "a.zarr", output=tmp_path, inputs=(InputSettings(tmp_path),),
-        places=(PlaceSettings("here", float(lat[0]), float(lon[0])),), warnings=(STORM, FLOOD), z_r="marshall_palmer",
+        places=(PlaceSettings("here", float(lat[0]), float(lon[0])),), warnings=(STORM, FLOOD),
+        z_r="marshall_palmer",
     )
 
 
@@ -88,7 +89,8 @@ def test_hit_false_alarm_miss_and_lead_time(settings, ledger):
     assert (storm.pod, storm.far, storm.mean_lead_minutes) == (0.5, 0.5, 18.0)
     assert any("1 hits, 1 false alarms, 1 misses, POD 0.50, FAR 0.50, mean lead 18 min" in line
                for line in warning_lines(state.warnings))
-    assert 'nowcast_warning_pod{service="by_hand",warning="storm"} 0.5' in warning_metrics("by_hand", state.warnings)
+    metrics = warning_metrics("by_hand", state.warnings)
+    assert 'nowcast_warning_pod{service="by_hand",warning="storm"} 0.5' in metrics
     assert verify_warnings(settings, WarningLedger(ledger), seen) == 0
 
 
