@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from distributed import LocalCluster
 from interleaved import interleaved, times_faster
 
 from nowcast.archive.reader import Archive
@@ -31,7 +33,6 @@ from nowcast.demo.run import DemoSettings, write_files
 from nowcast.demo.storm import StormSettings
 from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.catalog import build_forecaster
-from nowcast.workflows.ingest import ingest
 from nowcast.workflows.verify import verify_period
 
 WORKERS = (1, 2, 8)
@@ -66,18 +67,21 @@ def main() -> int:
 
 
 def measure_ingest(files: list[Path], folder: Path, rounds: int) -> None:
-    """Ingest the files with 1, 2 and 8 processes, and on a cluster of two."""
+    """Ingest the files by the command with 1, 2 and 8 processes, and on a cluster of two that is there."""
     made = 0
 
-    def job(workers: int | None, engine: Engine | None = None) -> Callable[[], object]:
+    def job(*arguments: str) -> Callable[[], object]:
         def run() -> None:
             nonlocal made
-            ingest(files, folder / f"{made}.zarr", workers, progress=False, file_seconds=600.0, engine=engine)
+            command = [sys.executable, "-m", "nowcast.cli.main", "ingest", str(files[0].parent), *arguments]
+            out = str(folder / f"{made}.zarr")
+            subprocess.run([*command, "--archive", out], check=True, capture_output=True)
             made += 1
         return run
 
-    with open_engine(2) as engine:
-        jobs = {f"{n} processes": job(n) for n in WORKERS} | {"2 dask workers": job(None, engine)}
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        jobs = {f"{n} processes": job("--workers", str(n)) for n in WORKERS}
+        jobs["2 dask workers"] = job("--scheduler", cluster.scheduler_address)
         taken = interleaved(jobs, rounds)
     for name, seconds in taken.items():
         print(f"ingest, {name:>14}: {median(seconds):7.2f} s, {len(files) / median(seconds):6.1f} files/s, "

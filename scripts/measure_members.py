@@ -32,6 +32,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from nowcast.archive.reader import Archive
+from nowcast.archive.thinned import RadarFrames, thinned
 from nowcast.core.field import MEMBERS, PROBABILITY
 from nowcast.core.rain import z_r
 from nowcast.core.times import minutes, parse_period, to_text
@@ -63,6 +64,7 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=120.0, metavar="MINUTES")
     parser.add_argument("--wet", type=int, default=1000, metavar="PIXELS")
     parser.add_argument("--most", type=int, metavar="N", help="no more than N starts")
+    parser.add_argument("--raw", action="store_true", help="without the calibration that a network brings")
     parser.add_argument("--tail", action="store_true", help="print the mean excess over thresholds alone")
     args = parser.parse_args()
     archive = Archive.open(args.archive)
@@ -70,21 +72,24 @@ def main() -> None:
         print_tail(archive, args.period)
         return
     own = args.model in ("steps", "linda_p")
-    model = build_forecaster(args.model, {"members": args.members, "seed": args.seed} if own else {})
-    starts = list(wet_starts(archive, args.period, args.every, args.wet, args.leads))[: args.most]
-    found = Found(args.leads, archive.grid.cell_km, minutes(archive.step), np.random.default_rng(args.seed))
+    settings = {"members": args.members, "seed": args.seed} if own else {"raw": True} if args.raw else {}
+    model = build_forecaster(args.model, settings)
+    frames = archive if model.needs.step is None else thinned(archive, model.needs.step)
+    starts = list(wet_starts(frames, args.period, args.every, args.wet, args.leads))[: args.most]
+    found = Found(args.leads, archive.grid.cell_km, minutes(frames.step), np.random.default_rng(args.seed))
     for start in tqdm(starts, desc="members", unit="forecast"):
         post = [] if own else [Members(args.members, args.seed)]
         coming = forecast(archive, model, start, args.leads, post=post)
-        observed = archive.frames(start + archive.step * np.arange(1, args.leads + 1))
+        observed = frames.frames(coming["valid_time"].values)
         found.add(coming, observed.compute(scheduler="synchronous").values)
-    print(f"{args.members} members of {args.model}, {args.archive.name}, {len(starts)} starts: "
-          + ", ".join(to_text(s)[:16] for s in starts))
+    kind = f"{args.model}, raw" if args.raw else args.model
+    times = ", ".join(to_text(start)[:16] for start in starts)
+    print(f"{args.members} members of {kind}, {args.archive.name}, {len(starts)} starts: {times}")
     found.print()
 
 
 def wet_starts(
-    archive: Archive, period: str, every: float, wet: int, leads: int
+    archive: RadarFrames, period: str, every: float, wet: int, leads: int
 ) -> Iterator[np.datetime64]:
     """Times with five frames before and all of the future, wet enough and far enough apart."""
     start, end = parse_period(period)
@@ -94,7 +99,8 @@ def wet_starts(
         early = last is not None and minutes(time - last) < every
         if early or not np.isin(time + window, archive.times).all():
             continue
-        if (np.nan_to_num(archive.dbz(time), nan=-99.0) >= RANK_DBZ).sum() >= wet:
+        newest = archive.frames(np.array([time])).compute(scheduler="synchronous").values
+        if (np.nan_to_num(newest, nan=-99.0) >= RANK_DBZ).sum() >= wet:
             last = time
             yield time
 

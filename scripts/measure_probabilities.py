@@ -5,10 +5,10 @@
         finland=fmi.zarr@2016-09-28T15:45
 
 For each group of starts one folder with ``probabilities.csv`` (group, model, measure, threshold, value), which
-scripts/write_skill_tables.py puts into the page. A model that knows probabilities gets members drawn from them,
-one that has members (``steps``) keeps its own, any other is one member and certain. Archives are thinned to
---step minutes. What was counted of one start and model is kept in the folder: run it again and it goes on where
-it ended.
+scripts/write_skill_tables.py puts into the page. A model that knows probabilities, its own or by --calibration,
+gets members drawn from them, one that has members (``steps``) keeps its own, any other is one, and certain;
+``NAME:raw`` leaves a network's calibration out. Archives are thinned to --step minutes. What was counted of one
+start and model is kept in the folder: run it again and it goes on where it ended.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 from tqdm import tqdm
 
 from nowcast.archive.reader import Archive
@@ -32,17 +33,20 @@ from nowcast.archive.thinned import RadarFrames, thinned
 from nowcast.core.errors import NowcastError
 from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.files import whole_file
-from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.text_table import csv_text, text_table
 from nowcast.core.times import parse_time, to_text
-from nowcast.forecasters.base import Forecaster
+from nowcast.forecasters.base import Forecaster, label_forecast
 from nowcast.forecasters.catalog import build_forecaster
+from nowcast.postprocessing.base import PostProcessing
 from nowcast.postprocessing.members import Members
+from nowcast.postprocessing.rain_sums import RainSum
 from nowcast.scores.base import Metric, Sums, add
 from nowcast.scores.catalog import build_metrics
 from nowcast.scores.ensemble import SpreadError
 from nowcast.scores.forecast_inputs import ForecastInputs
 from nowcast.scores.probability_classes import Reliability
+from nowcast.workflows.calibrated import calibrated, calibration_of, read_calibrations
+from nowcast.workflows.drawn_members import DrawnMembers
 from nowcast.workflows.forecast import Made, forecast_with_past, postprocess
 
 THRESHOLDS = (20.0, 30.0, 40.0)
@@ -78,6 +82,8 @@ def main() -> int:
     parser.add_argument("--leads", type=int, default=10)
     parser.add_argument("--step", type=float, default=10.0, help="minutes between frames (10)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--calibration", type=Path, nargs="*", default=[], help="files of nowcast calibrate")
+    parser.add_argument("--z-r", default="marshall_palmer", help="for rain sums (marshall_palmer)")
     parser.add_argument(
         "--counted", action="store_true",
         help="forecast nothing: tables of the starts that every model has been counted on",
@@ -121,77 +127,75 @@ def metrics_of(cell_km: tuple[float, float]) -> list[Metric]:
 def counted_path(args: argparse.Namespace, model: str, start: Start) -> Path:
     """Where the sums of one start and model are kept; other settings have another name."""
     archive = str(start.archive.resolve())
-    settings = [args.members, args.leads, args.step, args.seed, archive, THRESHOLDS, SCORES]
+    files = [hashlib.sha256(file.read_bytes()).hexdigest() for file in args.calibration]
+    settings = [args.members, args.leads, args.step, args.seed, args.z_r, archive, files, THRESHOLDS, SCORES]
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
     moment = to_text(start.at).replace(":", "")
-    return Path(args.out) / start.group / "counted" / f"{model.replace('/', '_')}_{moment}_{key}.npz"
+    name = model.replace("/", "_").replace(":", "_")
+    return Path(args.out) / start.group / "counted" / f"{name}_{moment}_{key}.npz"
 
 
 def count(args: argparse.Namespace, model: str, start: Start) -> None:
     """Forecast, count against what was observed, and keep the sums."""
     step = np.timedelta64(round(args.step * 60e9), "ns")
     archive = thinned(Archive.open(start.archive), step, start.at)
-    forecaster: Forecaster = build_forecaster(model, {"members": args.members} if model == "steps" else None)
     began = time.perf_counter()
-    made = forecast_with_past(archive, forecaster, start.at, args.leads, count=Members(args.members).past)
-    if PROBABILITY in made.forecast and MEMBERS not in made.forecast:
-        made = made._replace(forecast=postprocess(made, [Members(args.members, args.seed)]))
+    made = forecast_of(args, model, archive, start.at)
     seconds = time.perf_counter() - began
     future = start.at + step * np.arange(1, args.leads + 1)
     observed = archive.frames(future).compute(scheduler="synchronous").values
     forecast = made.forecast
-    dbz = np.asarray(forecast[NAME].values, np.float32)
     members = np.asarray(forecast[MEMBERS].values, np.float32) if MEMBERS in forecast else None
     known = {}
     if PROBABILITY in forecast:
         known = dict(zip(forecast["threshold"].values.tolist(), forecast[PROBABILITY].values, strict=True))
-    inputs = ForecastInputs(dbz, known, members)
+    inputs = ForecastInputs(np.asarray(forecast[NAME].values, np.float32), known, members)
     found = {
         f"{i}/{key}": np.asarray(value)
         for i, metric in enumerate(metrics_of(archive.grid.cell_km))
         for key, value in metric.sums(inputs.of(metric), observed).items()
     }
-    fields = dbz[None] if members is None else members
-    found |= rain(archive, made, fields, observed, args)
+    truth = label_forecast(observed, start.at, future - start.at, archive.grid)
+    found |= rain(archive, made, truth, args.z_r)
     found["seconds"] = np.asarray(seconds)
     with whole_file(counted_path(args, model, start)) as path, path.open("wb") as file:
         save: Any = np.savez
         save(file, **found)
 
 
-def rain(
-    archive: RadarFrames, made: Made, fields: npt.NDArray[np.float32], observed: npt.NDArray[np.float32],
-    args: argparse.Namespace,
-) -> dict[str, npt.NDArray[Any]]:
+def forecast_of(args: argparse.Namespace, model: str, archive: RadarFrames, at: np.datetime64) -> Made:
+    """The forecast of a model, calibrated where that is known, with members where it can have some."""
+    name, _, raw = model.partition(":")
+    settings = {"members": args.members} if name == "steps" else {"raw": True} if raw else None
+    forecaster: Forecaster = build_forecaster(name, settings)
+    post: tuple[PostProcessing, ...] = ()
+    files = read_calibrations(args.calibration)
+    if not raw and calibration_of(name, forecaster, files) is not None:
+        forecaster, post = calibrated(forecaster, files)
+    drawn = DrawnMembers(Members(args.members, args.seed))
+    needed = max(step.past for step in (*post, drawn))
+    made = forecast_with_past(archive, forecaster, at, args.leads, count=needed)
+    return made._replace(forecast=postprocess(made, (*post, drawn)))
+
+
+def rain(archive: RadarFrames, made: Made, truth: xr.Dataset, relation: str) -> dict[str, npt.NDArray[Any]]:
     """Sums of the scores of the rain of an hour: probability of `SUM_MM`, and amounts over areas.
 
-    Members and observed frames are summed by one rule, the trapezoidal, from the newest observed frame on.
+    Members and observed frames are summed by the same step of post-processing.
     """
-    frames = round(SUM_MINUTES / args.step)
-    relation = z_r("marshall_palmer")
-    first = np.asarray(made.observed.values[-1], np.float32)
-    truth = millimetres(np.concatenate([first[None], observed[:frames]]), relation, args.step)
-    said = np.stack([
-        millimetres(np.concatenate([first[None], member[:frames]]), relation, args.step) for member in fields
-    ])
-    truth[np.isnan(said).any(axis=0)] = np.nan
+    step = RainSum(periods_minutes=(SUM_MINUTES,), thresholds_mm=(SUM_MM,), z_r=relation)
+    forecast = made.forecast if MEMBERS in made.forecast else made.forecast[[NAME]]
+    said, seen = (step.sums(dataset, made.observed)[0] for dataset in (forecast, truth))
+    amount = np.where(np.isnan(said).any(axis=0), np.float32(np.nan), seen[0])
     share = (said >= np.float32(SUM_MM)).mean(axis=0, dtype=np.float32)[None]
     cells = tuple(max(1, round(AREA_KM / side)) for side in archive.grid.cell_km)
-    seen = ~np.isnan(truth)
-    part = area_means(seen.astype(np.float32), cells)
-    amounts = [area_means(np.where(seen, sums, 0), cells) / np.maximum(part, 1e-9) for sums in (truth, *said)]
-    whole, areas = np.where(part >= LEAST_KNOWN, amounts[0], np.nan), np.stack(amounts[1:])
-    sums = {f"rain/{key}": value for key, value in _SUMS.sums(share, truth[None]).items()}
-    return sums | {f"areas/{key}": value for key, value in _AREAS.sums(areas[:, None], whole[None]).items()}
-
-
-def millimetres(
-    dbz: npt.NDArray[np.float32], relation: ZRelation, step_minutes: float
-) -> npt.NDArray[np.float32]:
-    """The rain (H, W) of frames (S, H, W) of dBZ, trapezoidal; NaN where one is not known."""
-    rates = np.minimum(relation.to_rate(dbz), 150.0)
-    total: npt.NDArray[np.float32] = (rates[:-1] + rates[1:]).sum(axis=0) / 2 * np.float32(step_minutes / 60)
-    return np.where(np.isnan(dbz).any(axis=0), np.float32(np.nan), total)
+    known = ~np.isnan(amount)
+    part = area_means(known.astype(np.float32), cells)
+    areas = [area_means(np.where(known, sums, 0), cells) / np.maximum(part, 1e-9) for sums in (amount, *said)]
+    whole = np.where(part >= LEAST_KNOWN, areas[0], np.nan)
+    sums = {f"rain/{key}": value for key, value in _SUMS.sums(share, amount[None]).items()}
+    in_areas = _AREAS.sums(np.stack(areas[1:])[:, None], whole[None])
+    return sums | {f"areas/{key}": value for key, value in in_areas.items()}
 
 
 def area_means(values: npt.NDArray[np.float32], cells: tuple[int, ...]) -> npt.NDArray[np.float64]:

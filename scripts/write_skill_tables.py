@@ -5,7 +5,8 @@
 A block of the page begins with ``<!-- KIND NAME ... -->`` and ends with ``<!-- end -->``; what stands
 between is replaced, blocks of other names stay. Kinds: ``mean NAME``, mean scores over lead times; ``lead
 NAME SCORE [DBZ]``, one score by lead time; ``difference NAME``, mean CSI less that of the reference with its
-interval; ``horizon NAME``, the skill horizon. No number is typed by hand.
+interval; ``horizon NAME``, the skill horizon; ``probabilities NAME``, what scripts/measure_probabilities.py has
+written. No number is typed by hand.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ OTHERS = (
 )
 THRESHOLDS = ("10", "20", "30", "35", "40", "45")
 BLOCK = re.compile(
-    r"<!-- (mean|lead|difference|horizon) (\S+)(?: ([^\n]*?))? -->\n((?!<!-- ).*\n)*<!-- end -->"
+    r"<!-- (mean|lead|difference|horizon|probabilities) (\S+)(?: ([^\n]*?))? -->\n((?!<!-- ).*\n)*<!-- end -->"
 )
 
 
@@ -109,13 +110,47 @@ def horizon(folder: Path, rest: list[str]) -> list[str]:
     return _table(["", f"CSI{held[0]['threshold_dbz']} falls under {level} at"], cells)
 
 
+PROBABILITIES = (
+    ("brier_skill", "20", "Brier skill 20 dBZ", "{:.3f}"), ("brier_skill", "30", "30 dBZ", "{:.3f}"),
+    ("brier_skill", "40", "40 dBZ", "{:.3f}"), ("crps", "", "CRPS dB", "{:.3f}"),
+    ("crps_fair", "", "fair CRPS", "{:.3f}"), ("largest_gap", "20", "largest gap 20 dBZ", "{:+.3f}"),
+    ("largest_gap", "30", "30 dBZ", "{:+.3f}"), ("largest_gap", "40", "40 dBZ", "{:+.3f}"),
+    ("rain_sum_largest_gap", "5", "of 5 mm in 60 min", "{:+.3f}"),
+    ("area_spread_error", "", "spread/error of areas", "{:.2f}"),
+    ("rank_histogram_20", "", "ranks", "{:.2f}"),
+)
+"""Measure, threshold, heading and format of each column; a gap is frequency less probability."""
+
+
+def probabilities(folder: Path, rest: list[str]) -> list[str]:
+    """One line a model: what its probabilities and members are worth on the same starts."""
+    del rest
+    found = rows(folder / "probabilities.csv")
+    value = {(r["model"], r["measure"], f"{float(r['threshold']):g}" if r["threshold"] else ""): r["value"]
+             for r in found}
+    models = list(dict.fromkeys(r["model"] for r in found))
+    cells = {
+        model: [_formatted(form, float(value[model, name, at])) for name, at, _, form in PROBABILITIES]
+        for model in models
+    }
+    starts = value[models[0], "starts", ""]
+    head = f"{starts} start{'' if starts == '1' else 's'}"
+    return _table([head, *(title for *_, title, _ in PROBABILITIES)], cells)
+
+
+def _formatted(form: str, value: float) -> str:
+    return "-" if math.isnan(value) else form.format(value)
+
+
 def _minutes(value: float) -> str:
     if math.isnan(value):
         return "-"
     return "does not fall" if math.isinf(value) else f"{value:.0f} min"
 
 
-TABLES = {"mean": mean, "lead": lead, "difference": difference, "horizon": horizon}
+TABLES = {
+    "mean": mean, "lead": lead, "difference": difference, "horizon": horizon, "probabilities": probabilities,
+}
 
 
 def _table(head: list[str], cells: dict[str, list[str]]) -> list[str]:

@@ -15,6 +15,7 @@ from nowcast.archive.layout import to_json
 from nowcast.archive.store import read_json
 from nowcast.core.errors import ArchiveError, printable
 from nowcast.core.files import replace_bytes
+from nowcast.core.places import DataPath
 
 FILES_PER_PAGE = 512
 _KINDS = {"name": str, "size": int, "mtime_ns": int, "sha256": str, "reader": str, "frames": int,
@@ -46,7 +47,7 @@ class Source:
     replaced: tuple[str, ...] = ()
 
 
-def read_ledger(archive: Path) -> list[Source]:
+def read_ledger(archive: DataPath) -> list[Source]:
     """Read all sources in the order of their indices.
 
     Raises:
@@ -55,14 +56,14 @@ def read_ledger(archive: Path) -> list[Source]:
     return [source for page in _pages(archive) for source in _sources(page)]
 
 
-def _pages(archive: Path) -> Iterator[Path]:
+def _pages(archive: DataPath) -> Iterator[DataPath]:
     number = 0
     while (page := archive / "sources" / str(number) / "zarr.json").exists():
         yield page
         number += 1
 
 
-def _sources(page: Path) -> Iterator[Source]:
+def _sources(page: DataPath) -> Iterator[Source]:
     try:
         for entry in read_json(page)["attributes"]["files"]:
             known = {f.name: entry[f.name] for f in dataclasses.fields(Source) if f.name in entry}

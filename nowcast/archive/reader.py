@@ -8,7 +8,6 @@ import math
 import os
 import threading
 import weakref
-from pathlib import Path
 from typing import Any
 
 import dask.array as da
@@ -19,10 +18,11 @@ import xarray as xr
 from nowcast.archive.layout import WHOLE, Document, frame_name
 from nowcast.archive.ledger import Source, read_ledger
 from nowcast.archive.packing import PACKING, Codes, Packing, decode_chunk
-from nowcast.archive.store import read_over_time, read_root, read_store
+from nowcast.archive.store import content_of, read_over_time, read_root, read_store
 from nowcast.core.errors import ArchiveError, TimeError
 from nowcast.core.field import make_field
 from nowcast.core.files import read_within
+from nowcast.core.places import DataPath, ObjectPath, place_of
 from nowcast.core.times import Times, to_text
 
 _FIELD_ATTRS = ("source", "licence", "z_r_relation", "quantity", "measured_quantity")
@@ -36,7 +36,7 @@ class Archive:
     others meanwhile (slots shift then; it notices and looks them up anew).
 
     Attributes:
-        path: the folder.
+        path: the folder or the address.
         grid: where the frames lie.
         step: distance of two slots, ``timedelta64[ns]``.
         times: whole frames, sorted, ``datetime64[ns]``.
@@ -46,20 +46,20 @@ class Archive:
 
     packing: Packing = PACKING
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: DataPath | str) -> None:
+        self.path = place_of(path)
         self._lock = threading.RLock()
         """Slots, times and folder belong together: threads see all of one state or all of the next."""
         self._load()
 
     @classmethod
-    def open(cls, path: Path | str) -> Archive:
-        """Open the archive in folder ``path``.
+    def open(cls, path: DataPath | str) -> Archive:
+        """Open the archive in a folder, or at an address of an object store such as ``s3://bucket/a.zarr``.
 
         Raises:
             ArchiveError: absent, damaged, or of another version.
         """
-        return cls(Path(path))
+        return cls(path)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Archive, (self.path.absolute(),)
@@ -79,7 +79,8 @@ class Archive:
             self.step = np.timedelta64(store.step_seconds, "s").astype("timedelta64[ns]")
             self.origin = np.datetime64(store.first_time, "s").astype("datetime64[ns]")
             self._folder = _open_folder(self.path / "reflectivity")
-            weakref.finalize(self, os.close, self._folder)
+            if isinstance(self._folder, int):
+                weakref.finalize(self, os.close, self._folder)
             status = read_over_time(self.path, "frame_status", self.slots)
             self._whole = np.flatnonzero(status == WHOLE)
             self.times: Times = self.origin + self._whole * self.step
@@ -200,8 +201,10 @@ class Archive:
         return self.dbz(times[0])[np.newaxis]
 
 
-def _chunk(folder: int, name: str, where: str, most: int) -> bytes:
+def _chunk(folder: int | ObjectPath, name: str, where: str, most: int) -> bytes:
     """Read a chunk, which may have ``most`` bytes."""
+    if isinstance(folder, ObjectPath):
+        return content_of(folder / name, most)
     try:
         if os.stat(name, dir_fd=folder).st_size > most:
             raise ArchiveError(f"{where}: has more than {most} bytes; the archive is damaged, remove it and "
@@ -213,7 +216,9 @@ def _chunk(folder: int, name: str, where: str, most: int) -> bytes:
         raise ArchiveError(f"{where}: cannot be read ({error.strerror}); the archive is damaged") from error
 
 
-def _open_folder(path: Path) -> int:
+def _open_folder(path: DataPath) -> int | ObjectPath:
+    if isinstance(path, ObjectPath):
+        return path
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:

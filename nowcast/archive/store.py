@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from nowcast.archive.layout import MOST_SLOTS, PAGE, TIME_ARRAYS, VERSION, Docum
 from nowcast.archive.packing import PACKING, decode_chunk
 from nowcast.core.errors import ArchiveError, GridError, printable
 from nowcast.core.grid import Grid
+from nowcast.core.places import DataPath, ObjectPath
 
 _REMEDY = "the archive is damaged, remove it and ingest its files again"
 _LARGEST_JSON = 64 << 20
@@ -39,7 +39,7 @@ class Store:
     slots: int
 
 
-def read_json(path: Path) -> Document:
+def read_json(path: DataPath) -> Document:
     """Read a ``zarr.json``.
 
     Raises:
@@ -54,7 +54,7 @@ def read_json(path: Path) -> Document:
     return found
 
 
-def read_root(path: Path) -> Document:
+def read_root(path: DataPath) -> Document:
     """Read the metadata of the store, of which attributes and version have been checked.
 
     Raises:
@@ -79,7 +79,7 @@ def read_root(path: Path) -> Document:
     return root
 
 
-def read_store(path: Path) -> Store:
+def read_store(path: DataPath) -> Store:
     """Read everything that an archive says of itself.
 
     Raises:
@@ -110,7 +110,7 @@ def read_store(path: Path) -> Store:
     return Store(attrs, grid, attrs["step_seconds"], attrs["first_time"], slots)
 
 
-def _shape(path: Path, arrays: Document, name: str, dtype: str, dims: int) -> list[int]:
+def _shape(path: DataPath, arrays: Document, name: str, dtype: str, dims: int) -> list[int]:
     """Return the shape that the metadata of an array states, once it is one and the type is right."""
     document = arrays.get(name)
     if not isinstance(document, dict):
@@ -123,17 +123,17 @@ def _shape(path: Path, arrays: Document, name: str, dtype: str, dims: int) -> li
     return shape
 
 
-def _whole_number(path: Path, attrs: Document, name: str, low: int, high: int) -> None:
+def _whole_number(path: DataPath, attrs: Document, name: str, low: int, high: int) -> None:
     value = attrs.get(name)
     if type(value) is not int or not low <= value <= high:
         raise _fault(path, f"attribute {name}", value, f"a whole number from {low} to {high}")
 
 
-def _fault(path: Path, what: str, value: object, expected: object) -> ArchiveError:
+def _fault(path: DataPath, what: str, value: object, expected: object) -> ArchiveError:
     return ArchiveError(f"{path}: {what}: got {printable(value)[:60]}, expected {expected}; {_REMEDY}")
 
 
-def _grid(path: Path, crs: object, height: int, width: int) -> Grid:
+def _grid(path: DataPath, crs: object, height: int, width: int) -> Grid:
     attrs = crs.get("attributes") if isinstance(crs, dict) else None
     wkt = attrs.get("crs_wkt") if isinstance(attrs, dict) else None
     if not isinstance(wkt, str):
@@ -151,7 +151,7 @@ def _grid(path: Path, crs: object, height: int, width: int) -> Grid:
     return grid
 
 
-def read_over_time(path: Path, name: str, slots: int) -> npt.NDArray[Any]:
+def read_over_time(path: DataPath, name: str, slots: int) -> npt.NDArray[Any]:
     """Read ``slots`` values of one array over time; pages nobody wrote hold its fill value."""
     dtype, fill = TIME_ARRAYS[name]
     pages = -(-slots // PAGE)
@@ -159,25 +159,27 @@ def read_over_time(path: Path, name: str, slots: int) -> npt.NDArray[Any]:
     for page in range(pages):
         place = path / name / f"c.{page}"
         with contextlib.suppress(FileNotFoundError):
-            data = _content(place, 16 * PAGE + 4096)
+            data = content_of(place, 16 * PAGE + 4096)
             values[page * PAGE : (page + 1) * PAGE] = decode_chunk(data, dtype, (PAGE,), str(place))
     return values[:slots]
 
 
-def _exists(path: Path) -> bool:
+def _exists(path: DataPath) -> bool:
     try:
         return path.exists()
     except OSError as error:
         raise ArchiveError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
 
 
-def _content(path: Path, most: int) -> bytes:
+def content_of(path: DataPath, most: int) -> bytes:
     """Return the content of a file of at most ``most`` bytes.
 
     Raises:
         FileNotFoundError: it is not there.
         ArchiveError: it is larger, no ordinary file, or cannot be read.
     """
+    if isinstance(path, ObjectPath):
+        return _object(path, most)
     try:
         size = path.stat().st_size
         if size > most or not path.is_file():
@@ -189,13 +191,26 @@ def _content(path: Path, most: int) -> bytes:
         raise _unread(path, error) from error
 
 
-def _unread(path: Path, error: OSError) -> ArchiveError:
+def _object(path: ObjectPath, most: int) -> bytes:
+    """Read an object with one request: each takes as long as reading a file takes in all."""
+    try:
+        found = path.read_bytes(most + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _unread(path, error) from error
+    if len(found) > most:
+        raise ArchiveError(f"{path}: got more than {most} bytes, expected a file of at most that; {_REMEDY}")
+    return found
+
+
+def _unread(path: DataPath, error: OSError) -> ArchiveError:
     return ArchiveError(f"{path}: cannot be read ({error.strerror}); this is not an archive of nowcast, or it "
                         "is damaged")
 
 
-def _bytes(path: Path, most: int) -> bytes:
+def _bytes(path: DataPath, most: int) -> bytes:
     try:
-        return _content(path, most)
+        return content_of(path, most)
     except FileNotFoundError as error:
         raise _unread(path, error) from error

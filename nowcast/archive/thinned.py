@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,13 +10,14 @@ import xarray as xr
 
 from nowcast.core.errors import TimeError, complain
 from nowcast.core.grid import Grid
+from nowcast.core.places import DataPath
 from nowcast.core.times import Times, minutes
 
 
 class RadarFrames(Protocol):
     """Frames of one radar over time: an archive, or a part of one."""
 
-    path: Path
+    path: DataPath
     grid: Grid
     step: np.timedelta64
     times: Times

@@ -16,17 +16,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_model_arguments(parser)
     parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
+    add_post_processing_arguments(parser)
+    parser.add_argument("--most-missing", type=int, metavar="N", default=3,
+                        help="past frames that may be missing; interpolated along the motion (default 3)")
+    add_mask_argument(parser)
+    add_product_arguments(parser)
+    parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
+
+
+def add_mask_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare which quality marks are left out."""
     parser.add_argument(
-        "--calibration", type=Path, metavar="JSON",
-        help="file of 'nowcast calibrate' that knows the model; a baseline gets probabilities from it",
+        "--mask", metavar="MARK,...",
+        help="leave out what bears these quality marks: speckle, spike, ray, stuck, jump (see 'nowcast info "
+        "--quality'); the archive stays as it is",
     )
+
+
+def marks_of(args: argparse.Namespace) -> list[str]:
+    """Return the quality marks that are named."""
+    return [name.strip() for name in (args.mask or "").split(",") if name.strip()]
+
+
+def add_post_processing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what corrects a forecast, and its members."""
+    add_calibration_argument(parser)
     parser.add_argument("--members", type=int, metavar="N",
                         help="draw N equally likely fields from the probabilities, for example 24")
     parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
-    parser.add_argument("--most-missing", type=int, metavar="N", default=3,
-                        help="past frames that may be missing; interpolated along the motion (default 3)")
-    add_product_arguments(parser)
-    parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
 
 
 def add_product_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +79,14 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_calibration_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the calibration that a forecast is made with."""
+    parser.add_argument(
+        "--calibration", type=Path, metavar="JSON",
+        help="file of 'nowcast calibrate' that knows the model; a baseline gets probabilities from it",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Forecast, write the file, and report in a few lines what is in it."""
     from nowcast.core.settings import override
@@ -71,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
     settings = override({}, args.assignments)
     coming = forecast(
         args.archive, args.model, args.at, args.leads, settings=settings, most_missing=args.most_missing,
+        mask=marks_of(args),
         calibration=args.calibration, members=args.members, seed=args.seed,
         products=products_of(args), z_r=args.z_r, progress=True,
     )
@@ -115,6 +141,8 @@ def summary(path: Path, coming: xr.Dataset) -> str:
     ]
     if "interpolated_frames" in coming.attrs:
         lines.append(f"  past frames that are missing, interpolated: {coming.attrs['interpolated_frames']}")
+    if "quality_masks" in coming.attrs:
+        lines.append(f"  without what bears the quality marks: {coming.attrs['quality_masks']}")
     if "motion" in coming.attrs:
         lines.append(f"  motion: {coming.attrs['motion']}")
     if "exceedance_probability" in coming:

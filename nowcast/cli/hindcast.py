@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from nowcast.cli.forecast import add_post_processing_arguments, add_product_arguments, products_of
 from nowcast.cli.workers import add_worker_arguments, engine_of
 
 
@@ -25,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="STORE.zarr",
         help="Zarr store to make, or to go on with where it was stopped: a folder or s3://...",
     )
+    add_post_processing_arguments(parser)
+    add_product_arguments(parser)
     add_worker_arguments(parser)
 
 
@@ -37,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     with engine_of(args) as engine:
         report = hindcast(
             args.archive, args.model, args.period, args.out, stride=args.stride, lead_times=args.leads,
-            settings=settings, progress=True, engine=engine,
+            settings=settings, calibration=args.calibration, members=args.members, seed=args.seed,
+            products=products_of(args), z_r=args.z_r, progress=True, engine=engine,
         )
     print(report)
     return 0

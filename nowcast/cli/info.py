@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nowcast.cli.workers import add_worker_arguments, engine_of
 from nowcast.core.errors import printable
 
 if TYPE_CHECKING:
@@ -19,13 +20,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("archive", type=Path, help="a folder made by 'nowcast ingest'")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    parser.add_argument(
+        "--quality", type=int, nargs="?", const=200, metavar="FRAMES",
+        help="count speckle, spikes, rays, stuck and jumping frames; looks at FRAMES of them, 200 unless "
+        "named, 0 for all",
+    )
+    add_worker_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what the archive holds."""
     from nowcast.archive.reader import Archive
 
-    found = describe(Archive.open(args.archive))
+    archive = Archive.open(args.archive)
+    found = describe(archive)
+    if args.quality is not None:
+        from nowcast.workflows.quality import quality
+
+        with engine_of(args) as engine:
+            found["quality"] = quality(archive, args.quality, progress=True, engine=engine).as_plain()
     print(json.dumps(found, indent=2) if args.json else as_text(found))
     return 0
 
@@ -129,6 +142,10 @@ def as_text(found: dict[str, Any]) -> str:
     ]
     if found["gaps_not_listed"]:
         lines.append(f"          and {found['gaps_not_listed']} more gaps, none of them longer")
+    if "quality" in found:
+        from nowcast.workflows.quality import quality_lines
+
+        lines += quality_lines(found["quality"])
     return "\n".join(lines)
 
 

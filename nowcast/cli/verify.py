@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.forecast import add_mask_argument, marks_of
 from nowcast.cli.workers import add_worker_arguments, engine_of
 from nowcast.core.errors import SettingsError
 
@@ -14,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--archive", type=Path, required=True, help="a folder made by 'nowcast ingest'")
     parser.add_argument("--period", required=True, metavar="START/END", help="UTC; a bare end date is included")
     add_forecast_arguments(parser, "events are at or above these (10 20 30 40 50)")
+    add_mask_argument(parser)
     parser.add_argument(
         "--scores", metavar="A,B,...",
         help="names of docs/reference/scores.md or groups of them (default, events, probabilistic, ensemble), "
@@ -26,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the members (0)")
     parser.add_argument(
         "--by", metavar="A,B", help="hour, region: scores of each hour of the day and of each region as well"
+    )
+    parser.add_argument(
+        "--regions", type=Path, metavar="GEOJSON", help="areas to take for regions in place of blocks"
     )
     parser.add_argument(
         "--region-km", type=float, default=200.0, metavar="KM", help="about how wide a region is (200)"
@@ -91,9 +96,9 @@ def run(args: argparse.Namespace) -> int:
         skill = verify(
             args.archive, parse_models(args.models), args.period, args.out, stride=args.stride,
             lead_times=args.leads, thresholds=thresholds, scores=scores, step_minutes=args.step,
-            min_wet_pixels=args.min_wet_pixels, calibration=args.calibration,
+            min_wet_pixels=args.min_wet_pixels, mask=marks_of(args), calibration=args.calibration,
             decision_thresholds=args.decision_thresholds,
-            against=Against(args.reference, **horizon), by=by, region_km=args.region_km,
+            against=Against(args.reference, **horizon), by=by, regions=args.regions, region_km=args.region_km,
             members=args.members, seed=args.seed,
             cases=max(0, args.cases), progress=True, engine=engine,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,13 +74,21 @@ class ObjectPath:
         """
         return ObjectSize(int(self._asked(self._store.size)))
 
-    def read_bytes(self) -> bytes:
-        """Its content.
+    def read_bytes(self, most: int | None = None) -> bytes:
+        """Its content, or the first ``most`` bytes of it.
 
         Raises:
             FileNotFoundError: it is not there.
         """
-        return bytes(self._asked(self._store.cat_file))
+        return bytes(self._asked(partial(self._store.cat_file, end=most)))
+
+    def write_bytes(self, data: bytes) -> None:
+        """Put an object whole, in the place of what is there.
+
+        Raises:
+            OSError: as the store says.
+        """
+        self._asked(lambda url: self._store.pipe_file(url, data))
 
     def _asked(self, ask: Any) -> Any:
         try:

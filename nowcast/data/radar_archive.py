@@ -6,6 +6,7 @@ costs a whole frame, from a memory map only its own bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from nowcast.data.importance_sampling import WetBlocks
 from nowcast.data.radar_cache import FRAMES, WET, CacheMetadata, RadarCache
 
 if TYPE_CHECKING:
+    from nowcast.archive.masked import Masked
     from nowcast.archive.reader import Archive
 
 WET_DBZ = 20.0
@@ -34,20 +36,27 @@ class ArchiveSettings:
 
     path: Path
     cache: Path | None = None
+    mask: tuple[str, ...] = ()
+    """Quality marks (`nowcast.archive.quality`) that are left out of what is learnt from."""
 
 
-def cache_folder(archive_path: Path) -> Path:
-    """Return where the cache of an archive lies by default: ``italy.zarr`` -> ``italy.cache`` beside it."""
-    return Path(archive_path).with_suffix(".cache")
+def cache_folder(archive_path: Path, mask: Sequence[str] = ()) -> Path:
+    """Return where the cache of an archive lies by default: ``italy.zarr`` -> ``italy.cache`` beside it.
+
+    With masks it is another one: ``italy.speckle+ray.cache``.
+    """
+    return Path(archive_path).with_suffix(f".{'+'.join(mask)}.cache" if mask else ".cache")
 
 
 def open_cached(settings: ArchiveSettings, scaling: Scaling) -> RadarCache:
     """Open an archive for training: make its cache if there is none or the archive has changed."""
-    folder = make_cache(settings.path, settings.cache)
+    folder = make_cache(settings.path, settings.cache, mask=settings.mask)
     return RadarCache(folder, scaling)
 
 
-def make_cache(archive_path: Path, folder: Path | None = None, progress: bool = True) -> Path:
+def make_cache(
+    archive_path: Path, folder: Path | None = None, progress: bool = True, mask: Sequence[str] = ()
+) -> Path:
     """Make the cache of an archive unless an equal one is there already.
 
     The folder appears whole or not at all; the old one serves until the new one is ready.
@@ -56,6 +65,7 @@ def make_cache(archive_path: Path, folder: Path | None = None, progress: bool = 
         archive_path: the archive.
         folder: where to put it; None is `cache_folder`.
         progress: show a progress bar.
+        mask: quality marks that are left out.
 
     Returns:
         The folder.
@@ -64,10 +74,12 @@ def make_cache(archive_path: Path, folder: Path | None = None, progress: bool = 
         ArchiveError: no archive, no frames in it.
         FileError: the disk is full or the folder is something else than a cache.
     """
+    from nowcast.archive.masked import Masked
     from nowcast.archive.reader import Archive
 
-    archive = Archive.open(Path(archive_path))
-    folder = Path(folder) if folder is not None else cache_folder(archive_path)
+    stored = Archive.open(Path(archive_path))
+    archive = Masked(stored, mask) if mask else stored
+    folder = Path(folder) if folder is not None else cache_folder(archive_path, mask)
     fingerprint = archive.fingerprint  # before any frame: of what the archive was when it was opened
     if _is_fresh(folder, fingerprint):
         return folder
@@ -93,7 +105,7 @@ def _is_fresh(folder: Path, fingerprint: str) -> bool:
         return False
 
 
-def _fill(archive: Archive, fingerprint: str, folder: Path, progress: bool) -> None:
+def _fill(archive: Archive | Masked, fingerprint: str, folder: Path, progress: bool) -> None:
     height, width = archive.grid.shape
     times, packing = archive.times, archive.packing
     metadata = CacheMetadata(
@@ -106,7 +118,7 @@ def _fill(archive: Archive, fingerprint: str, folder: Path, progress: bool) -> N
     blocks = (-(-height // BLOCK), -(-width // BLOCK))
     frames = np.lib.format.open_memmap(folder / FRAMES, "w+", np.int16, (len(times), height, width))
     wet = np.zeros((len(times), *blocks), np.uint16)
-    label = f"cache {Path(archive.path).name}"
+    label = f"cache {archive.path.name}"
     bar = tqdm(times, label, unit="frame", disable=not progress, delay=2, mininterval=1)
     for index, time in enumerate(bar):
         frames[index] = archive.packed(time)

@@ -17,9 +17,9 @@ LEAST_CASES = 1000
 """Of a bin and threshold, all lead times together; a bin with fewer is not judged."""
 LEAST_SHARE = 0.001
 """Of a threshold's cases that a bin must hold to be judged."""
-LEAST_SPREAD = 10.0
+LEAST_SPREAD = 20.0
 """Variance of the number of independent events that a bin must have: with less, chance is not normal."""
-LEVEL = 0.05
+LEVEL = 0.01
 """How often at most a forecaster that has not drifted is said to have, all bins together."""
 
 

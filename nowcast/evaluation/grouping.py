@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError, complain
+from nowcast.core.grid import Grid
 from nowcast.core.text_table import csv_text
 from nowcast.report.content import GroupRow
 from nowcast.scores.base import Metric
@@ -139,6 +141,25 @@ def blocks_of_grid(shape: tuple[int, int], cell_km: tuple[float, float], region_
             mask = np.zeros(shape, np.bool_)
             mask[cuts[0][i] : cuts[0][i + 1], cuts[1][j] : cuts[1][j + 1]] = True
             masks[f"r{i + 1}c{j + 1}"] = mask
+    return masks
+
+
+def area_masks(grid: Grid, areas: Path | str | Mapping[str, Any]) -> Masks:
+    """The cells of each area of a GeoJSON file, by its name; those outside the grid hold nothing.
+
+    Raises:
+        NowcastError: as `nowcast.postprocessing.places.files.read_areas`.
+    """
+    from nowcast.postprocessing.places.files import read_areas
+    from nowcast.postprocessing.places.locations import locate
+
+    places = read_areas(areas)
+    cells = locate(grid, places)
+    masks = {}
+    for place, index in zip(places, np.split(cells.index, np.cumsum(cells.count)[:-1]), strict=True):
+        flat = np.zeros(grid.shape[0] * grid.shape[1], np.bool_)
+        flat[index] = True
+        masks[place.name] = flat.reshape(grid.shape)
     return masks
 
 

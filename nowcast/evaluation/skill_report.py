@@ -164,7 +164,7 @@ def _metadata(
     dry = f"; {found.too_dry} initialisation times left out as too dry" if found.too_dry else ""
     first, last = found.reference_times[0], found.reference_times[-1]
     shown = {
-        "Archive": f"{Path(archive.path).name}, content {archive.fingerprint}",
+        "Archive": f"{archive.path.name}, content {archive.fingerprint}",
         "Period": f"{to_text(period[0])} to {to_text(period[1])}, end excluded",
         "Nowcasts": f"{found.nowcasts}, {to_text(first)} to {to_text(last)}{dry}",
         "Grid": f"{rows} x {columns} cells of {km_y:.3g} x {km_x:.3g} km, {projection}",

@@ -7,9 +7,30 @@ from typing import Any
 
 from nowcast.postprocessing.base import PostProcessing
 from nowcast.postprocessing.catalog import build_products
+from nowcast.postprocessing.rain_onset import RainOnset
+from nowcast.postprocessing.rain_probability import RainProbability
+from nowcast.postprocessing.rain_rate import relation_for
+from nowcast.postprocessing.rain_sums import RainSum
 
 Products = Sequence[str] | Mapping[str, Mapping[str, Any]]
 """Names of `nowcast.postprocessing.catalog.PRODUCTS`, or their settings by name."""
+
+
+def check_relation(steps: Sequence[PostProcessing], attrs: Mapping[Any, Any]) -> None:
+    """Refuse products in mm without a Z-R relation, before any time goes into a forecast.
+
+    Args:
+        steps: of a chain.
+        attrs: of the archive.
+
+    Raises:
+        SettingsError: as `nowcast.postprocessing.rain_rate.relation_for`.
+    """
+    for step in steps:
+        if isinstance(step, (RainProbability, RainSum)) or (
+            isinstance(step, RainOnset) and step.threshold_mm_h is not None
+        ):
+            relation_for(attrs, step.z_r, f"product {step.name}")
 
 
 def chain(

@@ -17,7 +17,7 @@ from nowcast.postprocessing.dressing import (
     Shares,
 )
 from nowcast.postprocessing.folds import held_out, pooled
-from nowcast.postprocessing.monotone import rising_table
+from nowcast.postprocessing.monotone import MOST_ROUNDS, rising_table
 from nowcast.postprocessing.probability_bins import Floats, log_score
 
 WIDTHS_KM = (3.0, 5.0, 9.0, 17.0, 33.0, 65.0)
@@ -62,17 +62,17 @@ def count_classes(
     return ClassCounts(cases, events)
 
 
-def class_frequencies(counts: ClassCounts) -> Floats:
+def class_frequencies(counts: ClassCounts, rounds: int = MOST_ROUNDS) -> Floats:
     """Fit the table (F, F) to counts of one threshold, lead time and width.
 
     Each class is drawn to all of its class of the share at the threshold, and that to the frequency of all;
-    then the nearest table that falls in neither direction is taken.
+    then the nearest table that falls in neither direction is taken, or one near it after few ``rounds``.
     """
     n, e = counts.cases, counts.events
     base = e.sum() / max(n.sum(), 1.0)
     column = (e.sum(axis=0) + CASES_DRAWN * base) / (n.sum(axis=0) + CASES_DRAWN)
     weight = n + CASES_DRAWN
-    return np.clip(rising_table((e + CASES_DRAWN * column) / weight, weight), 0.0, 1.0)
+    return np.clip(rising_table((e + CASES_DRAWN * column) / weight, weight, rounds), 0.0, 1.0)
 
 
 def fit_dressing(
@@ -105,7 +105,7 @@ def _held_out_scores(folds: Mapping[str, ClassCounts], k: int, s: int) -> list[f
     scores = [0.0] * len(WIDTHS_KM)
     for judged, others in held_out(folds):
         for n in range(len(WIDTHS_KM)):
-            p = class_frequencies(pooled(other.at(k, s, n) for other in others))
+            p = class_frequencies(pooled(other.at(k, s, n) for other in others), rounds=1)
             one = judged.at(k, s, n)
             scores[n] += log_score(p, one.cases, one.events)
     return scores

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.optimize import isotonic_regression
 
 Floats = npt.NDArray[np.float64]
-_ROUNDS = 20
+MOST_ROUNDS = 20
 _CLOSE = 1e-6
 
 
@@ -28,7 +28,7 @@ def rising_fit(values: npt.ArrayLike, weights: npt.ArrayLike) -> Floats:
     return np.asarray(isotonic_regression(given, weights=np.asarray(weights, np.float64)).x, np.float64)
 
 
-def rising_table(values: npt.ArrayLike, weights: npt.ArrayLike) -> Floats:
+def rising_table(values: npt.ArrayLike, weights: npt.ArrayLike, rounds: int = MOST_ROUNDS) -> Floats:
     """Return the table nearest to the one given that falls neither along rows nor along columns.
 
     Rows and columns are fitted in turn, each to what the other left over, until nothing changes.
@@ -36,12 +36,13 @@ def rising_table(values: npt.ArrayLike, weights: npt.ArrayLike) -> Floats:
     Args:
         values: (N, M).
         weights: (N, M), above 0.
+        rounds: at most so many; after fewer the table falls nowhere, either, but is not quite the nearest.
 
     Source: Dykstra and Robertson 1982 (Annals of Statistics 10).
     """
     found, weight = np.array(values, np.float64), np.asarray(weights, np.float64)
     left = [np.zeros_like(found), np.zeros_like(found)]
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         before = found
         for axis in (0, 1):
             start = found + left[axis]

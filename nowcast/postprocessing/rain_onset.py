@@ -80,7 +80,7 @@ class RainOnset:
         """The threshold in dBZ, and what the file says of it."""
         dbz, attrs = self.threshold_dbz, {"rain_begins_at": f"{self.threshold_dbz:g} dBZ"}
         if self.threshold_mm_h is not None:
-            relation = relation_for(forecast, self.z_r, self.name)
+            relation = relation_for(forecast.attrs, self.z_r, f"product {self.name}")
             dbz = float(relation.to_dbz(self.threshold_mm_h))
             attrs = {"rain_begins_at": f"{self.threshold_mm_h:g} mm/h", "z_r_relation": str(relation)}
         if PROBABILITY in forecast and dbz < float(forecast["threshold"][0]):

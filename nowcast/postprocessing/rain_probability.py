@@ -62,7 +62,7 @@ class RainProbability:
             NowcastError: neither probabilities nor members.
         """
         del observed
-        relation = relation_for(forecast, self.z_r, self.name)
+        relation = relation_for(forecast.attrs, self.z_r, f"product {self.name}")
         if PROBABILITY in forecast:
             rates, found = self._from_probabilities(forecast, relation)
         else:

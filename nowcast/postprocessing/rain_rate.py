@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.rain import Z_R, ZRelation, z_r, z_r_of_text
@@ -16,24 +17,24 @@ Array = npt.NDArray[np.float32]
 ATTRIBUTE = "z_r_relation"
 
 
-def relation_for(forecast: xr.Dataset, chosen: str | None, product: str) -> ZRelation:
-    """The Z-R relation of a forecast: that of its archive, else the chosen one.
+def relation_for(attrs: Mapping[Any, Any], chosen: str | None, what: str) -> ZRelation:
+    """The Z-R relation of a forecast or an archive by its attributes: its own, else the chosen one.
 
     Raises:
         SettingsError: the archive names none and none is chosen, or another than the archive's is.
     """
-    text = str(forecast.attrs.get(ATTRIBUTE, ""))
+    text = str(attrs.get(ATTRIBUTE, ""))
     own = z_r_of_text(text)
     if chosen is None and own is None:
         raise SettingsError(complain(
-            f"product {product}", f"Z-R relation '{text}'" if text else "an archive without a Z-R relation",
+            what, f"Z-R relation '{text}'" if text else "an archive without a Z-R relation",
             "one, as it is in mm", f"give --z-r NAME: {', '.join(Z_R)}"))
     if chosen is None:
         assert own is not None
         return own
     relation = z_r(chosen)
     if own is not None and not relation.same(own):
-        raise SettingsError(complain(f"product {product}: Z-R relation (--z-r)", chosen,
+        raise SettingsError(complain(f"{what}: Z-R relation (--z-r)", chosen,
                                      f"that of the archive ({own})", "leave it out"))
     return relation
 

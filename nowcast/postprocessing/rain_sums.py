@@ -75,7 +75,7 @@ class RainSum:
             SettingsError: no Z-R relation, or a period beyond the last lead time.
             NowcastError: probabilities without members.
         """
-        relation = relation_for(forecast, self.z_r, self.name)
+        relation = relation_for(forecast.attrs, self.z_r, f"product {self.name}")
         alone = MEMBERS not in forecast and PROBABILITY not in forecast
         sums = self.sums(forecast, observed)
         mean = sums.mean(axis=1)
@@ -100,7 +100,7 @@ class RainSum:
         """
         from nowcast.postprocessing.accumulation import Accumulation
 
-        relation = relation_for(forecast, self.z_r, self.name)
+        relation = relation_for(forecast.attrs, self.z_r, f"product {self.name}")
         if MEMBERS not in forecast and PROBABILITY not in forecast:
             fields = np.asarray(forecast[NAME].values[None], np.float32)
         else:

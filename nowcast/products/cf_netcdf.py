@@ -19,6 +19,7 @@ from nowcast.core.errors import FileError, complain
 from nowcast.core.field import NAME, FieldError
 from nowcast.core.files import provenance, whole_file
 from nowcast.core.grid import Grid
+from nowcast.core.places import DataPath, ObjectPath, place_of
 from nowcast.core.times import now_utc, to_text
 from nowcast.products.file_variables import WHOLE, read_variable, write_variable
 from nowcast.products.variables import VARIABLES
@@ -32,7 +33,9 @@ _BROKEN = (OSError, RuntimeError, LookupError, AttributeError, ValueError, TypeE
 _FIRST_MEMORY = 1 << 20
 
 
-def write_forecast(path: Path, forecast: xr.Dataset, metadata: Mapping[str, str] | None = None) -> Path:
+def write_forecast(
+    path: DataPath | str, forecast: xr.Dataset, metadata: Mapping[str, str] | None = None
+) -> DataPath:
     """Write one forecast, whole or not at all.
 
     Values are packed into integers (`nowcast.products.packed_values`); reflectivity as in the archive:
@@ -42,7 +45,7 @@ def write_forecast(path: Path, forecast: xr.Dataset, metadata: Mapping[str, str]
     compressed file and one frame.
 
     Args:
-        path: the file to make; one that is there is replaced in one step.
+        path: the file or object (``s3://...``) to make; one that is there is replaced in one step.
         forecast: what `nowcast.workflows.forecast` returns; its attributes become global attributes. Of its
             variables those of `nowcast.products.variables` are written.
         metadata: further global attributes; commit and versions are added.
@@ -68,9 +71,16 @@ def write_forecast(path: Path, forecast: xr.Dataset, metadata: Mapping[str, str]
             write_variable(file, variable, forecast[variable.name])
     file.setncatts(_attributes({**forecast.attrs, **(metadata or {})}))
     image = file.close()
-    with whole_file(path) as temporary:
+    place = place_of(path)
+    if isinstance(place, ObjectPath):
+        try:
+            place.write_bytes(bytes(image))
+        except OSError as error:
+            raise FileError(f"{place}: cannot be written ({error.strerror}); check the address") from error
+        return place
+    with whole_file(place) as temporary:
         temporary.write_bytes(image)
-    return Path(path)
+    return place
 
 
 def _write_coordinates(file: Any, forecast: xr.Dataset) -> None:

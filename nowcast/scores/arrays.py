@@ -6,7 +6,7 @@ Dimensions: S lead times, H rows, W columns; further axes in front (a batch) are
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,12 +104,13 @@ def choose(condition: Any, yes: Any, no: Any) -> Any:
     return where(condition, yes, no)
 
 
-def largest(values: Sequence[Any]) -> Any:
-    """Element by element the largest of arrays of one shape; NaN where the first is NaN."""
-    found = values[0]
-    for value in values[1:]:
-        found = choose(value > found, value, found)
-    return found
+def largest(values: Any) -> Any:
+    """The largest along the last axis, halved until one is left: arrays and tensors, lazy or empty."""
+    while (count := values.shape[-1]) > 1:
+        half = (count + 1) // 2
+        first, last = values[..., :half], values[..., count - half :]
+        values = choose(last > first, last, first)
+    return values[..., 0]
 
 
 def by_frames(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]:
@@ -126,14 +127,20 @@ def by_frames(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]
     Returns:
         ``parts`` arrays (S,) of the kind that was passed in; 0 where there is no pixel at all.
     """
+    return list(frame_sums(function, both, parts))
+
+
+def frame_sums(function: Callable[..., Any], both: Pair, parts: int) -> Any:
+    """The same as `by_frames` in one array (parts, S), for functions of many sums."""
     if 0 in both.forecast.shape:
-        return [per_lead(both.observed, both.xp)] * parts
+        none = per_lead(both.observed, both.xp)[None]
+        return none.expand(parts, -1) if _is_tensor(none) else none * np.ones((parts, 1))
     if _is_tensor(both.forecast):
         found = _stacked(function, *(a.detach().cpu().numpy() for a in both[:2]))
-        return as_tensors(found, both.observed)
+        return sys.modules["torch"].as_tensor(found, device=both.observed.device)
     if hasattr(both.forecast, "dask") or hasattr(both.observed, "dask"):
         return _lazily(function, both, parts)
-    return list(_stacked(function, both.forecast, both.observed))
+    return _stacked(function, both.forecast, both.observed)
 
 
 def as_tensors(arrays: Any, like: Any) -> list[Any]:
@@ -149,7 +156,7 @@ def _stacked(function: Callable[..., Any], forecast: Any, observed: Any) -> Any:
     return found.reshape(len(found), -1, s).sum(axis=1)
 
 
-def _lazily(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]:
+def _lazily(function: Callable[..., Any], both: Pair, parts: int) -> Any:
     da: Any = sys.modules["dask.array"]  # whoever passes a lazy array has imported it
     h, w = both.forecast.shape[-2:]
     chunks = {-2: -1, -1: -1}
@@ -160,8 +167,7 @@ def _lazily(function: Callable[..., Any], both: Pair, parts: int) -> list[Any]:
         function, *lazy, dtype=np.float64, drop_axis=(1, 2), new_axis=0,
         chunks=((parts,), lazy[0].chunks[0]),
     )
-    pooled = found.reshape(parts, -1, both.forecast.shape[-3]).sum(axis=1)
-    return [pooled[i] for i in range(parts)]
+    return found.reshape(parts, -1, both.forecast.shape[-3]).sum(axis=1)
 
 
 def _bound(values: Any, xp: Any, low: float, high: float | None) -> Any:

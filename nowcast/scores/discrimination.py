@@ -72,7 +72,7 @@ class EconomicValue(ProbabilityClasses):
         all_events, all_others = (part.sum(-1)[..., None] for part in (events, others))
         reached = [all_ - part.cumsum(-1) for part, all_ in ((events, all_events), (others, all_others))]
         gain = ratio(reached[0], all_events) - ratio(reached[1], all_others)
-        return largest([gain[..., b] for b in range(gain.shape[-1])])
+        return largest(gain)
 
     def curve(self, sums: Mapping[str, Any], cost_loss: npt.ArrayLike) -> Floats:
         """The value for each cost/loss ratio, acting on the probability that is best for it: (R, S).

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from nowcast.core.errors import SettingsError
-from nowcast.scores.arrays import Floats, by_frames, pair, ratio
+from nowcast.scores.arrays import Floats, frame_sums, pair, ratio
 from nowcast.scores.base import Sums
 from nowcast.scores.probabilistic import ProbabilityScore
 
@@ -43,11 +43,10 @@ class ProbabilityClasses(ProbabilityScore):
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Count ``pixels`` and ``events`` and add up ``forecast``, the probabilities, by class: each (S, B)."""
-        both = pair(forecast, observed)
         count = len(self.edges)
-        found = by_frames(self._frames, both, parts=3 * count)
+        found = frame_sums(self._frames, pair(forecast, observed), parts=3 * count)
         return {
-            name: both.xp.stack(found[i * count : (i + 1) * count], -1)
+            name: found[i * count : (i + 1) * count].T
             for i, name in enumerate(("pixels", "events", "forecast"))
         }
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, ClassVar
 
 import numpy as np
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.scores.arrays import Floats, largest, ratio, reaches
+from nowcast.scores.arrays import Floats, choose, ratio, reaches
 from nowcast.scores.base import Sums
 from nowcast.scores.categorical import check_threshold
 from nowcast.scores.continuous import FLOOR_DBZ
@@ -60,7 +60,8 @@ class RankHistogram:
     def value(self, sums: Mapping[str, Any]) -> Any:
         """Finish; NaN where nothing was counted."""
         counts = [sums[f"class_{b}"] for b in range(self.classes)]
-        return ratio(largest(counts) * self.classes, sum(counts[1:], counts[0]))
+        most = reduce(lambda one, other: choose(other > one, other, one), counts)
+        return ratio(most * self.classes, sum(counts[1:], counts[0]))
 
     def shares(self, sums: Mapping[str, Any]) -> Floats:
         """How much of all falls into each class (B, S); sums of several lead times may be pooled."""

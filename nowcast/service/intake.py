@@ -13,6 +13,7 @@ import numpy as np
 
 from nowcast.core.errors import NowcastError, printable
 from nowcast.core.files import DISK_FULL
+from nowcast.ingestion.mapped.reader import mapped
 from nowcast.service.ledger import Ledger
 from nowcast.service.ledger_schema import INGESTED, REFUSED, FileRow
 from nowcast.service.settings import InputSettings, ServiceSettings
@@ -82,7 +83,8 @@ def _ingest(
     """
     take = partial(
         ingest, archive_path=settings.archive, workers_count=1, progress=False, step=settings.step,
-        now=now, file_seconds=settings.file_seconds,
+        now=now, file_seconds=settings.file_seconds, polar=settings.polar,
+        reader=None if settings.mapping is None else mapped(settings.mapping),
     )
     try:
         return {problem.path: str(problem) for problem in take(paths).problems}

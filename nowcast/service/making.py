@@ -9,6 +9,7 @@ import xarray as xr
 
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError, TimeError
+from nowcast.core.rain import z_r
 from nowcast.forecasters.base import Forecaster, LeadTimes
 from nowcast.forecasters.catalog import FORECASTERS
 from nowcast.postprocessing.base import PostProcessing
@@ -65,7 +66,8 @@ def make_forecast(
         len(steps),
         stands_in or settings.model in FORECASTERS,
     )
-    found = postprocess(made, steps)
+    relation = {} if settings.z_r is None else {"z_r_relation": str(z_r(settings.z_r))}
+    found = postprocess(made._replace(forecast=made.forecast.assign_attrs(relation)), steps)
     for step in extra:
         try:
             found = step.apply(found, made.observed)

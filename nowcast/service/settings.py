@@ -12,6 +12,7 @@ import numpy as np
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.settings import build, formerly, override, read_yaml
+from nowcast.ingestion.polar.settings import PolarSettings
 from nowcast.service.warning_settings import HookSettings, PlaceSettings, WarningSettings, within
 from nowcast.workflows.past import MOST_MISSING
 
@@ -83,6 +84,10 @@ class ServiceSettings:
     """How many frames each nowcast forecasts, one step apart."""
     step_minutes: float | None = None
     """The radar's time step; None takes the archive's, or tells it from the first files."""
+    mapping: Path | None = None
+    """YAML file that says what files of any other naming hold; see `nowcast ingest --mapping`."""
+    polar: PolarSettings | None = None
+    """How polar volumes are put on the grid; see `nowcast ingest --polar`."""
     settle_seconds: float = 2.0
     """A file counts once its size and time have not changed for this long."""
     file_seconds: float = 60.0

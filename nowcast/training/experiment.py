@@ -95,12 +95,19 @@ class Training:
     workers: int = 0
     """Processes that load clips; 0 loads in the training process, right on two cores."""
     devices: int = 1
-    """Devices (or, on the CPU, processes) that share each batch."""
+    """Devices (or, on the CPU, processes) of a machine that share each batch."""
+    nodes: int = 1
+    """Machines that share each batch; one process a device is started on each by torchrun or SLURM."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     log_every: int = 10
     """Iterations between two lines of metrics.csv."""
     logger: Literal["csv", "tensorboard"] = "csv"
     """tensorboard writes its files besides metrics.csv."""
+
+    @property
+    def processes(self) -> int:
+        """How many share each batch."""
+        return self.devices * self.nodes
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,7 @@ class Experiment:
         above_zero: dict[str, float | None] = {
             "training.steps": t.steps, "training.minutes": t.minutes, "training.batch": t.batch,
             "training.gradient_clip": t.gradient_clip, "training.validate_every": t.validate_every,
-            "training.devices": t.devices, "training.log_every": t.log_every,
+            "training.devices": t.devices, "training.nodes": t.nodes, "training.log_every": t.log_every,
             "data.validation_clips": d.validation_clips, "data.validation_stride": d.validation_stride,
         }
         for name, value in above_zero.items():
@@ -173,10 +180,9 @@ class Experiment:
             raise SettingsError(f"training: got seed={t.seed}, workers={t.workers}, expected 0 or more")
         if t.ema_decay is not None and not 0 < t.ema_decay < 1:
             raise SettingsError(f"training.ema_decay: got {t.ema_decay}, expected between 0 and 1, or null")
-        if t.batch % t.devices:
-            raise SettingsError(
-                f"training.batch: got {t.batch}, expected a multiple of training.devices={t.devices}"
-            )
+        if t.batch % t.processes:
+            by = f"training.devices={t.devices}" + (f" x training.nodes={t.nodes}" if t.nodes > 1 else "")
+            raise SettingsError(f"training.batch: got {t.batch}, expected a multiple of {by}")
 
 
 def read_experiment(path: Path, assignments: Sequence[str] = ()) -> Experiment:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -129,9 +128,9 @@ def _half(training: Training) -> bool:
 
 def _trainer(experiment: Experiment, half: bool, keeper: Keeper) -> pl.Trainer:
     training = experiment.training
-    many = training.devices > 1
+    many = training.processes > 1
     return pl.Trainer(
-        accelerator=training.accelerator, devices=training.devices,
+        accelerator=training.accelerator, devices=training.devices, num_nodes=training.nodes,
         strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if many else "auto",
         precision="bf16-mixed" if half else "32-true",
         max_epochs=-1, reload_dataloaders_every_n_epochs=1, num_sanity_val_steps=0,
@@ -147,7 +146,7 @@ def _check(experiment: Experiment, train_data: ClipData, val_data: ClipData) -> 
             f"data: validation has {val_data.channels} channels every {val_data.step}, expected "
             f"{train_data.channels} every {train_data.step} as in training; use like sources for both"
         )
-    fewest = experiment.training.devices
+    fewest = experiment.training.processes
     if len(val_data) < fewest or experiment.data.validation_clips < fewest:
         raise SettingsError(
             f"data: got {min(len(val_data), experiment.data.validation_clips)} validation clips, expected "
@@ -208,7 +207,7 @@ def _new_folder(parent: Path) -> Path:
     number = 0
     while True:
         folder = parent / f"v{number}"
-        if int(os.environ.get("LOCAL_RANK", "0")) > 0:
+        if not first_device():
             return folder
         try:
             folder.mkdir(parents=True)

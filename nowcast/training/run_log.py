@@ -17,7 +17,8 @@ LOG = logging.getLogger("nowcast.training")
 
 def first_device() -> bool:
     """Whether this is the process that writes and speaks (the only one, or the first of several)."""
-    return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("RANK", "0")) == 0
+    names = ["LOCAL_RANK", "RANK"] + ["SLURM_PROCID"] * (int(os.environ.get("SLURM_NTASKS", "1")) > 1)
+    return all(int(os.environ.get(name, "0")) == 0 for name in names)
 
 
 class _RunLog(logging.FileHandler):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,7 +111,7 @@ def calibrate(
                 bar.update()
     made = {
         "archives": [
-            {"name": Path(a.path).name, "content": a.fingerprint, "nowcasts": len(found.windows)}
+            {"name": a.path.name, "content": a.fingerprint, "nowcasts": len(found.windows)}
             for a, found in zip(archives, starts, strict=True)
         ],
         "periods": [f"{to_text(start)}/{to_text(end)}" for start, end in periods],

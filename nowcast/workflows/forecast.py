@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
+from nowcast.archive.masked import QUALITY_MASKS, masked
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames
 from nowcast.core.errors import NowcastError, SettingsError, TimeError, complain
@@ -18,7 +19,8 @@ from nowcast.core.times import to_text
 from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.interpolated_frames import with_interpolated
-from nowcast.postprocessing.chain import Products, chain
+from nowcast.postprocessing.chain import Products, chain, check_relation
+from nowcast.postprocessing.rain_rate import relation_for
 from nowcast.workflows.calibrated import calibrated, read_calibrations
 from nowcast.workflows.past import LATEST, MOST_MISSING, choose_past
 
@@ -39,6 +41,7 @@ def forecast(
     settings: Mapping[str, Any] | None = None,
     short_past: bool = False,
     most_missing: int = MOST_MISSING,
+    mask: Sequence[str] = (),
     calibration: Path | str | None = None,
     post: Sequence[PostProcessing] = (),
     members: int | None = None,
@@ -61,12 +64,15 @@ def forecast(
         short_past: make do with fewer past frames (`Needs.fewest`) where some are missing.
         most_missing: so many frames of the past may be missing; they are interpolated along the motion, and
             the attribute ``interpolated_frames`` names them. 0 refuses a past with a gap.
+        mask: quality marks (`nowcast.archive.quality`) that are left out of the past: ``speckle``, ``spike``,
+            ``ray``, ``stuck``, ``jump``; the attribute ``quality_masks`` names them.
         calibration: file of `nowcast calibrate` that knows the forecaster, in place of what a network brings.
         post: post-processing steps after that, applied in this order, before members and products.
         members: how many equally likely members to draw from the probabilities.
         seed: of the members.
         products: names of `nowcast.postprocessing.catalog.PRODUCTS` or ``all``; or settings by name.
-        z_r: name of the Z-R relation (`nowcast.core.rain`) of products in mm, where the archive names none.
+        z_r: name of the Z-R relation (`nowcast.core.rain`) of products in mm, where the archive names none; the
+            forecast names it, too.
         progress: show how far members and products are.
 
     Returns:
@@ -84,17 +90,20 @@ def forecast(
         >>> coming = nowcast.forecast("italy.zarr", "motionrnn", lead_times=6)  # doctest: +SKIP
         >>> coming.exceedance_probability.sel(threshold=30.0).max(("y", "x"))  # doctest: +SKIP
     """
+    archive = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
     if isinstance(forecaster, (str, Path)):
         forecaster = build_forecaster(forecaster, settings)
     if calibration is not None:
         forecaster, of_file = calibrated(forecaster, read_calibrations([calibration]))
         post = (*of_file, *post)
     steps = chain(post, members=members, seed=seed, products=products, z_r=z_r)
+    check_relation(steps, archive.attrs)
+    relation = {} if z_r is None else {"z_r_relation": str(relation_for(archive.attrs, z_r, "forecast"))}
     made = forecast_with_past(
         archive, forecaster, at, lead_times, settings=settings, short_past=short_past,
         most_missing=most_missing, count=max((step.past for step in steps), default=0),
     )
-    return postprocess(made, steps, progress)
+    return postprocess(made._replace(forecast=made.forecast.assign_attrs(relation)), steps, progress)
 
 
 class Made(NamedTuple):
@@ -140,6 +149,8 @@ def forecast_with_past(
     found = _checked(forecaster.forecast(own, leads), forecaster.name, leads, observed)
     flagged = {"interpolated_frames": ", ".join(map(to_text, missing))} if len(missing) else {}
     relation = str(archive.attrs.get("z_r_relation", ""))
+    if QUALITY_MASKS in archive.attrs:
+        flagged[QUALITY_MASKS] = str(archive.attrs[QUALITY_MASKS])
     return Made(found.assign_attrs({
         **forecaster.describe(),
         **found.attrs,

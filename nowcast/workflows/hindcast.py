@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time as clock
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -25,11 +26,13 @@ from nowcast.evaluation.windows import check_counts, windows
 from nowcast.forecasters.base import Forecaster, LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.postprocessing.base import PostProcessing
+from nowcast.postprocessing.chain import Products, chain
 from nowcast.products.hindcast_zarr import HindcastStore, create_hindcast, is_created
-from nowcast.workflows.forecast import forecast
+from nowcast.workflows.calibrated import calibrated, read_calibrations
+from nowcast.workflows.forecast import forecast_with_past, postprocess
 from nowcast.workflows.initialisation import LEAST_PAST, at_common_step, common_leads
 
-_OF_ONE_FORECAST = ("motion",)
+_OF_ONE_FORECAST = ("motion", "interpolated_frames")
 """Attributes that may differ from one forecast to the next."""
 
 
@@ -58,7 +61,12 @@ def hindcast(
     stride: int = 1,
     lead_times: int = 10,
     settings: Mapping[str, Any] | None = None,
+    calibration: Path | str | None = None,
     post: Sequence[PostProcessing] = (),
+    members: int | None = None,
+    seed: int = 0,
+    products: Products = (),
+    z_r: str | None = None,
     progress: bool = False,
     engine: Engine | None = None,
 ) -> HindcastReport:
@@ -76,7 +84,7 @@ def hindcast(
         stride: frames between two initialisation times of an unbroken run.
         lead_times: how many, one step apart.
         settings: of the model where it is named.
-        post: post-processing steps, applied in this order.
+        calibration, post, members, seed, products, z_r: as `nowcast.forecast`.
         progress: show a bar on stderr.
         engine: of `nowcast.open_engine`; None spreads long work over the cores of this machine. The values
             are the same to the last bit.
@@ -102,12 +110,16 @@ def hindcast(
     model = build_forecaster(forecaster, settings) if isinstance(forecaster, (str, Path)) else forecaster
     if not isinstance(forecaster, (str, Path)) and settings:
         raise SettingsError("hindcast: got settings beside a model that is loaded, expected one of both")
+    if calibration is not None:
+        model, of_file = calibrated(model, read_calibrations([calibration]))
+        post = (*of_file, *post)
     frames = at_common_step(given, {model.name: model})
     leads = common_leads(frames, {model.name: model}, lead_times)
-    past = max(LEAST_PAST, model.needs.past, *(step.past for step in post))
+    steps = tuple(chain(post, members=members, seed=seed, products=products, z_r=z_r))
+    past = max(LEAST_PAST, model.needs.past, *(step.past for step in steps))
     found = windows(frames.times, frames.step, start, end, past, stride)
     times = np.array([window[-1] for window in found], "datetime64[ns]")
-    make = _Make(frames, model, leads, tuple(post), place)
+    make = _Make(frames, model, leads, steps, place)
     held, waiting = make.prepare(times)
     with open_engine() if engine is None else nullcontext(engine) as own, tqdm(
         own.each(make, waiting), "hindcast", len(times), initial=len(times) - len(waiting), unit="forecast",
@@ -140,7 +152,9 @@ class _Make:
 
     def forecast(self, time: np.datetime64) -> xr.Dataset:
         """Forecast as everybody does."""
-        return forecast(self.archive, self.forecaster, time, self.leads, post=self.post)
+        count = max((step.past for step in self.post), default=0)
+        made = forecast_with_past(self.archive, self.forecaster, time, self.leads, count=count)
+        return postprocess(made, self.post)
 
     def prepare(self, times: Times) -> tuple[int, list[tuple[int, np.datetime64]]]:
         """Make the store, with its first forecast, or take up one: how many it held, and what is left to do."""
@@ -159,7 +173,7 @@ class _Make:
 
     def identity(self) -> dict[str, str]:
         """What the forecasts depend on beside their times."""
-        steps = [f"{step.name} {sha256(repr(step).encode()).hexdigest()[:16]}" for step in self.post]
+        steps = [f"{step.name} {sha256(pickle.dumps(step)).hexdigest()[:16]}" for step in self.post]
         return {
             **self.forecaster.describe(), "archive": self.archive.path.name,
             "archive_fingerprint": self.archive.fingerprint, "post_processing": ", ".join(steps),

@@ -16,6 +16,7 @@ from nowcast.archive.reader import Archive
 from nowcast.core.engine import Engine, TimeLimited
 from nowcast.core.errors import ArchiveError, NowcastError, SettingsError, complain
 from nowcast.core.files import DISK_FULL
+from nowcast.core.places import local_only
 from nowcast.core.processes import Workers
 from nowcast.core.rain import Z_R, z_r_of_text
 from nowcast.core.rain import z_r as relation_of
@@ -114,7 +115,10 @@ def ingest(
     polar = polar or getattr(getattr(reader, "mapping", None), "polar", None)
     files, problems = list_files(Path(p) if engine is None else Path(p).absolute() for p in paths)
     try:
-        target = Path(archive_path).absolute()
+        target = local_only(
+            archive_path, "archive", "an archive that grows takes locks and renames, which object stores lack; "
+            "ingest into a folder, and copy that"
+        ).absolute()
         known = _known(target, again=reissued == "replace")
         choice = replace(choice, z_r=_one_relation(target, z_r))
         with _pool(workers_count, file_seconds, engine) as pool:

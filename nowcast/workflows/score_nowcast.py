@@ -87,12 +87,14 @@ class NowcastScorer:
         """
         made: dict[int, Made] = {}
         count = max((step.past for reading in self.readings.values() for step in reading.post), default=0)
-        for name, (forecaster, post) in self.readings.items():
+        first = {id(reading.forecaster): i for i, reading in reversed(list(enumerate(self.readings.values())))}
+        together = sorted(self.readings.items(), key=lambda item: first[id(item[1].forecaster)])
+        for name, (forecaster, post) in together:
             began = time.perf_counter()
             if id(forecaster) not in made:
                 made = {id(forecaster): forecast_with_past(
                     self.archive, forecaster, reference_time, self.leads, count=count
-                )}
+                )}  # and what was made by the one before is let go
             begun, left = made[id(forecaster)], post
             if self._shared(forecaster, post):
                 if id(post[0]) not in made:

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from nowcast.archive.masked import masked
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames, thinned
 from nowcast.core.engine import Engine, InProcess, in_order, open_engine
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.times import minutes, parse_period
 from nowcast.evaluation.comparison import Against
-from nowcast.evaluation.grouping import REGION_KM, Grouping, Masks, grouped_by
+from nowcast.evaluation.grouping import REGION_KM, Grouping, Masks, area_masks, grouped_by
 from nowcast.evaluation.period import CALIBRATED, MAP_CELL_KM, PeriodScores, Verification
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import check_counts, wettest, windows
@@ -52,13 +53,14 @@ def verify(
     scores: Sequence[str] = DEFAULT_SCORES,
     step_minutes: float | None = None,
     min_wet_pixels: int = 0,
+    mask: Sequence[str] = (),
     calibration: Sequence[Path | str] = (),
     decision_thresholds: Sequence[Path | str] = (),
     against: Against | None = None,
     members: int | None = None,
     seed: int = 0,
     by: Sequence[str] = (),
-    regions: Masks | None = None,
+    regions: Masks | Path | str | None = None,
     region_km: float = REGION_KM,
     cases: int = 3,
     title: str = "",
@@ -79,6 +81,7 @@ def verify(
         scores: names of docs/reference/scores.md.
         step_minutes: take frames so far apart; None takes the longest step that a model needs.
         min_wet_pixels: leave out initialisation times with fewer pixels of 20 dBZ or more.
+        mask: quality marks left out of past and truth alike, as `nowcast.forecast` does.
         calibration: files of `nowcast calibrate`: each model that one of them knows is scored calibrated, too.
         decision_thresholds: the same, of which the decision thresholds alone are taken.
         against: with which model the others are compared, and how.
@@ -86,7 +89,8 @@ def verify(
         own.
         seed: of these.
         by: ``hour``, ``region``: scores of each hour of the day and of each region as well, in groups.csv.
-        regions: named masks (y, x) of the grid; None takes blocks of about ``region_km``.
+        regions: named masks (y, x) of the grid, or a GeoJSON file of areas; None takes blocks of about
+            ``region_km``.
         region_km: width of such a block.
         cases: how many of the wettest nowcasts the page shows frame by frame.
         title, notes: of the page.
@@ -105,7 +109,7 @@ def verify(
         >>> skill.verification.value("motionrnn", "csi", 20.0)  # doctest: +SKIP
     """
     start, end = parse_period(period)
-    frames = Archive.open(archive) if isinstance(archive, (str, Path)) else archive
+    frames = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
     if step_minutes is not None:
         frames = thinned(frames, _step(step_minutes))
     readings = {name: Reading(f) for name, f in named(models).items()}
@@ -113,6 +117,8 @@ def verify(
         readings = with_calibrated(readings, read_calibrations(calibration, decision_thresholds))
     if members is not None:
         readings = with_members(readings, Members(members, seed))
+    if isinstance(regions, (str, Path)):
+        regions = area_masks(frames.grid, regions)
     grouping = grouped_by(by, frames.grid.shape, frames.grid.cell_km, regions, region_km)
     against = against or Against()
     against.check(list(readings), list(thresholds))
@@ -127,6 +133,8 @@ def verify(
             complain("--members", f"models without probabilities: {', '.join(found.models)}",
                      "at least one that knows them, as motionrnn does", "add one, or leave --members away")
         )
+    if mask:
+        notes = (*notes, f"Past and truth are without what bears the quality marks: {', '.join(mask)}.")
     return write_skill(
         None if out is None else Path(out), frames, found, (start, end), against, title=title, notes=notes
     )

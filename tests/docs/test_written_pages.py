@@ -56,3 +56,25 @@ def test_every_block_of_the_page_of_skill_can_be_filled_again(script, tmp_path):
         "| lagrangian_persistence | -0.013 [-0.020, +0.001] |",
     ]
     assert re.sub(kept, "", after, flags=re.S) == re.sub(kept, "", before, flags=re.S)
+
+
+def test_the_table_of_probabilities_is_what_the_measuring_script_wrote(script, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- probabilities here -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
+    measures = [
+        ("brier_skill", 20.0, 0.5), ("brier_skill", 30.0, 0.4), ("brier_skill", 40.0, -0.1),
+        ("crps", "", 1.2345), ("crps_fair", "", 1.2),
+        ("largest_gap", 20.0, -0.012), ("largest_gap", 30.0, 0.03), ("largest_gap", 40.0, 0),
+        ("rain_sum_largest_gap", 5.0, "nan"), ("area_spread_error", "", 0.9), ("rank_histogram_20", "", 1.25),
+        ("starts", "", 3),
+    ]
+    lines = [f"g,{model},{name},{at},{value}" for model in ("net", "steps") for name, at, value in measures]
+    table = "group,model,measure,threshold,value\n" + "\n".join(lines) + "\n"
+    (tmp_path / "probabilities.csv").write_text(table, encoding="utf-8")
+    assert script("write_skill_tables", page, f"here={tmp_path}").main() == 0
+    found = page.read_text(encoding="utf-8").splitlines()
+    assert found[3].startswith("| 3 starts | Brier skill 20 dBZ | 30 dBZ | 40 dBZ | CRPS dB |")
+    assert found[5] == (
+        "| net | 0.500 | 0.400 | -0.100 | 1.234 | 1.200 | -0.012 | +0.030 | +0.000 | - | 0.90 | 1.25 |"
+    )
+    assert found[6].startswith("| steps |")

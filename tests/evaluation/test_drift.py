@@ -54,10 +54,13 @@ def test_a_small_gap_however_sure_is_none():
     assert found.sentence.startswith("calibration holds; largest gap at ")
 
 
-def test_bins_of_few_independent_cases_are_not_judged():
+@pytest.mark.parametrize(("cases", "judged"), [(2_000, False), (8_000, True)])
+def test_bins_of_few_independent_cases_are_not_judged_and_of_some_with_care(cases, judged):
     reference = table(200_000, seed=1, inflation=200.0)
-    said = [drift(table(2_000, seed=s, inflation=200.0), reference).drifted for s in range(200)]
-    assert np.mean(said) < 0.05
+    said = [drift(table(cases, seed=s, inflation=200.0), reference) for s in range(200)]
+    assert np.mean([found.drifted for found in said]) < 0.05
+    assert all(bool(found.cases) == judged for found in said)
+    assert not judged or np.mean([abs(found.gap) > 0.05 for found in said]) > 0.5
 
 
 def test_few_cases_and_other_thresholds_are_said():

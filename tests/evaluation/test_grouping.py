@@ -4,10 +4,17 @@ import csv
 import io
 
 import numpy as np
+import pyproj
 import pytest
 
 from nowcast.core.errors import NowcastError
-from nowcast.evaluation.grouping import Grouping, blocks_of_grid, grouped_by, groups_csv
+from nowcast.evaluation.grouping import (
+    Grouping,
+    area_masks,
+    blocks_of_grid,
+    grouped_by,
+    groups_csv,
+)
 from nowcast.forecasters.persistence import Persistence
 from nowcast.scores.base import add
 from nowcast.scores.catalog import build_metrics
@@ -96,6 +103,25 @@ def test_regions_of_coverage_alone():
     )
     assert {row.group for row in verified.groups} == {"r1c2", "r2c2"}
     assert {row.score.score for row in verified.groups} == {"mae"}
+
+
+def test_areas_of_a_file_are_regions_by_their_names():
+    grid = projected_grid()
+    to_lat_lon = pyproj.Transformer.from_crs(grid.crs, 4326, always_xy=True)
+
+    def area(name, rows, columns):
+        corners = [(rows[i], columns[j]) for i, j in ((0, 0), (0, 1), (1, 1), (1, 0), (0, 0))]
+        outline = [to_lat_lon.transform(grid.x[column] + 100, grid.y[row] + 100) for row, column in corners]
+        return {"type": "Feature", "properties": {"name": name},
+                "geometry": {"type": "Polygon", "coordinates": [outline]}}
+
+    features = [area("hills", (10, 20), (5, 40)), area("coast", (30, 44), (50, 60))]
+    masks = area_masks(grid, {"type": "FeatureCollection", "features": features})
+    assert list(masks) == ["hills", "coast"]
+    expected = np.zeros((48, 64), bool)
+    expected[10:20, 6:41] = True
+    np.testing.assert_array_equal(masks["hills"], expected)
+    assert masks["coast"].sum() == 14 * 10
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_numbers_are_compared_as_they_are_stored(tmp_path):
     with netCDF4.Dataset(path, "a") as data:
         var = data.createVariable("rain", "f4", ("n", "j", "i"))
         var.set_auto_maskandscale(False)
-        var[:] = np.array([[-9999.9, -1.0, 0.0, 2.0], [np.nan, -0.5, 1e30, 4.0], [8.0, 1.0, 0.1, 0.2]], "f4")
+        var[:] = np.array([[-9999.9, -1.0, 0.0, 2.0], [np.nan, -0.5, 1e30, 4.0], [8.0, 1.0, 0.1, 1000.0]], "f4")
     codes = {"not_observed": {"values": [-9999.9], "above": 1000.0},
              "no_echo": {"values": [-1.0], "below": 0.0}}
     reading = example(variable="rain", unit="mm/h", scale=None, offset=None, select={}, **codes)

@@ -97,9 +97,10 @@ def test_an_archives_own_grid_does_as_well():
     np.testing.assert_array_equal(found, by_gates(sweep, grid, SITE))
 
 
-def test_beyond_the_radius_and_beside_a_sector_nothing_is_observed():
+@pytest.mark.parametrize("method", ["lowest_beam", "cappi", "maximum"])
+def test_beyond_the_radius_and_beside_a_sector_nothing_is_observed(method):
     sector = Sweep(0.5, np.arange(0.5, 90.0), 500.0, 1000.0, 80, lambda: flat(20.0, 90, 80))
-    found = gridded(SITE, [sector], GRID, PolarSettings(radius_km=40))
+    found = gridded(SITE, [sector], GRID, PolarSettings(method=method, radius_km=40))
     y, x = np.meshgrid(GRID.y, GRID.x, indexing="ij")
     inside = (x > 0) & (y > 0) & (np.hypot(x, y) < 40_000)
     np.testing.assert_array_equal(~np.isnan(found.dbz), inside)

@@ -13,6 +13,7 @@ from nowcast.archive.reader import Archive
 from nowcast.cli.main import main
 from nowcast.core.errors import NowcastError, SettingsError
 from nowcast.core.settings import build
+from nowcast.ingestion.mapped.reader import mapped
 from nowcast.ingestion.mapped.settings import Mapping
 from nowcast.ingestion.polar.formats import read_volume
 from nowcast.ingestion.polar.settings import PolarSettings, polar_settings
@@ -112,9 +113,9 @@ def test_two_radars_become_one_composite(volumes, tmp_path):
     assert "maximum of 2 radars" in archive.attrs["gridding"]
 
 
-def test_without_a_method_volumes_are_refused_and_the_line_says_how(volumes, tmp_path, capsys):
-    assert call(volumes[:1], tmp_path / "a.zarr") == 2
-    assert "put it on one with --polar lowest_beam" in capsys.readouterr().err
+def test_without_a_method_volumes_are_refused_and_the_line_says_how(volumes, tmp_path):
+    report = ingest(volumes[:1], tmp_path / "a.zarr", 1, False)
+    assert "put it on one with --polar lowest_beam" in str(report.problems[0])
 
 
 @pytest.mark.parametrize(("text", "said"), [
@@ -222,7 +223,7 @@ def test_a_mapping_may_say_how_volumes_are_gridded(volumes, tmp_path):
     settings = build(Mapping, yaml.safe_load(text))
     assert settings.polar == PolarSettings(method="cappi", height_km=2.0, cell_km=2.0, radius_km=60.0)
     (tmp_path / "m.yaml").write_text(text)
-    assert call(volumes, tmp_path / "a.zarr", "--mapping", str(tmp_path / "m.yaml")) == 0
+    assert ingest(volumes, tmp_path / "a.zarr", 1, False, reader=mapped(tmp_path / "m.yaml")).frames == 3
     archive = Archive.open(tmp_path / "a.zarr")
     assert archive.grid.shape == (60, 60)
     assert archive.attrs["gridding"].startswith("CAPPI at 2 km (pseudo)")

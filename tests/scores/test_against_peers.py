@@ -155,6 +155,16 @@ def test_crps_is_that_of_pysteps(ensemble, pysteps):
     np.testing.assert_allclose(value(Crps(), loose, observed), theirs, **NEAR)
 
 
+def test_crps_of_a_tie_is_that_of_scores_and_not_of_pysteps(pysteps):
+    members, observed = np.array([10.0, 20.0, 30.0])[:, None, None, None], np.array([[[20.0]]])
+    assert pysteps.probscores.CRPS(members[:, 0], observed[0]) == 0
+    theirs = scores.probability.crps_for_ensemble(
+        labelled(members, ("member",)), labelled(observed), "member", preserve_dims="lead"
+    )
+    assert theirs.values == pytest.approx([20 / 9])
+    assert value(Crps(), members, observed) == pytest.approx([20 / 9])
+
+
 def test_roc_reliability_and_ranks_are_those_of_pysteps(pysteps):
     observed = rng().normal(20, 9, (1, 20, 20))
     said = np.clip(rng(16).random(observed.shape), 1e-3, 1 - 1e-3)

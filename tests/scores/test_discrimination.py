@@ -77,6 +77,9 @@ def test_small_probabilities_are_told_apart_and_classes_are_those_of_float32():
     for wide in (said, said.astype(np.float64)):
         assert (metric.sums(wide, np.zeros_like(said))["pixels"] == 1).all()
     assert len(ProbabilityClasses(20.0, bins=3).edges) == len(FINE) + 2
+    between = (metric.edges[:-1] + metric.edges[1:]) / 2
+    pixels = metric.sums(between[None, None], np.zeros((1, 1, len(between))))["pixels"]
+    assert pixels[0].tolist() == [1.0] * len(between) + [0.0]
 
 
 def test_fractions_of_probabilities_by_hand():

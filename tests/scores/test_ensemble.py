@@ -58,6 +58,9 @@ def test_ranks_by_hand():
     sums = wet.sums(forecast, np.array(observed))
     assert [float(sums[f"class_{b}"][0]) for b in range(2)] == pytest.approx([1.5, 1.5])
     assert np.isnan(value(RankHistogram(least_dbz=60.0), forecast, observed)).all()
+    # wet where the observed alone is, and where one member alone is
+    sums = wet.sums(members([10, 11, 12], [10, 11, 30], [10, 11, 12]), np.array([[[25.0, 7.0, 7.0]]]))
+    assert [float(sums[f"class_{b}"][0]) for b in range(2)] == [1.0, 1.0]
 
 
 def test_ladder_by_hand():

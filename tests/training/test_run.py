@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -450,6 +451,37 @@ def test_two_processes_share_a_run_of_two_phases(tmp_path):
         assert torch.allclose(two["state_dict"][name], value, atol=2e-3), name
     scores = [run_["run"]["best"]["score"] for run_ in (one, two)]
     assert scores[0] == pytest.approx(scores[1], rel=0.02)
+
+
+@pytest.mark.slow
+def test_torchrun_on_two_machines_learns_what_one_process_does(tmp_path):
+    settings = [
+        "model.settings.dropout=0.0", "training.sampling.start=0.0", "training.steps=4",
+        "training.gradient_clip=null", "training.ema_decay=0.5",
+    ]
+    script = tmp_path / "two.py"
+    script.write_text(TWO)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    machines = [
+        subprocess.Popen(
+            [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={rank}",
+             "--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}", str(script),
+             str(tmp_path / "two"), *settings, "training.nodes=2"], cwd=ROOT, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        ) for rank in range(2)
+    ]
+    told = [machine.communicate(timeout=300)[1] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], told
+    sums = {(tmp_path / f"two.rank{rank}").read_text() for rank in range(2)}
+    assert len(sums) == 1
+    assert [p.name for p in (tmp_path / "two" / "tiny").iterdir()] == ["v0"], "the first process alone writes"
+    two = checkpoint.read(tmp_path / "two" / "tiny" / "v0" / "last.ckpt")
+    assert two["run"]["iteration"] == 4
+    one = checkpoint.read(go(tmp_path / "one", *settings).parent / "last.ckpt")
+    for name, value in one["state_dict"].items():
+        assert torch.allclose(two["state_dict"][name], value, atol=2e-3), name
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

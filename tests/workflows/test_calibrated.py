@@ -18,6 +18,7 @@ from nowcast.postprocessing.dressing import Dressing
 from nowcast.postprocessing.recalibration import Recalibration
 from nowcast.postprocessing.reliability import Attested, reliability_of
 from nowcast.products.cf_netcdf import read_forecast
+from nowcast.products.hindcast_zarr import open_hindcast
 from nowcast.workflows.calibrate import calibrate
 from nowcast.workflows.calibrated import calibrated, read_calibrations
 from nowcast.workflows.forecast import forecast
@@ -161,5 +162,13 @@ def test_from_the_command_line(tmp_path, capsys):
     found = read_forecast(out)
     assert found.exceedance_probability.shape[0] == 2
     assert "decision_thresholds" in found.attrs
+    store = tmp_path / "h.zarr"
+    assert main(["hindcast", "--archive", str(disc), "--model", "persistence", "--period", PERIOD,
+                 "--leads", "2", "--stride", "4", "--out", str(store), "--calibration", str(made)]) == 0
+    held = open_hindcast(store)
+    assert held.exceedance_probability.sizes["threshold"] == 2
+    last = held.sel(forecast_reference_time=held["forecast_reference_time"].values[-1])
+    again = forecast(disc, "persistence", last["forecast_reference_time"].values[()], 2, calibration=made)
+    np.testing.assert_allclose(last.exceedance_probability, again.exceedance_probability, atol=0.006)
     assert main([*ask, "--model", "extrapolation"]) == 2
     assert "got one of persistence, expected one of extrapolation" in capsys.readouterr().err

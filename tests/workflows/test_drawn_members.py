@@ -51,9 +51,10 @@ def test_readings_of_one_forecaster_share_members(monkeypatch):
         def apply(self, forecast, observed):
             return forecast
 
-    readings = {"raw": Reading(model), "decided": Reading(model, (Alike(None),)), "other": Reading(other)}
+    readings = {"raw": Reading(model), "other": Reading(other), "decided": Reading(model, (Alike(None),))}
     found = verify_period(archive(), with_members(readings, Members(4)), *DAY, lead_times=1, stride=9)
     assert found.nowcasts == 1
+    assert found.models == ("raw", "other", "decided")
     assert (model.asked, other.asked, len(drawn)) == (1, 1, 2)
 
 

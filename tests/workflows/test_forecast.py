@@ -214,3 +214,18 @@ def test_a_forecast_of_another_grid_is_refused(archive):
 
     with pytest.raises(NowcastError, match="this forecaster is at fault"):
         forecast(archive, Cut(), at("11:00"), 2)
+
+
+def test_a_chosen_relation_is_named_and_products_without_one_cost_no_forecast(archive):
+    class Never(Weak):
+        def forecast(self, observed, lead_times):
+            raise AssertionError
+
+    assert "z_r_relation" not in archive.attrs
+    for products in (["rain_sum"], ["all"], {"rain_onset": {"threshold_mm_h": 0.5}}):
+        with pytest.raises(SettingsError, match="without a Z-R relation, expected one, as it is in mm"):
+            forecast(archive, Never(), members=2, products=products)
+    coming = forecast(archive, Weak(), lead_times=2, z_r="marshall_palmer")
+    assert coming.attrs["z_r_relation"].startswith("marshall_palmer: Z = 200 R^1.6")
+    with pytest.raises(SettingsError, match="expected one of marshall_palmer"):
+        forecast(archive, Never(), z_r="palmer")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,12 +39,7 @@ def stated_codes(mapping: Mapping) -> StatedCodes:
 
 
 def _numbers(codes: CodeSettings) -> StatedNumbers:
-    ranges = list(codes.ranges)
-    if codes.below is not None:
-        ranges.append((-math.inf, math.nextafter(codes.below, -math.inf)))
-    if codes.above is not None:
-        ranges.append((math.nextafter(codes.above, math.inf), math.inf))
-    return StatedNumbers(codes.values, tuple(ranges))
+    return StatedNumbers(codes.values, codes.ranges, codes.below, codes.above)
 
 
 @dataclass(frozen=True)

@@ -15,20 +15,26 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class StatedNumbers:
-    """Single numbers and ranges, whose bounds belong to them."""
+    """Single numbers, ranges whose bounds belong to them, and all below or above a number, without it."""
 
     values: tuple[float, ...] = ()
     ranges: tuple[tuple[float, float], ...] = ()
+    below: float | None = None
+    above: float | None = None
 
     def exactly(self, raw: npt.NDArray[Any]) -> Mask:
         """Return where one of the single numbers stands, compared in the type of the data."""
         return np.isin(raw, np.array(all_in_type(self.values, raw.dtype), raw.dtype))
 
     def within(self, raw: npt.NDArray[Any]) -> Mask:
-        """Return where a number of one of the ranges stands."""
+        """Return where a number of one of the ranges stands, or one below or above."""
         found = np.zeros(raw.shape, np.bool_)
         for low, high in self.ranges:
             found |= (raw >= low) & (raw <= high)
+        if self.below is not None:
+            found |= raw < self.below
+        if self.above is not None:
+            found |= raw > self.above
         return found
 
 
