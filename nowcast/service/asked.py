@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from nowcast.core.rain import Z_R, z_r, z_r_of_text
 from nowcast.core.times import minutes
 from nowcast.forecasters.catalog import FORECASTERS
 from nowcast.postprocessing.catalog import ALL, PRODUCTS, build_products
-from nowcast.postprocessing.chain import chain
+from nowcast.postprocessing.chain import chain, check_relation
 from nowcast.postprocessing.places.files import check_names, read_areas, read_places
 from nowcast.postprocessing.places.locations import Location, locate
 from nowcast.service.settings import ServiceSettings
@@ -131,8 +130,9 @@ def _with_products(settings: ServiceSettings, archive: Archive, note: Note) -> S
     reach = minutes(archive.step) * settings.lead_times
     kept, lost = products_of(settings), []
     for step in build_products(list(kept), kept, settings.z_r):
-        fields = {field.name for field in dataclasses.fields(step)}  # type: ignore[arg-type]
-        if "z_r" in fields and not relation:
+        try:
+            check_relation([step], archive.attrs)
+        except NowcastError:
             lost.append(step.name)
             del kept[step.name]
     warnings = tuple(w for w in settings.warnings if relation or w.quantity == REFLECTIVITY)
