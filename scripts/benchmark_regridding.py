@@ -89,8 +89,8 @@ def areas(source: Grid, target: Grid) -> Any:
     v, u = target.yx(*source.lonlat(y, x))
     corners = [(a[0], a[1]) for a in (
         (u[:-1, :-1], v[:-1, :-1]), (u[1:, :-1], v[1:, :-1]), (u[1:, 1:], v[1:, 1:]), (u[:-1, 1:], v[:-1, 1:]))]
-    return sum(a[0] * b[1] - b[0] * a[1]
-               for a, b in zip(corners, [*corners[1:], corners[0]], strict=True)).reshape(-1) / 2.0
+    pairs = zip(corners, [*corners[1:], corners[0]], strict=True)
+    return np.sum([a[0] * b[1] - b[0] * a[1] for a, b in pairs], axis=0).reshape(-1) / 2.0
 
 
 def main() -> None:

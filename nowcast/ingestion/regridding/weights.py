@@ -13,7 +13,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from nowcast.core.errors import GridError
-from nowcast.core.grid import Grid
+from nowcast.core.grid import Array, Grid
 from nowcast.ingestion.regridding.settings import Method
 
 Values = npt.NDArray[np.float64]
@@ -74,14 +74,17 @@ def weights(source: Grid, target: Grid, method: Method) -> Weights:
         return _KEPT[key]
 
 
-def _places(of: Grid, y: Values, x: Values, within: Grid) -> tuple[Values, Values]:
+def _places(of: Grid, y: Array, x: Array, within: Grid) -> tuple[Values, Values]:
     """Return rows and columns of a grid (0 is the middle of the first) for coordinates of another grid."""
+    there_y: Array
+    there_x: Array
     if of.crs.equals(within.crs) and not of.crs.is_geographic:
         there_y, there_x = y, x
     else:
         there_y, there_x = within.yx(*of.lonlat(y, x))
     dy, dx = within.spacing
-    return (within.y[0] - there_y) / dy, (there_x - within.x[0]) / dx
+    row, column = (within.y[0] - there_y) / dy, (there_x - within.x[0]) / dx
+    return np.asarray(row, np.float64), np.asarray(column, np.float64)
 
 
 def _cells_at(of: Grid, within: Grid) -> npt.NDArray[np.int64]:
@@ -143,8 +146,8 @@ def _clipped(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], Values]:
     """Return (cell, row, column, area) of each overlap of quadrangles (N, 4) with unit squares of a lattice."""
     good = np.flatnonzero(np.isfinite(u).all(axis=1) & np.isfinite(v).all(axis=1))
-    low_u, high_u = (np.clip(f(u[good]), 0, columns) for f in (lambda a: a.min(1), lambda a: a.max(1)))
-    low_v, high_v = (np.clip(f(v[good]), 0, rows) for f in (lambda a: a.min(1), lambda a: a.max(1)))
+    low_u, high_u = np.clip(u[good].min(axis=1), 0, columns), np.clip(u[good].max(axis=1), 0, columns)
+    low_v, high_v = np.clip(v[good].min(axis=1), 0, rows), np.clip(v[good].max(axis=1), 0, rows)
     first_column, first_row = np.floor(low_u).astype(np.int64), np.floor(low_v).astype(np.int64)
     wide = np.ceil(high_u).astype(np.int64) - first_column
     tall = np.ceil(high_v).astype(np.int64) - first_row
