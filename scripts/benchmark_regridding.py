@@ -4,7 +4,7 @@
     python scripts/benchmark_regridding.py --archive italy.zarr  # its frames instead
 
 One core, one thread. "frames/s" is putting decoded frames on the target; weights are computed once.
-The sum is that of Z times the area in the projection of the target, of cells that lie wholly on both grids.
+The sum is that of Z times the area in the projection of the target, which must cover the whole source.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingestion.regridding.frames import regridded
 from nowcast.ingestion.regridding.settings import ResampleSettings, resample_settings
 from nowcast.ingestion.regridding.target import wanted_grid
-from nowcast.ingestion.regridding.weights import Weights
+from nowcast.ingestion.regridding.weights import GridWeights
 
 Frames = list[npt.NDArray[np.float32]]
 
@@ -50,7 +50,9 @@ def of_archive(path: Path) -> tuple[Grid, Frames]:
     return archive.grid, [archive.dbz(archive.times[i]) for i in wettest]
 
 
-def frames_a_second(frames: Frames, way: Weights, settings: ResampleSettings, seconds: float = 2.0) -> float:
+def frames_a_second(
+    frames: Frames, way: GridWeights, settings: ResampleSettings, seconds: float = 2.0
+) -> float:
     """Return the best of five rounds."""
     best = 0.0
     for _ in range(5):
@@ -62,7 +64,7 @@ def frames_a_second(frames: Frames, way: Weights, settings: ResampleSettings, se
     return best
 
 
-def sum_error(dbz: npt.NDArray[np.float32], source: Grid, target: Grid, way: Weights) -> float:
+def sum_error(dbz: npt.NDArray[np.float32], source: Grid, target: Grid, way: GridWeights) -> float:
     """Return how far the sum of Z times area is off, relative to that of the source, all cells observed."""
     assert way.matrix is not None
     z = _factors(dbz)
@@ -105,7 +107,7 @@ def main() -> None:
     for text in ("nearest", "mean", "mean,mean_in=dbz", "conservative"):
         settings = resample_settings(text)
         began = time.perf_counter()
-        way = Weights(source, target, settings.method)
+        way = GridWeights(source, target, settings.method)
         once = time.perf_counter() - began
         line = f"{text:18} weights once {once:5.2f} s, {frames_a_second(frames, way, settings):6.1f} frames/s"
         if settings.method == "conservative":

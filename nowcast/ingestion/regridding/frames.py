@@ -16,7 +16,7 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingestion.readers.base import Reader
 from nowcast.ingestion.readers.lazy import Frame, lazy_field
 from nowcast.ingestion.regridding.settings import ResampleSettings
-from nowcast.ingestion.regridding.weights import Weights, weights
+from nowcast.ingestion.regridding.weights import GridWeights, weights
 
 _PER_DBZ = np.float32(np.log(10.0) / 10.0)
 
@@ -61,7 +61,7 @@ def _frame(
         raise FileError(f"{path}: {error}") from error
 
 
-def regridded(dbz: Frame, way: Weights, settings: ResampleSettings) -> Frame:
+def regridded(dbz: Frame, way: GridWeights, settings: ResampleSettings) -> Frame:
     """Put a frame (H, W) of dBZ on the target (R, C); not observed stays NaN, no echo ``NO_ECHO_DBZ``."""
     flat = dbz.reshape(-1)
     if way.matrix is None or way.full is None:

@@ -23,7 +23,7 @@ _TINY = 1e-9
 """Of a cell: smaller overlaps are rounding."""
 
 
-class Weights:
+class GridWeights:
     """The way from one grid to another; ``matrix`` (R * C, H * W), or ``index`` where one cell gives the value.
 
     ``index`` (R * C) is -1 beyond the source's grid; ``full`` (R * C) is the weight of a cell all observed.
@@ -53,12 +53,12 @@ class Weights:
         return self.index is not None and bool((self.index >= 0).any())
 
 
-_KEPT: dict[tuple[str, str, Method], Weights] = {}
+_KEPT: dict[tuple[str, str, Method], GridWeights] = {}
 _MOST_KEPT = 4
 _LOCK = threading.Lock()
 
 
-def weights(source: Grid, target: Grid, method: Method) -> Weights:
+def weights(source: Grid, target: Grid, method: Method) -> GridWeights:
     """Return the weights from a grid to another, computed once in a process.
 
     Raises:
@@ -67,7 +67,7 @@ def weights(source: Grid, target: Grid, method: Method) -> Weights:
     key = (source.fingerprint, target.fingerprint, method)
     with _LOCK:
         if key not in _KEPT:
-            found = Weights(source, target, method)
+            found = GridWeights(source, target, method)
             while len(_KEPT) >= _MOST_KEPT:
                 _KEPT.pop(next(iter(_KEPT)))
             _KEPT[key] = found
