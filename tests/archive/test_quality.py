@@ -99,6 +99,17 @@ def test_a_sun_ray_is_marked(angle, width):
     assert not (bits & ~np.uint8(CELL_MARKS["ray"])).any()
 
 
+def test_the_far_end_of_a_ray_belongs_to_it_though_it_is_wider():
+    near, inside = add_line(dry(), (15, 20), 17.0, 60.0, 1.4, sun)
+    dbz, far = add_line(near, (15 + 60 * np.sin(np.deg2rad(17)), 20 + 60 * np.cos(np.deg2rad(17))), 17.0, 65.0,
+                        7.0, lambda along: sun(along + 60.0))
+    np.testing.assert_array_equal(cells(quality_marks(dbz, KM), "ray"), inside | far)
+    narrow = QualitySettings(ray=RaySettings(far_width_km=4.0))
+    found = cells(quality_marks(dbz, KM, settings=narrow), "ray")
+    assert found.sum() > 50
+    assert not found[:, 100:].any()
+
+
 def test_a_ray_that_runs_into_rain_is_marked_outside_of_it():
     dbz, inside = add_line(rain(), (10, 20), 40.0, 115.0, 1.4, sun)
     found = cells(quality_marks(dbz, KM), "ray")
