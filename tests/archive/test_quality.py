@@ -81,6 +81,14 @@ def test_a_spike_in_rain_is_marked_and_it_alone():
     assert not quality_marks(dbz, KM).any()
 
 
+def test_two_cells_may_be_a_spike_and_three_are_a_core():
+    dbz = rain()
+    dbz[85, 110:112] = 60.0
+    assert np.argwhere(quality_marks(dbz, KM)).tolist() == [[85, 110], [85, 111]]
+    dbz[86, 110] = 60.0
+    assert not quality_marks(dbz, KM).any()
+
+
 @pytest.mark.parametrize("scale", [1.2, 2.0, 4.0])
 def test_a_convective_cell_is_no_spike(scale):
     distance = np.hypot(ROWS - 60, COLUMNS - 80.3)
