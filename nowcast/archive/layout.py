@@ -65,7 +65,7 @@ def array_document(
         "fill_value": "NaN" if isinstance(fill, float) and math.isnan(fill) else fill,
         "codecs": [
             {"name": "bytes", "configuration": {"endian": "little"}},
-            {"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": False}},
+            {"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": True}},
         ],
         "attributes": plain_attrs(attrs), "dimension_names": list(dims), "storage_transformers": [],
     }

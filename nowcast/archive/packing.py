@@ -15,7 +15,8 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 
 Codes = npt.NDArray[np.int16]
 ZSTD_LEVEL = 3
-_ZSTD = numcodecs.Zstd(level=ZSTD_LEVEL)
+_ZSTD = numcodecs.Zstd(level=ZSTD_LEVEL, checksum=True)
+"""With the checksum of RFC 8878, so that whoever reads a chunk of which a bit has changed is told."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one line a reader, those of the package first; 0 whatever the state of their libraries."""
+    """Print one line a reader, then the polar and the mapped kinds; 0 whatever the state of their libraries."""
     from nowcast.core.text_table import text_table
+    from nowcast.ingestion.mapped.reader import KINDS
+    from nowcast.ingestion.polar.formats import described
     from nowcast.ingestion.readers.catalog import READERS
     from nowcast.ingestion.readers.plug_ins import plug_ins
 
@@ -27,24 +29,31 @@ def run(args: argparse.Namespace) -> int:
     others = plug_ins(frozenset(READERS))
     rows += [_row(one.name, one.reader, one.origin) for one in others if one.reader is not None]
     broken = [{"reader": one.name, "from": one.origin, "fault": one.fault} for one in others if one.fault]
+    polar = [_told("--polar METHOD", kind, "") for kind in described()]
+    mapped = [_told("--mapping FILE.yaml", kind, "") for kind in KINDS]
     if args.json:
-        print(json.dumps({"readers": rows, "broken": broken}, indent=1))
+        print(json.dumps({"readers": rows, "polar": polar, "mapped": mapped, "broken": broken}, indent=1))
         return 0
-    print(text_table([_COLUMNS, *([row[column] for column in _COLUMNS] for row in rows)], left=len(_COLUMNS)))
-    print("\nOther netCDF, Zarr, GeoTIFF, pictures and stacks of numbers: nowcast ingest --mapping FILE.yaml")
+    lines = ([row[column] for column in _COLUMNS] for row in (*rows, *polar, *mapped))
+    print(text_table([_COLUMNS, *lines], left=len(_COLUMNS)))
     for one in broken:
         print(f"not used: '{one['reader']}' of {one['from']} {one['fault']}")
     return 0
 
 
 def _row(name: str, reader: Reader, origin: str) -> dict[str, str]:
-    from nowcast.core.errors import printable
     from nowcast.ingestion.readers.base import FormatDescription
 
     told = getattr(reader, "description", None)
     if not isinstance(told, FormatDescription):
         first = (type(reader).__doc__ or "not described").strip().split("\n\n")[0]
         told = FormatDescription(" ".join(first.split()), "not described")
+    return _told(name, told, origin)
+
+
+def _told(name: str, told: FormatDescription, origin: str) -> dict[str, str]:
+    from nowcast.core.errors import printable
+
     library = _state(told) if told.library else "none needed"
     row = {"reader": name, "files": told.files, "quantities": told.quantities,
            "library": f"{library}; from {origin}" if origin else library}

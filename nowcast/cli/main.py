@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "ingest": "read radar files into an archive",
     "formats": "list the files that can be read, and the libraries they need",
     "info": "say what an archive holds",
+    "archive": "check archives; thin, crop, merge or copy them",
     "train": "train a network from a configuration",
     "forecast": "forecast from an archive and write a CF netCDF file",
     "hindcast": "forecast from every frame of a period into one Zarr store",

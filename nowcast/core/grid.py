@@ -174,6 +174,39 @@ class Grid:
                 return f"{name} is off by up to {worst:.3g} cells"
         return ""
 
+    def cut(self, rows: tuple[int, int], columns: tuple[int, int]) -> Grid:
+        """Return the part of some rows and columns, each half-open.
+
+        Raises:
+            GridError: not at least 2 x 2 cells of this grid.
+        """
+        for name, (first, end), size in (("rows", rows, self.shape[0]), ("columns", columns, self.shape[1])):
+            if not 0 <= first < end <= size or end - first < 2:
+                raise GridError(f"{name}: got {first}:{end}, expected at least two of 0:{size}; choose others")
+        return Grid(self.crs_wkt, self.y[slice(*rows)], self.x[slice(*columns)])
+
+    def window(
+        self, west: float, south: float, east: float, north: float
+    ) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the rows and columns of the smallest part with every centre within a box in degrees.
+
+        A box with its west beyond its east goes across the dateline.
+
+        Raises:
+            GridError: no box, or fewer than 2 x 2 cells have their centres there.
+        """
+        box = f"{west:g},{south:g},{east:g},{north:g}"
+        if not (-90 <= south < north <= 90 and -180 <= west <= 360 and -180 <= east <= 360 and west != east):
+            raise GridError(f"box: got {box}, expected WEST,SOUTH,EAST,NORTH in degrees; check their order")
+        lon, lat = self.lonlat(*np.meshgrid(self.y, self.x, indexing="ij"))
+        inside = ((lon - west) % 360.0 <= (east - west) % 360.0) & (lat >= south) & (lat <= north)
+        places = [np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0)]
+        if min(map(len, places)) < 2:
+            raise GridError(f"box: got {box}, in which the grid has not 2 x 2 cells; see its place with "
+                            "'nowcast info'")
+        rows, columns = ((int(found[0]), int(found[-1]) + 1) for found in places)
+        return rows, columns
+
     @cached_property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that change with shape, place, spacing or projection.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from dask.local import get_sync
 
 from nowcast.archive.layout import frame_name, next_name
 from nowcast.archive.packing import PACKING, Codes, decode_chunk, encode_chunk
@@ -21,6 +21,7 @@ from nowcast.core.field import FieldError, check_values
 from nowcast.core.files import DISK_FULL, read_within, write_within
 from nowcast.core.times import to_text
 from nowcast.ingestion.plan import Wanted
+from nowcast.ingestion.readers.lazy import Frame, frame_at
 from nowcast.ingestion.scan import unforeseen
 
 Reissued = Literal["complete", "replace", "keep", "refuse"]
@@ -83,13 +84,13 @@ def ingest_file(task: FileTask) -> FileResult:
         if read_root(task.archive)["attributes"]["first_time"] != task.first_time:
             result.disk = "the archive was changed by somebody else"
             return result
-        blocks = task.wanted.scan.open().data.blocks
+        data = task.wanted.scan.open().data
         for index, slot, time in zip(task.wanted.frames, task.slots, task.wanted.times, strict=True):
             if not wanted(task.boss):
                 result.disk = "the ingest that this worker belongs to has ended"
             if result.disk:
                 return result
-            _ingest_frame(task, result, folder, blocks[index], slot, to_text(time))
+            _ingest_frame(task, result, folder, partial(frame_at, data, index), slot, to_text(time))
     except Exception as error:
         result.broken = True
         result.problems.append(_of_the_file(path, error))
@@ -105,11 +106,11 @@ def _of_the_file(path: Path, error: Exception) -> str:
 
 
 def _ingest_frame(
-    task: FileTask, result: FileResult, folder: int, block: Any, slot: int, time: str
+    task: FileTask, result: FileResult, folder: int, read: Callable[[], Frame], slot: int, time: str
 ) -> None:
     """Read one frame and write it; what is wrong with it is told with its time and costs no other."""
     try:
-        dbz = np.asarray(block.compute(scheduler=get_sync))[0]
+        dbz = read()
         check_values(dbz)
         codes = PACKING.pack(dbz)
     except FieldError as error:

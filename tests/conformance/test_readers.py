@@ -2,7 +2,8 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,20 @@ REAL = {
 each = pytest.mark.parametrize("name", READERS)
 
 
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """The known scene of each reader, see `tests.fakes.known`, written when it is first asked for."""
+    return cache(lambda name: KNOWN[name](tmp_path_factory.mktemp(name)))
+
+
 @pytest.fixture
-def known(tmp_path):
-    """What writes the known scene of a reader, see `tests.fakes.known`."""
-    return lambda name: KNOWN[name](tmp_path)
+def known(scenes, tmp_path):
+    """The known scene of a reader in files of the test's own."""
+    def copied(name):
+        scene = scenes(name)
+        return replace(scene, files=tuple(Path(shutil.copy(path, tmp_path)) for path in scene.files))
+
+    return copied
 
 
 @pytest.fixture
@@ -203,10 +214,9 @@ def test_a_damaged_file_gives_values_or_one_clear_error(name, seed, tiny):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(scenes):
     """The bytes of one file of each format."""
-    return {name: make(tmp_path_factory.mktemp(name)).files[0].read_bytes()
-            for name, make in KNOWN.items()}
+    return {name: scenes(name).files[0].read_bytes() for name in KNOWN}
 
 
 @each

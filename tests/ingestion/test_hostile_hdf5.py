@@ -1,5 +1,7 @@
 """HDF5 that reaches outside itself or beyond bounds is refused before anything of it is read."""
 
+import os
+import time
 import zlib
 
 import h5py
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from nowcast.core.errors import FileError
+from nowcast.ingestion.readers import hdf5
 from nowcast.ingestion.readers.catalog import find_reader
 from nowcast.ingestion.readers.cf_netcdf import CfNetcdf
 from nowcast.ingestion.readers.odim_h5 import OdimH5
@@ -144,3 +147,52 @@ def test_netcdf_that_unpacks_to_more_than_it_declares_is_refused(tmp_path, name,
         file[name].id.write_direct_chunk(place, zlib.compress(b"\0" * (400 << 20), 1))
     with pytest.raises(FileError, match=f"a chunk of /{name}: got .* bytes that it declares"):
         CfNetcdf().open(path).compute()
+
+
+def looked_through(path, monkeypatch):
+    """How often a file is looked through when it is opened twice."""
+    count = []
+    monkeypatch.setattr(hdf5, "_check_tree", lambda *_, whole=hdf5._check_tree: (count.append(1), whole(*_)))
+    for _ in range(2):
+        with hdf5.open_hdf5(path):
+            pass
+    return len(count)
+
+
+def test_a_file_that_was_just_changed_is_looked_through_each_time(tmp_path, monkeypatch):
+    path = odim.write_sweden(tmp_path / "n.h5", RAW)
+    os.utime(path, (0, 0))
+    assert looked_through(path, monkeypatch) == 2
+
+
+def test_a_file_that_stayed_as_it_was_is_looked_through_once_and_again_when_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5, "_SETTLED_NS", 0)
+    path = odim.write_sweden(tmp_path / "o.h5", RAW)
+    time.sleep(0.05)
+    assert looked_through(path, monkeypatch) == 1
+    with h5py.File(path, "a") as file:
+        external_link(file, tmp_path / "secret")
+    with pytest.raises(FileError, match="links to another file"), hdf5.open_hdf5(path):
+        pass
+
+
+def test_what_else_was_to_be_checked_is_not_taken_for_checked(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5, "_SETTLED_NS", 0)
+    path = odim.write_sweden(tmp_path / "f.h5", RAW)
+    time.sleep(0.05)
+    asked = []
+    with hdf5.open_hdf5(path), hdf5.open_hdf5(path, lambda *_: asked.append(1)):
+        assert asked == [1]
+
+
+def test_no_more_than_a_few_files_are_remembered(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5, "_SETTLED_NS", 0)
+    monkeypatch.setattr(hdf5, "_MOST_SEEN", 2)
+    monkeypatch.setattr(hdf5, "_SEEN", {})
+    for number in range(4):
+        with h5py.File(tmp_path / f"{number}.h5", "w"):
+            pass
+    time.sleep(0.05)
+    for number in range(4):
+        with hdf5.open_hdf5(tmp_path / f"{number}.h5"):
+            assert len(hdf5._SEEN) <= 2

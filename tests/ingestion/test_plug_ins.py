@@ -129,6 +129,24 @@ def test_without_plug_ins_there_are_only_the_readers_of_the_package(capsys):
     assert [line.split()[0] for line in lines[1 : 1 + len(READERS)]] == list(READERS)
 
 
+def test_polar_volumes_and_mapped_files_are_listed_with_what_reads_them(capsys, monkeypatch):
+    import importlib.metadata as metadata
+
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: real("absent-" + name if name == "xradar" else name))
+    assert main(["formats", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    polar = {row["files"]: row["library"] for row in said["polar"]}
+    missing = "xradar missing: pip install 'nowcast[polar]'"
+    assert polar == {"ODIM_H5 PVOL": "none needed", "ODIM_H5 SCAN": "none needed", "CfRadial": "none needed",
+                     "NEXRAD level 2": missing, "IRIS RAW": missing, "Rainbow": missing}
+    assert [row["files"].split()[0] for row in said["mapped"]] == ["netCDF-3,", "GeoTIFF", "PNG,", "stacks"]
+    assert main(["formats"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("--polar METHOD") for line in lines) == len(polar)
+    assert sum(line.startswith("--mapping FILE.yaml") for line in lines) == len(said["mapped"])
+
+
 def test_a_missing_library_is_named_with_what_installs_it(capsys, monkeypatch):
     import importlib.metadata as metadata
 

@@ -17,6 +17,7 @@ from nowcast.ingestion.mapped.picture import PICTURE_STARTS, open_picture
 from nowcast.ingestion.mapped.settings import Mapping, read_mapping
 from nowcast.ingestion.mapped.stack import NPY_MAGIC, open_stack
 from nowcast.ingestion.mapped.tiff import open_tiff
+from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.cf_netcdf import open_cf
 from nowcast.ingestion.readers.cf_store import NetcdfStore
 from nowcast.ingestion.readers.cf_zarr import ZarrStore, root_of
@@ -25,6 +26,14 @@ from nowcast.ingestion.readers.geotiff_file import TIFF_STARTS
 from nowcast.ingestion.readers.hdf5 import HDF5_MAGIC
 from nowcast.ingestion.readers.netcdf_size import is_netcdf3
 from nowcast.ingestion.readers.projections import crs_of_proj
+
+KINDS = (
+    FormatDescription("netCDF-3, netCDF-4 and Zarr of any naming", "reflectivity; rain rates and amounts"),
+    FormatDescription("GeoTIFF whose tags say too little", "as the mapping says", "rasterio", "geotiff"),
+    FormatDescription("PNG, GIF and WebP pictures", "colours as the mapping lists them"),
+    FormatDescription("stacks of numbers: npy, npz, HDF5 such as SEVIR", "as the mapping says"),
+)
+"""What ``nowcast formats`` tells of the files that a mapping can describe."""
 
 
 @dataclass(frozen=True)

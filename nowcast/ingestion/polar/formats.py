@@ -12,6 +12,7 @@ from nowcast.ingestion.polar.cfradial import read_cfradial
 from nowcast.ingestion.polar.odim import read_odim
 from nowcast.ingestion.polar.settings import PolarSettings
 from nowcast.ingestion.polar.volume import Volume, checked
+from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.foreign import polar_error, polar_kind
 
 FORMATS: Mapping[str, Callable[[Path, PolarSettings], Volume]] = {
@@ -19,6 +20,13 @@ FORMATS: Mapping[str, Callable[[Path, PolarSettings], Volume]] = {
     "NEXRAD level 2": read_xradar, "IRIS RAW": read_xradar, "Rainbow": read_xradar,
 }
 """Kind of file, as `polar_kind` tells it by its content -> what reads it."""
+
+
+def described() -> list[FormatDescription]:
+    """Return what ``nowcast formats`` tells of each kind."""
+    return [FormatDescription(kind, "reflectivity of sweeps, put on a grid",
+                              *(("xradar", "polar") if read is read_xradar else ()))
+            for kind, read in FORMATS.items()]
 
 
 def read_volume(path: Path, settings: PolarSettings) -> Volume:

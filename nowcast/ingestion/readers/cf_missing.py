@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import netCDF4
@@ -23,7 +24,6 @@ from nowcast.ingestion.readers.stated_codes import StatedCodes
 LOWEST_DBZ = -50.0
 """No weather radar reports less: what is lower is a code that the file does not explain."""
 _LOWEST_MM_H = -1e-3
-_BLOCK = 1 << 18
 _ABSENT_NAMES = frozenset({"fillvalue", "missingvalue", "missing", "missingdata", "nodata", "nodatavalue",
                            "codemissing", "codefillvalue", "invalid", "outsidecoverage"})
 _DRY_NAMES = frozenset({"undetect", "noecho", "noechovalue", "belowthreshold", "nodetection"})
@@ -32,6 +32,7 @@ _ABSENT = re.compile(r"no_?data|missing|coverage|not_observed|unobserved|invalid
                      r"range_fold|blocked|fill")
 _DRY_COMMENT = re.compile(r"(-?\d+(?:\.\d+)?)\s*[:=]\s*(?:observed,?\s*)?no[ _]?echo", re.IGNORECASE)
 Raw = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,27 @@ class AbsenceCodes:
             FileError: values below what there can be, which no attribute explains.
         """
         raw = np.ascontiguousarray(raw, raw.dtype.newbyteorder("=")).view(self.dtype)
-        if self.dtype.itemsize > 1:
-            return self._dbz(raw, np.True_, factor, relation)
-        codes = raw.view(np.uint8)
-        used = _used_codes(codes)
-        every = np.arange(256, dtype=np.uint8).view(self.dtype)
-        return looked_up(self._dbz(every, used, factor, relation), codes)
+        every = 1 << 8 * self.dtype.itemsize
+        if self.dtype.kind != "f" and every <= max(raw.size, 1 << 8):
+            dbz = looked_up(_table(self, factor, relation), raw.view(f"u{self.dtype.itemsize}"))
+        else:
+            dbz = self.to_dbz(raw, factor, relation)
+        if np.isinf(dbz).any():
+            self._refuse_unexplained(raw, factor, relation)
+        return dbz
 
-    def _dbz(self, raw: Raw, used: Any, factor: float, relation: ZRelation | None) -> Frame:
+    def to_dbz(self, raw: Raw, factor: float, relation: ZRelation | None) -> Frame:
+        """Return dBZ as `decode` does, infinity where no attribute explains a value."""
+        value, gone, dry = self._values(raw, factor)
+        dbz = value.astype(np.float32) if relation is None else relation.to_dbz(value)
+        dbz = np.maximum(dbz, np.float32(NO_ECHO_DBZ))
+        dbz[value < _limit(relation)[0]] = np.inf
+        dbz[dry] = NO_ECHO_DBZ
+        dbz[gone] = np.nan
+        return dbz
+
+    def _values(self, raw: Raw, factor: float) -> tuple[npt.NDArray[np.float64], Mask, Mask]:
+        """Return the values, where nothing was observed, and where there was no echo."""
         value = raw.astype(np.float64) * self.scale + self.offset
         dry = np.isin(raw, np.array(self.dry, raw.dtype))
         slack = abs(self.scale) * 1e-3 if self.limits_are_values else 0
@@ -111,30 +125,29 @@ class AbsenceCodes:
             gone = (gone & ~stated_dry) | stated_gone
             dry = (dry & ~stated_gone) | stated_dry
         value *= factor
-        _refuse_unexplained(value[used & ~(gone | dry)], relation)
-        dbz = value.astype(np.float32) if relation is None else relation.to_dbz(value)
-        dbz = np.maximum(dbz, np.float32(NO_ECHO_DBZ))
-        dbz[dry] = NO_ECHO_DBZ
-        dbz[gone] = np.nan
-        return dbz
+        return value, gone, dry
+
+    def _refuse_unexplained(self, raw: Raw, factor: float, relation: ZRelation | None) -> None:
+        value, gone, dry = self._values(raw, factor)
+        limit, unit = _limit(relation)
+        low = value[(value < limit) & ~(gone | dry)]
+        if low.size:
+            raise FileError(complain(
+                "values", f"{low.min():g} {unit}", f"at least {limit:g} {unit}, or an attribute such as "
+                "_FillValue (not observed) or flag_values with flag_meanings (no_echo) that says what it "
+                "stands for", "add the attribute to the file"))
 
 
-def _used_codes(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Return which of the 256 bytes are there, block by block: counting widens each byte to eight."""
-    flat, used = codes.reshape(-1), np.zeros(256, np.bool_)
-    for start in range(0, flat.size, _BLOCK):
-        used |= np.bincount(flat[start : start + _BLOCK], minlength=256) > 0
-    return used
+@lru_cache(maxsize=32)
+def _table(codes: AbsenceCodes, factor: float, relation: ZRelation | None) -> Frame:
+    """Return the dBZ of every number that is stored in one or two bytes; files of a series share it."""
+    unsigned = np.arange(1 << 8 * codes.dtype.itemsize).astype(f"u{codes.dtype.itemsize}")
+    return codes.to_dbz(unsigned.view(codes.dtype), factor, relation)
 
 
-def _refuse_unexplained(values: npt.NDArray[np.float64], relation: ZRelation | None) -> None:
-    limit, unit = (LOWEST_DBZ, "dBZ") if relation is None else (_LOWEST_MM_H, "mm/h")
-    low = values[values < limit]
-    if low.size:
-        raise FileError(complain(
-            "values", f"{low.min():g} {unit}", f"at least {limit:g} {unit}, or an attribute such as _FillValue "
-            "(not observed) or flag_values with flag_meanings (no_echo) that says what it stands for",
-            "add the attribute to the file"))
+def _limit(relation: ZRelation | None) -> tuple[float, str]:
+    """Return the lowest value that needs no explanation, and its unit."""
+    return (LOWEST_DBZ, "dBZ") if relation is None else (_LOWEST_MM_H, "mm/h")
 
 
 def _plain(name: str) -> str:

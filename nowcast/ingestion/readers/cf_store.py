@@ -48,8 +48,8 @@ class NetcdfStore:
             if old:
                 netcdf_size.check_whole(path)
             elif not known:
-                with open_hdf5(path) as file:
-                    check_packed_members(path, file)
+                with open_hdf5(path, check_packed_members):
+                    pass
             with netCDF4.Dataset(path) as data:
                 yield data
 

@@ -6,7 +6,7 @@ import gzip
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -21,6 +21,7 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import nanoseconds
 from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.lazy import Frame, check_size, decode_codes, faults_named, lazy_field
+from nowcast.ingestion.readers.projections import wkt_of_proj
 
 _LONGEST_HEADER, _LONGEST_NUMBER = 1 << 16, 10
 _EARTH_RADIUS_M = 6371288.0
@@ -100,13 +101,10 @@ def _grid(path: Path, said: dict[str, str], height: int, width: int) -> Grid:
     try:
         if said["type"] != "stereographic" or float(said["centrallatitude"]) != 90.0:
             raise GridError(f"{path}: projection '{said['type']}', expected polar stereographic")
-        crs = pyproj.CRS.from_dict({
-            "proj": "stere", "lat_0": 90.0, "lon_0": float(said["centrallongitude"]),
-            "lat_ts": float(said["truelatitude"]), "R": _EARTH_RADIUS_M, "units": "m",
-        })
-        project = pyproj.Proj(crs)
-        corners = [[float(word) for word in said[name].split()] for name in ("bottomleft", "topright")]
-        (west, south), (east, north) = (project(lon, lat) for lon, lat in corners)
+        place = {"lon_0": float(said["centrallongitude"]), "lat_ts": float(said["truelatitude"])}
+        wkt = wkt_of_proj(proj="stere", lat_0=90.0, **place, R=_EARTH_RADIUS_M, units="m")
+        corners = tuple(tuple(map(float, said[name].split())) for name in ("bottomleft", "topright"))
+        (west, south), (east, north) = _projected(wkt, corners)
         stated = float(said["metersperpixel_y"]), float(said["metersperpixel_x"])
     except (KeyError, ValueError, TypeError) as error:
         raise GridError(f"{path}: the comments lack a readable {error}, expected the projection, "
@@ -116,7 +114,14 @@ def _grid(path: Path, said: dict[str, str], height: int, width: int) -> Grid:
         raise GridError(f"{path}: corners give cells of {dy:.2f} x {dx:.2f} m but metersperpixel says "
                         f"{stated[0]:.2f} x {stated[1]:.2f}; the georeference contradicts itself")
     y = north - (np.arange(height) + 0.5) * dy
-    return Grid(crs.to_wkt(), y, west + (np.arange(width) + 0.5) * dx)
+    return Grid(wkt, y, west + (np.arange(width) + 0.5) * dx)
+
+
+@lru_cache(maxsize=32)
+def _projected(wkt: str, corners: tuple[tuple[float, ...], ...]) -> list[tuple[float, float]]:
+    """Return x and y of corners in longitude and latitude, which the files of one series share."""
+    project = pyproj.Proj(pyproj.CRS.from_wkt(wkt))
+    return [project(lon, lat) for lon, lat in corners]
 
 
 def _read(path: Path, shape: tuple[int, int], index: int) -> Frame:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,79 +30,107 @@ _DEFLATE_RATIO = 1032
 _HARMLESS_INFLATED = 256 << 20
 _PACKED_SLACK = 1 << 16
 _NOWHERE = {0: -1}
+Check = Callable[[Path, Any], None]
+_SETTLED_NS = 2_000_000_000
+_MOST_SEEN = 64
+_SEEN: dict[tuple[Any, ...], None] = {}
+"""Files that were looked through, the oldest first; kept under `HDF5_LOCK`."""
 
 
 @contextmanager
-def open_hdf5(path: Path) -> Iterator[Any]:
+def open_hdf5(path: Path, further: Check | None = None) -> Iterator[Any]:
     """Open a file for reading, once it is known to stay within itself and within bounds.
 
     Why: HDF5 follows links into other files, reads raw bytes of any path as external storage, and makes
     room for whatever chunk size a header states; a radar file needs none of this.
 
+    Args:
+        path: the file.
+        further: what else to check before it is used, which is remembered as well.
+
     Raises:
         FileError: external storage or links, virtual data, or sizes beyond reason.
     """
     with HDF5_LOCK, h5py.File(path, "r") as file:
-        _check_tree(path, file)
+        _check_once(path, file, further)
         yield file
 
 
-def _check_tree(path: Path, file: Any) -> None:
-    seen = {h5py.h5o.get_info(file.id).addr}
-    waiting, links = [file], 0
-    while waiting:
-        group = waiting.pop()
-        _check_attributes(path, group)
-        links += len(group)
-        if links > _MOST_OBJECTS:
-            raise FileError(complain(f"{path}: members", f"more than {_MOST_OBJECTS}", "a radar file",
-                                     "it is not read"))
-        for name in group:
-            link = group.get(name, getlink=True)
-            if isinstance(link, h5py.ExternalLink):
-                raise _outside(path, f"{group.name}/{name} links to another file")
-            if not isinstance(link, h5py.HardLink):
-                continue  # it leads to a member that is looked at by its own name, or to nothing
-            member = group[name]
-            address = h5py.h5o.get_info(member.id).addr
-            if address not in seen:
-                seen.add(address)
-                if isinstance(member, h5py.Group):
-                    waiting.append(member)
-                elif isinstance(member, h5py.Dataset):
-                    _check_attributes(path, member)
-                    _check_storage(path, member)
+def _check_once(path: Path, file: Any, further: Check | None) -> None:
+    """Look a file through unless this very file was, and has not been changed since.
+
+    Why: it is opened to be recognised, for its times and grid, and for each frame. A file that was changed in
+    the last seconds is looked through again: the clock of a file system may miss a change.
+    """
+    stat = os.fstat(file.id.get_vfd_handle())
+    mark = (further, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    if mark in _SEEN:
+        return
+    _check_tree(path, file.id)
+    if further is not None:
+        further(path, file)
+    if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _SETTLED_NS:
+        while len(_SEEN) >= _MOST_SEEN:
+            _SEEN.pop(next(iter(_SEEN)))
+        _SEEN[mark] = None
+
+
+def _check_tree(path: Path, root: Any) -> None:
+    """Visit every link and every object once; what is returned to the library ends its visit."""
+    links: list[bytes] = []
+
+    def check_link(name: bytes, info: Any) -> FileError | None:
+        links.append(name)
+        if len(links) > _MOST_OBJECTS:
+            return FileError(complain(f"{path}: members", f"more than {_MOST_OBJECTS}", "a radar file",
+                                      "it is not read"))
+        if info.type not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
+            return _outside(path, f"{name.decode('utf-8', 'replace')} links to another file")
+        return None
+
+    def check_object(name: bytes, info: Any) -> FileError | None:
+        member = h5py.h5o.open(root, name)
+        fault = _attribute_fault(path, name, member)
+        if fault is None and info.type == h5py.h5o.TYPE_DATASET:
+            fault = _storage_fault(path, h5py.Dataset(member))
+        return fault
+
+    fault = root.links.visit(check_link, info=True) or h5py.h5o.visit(root, check_object, info=True)
+    if fault is not None:
+        raise fault
 
 
 def _outside(path: Path, what: str) -> FileError:
     return FileError(f"{path}: {what.lstrip('/')}, expected a file that holds its own data; it is not read")
 
 
-def _check_attributes(path: Path, member: Any) -> None:
-    number = len(member.attrs)
+def _attribute_fault(path: Path, name: bytes, member: Any) -> FileError | None:
+    number = h5py.h5a.get_num_attrs(member)
     largest = 0
-    if number <= _MOST_ATTRIBUTES:
-        sizes = (h5py.h5a.open(member.id, index=i).get_storage_size() for i in range(number))
-        largest = max(sizes, default=0)
-    if number > _MOST_ATTRIBUTES or largest > _LARGEST_ATTRIBUTE:
-        raise FileError(complain(
-            f"{path}: attributes of {member.name}", f"{number}, the largest of {largest} bytes",
-            f"at most {_MOST_ATTRIBUTES} of {_LARGEST_ATTRIBUTE} bytes", "it is not read"))
+    if 0 < number <= _MOST_ATTRIBUTES:
+        largest = max(h5py.h5a.get_info(member, index=i).data_size for i in range(number))
+    if number <= _MOST_ATTRIBUTES and largest <= _LARGEST_ATTRIBUTE:
+        return None
+    shown = name.decode("utf-8", "replace").removeprefix(".")
+    return FileError(complain(
+        f"{path}: attributes of /{shown}", f"{number}, the largest of {largest} bytes",
+        f"at most {_MOST_ATTRIBUTES} of {_LARGEST_ATTRIBUTE} bytes", "it is not read"))
 
 
-def _check_storage(path: Path, dataset: Any) -> None:
+def _storage_fault(path: Path, dataset: Any) -> FileError | None:
     plist = dataset.id.get_create_plist()
     if plist.get_external_count():
-        raise _outside(path, f"{dataset.name} keeps its data in another file")
+        return _outside(path, f"{dataset.name} keeps its data in another file")
     if plist.get_layout() == h5py.h5d.VIRTUAL:
-        raise _outside(path, f"{dataset.name} is made of other data sets")
-    if dataset.chunks is None:
-        return
+        return _outside(path, f"{dataset.name} is made of other data sets")
+    if plist.get_layout() != h5py.h5d.CHUNKED:
+        return None
     item = dataset.dtype.itemsize
-    chunk, whole = math.prod(dataset.chunks) * item, (dataset.size or 0) * item
-    if chunk > min(max(_SMALL_CHUNK, 2 * whole), _LARGEST_CHUNK):
-        raise FileError(complain(f"{path}: chunks of {dataset.name}", f"{chunk} bytes",
-                                 f"no more than its own {whole}", "it is not read"))
+    chunk, whole = math.prod(plist.get_chunk()) * item, (dataset.size or 0) * item
+    if chunk <= min(max(_SMALL_CHUNK, 2 * whole), _LARGEST_CHUNK):
+        return None
+    return FileError(complain(f"{path}: chunks of {dataset.name}", f"{chunk} bytes",
+                              f"no more than its own {whole}", "it is not read"))
 
 
 def read_numbers(path: Path, dataset: Any) -> npt.NDArray[Any]:
@@ -188,9 +218,13 @@ def plain(value: Any) -> Any:
     return item.decode("utf-8", "replace").strip("\0 ") if isinstance(item, bytes) else item
 
 
-def attributes(group: Any, name: str) -> dict[str, Any]:
-    """Return the attributes of a member of a group; none where it is not there."""
-    return {k: plain(v) for k, v in group[name].attrs.items()} if name in group else {}
+def attributes(group: Any, name: str, wanted: Iterable[str] | None = None) -> dict[str, Any]:
+    """Return the attributes of a member of a group, all or those ``wanted``; none where it is not there.
+
+    Why not always all: each takes as long as a thousand cells.
+    """
+    stated = group[name].attrs if name in group else {}
+    return {k: plain(stated[k]) for k in (stated if wanted is None else wanted) if k in stated}
 
 
 def number(path: Path, where: str, stated: Mapping[str, Any], name: str) -> float:

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import pyproj
 import xarray as xr
 
 from nowcast.core.errors import FileError, GridError
@@ -22,12 +21,18 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.hdf5 import attributes, finite, is_hdf5, open_hdf5, read_numbers
 from nowcast.ingestion.readers.lazy import Frame, check_size, decode_codes, faults_named, lazy_field
+from nowcast.ingestion.readers.projections import wkt_of_proj
 
 REFLECTIVITY, RAIN = "REFLECTIVITY_[DBZ]", "ACCUMULATED_PRECIPITATION_[MM]"
 _FACTOR = r"([-+]?(?:\d+\.?\d*|\.\d+))"
 _FORMULA = re.compile(rf"GEO\s*=\s*{_FACTOR}\s*\*\s*PV\s*\+\s*{_FACTOR}")
 _NUMBER = re.compile(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?")
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_OVERVIEW = ("product_datetime_start", "product_datetime_end", "product_group_name")
+_PLACE = tuple(f"geo_{name}" for name in (
+    "number_rows", "number_columns", "pixel_size_x", "pixel_size_y", "column_offset", "row_offset",
+    "dim_pixel"))
+_PROJ = "projection_proj4_params"
 _PROJECTION = ("lat_0", "lon_0", "lat_ts", "a", "b")
 _NOTHING = {"x_0": 0.0, "y_0": 0.0, "k": 1.0, "k_0": 1.0}
 """What may stand in a projection besides, if it has this value."""
@@ -63,14 +68,14 @@ class KnmiH5:
         """Open the file as a lazy field of one frame; see `nowcast.ingestion.readers.base.Reader`."""
         relation = z_r(self.z_r_name)
         with faults_named(path, "KNMI HDF5"), open_hdf5(path) as file:
-            overview, image = attributes(file, "overview"), attributes(file, "image1")
-            kind = image.get("image_geo_parameter")
+            overview = attributes(file, "overview", _OVERVIEW)
+            kind = attributes(file, "image1", ("image_geo_parameter",)).get("image_geo_parameter")
             data = file["image1/image_data"]
             if kind not in (REFLECTIVITY, RAIN) or data.ndim != 2 or data.dtype.kind != "u":
                 raise FileError(f"{path}: image1 is {str(kind)[:60]} as {data.dtype} with {data.ndim} dims, "
                                 f"expected {REFLECTIVITY} or {RAIN} as codes in rows and columns")
-            grid = _grid(path, attributes(file, "geographic"),
-                         attributes(file, "geographic/map_projection"), data.shape)
+            grid = _grid(path, attributes(file, "geographic", _PLACE),
+                         attributes(file, "geographic/map_projection", (_PROJ,)), data.shape)
             _check_corners(path, grid, file["geographic"].attrs.get("geo_product_corners"))
             end = _time(path, overview, "product_datetime_end")
             product = str(overview.get("product_group_name", ""))[:40]
@@ -133,7 +138,7 @@ def _grid(
     if declared != tuple(shape):
         raise GridError(f"{path}: the array has {shape[0]} x {shape[1]} cells but 'geographic' says "
                         f"{declared[0]:g} x {declared[1]:g}; the file contradicts itself")
-    text = str(projection.get("projection_proj4_params"))
+    text = str(projection.get(_PROJ))
     said = dict(re.findall(r"\+(\w+)=(\S+)", text))
     known = set(_PROJECTION) <= set(said) <= {"proj", *_PROJECTION, *_NOTHING}
     known = known and all(_NUMBER.fullmatch(value) for name, value in said.items() if name != "proj")
@@ -151,8 +156,8 @@ def _grid(
         raise GridError(f"{path}: cells of {across:g} x {down:g} {unit} on a radius of {values['a']:g}, "
                         "expected kilometres, columns to the east and rows to the south")
     values["a"], values["b"] = 1000.0 * values["a"], 1000.0 * values["b"]
-    crs = pyproj.CRS.from_dict({"proj": "stere", **values, "units": "m"})
-    return Grid(crs.to_wkt(), 1000.0 * down * (top + np.arange(shape[0]) + 0.5),
+    wkt = wkt_of_proj(proj="stere", **values, units="m")
+    return Grid(wkt, 1000.0 * down * (top + np.arange(shape[0]) + 0.5),
                 1000.0 * across * (left + np.arange(shape[1]) + 0.5))
 
 

@@ -14,6 +14,7 @@ import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from dask.local import get_sync
 
 from nowcast.core.errors import FileError, NowcastError
 from nowcast.core.field import make_field
@@ -40,6 +41,18 @@ def lazy_field(
     chunks = ((1,) * count, (height,), (width,))
     frames = da.Array(graph, name, chunks, np.float32)  # type: ignore[no-untyped-call]
     return make_field(frames, times, grid, attrs)
+
+
+def frame_at(data: Any, index: int) -> Frame:
+    """Compute one frame (H, W) of a lazy field's dask array in this thread, without planning for more.
+
+    Why not ``compute``: for a graph of one task its planning takes longer than small files take to read.
+    """
+    if data.numblocks[1:] != (1, 1):
+        data = data.rechunk({1: -1, 2: -1})
+    key = (data.name, index, 0, 0)
+    found: Frame = np.asarray(get_sync(data.dask.cull({key}), key))[0]
+    return found
 
 
 def _block(read: Callable[[int], Frame], index: int) -> Frame:

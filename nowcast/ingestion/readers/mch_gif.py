@@ -72,7 +72,9 @@ class MchGif:
             if image.size != (WIDTH, HEIGHT) or image.mode != "P":
                 raise FileError(f"{path}: a picture of {image.size[1]} x {image.size[0]} pixels, mode "
                                 f"{image.mode}, expected {HEIGHT} x {WIDTH} with a palette")
-            _check_palette(path, image)
+            if not _is_ramp(bytes(image.palette.palette)):  # asked of the picture, it would be decoded for it
+                raise FileError(f"{path}: the palette is not the white-to-red ramp of the AQC product, "
+                                "expected that of 8-bit AQC files; other MeteoSwiss products are not read yet")
             comment = image.info.get("comment", b"").decode("latin-1")
             time = _time(path, comment)
             hours = _hours(comment)
@@ -130,15 +132,14 @@ def swiss_grid() -> Grid:
     return Grid(pyproj.CRS.from_epsg(21781).to_wkt(), y, x)
 
 
-def _check_palette(path: Path, image: Any) -> None:
-    colours = np.array(image.getpalette()[: 3 * 256]).reshape(-1, 3)
+@lru_cache(maxsize=8)
+def _is_ramp(table: bytes) -> bool:
+    """Return whether 256 colours are those of the AQC product: white, the white-to-red ramp, black outside."""
+    colours = np.frombuffer(table, np.uint8).reshape(-1, 3)
     ramp = colours[_FIRST : _LAST + 1]
-    if len(colours) != 256 or colours[_OUTSIDE].any() or (colours[0] != 255).any() or not (
-        (ramp[:, 0] == 255).all() and (ramp[:, 1] == ramp[:, 2]).all()
-        and (np.diff(ramp[:, 1].astype(int)) <= 0).all()
-    ):
-        raise FileError(f"{path}: the palette is not the white-to-red ramp of the AQC product, expected "
-                        "that of 8-bit AQC files; other MeteoSwiss products are not read yet")
+    return bool(len(colours) == 256 and not colours[_OUTSIDE].any() and (colours[0] == 255).all()
+                and (ramp[:, 0] == 255).all() and (ramp[:, 1] == ramp[:, 2]).all()
+                and (np.diff(ramp[:, 1].astype(int)) <= 0).all())
 
 
 def _time(path: Path, comment: str) -> np.datetime64:

@@ -92,6 +92,16 @@ def crs_of_proj(text: str) -> pyproj.CRS:
                                  " ".join(str(error).split())[:120])) from error
 
 
+@lru_cache(maxsize=32)
+def wkt_of_proj(**parameters: str | float) -> str:
+    """Return the WKT of a projection by its PROJ parameters, which the files of one series share.
+
+    Raises:
+        pyproj.exceptions.CRSError: PROJ knows no such projection.
+    """
+    return str(pyproj.CRS.from_dict(parameters).to_wkt())
+
+
 def safe_wkt(text: str) -> str:
     """Return WKT of a CRS that names no file.
 
