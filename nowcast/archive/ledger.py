@@ -19,7 +19,7 @@ from nowcast.core.places import DataPath
 
 FILES_PER_PAGE = 512
 _KINDS = {"name": str, "size": int, "mtime_ns": int, "sha256": str, "reader": str, "frames": int,
-          "quantity": str, "z_r_relation": str, "complete": bool, "accumulation_hours": str}
+          "source_grid": str, "quantity": str, "z_r_relation": str, "complete": bool, "accumulation_hours": str}
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Source:
     many slots name it, which makes a run that was killed in between visible. ``problems`` are frames
     of the file that could not be taken, each as one line. A file that could not be read to its end,
     or has frames that may be taken another day, is not ``complete`` and is read again next time.
+    ``source_grid`` is the fingerprint of the grid that its frames were put on the archive's from.
     ``replaced`` names the frames whose earlier issue this file took the place of, and the file of that.
     """
 
@@ -45,6 +46,7 @@ class Source:
     complete: bool = True
     accumulation_hours: str = ""
     replaced: tuple[str, ...] = ()
+    source_grid: str = ""
 
 
 def read_ledger(archive: DataPath) -> list[Source]:

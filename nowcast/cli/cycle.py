@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     """Run one cycle; return its exit code."""
     from nowcast.core.lock import BusyError
     from nowcast.core.times import parse_time
+    from nowcast.service.asked import check_asked
     from nowcast.service.clock import Clock, ManualClock, SystemClock
     from nowcast.service.cycle import run_cycle
     from nowcast.service.settings import check_model, read_settings
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     start_log(args.log)
     settings = read_settings(args.config, args.assignments)
     check_model(settings)
+    check_asked(settings)
     clock: Clock = ManualClock(parse_time(args.now)) if args.now else SystemClock()
     try:
         cycle = run_cycle(settings, clock)

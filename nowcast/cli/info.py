@@ -88,11 +88,21 @@ def describe(archive: Archive) -> dict[str, Any]:
                                 | {str(archive.attrs.get("z_r_relation", ""))} - {""}),
         "replaced_frames": [line for s in sources for line in s.replaced][-_MOST_GAPS:],
         "files_with_problems": [s.name for s in sources if s.problems or not s.complete][:_MOST_GAPS],
+        "regridding": archive.attrs.get("regridding", {}),
+        "history": str(archive.attrs.get("history", "")),
         "gridding": str(archive.attrs.get("gridding", "")),
         "source": str(archive.attrs.get("source", "unknown")),
         "licence": str(archive.attrs.get("licence", "unknown")),
         "made_by": archive.attrs.get("provenance", {}), "fingerprint": archive.fingerprint,
     }
+
+
+def _regridding(found: Any) -> list[str]:
+    if not isinstance(found, dict) or not found:
+        return []
+    sources = "; ".join(map(str, found.get("sources", ())))
+    said = f"{found.get('resample')} onto {found.get('grid')} from {sources}"
+    return [f"regridded {printable(said)}"]
 
 
 def _longest(gaps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -135,6 +145,8 @@ def as_text(found: dict[str, Any]) -> str:
         f"licence   {printable(found['licence'])}",
         "made by   " + ", ".join(f"{k} {v}" for k, v in found["made_by"].items()),
         *([f"gridding  {printable(found['gridding'])}"] if found["gridding"] else []),
+        *_regridding(found["regridding"]),
+        *(f"history   {printable(line)}" for line in found["history"].splitlines()),
         *(f"replaced  {printable(line)}" for line in found["replaced_frames"]),
         *(f"problems  {printable(name)}" for name in found["files_with_problems"]),
         *(f"gap       after {g['after']} until {g['before']}: {g['missing_frames']} missing"

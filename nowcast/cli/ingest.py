@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="what files of any other naming hold, and where and when they are")
     parser.add_argument("--polar", metavar="METHOD|KEY=VALUE,...|FILE.yaml",
                         help="put polar volumes on a grid: lowest_beam, maximum, or method=cappi,height_km=2")
+    parser.add_argument("--grid", metavar="FILE.yaml|OTHER.zarr|EPSG:CODE@SIZE",
+                        help="put all files on this grid; an archive made so keeps its own")
+    parser.add_argument("--resample", metavar="METHOD[,KEY=VALUE]",
+                        help="with --grid: nearest (default), mean or conservative; mean_in=z|dbz, "
+                        "observed_share=0.5")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
     add_scheduler_argument(parser)
     parser.add_argument("--step", type=float, metavar="MINUTES",
@@ -80,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
             args.paths, args.archive, workers_count=args.workers, reader=_reader(args), step=step,
             licence=args.licence, reissued=args.reissued, z_r=args.z_r,
             polar=None if args.polar is None else polar_settings(args.polar), file_seconds=_FILE_SECONDS,
-            engine=engine,
+            engine=engine, grid=args.grid, resample=args.resample,
         )
     print(report)
     if not report.problems:

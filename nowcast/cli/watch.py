@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM, the end of the replay or the number of cycles; return the exit code."""
     from nowcast.core.errors import SettingsError
     from nowcast.core.times import parse_time
+    from nowcast.service.asked import check_asked
     from nowcast.service.clock import SystemClock
     from nowcast.service.replay import Replay
     from nowcast.service.schedule import stop_on_signals
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(f"--start: got {args.start}, expected it with --replay only")
     settings = read_settings(args.config, args.assignments)
     check_model(settings)
+    check_asked(settings)
     with stop_on_signals() as stop:
         if args.replay:
             start = parse_time(args.start) if args.start else None

@@ -121,6 +121,11 @@ def open_engine(
 
     Raises:
         SettingsError: fewer than one worker; both are given; no scheduler there, or one with other versions.
+
+    Example:
+        >>> import nowcast
+        >>> with nowcast.open_engine(workers=2) as engine:  # doctest: +SKIP
+        ...     nowcast.verify("italy.zarr", ["persistence"], "2025-03-21/2025-03-22", engine=engine)
     """
     if workers is not None and workers < 1:
         raise SettingsError(f"--workers: got {workers}, expected 1 or more")

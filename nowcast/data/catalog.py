@@ -13,6 +13,7 @@ from nowcast.data.human36m import Human36mSettings, open_human36m
 from nowcast.data.kth import KthSettings, open_kth
 from nowcast.data.moving_digits import DigitSettings, MovingDigits
 from nowcast.data.moving_mnist_file import MovingMnistFile, MovingMnistFileSettings
+from nowcast.data.phases import at_step
 from nowcast.data.radar_archive import ArchiveSettings, open_cached
 from nowcast.data.radar_cache import CacheSettings, RadarCache
 from nowcast.data.source import FrameSource
@@ -34,11 +35,13 @@ class SourceEntry:
 SOURCES: dict[str, SourceEntry] = {
     "radar_archive": SourceEntry(
         "an archive, read through its memory-mapped cache, which is made when it is missing or stale",
-        ArchiveSettings, lambda settings, scaling: [open_cached(settings, scaling)],
+        ArchiveSettings,
+        lambda settings, scaling: at_step(open_cached(settings, scaling), settings.step_minutes),
     ),
     "radar_cache": SourceEntry(
         "a memory-mapped cache without its archive, on a machine with numpy and torch alone",
-        CacheSettings, lambda settings, scaling: [RadarCache(settings.path, scaling)],
+        CacheSettings,
+        lambda settings, scaling: at_step(RadarCache(settings.path, scaling), settings.step_minutes),
     ),
     "video_folder": SourceEntry(
         "videos as folders of frame pictures, also in categories",

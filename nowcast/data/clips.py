@@ -259,7 +259,7 @@ def _check_shapes(sources: Sequence[FrameSource], crop: tuple[int, int] | None) 
         if source.step != lead.step:
             raise TimeError(
                 f"data: '{source.name}' has a step of {source.step}, expected {lead.step} as "
-                f"'{lead.name}'; train on sources of one step"
+                f"'{lead.name}'; train on sources of one step, those of a shorter one with step_minutes"
             )
         if channels != lead.frame_shape[0]:
             raise SettingsError(

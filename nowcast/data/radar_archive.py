@@ -38,6 +38,8 @@ class ArchiveSettings:
     cache: Path | None = None
     mask: tuple[str, ...] = ()
     """Quality marks (`nowcast.archive.quality`) that are left out of what is learnt from."""
+    step_minutes: float | None = None
+    """A longer step than its own: each phase of it (:00, :10 and :05, :15) is a source, no frame is lost."""
 
 
 def cache_folder(archive_path: Path, mask: Sequence[str] = ()) -> Path:

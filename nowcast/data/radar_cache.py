@@ -31,6 +31,8 @@ class CacheSettings:
     """A cache that was made before, by `nowcast.data.radar_archive.make_cache`."""
 
     path: Path
+    step_minutes: float | None = None
+    """A longer step than its own: each phase of it (:00, :10 and :05, :15) is a source, no frame is lost."""
 
 
 @dataclass(frozen=True)

@@ -170,9 +170,11 @@ class _Batch:
         share = self.writer.observed_share(slot)
         if source is None:
             return Taken("an unknown file", share, cut_short=False, older_issue=False)
-        older = scan.mtime_ns > source.mtime_ns and quantity_of(scan) == MeasuredQuantity.of(source)
+        other = source.source_grid != scan.source_grid
+        same = quantity_of(scan) == MeasuredQuantity.of(source)
+        older = not other and same and scan.mtime_ns > source.mtime_ns
         handed_over = self.writer.handed_over(slot, scan.sha256)
-        return Taken(source.name, share, not source.complete, older, handed_over)
+        return Taken(source.name, share, not source.complete, older, handed_over, other)
 
     def _done(self, result: FileResult) -> None:
         file = self.files[result.number]

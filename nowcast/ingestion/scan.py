@@ -40,10 +40,16 @@ class Scan:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     reading: Reader | None = None
     """What reads the file; None: the reader of the catalog with that name."""
+    source_grid: str = ""
+    """Fingerprint of the grid that it lies on itself, where that is not ``grid``."""
+
+    def reader_of(self) -> Reader:
+        """Return what reads the file."""
+        return self.reading or reader_named(self.reader)
 
     def open(self) -> xr.DataArray:
         """Open the file as a lazy field, as its scan did."""
-        return (self.reading or reader_named(self.reader)).open(self.path)
+        return self.reader_of().open(self.path)
 
     def as_source(
         self, frames: int, problems: tuple[str, ...], complete: bool
@@ -52,7 +58,7 @@ class Scan:
         return Source(
             self.path.name, self.size, self.mtime_ns, self.sha256, self.reader, frames,
             self._attr("quantity"), self._attr("z_r_relation"), problems, complete,
-            self._attr("accumulation_hours") or "0",
+            self._attr("accumulation_hours") or "0", source_grid=self.source_grid,
         )
 
     def _attr(self, name: str) -> str:

@@ -40,6 +40,8 @@ class Taken(NamedTuple):
     """Whether it is of the same source as the file that is read now, and older."""
     handed_over: bool = False
     """Whether a run that was killed had noted that it is replaced by the file that is read now."""
+    other_grid: bool = False
+    """Whether it lay on another grid than the file that is read now, which then fills what it lacks."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,16 @@ def _write(task: FileTask, result: FileResult, folder: int, codes: Codes, slot: 
     if taken is None:
         write_within(folder, frame_name(slot), encode_chunk(codes))
         result.frames.append(record)
-    elif np.array_equal(codes, _stored(folder, task, slot, codes)):
+        return
+    stored = _stored(folder, task, slot, codes)
+    if taken.other_grid:
+        codes = np.where(stored == PACKING.fill, codes, stored)
+        record = describe(slot, codes)
+    if np.array_equal(codes, stored):
         result.same += 1
         if taken.handed_over:
             result.frames.append(record)
-    elif _replaces(task.reissued, taken, record):
+    elif taken.other_grid or _replaces(task.reissued, taken, record):
         write_within(folder, next_name(slot), encode_chunk(codes))
         result.frames.append(replace(record, replaces=True))
     elif task.reissued != "keep":

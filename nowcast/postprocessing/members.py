@@ -13,6 +13,7 @@ marginals and a copula; for this copula see `nowcast.postprocessing.noise`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
@@ -40,7 +41,8 @@ _BYTES = 4
 class Members:
     """Draw ``count`` members from the probabilities of a forecast, whichever forecaster made it.
 
-    Member n is the same for one seed and n, however many others are drawn, by however many threads.
+    Member n is the same for one seed, n and forecast reference time, however many others are drawn, by however
+    many threads. The time counts, as a member that is wet at the same place in every nowcast would be none.
     """
 
     count: int
@@ -77,8 +79,9 @@ class Members:
             frames, [float(lead / step) for lead in leads], grid.cell_km, minutes(step), thresholds[0]
         )
         tail = forecast.attrs.get(TAIL_ATTR)
+        second = int(times[-1].astype("datetime64[s]").astype(np.int64))
         drawn = draw(
-            np.asarray(probability.values, np.float32), thresholds, noise, self.count, self.seed,
+            np.asarray(probability.values, np.float32), thresholds, noise, self.count, (self.seed, abs(second)),
             None if tail is None else float(tail),
         )
         attrs = {**ATTRS, "long_name": "radar reflectivity, equally likely members of an ensemble"}
@@ -115,7 +118,7 @@ class Members:
 
 
 def draw(
-    probabilities: Array, thresholds_dbz: list[float], noise: Noise, count: int, seed: int,
+    probabilities: Array, thresholds_dbz: list[float], noise: Noise, count: int, seed: Sequence[int],
     tail: float | None = None,
 ) -> Array:
     """Draw members (M, S, H, W) from probabilities (K, S, H, W) with the noise of a forecast.

@@ -54,11 +54,11 @@ class Noise(NamedTuple):
     """(S, H, W): the pixel of the periodic field that each pixel reads."""
     lifetime: Lifetime
 
-    def member(self, seed: int, member: int) -> Iterator[Array]:
+    def member(self, seed: Sequence[int], member: int) -> Iterator[Array]:
         """Yield the noise (H, W) of each lead time: the same for a seed and member, whatever else is drawn."""
         from scipy import fft
 
-        draw = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, member])))
+        draw = np.random.Generator(np.random.Philox(np.random.SeedSequence([*seed, member])))
         h, w = self.periodic
         half = (h, w // 2 + 1)
         state = np.zeros(half, np.complex64)

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nowcast.report.coastlines import CREDIT
 from nowcast.report.content import Picture
 from nowcast.report.rendering import render
+
+
+class WarningLine(NamedTuple):
+    """One warning as the page shows it."""
+
+    text: str
+    record: str
+    """What came of it so far."""
+    raised: bool
+    until: str = ""
+    """When its period is over, ISO 8601; the page takes it down then."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,12 @@ class ServicePage:
     keeps ``age``, for a service whose clock is not the visitor's."""
     notice: str = ""
     """Stands above everything else."""
+    warnings: Sequence[WarningLine] = ()
+    places_header: Sequence[str] = ()
+    places: Sequence[Sequence[str]] = ()
+    """What the nowcast says of places and areas, a row each."""
+    notes: Sequence[str] = ()
+    """What one must know of the nowcast, a line each."""
 
 
 def render_service_page(page: ServicePage) -> str:

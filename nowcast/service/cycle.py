@@ -17,7 +17,9 @@ from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError, printable
 from nowcast.core.lock import BusyError, sole_holder
 from nowcast.core.times import minutes, to_text
+from nowcast.service.asked import feasible
 from nowcast.service.clock import Clock
+from nowcast.service.hooks import tell
 from nowcast.service.intake import take_in
 from nowcast.service.ledger import Ledger
 from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS
@@ -27,6 +29,8 @@ from nowcast.service.retention import prune, recover
 from nowcast.service.scoring import score_pending
 from nowcast.service.settings import ServiceSettings
 from nowcast.service.status import age_text
+from nowcast.service.warning_ledger import WarningLedger, entries_of
+from nowcast.service.warning_scoring import verify_warnings
 from nowcast.service.web import refresh
 
 log = logging.getLogger(__name__)
@@ -118,6 +122,8 @@ def run_cycle(settings: ServiceSettings, clock: Clock, replay: str = "") -> Cycl
                 except Exception as error:
                     cycle.fail(error)
             _write_down(settings, clock, ledger, cycle)
+            if tell(settings, WarningLedger(ledger), clock.now()):
+                _refresh(settings, clock, ledger)
     except BusyError:
         raise
     except Exception as error:
@@ -158,10 +164,13 @@ def _run(
         return
     seconds = int(archive.step / np.timedelta64(1, "s"))
     ledger.note_metadata({NEWEST_FRAME: to_text(archive.times[-1]), STEP_SECONDS: str(seconds)})
-    for frame in _frames_to_use(settings, ledger, archive):
-        _forecast(settings, clock, ledger, archive, frame, cycle, process)
+    frames = _frames_to_use(settings, ledger, archive)
+    asked = feasible(settings, archive, cycle.note) if frames else settings
+    for frame in frames:
+        _forecast(asked, clock, ledger, archive, frame, cycle, process)
     with cycle.timed("verify"):
         score_pending(settings, ledger, archive)
+        verify_warnings(settings, WarningLedger(ledger), archive)
     with cycle.timed("prune"):
         prune(settings, ledger, archive.times[-1])
 
@@ -194,12 +203,13 @@ def _forecast(
     if age > minutes(archive.step) + settings.late_minutes:
         cycle.note(f"newest whole frame {to_text(frame)} is {age_text(age)} old")
     with cycle.timed("forecast"):
-        run = run_model(settings, archive, frame, process)
+        run = run_model(settings, archive, frame, process, cycle.note)
     if run.fallback:
         cycle.note(f"published by {run.model} instead: {run.fallback}")
     with cycle.timed("publish"):
-        nowcast, manifest = publish(settings, archive, frame, run, clock.now(), cycle.note)
-        ledger.note_nowcast(nowcast, clock.now(), manifest)
+        known, replay = WarningLedger(ledger), bool(ledger.metadata().get(REPLAY))
+        nowcast, manifest = publish(settings, archive, frame, run, clock.now(), cycle.note, known, replay)
+        ledger.note_nowcast(nowcast, clock.now(), manifest, entries_of(settings, manifest))
         if cycle.frame is None or frame > cycle.frame:
             point_latest(settings.output, nowcast.folder)
             cycle.frame = frame
@@ -214,7 +224,19 @@ def _write_down(settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: 
         ledger.note_cycle(
             cycle.started, cycle.frame, cycle.outcome, cycle.exit_code, cycle.message, cycle.seconds
         )
+    except Exception as error:
+        _warn(error)
+    else:
+        _refresh(settings, clock, ledger)
+
+
+def _refresh(settings: ServiceSettings, clock: Clock, ledger: Ledger) -> None:
+    try:
         refresh(settings, ledger, clock)
     except Exception as error:
-        known = isinstance(error, (NowcastError, OSError))
-        log.warning("cycle not written down: %s", error, exc_info=None if known else error)
+        _warn(error)
+
+
+def _warn(error: Exception) -> None:
+    known = isinstance(error, (NowcastError, OSError))
+    log.warning("cycle not written down: %s", error, exc_info=None if known else error)

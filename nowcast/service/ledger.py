@@ -23,6 +23,8 @@ from nowcast.service.ledger_schema import (
     PublishedNowcast,
 )
 
+Statement = tuple[str, Sequence[tuple[object, ...]]]
+"""A statement of SQL and the rows of values it is run with."""
 _TRY_AGAIN = np.timedelta64(30, "m")
 _NOWCAST = "SELECT issued, model, fallback, folder, published FROM nowcasts"
 """The column of the forecast reference time has kept its first name, so that every ledger opens."""
@@ -99,16 +101,20 @@ class Ledger:
         )
 
     def note_nowcast(
-        self, nowcast: PublishedNowcast, published: np.datetime64, manifest: Mapping[str, Any]
+        self, nowcast: PublishedNowcast, published: np.datetime64, manifest: Mapping[str, Any],
+        further: Sequence[Statement] = (),
     ) -> None:
-        """Record a published nowcast; the same forecast reference time again replaces nothing."""
+        """Record a published nowcast; the same forecast reference time again replaces nothing.
+
+        ``further`` is recorded with it or not at all: what it warns of, and whom to tell.
+        """
         n = nowcast
-        self._write(
+        row = (to_text(n.reference_time), to_text(published), n.model, printable(n.fallback), n.folder,
+               json.dumps(manifest))
+        self.write_all([(
             "INSERT OR IGNORE INTO nowcasts (issued, published, model, fallback, folder, manifest)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (to_text(n.reference_time), to_text(published), n.model, printable(n.fallback), n.folder,
-             json.dumps(manifest)),
-        )
+            " VALUES (?, ?, ?, ?, ?, ?)", [row],
+        ), *further])
 
     def nowcasts(self, pending_only: bool = False) -> list[PublishedNowcast]:
         """Return the nowcasts, oldest first; only those with unscored lead times when asked.
@@ -174,9 +180,10 @@ class Ledger:
             [(to_text(reference_time), lead, reason) for lead in lead_minutes],
         )
 
-    def finish(self, reference_time: np.datetime64) -> None:
-        """Record that every lead time of a nowcast is settled."""
-        self._write("UPDATE nowcasts SET pending = 0 WHERE issued = ?", (to_text(reference_time),))
+    def finish(self, reference_time: np.datetime64, further: Sequence[Statement] = ()) -> None:
+        """Record that every lead time of a nowcast is settled, and with it ``further``."""
+        done = ("UPDATE nowcasts SET pending = 0 WHERE issued = ?", [(to_text(reference_time),)])
+        self.write_all([*further, done])
 
     def forget_folder(self, reference_time: np.datetime64) -> None:
         """Record that the files of a nowcast were removed; its row and scores stay."""
@@ -219,6 +226,14 @@ class Ledger:
     def _one(self, query: str, *values: object) -> Any:
         return next(iter(self._all(query, *values)), None)
 
+    def rows(self, query: str, *values: object) -> list[Any]:
+        """Return what a query finds, for what has tables of its own in this file.
+
+        Raises:
+            FileError: a damaged file.
+        """
+        return self._all(query, *values)
+
     def _all(self, query: str, *values: object) -> list[Any]:
         try:
             with closing(self._db.execute(query, values)) as cursor:
@@ -236,10 +251,19 @@ class Ledger:
         self._write_many(query, [tuple(values)])
 
     def _write_many(self, query: str, rows: Sequence[tuple[object, ...]]) -> None:
+        self.write_all([(query, rows)])
+
+    def write_all(self, statements: Sequence[Statement]) -> None:
+        """Run statements in one transaction.
+
+        Raises:
+            FileError: a damaged file, a full disk; then none of them was run.
+        """
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                self._db.executemany(query, rows)
+                for query, rows in statements:
+                    self._db.executemany(query, rows)
             except sqlite3.Error:
                 self._db.execute("ROLLBACK")
                 raise

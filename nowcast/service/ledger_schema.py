@@ -29,12 +29,34 @@ CREATE TABLE IF NOT EXISTS unverified (
     issued TEXT NOT NULL, lead_minutes REAL NOT NULL, reason TEXT NOT NULL,
     PRIMARY KEY (issued, lead_minutes));
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS judged (
+    issued TEXT NOT NULL, published TEXT NOT NULL, name TEXT NOT NULL, raised INTEGER NOT NULL,
+    probability REAL, warning TEXT NOT NULL, outcome TEXT NOT NULL DEFAULT '', lead_minutes REAL,
+    reason TEXT NOT NULL DEFAULT '', PRIMARY KEY (issued, name));
+CREATE TABLE IF NOT EXISTS messages (
+    id TEXT NOT NULL, hook TEXT NOT NULL, body TEXT NOT NULL, expires TEXT NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0, outcome TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (id, hook));
+CREATE TABLE IF NOT EXISTS reliability (
+    day TEXT NOT NULL, calibration TEXT NOT NULL, sums TEXT NOT NULL, PRIMARY KEY (day, calibration));
+CREATE INDEX IF NOT EXISTS judged_pending ON judged (issued) WHERE outcome = '';
+CREATE INDEX IF NOT EXISTS messages_pending ON messages (expires) WHERE outcome = '';
 CREATE INDEX IF NOT EXISTS cycles_by_start ON cycles (started);
 CREATE INDEX IF NOT EXISTS nowcasts_pending ON nowcasts (pending) WHERE pending = 1;
 CREATE INDEX IF NOT EXISTS nowcasts_kept ON nowcasts (issued) WHERE folder != '';
 """
 NEWEST_FRAME, STEP_SECONDS, REPLAY = "newest_frame", "step_seconds", "replay"
 """Keys of the table ``facts``: newest whole frame, the archive's step, what is replayed if anything."""
+RELIABILITY = "reliability"
+"""Another: the reliability that the calibration of the newest verified nowcast found, as JSON."""
+
+
+HIT, MISS, FALSE_ALARM, CORRECT_NO, NOT_VERIFIABLE = (
+    "hit", "miss", "false alarm", "correct no", "not verifiable",
+)
+"""What became of a warning, or of none, in the table ``judged``; empty until its period was observed."""
+DELIVERED, EXPIRED = "delivered", "expired"
+"""What became of a message, in the table ``messages``; empty while it is to be told."""
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nowcast.core.errors import NowcastError
+from nowcast.core.errors import NowcastError, printable
 from nowcast.core.processes import end_with_parent
 
 _BYTES_PER_GB = 2**30
 STEP = "step_seconds"
 """Name of the file with the step of the model, once it is loaded."""
+NOTES = "notes"
+"""Name of the file with a line for each thing that was left out."""
+FORECAST_FILE = "nowcast.nc"
+"""Name of the forecast file, here and where it is published."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,8 +31,9 @@ def main(arguments: Sequence[str]) -> int:
 
     Arguments: MODEL, its settings as JSON, the parent's process id, the most memory in GB (0 for no
     limit), a file for the step of the model once it is loaded. The request has ``archive``,
-    ``reference_time``, ``lead_times`` (how many), ``calibration`` (a file, or null) and ``target``; no request
-    ends the process.
+    ``reference_time``, ``settings`` (of the service, as plain values) and ``folder``, which gets the forecast
+    file first, then what is said of places and warnings, and ``NOTES`` with a line for all that was left out;
+    no request ends the process.
     """
     model, settings, parent, memory_gb, step_file = arguments
     _bind(int(parent))
@@ -54,11 +59,15 @@ def _limit(memory_gb: float) -> None:
 
 
 def _answer(model: str, settings: dict[str, Any], memory_gb: float, step_file: Path) -> int:
+    from nowcast.archive.reader import Archive
     from nowcast.core.files import whole_file
+    from nowcast.core.settings import build
     from nowcast.core.times import parse_time
     from nowcast.forecasters.catalog import build_forecaster
     from nowcast.products.cf_netcdf import write_forecast
-    from nowcast.workflows.forecast import forecast
+    from nowcast.service.answers import write_answers
+    from nowcast.service.making import make_forecast
+    from nowcast.service.settings import ServiceSettings
 
     _limit(memory_gb)
     forecaster = build_forecaster(model, settings)
@@ -70,12 +79,16 @@ def _answer(model: str, settings: dict[str, Any], memory_gb: float, step_file: P
     if not line:
         return 0
     request = json.loads(line)
-    found = forecast(
-        request["archive"], forecaster, parse_time(request["reference_time"]), request["lead_times"],
-        calibration=request["calibration"],
-        most_missing=0,
-    )
-    write_forecast(Path(request["target"]), found)
+    archive, folder = Archive.open(request["archive"]), Path(request["folder"])
+    asked = build(ServiceSettings, request["settings"])
+    with (folder / NOTES).open("a", encoding="utf-8") as notes:
+        def note(text: str) -> None:
+            print(printable(text), file=notes, flush=True)
+
+        start = parse_time(request["reference_time"])
+        found = make_forecast(asked, archive, forecaster, start, asked.lead_times, note)
+        write_forecast(folder / FORECAST_FILE, found)
+        write_answers(folder, asked, archive, found, note)
     return 0
 
 

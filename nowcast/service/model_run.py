@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +19,22 @@ import xarray as xr
 
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError, printable
+from nowcast.core.settings import plain
 from nowcast.core.times import parse_time, to_text
-from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
+from nowcast.forecasters.catalog import build_forecaster
 from nowcast.products.cf_netcdf import read_forecast
-from nowcast.service.model_child import STEP
+from nowcast.service.asked import BASELINES, Note
+from nowcast.service.making import make_forecast
+from nowcast.service.model_child import FORECAST_FILE, NOTES, STEP
 from nowcast.service.settings import ServiceSettings
-from nowcast.workflows.forecast import forecast
 
 log = logging.getLogger(__name__)
 MOST_LOST = 0.2
 """A forecast that is NaN on more than this share of what the newest frame observed is refused."""
 WORK = ".work"
 """Folder below the output folder for what is not finished; what a crash leaves in it is removed."""
+MADE = ".made"
+"""Folder below the output folder for what a model's process has made, until it is published."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,18 @@ class ModelRun:
     """A forecast fit to publish."""
 
     forecast: xr.Dataset
+    """All of it, or where ``made`` is given its one field alone."""
     model: str
     fallback: str
     """Empty when the configured model made it, else the reason why it did not."""
+    made: Path | None = None
+    """Folder with the forecast file and what is said of places and warnings, where they are written already."""
 
 
 class ModelProcess:
-    """The configured network in a process of its own, loading while the cycle takes in files.
+    """The configured model in a process of its own, loading while the cycle takes in files.
+
+    So runs all but a baseline without members: memory for 24 members belongs to a process that ends.
 
     It answers one request. `close` kills it; so does the end of the cycle's process, and the kernel
     takes it first when memory runs out.
@@ -53,13 +62,16 @@ class ModelProcess:
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
         self._folder = settings.output / WORK
+        drawn = settings.members is not None and settings.calibration is not None
+        self.used = settings.model not in BASELINES or drawn
+        """Whether the model needs a process."""
         self._child: subprocess.Popen[bytes] | None = None
         self.last_step: np.timedelta64 | None = None
         """Step of the model; None until it was loaded once, and for one that takes any."""
 
     def start(self) -> None:
         """Begin to load the model, if it is one that needs a process; a second call does nothing."""
-        if self._child is not None or self._settings.model in FORECASTERS:
+        if self._child is not None or not self.used:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [
@@ -73,28 +85,45 @@ class ModelProcess:
                 start_new_session=True, env=_environment(),
             )
 
-    def answer(self, archive: Archive, reference_time: np.datetime64) -> xr.Dataset:
-        """Have it forecast, within ``budget_seconds`` from now.
+    def answer(
+        self, settings: ServiceSettings, archive: Archive, reference_time: np.datetime64, note: Note
+    ) -> Path:
+        """Have it forecast, within ``budget_seconds`` from now; return the folder with what it made.
+
+        What it could not make beside the forecast, also because time was over, is noted.
+
+        Args:
+            settings: the service, without what its archive cannot give.
+            archive, reference_time: to start from.
+            note: takes one line about what was left out.
 
         Raises:
             NowcastError: it failed, was killed, or did not answer in time.
         """
         began = time.monotonic()
+        made = settings.output / MADE
         try:
             self.start()
-            target = self._folder / "nowcast.nc"
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir()
             request = {
                 "archive": str(archive.path.absolute()), "reference_time": to_text(reference_time),
-                "lead_times": self._settings.lead_times, "target": str(target.absolute()),
-                "calibration": _text(self._settings.calibration),
+                "settings": plain(settings), "folder": str(made.absolute()),
             }
             self._ask(json.dumps(request), self._settings.budget_seconds)
-            return read_forecast(target)
         except OSError as error:
             spent = time.monotonic() - began
             raise NowcastError(f"could not be run after {spent:.1f} s ({error})") from error
+        except NowcastError as error:
+            if not (made / FORECAST_FILE).is_file():
+                raise
+            note(f"not all is said of places and warnings: {error}")
         finally:
             self.close()
+            with contextlib.suppress(OSError):
+                for line in (made / NOTES).read_text(encoding="utf-8", errors="replace").splitlines():
+                    note(line)
+        return made
 
     def _ask(self, request: str, budget_seconds: float) -> None:
         child = self._child
@@ -134,38 +163,40 @@ class ModelProcess:
 
 
 def run_model(
-    settings: ServiceSettings, archive: Archive, reference_time: np.datetime64, process: ModelProcess
+    settings: ServiceSettings, archive: Archive, reference_time: np.datetime64, process: ModelProcess,
+    note: Note,
 ) -> ModelRun:
     """Forecast from the frames up to a forecast reference time with the configured model, or with what works.
 
-    A network runs in ``process``, which is killed when the budget is spent: one that hangs, eats the
-    memory or crashes the interpreter costs its process and nothing else. Then extrapolation, then
-    persistence is tried in this process, for the same lead times.
+    A network, and whatever has members, runs in ``process``, which is killed when the budget is spent: one that
+    hangs, eats the memory or crashes the interpreter costs its process and nothing else. Then extrapolation,
+    then persistence is tried in this process, for the same lead times and without members.
 
     Raises:
         NowcastError: not even persistence could forecast.
     """
     reasons: list[str] = []
     step = archive.step
-    if settings.model not in FORECASTERS:
+    if process.used:
         try:
-            found = process.answer(archive, reference_time)
+            made = process.answer(settings, archive, reference_time, note)
+            found = read_forecast(made / FORECAST_FILE, only=())
             _check(found, archive, settings)
-            return ModelRun(found, str(found.attrs.get("model", settings.model)), "")
+            return ModelRun(found, str(found.attrs.get("model", settings.model)), "", made)
         except NowcastError as error:
+            shutil.rmtree(settings.output / MADE, ignore_errors=True)
             reasons.append(f"{Path(settings.model).name}: {error}")
             step = process.last_step or _published_step(settings) or step
     leads = step * np.arange(1, settings.lead_times + 1)
-    for name in ("extrapolation", "persistence"):
+    alone = replace(settings, members=None)
+    for name in BASELINES:
         if settings.model == "persistence" and name != "persistence":
             continue
         own = settings.model_settings if name == settings.model else {}
         try:
-            forecaster = build_forecaster(name, own)
-            calibration = settings.calibration if name == settings.model else None
-            found = forecast(
-                archive, forecaster, reference_time, leads, short_past=True, most_missing=0,
-                calibration=calibration,
+            found = make_forecast(
+                alone, archive, build_forecaster(name, own), reference_time, leads, note,
+                stands_in=name != settings.model,
             )
             return ModelRun(found, name, "; ".join(reasons))
         except Exception as error:
@@ -173,10 +204,6 @@ def run_model(
                 log.exception("%s failed", name)
             reasons.append(f"{name}: {error}")
     raise NowcastError("no forecast: " + "; ".join(reasons))
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path.absolute())
 
 
 def _published_step(settings: ServiceSettings) -> np.timedelta64 | None:

@@ -20,12 +20,16 @@ from nowcast.core.grid import Grid
 from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import write_forecast
 from nowcast.products.odim_h5 import write_composite
+from nowcast.service.answers import JUDGED, write_answers
+from nowcast.service.bulletin import SCHEMA, VERSION, bulletin
 from nowcast.service.ledger_schema import PublishedNowcast
+from nowcast.service.model_child import FORECAST_FILE, NOTES
 from nowcast.service.model_run import ModelRun
 from nowcast.service.settings import ServiceSettings
+from nowcast.service.warning_ledger import WarningLedger
 
 log = logging.getLogger(__name__)
-FORECAST_FILE = "nowcast.nc"
+WARNINGS = "warnings.json"
 MANIFEST = "manifest.json"
 ISSUED = "issued"
 REFERENCE_TIME = "forecast_reference_time"
@@ -40,6 +44,7 @@ def folder_of(reference_time: np.datetime64) -> str:
 def publish(
     settings: ServiceSettings, archive: Archive, reference_time: np.datetime64, run: ModelRun,
     published: np.datetime64, note: Callable[[str], None],
+    known: WarningLedger | None = None, replay: bool = False,
 ) -> tuple[PublishedNowcast, dict[str, Any]]:
     """Write all products of a nowcast and make them visible in one step.
 
@@ -54,6 +59,8 @@ def publish(
         run: the forecast.
         published: the present.
         note: takes one line about what was left out.
+        known: the record of earlier warnings.
+        replay: it is one of a replay.
 
     Returns:
         The nowcast as the ledger keeps it, and its manifest.
@@ -70,7 +77,9 @@ def publish(
     name = folder_of(reference_time)
     with whole_folder(settings.output / name) as folder:
         _write_products(settings, folder, archive, run, note)
-        manifest = _manifest(settings, folder, archive, reference_time, run, published)
+        about = _about(settings, archive, reference_time, run, published)
+        told = _write_warnings(settings, folder, reference_time, published, about, known, replay)
+        manifest = {**about, **told, "files": _files(folder), "made_with": provenance()}
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     return PublishedNowcast(reference_time, run.model, run.fallback, name), manifest
 
@@ -85,8 +94,15 @@ def _write_products(
     settings: ServiceSettings, folder: Path, archive: Archive, run: ModelRun,
     note: Callable[[str], None],
 ) -> None:
-    fallback = {"fallback": run.fallback} if run.fallback else {}
-    write_forecast(folder / FORECAST_FILE, run.forecast, fallback)
+    if run.made is not None:
+        for entry in sorted(run.made.iterdir()):
+            if entry.name != NOTES and not entry.name.startswith("."):
+                entry.rename(folder / entry.name)
+        shutil.rmtree(run.made, ignore_errors=True)
+    else:
+        fallback = {"fallback": run.fallback} if run.fallback else {}
+        write_forecast(folder / FORECAST_FILE, run.forecast, fallback)
+        _answer(settings, folder, archive, run, note)
     makers = {"odim": _write_odim, "geotiff": _write_geotiff, "maps": _draw}
     for name, make in makers.items():
         if not getattr(settings.products, name):
@@ -101,6 +117,39 @@ def _write_products(
             log.warning("%s", name, exc_info=error)
             note(f"no {name}: {error}")
             shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _answer(
+    settings: ServiceSettings, folder: Path, archive: Archive, run: ModelRun, note: Callable[[str], None]
+) -> None:
+    """Say what is asked of places and warnings; what cannot be said does not keep the forecast back."""
+    try:
+        write_answers(folder, settings, archive, run.forecast, note)
+    except OSError:
+        raise
+    except Exception as error:
+        log.warning("places and warnings", exc_info=error)
+        note(f"not all is said of places and warnings: {error}")
+
+
+def _write_warnings(
+    settings: ServiceSettings, folder: Path, reference_time: np.datetime64, published: np.datetime64,
+    about: dict[str, Any], known: WarningLedger | None, replay: bool,
+) -> dict[str, Any]:
+    """Write warnings.json where any are asked for; return what the manifest says of them."""
+    path = folder / JUDGED
+    judged = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    path.unlink(missing_ok=True)
+    if not settings.warnings:
+        return {}
+    raised = bulletin(settings, judged, reference_time, published, about, known, replay)
+    document = {
+        "schema": SCHEMA, "version": VERSION, "service": settings.name,
+        REFERENCE_TIME: to_text(reference_time), "published": to_text(published), "warnings": raised,
+        "judged": judged,
+    }
+    (folder / WARNINGS).write_text(json.dumps(document, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+    return {"judged": judged, "warnings": raised}
 
 
 def _write_odim(folder: Path, _archive: Archive, forecast: xr.DataArray) -> None:
@@ -131,21 +180,26 @@ def _draw(folder: Path, archive: Archive, forecast: xr.DataArray) -> None:
     draw_loop(folder, archive.frames(forecast[REFERENCE_TIME].values.reshape(1)), forecast)
 
 
-def _manifest(
-    settings: ServiceSettings, folder: Path, archive: Archive, reference_time: np.datetime64,
-    run: ModelRun, published: np.datetime64,
+def _about(
+    settings: ServiceSettings, archive: Archive, reference_time: np.datetime64, run: ModelRun,
+    published: np.datetime64,
 ) -> dict[str, Any]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    """What the manifest says of the nowcast as a whole."""
+    attrs = run.forecast.attrs
     return {
         "service": settings.name,
         REFERENCE_TIME: to_text(reference_time),
         "published": to_text(published),
         "model": run.model,
         "fallback": run.fallback,
-        **{key: run.forecast.attrs[key] for key in ("observed_from", "licence")},
-        "checkpoint_sha256": run.forecast.attrs.get("checkpoint_sha256", ""),
+        **{key: attrs[key] for key in ("observed_from", "licence")},
+        "checkpoint_sha256": attrs.get("checkpoint_sha256", ""),
+        "interpolated_frames": attrs.get("interpolated_frames", ""),
         "archive_fingerprint": archive.fingerprint,
         "valid_times": [to_text(v) for v in run.forecast["valid_time"].values],
-        "files": {p.relative_to(folder).as_posix(): sha256(p) for p in files},
-        "made_with": provenance(),
     }
+
+
+def _files(folder: Path) -> dict[str, str]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {p.relative_to(folder).as_posix(): sha256(p) for p in files}

@@ -67,6 +67,7 @@ class Replay:
             inputs=(InputSettings(self._inbox, ("*.h5",)),),
             settle_seconds=0.0,
             step_minutes=minutes(self._archive.step),
+            hooks=(),  # nobody must act on the weather of another day
         )
         past = _needed(settings, self._archive.step)
         self._times, first = self._plan(past, start, _newest(own))

@@ -14,9 +14,10 @@ from nowcast.core.errors import NowcastError
 from nowcast.core.times import parse_time
 from nowcast.service.ledger import Ledger
 from nowcast.service.ledger_schema import PublishedNowcast
-from nowcast.service.model_run import WORK
+from nowcast.service.model_run import MADE, WORK
 from nowcast.service.publish import ISSUED, MANIFEST, REFERENCE_TIME, folder_of, point_latest
 from nowcast.service.settings import ServiceSettings
+from nowcast.service.warning_ledger import entries_of
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ def recover(settings: ServiceSettings, ledger: Ledger, now: np.datetime64) -> in
                 shutil.rmtree(entry, ignore_errors=True)
             elif f"{ISSUED}/{entry.name}" not in known:
                 found += _enter(settings, ledger, entry, now)
-    shutil.rmtree(settings.output / WORK, ignore_errors=True)
+    for unfinished in (WORK, MADE):
+        shutil.rmtree(settings.output / unfinished, ignore_errors=True)
     for litter in settings.output.glob(".*.part"):
         litter.unlink(missing_ok=True)
     newest = next((n for n in reversed(ledger.kept()) if (settings.output / n.folder).is_dir()), None)
@@ -56,12 +58,13 @@ def _enter(settings: ServiceSettings, ledger: Ledger, entry: Path, now: np.datet
         row = PublishedNowcast(
             reference_time, str(manifest["model"]), str(manifest["fallback"]), folder_of(reference_time)
         )
+        warnings = entries_of(settings, manifest)
     except (NowcastError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning("%s: no readable manifest (%s)", entry.name, error)
         return 0
     if entry != settings.output / row.folder:
         return 0
-    ledger.note_nowcast(row, now, manifest)
+    ledger.note_nowcast(row, now, manifest, warnings)
     return 1
 
 

@@ -15,7 +15,8 @@ from nowcast.products.cf_netcdf import read_forecast
 from nowcast.scores.categorical import Contingency
 from nowcast.service.ledger import Ledger
 from nowcast.service.ledger_schema import LeadScore, PublishedNowcast
-from nowcast.service.publish import FORECAST_FILE
+from nowcast.service.model_child import FORECAST_FILE
+from nowcast.service.running_reliability import counted
 from nowcast.service.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
@@ -56,13 +57,13 @@ def _score_one(
     due = [d for d in unsettled if _key(start + d) in present]
     path = Path(settings.output) / nowcast.folder / FORECAST_FILE
     if due and path.is_file():
-        ledger.add_scores(_counts(settings, archive, start, read_forecast(path)[NAME], due))
+        ledger.add_scores(_counts(settings, archive, start, read_forecast(path, only=())[NAME], due))
     elif due:
         ledger.give_up(start, map(minutes, due), "its file is gone")
     late = [d for d in unsettled if d not in due and newest - start - d > _PATIENCE]
     ledger.give_up(start, map(minutes, late), "its frame never came")
     if len(ledger.settled_lead_times(start)) == len(lead_times):
-        ledger.finish(start)
+        ledger.finish(start, counted(ledger, archive, nowcast, path))
     return len(due)
 
 

@@ -13,21 +13,19 @@ import numpy as np
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.settings import build, formerly, override, read_yaml
 from nowcast.ingestion.polar.settings import PolarSettings
+from nowcast.service.warning_settings import HookSettings, PlaceSettings, WarningSettings, within
+from nowcast.workflows.past import MOST_MISSING
 
 _RANGES = {
     "lead_times": (1, 1000), "step_minutes": (1 / 60, 1440), "settle_seconds": (0, 3600),
     "file_seconds": (0.1, 86400), "budget_seconds": (0.1, 86400), "memory_gb": (0.01, 1e5),
     "late_minutes": (0, 1440), "catch_up_limit": (1, 10_000), "keep_hours": (0.01, 1e6),
     "score_hours": (0.01, 1e6), "stale_minutes": (0, 1e6), "low_disk_mb": (0, 1e15),
+    "members": (1, 1000), "seed": (0, 2**31 - 1), "most_missing": (0, 100), "observed_share": (0.01, 1),
+    "warning_hours": (0.01, 1e6), "drift_days": (1, 1000), "hook_seconds": (0.1, 600),
+    "hook_expire_minutes": (0, 1e5),
 }
 _DBZ = (-32.0, 100.0)
-
-
-def _within(key: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not low <= value <= high:  # NaN is in no range
-        raise SettingsError(
-            complain(key, f"{value:g}", f"a number from {low:g} to {high:g}", "change this setting")
-        )
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,11 @@ class ProductSettings:
     geotiff: bool = False
     odim: bool = False
     maps: bool = True
+    meteograms: bool = False
+    """PNG of the places and areas, twelve to a picture."""
+    forecast: tuple[str, ...] | dict[str, dict[str, Any]] = ()
+    """What the forecast file holds beside the forecast: names of ``nowcast forecast --products``, or their
+    settings by name."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,30 @@ class ServiceSettings:
     catch_up_limit: int = 6
     """Most missed frames that one cycle makes up for."""
     products: ProductSettings = ProductSettings()
+    members: int | None = None
+    """How many equally likely members to draw from the model's probabilities; None draws none."""
+    seed: int = 0
+    """Of the members."""
+    z_r: str | None = None
+    """Z-R relation of what is in mm, where the archive names none."""
+    most_missing: int = MOST_MISSING
+    """So many frames of the model's past may be missing; they are interpolated, and the forecast says so."""
+    places: Path | tuple[PlaceSettings, ...] = ()
+    """A CSV file (name, lat, lon) or a list."""
+    areas: Path | None = None
+    """GeoJSON file with polygons."""
+    warnings: tuple[WarningSettings, ...] = ()
+    observed_share: float = 0.8
+    """A warning is verified where at least this share of its area and period was observed."""
+    warning_hours: float = 720.0
+    """Span of the record of warnings in the status."""
+    drift_days: float = 14.0
+    """Span of the running reliability that is held against that of the calibration."""
+    hooks: tuple[HookSettings, ...] = ()
+    hook_seconds: float = 20.0
+    """Most time that a cycle spends on telling, after everything is published."""
+    hook_expire_minutes: float = 60.0
+    """What could not be told within this time of its publication is given up."""
     thresholds_dbz: tuple[float, ...] = (20.0, 30.0, 40.0)
     keep_hours: float = 72.0
     """Published nowcasts older than this (against the newest frame) are removed."""
@@ -122,9 +149,14 @@ class ServiceSettings:
                 "inputs: got none, expected at least one folder that files come into"
             )
         for key, (low, high) in _RANGES.items():
-            _within(key, getattr(self, key), low, high)
+            within(key, getattr(self, key), low, high)
         for index, threshold in enumerate(self.thresholds_dbz):
-            _within(f"thresholds_dbz[{index}]", threshold, *_DBZ)
+            within(f"thresholds_dbz[{index}]", threshold, *_DBZ)
+        for key in ("warnings", "hooks"):
+            names = [each.name for each in getattr(self, key)]
+            if len(set(names)) < len(names):
+                raise SettingsError(complain(key, f"{len(names)} of {len(set(names))} names",
+                                             "a name of its own for each", "rename one"))
         span = self.lead_times * (self.step_minutes or 0.0) / 60.0
         if self.keep_hours < span:
             raise SettingsError(

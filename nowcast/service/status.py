@@ -16,6 +16,12 @@ from nowcast.service.clock import Clock, ManualClock, SystemClock
 from nowcast.service.ledger import Ledger
 from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, PublishedNowcast
 from nowcast.service.settings import ServiceSettings
+from nowcast.service.warning_status import (
+    WarningRecord,
+    read_warnings,
+    warning_lines,
+    warning_metrics,
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,12 @@ class Status:
     nowcasts_pending: int
     skill: tuple[RunningSkill, ...]
     disk_free_mb: int
+    warnings: tuple[WarningRecord, ...] = ()
+    messages_waiting: int = 0
+    """Warnings that some hook was not told of yet."""
+    calibration: str = ""
+    """What the running reliability says of the calibration, in one sentence; empty where there is none."""
+    calibration_drifted: bool = False
 
 
 def clock_of(ledger: Ledger) -> Clock:
@@ -79,7 +91,8 @@ def read_status(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> Stat
     age = minutes(now - newest.reference_time) if newest else None
     free = shutil.disk_usage(settings.output).free // 2**20
     nowcasts, fallbacks = ledger.count_nowcasts(since)
-    complaints = _complaints(settings, newest, age, last, free)
+    found = read_warnings(settings, ledger, newest, now)
+    complaints = _complaints(settings, newest, age, last, free) + found.complaints
     return Status(
         service=settings.name, replay=metadata.get(REPLAY, ""), at=to_text(now),
         healthy=not complaints, complaints=complaints,
@@ -92,6 +105,8 @@ def read_status(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> Stat
         nowcasts=nowcasts, fallbacks=fallbacks,
         missed_cycles=_missed(settings, ledger, since, now, metadata.get(STEP_SECONDS)),
         nowcasts_pending=ledger.count_pending(), skill=_skill(ledger, since), disk_free_mb=int(free),
+        warnings=found.warnings, messages_waiting=found.messages_waiting,
+        calibration=found.calibration, calibration_drifted=found.calibration_drifted,
     )
 
 
@@ -153,6 +168,9 @@ def as_text(status: Status) -> str:
             f"  CSI >= {skill.threshold_dbz:g} dBZ   {csi_text(skill.published)}"
             f" (persistence {csi_text(skill.persistence)})"
         )
+    lines += warning_lines(status.warnings)
+    if status.calibration and not status.calibration_drifted:
+        lines.append(f"  calibration     {status.calibration}")
     return "\n".join(lines)
 
 
@@ -180,6 +198,11 @@ def as_prometheus(status: Status) -> str:
             if value is not None:
                 where = f'{{service="{status.service}",source="{source}",dbz="{skill.threshold_dbz:g}"}}'
                 lines.append(f"nowcast_csi{where} {value:.6g}")
+    lines += [
+        f"nowcast_calibration_drifted{label} {float(status.calibration_drifted):g}",
+        f"nowcast_messages_waiting{label} {status.messages_waiting}",
+        *warning_metrics(status.service, status.warnings),
+    ]
     return "\n".join(lines) + "\n"
 
 

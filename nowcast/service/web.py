@@ -9,14 +9,21 @@ from typing import Any
 
 from nowcast.core.files import whole_file
 from nowcast.report.content import Picture
-from nowcast.report.service_page import ServicePage, render_service_page
+from nowcast.report.service_page import ServicePage, WarningLine, render_service_page
 from nowcast.service.clock import Clock
 from nowcast.service.ledger import Ledger
-from nowcast.service.publish import FORECAST_FILE, MANIFEST, REFERENCE_TIME
+from nowcast.service.model_child import FORECAST_FILE
+from nowcast.service.place_rows import PLACES_HEADER, place_rows
+from nowcast.service.publish import MANIFEST, REFERENCE_TIME, WARNINGS
 from nowcast.service.settings import ServiceSettings
 from nowcast.service.status import Status, age_text, as_json, as_prometheus, csi_text, read_status
+from nowcast.service.warning_status import record_text
 
-_SHOWN = {FORECAST_FILE: "forecast (CF netCDF)", "maps/loop.gif": "loop (GIF)"}
+_SHOWN = {
+    FORECAST_FILE: "forecast (CF netCDF)", "maps/loop.gif": "loop (GIF)", WARNINGS: "warnings (JSON)",
+    "places.json": "places (JSON)", "places.csv": "places (CSV)", "areas.json": "areas (JSON)",
+    "areas.csv": "areas (CSV)",
+}
 
 
 def refresh(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> None:
@@ -53,6 +60,13 @@ def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> Non
         age=age_text(status.nowcast_age_minutes) if status.nowcast_age_minutes is not None else "",
         stale_minutes=None if status.replay else settings.stale_minutes,
         downloads=_downloads(folder, manifest),
+        warnings=[
+            WarningLine(w.headline if w.raised else f"{w.name}: none", record_text(w), w.raised, w.until)
+            for w in status.warnings
+        ],
+        places_header=PLACES_HEADER,
+        places=place_rows(settings.output / folder, manifest) if folder else (),
+        notes=_notes(status, manifest),
     )
     _write(settings.output / "index.html", render_service_page(page))
 
@@ -85,6 +99,12 @@ def _metadata(status: Status, manifest: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _notes(status: Status, manifest: dict[str, Any]) -> list[str]:
+    frames = str(manifest.get("interpolated_frames") or "")
+    notes = [f"past frames that were missing, interpolated along the motion: {frames}"] if frames else []
+    return notes + ([status.calibration] if status.calibration and not status.calibration_drifted else [])
+
+
 def _pictures(folder: str, manifest: dict[str, Any]) -> list[Picture]:
     names = sorted(n for n in manifest.get("files", {}) if n.startswith("maps/lead_"))
     valid = manifest.get("valid_times", [])
@@ -98,6 +118,8 @@ def _pictures(folder: str, manifest: dict[str, Any]) -> list[Picture]:
 def _downloads(folder: str, manifest: dict[str, Any]) -> list[tuple[str, str]]:
     there = manifest.get("files", {})
     named = [(label, f"{folder}/{name}") for name, label in _SHOWN.items() if name in there]
+    named += [(f"meteogram {Path(name).stem}", f"{folder}/{name}")
+              for name in sorted(there) if name.startswith("meteograms/")]
     status = ("state of the service (JSON)", "status.json")
     return (
         [*named, ("manifest with checksums", f"{folder}/{MANIFEST}"), status] if there else [status]

@@ -144,13 +144,13 @@ class _Make:
     def __call__(self, task: tuple[int, np.datetime64]) -> None:
         """Make the forecast of one place of the store and its forecast reference time."""
         index, time = task
-        self._store.write(index, self.forecast(time))
+        self._store.write(index, self.one(time))
 
     @cached_property
     def _store(self) -> HindcastStore:
         return HindcastStore(self.place)
 
-    def forecast(self, time: np.datetime64) -> xr.Dataset:
+    def one(self, time: np.datetime64) -> xr.Dataset:
         """Forecast as everybody does."""
         count = max((step.past for step in self.post), default=0)
         made = forecast_with_past(self.archive, self.forecaster, time, self.leads, count=count)
@@ -165,7 +165,7 @@ class _Make:
             done = held.done()
             return int(done.sum()), [every[i] for i in np.flatnonzero(~done)]
         with one_thread():
-            first = self.forecast(times[0])
+            first = self.one(times[0])
         more = {str(k): str(v) for k, v in first.attrs.items() if k not in _OF_ONE_FORECAST}
         create_hindcast(self.place, first, times, more | self.identity())
         HindcastStore(self.place).write(0, first)

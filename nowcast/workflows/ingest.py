@@ -16,6 +16,7 @@ from nowcast.archive.reader import Archive
 from nowcast.core.engine import Engine, TimeLimited
 from nowcast.core.errors import ArchiveError, NowcastError, SettingsError, complain
 from nowcast.core.files import DISK_FULL
+from nowcast.core.grid import Grid
 from nowcast.core.places import local_only
 from nowcast.core.processes import Workers
 from nowcast.core.rain import Z_R, z_r_of_text
@@ -27,6 +28,9 @@ from nowcast.ingestion.polar.polar_ingest import PolarIngest
 from nowcast.ingestion.polar.settings import PolarSettings
 from nowcast.ingestion.readers.base import Reader
 from nowcast.ingestion.readers.choice import ReaderChoice
+from nowcast.ingestion.regridding.plan import Regridding
+from nowcast.ingestion.regridding.settings import ResampleSettings, resample_settings
+from nowcast.ingestion.regridding.target import wanted_grid
 from nowcast.ingestion.scan import scan_all
 from nowcast.ingestion.work import Reissued
 
@@ -64,7 +68,8 @@ def ingest(
     progress: bool = True, reader: str | Reader | None = None, step: np.timedelta64 | None = None,
     licence: str | None = None, now: np.datetime64 | None = None, file_seconds: float | None = None,
     reissued: Reissued = "complete", z_r: str | None = None, polar: PolarSettings | None = None,
-    *, engine: Engine | None = None,
+    *, engine: Engine | None = None, grid: str | Path | Grid | None = None,
+    resample: ResampleSettings | str | None = None,
 ) -> IngestReport:
     """Put radar files into an archive; what is in already is not read again.
 
@@ -95,7 +100,15 @@ def ingest(
             workers must see files and archive under the same paths. Why not always: a process that is forked
             here begins in a hundredth of a second, and a file takes a few of them.
 
+        grid: where all files are put: a YAML file, another archive, or a projection and a cell size such as
+            ``EPSG:3035@1km`` over all sources; the archive's own where it was made so. What several sources of
+            different grids observe at one time becomes one frame: the first in the archive, then in the order
+            of ``paths``, wins at every cell that it observes.
+        resample: how (`nowcast.ingestion.regridding.settings.ResampleSettings`), as text too: ``nearest``,
+            ``mean`` or ``conservative,mean_in=z``; the archive's own, else ``nearest``.
+
     Raises:
+        GridError: a projection that is not known, or a grid with too many cells.
         ArchiveError: the archive cannot be read or written, is damaged, or the disk is full.
         TimeError: a single time and no ``step``.
         SettingsError: no such reader, relation or value of ``reissued``, or not the archive's relation.
@@ -113,6 +126,11 @@ def ingest(
         raise SettingsError(complain("reissued", f"'{reissued}'", f"one of {', '.join(get_args(Reissued))}",
                                      "choose one of them"))
     polar = polar or getattr(getattr(reader, "mapping", None), "polar", None)
+    wanted = None if grid is None else wanted_grid(grid)
+    how = resample_settings(resample) if isinstance(resample, str) else resample
+    if wanted is not None and polar is not None:
+        raise SettingsError("grid: got it beside polar settings, which choose the grid of volumes, expected "
+                            "one of both; leave one out")
     files, problems = list_files(Path(p) if engine is None else Path(p).absolute() for p in paths)
     try:
         target = local_only(
@@ -121,6 +139,7 @@ def ingest(
         ).absolute()
         known = _known(target, again=reissued == "replace")
         choice = replace(choice, z_r=_one_relation(target, z_r))
+        regridding = Regridding.of(target, wanted, how)
         with _pool(workers_count, file_seconds, engine) as pool:
             volumes = PolarIngest(target, polar, step)
             unread = {} if volumes.together else known_by_name(files, known)
@@ -131,9 +150,13 @@ def ingest(
             problems += [*volumes.problems, *more]
             scans += volumes.scans
             twice += volumes.known_files
+            if regridding is not None:
+                scans = regridding.applied(scans)
             settings = FillSettings(step, licence, now or now_utc(), progress, reissued, choice.relation)
             filled = fill(pool, target, scans, settings) if scans else Filled()
             volumes.write_heights()
+            if regridding is not None:
+                regridding.note(target, scans)
     except NowcastError as error:
         _note(error, problems)
         raise

@@ -125,3 +125,14 @@ def test_refusals(make, message, forecast, observed):
 
     with pytest.raises(SettingsError, match=message):
         members()
+
+
+def test_the_members_of_the_next_nowcast_are_others(drawn, forecast, observed):
+    """Ten minutes later: with the same noise, a member would always be wet at the same place."""
+    later = observed.assign_coords(time=observed["time"] + np.timedelta64(10, "m"))
+    again, others = (
+        Members(2, seed=5).apply(forecast, past).reflectivity_members for past in (observed, later)
+    )
+    np.testing.assert_array_equal(again, drawn.reflectivity_members[:2])
+    wet = (again.values >= 25) & (others.values >= 25)
+    assert wet.sum() < 0.8 * (again.values >= 25).sum()

@@ -21,7 +21,7 @@ def past():
 
 
 def fields(noise, seed=0, members=40):
-    return np.array([list(noise.member(seed, m)) for m in range(members)])
+    return np.array([list(noise.member((seed,), m)) for m in range(members)])
 
 
 def test_every_pixel_of_every_lead_time_has_mean_0_and_variance_1(past):
@@ -108,7 +108,7 @@ def test_patterns_move_with_the_rain(past):
         memory=np.ones_like(noise.memory), weights=np.repeat(noise.weights[2:], 3, axis=0)
     )
     lasting.memory[0] = 0.0
-    first, second, fourth = lasting.member(3, 0)
+    first, second, fourth = lasting.member((3,), 0)
     middle = (slice(20, 50), slice(30, 60))
     assert np.corrcoef(second[22:52, 27:57].ravel(), first[middle].ravel())[0, 1] > 0.97
     assert np.corrcoef(fourth[26:56, 21:51].ravel(), first[middle].ravel())[0, 1] > 0.9
@@ -123,7 +123,7 @@ def test_without_rain_or_with_one_frame_noise_stands_still_and_lives_as_stated(f
     rows, columns = np.divmod(noise.origins[0], noise.periodic[1])
     np.testing.assert_array_equal(rows, np.arange(16)[:, None] + np.zeros((16, 16)))
     np.testing.assert_array_equal(columns, np.arange(16)[None] + np.zeros((16, 16)))
-    assert np.isfinite(next(noise.member(0, 0))).all()
+    assert np.isfinite(next(noise.member((0,), 0))).all()
 
 
 @pytest.mark.parametrize("fill", [np.nan, 25.0])

@@ -80,7 +80,7 @@ def test_a_network_that_forecasts_nan_is_not_published(service, tmp_path):
 @pytest.mark.slow
 def test_a_network_with_too_few_frames_names_the_missing_one(service, tmp_path):
     service.deliver(0, 2, 3)
-    cycle = service.cycle(3, model=str(_network(tmp_path / "a.ckpt")))
+    cycle = service.cycle(3, model=str(_network(tmp_path / "a.ckpt")), most_missing=0)
     assert cycle.exit_code == FALLBACK
     assert "no frame at 2025-06-01T12:10:00Z" in _manifest(service, 3)["fallback"]
 
