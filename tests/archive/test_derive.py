@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from nowcast.archive.layout import frame_name
 from nowcast.archive.packing import PACKING, encode_chunk
@@ -272,3 +273,12 @@ def test_asking_for_both_or_none_is_refused(tmp_path):
         crop_archive(a, tmp_path / "o", box=(0, 0, 1, 1), rows=(0, 4))
     with pytest.raises(TimeError, match="multiple"):
         thin_archive(a, np.timedelta64(0, "m"), tmp_path / "o")
+
+
+def test_the_heights_of_polar_beams_come_along(tmp_path):
+    a = write_store(tmp_path / "a.zarr", [0, 1])
+    heights = np.arange(48, dtype=np.float32).reshape(6, 8)
+    xr.Dataset({"beam_height": (("y", "x"), heights)}).to_netcdf(a / "beam_height.nc")
+    crop_archive(a, tmp_path / "c.zarr", rows=(1, 4), columns=(2, 7))
+    with xr.open_dataset(tmp_path / "c.zarr" / "beam_height.nc") as kept:
+        np.testing.assert_array_equal(kept["beam_height"], heights[1:4, 2:7])
