@@ -26,14 +26,15 @@ def stuck_frames(archive: Archive, settings: QualitySettings | None = None) -> l
 
     Args:
         archive: an open archive.
-        settings: how long before is looked at.
+        settings: how long before is looked at, and how much is wet at least.
     """
     settings = settings or QualitySettings()
     within = np.timedelta64(round(settings.stuck_minutes * 60), "s")
     names = ("max_dbz", "wet_share", "observed_share")
     records = np.stack([archive.over_time(name) for name in names], axis=1)
     found: list[StuckFrame] = []
-    for index in np.flatnonzero(records[:, 1] > 0).tolist():
+    wet_km2 = records[:, 1] * records[:, 2] * np.prod(archive.grid.shape) * np.prod(archive.grid.cell_km)
+    for index in np.flatnonzero((wet_km2 > 0) & (wet_km2 >= settings.stuck_km2)).tolist():
         time = archive.times[index]
         earlier = int(np.searchsorted(archive.times, time - within))
         for other in range(index - 1, earlier - 1, -1):

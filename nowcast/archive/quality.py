@@ -46,14 +46,17 @@ class QualitySettings:
     """Cells wider than this may hold a whole shower: no spikes are marked there."""
     ray: RaySettings = field(default_factory=RaySettings)
     stuck_minutes: float = 60.0
-    """A frame is stuck if it equals one of so long before cell by cell, and holds rain."""
+    """A frame is stuck if it equals one of so long before cell by cell,"""
+    stuck_km2: float = 30.0
+    """and at least so much of it is wet: a few cells of clutter do come back as they were."""
     jump_times: float = 3.0
     """A frame jumps if so many times as many cells are wet as one step before,"""
     jump_share: float = 0.05
     """and the cells that became wet are at least this share of what is observed."""
 
     def __post_init__(self) -> None:
-        if min(self.speckle_km2, self.spike_db, self.spike_above_second_db, self.stuck_minutes) < 0:
+        if min(self.speckle_km2, self.spike_db, self.spike_above_second_db, self.stuck_minutes,
+               self.stuck_km2) < 0:
             raise SettingsError("quality: got a threshold below 0, expected 0 or more; correct QualitySettings")
 
 

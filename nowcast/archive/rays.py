@@ -5,7 +5,7 @@ Dimensions: H rows, W columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,10 @@ class RaySettings:
     """Most width of that strip; a bent line is wide, too."""
     elongation: float = 12.0
     """Least length over width."""
+    far_width_km: float = 10.0
+    """A beam widens: the whole echo that a ray is part of belongs to it, if its strip is at most so wide,"""
+    far_elongation: float = 6.0
+    """and so many times as long, and as even."""
     filled: float = 0.5
     """Least share of the length where there is echo."""
     roughness_db: float = 5.0
@@ -58,6 +62,7 @@ def rays(
     found = np.zeros(dbz.shape, bool)
     thin = _thin(echo, cell_km, settings.width_km)
     labels, _ = label(binary_dilation(thin, _EIGHT), _EIGHT)
+    every: npt.NDArray[np.integer] | None = None
     for number, box in enumerate(find_objects(labels), start=1):
         height, width = (s.stop - s.start for s in box)
         if np.hypot(height * cell_km[0], width * cell_km[1]) < settings.length_km:
@@ -68,8 +73,17 @@ def rays(
         whole = np.zeros(dbz.shape, bool)
         whole[box] = piece
         if before is None or not _met_again(whole, echo, before >= echo_dbz, cell_km, settings):
-            found |= whole
+            every = label(binary_dilation(echo, _EIGHT), _EIGHT)[0] if every is None else every
+            found |= _with_far_end(dbz, whole, echo & (every == every[whole][0]), cell_km, settings)
     return found
+
+
+def _with_far_end(
+    dbz: Dbz, ray: EchoCells, around: EchoCells, cell_km: tuple[float, float], settings: RaySettings
+) -> EchoCells:
+    """The whole echo around a ray where that is a line as well, though a wider one; else the ray."""
+    wider = replace(settings, width_km=settings.far_width_km, elongation=settings.far_elongation)
+    return around if _is_line(dbz, around, cell_km, wider) else ray
 
 
 def _thin(echo: EchoCells, cell_km: tuple[float, float], width_km: float) -> EchoCells:

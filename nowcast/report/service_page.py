@@ -18,6 +18,8 @@ class WarningLine(NamedTuple):
     record: str
     """What came of it so far."""
     raised: bool
+    until: str = ""
+    """When its period is over, ISO 8601; the page takes it down then."""
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,14 @@ from nowcast.core.errors import NowcastError, printable
 from nowcast.core.field import NAME
 from nowcast.core.files import whole_file
 from nowcast.core.grid import Grid
-from nowcast.core.times import minutes, to_text, unbroken_runs
+from nowcast.core.times import to_text, unbroken_runs
 from nowcast.postprocessing.places.document import to_document
 from nowcast.postprocessing.places.locations import Location, locate
 from nowcast.postprocessing.reliability import reliability_of
 from nowcast.service.asked import areas_of, location_of, points_of
 from nowcast.service.chance import Chance, Chances, plain_number
 from nowcast.service.settings import ServiceSettings
-from nowcast.service.warning_settings import RAIN_RATE, REFLECTIVITY, UNITS, WarningSettings
+from nowcast.service.warning_settings import RAIN_RATE, UNITS, WarningSettings
 from nowcast.workflows.at import at_places, newest_frames, relation_of
 
 Note = Callable[[str], None]
@@ -198,23 +198,16 @@ def _cells_reliability(
 ) -> str:
     """How often it came when such a probability was given to a cell; empty where the calibration tells nothing.
 
-    The calibration counted single cells and lead times: it says nothing of areas and of sums.
+    The calibration counted single cells and lead times: it says nothing of areas, sums or a whole period.
     """
     table = reliability_of(chances.forecast.attrs)
-    told = (
-        warning.quantity in (REFLECTIVITY, RAIN_RATE)
-        and cells == 1
-        and chance.probability is not None
-    )
-    if table is None or not told or not np.isfinite(chance.probability or np.nan):
+    probability, lead = chance.probability, chance.of_lead_minutes
+    if table is None or probability is None or lead is None or np.isnan(probability) or cells != 1:
         return ""
     dbz = warning.at_least
-    if warning.quantity == RAIN_RATE:
-        if chances.relation is None:
-            return ""
+    if warning.quantity == RAIN_RATE and chances.relation is not None:
         dbz = float(chances.relation.to_dbz(dbz))
-    lead = minutes(np.timedelta64(round(chance.onset_minutes * 60), "s"))
-    point = table.at(dbz, lead, float(chance.probability or 0.0))
+    point = table.at(dbz, lead, probability)
     if not point.cases:
         return ""
     return printable(

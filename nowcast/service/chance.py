@@ -42,6 +42,8 @@ class Chance(NamedTuple):
     """What the probability is from: members, probabilities, or the one field."""
     exact: bool = True
     """False where it is a lower bound: that of the likeliest cell and lead time."""
+    of_lead_minutes: float | None = None
+    """The one lead time that the probability is of; None where it is of several together."""
 
 
 @dataclass
@@ -110,7 +112,8 @@ class Chances:
         probability = float(share[-1])
         raised = probability >= warning.probability
         first = int(np.argmax(share >= min(warning.probability, max(probability, 1e-9))))
-        return Chance(probability, raised, float(at[first]), BY_MEMBERS)
+        one = float(at[0]) if len(at) == 1 and at[0] > 0 else None
+        return Chance(probability, raised, float(at[first]), BY_MEMBERS, of_lead_minutes=one)
 
     def _by_ladder(
         self, warning: WarningSettings, cells: npt.NDArray[np.intp], leads: npt.NDArray[np.floating]
@@ -135,11 +138,8 @@ class Chances:
         first = int(np.argmax(np.nan_to_num(by_lead) >= min(warning.probability, probability)))
         whole = len(cells) == 1 and len(leads) == 1
         return Chance(
-            probability,
-            probability >= warning.probability,
-            float(leads[first]),
-            BY_PROBABILITIES,
-            whole,
+            probability, probability >= warning.probability, float(leads[first]), BY_PROBABILITIES, whole,
+            float(leads[int(np.nanargmax(by_lead))]),
         )
 
     @property

@@ -98,6 +98,7 @@ def _post(hook: HookSettings, message: Message, seconds: float) -> str:
     assert hook.url is not None
     request = urllib.request.Request(hook.url, message.body.encode(), headers, method="POST")
     opener = urllib.request.build_opener(_NoRedirects)
+    late = f"no answer within {seconds:.1f} s"
 
     def send() -> str:
         try:
@@ -106,22 +107,26 @@ def _post(hook: HookSettings, message: Message, seconds: float) -> str:
         except urllib.error.HTTPError as error:
             error.close()
             return f"answered {error.code}"
+        except TimeoutError:
+            return late
         except urllib.error.URLError as error:
+            if isinstance(error.reason, TimeoutError):
+                return late
             known = isinstance(error.reason, OSError) and error.reason.strerror
             return f"no answer ({known or type(error.reason).__name__})"
-        except (OSError, http.client.HTTPException, ValueError, UnicodeError) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             return f"no answer ({type(error).__name__})"
 
-    return _bounded(send, seconds)
+    return _bounded(send, seconds, late)
 
 
-def _bounded(send: Callable[[], str], seconds: float) -> str:
+def _bounded(send: Callable[[], str], seconds: float, late: str) -> str:
     """Wait so long for an answer, whatever the name server, the connection or a dripping server does."""
     answers: list[str] = []
     thread = threading.Thread(target=lambda: answers.append(send()), daemon=True)
     thread.start()
     thread.join(seconds)
-    return printable(answers[0]) if answers else f"no answer within {seconds:.1f} s"
+    return printable(answers[0]) if answers else late
 
 
 def _run(hook: HookSettings, message: Message, seconds: float) -> str:

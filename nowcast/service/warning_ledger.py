@@ -15,6 +15,8 @@ from nowcast.service.ledger import Ledger, Statement
 from nowcast.service.ledger_schema import DELIVERED, EXPIRED
 from nowcast.service.settings import ServiceSettings
 
+_MONTH = np.timedelta64(30, "D")
+
 
 class PendingWarning(NamedTuple):
     """A warning, raised or not, whose period is not verified yet."""
@@ -108,16 +110,13 @@ class WarningLedger:
     def to_tell(self, hooks: Sequence[str], now: np.datetime64) -> list[Message]:
         """Return the messages that wait, those least tried first, then the newest; others' time is over.
 
-        Why: one that its receiver will never take must not keep back those after it.
+        Why in this order: one that its receiver will never take must not keep back those after it. What is
+        settled goes after a month.
         """
-        self.ledger.write_all(
-            [
-                (
-                    "UPDATE messages SET outcome = ? WHERE outcome = '' AND expires < ?",
-                    [(EXPIRED, to_text(now))],
-                )
-            ]
-        )
+        self.ledger.write_all([
+            ("UPDATE messages SET outcome = ? WHERE outcome = '' AND expires < ?", [(EXPIRED, to_text(now))]),
+            ("DELETE FROM messages WHERE outcome != '' AND expires < ?", [(to_text(now - _MONTH),)]),
+        ])
         rows = self.ledger.rows(
             "SELECT id, hook, body, expires FROM messages WHERE outcome = '' ORDER BY tries, rowid DESC"
         )

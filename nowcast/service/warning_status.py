@@ -34,6 +34,8 @@ class WarningRecord:
     raised: bool
     """By the newest nowcast, and not over yet."""
     headline: str
+    until: str
+    """When its period is over; empty where it is not raised."""
     probability: float | None
     hits: int
     false_alarms: int
@@ -83,6 +85,7 @@ def read_warnings(
                 warning.event,
                 active,
                 headline(told) if told is not None and active else "",
+                str(told["period_ends"]) if told is not None and active else "",
                 None if told is None else told["probability"],
                 hits,
                 alarms,
@@ -125,11 +128,8 @@ def record_text(record: WarningRecord) -> str:
     """Say what came of a warning so far."""
     judged = record.hits + record.false_alarms + record.misses
     if not judged:
-        return (
-            "nothing to verify yet"
-            if not record.correct_noes
-            else f"{record.correct_noes} times none, rightly"
-        )
+        noes = record.correct_noes
+        return f"no event and no warning: {noes}" if noes else "nothing to verify yet"
     parts = [
         f"{record.hits} hits",
         f"{record.false_alarms} false alarms",

@@ -61,7 +61,7 @@ def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> Non
         stale_minutes=None if status.replay else settings.stale_minutes,
         downloads=_downloads(folder, manifest),
         warnings=[
-            WarningLine(w.headline if w.raised else f"{w.name}: none", record_text(w), w.raised)
+            WarningLine(w.headline if w.raised else f"{w.name}: none", record_text(w), w.raised, w.until)
             for w in status.warnings
         ],
         places_header=PLACES_HEADER,

@@ -10,6 +10,7 @@ from nowcast.archive.create import NewArchive
 from nowcast.archive.frame_quality import StuckFrame, jumping_frames, stuck_frames
 from nowcast.archive.masked import Masked, masked
 from nowcast.archive.packing import PACKING
+from nowcast.archive.quality import QualitySettings
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import Thinned, thinned
 from nowcast.archive.writer import describe, open_writer
@@ -57,6 +58,14 @@ def archive(tmp_path_factory):
 
 def test_stuck_frames_are_those_with_rain_that_equal_an_earlier_one(archive):
     assert stuck_frames(archive) == [StuckFrame(time_of(4), time_of(3)), StuckFrame(time_of(6), time_of(4))]
+
+
+def test_a_little_clutter_that_comes_back_is_not_stuck(archive):
+    km2 = int((scenes()[4] >= 10).sum())  # cells of nearly 1 km2
+    assert stuck_frames(archive, QualitySettings(stuck_km2=1.05 * km2)) == []
+    assert len(stuck_frames(archive, QualitySettings(stuck_km2=0.95 * km2))) == 2
+    soon = QualitySettings(stuck_minutes=10)
+    assert stuck_frames(archive, soon) == [StuckFrame(time_of(4), time_of(3))]
 
 
 def test_a_frame_jumps_where_far_more_is_wet_than_one_step_before(archive):

@@ -81,6 +81,14 @@ def test_a_spike_in_rain_is_marked_and_it_alone():
     assert not quality_marks(dbz, KM).any()
 
 
+def test_two_cells_may_be_a_spike_and_three_are_a_core():
+    dbz = rain()
+    dbz[85, 110:112] = 60.0
+    assert np.argwhere(quality_marks(dbz, KM)).tolist() == [[85, 110], [85, 111]]
+    dbz[86, 110] = 60.0
+    assert not quality_marks(dbz, KM).any()
+
+
 @pytest.mark.parametrize("scale", [1.2, 2.0, 4.0])
 def test_a_convective_cell_is_no_spike(scale):
     distance = np.hypot(ROWS - 60, COLUMNS - 80.3)
@@ -97,6 +105,17 @@ def test_a_sun_ray_is_marked(angle, width):
     bits = quality_marks(dbz, KM)
     np.testing.assert_array_equal(cells(bits, "ray"), inside)
     assert not (bits & ~np.uint8(CELL_MARKS["ray"])).any()
+
+
+def test_the_far_end_of_a_ray_belongs_to_it_though_it_is_wider():
+    near, inside = add_line(dry(), (15, 20), 17.0, 60.0, 1.4, sun)
+    dbz, far = add_line(near, (15 + 60 * np.sin(np.deg2rad(17)), 20 + 60 * np.cos(np.deg2rad(17))), 17.0, 65.0,
+                        7.0, lambda along: sun(along + 60.0))
+    np.testing.assert_array_equal(cells(quality_marks(dbz, KM), "ray"), inside | far)
+    narrow = QualitySettings(ray=RaySettings(far_width_km=4.0))
+    found = cells(quality_marks(dbz, KM, settings=narrow), "ray")
+    assert found.sum() > 50
+    assert not found[:, 100:].any()
 
 
 def test_a_ray_that_runs_into_rain_is_marked_outside_of_it():

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nowcast.core.errors import FileError
 from nowcast.core.times import to_text
 from nowcast.service.hooks import tell
 from nowcast.service.ledger import Ledger
@@ -147,6 +148,31 @@ def test_what_cannot_be_told_is_told_later_until_it_expires(tmp_path, ledger, re
     ledger.write_all([("UPDATE messages SET outcome = ''", [()])])
     assert tell(moved, known, NOW + np.timedelta64(61, "m")) == 0
     assert told(ledger)[0][3] == "expired"
+
+
+def test_a_crash_between_telling_and_noting_it_tells_again_under_the_same_id(
+    tmp_path, ledger, receiver, monkeypatch
+):
+    server = receiver(200)
+    settings, known = waiting(tmp_path, ledger, HookSettings("web", url=server.url))
+
+    def crash(*_):
+        raise FileError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WarningLedger, "note_told", crash)
+        assert tell(settings, known, NOW) == 1
+    tell(settings, known, NOW)
+    tell(settings, known, NOW)
+    assert [message["id"] for message in server.got] == ["a", "a"]
+
+
+def test_one_that_its_receiver_never_takes_does_not_keep_back_the_others(tmp_path, ledger, receiver):
+    server = receiver(400, 200)
+    settings, known = waiting(tmp_path, ledger, HookSettings("web", url=server.url, tries=1), ids=("a", "b"))
+    assert tell(settings, known, NOW) == 1  # b, the newest, is refused
+    assert tell(settings, known, NOW) == 2
+    assert [message["id"] for message in server.got] == ["b", "a", "b"]
 
 
 def test_a_secret_that_is_not_there_is_said_by_its_name(tmp_path, ledger):

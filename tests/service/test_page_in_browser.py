@@ -1,13 +1,16 @@
 """The service's page in a real browser: the slider moves, hostile text stays text, nothing is fetched."""
 
 from contextlib import closing
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from nowcast.products.odim_h5 import write_composite
 from nowcast.service.clock import ManualClock
 from nowcast.service.ledger import Ledger
 from nowcast.service.settings import ProductSettings
+from nowcast.service.warning_settings import PlaceSettings, WarningSettings
 from nowcast.service.web import refresh
 from tests.fakes.storm_service import FRAMES, START, STORMS, StormService, storm_grid, time_of
 
@@ -23,6 +26,13 @@ def service(tmp_path_factory):
                         source=f"CMT:{EVIL}")
     evil_name = made.inbox / f"{EVIL.replace('/', ' ')}\n.h5"
     evil_name.write_bytes(b"no radar file")
+    row, column = np.unravel_index(int(np.nanargmax(FRAMES[2])), FRAMES[2].shape)
+    grid = storm_grid(STORMS)
+    lon, lat = grid.lonlat(grid.y[[row]], grid.x[[column]])
+    made.settings = replace(
+        made.settings, places=(PlaceSettings(EVIL, float(lat[0]), float(lon[0])),),
+        warnings=(WarningSettings(EVIL, "reflectivity", 15.0, 0.5, 30.0, place=EVIL),),
+    )
     cycle = made.cycle(2, model=f"{made.inbox}/{EVIL.replace('/', ' ')}.ckpt",
                        products=ProductSettings(maps=True))
     assert "\n" not in cycle.message
@@ -86,6 +96,16 @@ def test_hostile_text_is_shown_as_text(page):
     assert page.locator("script").count() == 1
 
 
+def test_places_and_warnings_stand_there_and_an_old_warning_is_taken_down(page):
+    assert page.locator("#warnings").inner_text().startswith(f"{EVIL}: 15 dBZ or more within 30 min at {EVIL}")
+    cells = page.locator("#places tbody td").all_inner_texts()
+    assert cells[0] == EVIL
+    assert "rain" in cells[-1]
+    banner = page.locator(".warning")
+    assert banner.get_attribute("data-until") == "2025-06-01T12:50:00Z"
+    assert not banner.is_visible()
+
+
 def test_an_old_page_calls_itself_out_of_date(page):
     assert page.locator("#state").text_content() == "out of date"
     assert page.locator("#age").text_content().endswith("hours old)")
@@ -93,7 +113,7 @@ def test_an_old_page_calls_itself_out_of_date(page):
 
 def test_links_lead_to_files_of_the_nowcast(page, service):
     targets = [a.get_attribute("href") for a in page.locator("main a").all()]
-    assert len(targets) == 4
+    assert len(targets) == 7
     assert all((service.output / t).is_file() for t in targets)
 
 

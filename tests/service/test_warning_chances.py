@@ -36,6 +36,8 @@ def test_members_that_reach_it_anywhere_up_to_then_are_counted():
     assert (found.probability, found.raised, found.onset_minutes, found.by) == (0.5, True, 30.0, "members")
     assert chances(dbz).of(warning(minutes=20.0), ALL)[:2] == (0.25, False)
     assert chances(dbz).of(warning(), np.array([5]))[:2] == (0.25, False)
+    assert chances(dbz).of(warning(), ALL).of_lead_minutes is None  # of three lead times together
+    assert chances(dbz).of(warning(minutes=10.0), ALL).of_lead_minutes == 10.0
     early = chances(dbz).of(warning(probability=0.2), ALL)
     assert (early.raised, early.onset_minutes) == (True, 10.0)
 
@@ -64,7 +66,7 @@ def test_probabilities_without_members_bound_it_from_below():
     asked = Chances(made, observed(made.reflectivity.values[0]), RELATION)
     found = asked.of(warning(), ALL)
     assert (round(found.probability, 6), found.raised, found.onset_minutes) == (0.6, True, 20.0)
-    assert (found.by, found.exact) == ("probabilities", False)
+    assert (found.by, found.exact, found.of_lead_minutes) == ("probabilities", False, 20.0)
     assert asked.of(warning(), np.array([0]))[:2] == (0.0, False)
     assert asked.of(warning(minutes=10.0, at_least=30.0), np.array([0])).exact
     between = asked.of(warning(at_least=35.0), ALL).probability

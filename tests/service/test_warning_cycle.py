@@ -4,6 +4,7 @@ import csv
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -165,12 +166,16 @@ def test_a_crash_before_the_hook_loses_nothing_and_the_next_cycle_verifies(publi
 
 
 def test_probabilities_of_a_calibration_are_published_counted_and_held_against_it(tmp_path):
+    town = WarningSettings("town", "reflectivity", 20.0, 0.5, 30.0, place="=wet")
     service = asked(tmp_path, calibration=calibration(tmp_path))
+    service.settings = replace(service.settings, warnings=(service.settings.warnings[0], town))
     service.deliver(0, 1, 2)
     assert service.cycle(2).exit_code == PUBLISHED
     document = json.loads((service.output / "latest" / "warnings.json").read_text())
-    (warning,) = document["warnings"]
-    assert (round(warning["probability"], 2), warning["lower_bound"]) == (LIKELY, True)
+    storm, town = document["warnings"]
+    assert (round(storm["probability"], 2), storm["lower_bound"]) == (LIKELY, True)
+    assert storm["reliability"] == "no such warning has been verified yet"
+    assert town["reliability"].endswith("such a probability of a cell came true in 75% of 9000 cases")
     service.deliver(3, 4, 5)
     service.cycle(5)
     said = read_forecast(service.output / folder_of(time_of(2)) / "nowcast.nc")

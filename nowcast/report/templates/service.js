@@ -17,6 +17,8 @@ function play() {
 function age() {
   const then = Date.parse($("reference-time").dateTime);
   if (Number.isNaN(then) || stale === null) return;
+  for (const warning of document.querySelectorAll("[data-until]"))
+    warning.hidden = Date.now() > Date.parse(warning.dataset.until);
   const minutes = Math.round((Date.now() - then) / 60000);
   const age = minutes > 120 ? Math.round(minutes / 60) + " hours" : minutes + " minutes";
   $("age").textContent = "(" + age + " old)";
