@@ -26,6 +26,7 @@ from nowcast.archive.thinned import RadarFrames
 from nowcast.core.times import Times, parse_period
 from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.catalog import build_forecaster
+from nowcast.scores.categorical import csi
 from nowcast.workflows.forecast import forecast
 
 PAST, THRESHOLDS = 6, (20.0, 30.0)
@@ -70,8 +71,8 @@ def main() -> None:
                 counts[way] = counts.get(way, 0) + found
         print(f"{name}, {len(starts)} starts of {args.period}, {args.leads} leads")
         for way, (hits, misses, false_alarms) in ((w, c.T) for w, c in counts.items()):
-            csi = hits / (hits + misses + false_alarms)
-            print(f"  {way:34}" + "  ".join(f"CSI{t:g} {v:.4f}" for t, v in zip(THRESHOLDS, csi, strict=True)))
+            each = zip(THRESHOLDS, csi(hits, misses, false_alarms), strict=True)
+            print(f"  {way:34}" + "  ".join(f"CSI{t:g} {v:.4f}" for t, v in each))
 
 
 def choose_starts(archive: Archive, period: str, leads: int, count: int) -> Times:

@@ -16,6 +16,7 @@ from nowcast.evaluation.period import Verification
 from nowcast.report.diagram_content import DiagramCurve, Diagrams, RankShares, ReliabilityCurve
 from nowcast.scores.arrays import Floats, ratio
 from nowcast.scores.base import Metric
+from nowcast.scores.categorical import far, pod
 from nowcast.scores.confidence import Bootstrap, blocks_of, pooled_interval
 from nowcast.scores.discrimination import EconomicValue, RocArea
 from nowcast.scores.probability_classes import Reliability
@@ -135,7 +136,7 @@ def _performance(found: Verification) -> Iterator[DiagramCurve]:
         for threshold, (hits, misses, false_alarms) in zip(
             found.thresholds, np.moveaxis(counts, -1, 1), strict=True
         ):
-            success, detection = ratio(hits, hits + false_alarms), ratio(hits, hits + misses)
+            success, detection = 1.0 - far(hits, false_alarms), pod(hits, misses)
             if np.isfinite(success + detection).any():
                 texts = [f"+{lead:g} min" for lead in found.lead_minutes]
                 yield DiagramCurve(model, threshold, success.tolist(), detection.tolist(), texts)

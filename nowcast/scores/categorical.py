@@ -42,6 +42,16 @@ def csi(hits: Any, misses: Any, false_alarms: Any) -> Any:
     return ratio(hits, hits + misses + false_alarms)
 
 
+def pod(hits: Any, misses: Any) -> Any:
+    """Probability of detection from counts; NaN where the event was never observed."""
+    return ratio(hits, hits + misses)
+
+
+def far(hits: Any, false_alarms: Any) -> Any:
+    """False alarm ratio from counts; NaN where the event was never forecast."""
+    return ratio(false_alarms, hits + false_alarms)
+
+
 @dataclass(frozen=True)
 class Contingency:
     """Counts of an event: reflectivity >= ``threshold_dbz``, compared in float32.
@@ -91,7 +101,7 @@ class Pod(Contingency):
 
     def value(self, sums: Mapping[str, Any]) -> Any:
         """Finish; NaN where the event was never observed."""
-        return ratio(sums["hits"], sums["hits"] + sums["misses"])
+        return pod(sums["hits"], sums["misses"])
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,7 @@ class Far(Contingency):
 
     def value(self, sums: Mapping[str, Any]) -> Any:
         """Finish; NaN where the event was never forecast."""
-        return ratio(sums["false_alarms"], sums["hits"] + sums["false_alarms"])
+        return far(sums["hits"], sums["false_alarms"])
 
 
 @dataclass(frozen=True)

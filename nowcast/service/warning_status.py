@@ -10,6 +10,7 @@ import numpy as np
 
 from nowcast.core.errors import NowcastError
 from nowcast.core.times import parse_time
+from nowcast.scores.categorical import far, pod
 from nowcast.service.bulletin import headline
 from nowcast.service.ledger import Ledger
 from nowcast.service.ledger_schema import (
@@ -93,8 +94,8 @@ def read_warnings(
                 noes,
                 lost,
                 waiting,
-                hits / (hits + misses) if hits + misses else None,
-                alarms / (hits + alarms) if hits + alarms else None,
+                float(pod(hits, misses)) if hits + misses else None,
+                float(far(hits, alarms)) if hits + alarms else None,
                 of.get(HIT, (0, None))[1],
             )
         )

@@ -36,7 +36,7 @@ def test_members_then_products_in_one_call():
     assert coming.sizes["member"] == 4
     assert {"rain_sum_mean", "rain_rate_exceedance_probability", "neighbourhood_probability",
             "rain_onset_probability", "reflectivity_spread"} <= set(coming.data_vars)
-    again = nowcast.forecast(memory_archive(), Probable(factor=0.9), lead_times=6,
+    again = nowcast.forecast(memory_archive(), Probable(factor=0.9), lead_times=6, z_r="marshall_palmer",
                              post=chain(members=4, seed=3, products=["all"], z_r="marshall_palmer"))
     assert coming.identical(again)
 
