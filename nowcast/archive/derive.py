@@ -105,7 +105,8 @@ class _Work:
             return Done(None, slot.time, slot.archives[0], differs)
         name = frame_name(slot.number)
         if name not in self.there:
-            put(self._chunks / name, encode_chunk(codes))
+            # A folder is whole only once it is flushed to its last file (`whole_folder`): not each file, too.
+            (self._chunks / name).write_bytes(encode_chunk(codes))
         return Done(describe(slot.number, codes), slot.time, slot.archives[0], differs)
 
 

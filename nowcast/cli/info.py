@@ -100,7 +100,7 @@ def describe(archive: Archive) -> dict[str, Any]:
 def _regridding(found: Any) -> list[str]:
     if not isinstance(found, dict) or not found:
         return []
-    sources = "; ".join(map(str, found.get("sources", ())))
+    sources = "; ".join(map(str, named if isinstance(named := found.get("sources"), list) else []))
     said = f"{found.get('resample')} onto {found.get('grid')} from {sources}"
     return [f"regridded {printable(said)}"]
 

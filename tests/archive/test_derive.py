@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
-from nowcast.archive import derive
 from nowcast.archive.layout import frame_name
 from nowcast.archive.packing import PACKING, encode_chunk
 from nowcast.archive.reader import Archive
 from nowcast.cli.main import main
 from nowcast.core.errors import ArchiveError, FileError, GridError, SettingsError, TimeError
-from nowcast.core.places import store_of
+from nowcast.core.places import ObjectPath, store_of
 from nowcast.workflows.archive_tools import copy_archive, crop_archive, merge_archives, thin_archive
 from nowcast.workflows.check_archive import check_archive
 from nowcast.workflows.ingest import ingest
@@ -160,7 +160,7 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nowcast.archive.derive.put", full)
+    monkeypatch.setattr("nowcast.archive.derive.encode_chunk", full)
     with pytest.raises(FileError, match="No space left on device"):
         copy_archive(a, tmp_path / "out.zarr")
     assert not (tmp_path / "out.zarr").exists()
@@ -237,20 +237,21 @@ def test_the_command_makes_archives_and_says_mistakes_in_one_line(tmp_path, caps
 def test_a_copy_in_an_object_store_is_gone_on_with_where_it_stopped(tmp_path, monkeypatch):
     a = write_store(tmp_path / "a.zarr", list(range(5)))
     there = "memory://bucket/copy.zarr"
-    put, written = derive.put, []
+    write, written = ObjectPath.write_bytes, []
 
     def dying(place, data):
         if len(written) == 4:
             raise KeyboardInterrupt
         written.append(str(place))
-        put(place, data)
+        write(place, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr("nowcast.archive.derive.put", dying)
+        patch.setattr(ObjectPath, "write_bytes", dying)
         with pytest.raises(KeyboardInterrupt):
             copy_archive(a, there)
-    monkeypatch.setattr("nowcast.archive.derive.put", lambda p, d: (written.append(str(p)), put(p, d))[1])
-    copy_archive(a, there)
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectPath, "write_bytes", lambda p, d: (written.append(str(p)), write(p, d))[1])
+        copy_archive(a, there)
     assert sorted(w for w in written if "reflectivity/c." in w) == [
         f"{there}/reflectivity/{frame_name(n)}" for n in range(5)]
     store = store_of(there)
@@ -272,3 +273,12 @@ def test_asking_for_both_or_none_is_refused(tmp_path):
         crop_archive(a, tmp_path / "o", box=(0, 0, 1, 1), rows=(0, 4))
     with pytest.raises(TimeError, match="multiple"):
         thin_archive(a, np.timedelta64(0, "m"), tmp_path / "o")
+
+
+def test_the_heights_of_polar_beams_come_along(tmp_path):
+    a = write_store(tmp_path / "a.zarr", [0, 1])
+    heights = np.arange(48, dtype=np.float32).reshape(6, 8)
+    xr.Dataset({"beam_height": (("y", "x"), heights)}).to_netcdf(a / "beam_height.nc")
+    crop_archive(a, tmp_path / "c.zarr", rows=(1, 4), columns=(2, 7))
+    with xr.open_dataset(tmp_path / "c.zarr" / "beam_height.nc") as kept:
+        np.testing.assert_array_equal(kept["beam_height"], heights[1:4, 2:7])

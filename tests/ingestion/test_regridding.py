@@ -6,7 +6,7 @@ import pytest
 
 from nowcast.archive.reader import Archive
 from nowcast.cli.main import main
-from nowcast.core.errors import GridError, SettingsError
+from nowcast.core.errors import ArchiveError, GridError, SettingsError
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingestion.regridding.frames import regridded
@@ -240,3 +240,12 @@ def test_a_source_nowhere_on_the_grid_is_a_problem_and_the_rest_goes_in(two, tmp
     assert "do not overlap" in capsys.readouterr().err
     held, like = Archive.open(target), Archive.open(grid)
     np.testing.assert_array_equal(held.field().values, like.field().values)
+
+
+def test_what_an_archive_says_of_its_regridding_is_checked(two, tmp_path):
+    target = tmp_path / "t.zarr"
+    run([two / "a.nc"], target, grid="EPSG:3035@2km")
+    root = target / "zarr.json"
+    root.write_text(root.read_text().replace('"resample": "nearest"', '"resample": 7'))
+    with pytest.raises(ArchiveError, match="expected how it was regridded"):
+        run([two / "b.nc"], target)

@@ -43,7 +43,10 @@ class Regridding:
         """
         archive = Archive.open(target) if (target / "zarr.json").exists() else None
         stated = {} if archive is None else archive.attrs.get(ATTRIBUTE, {})
-        if not isinstance(stated, dict) or (stated and not isinstance(stated.get("resample"), str)):
+        kinds = {"resample": str, "grid": str, "sources": list}
+        if not isinstance(stated, dict) or (
+            stated and any(not isinstance(stated.get(name), kind) for name, kind in kinds.items())
+        ):
             raise ArchiveError(f"{target}: attribute {ATTRIBUTE}: got {str(stated)[:60]}, expected how it was "
                                "regridded; the archive is damaged, remove it and ingest its files again")
         if wanted is None and not stated:
