@@ -4,6 +4,7 @@
 
 The encodings are those of ``tests/fakes/absence.py``: types, gains, codes, flags, masks, packings; each file is
 read by its reader and compared with what was written, absence exactly and values to two thousandths of a dB.
+Control-C ends it with what was found so far.
 """
 
 from __future__ import annotations
@@ -34,14 +35,17 @@ def main() -> int:
     names = args.readers.split(",")
     rng = np.random.default_rng(args.seed)
     files, pixels, wrong = dict.fromkeys(names, 0), dict.fromkeys(names, 0), dict.fromkeys(names, 0)
-    for number in tqdm(range(args.count), unit="file"):
-        name = names[number % len(names)]
-        with tempfile.TemporaryDirectory() as folder:
-            path, dbz = ENCODINGS[name](Path(folder), rng)  # type: ignore[no-untyped-call]
-            found = READERS[name].open(path).values[0]
-            wrong[name] += misread(found, dbz)  # type: ignore[no-untyped-call]
-        files[name] += 1
-        pixels[name] += dbz.size
+    try:
+        for number in tqdm(range(args.count), unit="file"):
+            name = names[number % len(names)]
+            with tempfile.TemporaryDirectory() as folder:
+                path, dbz = ENCODINGS[name](Path(folder), rng)  # type: ignore[no-untyped-call]
+                found = READERS[name].open(path).values[0]
+                wrong[name] += misread(found, dbz)  # type: ignore[no-untyped-call]
+            files[name] += 1
+            pixels[name] += dbz.size
+    except KeyboardInterrupt:
+        print("interrupted; until then:")
     for name in names:
         print(f"{name:<12} {files[name]:6d} files {pixels[name]:12d} pixels {wrong[name]:6d} misread")
     count, cells, faults = (sum(each.values()) for each in (files, pixels, wrong))

@@ -156,6 +156,7 @@ def test_every_pixel_and_corner_of_a_real_file():
     assert Grid.of(field).extent == pytest.approx((-130.0, -60.0, 20.0, 55.0), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_every_pixel_of_a_real_file_by_another_decoder():
     rasterio = pytest.importorskip("rasterio")
     path = sorted(radar_folder("mrms_grib2_20190610").iterdir())[0]

@@ -125,7 +125,8 @@ def test_sound_chunks_that_pack_well_are_read(tmp_path):
     np.testing.assert_allclose(np.unique(OdimH5().open(path).values), [23.0103], atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "cells"), [("lat", 1), ("dbz", 1), ("dbz", 600)])
+@pytest.mark.parametrize(("name", "cells"), [
+    ("lat", 1), pytest.param("dbz", 1, marks=pytest.mark.slow), ("dbz", 600)])
 def test_netcdf_that_unpacks_to_more_than_it_declares_is_refused(tmp_path, name, cells):
     """One chunk of the second of two frames; 600 x 600 cells make the packed size alone look sound."""
     rows, columns = 4 * cells, 5 * cells
