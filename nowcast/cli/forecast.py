@@ -111,6 +111,10 @@ def products_of(args: argparse.Namespace) -> dict[str, Any]:
     from nowcast.core.settings import override
 
     names: dict[str, Any] = {name.strip(): {} for name in (args.products or "").split(",") if name.strip()}
+    for assignment in args.product_assignments:
+        if not all(assignment.partition("=")[:2]):
+            raise SettingsError(complain("--product-set", assignment, "NAME.KEY=VALUE",
+                                         "for example rain_sum.periods_minutes=[30,60]"))
     found = override(names, args.product_assignments)
     for name in found:
         if name not in names and "all" not in names:

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -165,7 +165,7 @@ def _run(
     seconds = int(archive.step / np.timedelta64(1, "s"))
     ledger.note_metadata({NEWEST_FRAME: to_text(archive.times[-1]), STEP_SECONDS: str(seconds)})
     frames = _frames_to_use(settings, ledger, archive)
-    asked = feasible(settings, archive, cycle.note) if frames else settings
+    asked = _asked(settings, archive, cycle) if frames else settings
     for frame in frames:
         _forecast(asked, clock, ledger, archive, frame, cycle, process)
     with cycle.timed("verify"):
@@ -173,6 +173,16 @@ def _run(
         verify_warnings(settings, WarningLedger(ledger), archive)
     with cycle.timed("prune"):
         prune(settings, ledger, archive.times[-1])
+
+
+def _asked(settings: ServiceSettings, archive: Archive, cycle: Cycle) -> ServiceSettings:
+    """The settings without what cannot be had; a fault here costs places and warnings, not the forecast."""
+    try:
+        return feasible(settings, archive, cycle.note)
+    except Exception as error:
+        log.exception("places and warnings")
+        cycle.note(f"nothing is said of places and warnings: {error}")
+        return replace(settings, places=(), areas=None, warnings=())
 
 
 def _prepare(settings: ServiceSettings, process: ModelProcess) -> None:

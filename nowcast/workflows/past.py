@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nowcast.archive.thinned import RadarFrames, thinned
-from nowcast.core.errors import TimeError, complain
+from nowcast.core.errors import SettingsError, TimeError, complain
 from nowcast.core.times import Times, parse_time, to_text, unbroken_runs
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ def choose_past(
     most_missing: int, count: int,
 ) -> ChosenPast:
     """Choose the frames as `observed_past`, and where some are missing, which are to be interpolated."""
+    if most_missing < 0:
+        raise SettingsError(complain("missing frames (--most-missing)", most_missing, "0 or more",
+                                     "0 refuses a past with a gap"))
     none = np.array([], "datetime64[ns]")
     try:
         frames, times = observed_past(archive, forecaster, at, short_past=short_past, count=count)

@@ -242,6 +242,19 @@ def test_what_cannot_be_had_is_left_out_each_in_one_line_before_the_model_runs(t
     assert not (service.output / "latest" / "places.json").exists()
 
 
+def test_a_fault_nobody_thought_of_costs_places_and_warnings_alone(tmp_path, monkeypatch):
+    def surprise(*_):
+        raise KeyError("unheard of")
+
+    monkeypatch.setattr("nowcast.service.cycle.feasible", surprise)
+    service = asked(tmp_path)
+    service.deliver(0, 1)
+    cycle = service.cycle(1)
+    assert cycle.exit_code == PUBLISHED
+    assert "nothing is said of places and warnings: 'unheard of'" in cycle.message
+    assert not (service.output / "latest" / "warnings.json").exists()
+
+
 def test_a_ledger_of_an_earlier_version_opens(tmp_path):
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         ledger.note_nowcast(PublishedNowcast(time_of(2), "m", "", "f"), time_of(2), {})
