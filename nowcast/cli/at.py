@@ -114,6 +114,8 @@ def _check(args: argparse.Namespace, count: int) -> None:
                                          "leave it out, or give --archive"))
     if args.z_r is not None:
         z_r(args.z_r)
+    if args.out and args.out.suffix.lower() != ".png":
+        raise SettingsError(complain("--out", str(args.out), "a file name ending in .png", "change it"))
     if args.out and count > 12:
         raise SettingsError(complain("--out", f"{count} places", "up to 12 in one meteogram",
                                      "ask for fewer, or leave it out"))

@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
         help="settings of the model, for example method=tvl1 or memory_gb=2",
     )
-    parser.add_argument("--period", required=True, metavar="START/END", help="UTC; a bare end date is included")
+    parser.add_argument("--period", required=True, metavar="START/END",
+                        help="of forecast reference times, UTC; a bare end date is included")
     parser.add_argument("--stride", type=int, default=1, help="frames between two initialisation times (1)")
     parser.add_argument("--leads", type=int, default=10, help="lead times, one step each (10)")
     parser.add_argument(

@@ -72,14 +72,14 @@ def hindcast(
 ) -> HindcastReport:
     """Forecast from every initialisation time of a period and keep the forecasts.
 
-    A forecast is made where its past lies within the period without a gap. Stopped at any point and run
-    again, it goes on, and ends in the same values; what is read of the store before that says which
-    forecasts are there (``forecast_status``, and the attribute ``hindcast_complete``).
+    A forecast is made where its past has no gap; the past of the first ones lies before the period. Stopped at
+    any point and run again, it goes on, and ends in the same values; what is read of the store before that says
+    which forecasts are there (``forecast_status``, and the attribute ``hindcast_complete``).
 
     Args:
         archive: an open archive, or its folder or address.
         forecaster: what `nowcast.load_model` returns, or its name or checkpoint.
-        period: START/END, UTC; a bare end date is included.
+        period: START/END of forecast reference times, UTC; a bare end date is included.
         out: Zarr store to make or to go on with: a folder, or an address such as ``s3://bucket/name.zarr``.
         stride: frames between two initialisation times of an unbroken run.
         lead_times: how many, one step apart.
@@ -117,7 +117,7 @@ def hindcast(
     leads = common_leads(frames, {model.name: model}, lead_times)
     steps = tuple(chain(post, members=members, seed=seed, products=products, z_r=z_r))
     past = max(LEAST_PAST, model.needs.past, *(step.past for step in steps))
-    found = windows(frames.times, frames.step, start, end, past, stride)
+    found = windows(frames.times, frames.step, start - (past - 1) * frames.step, end, past, stride)
     times = np.array([window[-1] for window in found], "datetime64[ns]")
     make = _Make(frames, model, leads, steps, place)
     held, waiting = make.prepare(times)

@@ -56,7 +56,7 @@ class IngestReport:
     replaced: int = 0
 
     def __str__(self) -> str:
-        rate = f" ({self.frames / self.seconds:.0f} frames/s)" if self.frames else ""
+        rate = f" ({self.frames / self.seconds:.3g} frames/s)" if self.frames else ""
         replaced = f"{_count(self.replaced, 'frame')} replaced; " if self.replaced else ""
         return (f"{self.archive}: {_count(self.frames, 'new frame')} in {self.seconds:.1f} s{rate}; {replaced}"
                 f"of {_count(self.files, 'file')} {self.known_files} were in already; "

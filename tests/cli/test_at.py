@@ -155,9 +155,14 @@ def test_mistakes_are_one_line_and_leave_nothing(file, tmp_path, monkeypatch, ca
 def test_a_model_is_needed_with_an_archive_and_a_place_for_what_is_written(archive, file, tmp_path, capsys):
     assert main(["at", "45", "9", "--archive", str(archive[0])]) == 2
     assert "expected a model with --archive" in capsys.readouterr().err
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
     for flag in ("--json", "--out"):
-        assert at(file, LAT, LON, flag, str(tmp_path)) == 2
+        assert at(file, LAT, LON, flag, str(folder)) == 2
         assert "cannot be written" in capsys.readouterr().err
+    assert at(file, LAT, LON, "--out", str(tmp_path / "meteogram.doc")) == 2
+    assert "expected a file name ending in .png" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [folder]
     assert at(tmp_path / "none.nc", LAT, LON) == 2
     assert "got no file" in capsys.readouterr().err
     (tmp_path / "bad.nc").write_bytes(b"CDF\x01 no")

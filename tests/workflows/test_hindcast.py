@@ -174,3 +174,12 @@ def test_killed_with_its_workers_and_run_again_it_ends_in_the_same_values(archiv
     assert 3 <= there < 7, "it should be killed in the middle"
     assert main(_command(archive, killed, "--workers", "2")) == 0
     assert _content(killed) == _content(whole)
+
+
+def test_the_period_is_that_of_forecast_reference_times_and_their_past_lies_before_it(archive, tmp_path):
+    newest = archive.times[12]
+    start, end = (np.datetime_as_string(t, unit="m") for t in (newest, newest + np.timedelta64(5, "m")))
+    report = hindcast(archive, Unsure(), f"{start}/{end}", tmp_path / "h.zarr", lead_times=1)
+    assert report.forecasts == 1
+    with xr.open_zarr(tmp_path / "h.zarr", chunks=None) as found:
+        assert found["forecast_reference_time"].values.tolist() == [newest.astype("datetime64[ns]").astype(int)]
