@@ -39,9 +39,9 @@ def main() -> int:
         for number in tqdm(range(args.count), unit="file"):
             name = names[number % len(names)]
             with tempfile.TemporaryDirectory() as folder:
-                path, dbz = ENCODINGS[name](Path(folder), rng)  # type: ignore[no-untyped-call]
+                path, dbz = ENCODINGS[name](Path(folder), rng)
                 found = READERS[name].open(path).values[0]
-                wrong[name] += misread(found, dbz)  # type: ignore[no-untyped-call]
+                wrong[name] += misread(found, dbz)
             files[name] += 1
             pixels[name] += dbz.size
     except KeyboardInterrupt:
