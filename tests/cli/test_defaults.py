@@ -9,6 +9,7 @@ import pytest
 
 from nowcast.cli.main import COMMANDS
 from nowcast.evaluation.comparison import HORIZON_DBZ, PREFERRED, Against
+from nowcast.ingestion.regridding.settings import ResampleSettings
 from nowcast.scores.catalog import DEFAULT_SCORES
 
 SAID = re.compile(r"\((?:default:? )?([^()]*)\)|'(\w+)' \(default\)")
@@ -24,9 +25,15 @@ ELSEWHERE = {
     ("verify", "--step"): "the longest step that a model was made for",
     ("bench", "--models"): "all", ("bench", "--out"): "runs/bench/NAME of the configuration",
     ("fetch-weights", "--out"): "the cache folder, NOWCAST_CACHE or ~/.cache/nowcast",
+    ("ingest", "--resample"): "default",
     ("inspect-memory", "--crop"): "at most 256 a side",
 }
 """What the help says in brackets of options whose value is found later; those of `demo` are held below."""
+
+
+def test_the_default_of_regridding_is_the_one_that_the_help_names():
+    assert "nearest (default)" in next(a.help for a in options("ingest") if "--resample" in a.option_strings)
+    assert ResampleSettings().method == "nearest"
 
 
 def options(name):

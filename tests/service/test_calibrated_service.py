@@ -39,8 +39,9 @@ def settings(tmp_path, file, model="persistence"):
 def test_its_forecasts_hold_probabilities_and_their_reliability(source, file, tmp_path):
     asked = settings(tmp_path, file)
     check_model(asked)
-    run = run_model(asked, source, source.times[-1], ModelProcess(asked))
-    assert run.fallback == ""
+    notes = []
+    run = run_model(asked, source, source.times[-1], ModelProcess(asked), notes.append)
+    assert (run.fallback, notes) == ("", [])
     assert run.forecast["threshold"].values.tolist() == [20.0, 30.0]
     assert {"decision_thresholds", "dressing"} <= set(run.forecast.attrs)
 
