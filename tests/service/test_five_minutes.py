@@ -44,12 +44,23 @@ def test_it_publishes_by_the_network_with_its_probabilities(service):
 @pytest.mark.slow
 def test_what_is_published_in_its_place_has_the_same_lead_times(service):
     (service.inbox / "05.h5").unlink()  # the network's past has a gap, that of the motion is short
-    cycle = service.cycle(4.5)
+    cycle = service.cycle(4.5, most_missing=0)
     assert cycle.exit_code == FALLBACK, cycle.message
     manifest, coming = published(service)
     assert manifest["model"] == "extrapolation"
     assert "expected 5 frames without a gap" in manifest["fallback"]
     assert (coming["lead_time"].values / np.timedelta64(1, "m")).tolist() == [10, 20, 30]
+
+
+@pytest.mark.slow
+def test_where_frames_may_be_missing_the_network_goes_on_and_says_which_it_interpolated(service):
+    (service.inbox / "05.h5").unlink()
+    cycle = service.cycle(4.5)
+    assert cycle.exit_code == PUBLISHED, cycle.message
+    manifest, coming = published(service)
+    assert (manifest["model"], manifest["fallback"]) == ("motionrnn", "")
+    missing = np.datetime_as_string(START + 5 * STEP, unit="s") + "Z"
+    assert coming.attrs["interpolated_frames"] == manifest["interpolated_frames"] == missing
 
 
 @pytest.mark.slow
