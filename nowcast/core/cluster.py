@@ -10,10 +10,11 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nowcast.core.clean_start import clean_start
 from nowcast.core.cluster_worker import Answer, Function, call, versions
 from nowcast.core.engine import Lost
 from nowcast.core.errors import NowcastError, SettingsError, printable
-from nowcast.core.processes import clean_start, lost_is_an_error
+from nowcast.core.processes import lost_is_an_error
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -42,7 +42,7 @@ class Function(WorkerPlugin):  # type: ignore[misc]  # read without types
 
 
 class Answer(NamedTuple):
-    """What came of a task: a result, or what was raised."""
+    """The outcome of a task: a result, or what was raised."""
 
     good: bool
     value: Any

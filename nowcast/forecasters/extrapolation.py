@@ -15,7 +15,7 @@ from nowcast.core.settings import plain
 from nowcast.forecasters.advection import advect
 from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
 from nowcast.forecasters.inputs import Past, check_leads, newest
-from nowcast.forecasters.motion import MOTIONS, LucasKanade, MotionMethod, without_gaps
+from nowcast.forecasters.motion import MOTIONS, LucasKanade, MotionMethod, motion_of_frames
 
 Array = npt.NDArray[np.float32]
 _HOUR = np.timedelta64(3600, "s")
@@ -80,11 +80,8 @@ class Extrapolation:
         return forecast
 
     def _velocity(self, past: Past) -> Array:
-        observed = ~np.isnan(past.dbz)
-        floor = np.float32(self.floor_dbz)
-        frames = np.maximum(np.where(observed, past.dbz, floor), floor).astype(np.float32)
         assert past.step is not None
-        motion = self.motion.estimate(*without_gaps(frames, observed))
+        motion = motion_of_frames(past.dbz, self.floor_dbz, self.motion)
         return _bounded(motion, self.fastest_kmh, past.grid, past.step)
 
     def _why_none(self, dbz: Array) -> str:

@@ -13,7 +13,7 @@ from nowcast.core.errors import TimeError, complain
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import Times, to_text
 from nowcast.forecasters.advection import advect
-from nowcast.forecasters.motion import LucasKanade, without_gaps
+from nowcast.forecasters.motion import LucasKanade, motion_of_frames
 
 Array = npt.NDArray[np.float32]
 _FLOOR_DBZ = np.float32(5.0)
@@ -54,20 +54,13 @@ def _at(time: np.datetime64, known: Times, dbz: Array) -> Array:
         return np.asarray(dbz[after])
     before = max(after - 1, 0)
     after = before + 1
-    motion = _motion(dbz[before : after + 1])
+    motion = motion_of_frames(dbz[before : after + 1], float(_FLOOR_DBZ), LucasKanade())
     share = float((time - known[before]) / (known[after] - known[before]))
     if share < 0:
         return np.asarray(advect(dbz[before], -motion, [-share], float(_FLOOR_DBZ))[0])
     early = advect(dbz[before], motion, [share], float(_FLOOR_DBZ))[0]
     late = advect(dbz[after], -motion, [1.0 - share], float(_FLOOR_DBZ))[0]
     return _mean(early, late, share)
-
-
-def _motion(pair: Array) -> Array:
-    """The motion from one frame to the next that is known, in cells."""
-    observed = ~np.isnan(pair)
-    frames = np.maximum(np.where(observed, pair, _FLOOR_DBZ), _FLOOR_DBZ).astype(np.float32)
-    return LucasKanade().estimate(*without_gaps(frames, observed))
 
 
 def _mean(early: Array, late: Array, share: float) -> Array:

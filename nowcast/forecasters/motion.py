@@ -52,6 +52,17 @@ class LucasKanade(FlowSettings):
         return motion
 
 
+def motion_of_frames(dbz: Array, floor_dbz: float, method: MotionMethod) -> Array:
+    """Estimate the motion of observed frames (T, H, W) dBZ; NaN is not observed, the floor is dry.
+
+    Returns:
+        As `MotionMethod.estimate`.
+    """
+    observed, floor = ~np.isnan(dbz), np.float32(floor_dbz)
+    frames = np.maximum(np.where(observed, dbz, floor), floor).astype(np.float32)
+    return method.estimate(*without_gaps(frames, observed))
+
+
 def without_gaps(frames: Array, observed: ObservedMask) -> tuple[Array, ObservedMask]:
     """Fill small gaps among observed pixels, which flows take for edges: `nowcast.models.lagrangian.gaps`."""
     import torch

@@ -74,7 +74,7 @@ class Accumulation:
 
         Args:
             rates: frame k (C, H, W), k below ``frames``; it is asked more than once for one, so that not all
-                of them are held at a time. Finite; what stands where nothing is known is not carried along.
+                of them are held at a time. Finite; what stands where nothing is known is not advected.
             known: (H, W), where all frames of all fields are known; the result is NaN elsewhere.
         """
         mask = torch.from_numpy(known.astype(np.float32))

@@ -75,20 +75,10 @@ def root_of(path: Path) -> str:
     return next((n for n in _ROOTS if n in names), "")
 
 
-class ZarrVariable:
-    """An array of a store with the attributes of CF."""
+class _Attributed:
+    """What netCDF4's variables and files share: attributes by name, and as attributes of Python."""
 
-    def __init__(self, name: str, array: Any) -> None:
-        self.name, self._array = name, array
-        self._attributes = {k: v for k, v in dict(array.attrs).items() if k != _DIMENSIONS}
-        self.shape, self.ndim, self.size = tuple(array.shape), array.ndim, int(array.size)
-        self.dtype = np.dtype(array.dtype)
-        version = array.metadata.zarr_format
-        names = array.attrs.get(_DIMENSIONS) if version == 2 else array.metadata.dimension_names
-        self.dimensions = tuple(str(n) for n in names or (f"{name}_{i}" for i in range(self.ndim)))
-        fill = self._attributes.get(_FILL, array.metadata.fill_value if version == 2 else None)
-        if fill is not None:
-            self._attributes[_FILL] = _fill_value(fill, self.dtype)
+    _attributes: dict[str, Any]
 
     def ncattrs(self) -> list[str]:
         """Return the names of all attributes."""
@@ -103,6 +93,22 @@ class ZarrVariable:
             return self.__dict__["_attributes"][name]
         except KeyError:
             raise AttributeError(name) from None
+
+
+class ZarrVariable(_Attributed):
+    """An array of a store with the attributes of CF."""
+
+    def __init__(self, name: str, array: Any) -> None:
+        self.name, self._array = name, array
+        self._attributes = {k: v for k, v in dict(array.attrs).items() if k != _DIMENSIONS}
+        self.shape, self.ndim, self.size = tuple(array.shape), array.ndim, int(array.size)
+        self.dtype = np.dtype(array.dtype)
+        version = array.metadata.zarr_format
+        names = array.attrs.get(_DIMENSIONS) if version == 2 else array.metadata.dimension_names
+        self.dimensions = tuple(str(n) for n in names or (f"{name}_{i}" for i in range(self.ndim)))
+        fill = self._attributes.get(_FILL, array.metadata.fill_value if version == 2 else None)
+        if fill is not None:
+            self._attributes[_FILL] = _fill_value(fill, self.dtype)
 
     def __getitem__(self, index: Any) -> npt.NDArray[Any]:
         return np.asarray(self._array[index])
@@ -121,7 +127,7 @@ def _fill_value(fill: Any, dtype: np.dtype[Any]) -> Any:
     return dtype.type(fill)
 
 
-class ZarrGroup:
+class ZarrGroup(_Attributed):
     """The arrays of numbers in the root of a store, as netCDF4 has the variables of a file."""
 
     def __init__(self, group: Any) -> None:
@@ -130,20 +136,6 @@ class ZarrGroup:
         self.groups: Mapping[str, Any] = {}
         self.dimensions = {d for v in self.variables.values() for d in v.dimensions}
         self._attributes = dict(group.attrs)
-
-    def ncattrs(self) -> list[str]:
-        """Return the names of the attributes of the store."""
-        return list(self._attributes)
-
-    def getncattr(self, name: str) -> Any:
-        """Return an attribute of the store."""
-        return self._attributes[name]
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["_attributes"][name]
-        except KeyError:
-            raise AttributeError(name) from None
 
 
 @dataclass(frozen=True)

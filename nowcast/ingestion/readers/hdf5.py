@@ -46,7 +46,7 @@ def open_hdf5(path: Path, further: Check | None = None) -> Iterator[Any]:
 
     Args:
         path: the file.
-        further: what else to check before it is used, which is remembered as well.
+        further: what else to check before it is used, which is cached as well.
 
     Raises:
         FileError: external storage or links, virtual data, or sizes beyond reason.

@@ -108,7 +108,7 @@ def looked_up(table: Frame, codes: npt.NDArray[Any]) -> Frame:
 
 @lru_cache(maxsize=32)
 def _table(function: Callable[..., Frame], settings: tuple[Any, ...], every: int) -> Frame:
-    """Return the dBZ of every code, remembered: the files of one archive have the same."""
+    """Return the dBZ of every code, cached: the files of one archive have the same."""
     return _all_of(partial(function, *settings), every)
 
 
