@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from nowcast.workflows.verify import verify
 
 __all__ = [
-    "__version__", "at", "forecast", "hindcast", "ingest", "load_model", "open_archive", "open_engine",
+    "__version__",
+    "at",
+    "forecast",
+    "hindcast",
+    "ingest",
+    "load_model",
+    "open_archive",
+    "open_engine",
     "verify",
 ]
 _ELSEWHERE = {"open_engine": "core.engine"}

@@ -125,13 +125,14 @@ def _networks(settings: dict[str, Any], side: int, batch: int, rounds: int) -> N
                 reference = times["plain"]
             note = "" if kind == "float32" else f", against plain float32 {reference / times['astm']:.2f}"
             rival = f"{times['e3d_lstm']:.2f}" if "e3d_lstm" in times else "not there"
-            print(f"| {name}, {kind} | {times['plain']:.3f} | {times['astm']:.3f} | "
-                  f"{times['plain'] / times['astm']:.2f}{note} | {rival} |", flush=True)
+            print(
+                f"| {name}, {kind} | {times['plain']:.3f} | {times['astm']:.3f} | "
+                f"{times['plain'] / times['astm']:.2f}{note} | {rival} |",
+                flush=True,
+            )
 
 
-def _job(
-    work: Callable[[SequenceModel, Tensor], None], network: SequenceModel, frames: Tensor
-) -> Job:
+def _job(work: Callable[[SequenceModel, Tensor], None], network: SequenceModel, frames: Tensor) -> Job:
     return lambda: work(network, frames)
 
 
@@ -155,8 +156,10 @@ def _medians(jobs: dict[str, Job], rounds: int) -> dict[str, float]:
 
 def _attention(channels: int, side: int, rounds: int) -> None:
     """The gate alone on full histories, forward and with its backward pass."""
-    print("\n| tau | forecast ms: plain, fused, ratio | training ms: plain, fused, ratio | "
-          "kept for backward, maps: plain, fused |\n|---|---|---|---|")
+    print(
+        "\n| tau | forecast ms: plain, fused, ratio | training ms: plain, fused, ratio | "
+        "kept for backward, maps: plain, fused |\n|---|---|---|---|"
+    )
     for tau in TAUS:
         maps = [torch.randn(1, channels, 2, side, side) for _ in range(tau)]
         gate = torch.rand_like(maps[0])

@@ -123,9 +123,16 @@ def _made_up(folder: Path) -> Path:
     blocks = (-(-shape[1] // BLOCK), -(-shape[2] // BLOCK))
     np.save(folder / WET, random.integers(0, BLOCK**2, (shape[0], *blocks)).astype(np.uint16))
     CacheMetadata(
-        times_ns=tuple(range(0, shape[0] * 600 * 10**9, 600 * 10**9)), step_ns=600 * 10**9, scale=0.01,
-        offset=0.0, fill=-32768, no_echo=-32767, fingerprint="made up", grid_km=(1.0, 1.0),
-        wet_dbz=WET_DBZ, block=BLOCK,
+        times_ns=tuple(range(0, shape[0] * 600 * 10**9, 600 * 10**9)),
+        step_ns=600 * 10**9,
+        scale=0.01,
+        offset=0.0,
+        fill=-32768,
+        no_echo=-32767,
+        fingerprint="made up",
+        grid_km=(1.0, 1.0),
+        wet_dbz=WET_DBZ,
+        block=BLOCK,
     ).write(folder)
     return folder
 

@@ -77,6 +77,7 @@ def measure_ingest(files: list[Path], folder: Path, rounds: int) -> None:
             out = str(folder / f"{made}.zarr")
             subprocess.run([*command, "--archive", out], check=True, capture_output=True)
             made += 1
+
         return run
 
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
@@ -84,13 +85,17 @@ def measure_ingest(files: list[Path], folder: Path, rounds: int) -> None:
         jobs["2 dask workers"] = job("--scheduler", cluster.scheduler_address)
         taken = interleaved(jobs, rounds)
     for name, seconds in taken.items():
-        print(f"ingest, {name:>14}: {median(seconds):7.2f} s, {len(files) / median(seconds):6.1f} files/s, "
-              f"{times_faster(taken, '1 processes', name):.2f} x one, "
-              f"{times_faster(taken, '2 processes', name):.2f} x two")
+        print(
+            f"ingest, {name:>14}: {median(seconds):7.2f} s, {len(files) / median(seconds):6.1f} files/s, "
+            f"{times_faster(taken, '1 processes', name):.2f} x one, "
+            f"{times_faster(taken, '2 processes', name):.2f} x two"
+        )
 
 
 def measure_verify(
-    archive: Archive, models: dict[str, Forecaster], period: tuple[np.datetime64, np.datetime64],
+    archive: Archive,
+    models: dict[str, Forecaster],
+    period: tuple[np.datetime64, np.datetime64],
     args: argparse.Namespace,
 ) -> None:
     """Verify with 1, 2 and 8 workers, and hold the tables against each other."""
@@ -114,11 +119,15 @@ def measure_verify(
     for _ in range(args.rounds):
         for workers in WORKERS:
             taken[str(workers)].append(timed(workers))
-    print(f"verify: {tables[-1]} nowcasts of 10 leads by {', '.join(models)}, {archive.grid.shape} cells, "
-          f"from {to_text(period[0])}; all tables the same to the last bit")
+    print(
+        f"verify: {tables[-1]} nowcasts of 10 leads by {', '.join(models)}, {archive.grid.shape} cells, "
+        f"from {to_text(period[0])}; all tables the same to the last bit"
+    )
     for name, seconds in taken.items():
-        print(f"verify, {name} workers: {median(seconds):7.1f} s, {times_faster(taken, '1', name):.2f} x one, "
-              f"{times_faster(taken, '2', name):.2f} x two")
+        print(
+            f"verify, {name} workers: {median(seconds):7.1f} s, {times_faster(taken, '1', name):.2f} x one, "
+            f"{times_faster(taken, '2', name):.2f} x two"
+        )
 
 
 if __name__ == "__main__":

@@ -142,9 +142,11 @@ def measure_advection(observed: xr.DataArray, rounds: int) -> None:
                 seconds[name].append(time.process_time() - began)
     scipy, package = (statistics.median(seconds[name]) for name in seconds)
     apart, known_to_one = (found["scipy"] - found["package"]), np.logical_xor(*map(np.isnan, found.values()))
-    print(f"{LEADS} frames of {observed.shape[1]} x {observed.shape[2]}, CPU seconds: scipy {scipy:.3f}, "
-          f"package {package:.3f}, ratio {scipy / package:.2f}; apart at most "
-          f"{np.nanmax(np.abs(apart)):.1e} dB, known to one alone {known_to_one.mean():.1e}")
+    print(
+        f"{LEADS} frames of {observed.shape[1]} x {observed.shape[2]}, CPU seconds: scipy {scipy:.3f}, "
+        f"package {package:.3f}, ratio {scipy / package:.2f}; apart at most "
+        f"{np.nanmax(np.abs(apart)):.1e} dB, known to one alone {known_to_one.mean():.1e}"
+    )
 
 
 def advect_by_scipy(dbz: Array, motion: Array, steps: Sequence[float], floor_dbz: float) -> Array:

@@ -46,12 +46,15 @@ def main() -> int:
         for count in sorted({1, min(4, len(files)), len(files)}):
             archive = work / f"{count}.zarr"
             said, seconds, peak = _ingest(files[:count], archive, args.workers)
-            print(f"{count:4d} files: {_frames(said) / seconds:7.1f} frames/s with start-up, "
-                  f"{seconds:6.1f} s, peak {peak:6.0f} MB | {said}")
+            print(
+                f"{count:4d} files: {_frames(said) / seconds:7.1f} frames/s with start-up, "
+                f"{seconds:6.1f} s, peak {peak:6.0f} MB | {said}"
+            )
         said, seconds, peak = _ingest(files, archive, args.workers)
         print(f"again      : {seconds:6.1f} s, peak {peak:6.0f} MB | {said}")
-        done = subprocess.run([sys.executable, "-c", _BARE, *map(str, files[:4])], check=True,
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", _BARE, *map(str, files[:4])], check=True, capture_output=True, text=True
+        )
         frames, bare = done.stdout.split()
         print(f"bare read  : {int(frames) / float(bare):7.1f} frames/s in one process, no archive")
     finally:
@@ -60,8 +63,17 @@ def main() -> int:
 
 
 def _ingest(files: list[Path], archive: Path, workers: int) -> tuple[str, float, float]:
-    command = [sys.executable, "-m", "nowcast.cli.main", "ingest", *map(str, files), "--archive",
-               str(archive), "--workers", str(workers)]
+    command = [
+        sys.executable,
+        "-m",
+        "nowcast.cli.main",
+        "ingest",
+        *map(str, files),
+        "--archive",
+        str(archive),
+        "--workers",
+        str(workers),
+    ]
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     peak = 0.0

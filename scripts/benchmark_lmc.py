@@ -49,8 +49,10 @@ def main() -> int:
             job()
         print_peak()
         return 0
-    print(f"LMC-Memory 10 -> {args.steps}, {args.side} x {args.side}, {torch.get_num_threads()} threads, "
-          f"torch {torch.__version__}")
+    print(
+        f"LMC-Memory 10 -> {args.steps}, {args.side} x {args.side}, {torch.get_num_threads()} threads, "
+        f"torch {torch.__version__}"
+    )
     if args.device == "cuda":
         _gpu(args)
         return 0
@@ -99,8 +101,10 @@ def _forecasts(args: argparse.Namespace) -> None:
     with torch.no_grad():
         truth = plain_forecast(network, past, args.steps)
         for name, other in (("eager", network), ("float32", quick), ("bf16", half)):
-            print(f"largest difference from plain, {name}: {(other(past, args.steps) - truth).abs().max():.1e}"
-                  f" (spread of the output {truth.std():.2f})")
+            print(
+                f"largest difference from plain, {name}: {(other(past, args.steps) - truth).abs().max():.1e}"
+                f" (spread of the output {truth.std():.2f})"
+            )
 
         def ours(net: Any) -> Job:
             return lambda: net(past, args.steps)
@@ -126,13 +130,17 @@ def _training(args: argparse.Namespace) -> None:
     options = ["--batch", str(args.batch), "--steps", str(args.steps), "--side", str(args.side)]
     options += ["--small"] if args.small else []
     peaks = {name: peak_of(__file__, "--alone", name, *options) for name in WORKS}
-    print(f"\n| training iteration, both phases, B={args.batch} | seconds | plain / this | peak MB | of kept |"
-          "\n|---|---|---|---|---|")
+    print(
+        f"\n| training iteration, both phases, B={args.batch} | seconds | plain / this | peak MB | of kept |"
+        "\n|---|---|---|---|---|"
+    )
     titles = {"plain": "plain", "kept": "ours", "saved": "ours, save_memory"}
     for name, seconds in taken.items():
         ratio = times_faster(taken, "plain", name)
-        print(f"| {titles[name]} | {median(seconds):.2f} | {ratio:.2f} | {peaks[name]:.0f} | "
-              f"{peaks[name] / peaks['kept']:.2f} |")
+        print(
+            f"| {titles[name]} | {median(seconds):.2f} | {ratio:.2f} | {peaks[name]:.0f} | "
+            f"{peaks[name] / peaks['kept']:.2f} |"
+        )
 
 
 def _iteration(name: str, args: argparse.Namespace) -> Job:

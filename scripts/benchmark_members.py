@@ -42,8 +42,12 @@ def main() -> None:
     parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     size = [str(n) for n in args.size]
-    peak = 0.0 if args.peak else peak_of(  # first: a process inherits the peak of the one that starts it
-        __file__, "--peak", "--members", str(args.members), "--model", args.model, "--size", *size
+    peak = (
+        0.0
+        if args.peak
+        else peak_of(  # first: a process inherits the peak of the one that starts it
+            __file__, "--peak", "--members", str(args.members), "--model", args.model, "--size", *size
+        )
     )
     observed = rain(*args.size)
     made = build_forecaster(args.model).forecast(observed, LEAD_TIMES)
@@ -60,14 +64,19 @@ def measure(made: xr.Dataset, observed: xr.DataArray, args: argparse.Namespace, 
     """Time all jobs in turn, then STEPS once, and print a table."""
     members = Members(args.members)
     drawn = members.apply(made, observed)
-    wall = interleaved({
-        "members": lambda: members.apply(made, observed),
-        "file without members": lambda: write_forecast(path, made),
-        "file with members": lambda: write_forecast(path, drawn),
-    }, args.rounds)
+    wall = interleaved(
+        {
+            "members": lambda: members.apply(made, observed),
+            "file without members": lambda: write_forecast(path, made),
+            "file with members": lambda: write_forecast(path, drawn),
+        },
+        args.rounds,
+    )
     wet = float((np.nan_to_num(drawn[MEMBERS].values, nan=-99.0) >= 10.0).mean())
-    print(f"{args.members} members of {LEADS} frames of {args.size[0]} x {args.size[1]} from {PAST}, "
-          f"{torch.get_num_threads()} threads, {wet:.0%} wet; the file is {path.stat().st_size / 1e6:.0f} MB")
+    print(
+        f"{args.members} members of {LEADS} frames of {args.size[0]} x {args.size[1]} from {PAST}, "
+        f"{torch.get_num_threads()} threads, {wet:.0%} wet; the file is {path.stat().st_size / 1e6:.0f} MB"
+    )
     for name, seconds in wall.items():
         print(f"{name:24}{median(seconds):8.2f} s")
     began = time.process_time()
@@ -82,8 +91,10 @@ def measure(made: xr.Dataset, observed: xr.DataArray, args: argparse.Namespace, 
             print(error)
             return
         took, used = time.perf_counter() - began, time.process_time() - before
-        print(f"{f'STEPS, {args.steps} members':24}{took:8.2f} s, {took / median(wall['members']):.0f} times "
-              f"that of the members; CPU {used:.2f} s, {used / cpu:.0f} times")
+        print(
+            f"{f'STEPS, {args.steps} members':24}{took:8.2f} s, {took / median(wall['members']):.0f} times "
+            f"that of the members; CPU {used:.2f} s, {used / cpu:.0f} times"
+        )
 
 
 if __name__ == "__main__":

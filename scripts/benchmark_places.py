@@ -35,8 +35,10 @@ from nowcast.workflows.at import at
 LEADS = 10
 THRESHOLDS = (10.0, 20.0, 30.0, 35.0, 40.0, 45.0)
 START = np.datetime64("2025-06-01T12:00", "ns")
-IMPORTS = ("import nowcast.cli.at, nowcast.workflows.at, nowcast.postprocessing.places.table, "
-           "nowcast.postprocessing.places.document, dask.array, tqdm")
+IMPORTS = (
+    "import nowcast.cli.at, nowcast.workflows.at, nowcast.postprocessing.places.table, "
+    "nowcast.postprocessing.places.document, dask.array, tqdm"
+)
 """xarray imports dask with the first Dataset."""
 MOST_SECONDS = 1.0
 
@@ -56,17 +58,31 @@ def main() -> int:
             write_forecast(path, made)
             lat, lon = places(made, 2, seed=1)
             words = [f"{value:.4f}" for pair in zip(lat, lon, strict=True) for value in pair]
-            command = ["-m", "nowcast.cli.main", "at", *words, "--forecast", str(path),
-                       "--z-r", "marshall_palmer", "--json", str(Path(folder) / "found.json")]
+            command = [
+                "-m",
+                "nowcast.cli.main",
+                "at",
+                *words,
+                "--forecast",
+                str(path),
+                "--z-r",
+                "marshall_palmer",
+                "--json",
+                str(Path(folder) / "found.json"),
+            ]
             turns = [(cpu_seconds(command), cpu_seconds(["-c", IMPORTS])) for _ in range(args.rounds + 1)][1:]
             whole, start = (median(taken) for taken in zip(*turns, strict=True))
             worst = max(worst, whole - start)
-            print(f"{args.size[0]} x {args.size[1]}, {LEADS} lead times, {members} members "
-                  f"({path.stat().st_size / 1e6:.0f} MB): {whole:.2f} s, of which start-up {start:.2f} s, "
-                  f"the answer {whole - start:.2f} s")
-            print(f"  two points of the forecast in memory, as after a forecast from an archive: "
-                  f"{in_memory(made, lat, lon, args.rounds):.2f} s; 100 000 points of the file: "
-                  f"{many(path, made):.1f} s")
+            print(
+                f"{args.size[0]} x {args.size[1]}, {LEADS} lead times, {members} members "
+                f"({path.stat().st_size / 1e6:.0f} MB): {whole:.2f} s, of which start-up {start:.2f} s, "
+                f"the answer {whole - start:.2f} s"
+            )
+            print(
+                f"  two points of the forecast in memory, as after a forecast from an archive: "
+                f"{in_memory(made, lat, lon, args.rounds):.2f} s; 100 000 points of the file: "
+                f"{many(path, made):.1f} s"
+            )
     return int(worst >= MOST_SECONDS)
 
 
@@ -84,7 +100,8 @@ def storms(rows: int, columns: int, members: int) -> xr.Dataset:
         return made
     many_dbz = np.stack([np.roll(dbz, (3 * n, 5 * n), (1, 2)) for n in range(members)])
     return made.assign_coords(member=np.arange(members)).assign(
-        {MEMBERS: (("member", "lead_time", "y", "x"), many_dbz)})
+        {MEMBERS: (("member", "lead_time", "y", "x"), many_dbz)}
+    )
 
 
 def places(made: xr.Dataset, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -46,7 +46,8 @@ def main() -> int:
     jobs: dict[str, Callable[[], object]] = {
         "nowcast, first": functools.partial(_first, args.volume, grid, settings),
         "nowcast, next": functools.partial(_next, args.volume, grid, settings),
-        "xradar + wradlib, first": theirs.first, "xradar + wradlib, next": theirs.next,
+        "xradar + wradlib, first": theirs.first,
+        "xradar + wradlib, next": theirs.next,
     }
     for name in ("lowest_beam", "cappi", "maximum"):
         method = PolarSettings(method=name, cell_km=args.cell_km, radius_km=args.radius_km)
@@ -98,12 +99,15 @@ class _Wradlib:
         import wradlib
 
         sweep = self._sweep()
-        site = tuple(float(sweep.ds[n] if n in sweep.ds else sweep.parent[n])
-                     for n in ("longitude", "latitude", "altitude"))
+        site = tuple(
+            float(sweep.ds[n] if n in sweep.ds else sweep.parent[n])
+            for n in ("longitude", "latitude", "altitude")
+        )
         azimuth, ranges = sweep["azimuth"].values, sweep["range"].values
         elevation = float(sweep["sweep_fixed_angle"])
         places = wradlib.georef.spherical_to_proj(
-            ranges[None, :], azimuth[:, None], np.full((len(azimuth), len(ranges)), elevation), site)
+            ranges[None, :], azimuth[:, None], np.full((len(azimuth), len(ranges)), elevation), site
+        )
         to_grid = pyproj.Transformer.from_crs("EPSG:4326", self.crs, always_xy=True)
         x, y = to_grid.transform(places[..., 0], places[..., 1])
         self.interpolator = wradlib.ipol.Nearest(np.column_stack([x.ravel(), y.ravel()]), self.cells)

@@ -59,8 +59,7 @@ def main() -> None:
     forecast, observed = ensemble(args.members, args.leads, *args.size)
     print(f"{args.members} members of {args.leads} x {args.size[0]} x {args.size[1]}")
     jobs: dict[str, Job] = {
-        step.name: partial(step.apply, forecast, observed)
-        for step in build_products(["all"], z_r=RELATION)
+        step.name: partial(step.apply, forecast, observed) for step in build_products(["all"], z_r=RELATION)
     }
     taken = interleaved(jobs, args.rounds, args.cpu)
     for name, seconds in taken.items():

@@ -52,8 +52,16 @@ def main() -> int:
                 print(f"{name:<14} no file {pattern}")
                 continue
             files = files[len(files) // 2 :] + files[: len(files) // 2]
-            print(_line(name, [_plain(file, Path(place), name) for file in files[: args.rounds + 2]], importer,
-                        note, args.rounds), flush=True)
+            print(
+                _line(
+                    name,
+                    [_plain(file, Path(place), name) for file in files[: args.rounds + 2]],
+                    importer,
+                    note,
+                    args.rounds,
+                ),
+                flush=True,
+            )
     return 0
 
 
@@ -79,13 +87,17 @@ def _line(name: str, paths: Sequence[Path], importer: Importer, note: str, round
     except Exception as error:
         taken = interleaved({"ours": jobs["ours"]}, rounds, cpu_time=True)
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:80]}"
-        return (f"{name:<14} {1000 * np.median(taken['ours']):8.1f} {'-':>10} {'-':>6} {first['ours']:7.1f} "
-                f"{'-':>7}  pysteps' importer raises {said}")
+        return (
+            f"{name:<14} {1000 * np.median(taken['ours']):8.1f} {'-':>10} {'-':>6} {first['ours']:7.1f} "
+            f"{'-':>7}  pysteps' importer raises {said}"
+        )
     taken = interleaved(jobs, rounds, cpu_time=True)
     ratio = 1.0 / times_faster(taken, "pysteps", "ours")
     compared = _compared(reader.open(path), np.asarray(importer(path), np.float64))
-    return (f"{name:<14} {1000 * np.median(taken['ours']):8.1f} {1000 * np.median(taken['pysteps']):10.1f} "
-            f"{ratio:6.2f} {first['ours']:7.1f} {first['pysteps']:7.1f}  {compared}{note}")
+    return (
+        f"{name:<14} {1000 * np.median(taken['ours']):8.1f} {1000 * np.median(taken['pysteps']):10.1f} "
+        f"{ratio:6.2f} {first['ours']:7.1f} {first['pysteps']:7.1f}  {compared}{note}"
+    )
 
 
 def _once(job: Callable[[], Any]) -> float:
@@ -139,8 +151,11 @@ def _mrms(path: Path) -> Any:
 
         with path.open("rb") as stream:
             handle = eccodes.codes_grib_new_from_file(stream)
-            values = eccodes.codes_get_values(handle).reshape(
-                eccodes.codes_get(handle, "Nj"), eccodes.codes_get(handle, "Ni")).astype(np.float32)
+            values = (
+                eccodes.codes_get_values(handle)
+                .reshape(eccodes.codes_get(handle, "Nj"), eccodes.codes_get(handle, "Ni"))
+                .astype(np.float32)
+            )
             eccodes.codes_release(handle)
         return np.where(values < 0, np.nan, values)
 

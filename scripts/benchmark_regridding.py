@@ -31,8 +31,11 @@ Frames = list[npt.NDArray[np.float32]]
 
 def made_up() -> tuple[Grid, Frames]:
     """Return a grid of 479 x 617 cells of about 1 km and frames with rain, no echo and what is not observed."""
-    grid = Grid(pyproj.CRS.from_epsg(4326).to_wkt(), 47.1 - 0.00913130 * np.arange(479),
-                5.9 + 0.01329436 * np.arange(617))
+    grid = Grid(
+        pyproj.CRS.from_epsg(4326).to_wkt(),
+        47.1 - 0.00913130 * np.arange(479),
+        5.9 + 0.01329436 * np.arange(617),
+    )
     rng = np.random.default_rng(0)
     frames = []
     for _ in range(8):
@@ -86,11 +89,21 @@ def _factors(dbz: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
 def areas(source: Grid, target: Grid) -> Any:
     """Return the areas of source cells (H * W) in the projection of the target, by the shoelace formula."""
     (height, width), (dy, dx) = source.shape, source.spacing
-    y, x = np.meshgrid(source.y[0] + dy / 2 - dy * np.arange(height + 1),
-                       source.x[0] - dx / 2 + dx * np.arange(width + 1), indexing="ij")
+    y, x = np.meshgrid(
+        source.y[0] + dy / 2 - dy * np.arange(height + 1),
+        source.x[0] - dx / 2 + dx * np.arange(width + 1),
+        indexing="ij",
+    )
     v, u = target.yx(*source.lonlat(y, x))
-    corners = [(a[0], a[1]) for a in (
-        (u[:-1, :-1], v[:-1, :-1]), (u[1:, :-1], v[1:, :-1]), (u[1:, 1:], v[1:, 1:]), (u[:-1, 1:], v[:-1, 1:]))]
+    corners = [
+        (a[0], a[1])
+        for a in (
+            (u[:-1, :-1], v[:-1, :-1]),
+            (u[1:, :-1], v[1:, :-1]),
+            (u[1:, 1:], v[1:, 1:]),
+            (u[:-1, 1:], v[:-1, 1:]),
+        )
+    ]
     pairs = zip(corners, [*corners[1:], corners[0]], strict=True)
     return np.sum([a[0] * b[1] - b[0] * a[1] for a, b in pairs], axis=0).reshape(-1) / 2.0
 

@@ -88,9 +88,14 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         times.append((folder / "out" / "latest").lstat().st_mtime - arrived)
         parts.append((time.time() - arrived, last_parts(folder / "out" / "ledger.sqlite")))
     return {
-        "model": args.model, "hidden": args.hidden, "grid": [rows, columns], "past": args.past,
-        "lead_times": LEADS, "rounds": args.rounds,
-        "median_s": round(float(np.median(times)), 2), "p95_s": round(float(np.quantile(times, 0.95)), 2),
+        "model": args.model,
+        "hidden": args.hidden,
+        "grid": [rows, columns],
+        "past": args.past,
+        "lead_times": LEADS,
+        "rounds": args.rounds,
+        "median_s": round(float(np.median(times)), 2),
+        "p95_s": round(float(np.quantile(times, 0.95)), 2),
         "slowest_s": round(max(times), 2),
         "median_until_the_process_ended_s": round(float(np.median([p[0] for p in parts])), 2),
         "median_of_parts_s": {
@@ -106,9 +111,15 @@ def write_config(folder: Path, args: argparse.Namespace) -> Path:
         model = str(folder / "network.ckpt")
         write_checkpoint(Path(model), args)
     settings = {
-        "name": "benchmark", "archive": str(folder / "archive.zarr"), "output": str(folder / "out"),
-        "inputs": [{"folder": str(folder / "incoming"), "patterns": ["*.h5"]}], "model": model,
-        "lead_times": LEADS, "step_minutes": 10.0, "budget_seconds": 300.0, "products": {"odim": True},
+        "name": "benchmark",
+        "archive": str(folder / "archive.zarr"),
+        "output": str(folder / "out"),
+        "inputs": [{"folder": str(folder / "incoming"), "patterns": ["*.h5"]}],
+        "model": model,
+        "lead_times": LEADS,
+        "step_minutes": 10.0,
+        "budget_seconds": 300.0,
+        "products": {"odim": True},
         "model_settings": {"precision": args.precision} if model.endswith(".ckpt") else {},
     }
     path = folder / "service.yaml"
@@ -127,9 +138,7 @@ def write_checkpoint(path: Path, args: argparse.Namespace) -> None:
     torch.manual_seed(0)
     settings = {"hidden": args.hidden}
     network = build_model(args.model, settings)
-    meta = CheckpointMeta(
-        args.model, settings, 1, None, args.past, LEADS, 600.0, Scaling(), (1.0, 1.0)
-    )
+    meta = CheckpointMeta(args.model, settings, 1, None, args.past, LEADS, 600.0, Scaling(), (1.0, 1.0))
     save(path, pack(network.state_dict(), meta))
 
 

@@ -62,8 +62,12 @@ def _report(folder: Path, args: argparse.Namespace) -> None:
     _show("decode alone, one video, this process", args.frames, _seconds(lambda: _decode(one)), "frames/s")
     began = time.perf_counter()
     sources = open_kth(settings)
-    _show(f"decode and cache, {args.processes} processes, start-up included", total,
-          time.perf_counter() - began, "frames/s")
+    _show(
+        f"decode and cache, {args.processes} processes, start-up included",
+        total,
+        time.perf_counter() - began,
+        "frames/s",
+    )
     _show("open again", len(sources), _seconds(lambda: open_kth(settings)), "videos/s")
     _clips(sources, settings.cache_folder, args.clips, args.workers)
 
@@ -72,12 +76,15 @@ def _clips(sources: list[FrameSource], cache: Path, count: int, workers: int) ->
     data = VideoDataset(sources, WINDOW, flips_and_rotations=False, length=10**9)
     frames = np.load(next(cache.rglob("*.npy")), mmap_mode="r").view(np.ndarray)
     starts = np.random.default_rng(0).integers(len(frames) - WINDOW.steps, size=count).tolist()
-    _show("slice of one memory map", count, _each(lambda n: frames[starts[n] :][: WINDOW.steps].copy(), count),
-          "clips/s")
+    _show(
+        "slice of one memory map",
+        count,
+        _each(lambda n: frames[starts[n] :][: WINDOW.steps].copy(), count),
+        "clips/s",
+    )
     _show("clip, no loader", count, _each(data.__getitem__, count), "clips/s")
     for number in sorted({0, workers}):
-        _show(f"DataLoader, batches of {BATCH}, {number} workers", count, _load(data, count, number),
-              "clips/s")
+        _show(f"DataLoader, batches of {BATCH}, {number} workers", count, _load(data, count, number), "clips/s")
 
 
 def _load(data: VideoDataset, count: int, workers: int) -> float:

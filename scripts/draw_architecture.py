@@ -15,14 +15,22 @@ ROOT = Path(__file__).resolve().parents[1]
 DRAWING = ROOT / "docs" / "explanation" / "architecture.svg"
 WIDTH, ROW, BOX_HEIGHT, MARGIN = 1080, 92, 40, 30
 TEXTS = {
-    "cli": "one thin file a command", "demo": "the main job from nothing",
+    "cli": "one thin file a command",
+    "demo": "the main job from nothing",
     "service": "a cycle on the radar's clock",
-    "bench": "tables of papers", "workflows": "the way each thing is done, once; the Python API",
-    "evaluation": "period, comparison, calibration", "forecasters": "fields in, Dataset out",
+    "bench": "tables of papers",
+    "workflows": "the way each thing is done, once; the Python API",
+    "evaluation": "period, comparison, calibration",
+    "forecasters": "fields in, Dataset out",
     "postprocessing": "a forecast in, a better or richer one out",
-    "training": "the one LightningModule", "ingestion": "readers, files to frames", "data": "frames to clips",
-    "models": "arrays in, arrays out", "scores": "sums that add up", "report": "all that draws",
-    "products": "files for others", "archive": "the Zarr store",
+    "training": "the one LightningModule",
+    "ingestion": "readers, files to frames",
+    "data": "frames to clips",
+    "models": "arrays in, arrays out",
+    "scores": "sums that add up",
+    "report": "all that draws",
+    "products": "files for others",
+    "archive": "the Zarr store",
     "core": "field, grid, times, rain, scaling, settings, files, errors",
 }
 

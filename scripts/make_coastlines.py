@@ -65,7 +65,8 @@ def pack(found: Iterator[npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[Any]
                 steps.append(np.diff(whole[piece], axis=0))
                 lengths.append(len(piece))
     return {
-        "starts": np.array(starts, np.int32), "lengths": np.array(lengths, np.int32),
+        "starts": np.array(starts, np.int32),
+        "lengths": np.array(lengths, np.int32),
         "steps": np.concatenate(steps).astype(np.int16),
     }
 
@@ -88,8 +89,10 @@ def main() -> None:
         for key, values in pack(lines(topology, countries)).items()
     }
     np.savez_compressed(args.out, step_degrees=np.array(STEP_DEGREES), **arrays)  # type: ignore[arg-type]
-    print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB, {len(arrays['coast_lengths'])} coasts, "
-          f"{len(arrays['border_lengths'])} borders")
+    print(
+        f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB, {len(arrays['coast_lengths'])} coasts, "
+        f"{len(arrays['border_lengths'])} borders"
+    )
 
 
 if __name__ == "__main__":

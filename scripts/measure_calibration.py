@@ -62,7 +62,8 @@ def count(forecast: xr.Dataset, observed: np.ndarray, thresholds: list[float]) -
     parts, probabilities = [], []
     for threshold in thresholds:
         p = (
-            forecast[PROBABILITY].sel(threshold=threshold).values if threshold in known
+            forecast[PROBABILITY].sel(threshold=threshold).values
+            if threshold in known
             else certain(forecast["reflectivity"].values, threshold).astype(np.float32)
         )
         event = observed >= np.float32(threshold)
@@ -70,9 +71,11 @@ def count(forecast: xr.Dataset, observed: np.ndarray, thresholds: list[float]) -
         parts.append([a.sum(axis=(1, 2)) for a in (squared, seen, event & seen)])
         probabilities.append(p)
     squared, pixels, events = np.moveaxis(np.array(parts, np.float64), 1, 0)
-    given = forecast.drop_vars([PROBABILITY, "threshold"], errors="ignore").assign(
-        {PROBABILITY: (("threshold", "lead_time", "y", "x"), np.stack(probabilities))}
-    ).assign_coords(threshold=thresholds)
+    given = (
+        forecast.drop_vars([PROBABILITY, "threshold"], errors="ignore")
+        .assign({PROBABILITY: (("threshold", "lead_time", "y", "x"), np.stack(probabilities))})
+        .assign_coords(threshold=thresholds)
+    )
     return Sums(squared, pixels, events, ReliabilityTable.counted(given, observed))
 
 

@@ -65,10 +65,15 @@ def measure(model: str, rows: int, columns: int) -> None:
     leads = np.timedelta64(10, "m") * np.arange(1, LEADS + 1)
     wall, cpu = time.perf_counter(), time.process_time()
     forecaster.forecast(frames, leads)
-    print(json.dumps({
-        "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu,
-        "gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
-    }))
+    print(
+        json.dumps(
+            {
+                "wall": time.perf_counter() - wall,
+                "cpu": time.process_time() - cpu,
+                "gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+            }
+        )
+    )
 
 
 def wide(piece: xr.DataArray, dbz: np.ndarray) -> xr.DataArray:

@@ -195,8 +195,10 @@ class Found:
         for threshold, (p, share, squared, chance) in self.shares.items():
             print(f"{f'{threshold:g} dBZ':28}{share / p:9.3f}{np.sqrt(squared / max(chance, 1e-12)):12.3f}")
         if self.hours.any():
-            print(f"\nspread over error, {SQUARE_KM:g} km squares, rain of an hour: "
-                  f"{np.sqrt(self.hours[0] / self.hours[1]):.2f}")
+            print(
+                f"\nspread over error, {SQUARE_KM:g} km squares, rain of an hour: "
+                f"{np.sqrt(self.hours[0] / self.hours[1]):.2f}"
+            )
 
 
 def print_row(name: str, values: Array) -> None:

@@ -51,7 +51,14 @@ from nowcast.workflows.forecast import Made, forecast_with_past, postprocess
 
 THRESHOLDS = (20.0, 30.0, 40.0)
 SCORES = (
-    "brier", "brier_skill", "reliability", "crps", "crps_fair", "spread_error", "rank_histogram_20", "roc_area",
+    "brier",
+    "brier_skill",
+    "reliability",
+    "crps",
+    "crps_fair",
+    "spread_error",
+    "rank_histogram_20",
+    "roc_area",
 )
 SUM_MM, SUM_MINUTES, AREA_KM = 5.0, 60.0, 20.0
 LEAST_SHARE = 0.01
@@ -85,7 +92,8 @@ def main() -> int:
     parser.add_argument("--calibration", type=Path, nargs="*", default=[], help="files of nowcast calibrate")
     parser.add_argument("--z-r", default="marshall_palmer", help="for rain sums (marshall_palmer)")
     parser.add_argument(
-        "--counted", action="store_true",
+        "--counted",
+        action="store_true",
         help="forecast nothing: tables of the starts that every model has been counted on",
     )
     args = parser.parse_args()

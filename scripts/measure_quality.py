@@ -102,8 +102,9 @@ def one_start(
     }
     truth = archive.frames(start + step * np.arange(1, leads + 1)).values
     known = np.isfinite([truth, *fields.values()]).all(axis=0)
-    return {way: np.array([counted(dbz[known], truth[known], t) for t in THRESHOLDS])
-            for way, dbz in fields.items()}
+    return {
+        way: np.array([counted(dbz[known], truth[known], t) for t in THRESHOLDS]) for way, dbz in fields.items()
+    }
 
 
 def counted(forecast_dbz: npt.NDArray[np.floating], truth: npt.NDArray[np.floating], at: float) -> list[int]:

@@ -66,8 +66,10 @@ def main() -> None:
                 found[truth, name].append(compared(values, sums[truth]))
     in_place, along = np.mean(halves, axis=0)
     print(f"{args.archive.name}: {hours} hours")
-    print("rain rate half-way between frames 10 minutes apart, rms / mean: "
-          f"{in_place:.3f} in place, {along:.3f} along the motion")
+    print(
+        "rain rate half-way between frames 10 minutes apart, rms / mean: "
+        f"{in_place:.3f} in place, {along:.3f} along the motion"
+    )
     for truth in ("5 min in place", "5 min along 1"):
         print(f"against {truth:18}{'rms / mean':>12}{'area 5 mm':>11}{'highest':>9}")
         for name in dict.fromkeys(name for _, name in found):

@@ -54,8 +54,10 @@ class Found:
     def add_areas(self, members: Array, truth: Array) -> None:
         """Count areas: sums of members (M, N) and what was observed (N,)."""
         count = len(members)
-        self.squares += (members.var(axis=0, ddof=1).sum() * (count + 1) / count,
-                         ((members.mean(axis=0) - truth) ** 2).sum())
+        self.squares += (
+            members.var(axis=0, ddof=1).sum() * (count + 1) / count,
+            ((members.mean(axis=0) - truth) ** 2).sum(),
+        )
         self.areas += len(truth)
 
 
@@ -86,7 +88,11 @@ def main() -> None:
 
 
 def forecast_one(
-    archive: Archive, model: Forecaster, time: np.datetime64, args: argparse.Namespace, step: RainSum,
+    archive: Archive,
+    model: Forecaster,
+    time: np.datetime64,
+    args: argparse.Namespace,
+    step: RainSum,
     found: Found,
 ) -> None:
     """One forecast and what was observed."""
@@ -119,18 +125,23 @@ def blocks(field: Array, rows: int, columns: int) -> Array:
 
 def report(args: argparse.Namespace, found: Found) -> None:
     """Print what was found."""
-    print(f"{args.archive.name}, {args.period}: {found.starts} forecasts by {args.model}, "
-          f"{args.members} members")
+    print(
+        f"{args.archive.name}, {args.period}: {found.starts} forecasts by {args.model}, {args.members} members"
+    )
     for k, threshold in enumerate(args.thresholds):
         share = found.observed[k].sum() / found.cases[k].sum()
         print(f"at least {threshold:g} mm in {HOUR:g} min, observed on {share:.2%}")
         for cases, forecast, observed in zip(found.cases[k], found.forecast[k], found.observed[k], strict=True):
             if cases:
-                print(f"  forecast {forecast / cases:6.3f}  observed {observed / cases:6.3f}  "
-                      f"off {(observed - forecast) / cases:+.3f}  of cases {cases / found.cases[k].sum():7.3%}")
+                print(
+                    f"  forecast {forecast / cases:6.3f}  observed {observed / cases:6.3f}  "
+                    f"off {(observed - forecast) / cases:+.3f}  of cases {cases / found.cases[k].sum():7.3%}"
+                )
     spread, error = np.sqrt(found.squares / found.areas)
-    print(f"squares of {args.area_km:g} km: spread {spread:.3f} mm, error {error:.3f} mm, "
-          f"ratio {spread / error:.2f}")
+    print(
+        f"squares of {args.area_km:g} km: spread {spread:.3f} mm, error {error:.3f} mm, "
+        f"ratio {spread / error:.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -50,8 +50,10 @@ class Mutation:
         """
         places = source.count(self.was)
         if places != 1 or self.was == self.becomes:
-            raise ValueError(f"{self.name}: got {places} places of {self.was!r} in {self.file}, expected one "
-                             "that changes; bring scripts/mutations.toml up to date")
+            raise ValueError(
+                f"{self.name}: got {places} places of {self.was!r} in {self.file}, expected one "
+                "that changes; bring scripts/mutations.toml up to date"
+            )
         return source.replace(self.was, self.becomes)
 
 
@@ -73,8 +75,16 @@ def read_mutations(path: Path = MUTATIONS) -> list[Mutation]:
         module = file.removeprefix("nowcast/").removesuffix(".py")
         for name, mistake in table["mistakes"].items():
             tests = tuple(mistake.get("tests", table["tests"]))
-            found.append(Mutation(f"{module}/{name}", file, mistake["was"], mistake["becomes"], tests,
-                                  mistake.get("reason", "")))
+            found.append(
+                Mutation(
+                    f"{module}/{name}",
+                    file,
+                    mistake["was"],
+                    mistake["becomes"],
+                    tests,
+                    mistake.get("reason", ""),
+                )
+            )
     return found
 
 
@@ -111,8 +121,9 @@ def pytest(tree: Path, tests: Sequence[str]) -> tuple[int | None, str]:
     env = {**os.environ, **single, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests]
     try:
-        done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=_TIMEOUT_S,
-                              check=False)
+        done = subprocess.run(
+            command, cwd=tree, env=env, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
     except subprocess.TimeoutExpired:
         return None, "no end"
     return done.returncode, done.stdout + done.stderr

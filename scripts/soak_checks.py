@@ -22,6 +22,8 @@ from nowcast.service.settings import ServiceSettings
 
 STEP = np.timedelta64(10, "m").astype("timedelta64[ns]")
 KILLED = -signal.SIGKILL
+RAISED = "raised.txt"
+"""What a cycle that raised leaves of its traceback, in the folder of the soak."""
 
 
 @dataclass
@@ -51,14 +53,23 @@ class Soak:
         self.broken.append(text)
 
 
+def _last_words(soak: Soak) -> str:
+    """What the process that raised had to say; it writes its traceback before it ends."""
+    words = soak.inbox.parent / RAISED
+    return words.read_text(encoding="utf-8") if words.exists() else "and left no traceback"
+
+
 def check(soak: Soak, number: int, fault: str, code: int) -> None:
     """Hold the output folder against what is required, as a reader sees it."""
-    soak.outcomes[{0: "published", 3: "nothing_new", 4: "fallback", 1: "failed", KILLED: "killed"}.get(
-        code, f"code {code}")] += 1
+    soak.outcomes[
+        {0: "published", 3: "nothing_new", 4: "fallback", 1: "failed", KILLED: "killed"}.get(
+            code, f"code {code}"
+        )
+    ] += 1
     if code < 0 and fault != "kill":
         soak.fail(f"cycle {number} ({fault}): the process died of signal {-code}")
     if code == 70:
-        soak.fail(f"cycle {number} ({fault}): the cycle raised")
+        soak.fail(f"cycle {number} ({fault}): the cycle raised {_last_words(soak)}")
     root = soak.settings.output / "issued"
     folders = [p for p in root.iterdir() if not p.name.startswith(".")] if root.is_dir() else []
     for folder in folders:
@@ -116,12 +127,18 @@ def report_of(soak: Soak, args: argparse.Namespace, flat: dict[str, float]) -> d
         published = len(ledger.nowcasts())
         pending = len(ledger.nowcasts(pending_only=True))
     return {
-        "cycles": args.cycles, "seed": args.seed, "faults": dict(soak.faults),
+        "cycles": args.cycles,
+        "seed": args.seed,
+        "faults": dict(soak.faults),
         "full_disk_by": "tmpfs" if soak.tmpfs else "limit on the size of files",
-        "outcomes": dict(soak.outcomes), "nowcasts_published": published, "nowcasts_pending": pending,
+        "outcomes": dict(soak.outcomes),
+        "nowcasts_published": published,
+        "nowcasts_pending": pending,
         "folders_checked": len(soak.checked),
         "cycle_seconds_median": round(float(np.median(soak.seconds)), 3),
-        "minutes": round(sum(soak.seconds) / 60, 1), "one_process": flat, "broken": soak.broken,
+        "minutes": round(sum(soak.seconds) / 60, 1),
+        "one_process": flat,
+        "broken": soak.broken,
     }
 
 

@@ -29,13 +29,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from soak_checks import STEP, Soak, check, markdown, report_of
+from soak_checks import RAISED, STEP, Soak, check, markdown, report_of
 from tqdm import tqdm
 
 from nowcast.core.times import to_text
@@ -48,9 +49,22 @@ from nowcast.service.settings import InputSettings, ProductSettings, ServiceSett
 
 START = np.datetime64("2025-06-01T00:00", "ns")
 FAULTS = {
-    "none": 40, "kill": 18, "full_disk": 6, "truncated": 6, "empty": 4, "html": 2, "late": 6,
-    "duplicate": 4, "out_of_order": 4, "future": 4, "clock_back": 2, "clock_forward": 2,
-    "broken_checkpoint": 1, "hanging_model": 1, "unreadable_folder": 2, "no_frame": 4,
+    "none": 40,
+    "kill": 18,
+    "full_disk": 6,
+    "truncated": 6,
+    "empty": 4,
+    "html": 2,
+    "late": 6,
+    "duplicate": 4,
+    "out_of_order": 4,
+    "future": 4,
+    "clock_back": 2,
+    "clock_forward": 2,
+    "broken_checkpoint": 1,
+    "hanging_model": 1,
+    "unreadable_folder": 2,
+    "no_frame": 4,
 }
 DISK_MB = 64
 
@@ -107,13 +121,18 @@ def _prepare(folder: Path, seed: int, cycles: int) -> Soak:
     if not (folder / "hangs.ckpt").exists():
         os.mkfifo(folder / "hangs.ckpt")
     settings = ServiceSettings(
-        name="soak", archive=folder / "disk" / "archive.zarr", output=folder / "disk" / "out",
-        inputs=(InputSettings(inbox, ("*.h5",)),), settle_seconds=0.0, lead_times=4, step_minutes=10.0,
-        keep_hours=6.0, products=ProductSettings(maps=False, odim=True), thresholds_dbz=(20.0,),
+        name="soak",
+        archive=folder / "disk" / "archive.zarr",
+        output=folder / "disk" / "out",
+        inputs=(InputSettings(inbox, ("*.h5",)),),
+        settle_seconds=0.0,
+        lead_times=4,
+        step_minutes=10.0,
+        keep_hours=6.0,
+        products=ProductSettings(maps=False, odim=True),
+        thresholds_dbz=(20.0,),
     )
-    storms = StormSettings(
-        seed=seed, frames=min(cycles + 8, 400), size=48, cell_km=4.0, step_minutes=10
-    )
+    storms = StormSettings(seed=seed, frames=min(cycles + 8, 400), size=48, cell_km=4.0, step_minutes=10)
     return Soak(settings, random.Random(seed), make_storms(storms), ahead=cycles + 600)
 
 
@@ -168,8 +187,11 @@ def _deliver(soak: Soak, number: int, fault: str) -> None:
         path = _write(soak, index)
         if index == number and fault in ("truncated", "empty", "html"):
             content = path.read_bytes()
-            bad = {"truncated": content[: len(content) // 2], "empty": b"",
-                   "html": b"<!doctype html><title>404</title>"}[fault]
+            bad = {
+                "truncated": content[: len(content) // 2],
+                "empty": b"",
+                "html": b"<!doctype html><title>404</title>",
+            }[fault]
             path.write_bytes(bad)
         else:
             soak.delivered.add(START + STEP * index)
@@ -201,6 +223,8 @@ def _in_child(soak: Soak, settings: ServiceSettings, now: np.datetime64, fault: 
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
             with contextlib.redirect_stderr(io.StringIO()):
                 code = run_cycle(settings, ManualClock(now)).exit_code
+        except BaseException:
+            (soak.inbox.parent / RAISED).write_text(traceback.format_exc(), encoding="utf-8")
         finally:
             os._exit(code)
     if fault == "kill":
@@ -224,16 +248,17 @@ def _settle(soak: Soak, cycles: int) -> None:
             for minutes in leads:
                 valid = nowcast.reference_time + np.timedelta64(int(minutes), "m")
                 if valid in soak.delivered and minutes not in settled:
-                    soak.fail(
-                        f"{to_text(nowcast.reference_time)} + {minutes:g} min: truth came, never scored"
-                    )
+                    soak.fail(f"{to_text(nowcast.reference_time)} + {minutes:g} min: truth came, never scored")
 
 
 def _long_process(soak: Soak, folder: Path, cycles: int) -> dict[str, float]:
     """Run cycles in this one process; memory and open files must not grow with their number."""
     settings = replace(
-        soak.settings, archive=folder / "long.zarr", output=folder / "long",
-        inputs=(InputSettings(folder / "long-incoming", ("*.h5",)),), keep_hours=2.0,
+        soak.settings,
+        archive=folder / "long.zarr",
+        output=folder / "long",
+        inputs=(InputSettings(folder / "long-incoming", ("*.h5",)),),
+        keep_hours=2.0,
     )
     settings.inputs[0].folder.mkdir(exist_ok=True)
     long = replace(soak, settings=settings)
@@ -246,8 +271,11 @@ def _long_process(soak: Soak, folder: Path, cycles: int) -> dict[str, float]:
     grown = marks[-1][0] - marks[0][0]
     if grown > 30 or marks[-1][1] > marks[0][1]:
         soak.fail(f"one process grew by {grown:.0f} MB and {marks[-1][1] - marks[0][1]} files")
-    return {"cycles": cycles, "memory_growth_mb": round(grown, 1),
-            "open_files_growth": marks[-1][1] - marks[0][1]}
+    return {
+        "cycles": cycles,
+        "memory_growth_mb": round(grown, 1),
+        "open_files_growth": marks[-1][1] - marks[0][1],
+    }
 
 
 def _resident_mb() -> float:

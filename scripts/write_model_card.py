@@ -43,10 +43,13 @@ def main() -> int:
         loaded = load_network(weights)
         parameters = sum(p.numel() for p in loaded.model.parameters())
         parts = [
-            f"# {args.name}", "",
+            f"# {args.name}",
+            "",
             f"{loaded.meta.model}, {parameters:,} parameters, {weights.stat().st_size / 1e6:.2f} MB in "
-            f"float16, sha256 `{sha256(weights)}`.", "",
-            *_settings(loaded.meta), *_curve(folder() / f"{args.name}.curve.csv"),
+            f"float16, sha256 `{sha256(weights)}`.",
+            "",
+            *_settings(loaded.meta),
+            *_curve(folder() / f"{args.name}.curve.csv"),
         ]
         for asked in args.skill:
             title, _, place = asked.partition("=")
@@ -68,17 +71,35 @@ def _settings(meta: CheckpointMeta) -> list[str]:
     data, training = experiment["data"], experiment["training"]
     kept = {
         "model": experiment["model"],
-        "data": {k: data[k] for k in ("sources", "window", "crop", "train", "validation", "test", "scaling",
-                                      "flips_and_rotations", "minimum_sampling_weight", "missing")
-                 if k in data},
+        "data": {
+            k: data[k]
+            for k in (
+                "sources",
+                "window",
+                "crop",
+                "train",
+                "validation",
+                "test",
+                "scaling",
+                "flips_and_rotations",
+                "minimum_sampling_weight",
+                "missing",
+            )
+            if k in data
+        },
         "training": {k: v for k, v in training.items() if k not in ("workers", "logger", "log_every")},
     }
     made = ", ".join(f"{name} {value}" for name, value in meta.provenance.items())
     return [
-        "## Data, split and settings", "",
+        "## Data, split and settings",
+        "",
         f"Frames every {meta.step_seconds / 60:g} minutes, {meta.past} in, {meta.future} out; data fingerprint "
-        f"`{meta.data_fingerprint}`; made with {made}.", "",
-        "```yaml", yaml.safe_dump(kept, sort_keys=False, default_flow_style=None, width=110).strip(), "```", "",
+        f"`{meta.data_fingerprint}`; made with {made}.",
+        "",
+        "```yaml",
+        yaml.safe_dump(kept, sort_keys=False, default_flow_style=None, width=110).strip(),
+        "```",
+        "",
     ]
 
 
@@ -88,14 +109,19 @@ def _curve(path: Path) -> list[str]:
     every = max(1, -(-len(scored) // CURVE_ROWS))
     shown = scored[::-1][::every][::-1]
     return [
-        "## Learning curve", "",
+        "## Learning curve",
+        "",
         f"{found[-1]['iteration']} iterations in {float(found[-1]['seconds']) / 60:.0f} minutes; the best on "
-        "validation is what is shipped.", "",
-        "| iteration | minutes | validation loss | CSI20 | CSI30 |", "|---|---|---|---|---|",
+        "validation is what is shipped.",
+        "",
+        "| iteration | minutes | validation loss | CSI20 | CSI30 |",
+        "|---|---|---|---|---|",
         *(
             f"| {r['iteration']} | {float(r['seconds']) / 60:.1f} | {float(r['val_loss']):.4f} | "
-            f"{float(r['val_csi20']):.3f} | {float(r['val_csi30']):.3f} |" for r in shown
-        ), "",
+            f"{float(r['val_csi20']):.3f} | {float(r['val_csi30']):.3f} |"
+            for r in shown
+        ),
+        "",
     ]
 
 
@@ -106,7 +132,9 @@ def _skill(title: str, place: Path) -> list[str]:
     models = list(dict.fromkeys(r["model"] for r in means))
     known = [t for t in THRESHOLDS if (models[0], "csi", t) in value]
     out = [
-        f"## Skill: {title}", "", f"| mean over lead times | {' | '.join(f'CSI{t}' for t in known)} | MAE |",
+        f"## Skill: {title}",
+        "",
+        f"| mean over lead times | {' | '.join(f'CSI{t}' for t in known)} | MAE |",
         "|---|" + "---|" * (len(known) + 1),
     ]
     for model in models:
@@ -115,9 +143,12 @@ def _skill(title: str, place: Path) -> list[str]:
     shown = [p for p in pairs if p["measure"] == "csi_difference" and p["threshold_dbz"] in known]
     if shown:
         out += [
-            "", f"Mean CSI less that of {shown[0]['reference']}, with the 95 % interval where there is more "
-            f"than one block of six hours (here {shown[0]['blocks']}; paired bootstrap):", "",
-            f"| | {' | '.join(f'CSI{t}' for t in known)} |", "|---|" + "---|" * len(known),
+            "",
+            f"Mean CSI less that of {shown[0]['reference']}, with the 95 % interval where there is more "
+            f"than one block of six hours (here {shown[0]['blocks']}; paired bootstrap):",
+            "",
+            f"| | {' | '.join(f'CSI{t}' for t in known)} |",
+            "|---|" + "---|" * len(known),
         ]
     for model in dict.fromkeys(p["model"] for p in shown):
         cells = [interval(p) for p in shown if p["model"] == model]

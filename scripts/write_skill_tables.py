@@ -23,8 +23,11 @@ from nowcast.core.files import whole_file
 
 LEADS = ("10", "20", "30", "60", "100")
 OTHERS = (
-    ("fss_17", "20", "FSS20 (17 cells)", 3), ("fss_17", "30", "FSS30", 3), ("mae", "", "MAE dBZ", 2),
-    ("gdl", "", "GDL", 3), ("rapsd_ratio", "", "power at 8-16 km", 2),
+    ("fss_17", "20", "FSS20 (17 cells)", 3),
+    ("fss_17", "30", "FSS30", 3),
+    ("mae", "", "MAE dBZ", 2),
+    ("gdl", "", "GDL", 3),
+    ("rapsd_ratio", "", "power at 8-16 km", 2),
 )
 THRESHOLDS = ("10", "20", "30", "35", "40", "45")
 BLOCK = re.compile(
@@ -51,8 +54,11 @@ def main() -> int:
         page = args.page.read_text(encoding="utf-8")
         named = {name for _, name, *_ in BLOCK.findall(page)}
         if page.count("<!-- end -->") != len(BLOCK.findall(page)) or not set(folders) <= named:
-            print(f"{args.page}: got blocks of {', '.join(sorted(named)) or 'nothing'}, perhaps some without "
-                  f"an end, expected whole ones of {', '.join(folders)}", file=sys.stderr)
+            print(
+                f"{args.page}: got blocks of {', '.join(sorted(named)) or 'nothing'}, perhaps some without "
+                f"an end, expected whole ones of {', '.join(folders)}",
+                file=sys.stderr,
+            )
             return 2
         filled = BLOCK.sub(fill, page)
     except (OSError, KeyError) as error:
@@ -111,10 +117,14 @@ def horizon(folder: Path, rest: list[str]) -> list[str]:
 
 
 PROBABILITIES = (
-    ("brier_skill", "20", "Brier skill 20 dBZ", "{:.3f}"), ("brier_skill", "30", "30 dBZ", "{:.3f}"),
-    ("brier_skill", "40", "40 dBZ", "{:.3f}"), ("crps", "", "CRPS dB", "{:.3f}"),
-    ("crps_fair", "", "fair CRPS", "{:.3f}"), ("largest_gap", "20", "largest gap 20 dBZ", "{:+.3f}"),
-    ("largest_gap", "30", "30 dBZ", "{:+.3f}"), ("largest_gap", "40", "40 dBZ", "{:+.3f}"),
+    ("brier_skill", "20", "Brier skill 20 dBZ", "{:.3f}"),
+    ("brier_skill", "30", "30 dBZ", "{:.3f}"),
+    ("brier_skill", "40", "40 dBZ", "{:.3f}"),
+    ("crps", "", "CRPS dB", "{:.3f}"),
+    ("crps_fair", "", "fair CRPS", "{:.3f}"),
+    ("largest_gap", "20", "largest gap 20 dBZ", "{:+.3f}"),
+    ("largest_gap", "30", "30 dBZ", "{:+.3f}"),
+    ("largest_gap", "40", "40 dBZ", "{:+.3f}"),
     ("rain_sum_largest_gap", "5", "of 5 mm in 60 min", "{:+.3f}"),
     ("area_spread_error", "", "spread/error of areas", "{:.2f}"),
     ("rank_histogram_20", "", "ranks", "{:.2f}"),
@@ -126,8 +136,10 @@ def probabilities(folder: Path, rest: list[str]) -> list[str]:
     """One line a model: what its probabilities and members are worth on the same starts."""
     del rest
     found = rows(folder / "probabilities.csv")
-    value = {(r["model"], r["measure"], f"{float(r['threshold']):g}" if r["threshold"] else ""): r["value"]
-             for r in found}
+    value = {
+        (r["model"], r["measure"], f"{float(r['threshold']):g}" if r["threshold"] else ""): r["value"]
+        for r in found
+    }
     models = list(dict.fromkeys(r["model"] for r in found))
     cells = {
         model: [_formatted(form, float(value[model, name, at])) for name, at, _, form in PROBABILITIES]
@@ -149,7 +161,11 @@ def _minutes(value: float) -> str:
 
 
 TABLES = {
-    "mean": mean, "lead": lead, "difference": difference, "horizon": horizon, "probabilities": probabilities,
+    "mean": mean,
+    "lead": lead,
+    "difference": difference,
+    "horizon": horizon,
+    "probabilities": probabilities,
 }
 
 

@@ -46,6 +46,8 @@ def test_the_drawing_of_the_house_is_up_to_date():
     """Where this fails, run ``python scripts/draw_architecture.py`` and look at what has changed."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "draw_architecture.py"), "--check"],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, f"docs/explanation/architecture.svg is out of date {done.stderr}"

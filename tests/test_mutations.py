@@ -46,7 +46,8 @@ def test_a_mistake_is_tried_on_the_copy_and_taken_out_again(tmp_path, monkeypatc
     file.parent.mkdir()
     file.write_text("VALUE = 1\n", encoding="utf-8")
     (tmp_path / "test_one.py").write_text(
-        "from nowcast.one import VALUE\n\ndef test_one():\n    assert VALUE == 1\n", encoding="utf-8")
+        "from nowcast.one import VALUE\n\ndef test_one():\n    assert VALUE == 1\n", encoding="utf-8"
+    )
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow\n", encoding="utf-8")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 

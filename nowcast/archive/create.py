@@ -31,21 +31,31 @@ class NewArchive:
 def create_archive(path: Path, new: NewArchive, afresh: bool = False) -> None:
     """Make an empty archive; it appears whole or not at all, ``afresh`` in the place of another one."""
     if not afresh and path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ArchiveError(f"{path}: exists and is no archive of nowcast, expected a new folder or an "
-                           "archive; choose another name")
+        raise ArchiveError(
+            f"{path}: exists and is no archive of nowcast, expected a new folder or an "
+            "archive; choose another name"
+        )
     stated = {
-        "Conventions": "CF-1.10", "title": "radar reflectivity archive", "licence": "unknown",
-        **new.attrs, "nowcast_archive": layout.VERSION,
+        "Conventions": "CF-1.10",
+        "title": "radar reflectivity archive",
+        "licence": "unknown",
+        **new.attrs,
+        "nowcast_archive": layout.VERSION,
         "first_time": int(new.first.astype("datetime64[s]").astype(np.int64)),
         "step_seconds": int(new.step / np.timedelta64(1, "s")),
-        "grid_fingerprint": new.grid.fingerprint, "provenance": provenance(),
+        "grid_fingerprint": new.grid.fingerprint,
+        "provenance": provenance(),
     }
     with whole_folder(path) as folder:
         (folder / "reflectivity").mkdir()
         for name, values in (("y", new.grid.y), ("x", new.grid.x)):
             replace_bytes(folder / name / "c.0", encode_chunk(values.astype(np.float64)))
-        replace_bytes(folder / "sources" / "zarr.json", layout.to_json(
-            {"zarr_format": 3, "node_type": "group", "attributes": {"comment": "ingested files"}}))
+        replace_bytes(
+            folder / "sources" / "zarr.json",
+            layout.to_json(
+                {"zarr_format": 3, "node_type": "group", "attributes": {"comment": "ingested files"}}
+            ),
+        )
         write_documents(folder, stated, new.grid, 0)
 
 

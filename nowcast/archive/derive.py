@@ -119,7 +119,12 @@ def put(place: DataPath, data: bytes) -> None:
 
 
 def derive(
-    how: Derivation, slots: Sequence[Slot], out: DataPath, *, overwrite: bool, progress: bool,
+    how: Derivation,
+    slots: Sequence[Slot],
+    out: DataPath,
+    *,
+    overwrite: bool,
+    progress: bool,
     engine: Engine | None,
 ) -> tuple[int, int]:
     """Make an archive: a folder whole or not at all; in an object store it is gone on with when run again.
@@ -132,8 +137,10 @@ def derive(
         FileError: it cannot be written.
     """
     _check_free(out, how.archives, overwrite)
-    with _building(out, how) as (folder, place, there), \
-            open_engine() if engine is None else nullcontext(engine) as own:
+    with (
+        _building(out, how) as (folder, place, there),
+        open_engine() if engine is None else nullcontext(engine) as own,
+    ):
         create_archive(folder, how.new)
         tasks = [slots[i : i + _FRAMES_A_TASK] for i in range(0, len(slots), _FRAMES_A_TASK)]
         done: list[Done] = []
@@ -157,8 +164,9 @@ def _check_free(out: DataPath, archives: Sequence[Archive], overwrite: bool) -> 
                 raise ArchiveError(f"{out}: is what is read, expected another place; choose another --out")
     if (out / "zarr.json").exists() if isinstance(out, ObjectPath) else out.exists():
         if not overwrite:
-            raise ArchiveError(f"{out}: is there already, expected nothing; choose another --out, or say "
-                               "--overwrite")
+            raise ArchiveError(
+                f"{out}: is there already, expected nothing; choose another --out, or say --overwrite"
+            )
         if not (out / "zarr.json").exists():
             raise ArchiveError(f"{out}: is no archive, expected one or nothing; choose another --out")
     if isinstance(out, Path):
@@ -190,8 +198,14 @@ def _building(out: DataPath, how: Derivation) -> Iterator[tuple[Path, DataPath, 
 
 
 def _identity(how: Derivation) -> list[object]:
-    return [[a.fingerprint for a in how.archives], how.rows, how.columns, how.overlap,
-            str(how.new.first), str(how.new.step)]
+    return [
+        [a.fingerprint for a in how.archives],
+        how.rows,
+        how.columns,
+        how.overlap,
+        str(how.new.first),
+        str(how.new.step),
+    ]
 
 
 def _entries(how: Derivation, kept: Sequence[Done]) -> list[tuple[Source, list[FrameRecord]]]:

@@ -42,10 +42,18 @@ TIME_ARRAYS: Mapping[str, tuple[str, Any]] = {
 """Array over time -> (dtype, value of a slot nobody wrote)."""
 
 _TIME_ATTRS: Mapping[str, Document] = {
-    "time": {"standard_name": "time", "axis": "T", "units": "seconds since 1970-01-01",
-             "calendar": "proleptic_gregorian"},
-    "frame_status": {"standard_name": "status_flag", "long_name": "whether the frame is there",
-                     "flag_values": [MISSING, WHOLE], "flag_meanings": "missing whole"},
+    "time": {
+        "standard_name": "time",
+        "axis": "T",
+        "units": "seconds since 1970-01-01",
+        "calendar": "proleptic_gregorian",
+    },
+    "frame_status": {
+        "standard_name": "status_flag",
+        "long_name": "whether the frame is there",
+        "flag_values": [MISSING, WHOLE],
+        "flag_meanings": "missing whole",
+    },
     "source": {"long_name": "index of the file in the group 'sources'; -1: none"},
     "observed_share": {"long_name": "share of cells observed", "units": "1"},
     "wet_share": {"long_name": f"share of observed cells with at least {WET_DBZ:g} dBZ", "units": "1"},
@@ -54,12 +62,19 @@ _TIME_ATTRS: Mapping[str, Document] = {
 
 
 def array_document(
-    dtype: str, shape: tuple[int, ...], chunk: tuple[int, ...], dims: tuple[str, ...], fill: Any,
+    dtype: str,
+    shape: tuple[int, ...],
+    chunk: tuple[int, ...],
+    dims: tuple[str, ...],
+    fill: Any,
     attrs: Mapping[str, Any],
 ) -> Document:
     """Return the Zarr v3 metadata of one array: default chunk keys with ``.``, codecs bytes and zstd."""
     return {
-        "zarr_format": 3, "node_type": "array", "shape": list(shape), "data_type": dtype,
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(shape),
+        "data_type": dtype,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunk)}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
         "fill_value": "NaN" if isinstance(fill, float) and math.isnan(fill) else fill,
@@ -67,7 +82,9 @@ def array_document(
             {"name": "bytes", "configuration": {"endian": "little"}},
             {"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": True}},
         ],
-        "attributes": plain_attrs(attrs), "dimension_names": list(dims), "storage_transformers": [],
+        "attributes": plain_attrs(attrs),
+        "dimension_names": list(dims),
+        "storage_transformers": [],
     }
 
 
@@ -77,12 +94,23 @@ def array_documents(grid: Grid, slots: int) -> dict[str, Document]:
     coords = grid_coords(grid)
     documents = {
         "reflectivity": array_document(
-            "int16", (slots, height, width), (1, height, width), ("time", "y", "x"), PACKING.fill,
-            {**ATTRS, "_FillValue": PACKING.fill, "scale_factor": PACKING.scale,
-             "add_offset": PACKING.offset, "no_echo_code": PACKING.no_echo, "coordinates": "crs",
-             "comment": f"{PACKING.no_echo}: observed, no echo; _FillValue: not observed, or the "
-             "frame is missing (see frame_status)",
-             "ancillary_variables": "frame_status", "_CRS": {"wkt": grid.crs_wkt}},
+            "int16",
+            (slots, height, width),
+            (1, height, width),
+            ("time", "y", "x"),
+            PACKING.fill,
+            {
+                **ATTRS,
+                "_FillValue": PACKING.fill,
+                "scale_factor": PACKING.scale,
+                "add_offset": PACKING.offset,
+                "no_echo_code": PACKING.no_echo,
+                "coordinates": "crs",
+                "comment": f"{PACKING.no_echo}: observed, no echo; _FillValue: not observed, or the "
+                "frame is missing (see frame_status)",
+                "ancillary_variables": "frame_status",
+                "_CRS": {"wkt": grid.crs_wkt},
+            },
         ),
         "y": array_document("float64", (height,), (height,), ("y",), math.nan, coords["y"][2]),
         "x": array_document("float64", (width,), (width,), ("x",), math.nan, coords["x"][2]),
@@ -96,15 +124,16 @@ def array_documents(grid: Grid, slots: int) -> dict[str, Document]:
 def root_document(attrs: Mapping[str, Any], arrays: Mapping[str, Document]) -> Document:
     """Return the metadata of the whole store; replacing this one file is what extends an archive."""
     return {
-        "zarr_format": 3, "node_type": "group", "attributes": plain_attrs(attrs),
-        "consolidated_metadata": {
-            "kind": "inline", "must_understand": False, "metadata": dict(arrays),
-        },
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": plain_attrs(attrs),
+        "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": dict(arrays)},
     }
 
 
 def plain_attrs(attrs: Mapping[str, Any]) -> Document:
     """Return attributes as JSON holds them: numpy numbers and arrays become Python's own."""
+
     def plain(value: Any) -> Any:
         if isinstance(value, (np.generic, np.ndarray)):
             return value.tolist()

@@ -18,8 +18,19 @@ from nowcast.core.files import replace_bytes
 from nowcast.core.places import DataPath
 
 FILES_PER_PAGE = 512
-_KINDS = {"name": str, "size": int, "mtime_ns": int, "sha256": str, "reader": str, "frames": int,
-          "source_grid": str, "quantity": str, "z_r_relation": str, "complete": bool, "accumulation_hours": str}
+_KINDS = {
+    "name": str,
+    "size": int,
+    "mtime_ns": int,
+    "sha256": str,
+    "reader": str,
+    "frames": int,
+    "source_grid": str,
+    "quantity": str,
+    "z_r_relation": str,
+    "complete": bool,
+    "accumulation_hours": str,
+}
 
 
 @dataclass(frozen=True)
@@ -74,8 +85,10 @@ def _sources(page: DataPath) -> Iterator[Source]:
                 raise TypeError(f"an entry with {entry}"[:200])
             yield Source(**known)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ArchiveError(f"{page}: not a list of files ({printable(error)}); the archive is damaged, remove "
-                           "it and ingest its files again") from error
+        raise ArchiveError(
+            f"{page}: not a list of files ({printable(error)}); the archive is damaged, remove "
+            "it and ingest its files again"
+        ) from error
 
 
 def write_ledger(archive: Path, sources: list[Source], changed_from: int) -> None:

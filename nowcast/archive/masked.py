@@ -12,13 +12,7 @@ import xarray as xr
 
 from nowcast.archive.frame_quality import jumping_frames, stuck_frames
 from nowcast.archive.packing import Codes, Packing
-from nowcast.archive.quality import (
-    CELL_MARKS,
-    QualitySettings,
-    check_marks,
-    quality_marks,
-    without_marked,
-)
+from nowcast.archive.quality import CELL_MARKS, QualitySettings, check_marks, quality_marks, without_marked
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames
 from nowcast.core.errors import SettingsError, complain
@@ -45,9 +39,7 @@ class Masked:
         SettingsError: an unknown mark.
     """
 
-    def __init__(
-        self, archive: Archive, marks: Sequence[str], settings: QualitySettings | None = None
-    ) -> None:
+    def __init__(self, archive: Archive, marks: Sequence[str], settings: QualitySettings | None = None) -> None:
         self.archive, self.marks = archive, check_marks(marks)
         self.settings = settings or QualitySettings()
         self.path, self.grid, self.step = archive.path, archive.grid, archive.step
@@ -91,9 +83,12 @@ class Masked:
         field = self.archive.frames(times)
         height, width = self.grid.shape
         values = da.map_blocks(  # type: ignore[no-untyped-call]
-            self._block, da.from_array(field["time"].values, chunks=1),  # type: ignore[no-untyped-call]
-            chunks=((1,) * field.sizes["time"], (height,), (width,)), new_axis=[1, 2],
-            dtype=np.float32, meta=np.empty((0, 0, 0), np.float32),
+            self._block,
+            da.from_array(field["time"].values, chunks=1),  # type: ignore[no-untyped-call]
+            chunks=((1,) * field.sizes["time"], (height,), (width,)),
+            new_axis=[1, 2],
+            dtype=np.float32,
+            meta=np.empty((0, 0, 0), np.float32),
         )
         return field.copy(data=values).assign_attrs({QUALITY_MASKS: self.attrs[QUALITY_MASKS]})
 
@@ -113,6 +108,12 @@ def masked(archive: RadarFrames, marks: Sequence[str]) -> RadarFrames:
     if not marks:
         return archive
     if not isinstance(archive, Archive):
-        raise SettingsError(complain("mask", f"{', '.join(marks)} for a {type(archive).__name__} view",
-                                     "an archive", "mask it first and thin it then"))
+        raise SettingsError(
+            complain(
+                "mask",
+                f"{', '.join(marks)} for a {type(archive).__name__} view",
+                "an archive",
+                "mask it first and thin it then",
+            )
+        )
     return Masked(archive, marks)

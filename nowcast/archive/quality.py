@@ -55,8 +55,10 @@ class QualitySettings:
     """and the cells that became wet are at least this share of what is observed."""
 
     def __post_init__(self) -> None:
-        if min(self.speckle_km2, self.spike_db, self.spike_above_second_db, self.stuck_minutes,
-               self.stuck_km2) < 0:
+        if (
+            min(self.speckle_km2, self.spike_db, self.spike_above_second_db, self.stuck_minutes, self.stuck_km2)
+            < 0
+        ):
             raise SettingsError("quality: got a threshold below 0, expected 0 or more; correct QualitySettings")
 
 
@@ -74,8 +76,11 @@ def check_marks(marks: Sequence[str]) -> tuple[str, ...]:
 
 
 def quality_marks(
-    dbz: Dbz, cell_km: tuple[float, float], before: Dbz | None = None,
-    settings: QualitySettings | None = None, marks: Sequence[str] = tuple(CELL_MARKS),
+    dbz: Dbz,
+    cell_km: tuple[float, float],
+    before: Dbz | None = None,
+    settings: QualitySettings | None = None,
+    marks: Sequence[str] = tuple(CELL_MARKS),
 ) -> MarkBits:
     """Mark the cells of a frame (H, W); what is not observed or holds no echo bears no mark.
 
@@ -151,8 +156,10 @@ def _spikes(
     around = dbz[rows[:, None] + down, columns[:, None] + along]
     around = np.sort(np.where(np.isnan(around), np.inf, np.maximum(around, settings.echo_dbz)), axis=1)
     values = dbz[rows + 1, columns + 1]
-    high = (values - (around[:, 3] + around[:, 4]) / 2 > settings.spike_db) & (
-        values - around[:, -2] > settings.spike_above_second_db
-    ) & np.isfinite(around[:, -1])
+    high = (
+        (values - (around[:, 3] + around[:, 4]) / 2 > settings.spike_db)
+        & (values - around[:, -2] > settings.spike_above_second_db)
+        & np.isfinite(around[:, -1])
+    )
     found[rows[high] + 1, columns[high] + 1] = True
     return found

@@ -49,7 +49,11 @@ class RaySettings:
 
 
 def rays(
-    dbz: Dbz, echo: EchoCells, cell_km: tuple[float, float], before: Dbz | None, settings: RaySettings,
+    dbz: Dbz,
+    echo: EchoCells,
+    cell_km: tuple[float, float],
+    before: Dbz | None,
+    settings: RaySettings,
     echo_dbz: float,
 ) -> EchoCells:
     """Mark the rays of a frame (H, W).

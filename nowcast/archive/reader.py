@@ -139,15 +139,19 @@ class Archive:
             with self._lock:
                 if not again and self._folder == folder:
                     self._load()
-        raise ArchiveError(f"{self.path}: the frame of {to_text(time)} counts as whole but its chunk is "
-                           "gone; the archive is damaged, remove it and ingest its files again")
+        raise ArchiveError(
+            f"{self.path}: the frame of {to_text(time)} counts as whole but its chunk is "
+            "gone; the archive is damaged, remove it and ingest its files again"
+        )
 
     def _slot(self, time: np.datetime64) -> int:
         wanted = time.astype("datetime64[ns]")
         place = int(np.searchsorted(self.times, wanted))
         if place == len(self.times) or self.times[place] != wanted:
-            raise TimeError(f"{self.path}: got {to_text(wanted)}, expected a frame that the archive "
-                            f"holds ({self._span()}); see 'nowcast info'")
+            raise TimeError(
+                f"{self.path}: got {to_text(wanted)}, expected a frame that the archive "
+                f"holds ({self._span()}); see 'nowcast info'"
+            )
         return int(self._whole[place])
 
     def _span(self) -> str:
@@ -159,9 +163,7 @@ class Archive:
         """Read one frame as float32 dBZ (H, W)."""
         return self.packing.unpack(self.packed(time))
 
-    def field(
-        self, start: np.datetime64 | None = None, end: np.datetime64 | None = None
-    ) -> xr.DataArray:
+    def field(self, start: np.datetime64 | None = None, end: np.datetime64 | None = None) -> xr.DataArray:
         """Return the whole frames within [start, end) as a lazy field, one frame a chunk.
 
         Raises:
@@ -175,8 +177,10 @@ class Archive:
         if not inside.any():
             first = to_text(start) if start is not None else "the beginning"
             last = to_text(end) if end is not None else "the end"
-            raise TimeError(f"{self.path}: no frames from {first} until {last}, expected a period within "
-                            f"what the archive holds ({self._span()})")
+            raise TimeError(
+                f"{self.path}: no frames from {first} until {last}, expected a period within "
+                f"what the archive holds ({self._span()})"
+            )
         return self.frames(self.times[inside])
 
     def frames(self, times: Times) -> xr.DataArray:
@@ -190,9 +194,12 @@ class Archive:
             self._slot(time)
         height, width = self.grid.shape
         values = da.map_blocks(  # type: ignore[no-untyped-call]
-            self._block, da.from_array(wanted, chunks=1),  # type: ignore[no-untyped-call]
-            chunks=((1,) * len(wanted), (height,), (width,)), new_axis=[1, 2],
-            dtype=np.float32, meta=np.empty((0, 0, 0), np.float32),
+            self._block,
+            da.from_array(wanted, chunks=1),  # type: ignore[no-untyped-call]
+            chunks=((1,) * len(wanted), (height,), (width,)),
+            new_axis=[1, 2],
+            dtype=np.float32,
+            meta=np.empty((0, 0, 0), np.float32),
         )
         attrs = {k: self.attrs[k] for k in _FIELD_ATTRS if k in self.attrs}
         return make_field(values, wanted, self.grid, attrs)
@@ -207,8 +214,10 @@ def _chunk(folder: int | ObjectPath, name: str, where: str, most: int) -> bytes:
         return content_of(folder / name, most)
     try:
         if os.stat(name, dir_fd=folder).st_size > most:
-            raise ArchiveError(f"{where}: has more than {most} bytes; the archive is damaged, remove it and "
-                               "ingest its files again")
+            raise ArchiveError(
+                f"{where}: has more than {most} bytes; the archive is damaged, remove it and "
+                "ingest its files again"
+            )
         return read_within(folder, name)
     except FileNotFoundError:
         raise
@@ -222,5 +231,4 @@ def _open_folder(path: DataPath) -> int | ObjectPath:
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise ArchiveError(f"{path}: cannot be read ({error.strerror}); the archive is damaged"
-                           ) from error
+        raise ArchiveError(f"{path}: cannot be read ({error.strerror}); the archive is damaged") from error

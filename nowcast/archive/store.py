@@ -61,14 +61,18 @@ def read_root(path: DataPath) -> Document:
         ArchiveError: no archive there, one of another version, or damaged.
     """
     if not _exists(path / "zarr.json"):
-        raise ArchiveError(f"{path}: got no archive, expected a folder made by 'nowcast ingest FILES "
-                           f"--archive {path}'; check the path")
+        raise ArchiveError(
+            f"{path}: got no archive, expected a folder made by 'nowcast ingest FILES "
+            f"--archive {path}'; check the path"
+        )
     root = read_json(path / "zarr.json")
     attrs = root.get("attributes", {})
     version = attrs.get("nowcast_archive") if isinstance(attrs, dict) else None
     if version != VERSION:
-        raise ArchiveError(f"{path}: got archive version {str(version)[:20]}, expected {VERSION}; it is "
-                           "another Zarr store or made by another nowcast, ingest the files again")
+        raise ArchiveError(
+            f"{path}: got archive version {str(version)[:20]}, expected {VERSION}; it is "
+            "another Zarr store or made by another nowcast, ingest the files again"
+        )
     _whole_number(path, attrs, "first_time", -70 * _YEARS, 230 * _YEARS)
     _whole_number(path, attrs, "step_seconds", 1, _YEARS)
     for name in _TEXTS:
@@ -93,8 +97,12 @@ def read_store(path: DataPath) -> Store:
         raise _fault(path, "consolidated metadata", arrays, "the metadata of every array")
     slots, height, width = _shape(path, arrays, "reflectivity", "int16", 3)
     if not 0 <= slots <= MOST_SLOTS or height < 2 or width < 2 or height * width > _MOST_CELLS:
-        raise _fault(path, "shape of reflectivity", [slots, height, width],
-                     f"at most {MOST_SLOTS} frames of 2 x 2 to {_MOST_CELLS / 1e6:.0f} million cells")
+        raise _fault(
+            path,
+            "shape of reflectivity",
+            [slots, height, width],
+            f"at most {MOST_SLOTS} frames of 2 x 2 to {_MOST_CELLS / 1e6:.0f} million cells",
+        )
     rows = {name: (dtype, slots) for name, (dtype, _) in TIME_ARRAYS.items()}
     for name, (dtype, size) in {**rows, "y": ("float64", height), "x": ("float64", width)}.items():
         if _shape(path, arrays, name, dtype, 1) != [size]:
@@ -205,8 +213,9 @@ def _object(path: ObjectPath, most: int) -> bytes:
 
 
 def _unread(path: DataPath, error: OSError) -> ArchiveError:
-    return ArchiveError(f"{path}: cannot be read ({error.strerror}); this is not an archive of nowcast, or it "
-                        "is damaged")
+    return ArchiveError(
+        f"{path}: cannot be read ({error.strerror}); this is not an archive of nowcast, or it is damaged"
+    )
 
 
 def _bytes(path: DataPath, most: int) -> bytes:

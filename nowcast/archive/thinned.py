@@ -49,9 +49,12 @@ class Thinned:
     ) -> None:
         if step <= np.timedelta64(0) or step % archive.step != np.timedelta64(0):
             raise TimeError(
-                complain("step", f"{minutes(step):g} minutes",
-                         f"a multiple of the {minutes(archive.step):g} minutes of {archive.path}",
-                         "choose another step or another model")
+                complain(
+                    "step",
+                    f"{minutes(step):g} minutes",
+                    f"a multiple of the {minutes(archive.step):g} minutes of {archive.path}",
+                    "choose another step or another model",
+                )
             )
         self.archive = archive
         self.path, self.grid, self.attrs = archive.path, archive.grid, archive.attrs

@@ -159,8 +159,11 @@ class ArchiveWriter:
     def handed_over(self, slot: int, sha256: str) -> bool:
         """Whether the ledger notes a replacement by the file with this digest that a kill prevented."""
         holder = self.source_of(slot)
-        return holder is not None and holder.sha256 != sha256 and any(
-            self._replaced_line(slot, holder) in s.replaced for s in self.sources if s.sha256 == sha256)
+        return (
+            holder is not None
+            and holder.sha256 != sha256
+            and any(self._replaced_line(slot, holder) in s.replaced for s in self.sources if s.sha256 == sha256)
+        )
 
     def _grow(self, slots: int) -> None:
         """Extend the time axis at its end; slots nobody wrote are missing frames."""
@@ -177,8 +180,10 @@ class ArchiveWriter:
 
     def _check_slots(self, slots: int) -> None:
         if slots > layout.MOST_SLOTS:
-            raise ArchiveError(f"{self.path}: would have {slots} slots of time, expected at most "
-                               f"{layout.MOST_SLOTS}; ingest these files into another archive")
+            raise ArchiveError(
+                f"{self.path}: would have {slots} slots of time, expected at most "
+                f"{layout.MOST_SLOTS}; ingest these files into another archive"
+            )
 
     def _write_pages(self, name: str, pages: Any) -> None:
         for page in pages:
@@ -202,8 +207,9 @@ class ArchiveWriter:
                 shutil.copytree(self.path / name, new / name, copy_function=_link_or_copy)
         (new / "reflectivity").mkdir(parents=True)
         for slot in np.flatnonzero(self.whole).tolist():
-            _link_or_copy(self.path / "reflectivity" / frame_name(slot),
-                          new / "reflectivity" / frame_name(slot + count))
+            _link_or_copy(
+                self.path / "reflectivity" / frame_name(slot), new / "reflectivity" / frame_name(slot + count)
+            )
         slots = self.slots + count
         first = self.first_time - count * self.step_seconds
         for name, (dtype, fill) in TIME_ARRAYS.items():
@@ -249,9 +255,7 @@ def sole_writer(archive: Path) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def open_writer(
-    path: Path, new: NewArchive | None = None, afresh: bool = False
-) -> Iterator[ArchiveWriter]:
+def open_writer(path: Path, new: NewArchive | None = None, afresh: bool = False) -> Iterator[ArchiveWriter]:
     """Hold the archive for writing; what a killed run left behind is cleared away first.
 
     Args:

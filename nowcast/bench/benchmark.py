@@ -48,8 +48,12 @@ class Row:
             raise SettingsError(complain("rows.name", repr(self.name), "a name with letters", "give one"))
         if len(given) != 1:
             raise SettingsError(
-                complain(where, " and ".join(given) or "nothing to forecast with",
-                         "one of model, checkpoint, forecaster", "keep one")
+                complain(
+                    where,
+                    " and ".join(given) or "nothing to forecast with",
+                    "one of model, checkpoint, forecaster",
+                    "keep one",
+                )
             )
         if self.model is None and self.training:
             raise SettingsError(complain(where, f"training with a {given[0]}", "a model with it", "drop it"))
@@ -70,8 +74,12 @@ class Sheets:
     def __post_init__(self) -> None:
         if self.columns < 2 or min(self.clips, default=0) < 0 or len(set(self.clips)) < len(self.clips):
             raise SettingsError(
-                complain("sheets", f"clips={list(self.clips)}, columns={self.columns}",
-                         "clips from 0, each once, and 2 columns or more", "change them")
+                complain(
+                    "sheets",
+                    f"clips={list(self.clips)}, columns={self.columns}",
+                    "clips from 0, each once, and 2 columns or more",
+                    "change them",
+                )
             )
 
 
@@ -129,8 +137,12 @@ class Benchmark:
                 raise SettingsError(complain(name, value, "1 or more", "change it"))
         if self.training is not None and self.training.processes > 1:
             raise SettingsError(
-                complain("training.devices", self.training.devices, "1",
-                         "train on several devices with 'nowcast train' and give the row its checkpoint")
+                complain(
+                    "training.devices",
+                    self.training.devices,
+                    "1",
+                    "train on several devices with 'nowcast train' and give the row its checkpoint",
+                )
             )
 
     def _check_rows(self) -> None:
@@ -141,26 +153,42 @@ class Benchmark:
             twin = names.setdefault(slug(row.name), row.name)
             if twin is not row.name:
                 raise SettingsError(
-                    complain("rows", f"'{twin}' and '{row.name}'", "names that differ in letters and digits",
-                             "rename one")
+                    complain(
+                        "rows",
+                        f"'{twin}' and '{row.name}'",
+                        "names that differ in letters and digits",
+                        "rename one",
+                    )
                 )
             if row.model is not None and self.training is None:
                 raise SettingsError(
-                    complain("training", f"none, with row '{row.name}' to train", "settings with a budget",
-                             "give training.steps or training.minutes")
+                    complain(
+                        "training",
+                        f"none, with row '{row.name}' to train",
+                        "settings with a budget",
+                        "give training.steps or training.minutes",
+                    )
                 )
             for key in row.reported:
                 if key not in (*self.scores, *COSTS):
                     raise SettingsError(
-                        complain(f"rows: '{row.name}' reported", f"'{key}'",
-                                 f"one of {', '.join((*self.scores, *COSTS))}", "correct it")
+                        complain(
+                            f"rows: '{row.name}' reported",
+                            f"'{key}'",
+                            f"one of {', '.join((*self.scores, *COSTS))}",
+                            "correct it",
+                        )
                     )
 
     def _check_test(self) -> None:
         if bool(self.test_sources) == bool(self.data.test):
             raise SettingsError(
-                complain("test_sources", "both these and data.test" if self.test_sources else "none",
-                         "test_sources, or periods in data.test", "give one of them")
+                complain(
+                    "test_sources",
+                    "both these and data.test" if self.test_sources else "none",
+                    "test_sources, or periods in data.test",
+                    "give one of them",
+                )
             )
         learned = [*self.data.sources, *self.data.validation_sources]
         for test in self.test_sources:
@@ -175,8 +203,9 @@ def check_frames(probabilities: bool, where: str) -> None:
     """
     if probabilities:
         raise SettingsError(
-            complain(where, "a network of probabilities", "one that forecasts frames",
-                     "score it with nowcast verify")
+            complain(
+                where, "a network of probabilities", "one that forecasts frames", "score it with nowcast verify"
+            )
         )
 
 
@@ -196,13 +225,21 @@ def check_apart(test: Mapping[str, Any], learned: Sequence[Mapping[str, Any]]) -
         if test["kind"] == "moving_digits":
             if mine.get("seed", 0) == its.get("seed", 0):
                 raise SettingsError(
-                    complain("test_sources", f"moving_digits of seed {mine.get('seed', 0)}, which training or "
-                             "validation has too", "a seed of its own", "change it")
+                    complain(
+                        "test_sources",
+                        f"moving_digits of seed {mine.get('seed', 0)}, which training or validation has too",
+                        "a seed of its own",
+                        "change it",
+                    )
                 )
         elif mine == its:
             raise SettingsError(
-                complain("test_sources", f"the {test['kind']} of training or validation",
-                         "videos that neither has", "choose another part or path")
+                complain(
+                    "test_sources",
+                    f"the {test['kind']} of training or validation",
+                    "videos that neither has",
+                    "choose another part or path",
+                )
             )
 
 
@@ -226,8 +263,11 @@ def read_benchmark(path: Path, assignments: Sequence[str] = (), data: Path | Non
     if data is not None:
         shared = values.get("data")
         parts = shared if isinstance(shared, dict) else {}
-        for choice in (*_listed(parts, "sources"), *_listed(parts, "validation_sources"),
-                       *_listed(values, "test_sources")):
+        for choice in (
+            *_listed(parts, "sources"),
+            *_listed(parts, "validation_sources"),
+            *_listed(values, "test_sources"),
+        ):
             choice["settings"] = {**(choice.get("settings") or {}), "path": str(data)}
     return build(Benchmark, values)
 

@@ -78,9 +78,7 @@ def measure(
         )
     except SettingsError:
         memory = None
-    return Costs(
-        counted.parameters, counted.multiply_accumulates, alone, rate, memory, machine_of(device)
-    )
+    return Costs(counted.parameters, counted.multiply_accumulates, alone, rate, memory, machine_of(device))
 
 
 def _times(forecast: Forecast, shape: Sequences, device: torch.device) -> tuple[float, float]:

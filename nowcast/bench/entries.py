@@ -74,10 +74,9 @@ def pick_rows(bench: Benchmark, names: Sequence[str]) -> list[Row]:
 def _trained(bench: Benchmark, row: Row, seed: int) -> Entry:
     key = f"{slug(row.name)}_seed{seed}"
     training = merged(plain(bench.training), current_names(Training, row.training)) | {"seed": seed}
-    experiment = build(Experiment, {
-        "name": key, "model": plain(row.model), "data": plain(bench.data),
-        "training": training,
-    })
+    experiment = build(
+        Experiment, {"name": key, "model": plain(row.model), "data": plain(bench.data), "training": training}
+    )
     counted = plain(experiment, first_names=True)  # so that a hash outlives renamings
     del counted["name"], counted["training"]["seed"]
     for name in NOT_COUNTED:
@@ -111,22 +110,31 @@ def _check_periods(bench: Benchmark, row: str, periods: Sequence[str], sources: 
         for mine, (start, end) in zip(bench.data.test, tested, strict=True):
             if start < last and first < end:
                 raise SettingsError(
-                    complain("data.test", mine, f"periods apart from {text}, from which '{row}' has learned",
-                             remedy)
+                    complain(
+                        "data.test", mine, f"periods apart from {text}, from which '{row}' has learned", remedy
+                    )
                 )
     known = [plain(source) for source in bench.data.sources] if tested and not periods else []
     if any(source in known for source in sources):
         raise SettingsError(
-            complain("data.test", ", ".join(bench.data.test),
-                     f"other data than '{row}', which has learned from all of it", remedy)
+            complain(
+                "data.test",
+                ", ".join(bench.data.test),
+                f"other data than '{row}', which has learned from all of it",
+                remedy,
+            )
         )
 
 
 def _hash(bench: Benchmark, what: Any) -> str:
     tested = {
-        "what": what, "window": plain(bench.data.window), "crop": plain(bench.data.crop),
-        "scores": plain(bench.scores), "test": plain(bench.test_sources) or plain(bench.data.test),
-        "clips": bench.test_clips, "stride": bench.test_stride,
+        "what": what,
+        "window": plain(bench.data.window),
+        "crop": plain(bench.data.crop),
+        "scores": plain(bench.scores),
+        "test": plain(bench.test_sources) or plain(bench.data.test),
+        "clips": bench.test_clips,
+        "stride": bench.test_stride,
     }
     if "fvd" in bench.scores and bench.weights.fvd_sha256 is not None:
         tested["fvd_sha256"] = bench.weights.fvd_sha256.lower()

@@ -111,8 +111,12 @@ def _check_videos(test: Sequence[FrameSource], learned: Sequence[FrameSource]) -
         alike = source.name in names and (content is None or names[source.name] in (None, content))
         if alike or content in contents:
             raise SettingsError(
-                complain("test_sources", f"'{source.name}', which training or validation has too",
-                         "each video in one part", "choose other videos")
+                complain(
+                    "test_sources",
+                    f"'{source.name}', which training or validation has too",
+                    "each video in one part",
+                    "choose other videos",
+                )
             )
 
 

@@ -49,16 +49,23 @@ def write_results(out: Path, bench: Benchmark, outcome: BenchmarkOutcome, held_o
         Picture(data_uri(path.read_bytes(), path.suffix[1:]), caption) for path, caption in pictures.items()
     ]
     page = BenchPage(
-        bench.title, [text for text in (bench.paper, bench.question) if text], tables_of(bench, outcome),
-        charts_of(bench, outcome), shown, sentences(bench, outcome), outcome.missing,
+        bench.title,
+        [text for text in (bench.paper, bench.question) if text],
+        tables_of(bench, outcome),
+        charts_of(bench, outcome),
+        shown,
+        sentences(bench, outcome),
+        outcome.missing,
     )
     paths = Written(
         out / "results.md", out / "results.csv", out / "scores.csv", out / "index.html", tuple(pictures)
     )
     names = [f"sheets/{path.name}" for path in pictures]
     texts = {
-        paths.table: markdown(bench, outcome, names), paths.csv: wide_csv(bench, outcome),
-        paths.scores: long_csv(bench, outcome), paths.page: render_bench_page(page),
+        paths.table: markdown(bench, outcome, names),
+        paths.csv: wide_csv(bench, outcome),
+        paths.scores: long_csv(bench, outcome),
+        paths.page: render_bench_page(page),
     }
     with contextlib.ExitStack() as stack:
         for path, text in texts.items():

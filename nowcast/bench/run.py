@@ -68,8 +68,12 @@ class BenchmarkRun:
     """
 
     def __init__(
-        self, bench: Benchmark, out: Path, rows: Sequence[Row] | None = None,
-        most_minutes: float | None = None, progress: bool = False,
+        self,
+        bench: Benchmark,
+        out: Path,
+        rows: Sequence[Row] | None = None,
+        most_minutes: float | None = None,
+        progress: bool = False,
     ) -> None:
         self.bench, self.progress = bench, progress
         self.runs, self.records = Path(out) / "runs", Records(Path(out) / "results")
@@ -147,23 +151,34 @@ class BenchmarkRun:
         failed = ""
         try:
             found = score(
-                copy_last if network is None else network, self.held_out.clips, self.held_out.chosen,
-                self._metrics, keep=keep, batch=self.bench.test_batch,
+                copy_last if network is None else network,
+                self.held_out.clips,
+                self.held_out.chosen,
+                self._metrics,
+                keep=keep,
+                batch=self.bench.test_batch,
                 workers=0 if self.bench.training is None else self.bench.training.workers,
-                device=self.device, name=_title(entry), progress=self.progress,
+                device=self.device,
+                name=_title(entry),
+                progress=self.progress,
             )
         except ForecastError as error:
             found, failed = Scored({}), str(error)
         made = loaded.meta.provenance.get("commit", "unknown") if loaded is not None else commit()
         record = Record(
-            row=entry.row.name, seed=entry.seed, hash=entry.hash,
+            row=entry.row.name,
+            seed=entry.seed,
+            hash=entry.hash,
             train_data=loaded.meta.data_fingerprint if loaded is not None else "",
-            test_data=self.held_out.clips.fingerprint, test_clips=len(self.held_out.chosen), commit=made,
+            test_data=self.held_out.clips.fingerprint,
+            test_clips=len(self.held_out.chosen),
+            commit=made,
             checkpoint=loaded.sha256[:12] if loaded is not None else "",
             iterations=run.iterations if run is not None else 0,
             train_seconds=run.seconds if run is not None else 0.0,
             scores={name: as_json(values) for name, values in found.scores.items()},
-            not_computed=self._not_computed, failed=failed,
+            not_computed=self._not_computed,
+            failed=failed,
         )
         self.records.put(entry.key, record, found.frames)
 
@@ -267,8 +282,12 @@ def _check_fit(network: SequenceModel, shape: Sequences) -> None:
     tied = getattr(network, "size", None)
     if tied is not None and tuple(tied) != shape.size:
         raise SettingsError(
-            complain("frame size", f"{shape.size[0]} x {shape.size[1]}",
-                     f"{tied[0]} x {tied[1]}, to which layer norm ties the network", "use frames of that size")
+            complain(
+                "frame size",
+                f"{shape.size[0]} x {shape.size[1]}",
+                f"{tied[0]} x {tied[1]}, to which layer norm ties the network",
+                "use frames of that size",
+            )
         )
     if shape.past < network.past_min:
         raise SettingsError(

@@ -64,7 +64,12 @@ def carry_on(runs: Path, experiment: Experiment, data: ExperimentData, progress:
     known = find_run(runs, experiment, clips.train.fingerprint)
     if known is None or not known.finished:
         train(
-            experiment, clips.train, clips.validation, runs, grid_km=data.grid_km, progress=progress,
+            experiment,
+            clips.train,
+            clips.validation,
+            runs,
+            grid_km=data.grid_km,
+            progress=progress,
             resume=None if known is None else known.folder / "last.ckpt",
         )
         known = find_run(runs, experiment, clips.train.fingerprint)

@@ -54,9 +54,7 @@ class Scored:
     """Number of a test clip -> its forecast (S, C, H, W)."""
 
 
-def computable(
-    names: Sequence[str], weights: Backbones
-) -> tuple[dict[str, Metric], dict[str, str]]:
+def computable(names: Sequence[str], weights: Backbones) -> tuple[dict[str, Metric], dict[str, str]]:
     """Make the scores; those whose pretrained weights are missing are named with the reason.
 
     Raises:
@@ -82,17 +80,23 @@ def _read_weights(metric: Metric) -> None:
         i3d.read(metric.weights, metric.sha256)
 
 
-def copy_last(
-    past: Tensor, steps: int, targets: None = None, observed: Tensor | None = None
-) -> Tensor:
+def copy_last(past: Tensor, steps: int, targets: None = None, observed: Tensor | None = None) -> Tensor:
     """Repeat the newest past frame."""
     return past[:, -1:].expand(-1, steps, -1, -1, -1)
 
 
 def score(
-    forecast: Forecast, clips: VideoDataset, chosen: Sequence[int], metrics: Mapping[str, Metric], *,
-    keep: Sequence[int] = (), batch: int = 8, workers: int = 0, device: torch.device | None = None,
-    name: str = "", progress: bool = False,
+    forecast: Forecast,
+    clips: VideoDataset,
+    chosen: Sequence[int],
+    metrics: Mapping[str, Metric],
+    *,
+    keep: Sequence[int] = (),
+    batch: int = 8,
+    workers: int = 0,
+    device: torch.device | None = None,
+    name: str = "",
+    progress: bool = False,
 ) -> Scored:
     """Forecast test clips and score them.
 
@@ -151,6 +155,9 @@ def _batches(
 ) -> Iterator[ClipBatch]:
     sampler = [list(chosen[at : at + batch]) for at in range(0, len(chosen), batch)]
     loader: Any = DataLoader(
-        clips, batch_sampler=sampler, collate_fn=collate, num_workers=workers,  # type: ignore[arg-type]
+        clips,  # type: ignore[arg-type]
+        batch_sampler=sampler,
+        collate_fn=collate,
+        num_workers=workers,
     )
     yield from tqdm(loader, desc=f"score {name}", unit="batch", disable=not progress, leave=False)

@@ -17,8 +17,11 @@ from nowcast.scores.protocols import PROTOCOLS
 NOT_COMPUTED = "not computed"
 DASH = "-"
 _COST_HEADS = {
-    "parameters": "parameters", "multiply_accumulates": "GMAC a sequence", "seconds": "s a forecast",
-    "frames_per_second": "frames/s", "memory_mb": "MB",
+    "parameters": "parameters",
+    "multiply_accumulates": "GMAC a sequence",
+    "seconds": "s a forecast",
+    "frames_per_second": "frames/s",
+    "memory_mb": "MB",
 }
 
 
@@ -85,7 +88,8 @@ def markdown(bench: Benchmark, outcome: BenchmarkOutcome, pictures: Sequence[str
     parts += [_plain(text) for text in (bench.paper, bench.question) if text]
     for table in tables_of(bench, outcome):
         lines = [
-            _row([_plain(cell.text) for cell in table.header]), _row(["---"] * len(table.header)),
+            _row([_plain(cell.text) for cell in table.header]),
+            _row(["---"] * len(table.header)),
             *(_row([f"**{_plain(c.text)}**" if c.best else _plain(c.text) for c in row]) for row in table.rows),
         ]
         parts += [f"## {_plain(table.caption)}", "\n".join(lines)]
@@ -104,8 +108,17 @@ def wide_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
         heads += [name, f"{name}_spread", f"{name}_last_third", f"{name}_reported"]
     for name in COSTS:
         heads += [name, f"{name}_reported"]
-    heads += ["machine", "seeds", "iterations", "train_seconds", "configuration", "train_data", "test_data",
-              "commit", "checkpoints"]
+    heads += [
+        "machine",
+        "seeds",
+        "iterations",
+        "train_seconds",
+        "configuration",
+        "train_data",
+        "test_data",
+        "commit",
+        "checkpoints",
+    ]
     lines: list[list[str]] = [heads]
     for line in outcome.lines:
         cells = [line.row.name]
@@ -143,7 +156,10 @@ def number(value: float) -> str:
 
 
 def _scores(
-    caption: str, bench: Benchmark, lines: Sequence[TableLine], of: Callable[[Record, str], float],
+    caption: str,
+    bench: Benchmark,
+    lines: Sequence[TableLine],
+    of: Callable[[Record, str], float],
     reported: bool,
 ) -> Table:
     columns = []
@@ -174,7 +190,9 @@ def _costs(lines: Sequence[TableLine]) -> Table:
 
 
 def _table(
-    caption: str, lines: Sequence[TableLine], columns: Sequence[tuple[str, str, str, list[Cell]]],
+    caption: str,
+    lines: Sequence[TableLine],
+    columns: Sequence[tuple[str, str, str, list[Cell]]],
     reported: Callable[[str, float], str] | None,
 ) -> Table:
     """A table of columns (name, title, unit, cells), each followed by what is reported where anything is."""
@@ -198,8 +216,17 @@ def _cost(name: str, value: float | None) -> str:
 
 
 def _origin(lines: Sequence[TableLine]) -> Table:
-    header = ("model", "seeds", "iterations", "training, s", "configuration", "training data", "test data",
-              "commit", "checkpoints")
+    header = (
+        "model",
+        "seeds",
+        "iterations",
+        "training, s",
+        "configuration",
+        "training data",
+        "test data",
+        "commit",
+        "checkpoints",
+    )
     told = [(line.row.name, *_origin_cells(line.records, ", ")) for line in lines]
     rows = tuple(tuple(Cell(text or DASH) for text in row) for row in told)
     return Table("Where each row comes from", tuple(map(Cell, header)), rows)
@@ -215,8 +242,10 @@ def _origin_cells(records: Sequence[Record], between: str) -> list[str]:
         between.join(str(r.seed) for r in records if r.seed is not None),
         told([str(r.iterations or "") for r in records]),
         between.join(f"{r.train_seconds:.0f}" for r in records if r.iterations),
-        told([r.hash for r in records]), told([r.train_data for r in records]),
-        told([r.test_data for r in records]), told([r.commit for r in records]),
+        told([r.hash for r in records]),
+        told([r.train_data for r in records]),
+        told([r.test_data for r in records]),
+        told([r.commit for r in records]),
         told([r.checkpoint for r in records]),
     ]
 

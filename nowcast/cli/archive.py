@@ -29,9 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     crop.add_argument("--columns", metavar="FIRST:END", help="from the west, the end not included")
     merge = _maker(parts, "merge", "put archives of one grid and step into one", many=True)
     merge.add_argument(
-        "--overlap", default="first", metavar="RULE",
+        "--overlap",
+        default="first",
+        metavar="RULE",
         help="of a time that several hold: 'first' (default) takes the frame of the first, 'fill' what that "
-        "has not observed from the next, 'max' of every cell the largest")
+        "has not observed from the next, 'max' of every cell the largest",
+    )
     _maker(parts, "copy", "copy an archive, also to or from an object store")
 
 
@@ -52,8 +55,16 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.workflows import archive_tools as tools
     from nowcast.workflows.check_archive import check_archive
 
-    chosen = {"period": args.period, "box": _box(args.box), "rows": _range("rows", args.rows),
-              "columns": _range("columns", args.columns)} if args.part == "crop" else {}
+    chosen = (
+        {
+            "period": args.period,
+            "box": _box(args.box),
+            "rows": _range("rows", args.rows),
+            "columns": _range("columns", args.columns),
+        }
+        if args.part == "crop"
+        else {}
+    )
     every = _time(args.every) if args.part == "thin" else None
     with engine_of(args) as engine:
         if args.part == "check":
@@ -93,8 +104,9 @@ def _box(text: str | None) -> tuple[float, ...] | None:
     try:
         west, south, east, north = map(float, text.split(","))
     except ValueError as error:
-        raise SettingsError(f"--box: got '{text}', expected WEST,SOUTH,EAST,NORTH in degrees such as "
-                            "6.5,44,14,47.5") from error
+        raise SettingsError(
+            f"--box: got '{text}', expected WEST,SOUTH,EAST,NORTH in degrees such as 6.5,44,14,47.5"
+        ) from error
     return west, south, east, north
 
 

@@ -21,35 +21,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     # By default argparse takes "-33.9S" and "-33.9,151.2" for options; a sign and a digit are a place here.
     parser._negative_number_matcher = re.compile(r"^-\.?\d")
     parser.add_argument(
-        "coordinates", nargs="*", metavar="LAT LON",
+        "coordinates",
+        nargs="*",
+        metavar="LAT LON",
         help="points in degrees (WGS 84): 45.46 9.19, -33.9 151.2 or 33.9S 151.2E; several one after the other",
     )
     parser.add_argument("--places", type=Path, metavar="CSV", help="points of a CSV file: name,lat,lon")
     parser.add_argument("--areas", type=Path, metavar="GEOJSON", help="polygons of a GeoJSON file")
-    parser.add_argument("--within", type=float, default=0.0, metavar="KM",
-                        help="read points as all within this distance, not as their cell alone (default 0)")
+    parser.add_argument(
+        "--within",
+        type=float,
+        default=0.0,
+        metavar="KM",
+        help="read points as all within this distance, not as their cell alone (default 0)",
+    )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--forecast", type=Path, metavar="FILE", help="a file that 'nowcast forecast' wrote")
     source.add_argument("--archive", type=Path, help="forecast now from this archive, with --model")
     parser.add_argument("--model", metavar="CKPT_OR_NAME", help="with --archive: as of 'nowcast forecast'")
-    parser.add_argument("--at", default="latest", metavar="TIME",
-                        help="with --archive: forecast reference time, UTC; the default is the newest frame")
+    parser.add_argument(
+        "--at",
+        default="latest",
+        metavar="TIME",
+        help="with --archive: forecast reference time, UTC; the default is the newest frame",
+    )
     parser.add_argument("--leads", type=int, default=10, help="with --archive: number of frames (default 10)")
-    parser.add_argument("--calibration", type=Path, metavar="JSON",
-                        help="with --archive: file of 'nowcast calibrate' that knows the model")
-    parser.add_argument("--members", type=int, metavar="N",
-                        help="with --archive: draw N members, for spread, sums and areas")
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="JSON",
+        help="with --archive: file of 'nowcast calibrate' that knows the model",
+    )
+    parser.add_argument(
+        "--members", type=int, metavar="N", help="with --archive: draw N members, for spread, sums and areas"
+    )
     parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
-    parser.add_argument("--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend",
-                        default=[], help="with --archive: settings of the model")
-    parser.add_argument("--z-r", metavar="NAME",
-                        help="Z-R relation for mm/h and mm; by default the one that the forecast names")
-    parser.add_argument("--rain", type=float, default=10.0, metavar="DBZ",
-                        help="reflectivity that counts as rain (default 10)")
+    parser.add_argument(
+        "--set",
+        dest="assignments",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="with --archive: settings of the model",
+    )
+    parser.add_argument(
+        "--z-r", metavar="NAME", help="Z-R relation for mm/h and mm; by default the one that the forecast names"
+    )
+    parser.add_argument(
+        "--rain", type=float, default=10.0, metavar="DBZ", help="reflectivity that counts as rain (default 10)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write JSON; - prints it instead of the table")
     parser.add_argument("--out", type=Path, metavar="PNG", help="draw a meteogram of up to 12 places")
-    parser.add_argument("--time-zone", metavar="NAME",
-                        help="of local times in the meteogram, such as Europe/Rome; by default this machine's")
+    parser.add_argument(
+        "--time-zone",
+        metavar="NAME",
+        help="of local times in the meteogram, such as Europe/Rome; by default this machine's",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -78,8 +106,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"meteogram: {args.out}", file=sys.stderr if printed else sys.stdout)
     if any(row.answered for row in all_rows):
         return 0
-    print("nowcast at: nothing is known of any of these places; see 'nowcast info' for what the grid covers",
-          file=sys.stderr)
+    print(
+        "nowcast at: nothing is known of any of these places; see 'nowcast info' for what the grid covers",
+        file=sys.stderr,
+    )
     return 2
 
 
@@ -94,8 +124,9 @@ def _places(args: argparse.Namespace) -> list[Location]:
     points += read_places(args.places, within) if args.places else []
     points += read_areas(args.areas) if args.areas else []
     if not points:
-        raise SettingsError(complain("places", "none", "LAT LON, --places or --areas",
-                                     "for example 45.46 9.19"))
+        raise SettingsError(
+            complain("places", "none", "LAT LON, --places or --areas", "for example 45.46 9.19")
+        )
     check_names([place.name for place in points], "places")
     return points
 
@@ -107,18 +138,25 @@ def _check(args: argparse.Namespace, count: int) -> None:
 
     if args.archive and not args.model:
         raise SettingsError(complain("--model", "none", "a model with --archive", "see 'nowcast models'"))
-    for flag, value in (("--model", args.model), ("--members", args.members),
-                        ("--calibration", args.calibration)):
+    for flag, value in (
+        ("--model", args.model),
+        ("--members", args.members),
+        ("--calibration", args.calibration),
+    ):
         if args.forecast and value is not None:
-            raise SettingsError(complain(flag, f"'{value}' with --forecast", "what the file holds",
-                                         "leave it out, or give --archive"))
+            raise SettingsError(
+                complain(
+                    flag, f"'{value}' with --forecast", "what the file holds", "leave it out, or give --archive"
+                )
+            )
     if args.z_r is not None:
         z_r(args.z_r)
     if args.out and args.out.suffix.lower() != ".png":
         raise SettingsError(complain("--out", str(args.out), "a file name ending in .png", "change it"))
     if args.out and count > 12:
-        raise SettingsError(complain("--out", f"{count} places", "up to 12 in one meteogram",
-                                     "ask for fewer, or leave it out"))
+        raise SettingsError(
+            complain("--out", f"{count} places", "up to 12 in one meteogram", "ask for fewer, or leave it out")
+        )
     _zone(args.time_zone)
 
 
@@ -130,8 +168,9 @@ def _zone(name: str | None) -> tzinfo | None:
     try:
         return zoneinfo.ZoneInfo(name) if name else None
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
-        raise SettingsError(complain("--time-zone", shown(name), "a name such as Europe/Rome",
-                                     "or leave it out")) from error
+        raise SettingsError(
+            complain("--time-zone", shown(name), "a name such as Europe/Rome", "or leave it out")
+        ) from error
 
 
 def _found(args: argparse.Namespace, places: list[Location]) -> xr.Dataset:
@@ -146,8 +185,15 @@ def _found(args: argparse.Namespace, places: list[Location]) -> xr.Dataset:
     archive = open_archive(args.archive)
     settings = override({}, args.assignments)
     coming = forecast(
-        archive, args.model, args.at, args.leads, settings=settings, calibration=args.calibration,
-        members=args.members, seed=args.seed, progress=True,
+        archive,
+        args.model,
+        args.at,
+        args.leads,
+        settings=settings,
+        calibration=args.calibration,
+        members=args.members,
+        seed=args.seed,
+        progress=True,
     )
     observed = newest_frames(archive, coming["valid_time"].values[0] - coming["lead_time"].values[0])
     return at_places(coming, places, z_r_name=args.z_r, rain_dbz=args.rain, observed=observed, progress=True)

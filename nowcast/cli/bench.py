@@ -13,18 +13,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("config", type=Path, help="YAML of a benchmark, see configs/bench")
     parser.add_argument(
-        "--models", metavar="ROW", nargs="+", action="extend", default=[],
+        "--models",
+        metavar="ROW",
+        nargs="+",
+        action="extend",
+        default=[],
         help="only these rows are trained and scored (default: all); the table shows all that is known",
     )
     parser.add_argument(
-        "--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
+        "--set",
+        dest="assignments",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
         help="put values over the configuration, for example data.sources.0.settings.path=mnist",
     )
     parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="where the data lies: the path of every source",
+        "--data", type=Path, metavar="FOLDER", help="where the data lies: the path of every source"
     )
     parser.add_argument(
-        "--most-minutes", type=float, metavar="N",
+        "--most-minutes",
+        type=float,
+        metavar="N",
         help="start no training later than this; what is trained by then is scored",
     )
     parser.add_argument(

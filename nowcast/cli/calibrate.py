@@ -15,14 +15,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--archive", type=Path, required=True, nargs="+", help="folders made by 'nowcast ingest'"
     )
     parser.add_argument(
-        "--period", required=True, nargs="+", metavar="START/END",
+        "--period",
+        required=True,
+        nargs="+",
+        metavar="START/END",
         help="UTC; a bare end date is included; neither days of training nor of testing",
     )
     add_forecast_arguments(
         parser, "events are at or above these (10 20 30 40 50); a network of probabilities has its own"
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="NAME.calibration.json",
+        "--out",
+        type=Path,
+        required=True,
+        metavar="NAME.calibration.json",
         help="file to write, for --calibration of 'nowcast forecast' and 'nowcast verify'",
     )
     add_worker_arguments(parser)
@@ -42,9 +48,15 @@ def run(args: argparse.Namespace) -> int:
 
     with engine_of(args) as engine:
         found = calibrate(
-            [Archive.open(path) for path in args.archive], parse_models(args.models), periods,
-            thresholds=thresholds, lead_times=args.leads, stride=args.stride,
-            min_wet_pixels=args.min_wet_pixels, progress=True, engine=engine,
+            [Archive.open(path) for path in args.archive],
+            parse_models(args.models),
+            periods,
+            thresholds=thresholds,
+            lead_times=args.leads,
+            stride=args.stride,
+            min_wet_pixels=args.min_wet_pixels,
+            progress=True,
+            engine=engine,
         )
     print(summary(found), flush=True)
     write_calibration(args.out, found.learnt, found.made)

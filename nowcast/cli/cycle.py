@@ -13,8 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_log_argument(parser)
     parser.add_argument("--now", metavar="TIME", help="run as if it were this moment (for trials)")
     parser.epilog = (
-        "Exit codes: 0 published, 3 nothing new, 4 published by the fallback, 1 failed, "
-        "2 bad settings."
+        "Exit codes: 0 published, 3 nothing new, 4 published by the fallback, 1 failed, 2 bad settings."
     )
 
 
@@ -22,7 +21,11 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe what `cycle`, `watch` and `status` share."""
     parser.add_argument("--config", type=Path, required=True, metavar="YAML", help="the service")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
         help="put a setting over the file's, for example output=out",
     )
 
@@ -30,7 +33,9 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
 def add_log_argument(parser: argparse.ArgumentParser) -> None:
     """Describe the choice of the log's form."""
     parser.add_argument(
-        "--log", choices=("text", "json"), default="text",
+        "--log",
+        choices=("text", "json"),
+        default="text",
         help="one line an event on standard error, for people or as JSON (text)",
     )
 

@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (demo)")
     parser.add_argument(
-        "--train", action="store_true",
+        "--train",
+        action="store_true",
         help="train a small network on the season; without, the package's MotionRNN forecasts",
     )
     parser.add_argument(

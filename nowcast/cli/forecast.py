@@ -17,8 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
     add_post_processing_arguments(parser)
-    parser.add_argument("--most-missing", type=int, metavar="N", default=3,
-                        help="past frames that may be missing; interpolated along the motion (default 3)")
+    parser.add_argument(
+        "--most-missing",
+        type=int,
+        metavar="N",
+        default=3,
+        help="past frames that may be missing; interpolated along the motion (default 3)",
+    )
     add_mask_argument(parser)
     add_product_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
@@ -27,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_mask_argument(parser: argparse.ArgumentParser) -> None:
     """Declare which quality marks are left out."""
     parser.add_argument(
-        "--mask", metavar="MARK,...",
+        "--mask",
+        metavar="MARK,...",
         help="leave out what bears these quality marks: speckle, spike, ray, stuck, jump (see 'nowcast info "
         "--quality'); the archive stays as it is",
     )
@@ -41,24 +47,35 @@ def marks_of(args: argparse.Namespace) -> list[str]:
 def add_post_processing_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what corrects a forecast, and its members."""
     add_calibration_argument(parser)
-    parser.add_argument("--members", type=int, metavar="N",
-                        help="draw N equally likely fields from the probabilities, for example 24")
+    parser.add_argument(
+        "--members",
+        type=int,
+        metavar="N",
+        help="draw N equally likely fields from the probabilities, for example 24",
+    )
     parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
 
 
 def add_product_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the products of a forecast."""
     parser.add_argument(
-        "--products", metavar="NAME,...",
+        "--products",
+        metavar="NAME,...",
         help="rain_probability, rain_sum, neighbourhood_probability, rain_onset, ensemble_statistics, or all",
     )
     parser.add_argument(
-        "--z-r", metavar="NAME",
+        "--z-r",
+        metavar="NAME",
         help="Z-R relation of products in mm for an archive that names none, such as marshall_palmer",
     )
     parser.add_argument(
-        "--product-set", dest="product_assignments", metavar="NAME.KEY=VALUE", nargs="+", action="extend",
-        default=[], help="settings of products, for example rain_sum.periods_minutes=[30,60]",
+        "--product-set",
+        dest="product_assignments",
+        metavar="NAME.KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="settings of products, for example rain_sum.periods_minutes=[30,60]",
     )
 
 
@@ -66,15 +83,24 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare an archive, a model and a time."""
     parser.add_argument("--archive", type=Path, required=True, help="archive made by 'nowcast ingest'")
     parser.add_argument(
-        "--model", required=True, metavar="CKPT_OR_NAME",
+        "--model",
+        required=True,
+        metavar="CKPT_OR_NAME",
         help="a name (see 'nowcast models') or a checkpoint of 'nowcast train'",
     )
     parser.add_argument(
-        "--at", default="latest", metavar="TIME",
+        "--at",
+        default="latest",
+        metavar="TIME",
         help="forecast reference time, UTC, such as 2025-03-22T12:00; the default is the newest frame",
     )
     parser.add_argument(
-        "--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
+        "--set",
+        dest="assignments",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
         help="settings of the model, for example method=tvl1 or memory_gb=2",
     )
 
@@ -82,7 +108,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def add_calibration_argument(parser: argparse.ArgumentParser) -> None:
     """Declare the calibration that a forecast is made with."""
     parser.add_argument(
-        "--calibration", type=Path, metavar="JSON",
+        "--calibration",
+        type=Path,
+        metavar="JSON",
         help="file of 'nowcast calibrate' that knows the model; a baseline gets probabilities from it",
     )
 
@@ -95,10 +123,19 @@ def run(args: argparse.Namespace) -> int:
 
     settings = override({}, args.assignments)
     coming = forecast(
-        args.archive, args.model, args.at, args.leads, settings=settings, most_missing=args.most_missing,
+        args.archive,
+        args.model,
+        args.at,
+        args.leads,
+        settings=settings,
+        most_missing=args.most_missing,
         mask=marks_of(args),
-        calibration=args.calibration, members=args.members, seed=args.seed,
-        products=products_of(args), z_r=args.z_r, progress=True,
+        calibration=args.calibration,
+        members=args.members,
+        seed=args.seed,
+        products=products_of(args),
+        z_r=args.z_r,
+        progress=True,
     )
     write_forecast(args.out, coming)
     print(summary(args.out, coming))
@@ -113,13 +150,22 @@ def products_of(args: argparse.Namespace) -> dict[str, Any]:
     names: dict[str, Any] = {name.strip(): {} for name in (args.products or "").split(",") if name.strip()}
     for assignment in args.product_assignments:
         if not all(assignment.partition("=")[:2]):
-            raise SettingsError(complain("--product-set", assignment, "NAME.KEY=VALUE",
-                                         "for example rain_sum.periods_minutes=[30,60]"))
+            raise SettingsError(
+                complain(
+                    "--product-set",
+                    assignment,
+                    "NAME.KEY=VALUE",
+                    "for example rain_sum.periods_minutes=[30,60]",
+                )
+            )
     found = override(names, args.product_assignments)
     for name in found:
         if name not in names and "all" not in names:
-            raise SettingsError(complain("--product-set", name, "the name of a product that --products names",
-                                         "name it there, too"))
+            raise SettingsError(
+                complain(
+                    "--product-set", name, "the name of a product that --products names", "name it there, too"
+                )
+            )
     return found
 
 

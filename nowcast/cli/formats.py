@@ -55,8 +55,12 @@ def _told(name: str, told: FormatDescription, origin: str) -> dict[str, str]:
     from nowcast.core.errors import printable
 
     library = _state(told) if told.library else "none needed"
-    row = {"reader": name, "files": told.files, "quantities": told.quantities,
-           "library": f"{library}; from {origin}" if origin else library}
+    row = {
+        "reader": name,
+        "files": told.files,
+        "quantities": told.quantities,
+        "library": f"{library}; from {origin}" if origin else library,
+    }
     return {key: printable(text)[:200] for key, text in row.items()}
 
 

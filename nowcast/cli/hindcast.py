@@ -10,21 +10,36 @@ from nowcast.cli.workers import add_worker_arguments, engine_of
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--archive", required=True, help="archive made by 'nowcast ingest': a folder or s3://...")
     parser.add_argument(
-        "--model", required=True, metavar="CKPT_OR_NAME",
+        "--archive", required=True, help="archive made by 'nowcast ingest': a folder or s3://..."
+    )
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="CKPT_OR_NAME",
         help="a name (see 'nowcast models') or a checkpoint of 'nowcast train'",
     )
     parser.add_argument(
-        "--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
+        "--set",
+        dest="assignments",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
         help="settings of the model, for example method=tvl1 or memory_gb=2",
     )
-    parser.add_argument("--period", required=True, metavar="START/END",
-                        help="of forecast reference times, UTC; a bare end date is included")
+    parser.add_argument(
+        "--period",
+        required=True,
+        metavar="START/END",
+        help="of forecast reference times, UTC; a bare end date is included",
+    )
     parser.add_argument("--stride", type=int, default=1, help="frames between two initialisation times (1)")
     parser.add_argument("--leads", type=int, default=10, help="lead times, one step each (10)")
     parser.add_argument(
-        "--out", required=True, metavar="STORE.zarr",
+        "--out",
+        required=True,
+        metavar="STORE.zarr",
         help="Zarr store to make, or to go on with where it was stopped: a folder or s3://...",
     )
     add_post_processing_arguments(parser)
@@ -40,9 +55,20 @@ def run(args: argparse.Namespace) -> int:
     settings = override({}, args.assignments)
     with engine_of(args) as engine:
         report = hindcast(
-            args.archive, args.model, args.period, args.out, stride=args.stride, lead_times=args.leads,
-            settings=settings, calibration=args.calibration, members=args.members, seed=args.seed,
-            products=products_of(args), z_r=args.z_r, progress=True, engine=engine,
+            args.archive,
+            args.model,
+            args.period,
+            args.out,
+            stride=args.stride,
+            lead_times=args.leads,
+            settings=settings,
+            calibration=args.calibration,
+            members=args.members,
+            seed=args.seed,
+            products=products_of(args),
+            z_r=args.z_r,
+            progress=True,
+            engine=engine,
         )
     print(report)
     return 0

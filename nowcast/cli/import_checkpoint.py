@@ -14,11 +14,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channels", type=int, default=1, help="channels of its frames (default 1)")
     parser.add_argument("--patch", type=int, default=4, help="side of its patches (default 4)")
     parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("ROWS", "COLUMNS"),
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("ROWS", "COLUMNS"),
         help="its frame size; needed where it has layer norm",
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE",
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
         help="a setting of the network that the shapes do not tell; may be given again",
     )
     parser.add_argument("--past", type=int, default=5, help="frames it was given in training (default 5)")
@@ -27,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--step-seconds", type=float, default=360.0, help="time between two frames (default 360)"
     )
     parser.add_argument(
-        "--dbz", type=float, nargs=2, metavar=("LOW", "HIGH"),
+        "--dbz",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
         help="which dBZ its 0 and 1 stand for; without it, it forecasts videos, not radar",
     )
 
@@ -44,7 +53,11 @@ def run(args: argparse.Namespace) -> int:
 
     size = tuple(args.size) if args.size else None
     network, settings = load_published_with_settings(
-        args.file, args.model, channels=args.channels, patch=args.patch, size=size,
+        args.file,
+        args.model,
+        channels=args.channels,
+        patch=args.patch,
+        size=size,
         settings=override({}, args.set),
     )
     if args.past < network.past_min or args.future < 1 or not args.step_seconds > 0:
@@ -54,8 +67,14 @@ def run(args: argparse.Namespace) -> int:
             "give what it was trained on"
         )
     meta = checkpoint.CheckpointMeta(
-        model=args.model, settings=settings, channels=args.channels, size=size, past=args.past,
-        future=args.future, step_seconds=args.step_seconds, scaling=Scaling(*args.dbz) if args.dbz else None,
+        model=args.model,
+        settings=settings,
+        channels=args.channels,
+        size=size,
+        past=args.past,
+        future=args.future,
+        step_seconds=args.step_seconds,
+        scaling=Scaling(*args.dbz) if args.dbz else None,
         data_fingerprint=f"{PUBLISHED[args.model].title}, sha256 {sha256(args.file)}",
     )
     checkpoint.save(args.out, checkpoint.pack(network.state_dict(), meta))

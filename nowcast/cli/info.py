@@ -21,7 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", type=Path, help="a folder made by 'nowcast ingest'")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument(
-        "--quality", type=int, nargs="?", const=200, metavar="FRAMES",
+        "--quality",
+        type=int,
+        nargs="?",
+        const=200,
+        metavar="FRAMES",
         help="count speckle, spikes, rays, stuck and jumping frames; looks at FRAMES of them, 200 unless "
         "named, 0 for all",
     )
@@ -52,8 +56,11 @@ def describe(archive: Archive) -> dict[str, Any]:
     times, step = archive.times, archive.step
     runs = unbroken_runs(times, step)
     gaps = [
-        {"after": to_text(times[end - 1]), "before": to_text(times[end]),
-         "missing_frames": int((times[end] - times[end - 1]) / step) - 1}
+        {
+            "after": to_text(times[end - 1]),
+            "before": to_text(times[end]),
+            "missing_frames": int((times[end] - times[end - 1]) / step) - 1,
+        }
         for _, end in runs[:-1]
     ]
     height, width = archive.grid.shape
@@ -68,24 +75,34 @@ def describe(archive: Archive) -> dict[str, Any]:
     highest = archive.over_time("max_dbz")
     highest = highest[np.isfinite(highest)]
     return {
-        "archive": str(archive.path), "rows": height, "columns": width,
-        "crs": _crs_name(archive), "geographic": archive.grid.geographic,
+        "archive": str(archive.path),
+        "rows": height,
+        "columns": width,
+        "crs": _crs_name(archive),
+        "geographic": archive.grid.geographic,
         "unit": "deg" if archive.grid.crs.is_geographic else "m",
         "extent_west_east_south_north": [round(float(v), 6) for v in (west, east, south, north)],
         "cell_km": [round(v, 4) for v in km],
-        "step_minutes": minutes(step), "frames": len(times),
+        "step_minutes": minutes(step),
+        "frames": len(times),
         "first": to_text(times[0]) if len(times) else None,
         "last": to_text(times[-1]) if len(times) else None,
-        "missing_frames": sum(g["missing_frames"] for g in gaps), "runs": len(runs),
+        "missing_frames": sum(g["missing_frames"] for g in gaps),
+        "runs": len(runs),
         "longest_run": max((b - a for a, b in runs), default=0),
-        "gaps": _longest(gaps), "gaps_not_listed": max(0, len(gaps) - _MOST_GAPS),
-        "observed_share": mean("observed_share"), "wet_share_of_observed": mean("wet_share"),
+        "gaps": _longest(gaps),
+        "gaps_not_listed": max(0, len(gaps) - _MOST_GAPS),
+        "observed_share": mean("observed_share"),
+        "wet_share_of_observed": mean("wet_share"),
         "max_dbz": round(float(highest.max()), 2) if len(highest) else None,
-        "files": len(sources), "readers": sorted({s.reader for s in sources}),
+        "files": len(sources),
+        "readers": sorted({s.reader for s in sources}),
         "quantities": sorted({s.quantity for s in sources if s.quantity}),
         "measured": str(archive.attrs.get("measured_quantity", "")),
-        "z_r_relations": sorted({s.z_r_relation for s in sources if s.z_r_relation}
-                                | {str(archive.attrs.get("z_r_relation", ""))} - {""}),
+        "z_r_relations": sorted(
+            {s.z_r_relation for s in sources if s.z_r_relation}
+            | {str(archive.attrs.get("z_r_relation", ""))} - {""}
+        ),
         "replaced_frames": [line for s in sources for line in s.replaced][-_MOST_GAPS:],
         "files_with_problems": [s.name for s in sources if s.problems or not s.complete][:_MOST_GAPS],
         "regridding": archive.attrs.get("regridding", {}),
@@ -93,7 +110,8 @@ def describe(archive: Archive) -> dict[str, Any]:
         "gridding": str(archive.attrs.get("gridding", "")),
         "source": str(archive.attrs.get("source", "unknown")),
         "licence": str(archive.attrs.get("licence", "unknown")),
-        "made_by": archive.attrs.get("provenance", {}), "fingerprint": archive.fingerprint,
+        "made_by": archive.attrs.get("provenance", {}),
+        "fingerprint": archive.fingerprint,
     }
 
 
@@ -149,8 +167,10 @@ def as_text(found: dict[str, Any]) -> str:
         *(f"history   {printable(line)}" for line in found["history"].splitlines()),
         *(f"replaced  {printable(line)}" for line in found["replaced_frames"]),
         *(f"problems  {printable(name)}" for name in found["files_with_problems"]),
-        *(f"gap       after {g['after']} until {g['before']}: {g['missing_frames']} missing"
-          for g in found["gaps"]),
+        *(
+            f"gap       after {g['after']} until {g['before']}: {g['missing_frames']} missing"
+            for g in found["gaps"]
+        ),
     ]
     if found["gaps_not_listed"]:
         lines.append(f"          and {found['gaps_not_listed']} more gaps, none of them longer")

@@ -19,31 +19,57 @@ _FILE_SECONDS = 3600.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE_OR_FOLDER",
-                        help="radar files; folders are searched through")
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="FILE_OR_FOLDER",
+        help="radar files; folders are searched through",
+    )
     parser.add_argument("--archive", required=True, type=Path, help="the archive, made if need be")
     parser.add_argument("--reader", metavar="NAME", help="format; found by content if not given")
-    parser.add_argument("--variable", metavar="NAME",
-                        help="variable of CF netCDF files, where several would do")
-    parser.add_argument("--z-r", metavar="NAME|a=200,b=1.6",
-                        help="relation between rain and dBZ; the archive's or the source's own if not given")
-    parser.add_argument("--mapping", type=Path, metavar="FILE.yaml",
-                        help="what files of any other naming hold, and where and when they are")
-    parser.add_argument("--polar", metavar="METHOD|KEY=VALUE,...|FILE.yaml",
-                        help="put polar volumes on a grid: lowest_beam, maximum, or method=cappi,height_km=2")
-    parser.add_argument("--grid", metavar="FILE.yaml|OTHER.zarr|EPSG:CODE@SIZE",
-                        help="put all files on this grid; an archive made so keeps its own")
-    parser.add_argument("--resample", metavar="METHOD[,KEY=VALUE]",
-                        help="with --grid: nearest (default), mean or conservative; mean_in=z|dbz, "
-                        "observed_share=0.5")
+    parser.add_argument(
+        "--variable", metavar="NAME", help="variable of CF netCDF files, where several would do"
+    )
+    parser.add_argument(
+        "--z-r",
+        metavar="NAME|a=200,b=1.6",
+        help="relation between rain and dBZ; the archive's or the source's own if not given",
+    )
+    parser.add_argument(
+        "--mapping",
+        type=Path,
+        metavar="FILE.yaml",
+        help="what files of any other naming hold, and where and when they are",
+    )
+    parser.add_argument(
+        "--polar",
+        metavar="METHOD|KEY=VALUE,...|FILE.yaml",
+        help="put polar volumes on a grid: lowest_beam, maximum, or method=cappi,height_km=2",
+    )
+    parser.add_argument(
+        "--grid",
+        metavar="FILE.yaml|OTHER.zarr|EPSG:CODE@SIZE",
+        help="put all files on this grid; an archive made so keeps its own",
+    )
+    parser.add_argument(
+        "--resample",
+        metavar="METHOD[,KEY=VALUE]",
+        help="with --grid: nearest (default), mean or conservative; mean_in=z|dbz, observed_share=0.5",
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
     add_scheduler_argument(parser)
-    parser.add_argument("--step", type=float, metavar="MINUTES",
-                        help="step of a new archive; told from the times if not given")
-    parser.add_argument("--reissued", metavar="POLICY", default="complete",
-                        help="a second frame for a time that is in: 'complete' (default) replaces a frame of "
-                        "the same source that was cut short or has fewer observed cells, 'replace' always "
-                        "replaces one of the same source, 'keep' keeps the first, 'refuse' also says so")
+    parser.add_argument(
+        "--step", type=float, metavar="MINUTES", help="step of a new archive; told from the times if not given"
+    )
+    parser.add_argument(
+        "--reissued",
+        metavar="POLICY",
+        default="complete",
+        help="a second frame for a time that is in: 'complete' (default) replaces a frame of "
+        "the same source that was cut short or has fewer observed cells, 'replace' always "
+        "replaces one of the same source, 'keep' keeps the first, 'refuse' also says so",
+    )
     parser.add_argument("--licence", metavar="TEXT", help="terms of the data, kept in the archive")
 
 
@@ -53,14 +79,17 @@ def _reader(args: argparse.Namespace) -> str | Reader | None:
 
     if args.mapping is not None:
         if args.reader is not None or args.variable is not None:
-            raise SettingsError("--mapping: got it with --reader or --variable, expected it alone; say in the "
-                                "mapping what is read")
+            raise SettingsError(
+                "--mapping: got it with --reader or --variable, expected it alone; say in the "
+                "mapping what is read"
+            )
         return mapped(args.mapping)
     if args.variable is None:
         return str(args.reader) if args.reader else None
     if args.reader not in (None, "cf_netcdf"):
-        raise SettingsError(f"--variable: got it with --reader {args.reader}, expected it with cf_netcdf; "
-                            "leave one of them out")
+        raise SettingsError(
+            f"--variable: got it with --reader {args.reader}, expected it with cf_netcdf; leave one of them out"
+        )
     return f"cf_netcdf:{args.variable}"
 
 
@@ -82,10 +111,19 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(f"--workers: got {args.workers}, expected 1 or more")
     with nullcontext() if args.scheduler is None else open_engine(args.workers, args.scheduler) as engine:
         report = ingest(
-            args.paths, args.archive, workers_count=args.workers, reader=_reader(args), step=step,
-            licence=args.licence, reissued=args.reissued, z_r=args.z_r,
-            polar=None if args.polar is None else polar_settings(args.polar), file_seconds=_FILE_SECONDS,
-            engine=engine, grid=args.grid, resample=args.resample,
+            args.paths,
+            args.archive,
+            workers_count=args.workers,
+            reader=_reader(args),
+            step=step,
+            licence=args.licence,
+            reissued=args.reissued,
+            z_r=args.z_r,
+            polar=None if args.polar is None else polar_settings(args.polar),
+            file_seconds=_FILE_SECONDS,
+            engine=engine,
+            grid=args.grid,
+            resample=args.resample,
         )
     print(report)
     if not report.problems:

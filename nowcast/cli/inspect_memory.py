@@ -25,17 +25,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `nowcast inspect-memory` takes."""
     parser.add_argument("checkpoint", type=Path, metavar="CKPT", help="a trained LMC-Memory with its memory")
     parser.add_argument(
-        "--data", required=True, metavar="DATA",
+        "--data",
+        required=True,
+        metavar="DATA",
         help="an archive (.zarr), a folder of videos, a folder with MNIST's digits, or 'moving_digits'",
     )
     parser.add_argument("--clips", type=int, default=32, help="clips to show to it (default 32)")
     parser.add_argument(
-        "--crop", type=int, nargs=2, metavar=("ROWS", "COLUMNS"),
+        "--crop",
+        type=int,
+        nargs=2,
+        metavar=("ROWS", "COLUMNS"),
         help=f"middle of the frame to look at, multiples of {_MULTIPLE} (default: at most {_WIDEST} a side)",
     )
     parser.add_argument("--period", metavar="START/END", help="only this period of an archive")
     parser.add_argument(
-        "--classes", choices=("auto", "clip", "day", "source", "category"), default="auto",
+        "--classes",
+        choices=("auto", "clip", "day", "source", "category"),
+        default="auto",
         help="what makes clips alike (auto: the day for radar, the category for videos, else each its own)",
     )
     parser.add_argument("--out", type=Path, default=Path("memory"), help="folder for the results (memory)")
@@ -56,8 +63,12 @@ def run(args: argparse.Namespace) -> int:
     network = addressed.network if isinstance(addressed, ModelWrapper) else addressed
     if not isinstance(network, LmcMemory) or network.memory is None:
         raise SettingsError(
-            complain(f"{args.checkpoint}", f"a {loaded.meta.model} without memory", "an LMC-Memory with one",
-                     "train configs/experiment/italy_lmc.yaml, for example")
+            complain(
+                f"{args.checkpoint}",
+                f"a {loaded.meta.model} without memory",
+                "an LMC-Memory with one",
+                "train configs/experiment/italy_lmc.yaml, for example",
+            )
         )
     kind, data = _data(args, loaded)
     carry = outer.advected if isinstance(outer, LagrangianModel) else None
@@ -130,15 +141,15 @@ def _analyse(args: argparse.Namespace, kind: str, data: VideoDataset, memory: _S
         temporary.write_text(json.dumps(plain_analysis(found), indent=1), encoding="utf-8")
     written = [args.out / "memory.json", *_draw(args, kind, data, chosen, found)]
     same, other = found.similarity_centred.same_clip, found.similarity_centred.other_class
-    print(f"{found.clips} clips, {found.places} places: {found.slots_in_use:.1f} of {len(found.strongest)} "
-          f"slots in use at a place; centred similarity long to short {same:.3f} within a clip, "
-          f"{other:.3f} between classes")
+    print(
+        f"{found.clips} clips, {found.places} places: {found.slots_in_use:.1f} of {len(found.strongest)} "
+        f"slots in use at a place; centred similarity long to short {same:.3f} within a clip, "
+        f"{other:.3f} between classes"
+    )
     print(f"written: {', '.join(map(str, written))}")
 
 
-def _clips(
-    data: VideoDataset, chosen: list[int], labels: list[str], memory: _Shown
-) -> Iterator[NamedClip]:
+def _clips(data: VideoDataset, chosen: list[int], labels: list[str], memory: _Shown) -> Iterator[NamedClip]:
     import numpy as np
     import torch
     from tqdm import tqdm
@@ -189,8 +200,16 @@ def _draw(
     }
     paths = [args.out / "memory.png"]
     draw_memory_slots(
-        paths[0], found.usage_long, found.usage_short, found.strongest, similarities, found.classes,
-        found.between_classes, found.slot_change, found.slot_activity, pictures,
+        paths[0],
+        found.usage_long,
+        found.usage_short,
+        found.strongest,
+        similarities,
+        found.classes,
+        found.between_classes,
+        found.slot_change,
+        found.slot_activity,
+        pictures,
     )
     if kind == "radar_archive":
         paths.append(args.out / "memory_map.png")

@@ -53,9 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     os.environ.setdefault(*_PATIENT)
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="nowcast", description=__doc__.split(":")[0] + " of nowcast."
-    )
+    parser = argparse.ArgumentParser(prog="nowcast", description=__doc__.split(":")[0] + " of nowcast.")
     parser.add_argument("--version", action="version", version=f"nowcast {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
@@ -81,16 +79,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         what = "the disk is full" if full else "the system refuses"
         remedy = "make room" if full else "check that it is there, its permissions and the working directory,"
         where = f"{printable(error.filename)}: " if error.filename else ""
-        print(f"nowcast {args.command}: {where}{what} ({error.strerror or error}); {remedy} and run again",
-              file=sys.stderr)
+        print(
+            f"nowcast {args.command}: {where}{what} ({error.strerror or error}); {remedy} and run again",
+            file=sys.stderr,
+        )
         return 2
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
         bug = not isinstance(error, MemoryError)
         what = f"{type(error).__name__}: {error}"[:300]
-        line = (f"a fault of nowcast itself ({what}); please report it, with what {TRACEBACK}=1 prints" if bug
-                else f"this machine has not enough memory for it ({what}); ask for less")
+        line = (
+            f"a fault of nowcast itself ({what}); please report it, with what {TRACEBACK}=1 prints"
+            if bug
+            else f"this machine has not enough memory for it ({what}); ask for less"
+        )
         print(f"nowcast {args.command}: {printable(line)}", file=sys.stderr)
         return 1 if bug else 2
 

@@ -14,19 +14,26 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "rows", nargs="*", metavar="NAME|YAML",
+        "rows",
+        nargs="*",
+        metavar="NAME|YAML",
         help="networks of the catalog or files of configs/model; everything if none is given",
     )
     parser.add_argument("--card", metavar="NAME", help="print the card of a network of the package")
     parser.add_argument(
-        "--measure", action="store_true",
+        "--measure",
+        action="store_true",
         help="also count the multiply-accumulates of one sequence and measure the memory it takes",
     )
     parser.add_argument("--past", type=int, default=4, help="frames given (default 4)")
     parser.add_argument("--steps", type=int, default=4, help="frames forecast (default 4)")
     parser.add_argument("--channels", type=int, default=3, help="channels of a frame (default 3)")
     parser.add_argument(
-        "--size", type=int, nargs=2, default=(128, 128), metavar=("ROWS", "COLUMNS"),
+        "--size",
+        type=int,
+        nargs=2,
+        default=(128, 128),
+        metavar=("ROWS", "COLUMNS"),
         help="frame size (default 128 128); with the other defaults the setting of MotionRNN's Table 2",
     )
 

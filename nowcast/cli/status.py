@@ -26,9 +26,7 @@ def run(args: argparse.Namespace) -> int:
     settings = read_settings(args.config, args.assignments)
     path = settings.output / "ledger.sqlite"
     if not path.exists():
-        raise FileError(
-            f"{path}: no ledger here, expected one of a service that has run; run a cycle first"
-        )
+        raise FileError(f"{path}: no ledger here, expected one of a service that has run; run a cycle first")
     with Ledger(path) as ledger:
         ledger.check()
         status = read_status(settings, ledger, clock_of(ledger))

@@ -16,13 +16,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `nowcast train` takes."""
     parser.add_argument("config", type=Path, help="YAML of an experiment, see configs/experiment")
     parser.add_argument(
-        "--set", dest="assignments", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
+        "--set",
+        dest="assignments",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
         help="put values over the configuration, for example training.minutes=5 "
         "data.sources.0.settings.path=my.zarr",
     )
     parser.add_argument("--resume", type=Path, metavar="LAST.ckpt", help="go on exactly where this run ended")
     parser.add_argument(
-        "--start-from", metavar="NAME|FILE",
+        "--start-from",
+        metavar="NAME|FILE",
         help="start from these weights: a network of the package (such as motionrnn) or a checkpoint; the "
         "configuration must name the same network",
     )
@@ -76,8 +82,14 @@ def _train(args: argparse.Namespace, interruption: Interruption) -> int:
         read(experiment.training.start_from)
     data = open_data(experiment)
     best = train(
-        experiment, data.clips.train, data.clips.validation, args.out, resume=args.resume,
-        grid_km=data.grid_km, progress=True, interruption=interruption,
+        experiment,
+        data.clips.train,
+        data.clips.validation,
+        args.out,
+        resume=args.resume,
+        grid_km=data.grid_km,
+        progress=True,
+        interruption=interruption,
     )
     if first_device():
         archive = next((s.settings["path"] for s in chosen.sources if s.kind == "radar_archive"), None)

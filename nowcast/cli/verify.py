@@ -17,12 +17,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_forecast_arguments(parser, "events are at or above these (10 20 30 40 50)")
     add_mask_argument(parser)
     parser.add_argument(
-        "--scores", metavar="A,B,...",
+        "--scores",
+        metavar="A,B,...",
         help="names of docs/reference/scores.md or groups of them (default, events, probabilistic, ensemble), "
         "separated by commas (csi, pod, far, bias, mae, mse, rmse, mean_error, gdl, ssim)",
     )
     parser.add_argument(
-        "--members", type=int, metavar="N",
+        "--members",
+        type=int,
+        metavar="N",
         help="draw so many members from the probabilities of each model that has some",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the members (0)")
@@ -36,28 +39,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--region-km", type=float, default=200.0, metavar="KM", help="about how wide a region is (200)"
     )
     parser.add_argument(
-        "--step", type=float, metavar="MINUTES",
+        "--step",
+        type=float,
+        metavar="MINUTES",
         help="take frames so far apart (the longest step that a model was made for)",
     )
     parser.add_argument(
-        "--calibration", type=Path, nargs="+", default=[], metavar="JSON",
+        "--calibration",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="JSON",
         help="files of 'nowcast calibrate': each model that one of them knows is scored calibrated as well",
     )
     parser.add_argument(
-        "--decision-thresholds", type=Path, nargs="+", default=[], metavar="JSON",
+        "--decision-thresholds",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="JSON",
         help="such files of which the decision thresholds alone are taken, not what concerns probabilities",
     )
     parser.add_argument(
-        "--reference", metavar="NAME",
+        "--reference",
+        metavar="NAME",
         help="the model from which differences are taken (extrapolation, or else the first)",
     )
     parser.add_argument(
-        "--horizon", type=float, nargs=2, metavar=("DBZ", "CSI"),
+        "--horizon",
+        type=float,
+        nargs=2,
+        metavar=("DBZ", "CSI"),
         help="skill horizon: the lead time at which CSI at a threshold falls under a value (30 0.25)",
     )
     parser.add_argument("--cases", type=int, default=3, help="nowcasts that the page shows frame by frame (3)")
     parser.add_argument(
-        "--out", type=Path, required=True,
+        "--out",
+        type=Path,
+        required=True,
         help="folder for scores.csv, confidence.csv, index.html and, with --by, groups.csv",
     )
     add_worker_arguments(parser)
@@ -66,7 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_forecast_arguments(parser: argparse.ArgumentParser, of_events: str) -> None:
     """Declare which forecasts `verify` and `calibrate` make; ``of_events`` is the help of the thresholds."""
     parser.add_argument(
-        "--models", required=True, metavar="A,B,...",
+        "--models",
+        required=True,
+        metavar="A,B,...",
         help="names (see 'nowcast models') and checkpoints, separated by commas",
     )
     parser.add_argument("--stride", type=int, default=6, help="frames between two initialisation times (6)")
@@ -75,7 +96,10 @@ def add_forecast_arguments(parser: argparse.ArgumentParser, of_events: str) -> N
     )
     parser.add_argument("--leads", type=int, default=10, help="lead times, one step each (10)")
     parser.add_argument(
-        "--min-wet-pixels", type=int, default=0, metavar="N",
+        "--min-wet-pixels",
+        type=int,
+        default=0,
+        metavar="N",
         help="leave out initialisation times with fewer pixels of 20 dBZ or more (0)",
     )
 
@@ -94,13 +118,28 @@ def run(args: argparse.Namespace) -> int:
     horizon = dict(zip(("horizon_dbz", "horizon_csi"), args.horizon or (), strict=False))
     with engine_of(args) as engine:
         skill = verify(
-            args.archive, parse_models(args.models), args.period, args.out, stride=args.stride,
-            lead_times=args.leads, thresholds=thresholds, scores=scores, step_minutes=args.step,
-            min_wet_pixels=args.min_wet_pixels, mask=marks_of(args), calibration=args.calibration,
+            args.archive,
+            parse_models(args.models),
+            args.period,
+            args.out,
+            stride=args.stride,
+            lead_times=args.leads,
+            thresholds=thresholds,
+            scores=scores,
+            step_minutes=args.step,
+            min_wet_pixels=args.min_wet_pixels,
+            mask=marks_of(args),
+            calibration=args.calibration,
             decision_thresholds=args.decision_thresholds,
-            against=Against(args.reference, **horizon), by=by, regions=args.regions, region_km=args.region_km,
-            members=args.members, seed=args.seed,
-            cases=max(0, args.cases), progress=True, engine=engine,
+            against=Against(args.reference, **horizon),
+            by=by,
+            regions=args.regions,
+            region_km=args.region_km,
+            members=args.members,
+            seed=args.seed,
+            cases=max(0, args.cases),
+            progress=True,
+            engine=engine,
         )
     print(summary(skill.verification))
     print(confidence_text(skill.confidence))

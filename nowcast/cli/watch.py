@@ -25,18 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
     add_service_arguments(parser)
     add_log_argument(parser)
+    parser.add_argument("--replay", type=Path, metavar="ARCHIVE", help="run on archived data instead")
     parser.add_argument(
-        "--replay", type=Path, metavar="ARCHIVE", help="run on archived data instead"
-    )
-    parser.add_argument(
-        "--speed", type=float, default=60.0,
+        "--speed",
+        type=float,
+        default=60.0,
         help="wait so many times shorter in a replay; a cycle takes the time it takes (60)",
     )
     parser.add_argument("--start", metavar="TIME", help="replay from this time on")
     parser.add_argument("--cycles", type=int, metavar="N", help="end after so many cycles")
-    parser.epilog = (
-        "Exit codes: 0 ended as asked, 1 a cycle of a replay or of --cycles failed, 2 bad settings."
-    )
+    parser.epilog = "Exit codes: 0 ended as asked, 1 a cycle of a replay or of --cycles failed, 2 bad settings."
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,8 +84,12 @@ def _step(settings: ServiceSettings) -> np.timedelta64:
 
 
 def _loop(
-    settings: ServiceSettings, clock: Clock, step: np.timedelta64, stop: threading.Event,
-    cycles: int | None, replay: Replay | None,
+    settings: ServiceSettings,
+    clock: Clock,
+    step: np.timedelta64,
+    stop: threading.Event,
+    cycles: int | None,
+    replay: Replay | None,
 ) -> int:
     """Run the cycles, log each and print how they went; return how many failed or could not run."""
     import numpy as np

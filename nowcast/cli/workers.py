@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare where the work is done."""
     parser.add_argument(
-        "--workers", type=int, metavar="N",
+        "--workers",
+        type=int,
+        metavar="N",
         help="processes of this machine, 1 for this one alone; default: one a core where the work is long",
     )
     add_scheduler_argument(parser)
@@ -25,7 +27,8 @@ def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
 def add_scheduler_argument(parser: argparse.ArgumentParser) -> None:
     """Declare the address of a cluster."""
     parser.add_argument(
-        "--scheduler", metavar="ADDRESS",
+        "--scheduler",
+        metavar="ADDRESS",
         help="work on the cluster of this dask scheduler, such as tcp://10.0.0.1:8786; its workers must see "
         "archives and files under the same paths",
     )

@@ -158,8 +158,13 @@ def start_local(workers: int, dashboard: bool = False, failures: int | None = No
     with dask.config.set(settings), _quiet():
         try:
             cluster = PatientCluster(
-                n_workers=workers, threads_per_worker=1, host="127.0.0.1", memory_limit=None,
-                worker_class=CleanNanny, silence_logs=logging.CRITICAL, preload="nowcast.core.cluster_worker",
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                memory_limit=None,
+                worker_class=CleanNanny,
+                silence_logs=logging.CRITICAL,
+                preload="nowcast.core.cluster_worker",
                 dashboard_address="127.0.0.1:0" if dashboard else None,
             )
             client = Client(cluster, set_as_default=False)

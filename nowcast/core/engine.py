@@ -60,9 +60,7 @@ class Engine(Protocol):
 class InProcess:
     """Does tasks in this process, in their order, with one thread."""
 
-    def each(
-        self, work: Callable[[T], R], tasks: Sequence[T], lost: Lost[T, R] | None = None
-    ) -> Iterator[R]:
+    def each(self, work: Callable[[T], R], tasks: Sequence[T], lost: Lost[T, R] | None = None) -> Iterator[R]:
         """Do every task; see `Engine.each`. An error that would end a worker ends this process."""
         del lost
         for task in tasks:
@@ -83,9 +81,7 @@ class Spreading:
     def __init__(self) -> None:
         self._cluster: Cluster | None = None
 
-    def each(
-        self, work: Callable[[T], R], tasks: Sequence[T], lost: Lost[T, R] | None = None
-    ) -> Iterator[R]:
+    def each(self, work: Callable[[T], R], tasks: Sequence[T], lost: Lost[T, R] | None = None) -> Iterator[R]:
         """Do every task; see `Engine.each`."""
         rest, began = list(tasks), time.monotonic()
         while rest and self._cluster is None:
@@ -182,6 +178,7 @@ class TimeLimited:
         self, work: Callable[[T], R], tasks: Sequence[T], lost: Lost[T, R] = lost_is_an_error
     ) -> Iterator[R]:
         """Do every task; see `Engine.each`."""
+
         def late(task: T, how: str) -> R:
             return lost(task, f"{how} or did not end within {self._seconds:g} s")
 

@@ -41,8 +41,7 @@ class MissingExtraError(NowcastError):
     def __init__(self, feature: str, library: str, extra: str) -> None:
         self._parts = feature, library, extra
         super().__init__(
-            f"{feature} needs the library '{library}', which is not installed: "
-            f"pip install 'nowcast[{extra}]'"
+            f"{feature} needs the library '{library}', which is not installed: pip install 'nowcast[{extra}]'"
         )
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:

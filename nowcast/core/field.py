@@ -40,9 +40,7 @@ class FieldError(NowcastError):
     """Data that is not a field: wrong dims, dtype, values out of range, unsorted or repeated times."""
 
 
-def make_field(
-    dbz: Any, times: Times, grid: Grid, attrs: Mapping[str, Any] | None = None
-) -> xr.DataArray:
+def make_field(dbz: Any, times: Times, grid: Grid, attrs: Mapping[str, Any] | None = None) -> xr.DataArray:
     """Put labels on dBZ of shape (T, H, W): a numpy or dask array becomes a field.
 
     Args:
@@ -73,11 +71,7 @@ def grid_coords(grid: Grid) -> dict[str, Any]:
         y_attrs = {"standard_name": "projection_y_coordinate", "units": "m", "axis": "Y"}
         x_attrs = {"standard_name": "projection_x_coordinate", "units": "m", "axis": "X"}
     mapping = {**_grid_mapping(grid.crs_wkt), "crs_wkt": grid.crs_wkt}
-    return {
-        "y": ("y", grid.y, y_attrs),
-        "x": ("x", grid.x, x_attrs),
-        "crs": ((), np.int32(0), mapping),
-    }
+    return {"y": ("y", grid.y, y_attrs), "x": ("x", grid.x, x_attrs), "crs": ((), np.int32(0), mapping)}
 
 
 @lru_cache(maxsize=64)

@@ -66,9 +66,10 @@ def write_within(folder_fd: int, name: str, data: bytes) -> None:
     exchanged meanwhile, its descriptor leads to the old folder and cannot harm the new one.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    with _replacing(name, folder_fd) as temporary, os.fdopen(
-        os.open(temporary, flags, 0o644, dir_fd=folder_fd), "wb"
-    ) as handle:
+    with (
+        _replacing(name, folder_fd) as temporary,
+        os.fdopen(os.open(temporary, flags, 0o644, dir_fd=folder_fd), "wb") as handle,
+    ):
         handle.write(data)
 
 

@@ -121,8 +121,10 @@ class Grid:
         try:
             _, _, metres = geod.inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])
         except pyproj.exceptions.ProjError as error:
-            raise GridError(f"grid: got cells at longitude {lon[0]:g} and latitude {lat[0]:g}, expected places "
-                            "on the Earth; check its coordinates and projection") from error
+            raise GridError(
+                f"grid: got cells at longitude {lon[0]:g} and latitude {lat[0]:g}, expected places "
+                "on the Earth; check its coordinates and projection"
+            ) from error
         return float(metres[0]) / 1000.0, float(metres[1]) / 1000.0
 
     def lonlat(self, y: Array, x: Array) -> tuple[Array, Array]:
@@ -130,8 +132,10 @@ class Grid:
         try:
             lon, lat = self._to_degrees.transform(x, y)
         except pyproj.exceptions.ProjError as error:
-            raise GridError(f"grid: got '{self.crs.name}', expected a projection of the Earth with places in "
-                            f"longitude and latitude ({' '.join(str(error).split())[:100]})") from error
+            raise GridError(
+                f"grid: got '{self.crs.name}', expected a projection of the Earth with places in "
+                f"longitude and latitude ({' '.join(str(error).split())[:100]})"
+            ) from error
         return np.asarray(lon), np.asarray(lat)
 
     def yx(self, lon: Array, lat: Array) -> tuple[Array, Array]:
@@ -202,8 +206,9 @@ class Grid:
         inside = ((lon - west) % 360.0 <= (east - west) % 360.0) & (lat >= south) & (lat <= north)
         places = [np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0)]
         if min(map(len, places)) < 2:
-            raise GridError(f"box: got {box}, in which the grid has not 2 x 2 cells; see its place with "
-                            "'nowcast info'")
+            raise GridError(
+                f"box: got {box}, in which the grid has not 2 x 2 cells; see its place with 'nowcast info'"
+            )
         rows, columns = ((int(found[0]), int(found[-1]) + 1) for found in places)
         return rows, columns
 

@@ -17,8 +17,7 @@ class BusyError(NowcastError):
 
 @contextlib.contextmanager
 def sole_holder(
-    path: Path, busy: Callable[[str], NowcastError | None] = BusyError,
-    remedy: str = "choose another place",
+    path: Path, busy: Callable[[str], NowcastError | None] = BusyError, remedy: str = "choose another place"
 ) -> Iterator[None]:
     """Hold the lock file ``path`` for the length of the block; its folder is made where there is none.
 
@@ -37,9 +36,7 @@ def sole_holder(
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise FileError(
-            f"{path.parent}: cannot be written ({error.strerror}); {remedy}"
-        ) from error
+        raise FileError(f"{path.parent}: cannot be written ({error.strerror}); {remedy}") from error
     try:
         _take(handle, busy)
         # What is written is for people only: a full disk must not stop anybody here.

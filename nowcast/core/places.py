@@ -138,8 +138,10 @@ def store_of(url: str) -> Any:
             raise MissingExtraError(f"{scheme}://", library, extra) from error
         raise FileError(f"{url}: needs a library that is not installed ({printable(error)[:200]})") from error
     except ValueError as error:
-        raise FileError(f"{url}: got a store of an unknown kind ({printable(error)[:200]}), expected for "
-                        "example s3:// or gs://; check the address") from error
+        raise FileError(
+            f"{url}: got a store of an unknown kind ({printable(error)[:200]}), expected for "
+            "example s3:// or gs://; check the address"
+        ) from error
 
 
 def local_only(place: Path | ObjectPath | str, what: str, remedy: str) -> Path:

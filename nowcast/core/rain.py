@@ -73,15 +73,22 @@ def z_r(name: str) -> ZRelation:
         return Z_R[name]
     found = _BY_NUMBERS.fullmatch(name.replace(" ", ""))
     if not found:
-        raise SettingsError(f"z_r: got '{name}', expected one of {', '.join(Z_R)}, or numbers such as "
-                            "a=200,b=1.6")
+        raise SettingsError(
+            f"z_r: got '{name}', expected one of {', '.join(Z_R)}, or numbers such as a=200,b=1.6"
+        )
     try:
         a, b = float(found[1]), float(found[2])
     except ValueError:
         a = b = float("nan")
     if not (_A[0] <= a <= _A[1] and _B[0] <= b <= _B[1]):
-        raise SettingsError(complain("z_r", f"'{name}'", f"a of {_A[0]:g} to {_A[1]:g} and b of {_B[0]:g} to "
-                                     f"{_B[1]:g}", "give numbers such as a=200,b=1.6"))
+        raise SettingsError(
+            complain(
+                "z_r",
+                f"'{name}'",
+                f"a of {_A[0]:g} to {_A[1]:g} and b of {_B[0]:g} to {_B[1]:g}",
+                "give numbers such as a=200,b=1.6",
+            )
+        )
     return ZRelation(f"a={a:g},b={b:g}", a, b, "by choice")
 
 

@@ -28,8 +28,10 @@ class Scaling:
     high_dbz: float = 65.0
 
     def __post_init__(self) -> None:
-        if not (NO_ECHO_DBZ <= self.low_dbz < self.high_dbz <= _MOST_DBZ
-                and self.high_dbz - self.low_dbz >= _LEAST_RANGE):
+        if not (
+            NO_ECHO_DBZ <= self.low_dbz < self.high_dbz <= _MOST_DBZ
+            and self.high_dbz - self.low_dbz >= _LEAST_RANGE
+        ):
             raise SettingsError(
                 f"scaling: got low_dbz={self.low_dbz}, high_dbz={self.high_dbz}, expected "
                 f"{NO_ECHO_DBZ} <= low_dbz < high_dbz <= {_MOST_DBZ:g}; give both in dBZ"

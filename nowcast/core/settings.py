@@ -99,8 +99,9 @@ def plain(settings: Any, first_names: bool = False) -> Any:
     """
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
         return {
-            f.metadata.get(_FORMERLY, (f.name,))[0] if first_names else f.name:
-            plain(getattr(settings, f.name), first_names)
+            f.metadata.get(_FORMERLY, (f.name,))[0] if first_names else f.name: plain(
+                getattr(settings, f.name), first_names
+            )
             for f in dataclasses.fields(settings)
         }
     if isinstance(settings, Mapping):
@@ -193,8 +194,9 @@ def override(
         try:
             place[_place(place, _today(inner, last)[0], assignment)] = parse_yaml(text)
         except ValueError as error:
-            raise SettingsError(f"--set {printable(assignment[:80])}: the value is not YAML "
-                                f"({printable(error)[:200]})") from error
+            raise SettingsError(
+                f"--set {printable(assignment[:80])}: the value is not YAML ({printable(error)[:200]})"
+            ) from error
     return result
 
 
@@ -279,9 +281,7 @@ def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
         return tuple(_convert(inner[0], v, f"{where}[{i}]") for i, v in enumerate(value))
     if len(inner) != len(value):
         raise SettingsError(f"{where}: got {len(value)} values, expected {len(inner)}")
-    return tuple(
-        _convert(h, v, f"{where}[{i}]") for i, (h, v) in enumerate(zip(inner, value, strict=True))
-    )
+    return tuple(_convert(h, v, f"{where}[{i}]") for i, (h, v) in enumerate(zip(inner, value, strict=True)))
 
 
 def _is_scalar(hint: Any, value: Any) -> bool:

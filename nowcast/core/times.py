@@ -28,9 +28,7 @@ def parse_time(text: str) -> np.datetime64:
         if found.tzinfo is not None:
             found = found.astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError) as error:
-        raise TimeError(
-            f"time: got '{text}', expected ISO 8601 in UTC such as 2025-03-22T12:00"
-        ) from error
+        raise TimeError(f"time: got '{text}', expected ISO 8601 in UTC such as 2025-03-22T12:00") from error
     moment: np.datetime64 = nanoseconds([np.datetime64(found, "us")])[0]
     return moment
 
@@ -49,15 +47,16 @@ def nanoseconds(times: npt.ArrayLike) -> Times:
     years = found.astype("datetime64[Y]").astype(np.int64) + 1970
     wrong = np.isnat(found) | (years < FIRST_YEAR) | (years > LAST_YEAR)
     if wrong.any():
-        raise TimeError(f"time: got {np.atleast_1d(found)[np.atleast_1d(wrong)][0]}, expected a time of the "
-                        f"years {FIRST_YEAR} to {LAST_YEAR}; check the units and the clock of the producer")
+        raise TimeError(
+            f"time: got {np.atleast_1d(found)[np.atleast_1d(wrong)][0]}, expected a time of the "
+            f"years {FIRST_YEAR} to {LAST_YEAR}; check the units and the clock of the producer"
+        )
     exact: Times = found.astype("datetime64[ns]")
     return exact
 
 
 def snap(
-    times: Times, step: np.timedelta64, tolerance: np.timedelta64,
-    phase: np.datetime64 | None = None,
+    times: Times, step: np.timedelta64, tolerance: np.timedelta64, phase: np.datetime64 | None = None
 ) -> Times:
     """Return the times, those within ``tolerance`` of a step moved onto it, all others as they are.
 
@@ -75,8 +74,10 @@ def snap(
     """
     size, most = as_step(step).astype(np.int64), tolerance.astype("timedelta64[ns]").astype(np.int64)
     if not 0 <= most < size / 2:
-        raise TimeError(f"tolerance: got {tolerance}, expected at least 0 and below half of the step "
-                        f"{step}; give a smaller one")
+        raise TimeError(
+            f"tolerance: got {tolerance}, expected at least 0 and below half of the step "
+            f"{step}; give a smaller one"
+        )
     stamps = np.asarray(times, "datetime64[ns]").astype(np.int64)
     start = 0 if phase is None else int(np.asarray(phase, "datetime64[ns]").astype(np.int64))
     off = (stamps - start + size // 2) % size - size // 2

@@ -101,8 +101,7 @@ class CachedVideo(SentWithoutCaches):
     """
 
     def __init__(
-        self, folder: Path, metadata: VideoMetadata, frames_per_second: float | None = None,
-        place: str = "",
+        self, folder: Path, metadata: VideoMetadata, frames_per_second: float | None = None, place: str = ""
     ) -> None:
         self.name = metadata.name
         self.place = place or metadata.name

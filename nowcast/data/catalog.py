@@ -45,27 +45,33 @@ SOURCES: dict[str, SourceEntry] = {
     ),
     "video_folder": SourceEntry(
         "videos as folders of frame pictures, also in categories",
-        VideoFolderSettings, lambda settings, _: open_videos(settings),
+        VideoFolderSettings,
+        lambda settings, _: open_videos(settings),
     ),
     "moving_digits": SourceEntry(
         "digits that move and bounce (Moving MNIST), also rotate and scale (V-MNIST), made on the fly",
-        DigitSettings, lambda settings, _: [MovingDigits(settings)],
+        DigitSettings,
+        lambda settings, _: [MovingDigits(settings)],
     ),
     "moving_mnist_file": SourceEntry(
         "Moving MNIST's fixed test file mnist_test_seq.npy, memory-mapped",
-        MovingMnistFileSettings, lambda settings, _: [MovingMnistFile(settings)],
+        MovingMnistFileSettings,
+        lambda settings, _: [MovingMnistFile(settings)],
     ),
     "video_files": SourceEntry(
         "video files of any format and folders of them, also in categories (MLST, UCF), decoded once",
-        VideoFilesSettings, lambda settings, _: open_video_files(settings),
+        VideoFilesSettings,
+        lambda settings, _: open_video_files(settings),
     ),
     "kth": SourceEntry(
         "KTH human actions, parted by person, as avi files or extracted frames, decoded once",
-        KthSettings, lambda settings, _: open_kth(settings),
+        KthSettings,
+        lambda settings, _: open_kth(settings),
     ),
     "human36m": SourceEntry(
         "Human3.6M, parted by subject, as mp4 files or extracted frames, decoded once",
-        Human36mSettings, lambda settings, _: open_human36m(settings),
+        Human36mSettings,
+        lambda settings, _: open_human36m(settings),
     ),
 }
 
@@ -90,8 +96,7 @@ def build_sources(
         unknown = [key for key in choice if key not in ("kind", "settings")]
         if unknown or choice.get("kind") not in SOURCES:
             raise SettingsError(
-                f"{place}: got {dict(choice)!r}, expected 'kind' (one of {', '.join(SOURCES)}) and "
-                "'settings'"
+                f"{place}: got {dict(choice)!r}, expected 'kind' (one of {', '.join(SOURCES)}) and 'settings'"
             )
         entry = SOURCES[choice["kind"]]
         settings = build(entry.settings, choice.get("settings") or {}, f"{place}.settings")

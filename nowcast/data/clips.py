@@ -82,9 +82,17 @@ class VideoDataset:
     """
 
     def __init__(
-        self, sources: Sequence[FrameSource], window: ClipWindow, *, crop: tuple[int, int] | None = None,
-        seed: int = 0, train: bool = True, flips_and_rotations: bool = True,
-        importance: ImportanceSampling | None = None, length: int | None = None, missing: int = 0,
+        self,
+        sources: Sequence[FrameSource],
+        window: ClipWindow,
+        *,
+        crop: tuple[int, int] | None = None,
+        seed: int = 0,
+        train: bool = True,
+        flips_and_rotations: bool = True,
+        importance: ImportanceSampling | None = None,
+        length: int | None = None,
+        missing: int = 0,
     ) -> None:
         check_missing(missing, window)
         self.sources = tuple(GapFilledSource(source) if missing else source for source in sources)
@@ -191,7 +199,9 @@ class VideoDataset:
         first, reference, last = window.before, window.before + window.past, window.frames - window.after
         has_context = window.before + window.after > 0
         return ClipSample(
-            past=frames[first:reference], future=frames[reference:last], observed=observed[first:last],
+            past=frames[first:reference],
+            future=frames[reference:last],
+            observed=observed[first:last],
             context=frames if has_context else frames[:0],
         )
 
@@ -246,7 +256,11 @@ def _log_short(
     if short:
         _LOG.warning(
             "data: %d of %d sources have no %d frames %s and give no clip, the first is '%s'",
-            len(short), len(sources), window.steps, _whole(missing), short[0],
+            len(short),
+            len(sources),
+            window.steps,
+            _whole(missing),
+            short[0],
         )
 
 

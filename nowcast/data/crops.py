@@ -42,7 +42,10 @@ def centre(size: tuple[int, int], crop: tuple[int, int]) -> Crop:
 
 
 def draw(
-    source: FrameSource, frames: slice, crop: tuple[int, int], minimum_weight: float | None,
+    source: FrameSource,
+    frames: slice,
+    crop: tuple[int, int],
+    minimum_weight: float | None,
     random: np.random.Generator,
 ) -> Crop:
     """Draw a crop: evenly, or by wet area where ``minimum_weight`` is given and the source knows it."""

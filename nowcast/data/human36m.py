@@ -22,8 +22,21 @@ from nowcast.data.video_files import open_named
 TRAIN, TEST = ("S1", "S5", "S6", "S7", "S8"), ("S9", "S11")
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
 SCENARIOS = (
-    "Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo", "Posing", "Purchases",
-    "Sitting", "SittingDown", "Smoking", "Waiting", "WalkDog", "WalkTogether", "Walking",
+    "Directions",
+    "Discussion",
+    "Eating",
+    "Greeting",
+    "Phoning",
+    "Photo",
+    "Posing",
+    "Purchases",
+    "Sitting",
+    "SittingDown",
+    "Smoking",
+    "Waiting",
+    "WalkDog",
+    "WalkTogether",
+    "Walking",
 )
 _ALIASES = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog", "WalkingTogether": "WalkTogether"}
 _SUBJECT = re.compile(r"(?:^|/)(S\d+)(?=[/_ .-])")
@@ -63,10 +76,14 @@ class Human36mSettings(VideoSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choices("human36m", {
-            "validation_subjects": (self.validation_subjects, TRAIN),
-            "scenarios": (self.scenarios, SCENARIOS), "cameras": (self.cameras, CAMERAS),
-        })
+        check_choices(
+            "human36m",
+            {
+                "validation_subjects": (self.validation_subjects, TRAIN),
+                "scenarios": (self.scenarios, SCENARIOS),
+                "cameras": (self.cameras, CAMERAS),
+            },
+        )
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -82,10 +99,12 @@ def open_human36m(settings: Human36mSettings, progress: bool = True) -> list[Cac
         MissingExtraError: something must be decoded and PyAV is not installed.
     """
     return open_named(
-        find_videos(settings.path, _film_of_picture) if settings.path.exists() else None, settings,
+        find_videos(settings.path, _film_of_picture) if settings.path.exists() else None,
+        settings,
         lambda video: film_name(f"{video.name}/" if video.pictures else video.name),
         lambda name: _is_wanted(name, settings),
-        f"got no films of Human3.6M of the subjects, scenarios and cameras asked for; {HOW_TO_GET}", progress,
+        f"got no films of Human3.6M of the subjects, scenarios and cameras asked for; {HOW_TO_GET}",
+        progress,
     )
 
 

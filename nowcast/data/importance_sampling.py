@@ -67,7 +67,9 @@ def wet_blocks(source: FrameSource) -> WetBlocks | None:
 
 
 def window_weights(
-    sources: Sequence[FrameSource], starts: Sequence[npt.NDArray[np.int64]], window: ClipWindow,
+    sources: Sequence[FrameSource],
+    starts: Sequence[npt.NDArray[np.int64]],
+    window: ClipWindow,
     minimum_weight: float,
 ) -> Weights:
     """Weigh every window of every source, in order: ``minimum_weight`` + wet share of its pixels.
@@ -87,8 +89,12 @@ def window_weights(
 
 
 def draw_corner(
-    blocks: WetBlocks, frames: slice, crop: tuple[int, int], size: tuple[int, int],
-    minimum_weight: float, random: np.random.Generator,
+    blocks: WetBlocks,
+    frames: slice,
+    crop: tuple[int, int],
+    size: tuple[int, int],
+    minimum_weight: float,
+    random: np.random.Generator,
 ) -> tuple[int, int]:
     """Draw the upper left corner of a crop, wet places more often.
 

@@ -64,10 +64,14 @@ class KthSettings(VideoSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choices("kth", {
-            "validation_persons": (self.validation_persons, TRAIN), "actions": (self.actions, ACTIONS),
-            "scenarios": (self.scenarios, (1, 2, 3, 4)),
-        })
+        check_choices(
+            "kth",
+            {
+                "validation_persons": (self.validation_persons, TRAIN),
+                "actions": (self.actions, ACTIONS),
+                "scenarios": (self.scenarios, (1, 2, 3, 4)),
+            },
+        )
 
     @property
     def persons(self) -> tuple[int, ...]:
@@ -84,8 +88,12 @@ def open_kth(settings: KthSettings, progress: bool = True) -> list[FrameSource]:
     """
     there = settings.path.is_dir()
     videos = open_named(
-        find_videos(settings.path) if there else None, settings, _name, lambda name: _is_wanted(name, settings),
-        f"got no KTH videos of the persons, actions and scenarios asked for; {HOW_TO_GET}", progress,
+        find_videos(settings.path) if there else None,
+        settings,
+        _name,
+        lambda name: _is_wanted(name, settings),
+        f"got no KTH videos of the persons, actions and scenarios asked for; {HOW_TO_GET}",
+        progress,
     )
     listed = settings.cache_folder / SEQUENCES
     if there:
@@ -107,7 +115,8 @@ def read_sequences(path: Path) -> dict[str, list[tuple[int, int]]]:
         raise FileError(f"{path}: cannot be read ({error.strerror}); check the file") from error
     found = {
         line[1]: [(int(first), int(last)) for first, last in _RANGE.findall(line[2])]
-        for text in lines if (line := _LINE.search(text))
+        for text in lines
+        if (line := _LINE.search(text))
     }
     if not found:
         raise FileError(

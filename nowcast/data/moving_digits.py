@@ -68,9 +68,7 @@ class DigitSettings:
                     f"moving_digits.{name}: got {low:g} to {high:g}, expected rising values above zero"
                 )
         if self.scale_range[1] > 2:
-            raise SettingsError(
-                f"moving_digits.scale_range: got {self.scale_range[1]:g}, expected at most 2"
-            )
+            raise SettingsError(f"moving_digits.scale_range: got {self.scale_range[1]:g}, expected at most 2")
 
     @property
     def varied(self) -> bool:
@@ -169,8 +167,7 @@ def _paste(digits: Digits, corners: npt.NDArray[np.int_], size: int) -> npt.NDAr
 
 
 def _warp(
-    digits: Digits, corners: Floats, angle: npt.NDArray[np.float64],
-    scale: npt.NDArray[np.float64], size: int,
+    digits: Digits, corners: Floats, angle: npt.NDArray[np.float64], scale: npt.NDArray[np.float64], size: int
 ) -> npt.NDArray[np.uint8]:
     """Lay digits turned by ``angle`` and sized by ``scale`` (F, D), the brighter one in front.
 
@@ -202,9 +199,7 @@ def _turned(
     column_map = np.stack([-sine, cosine, origin + sine * down - cosine * right], 1, dtype=np.float32)
     fine = _enlarge(digit)
     last = np.float32(len(fine) - 1)
-    rows, columns = (
-        np.clip(way @ _box(side), 0, last).astype(np.int32) for way in (row_map, column_map)
-    )
+    rows, columns = (np.clip(way @ _box(side), 0, last).astype(np.int32) for way in (row_map, column_map))
     rows *= len(fine)
     rows += columns
     boxes: npt.NDArray[np.uint8] = np.take(fine, rows).reshape(len(rest), side, side)

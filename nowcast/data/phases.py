@@ -67,9 +67,14 @@ def at_step(source: RadarCache, step_minutes: float | None) -> Sequence[RadarCac
     if step == source.step:
         return [source]
     if step <= np.timedelta64(0) or step % source.step != np.timedelta64(0):
-        raise TimeError(complain("step_minutes", f"{step_minutes:g}",
-                                 f"a multiple of the {minutes(source.step):g} minutes of {source.name}",
-                                 "choose another"))
+        raise TimeError(
+            complain(
+                "step_minutes",
+                f"{step_minutes:g}",
+                f"a multiple of the {minutes(source.step):g} minutes of {source.name}",
+                "choose another",
+            )
+        )
     start = source.times[:1] if len(source.times) else np.zeros(0, "datetime64[ns]")
     starts = [first + n * source.step for first in start for n in range(int(step / source.step))]
     phases = [Phase(source, step, first) for first in starts]

@@ -113,9 +113,14 @@ def _fill(archive: Archive | Masked, fingerprint: str, folder: Path, progress: b
     metadata = CacheMetadata(
         times_ns=tuple(np.asarray(times, "datetime64[ns]").astype(np.int64).tolist()),
         step_ns=int(archive.step.astype("timedelta64[ns]").astype(np.int64)),
-        scale=float(packing.scale), offset=float(packing.offset), fill=int(packing.fill),
-        no_echo=int(packing.no_echo), fingerprint=fingerprint, grid_km=archive.grid.cell_km,
-        wet_dbz=WET_DBZ, block=BLOCK,
+        scale=float(packing.scale),
+        offset=float(packing.offset),
+        fill=int(packing.fill),
+        no_echo=int(packing.no_echo),
+        fingerprint=fingerprint,
+        grid_km=archive.grid.cell_km,
+        wet_dbz=WET_DBZ,
+        block=BLOCK,
     )
     blocks = (-(-height // BLOCK), -(-width // BLOCK))
     frames = np.lib.format.open_memmap(folder / FRAMES, "w+", np.int16, (len(times), height, width))

@@ -160,8 +160,10 @@ class Decoder:
         width = scaling.high_dbz - scaling.low_dbz
         dry = metadata.no_echo * metadata.scale + metadata.offset
         return cls(
-            np.float32(metadata.scale / width), np.float32((metadata.offset - scaling.low_dbz) / width),
-            np.int16(metadata.fill), None if dry <= scaling.low_dbz else np.int16(metadata.no_echo),
+            np.float32(metadata.scale / width),
+            np.float32((metadata.offset - scaling.low_dbz) / width),
+            np.int16(metadata.fill),
+            None if dry <= scaling.low_dbz else np.int16(metadata.no_echo),
         )
 
     def decode(self, codes: npt.NDArray[np.int16]) -> FrameArray:

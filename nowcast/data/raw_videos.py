@@ -22,7 +22,18 @@ from nowcast.data.cached_video import FORMAT
 from nowcast.data.frame_transform import Colour, FrameTransform
 
 VIDEO_SUFFIXES = {
-    ".avi", ".mp4", ".m4v", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".ts",
+    ".avi",
+    ".mp4",
+    ".m4v",
+    ".mkv",
+    ".mov",
+    ".webm",
+    ".mpg",
+    ".mpeg",
+    ".wmv",
+    ".flv",
+    ".ogv",
+    ".ts",
 }
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
 _SIZE = re.compile(r"[_-]\d+x\d+$")
@@ -89,7 +100,8 @@ def find_videos(
         place = folder.relative_to(root).as_posix() if folder != root else ""
         found += [
             RawVideo(f"{place}/{path.name}".lstrip("/"), path)
-            for path in files if path.suffix.lower() in VIDEO_SUFFIXES
+            for path in files
+            if path.suffix.lower() in VIDEO_SUFFIXES
         ]
         films: defaultdict[str, dict[int, Path]] = defaultdict(dict)
         for path in files:

@@ -77,7 +77,8 @@ class SentWithoutCaches:
         """Return the state without what a cached property holds."""
         kind = type(self)
         return {
-            key: value for key, value in self.__dict__.items()
+            key: value
+            for key, value in self.__dict__.items()
             if not isinstance(getattr(kind, key, None), cached_property)
         }
 

@@ -15,14 +15,7 @@ import numpy as np
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.times import Times, minutes, parse_period, to_text
 from nowcast.data.importance_sampling import WetBlocks, wet_blocks
-from nowcast.data.source import (
-    FrameArray,
-    FrameSource,
-    SourceWrapper,
-    check_span,
-    fingerprint_of,
-    place_of,
-)
+from nowcast.data.source import FrameArray, FrameSource, SourceWrapper, check_span, fingerprint_of, place_of
 from nowcast.data.windows import ClipWindow
 
 _LOG = logging.getLogger(__name__)
@@ -122,5 +115,7 @@ def check_videos(parts: Mapping[str, Sequence[FrameSource]]) -> None:
             if fingerprint_of(source) in contents:
                 _LOG.warning(
                     "data: '%s' of %s has the frames of one of %s; leave one of them out",
-                    source.name, other, one,
+                    source.name,
+                    other,
+                    one,
                 )

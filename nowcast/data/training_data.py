@@ -22,11 +22,19 @@ class TrainingData(NamedTuple):
 
 
 def training_data(
-    sources: Sequence[FrameSource], window: ClipWindow, *, train: Sequence[str] = (),
-    validation: Sequence[str] = (), test: Sequence[str] = (),
-    validation_sources: Sequence[FrameSource] = (), validation_stride: int = 1,
-    crop: tuple[int, int] | None = None, seed: int = 0, flips_and_rotations: bool = True,
-    importance: ImportanceSampling | None = None, missing: int = 0,
+    sources: Sequence[FrameSource],
+    window: ClipWindow,
+    *,
+    train: Sequence[str] = (),
+    validation: Sequence[str] = (),
+    test: Sequence[str] = (),
+    validation_sources: Sequence[FrameSource] = (),
+    validation_stride: int = 1,
+    crop: tuple[int, int] | None = None,
+    seed: int = 0,
+    flips_and_rotations: bool = True,
+    importance: ImportanceSampling | None = None,
+    missing: int = 0,
 ) -> TrainingData:
     """Part sources into training and validation clips.
 
@@ -64,12 +72,20 @@ def training_data(
         check_videos({"train": sources, "validation": val_sources})
     return TrainingData(
         VideoDataset(
-            parted(sources, parts["train"], "data.train", train), window, crop=crop, seed=seed,
-            flips_and_rotations=flips_and_rotations, importance=importance, missing=missing,
+            parted(sources, parts["train"], "data.train", train),
+            window,
+            crop=crop,
+            seed=seed,
+            flips_and_rotations=flips_and_rotations,
+            importance=importance,
+            missing=missing,
         ),
         VideoDataset(
             parted(val_sources, parts["validation"], "data.validation", validation),
-            replace(window, stride=validation_stride), crop=crop, seed=seed, train=False,
+            replace(window, stride=validation_stride),
+            crop=crop,
+            seed=seed,
+            train=False,
         ),
     )
 

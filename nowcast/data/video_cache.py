@@ -58,9 +58,7 @@ class VideoSettings:
     def __post_init__(self) -> None:
         _ = self.transform
         if self.frames_per_second is not None and not 0 < self.frames_per_second <= 1e6:
-            raise SettingsError(
-                f"video.frames_per_second: got {self.frames_per_second:g}, expected above 0"
-            )
+            raise SettingsError(f"video.frames_per_second: got {self.frames_per_second:g}, expected above 0")
         for name in ("shortest", "processes"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"video.{name}: got {getattr(self, name)}, expected >= 1")
@@ -124,9 +122,7 @@ def open_without_files(settings: VideoSettings) -> list[CachedVideo]:
     return _sources(metadata, settings, {})
 
 
-def _fresh(
-    videos: Sequence[RawVideo], transform: FrameTransform, folder: Path
-) -> dict[str, VideoMetadata]:
+def _fresh(videos: Sequence[RawVideo], transform: FrameTransform, folder: Path) -> dict[str, VideoMetadata]:
     found = {}
     for video in videos:
         known = VideoMetadata.read(metadata_path(folder, video.name))
@@ -142,10 +138,18 @@ def _decode(
         partial(function, transform=settings.transform, folder=folder) for function in (cache_video, _crashed)
     )
     frames = 0
-    with Workers(settings.processes) as pool, tqdm(
-        pool.each(work, videos, crashed), f"decode {settings.path.name}",
-        total=len(videos), unit="video", disable=not progress, delay=2, mininterval=1,
-    ) as bar:
+    with (
+        Workers(settings.processes) as pool,
+        tqdm(
+            pool.each(work, videos, crashed),
+            f"decode {settings.path.name}",
+            total=len(videos),
+            unit="video",
+            disable=not progress,
+            delay=2,
+            mininterval=1,
+        ) as bar,
+    ):
         for metadata in bar:
             frames += metadata.shape[0]
             bar.set_postfix_str(f"{frames} frames", refresh=False)
@@ -175,10 +179,13 @@ def _sources(
         )
     return [
         CachedVideo(
-            settings.transform_folder, metadata, settings.frames_per_second,
+            settings.transform_folder,
+            metadata,
+            settings.frames_per_second,
             places.get(metadata.name) or str(settings.cache_folder / metadata.name),
         )
-        for metadata in known if metadata.name not in problems
+        for metadata in known
+        if metadata.name not in problems
     ]
 
 

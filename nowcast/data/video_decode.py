@@ -72,8 +72,13 @@ def _write(video: RawVideo, transform: FrameTransform, identity: str, path: Path
     rate = None if told_rate is None else (told_rate.numerator, told_rate.denominator)
     every = int(np.lcm(video.spacing, transform.step))
     return VideoMetadata(
-        video.name, identity, shape=(len(numbers), shape[0], shape[1], shape[2]), every=every,
-        runs=_runs(numbers, every), rate=rate, content=content.hexdigest()[:16],
+        video.name,
+        identity,
+        shape=(len(numbers), shape[0], shape[1], shape[2]),
+        every=every,
+        runs=_runs(numbers, every),
+        rate=rate,
+        content=content.hexdigest()[:16],
     )
 
 

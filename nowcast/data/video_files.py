@@ -33,17 +33,24 @@ def open_video_files(settings: VideoFilesSettings, progress: bool = True) -> lis
     names = None if settings.names is None else _read_names(settings.names)
     there = settings.path.exists()
     return open_named(
-        find_videos(settings.path) if there else None, settings, lambda video: video.name,
+        find_videos(settings.path) if there else None,
+        settings,
+        lambda video: video.name,
         lambda name: is_chosen(name, settings.categories, names),
         ("got no videos of those asked for" if there else "no such file or folder") + ", expected a video, or "
         "videos as [category/]video.avi or [category/]video/frame_00001.png; check the path, the categories "
-        "and the names", progress,
+        "and the names",
+        progress,
     )
 
 
 def open_named(
-    found: Sequence[RawVideo] | None, settings: VideoSettings, name_of: Callable[[RawVideo], str | None],
-    is_wanted: Callable[[str], bool], none: str, progress: bool = True,
+    found: Sequence[RawVideo] | None,
+    settings: VideoSettings,
+    name_of: Callable[[RawVideo], str | None],
+    is_wanted: Callable[[str], bool],
+    none: str,
+    progress: bool = True,
 ) -> list[CachedVideo]:
     """Open the wanted ones of some videos under the names that a data set gives them, sorted by these.
 

@@ -109,7 +109,8 @@ def open_videos(settings: VideoFolderSettings, progress: bool = True) -> list[Pi
     if not root.is_dir():
         raise FileError(f"{root}: no such folder, {layout}")
     kept = [
-        video for video in find_videos(root, every_picture_has_a_number=True)
+        video
+        for video in find_videos(root, every_picture_has_a_number=True)
         if video.pictures and is_chosen(video.name, settings.categories, settings.videos or None)
     ]
     if not kept:
@@ -117,8 +118,11 @@ def open_videos(settings: VideoFolderSettings, progress: bool = True) -> list[Pi
     damaged: list[Path] = []
     videos = []
     with tqdm(
-        total=sum(len(video.pictures) for video in kept), desc=f"check {root.name}", unit="picture",
-        disable=not progress, delay=2,
+        total=sum(len(video.pictures) for video in kept),
+        desc=f"check {root.name}",
+        unit="picture",
+        disable=not progress,
+        delay=2,
     ) as bar:
         for video in kept:
             sizes = _check(video, settings, damaged, bar)

@@ -57,9 +57,7 @@ class _Packets(NamedTuple):
     """Whether the file knows times."""
 
 
-def open_frames(
-    video: RawVideo, transform: FrameTransform
-) -> tuple[Fraction | None, Iterator[FrameBatch]]:
+def open_frames(video: RawVideo, transform: FrameTransform) -> tuple[Fraction | None, Iterator[FrameBatch]]:
     """Open a video to read the frames that ``transform.step`` keeps, uncut and of their own size.
 
     Returns:
@@ -154,9 +152,7 @@ def _decode(path: Path, transform: FrameTransform, packets: _Packets) -> Iterato
     _check_whole(declared, good, lost, off_beat, max(packets.span, number + 1), packets)
 
 
-def _check_whole(
-    declared: int, good: int, lost: int, off_beat: int, covered: int, packets: _Packets
-) -> None:
+def _check_whole(declared: int, good: int, lost: int, off_beat: int, covered: int, packets: _Packets) -> None:
     """Refuse a video of which too much is missing, or something whose place nothing tells."""
     total = max(declared, good + lost + off_beat)
     if off_beat > _LOST_SHARE * total:

@@ -101,9 +101,7 @@ def write_files(settings: DemoSettings, folder: Path, progress: bool) -> list[Pa
     return paths
 
 
-def run_demo(
-    out: Path, settings: DemoSettings, say: Callable[[str], None], progress: bool = False
-) -> Path:
+def run_demo(out: Path, settings: DemoSettings, say: Callable[[str], None], progress: bool = False) -> Path:
     """Do the whole job and give the path of the page.
 
     Args:
@@ -142,8 +140,13 @@ def run_demo(
         write_forecast(out / "forecasts" / f"{name}.nc", coming)
     say("5/5  scores, maps and the page")
     skill = verify(
-        archive, models, "/".join(map(to_text, held_out(settings))), out,
-        stride=3 if settings.minutes else 10, lead_times=settings.leads, cases=2,
+        archive,
+        models,
+        "/".join(map(to_text, held_out(settings))),
+        out,
+        stride=3 if settings.minutes else 10,
+        lead_times=settings.leads,
+        cases=2,
         title="Nowcast of a made-up storm season",
         notes=["All data on this page were made by nowcast itself from a seed; no radar observed them."],
         progress=progress,
@@ -161,6 +164,10 @@ def _train(settings: DemoSettings, archive: Path, out: Path, progress: bool) -> 
     experiment = build(Experiment, experiment_values(settings, archive))
     data = open_data(experiment)
     return train(
-        experiment, data.clips.train, data.clips.validation, out / "runs",
-        grid_km=data.grid_km, progress=progress,
+        experiment,
+        data.clips.train,
+        data.clips.validation,
+        out / "runs",
+        grid_km=data.grid_km,
+        progress=progress,
     )

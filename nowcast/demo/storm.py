@@ -63,9 +63,7 @@ class _Cells:
 
 def storm_grid(settings: StormSettings) -> Grid:
     """The grid of the made-up country: Lambert azimuthal equal-area around 45 N, 10 E."""
-    crs = pyproj.CRS.from_proj4(
-        "+proj=laea +lat_0=45 +lon_0=10 +x_0=0 +y_0=0 +ellps=WGS84 +units=m"
-    )
+    crs = pyproj.CRS.from_proj4("+proj=laea +lat_0=45 +lon_0=10 +x_0=0 +y_0=0 +ellps=WGS84 +units=m")
     offsets = (np.arange(settings.size) - (settings.size - 1) / 2) * settings.cell_km * 1000.0
     return Grid(crs.to_wkt(), offsets[::-1].copy(), offsets.copy())
 
@@ -105,9 +103,7 @@ def _axes(settings: StormSettings) -> tuple[Array, Array]:
     return offsets[::-1, None], offsets[None, :]
 
 
-def _steering_wind(
-    settings: StormSettings, minutes: Array, rng: np.random.Generator
-) -> tuple[Array, Array]:
+def _steering_wind(settings: StormSettings, minutes: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     low, high = settings.wind_kmh
     phase = rng.uniform(0, 2 * np.pi, 2)
     direction = 0.35 * np.sin(2 * np.pi * minutes / 1100.0 + phase[0]) + 0.3
@@ -115,9 +111,7 @@ def _steering_wind(
     return speed * np.sin(direction), speed * np.cos(direction)
 
 
-def _draw_cells(
-    settings: StormSettings, wind_v: Array, wind_u: Array, rng: np.random.Generator
-) -> _Cells:
+def _draw_cells(settings: StormSettings, wind_v: Array, wind_u: Array, rng: np.random.Generator) -> _Cells:
     lead_in = 2 * settings.lifetime_minutes
     span = settings.frames * settings.step_minutes + lead_in
     number = int(np.ceil(settings.cells_at_once * span / settings.lifetime_minutes))

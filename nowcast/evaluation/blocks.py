@@ -52,8 +52,11 @@ class Blocks(Generic[T]):
         begins = np.array(list(days), "datetime64[h]")
         for i, day in enumerate(days):
             if len(days) > 1:
-                own = [counts for hour, counts in each.items()
-                       if np.searchsorted(begins, np.datetime64(hour), side="right") - 1 == i]
+                own = [
+                    counts
+                    for hour, counts in each.items()
+                    if np.searchsorted(begins, np.datetime64(hour), side="right") - 1 == i
+                ]
                 yield own, pooled(counts for name, counts in days.items() if name != day)
 
     @property

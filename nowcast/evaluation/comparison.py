@@ -13,13 +13,7 @@ from nowcast.core.text_table import csv_text, text_table
 from nowcast.evaluation.nowcast_sums import COMPARED
 from nowcast.evaluation.period import CALIBRATED, Verification
 from nowcast.report.content import FEW_BLOCKS, Comparison, IntervalRow, SkillHorizon
-from nowcast.scores.confidence import (
-    Bootstrap,
-    paired_difference,
-    pooled_csi,
-    pooled_interval,
-    skill_horizon,
-)
+from nowcast.scores.confidence import Bootstrap, paired_difference, pooled_csi, pooled_interval, skill_horizon
 
 HEADER = ("model", "reference", "measure", "threshold_dbz", "value", "low", "high", "blocks")
 HORIZON_DBZ = 30.0
@@ -95,8 +89,17 @@ def compare(found: Verification, against: Against | None = None) -> Confidence:
             thresholds: Sequence[float | None] = found.thresholds if COMPARED[score].of_events else (None,)
             comparisons += [
                 Comparison(
-                    model, reference, threshold, float(value), float(low), float(high), drawn.blocks,
-                    against.how.block_hours, against.how.resamples, against.how.confidence, score,
+                    model,
+                    reference,
+                    threshold,
+                    float(value),
+                    float(low),
+                    float(high),
+                    drawn.blocks,
+                    against.how.block_hours,
+                    against.how.resamples,
+                    against.how.confidence,
+                    score,
                 )
                 for threshold, value, low, high in zip(thresholds, *drawn[:3], strict=True)
             ]
@@ -118,7 +121,8 @@ def reference_of_each(models: Sequence[str], asked: str | None) -> dict[str, str
     there = calibrated in models
     return {
         model: calibrated if there and model.endswith(CALIBRATED) and model != calibrated else reference
-        for model in models if model != reference
+        for model in models
+        if model != reference
     }
 
 
@@ -171,9 +175,13 @@ def _differences_text(comparisons: Sequence[Comparison]) -> str:
     thresholds = list(dict.fromkeys(c.threshold_dbz for c in comparisons))
     rows = [["model", "reference", *(label if t is None else f"{label}{t:g}" for t in thresholds)]]
     for model, reference in dict.fromkeys((c.model, c.reference) for c in comparisons):
-        rows.append([model, reference, *(
-            _interval(c) for c in comparisons if (c.model, c.reference) == (model, reference)
-        )])
+        rows.append(
+            [
+                model,
+                reference,
+                *(_interval(c) for c in comparisons if (c.model, c.reference) == (model, reference)),
+            ]
+        )
     return f"{head}\n{text_table(rows, left=len(rows[0]))}"
 
 

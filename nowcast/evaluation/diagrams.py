@@ -38,8 +38,10 @@ def diagrams_of(found: Verification, how: Bootstrap) -> Diagrams:
         Künsch 1989 for blocks.
     """
     return Diagrams(
-        reliability=list(_reliability(found, how)), roc=list(_curves(found, RocArea, _roc)),
-        value=list(_curves(found, EconomicValue, _value)), performance=list(_performance(found)),
+        reliability=list(_reliability(found, how)),
+        roc=list(_curves(found, RocArea, _roc)),
+        value=list(_curves(found, EconomicValue, _value)),
+        performance=list(_performance(found)),
         ranks=[
             RankShares(model, metric.least_dbz, (metric.classes * metric.shares(sums)[:, 0]).tolist())
             for model, metric, sums in _pooled(found, RankHistogram)
@@ -67,8 +69,14 @@ def _reliability(found: Verification, how: Bootstrap) -> Iterator[ReliabilityCur
         low, high = consistency_bars(found.sums[model][CLASSES][:, k], metric, found.reference_times, how)
         events = np.nansum(observed * pixels) / max(pixels.sum(), 1)
         yield ReliabilityCurve(
-            model, metric.threshold_dbz, forecast.tolist(), observed.tolist(), pixels.tolist(), low.tolist(),
-            high.tolist(), float(events),
+            model,
+            metric.threshold_dbz,
+            forecast.tolist(),
+            observed.tolist(),
+            pixels.tolist(),
+            low.tolist(),
+            high.tolist(),
+            float(events),
         )
 
 

@@ -52,8 +52,14 @@ def drift(recent: ReliabilityTable, reference: ReliabilityTable) -> Drift:
     """
     if recent.thresholds_dbz != reference.thresholds_dbz:
         own, others = (", ".join(f"{t:g}" for t in r.thresholds_dbz) for r in (recent, reference))
-        raise SettingsError(complain("drift: thresholds", f"{own} dBZ", f"{others} dBZ as calibrated",
-                                     "compare tables of one forecaster"))
+        raise SettingsError(
+            complain(
+                "drift: thresholds",
+                f"{own} dBZ",
+                f"{others} dBZ as calibrated",
+                "compare tables of one forecaster",
+            )
+        )
     cases, now, before, spread, events = _compared(recent, reference)
     share = cases / np.maximum(cases.sum(axis=1, keepdims=True), 1.0)
     judged = (cases >= LEAST_CASES) & (share >= LEAST_SHARE) & (events >= LEAST_SPREAD)
@@ -66,8 +72,10 @@ def drift(recent: ReliabilityTable, reference: ReliabilityTable) -> Drift:
     k, b = np.unravel_index(int(np.where(far | ~far.any(), distance, -1.0).argmax()), gap.shape)
     found, of = float(gap[k, b]), int(cases[k, b])
     bounds = (0.0, *EDGES, 1.0)
-    where = (f"{recent.thresholds_dbz[k]:g} dBZ, forecasts of {bounds[b]:.0%} to {bounds[b + 1]:.0%}: it "
-             f"happened {abs(found):.1%} {'more' if found > 0 else 'less'} often than calibrated, {of} cases")
+    where = (
+        f"{recent.thresholds_dbz[k]:g} dBZ, forecasts of {bounds[b]:.0%} to {bounds[b + 1]:.0%}: it "
+        f"happened {abs(found):.1%} {'more' if found > 0 else 'less'} often than calibrated, {of} cases"
+    )
     said = f"calibration has drifted; {where}" if far.any() else f"calibration holds; largest gap at {where}"
     return Drift(bool(far.any()), found, of, said)
 

@@ -96,7 +96,10 @@ class GroupScores:
 
 
 def grouped_by(
-    by: Sequence[str], shape: tuple[int, int], cell_km: tuple[float, float], regions: Masks | None = None,
+    by: Sequence[str],
+    shape: tuple[int, int],
+    cell_km: tuple[float, float],
+    regions: Masks | None = None,
     region_km: float = REGION_KM,
 ) -> Grouping:
     """The grouping that is asked for by name, on a grid.
@@ -119,8 +122,12 @@ def grouped_by(
         if mask.shape != shape or not mask.any():
             found = "nothing of it" if mask.shape == shape else f"a mask of {mask.shape}"
             raise SettingsError(
-                complain(f"region {name}", found, f"a part of the grid of {shape[0]} x {shape[1]} cells",
-                         "draw it where the archive has cells")
+                complain(
+                    f"region {name}",
+                    found,
+                    f"a part of the grid of {shape[0]} x {shape[1]} cells",
+                    "draw it where the archive has cells",
+                )
             )
     return Grouping("hour" in by, regions or {})
 

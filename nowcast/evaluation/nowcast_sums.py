@@ -34,7 +34,8 @@ class Compared(NamedTuple):
 COMPARED: dict[str, Compared] = {
     "csi": Compared(("hits", "misses", "false_alarms"), pooled_csi, of_events=True),
     "brier_skill": Compared(
-        ("squared", "events", "pixels"), lambda s: np.asarray(brier_skill(s[..., 0], s[..., 1], s[..., 2])),
+        ("squared", "events", "pixels"),
+        lambda s: np.asarray(brier_skill(s[..., 0], s[..., 1], s[..., 2])),
         of_events=True,
     ),
     "crps": Compared(
@@ -66,10 +67,14 @@ class NowcastSums:
                 kept.append(np.stack([_pooled_classes(own.sums(metric)) for metric in self._classes]))
             else:
                 parts = COMPARED[name].parts
-                kept.append(np.stack([
-                    np.stack([np.asarray(own.sums(metric)[part]) for part in parts], axis=-1)
-                    for metric in self._compared[name]
-                ]))
+                kept.append(
+                    np.stack(
+                        [
+                            np.stack([np.asarray(own.sums(metric)[part]) for part in parts], axis=-1)
+                            for metric in self._compared[name]
+                        ]
+                    )
+                )
 
     def merge(self, later: NowcastSums) -> None:
         """Append those of later nowcasts."""

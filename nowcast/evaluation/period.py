@@ -105,8 +105,13 @@ class PeriodScores:
     """
 
     def __init__(
-        self, thresholds: Sequence[float], scores: Sequence[str], cell_km: tuple[float, float],
-        map_thresholds: Sequence[float], block: int, grouping: Grouping | None = None,
+        self,
+        thresholds: Sequence[float],
+        scores: Sequence[str],
+        cell_km: tuple[float, float],
+        map_thresholds: Sequence[float],
+        block: int,
+        grouping: Grouping | None = None,
     ) -> None:
         self.tally = Tally(build_metrics(thresholds, scores, cell_km))
         self._events = [Csi(t) for t in thresholds]
@@ -165,9 +170,7 @@ class PeriodScores:
     @property
     def csi_cells(self) -> dict[float, npt.NDArray[np.float64]]:
         """CSI of each block of cells by threshold, pooled over lead times; NaN without events."""
-        return {
-            m.threshold_dbz: np.asarray(m.value(self._in_cells[m.threshold_dbz])) for m in self._cells
-        }
+        return {m.threshold_dbz: np.asarray(m.value(self._in_cells[m.threshold_dbz])) for m in self._cells}
 
     @property
     def seconds(self) -> float:

@@ -24,12 +24,7 @@ from nowcast.postprocessing.dressing_fit import (
 )
 from nowcast.postprocessing.probability_bins import BinCounts, Floats, count
 from nowcast.postprocessing.recalibration import Method, RecalibrationTable
-from nowcast.postprocessing.recalibration_fit import (
-    CASES_PER_SAMPLE,
-    fit,
-    fit_recalibration,
-    recalibrated,
-)
+from nowcast.postprocessing.recalibration_fit import CASES_PER_SAMPLE, fit, fit_recalibration, recalibrated
 from nowcast.postprocessing.reliability import BINS, ReliabilityTable, in_bins
 
 LEAST_TAIL_CASES = 200
@@ -113,8 +108,10 @@ class ProbabilityLearner:
     def _tail(self) -> tuple[float | None, tuple[str, ...]]:
         """The scale of an exponential tail above the last threshold, in dB: the mean excess."""
         if self._above < LEAST_TAIL_CASES or self._excess <= 0:
-            return None, (f"tail above {self._thresholds[-1]:g} dBZ: {self._above} pixels, of at least "
-                          f"{LEAST_TAIL_CASES}: not fitted",)
+            return None, (
+                f"tail above {self._thresholds[-1]:g} dBZ: {self._above} pixels, of at least "
+                f"{LEAST_TAIL_CASES}: not fitted",
+            )
         return round(self._excess / self._above, 3), ()
 
 

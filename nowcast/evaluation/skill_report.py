@@ -79,20 +79,28 @@ def write_skill(
     from nowcast.report.skill_page import SkillPage, render_skill_page
 
     under = NOTE_DBZ if NOTE_DBZ in found.thresholds else found.thresholds[0]
-    page = render_skill_page(SkillPage(
-        title or f"Nowcast skill, {_days(found.reference_times[0], found.reference_times[-1])}",
-        [as_page_case(case, found, under) for case in found.cases], found.rows,
-        [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
-        subtitle=_subtitle(found), metadata=_metadata(archive, found, period),
-        notes=[*_attribution(archive), *notes],
-        comparisons=sure.comparisons, horizons=sure.horizons, csi=sure.csi,
-        diagrams=diagrams_of(found, against.how), groups=found.groups,
-    ))
+    page = render_skill_page(
+        SkillPage(
+            title or f"Nowcast skill, {_days(found.reference_times[0], found.reference_times[-1])}",
+            [as_page_case(case, found, under) for case in found.cases],
+            found.rows,
+            [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
+            subtitle=_subtitle(found),
+            metadata=_metadata(archive, found, period),
+            notes=[*_attribution(archive), *notes],
+            comparisons=sure.comparisons,
+            horizons=sure.horizons,
+            csi=sure.csi,
+            diagrams=diagrams_of(found, against.how),
+            groups=found.groups,
+        )
+    )
     groups = out / "groups.csv" if found.groups else None
     texts: dict[Path, Callable[[], str]] = {
         out / "scores.csv": lambda: scores_csv(found.rows),
         out / "confidence.csv": lambda: confidence_csv(sure),
-        out / "index.html": lambda: page, **({groups: lambda: groups_csv(found.groups)} if groups else {}),
+        out / "index.html": lambda: page,
+        **({groups: lambda: groups_csv(found.groups)} if groups else {}),
     }
     with ExitStack() as files:
         for path, text in texts.items():

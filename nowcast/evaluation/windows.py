@@ -45,7 +45,8 @@ def windows(
             f"part of what it holds ({have}); choose another period"
         )
     found = [
-        times[begin : begin + length] for first, last in unbroken_runs(times, step)
+        times[begin : begin + length]
+        for first, last in unbroken_runs(times, step)
         for begin in range(first, last - length + 1, stride)
     ]
     if not found:
@@ -56,9 +57,7 @@ def windows(
     return found
 
 
-def wettest(
-    reference_times: Times, wet_pixels: npt.NDArray[np.int64], count: int
-) -> list[np.datetime64]:
+def wettest(reference_times: Times, wet_pixels: npt.NDArray[np.int64], count: int) -> list[np.datetime64]:
     """The ``count`` wettest initialisation times that lie at least six hours apart, in order of time."""
     chosen: list[np.datetime64] = []
     for i in np.argsort(-wet_pixels, kind="stable"):

@@ -20,7 +20,6 @@ from nowcast.postprocessing.labels import with_probabilities
 LeadTimes = npt.NDArray[np.timedelta64]
 
 
-
 @dataclass(frozen=True)
 class Needs:
     """What a forecaster requires of the observed past."""

@@ -62,9 +62,12 @@ class ModelCalibration:
         tail = self.tail_dbz is not None and not 0 < self.tail_dbz <= _LARGEST_TAIL_DBZ
         if len(ladders) > 1 or both or other or tail:
             raise SettingsError(
-                complain(f"calibration of {self.model}", "parts that do not belong together",
-                         "those of one forecaster and one ladder of thresholds",
-                         "make it with 'nowcast calibrate'")
+                complain(
+                    f"calibration of {self.model}",
+                    "parts that do not belong together",
+                    "those of one forecaster and one ladder of thresholds",
+                    "make it with 'nowcast calibrate'",
+                )
             )
 
     @property
@@ -139,8 +142,12 @@ def read_calibration(path: Path) -> CalibrationFile:
         found = parse_json(read_at_most(Path(path), _MOST_BYTES))
     except OSError as error:
         raise FileError(
-            complain(str(path), f"no readable file ({error.strerror})", "one of 'nowcast calibrate'",
-                     "check the path")
+            complain(
+                str(path),
+                f"no readable file ({error.strerror})",
+                "one of 'nowcast calibrate'",
+                "check the path",
+            )
         ) from error
     except ValueError as error:
         raise FileError(
@@ -152,8 +159,9 @@ def read_calibration(path: Path) -> CalibrationFile:
         )
     if found.get("version") != VERSION:
         raise SettingsError(
-            complain(f"{path}: version", found.get("version"), str(VERSION),
-                     "make it with this version of nowcast")
+            complain(
+                f"{path}: version", found.get("version"), str(VERSION), "make it with this version of nowcast"
+            )
         )
     if found["format"] == FORMAT:
         return build(CalibrationFile, found, where=str(path))

@@ -52,15 +52,22 @@ def decide(forecast: xr.Dataset, thresholds: DecisionThresholds) -> xr.Dataset:
                 for some in (thresholds.thresholds_dbz, known)
             )
             raise SettingsError(
-                complain(f"decision thresholds of {thresholds.model}",
-                         f"those of probabilities of reaching {made}", f"{own}, as the model forecasts",
-                         "calibrate it again")
+                complain(
+                    f"decision thresholds of {thresholds.model}",
+                    f"those of probabilities of reaching {made}",
+                    f"{own}, as the model forecasts",
+                    "calibrate it again",
+                )
             )
         dbz = dbz_from_probabilities(forecast[PROBABILITY].values, known, values)
     elif forecast.attrs.get("decision_thresholds"):
         raise SettingsError(
-            complain(f"decision thresholds of {thresholds.model}", "a forecast that some were applied to",
-                     "the forecast itself", "apply them once")
+            complain(
+                f"decision thresholds of {thresholds.model}",
+                "a forecast that some were applied to",
+                "the forecast itself",
+                "apply them once",
+            )
         )
     else:
         dbz = recalibrate_dbz(forecast[NAME].values, values, thresholds.thresholds_dbz)
@@ -113,14 +120,21 @@ def dbz_from_probabilities(
     thresholds = np.asarray(thresholds_dbz, np.float32)
     if probabilities.ndim != 4 or thresholds.shape != probabilities.shape[:1] or not len(thresholds):
         raise SettingsError(
-            complain("probabilities, thresholds",
-                     f"shapes {probabilities.shape} and {thresholds.shape}",
-                     "(threshold, lead time, y, x) and as many thresholds", "correct the caller")
+            complain(
+                "probabilities, thresholds",
+                f"shapes {probabilities.shape} and {thresholds.shape}",
+                "(threshold, lead time, y, x) and as many thresholds",
+                "correct the caller",
+            )
         )
     if not (np.diff(thresholds) > 0).all():
         raise SettingsError(
-            complain("thresholds of probabilities", ", ".join(f"{t:g}" for t in thresholds), "rising dBZ",
-                     "sort them")
+            complain(
+                "thresholds of probabilities",
+                ", ".join(f"{t:g}" for t in thresholds),
+                "rising dBZ",
+                "sort them",
+            )
         )
     decision = _as_table(decision_thresholds, *probabilities.shape[:2])
     dbz = np.empty(probabilities.shape[1:], np.float32)
@@ -138,14 +152,21 @@ def _as_table(values: npt.ArrayLike, thresholds: int, lead_times: int) -> Array:
         decision = np.broadcast_to(given, (thresholds, lead_times))
     except ValueError as error:
         raise SettingsError(
-            complain("decision thresholds", f"shape {given.shape}",
-                     f"({thresholds}, {lead_times}) for thresholds and lead times",
-                     "take those made for this network")
+            complain(
+                "decision thresholds",
+                f"shape {given.shape}",
+                f"({thresholds}, {lead_times}) for thresholds and lead times",
+                "take those made for this network",
+            )
         ) from error
     if not (decision > 0).all():
         raise SettingsError(
-            complain("decision thresholds", f"{decision.min():g}", "probabilities above 0",
-                     "use one above 1 for an event that is never forecast")
+            complain(
+                "decision thresholds",
+                f"{decision.min():g}",
+                "probabilities above 0",
+                "use one above 1 for an event that is never forecast",
+            )
         )
     return decision
 

@@ -48,17 +48,23 @@ class DecisionThresholds:
         rising = all((np.diff(v) > 0).all() for v in (self.thresholds_dbz, self.lead_minutes))
         if found.shape != (len(self.thresholds_dbz), len(self.lead_minutes)) or not found.size or not rising:
             raise SettingsError(
-                complain(f"decision thresholds of {self.model}", f"a table of shape {found.shape}",
-                         "one row for each rising threshold, one value for each rising lead time",
-                         "make them with 'nowcast calibrate'")
+                complain(
+                    f"decision thresholds of {self.model}",
+                    f"a table of shape {found.shape}",
+                    "one row for each rising threshold, one value for each rising lead time",
+                    "make them with 'nowcast calibrate'",
+                )
             )
         low, high = (NO_ECHO_DBZ, HIGHEST_DBZ) if self.kind == "dbz" else (0.0, 2.0)
         falls = self.kind == "dbz" and (np.diff(found, axis=0) < 0).any()
         if not ((found > low) & (found < high)).all() or falls:
             raise SettingsError(
-                complain(f"decision thresholds of {self.model}",
-                         "one that is out of range or falls with the threshold",
-                         f"{self.kind} between {low:g} and {high:g}", "make them with 'nowcast calibrate'")
+                complain(
+                    f"decision thresholds of {self.model}",
+                    "one that is out of range or falls with the threshold",
+                    f"{self.kind} between {low:g} and {high:g}",
+                    "make them with 'nowcast calibrate'",
+                )
             )
 
     def __str__(self) -> str:
@@ -117,8 +123,12 @@ def check_identity(made: MadeFor, forecaster: Forecaster) -> None:
     own = identity_of(forecaster)
     if own != made.identity:
         raise SettingsError(
-            complain(f"calibration of {made.model}", f"one made for {made.identity}",
-                     f"{own}, which is {forecaster.name}", "calibrate this model")
+            complain(
+                f"calibration of {made.model}",
+                f"one made for {made.identity}",
+                f"{own}, which is {forecaster.name}",
+                "calibrate this model",
+            )
         )
 
 

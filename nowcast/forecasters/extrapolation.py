@@ -41,8 +41,12 @@ class Extrapolation:
     def __post_init__(self) -> None:
         if self.past < 2 or not self.fastest_kmh > 0:
             raise SettingsError(
-                complain("extrapolation: past, fastest_kmh", f"{self.past}, {self.fastest_kmh:g}",
-                         "at least 2 frames and a speed above zero", "for example 5 and 200")
+                complain(
+                    "extrapolation: past, fastest_kmh",
+                    f"{self.past}, {self.fastest_kmh:g}",
+                    "at least 2 frames and a speed above zero",
+                    "for example 5 and 200",
+                )
             )
 
     @property
@@ -54,8 +58,11 @@ class Extrapolation:
         """The settings, resolved, as JSON."""
         method = next(name for name, kind in MOTIONS.items() if isinstance(self.motion, kind))
         settings = {
-            "past": self.past, "floor_dbz": self.floor_dbz, "fastest_kmh": self.fastest_kmh,
-            "method": method, "motion": plain(self.motion),
+            "past": self.past,
+            "floor_dbz": self.floor_dbz,
+            "fastest_kmh": self.fastest_kmh,
+            "method": method,
+            "motion": plain(self.motion),
         }
         return {"model": self.name, "settings": json.dumps(settings, sort_keys=True)}
 
@@ -96,9 +103,7 @@ class Extrapolation:
         return "no echo that two frames in a row have in common"
 
 
-def _bounded(
-    motion: Array, fastest_kmh: float, grid: Grid, step: np.timedelta64
-) -> Array:
+def _bounded(motion: Array, fastest_kmh: float, grid: Grid, step: np.timedelta64) -> Array:
     height_km, width_km = grid.cell_km
     hours = float(step / _HOUR)
     speed_kmh = np.hypot(motion[0] * height_km, motion[1] * width_km) / hours

@@ -57,7 +57,9 @@ def _step(times: npt.NDArray[np.datetime64], needs: Needs, name: str) -> np.time
     if needs.step is not None and found != step and (differences == found).all():
         raise TimeError(
             complain(
-                f"{name}: step", f"{minutes(found):g} minutes", f"{minutes(step):g} minutes",
+                f"{name}: step",
+                f"{minutes(found):g} minutes",
+                f"{minutes(step):g} minutes",
                 "use frames of that step or a model made for this one",
             )
         )
@@ -65,7 +67,8 @@ def _step(times: npt.NDArray[np.datetime64], needs: Needs, name: str) -> np.time
         if difference != step:
             raise TimeError(
                 complain(
-                    f"{name}: past", f"no frame at {to_text(first + step)}",
+                    f"{name}: past",
+                    f"no frame at {to_text(first + step)}",
                     f"{needs.past} frames every {minutes(step):g} minutes",
                     "choose a forecast reference time with a gap-free past",
                 )

@@ -37,14 +37,22 @@ def with_interpolated(observed: xr.DataArray, times: Times) -> xr.DataArray:
     known = observed["time"].values
     if len(known) < 2 or known[-1] != times[-1]:
         raise TimeError(
-            complain(f"past of {to_text(times[-1])}", f"{len(known)} observed frames",
-                     "at least two, the newest among them", "ingest the missing files")
+            complain(
+                f"past of {to_text(times[-1])}",
+                f"{len(known)} observed frames",
+                "at least two, the newest among them",
+                "ingest the missing files",
+            )
         )
     dbz = np.asarray(observed.values, np.float32)
     frames = np.stack([_at(time, known, dbz) for time in times])
-    return observed.isel(time=-1, drop=True).expand_dims(time=times).copy(data=frames).assign_coords(
-        time=("time", np.asarray(times), dict(observed["time"].attrs))
-    ).transpose("time", "y", "x")
+    return (
+        observed.isel(time=-1, drop=True)
+        .expand_dims(time=times)
+        .copy(data=frames)
+        .assign_coords(time=("time", np.asarray(times), dict(observed["time"].attrs)))
+        .transpose("time", "y", "x")
+    )
 
 
 def _at(time: np.datetime64, known: Times, dbz: Array) -> Array:

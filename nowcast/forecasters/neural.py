@@ -62,9 +62,12 @@ class NeuralSettings:
         sides = self.tile or (1, 1)
         if self.memory_gb <= 0 or self.overlap < 0 or not all(1 <= side <= 100_000 for side in sides):
             raise SettingsError(
-                complain("memory_gb, overlap, tile", f"{self.memory_gb:g}, {self.overlap}, {self.tile}",
-                         "a size above zero, 0 or more cells, and sides of 1 to 100000 cells",
-                         "leave them out, or for example memory_gb=2")
+                complain(
+                    "memory_gb, overlap, tile",
+                    f"{self.memory_gb:g}, {self.overlap}, {self.tile}",
+                    "a size above zero, 0 or more cells, and sides of 1 to 100000 cells",
+                    "leave them out, or for example memory_gb=2",
+                )
             )
 
     def on_this_cpu(self, name: str) -> NeuralSettings:
@@ -94,15 +97,21 @@ class Neural:
     """
 
     def __init__(
-        self, loaded: LoadedNetwork, name: str = "", settings: NeuralSettings | None = None,
+        self,
+        loaded: LoadedNetwork,
+        name: str = "",
+        settings: NeuralSettings | None = None,
         calibration: ModelCalibration | None = None,
     ) -> None:
         meta = loaded.meta
         if meta.scaling is None or meta.channels != 1:
             raise CheckpointError(
-                complain(f"model {meta.model}", f"a network of videos with {meta.channels} channels",
-                         "one trained on radar, 1 channel with a dBZ scaling",
-                         "train on a radar archive")
+                complain(
+                    f"model {meta.model}",
+                    f"a network of videos with {meta.channels} channels",
+                    "one trained on radar, 1 channel with a dBZ scaling",
+                    "train on a radar archive",
+                )
             )
         self.name = name or meta.model
         self.settings = (settings or NeuralSettings()).on_this_cpu(self.name)
@@ -116,7 +125,10 @@ class Neural:
 
     @classmethod
     def load(
-        cls, path: Path | str, settings: NeuralSettings | None = None, name: str = "",
+        cls,
+        path: Path | str,
+        settings: NeuralSettings | None = None,
+        name: str = "",
         calibration: ModelCalibration | None = None,
     ) -> Neural:
         """Read a checkpoint; without a name it goes by the catalog's name of the network.
@@ -218,10 +230,12 @@ class Neural:
         whole = leads // step
         if (whole * step != leads).any():
             raise TimeError(
-                complain(f"{self.name}: lead times",
-                         f"{', '.join(f'{minutes(lead):g}' for lead in leads)} minutes",
-                         f"multiples of the network's step of {minutes(step):g} minutes",
-                         "leave the others out")
+                complain(
+                    f"{self.name}: lead times",
+                    f"{', '.join(f'{minutes(lead):g}' for lead in leads)} minutes",
+                    f"multiples of the network's step of {minutes(step):g} minutes",
+                    "leave the others out",
+                )
             )
         indices: npt.NDArray[np.int64] = whole.astype(np.int64) - 1
         return indices
@@ -233,9 +247,10 @@ class Neural:
         for side, own, now in zip(("height", "width"), trained, grid.cell_km, strict=True):
             if abs(now / own - 1.0) > self.settings.grid_tolerance:
                 raise GridError(
-                    complain(f"{self.name}: {side} of a grid cell", f"{now:.3g} km",
-                             f"{own:.3g} km as in training, give or take "
-                             f"{self.settings.grid_tolerance:.0%}",
-                             "use an archive of that grid or a network trained on this one")
+                    complain(
+                        f"{self.name}: {side} of a grid cell",
+                        f"{now:.3g} km",
+                        f"{own:.3g} km as in training, give or take {self.settings.grid_tolerance:.0%}",
+                        "use an archive of that grid or a network trained on this one",
+                    )
                 )
-

@@ -35,7 +35,9 @@ class IterativeLucasKanade:
 
         del observed
         return _median(
-            frames, self.pairs, self.smooth,
+            frames,
+            self.pairs,
+            self.smooth,
             lambda a, b: optical_flow_ilk(a, b, radius=self.radius, gaussian=True, dtype=np.float32),
         )
 
@@ -58,7 +60,9 @@ class TotalVariation:
         del observed
         span = max(float(np.ptp(frames)), 1.0)
         return _median(
-            frames / np.float32(span), self.pairs, self.smooth,
+            frames / np.float32(span),
+            self.pairs,
+            self.smooth,
             lambda a, b: optical_flow_tvl1(
                 a, b, attachment=self.attachment, num_warp=5, num_iter=10, dtype=np.float32
             ),
@@ -94,9 +98,7 @@ class PystepsLucasKanade:
         return motion
 
 
-def _median(
-    frames: Array, pairs: int, smooth: float, flow: Callable[[Array, Array], Array]
-) -> Array:
+def _median(frames: Array, pairs: int, smooth: float, flow: Callable[[Array, Array], Array]) -> Array:
     first = max(len(frames) - 1 - pairs, 0)
     flows = [flow(frames[t], frames[t + 1]) for t in range(first, len(frames) - 1)]
     middle = np.nan_to_num(np.median(flows, axis=0)).astype(np.float32)

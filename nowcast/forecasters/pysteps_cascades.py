@@ -76,9 +76,12 @@ class Cascade(PystepsForecaster):
     def __post_init__(self) -> None:
         if self.past < _FRAMES or self.cascade_levels < 2 or not self.dry_dbz < self.rain_dbz:
             raise SettingsError(
-                complain("pysteps: past, cascade_levels, dry_dbz, rain_dbz",
-                         f"{self.past}, {self.cascade_levels}, {self.dry_dbz:g}, {self.rain_dbz:g}",
-                         "at least 3 frames and 2 cascade levels, dry below rain", "for example 5, 6, -1, 7")
+                complain(
+                    "pysteps: past, cascade_levels, dry_dbz, rain_dbz",
+                    f"{self.past}, {self.cascade_levels}, {self.dry_dbz:g}, {self.rain_dbz:g}",
+                    "at least 3 frames and 2 cascade levels, dry below rain",
+                    "for example 5, 6, -1, 7",
+                )
             )
 
     def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
@@ -157,8 +160,12 @@ class StepsMean(Cascade):
         super().__post_init__()
         if self.members < 1 or self.seed < 0:
             raise SettingsError(
-                complain("steps_mean: members, seed", f"{self.members}, {self.seed}",
-                         "at least 1 member and a seed of 0 or more", "for example 8 and 0")
+                complain(
+                    "steps_mean: members, seed",
+                    f"{self.members}, {self.seed}",
+                    "at least 1 member and a seed of 0 or more",
+                    "for example 8 and 0",
+                )
             )
 
     @property
@@ -172,9 +179,16 @@ class StepsMean(Cascade):
         run: Any = function(self.name, "pysteps.nowcasts.steps", "forecast")
         assert past.step is not None
         ensemble = run(
-            frames, motion, steps, n_ens_members=self.members, n_cascade_levels=self.cascade_levels,
-            precip_thr=self.rain_dbz, kmperpixel=float(np.mean(past.grid.cell_km)),
-            timestep=minutes(past.step), seed=self.seed, num_workers=1,
+            frames,
+            motion,
+            steps,
+            n_ens_members=self.members,
+            n_cascade_levels=self.cascade_levels,
+            precip_thr=self.rain_dbz,
+            kmperpixel=float(np.mean(past.grid.cell_km)),
+            timestep=minutes(past.step),
+            seed=self.seed,
+            num_workers=1,
         )
         relation = z_r("marshall_palmer")
         total = np.zeros(ensemble.shape[1:])

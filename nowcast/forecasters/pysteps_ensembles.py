@@ -44,13 +44,18 @@ class PystepsEnsemble(Cascade):
         super().__post_init__()
         if not 1 <= self.members <= _MOST_MEMBERS or self.seed < 0:
             raise SettingsError(
-                complain(f"{self.name}: members, seed", f"{self.members}, {self.seed}",
-                         f"1 to {_MOST_MEMBERS} members and a seed of 0 or more", "for example 24 and 0")
+                complain(
+                    f"{self.name}: members, seed",
+                    f"{self.members}, {self.seed}",
+                    f"1 to {_MOST_MEMBERS} members and a seed of 0 or more",
+                    "for example 24 and 0",
+                )
             )
         if not self.thresholds_dbz or sorted(set(self.thresholds_dbz)) != list(self.thresholds_dbz):
             raise SettingsError(
-                complain(f"{self.name}: thresholds_dbz", self.thresholds_dbz, "rising dBZ",
-                         "for example 20, 30, 40")
+                complain(
+                    f"{self.name}: thresholds_dbz", self.thresholds_dbz, "rising dBZ", "for example 20, 30, 40"
+                )
             )
 
     def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
@@ -75,10 +80,12 @@ class PystepsEnsemble(Cascade):
             _upper_median(fields), past.reference_time, start.leads, past.grid, share, self.thresholds_dbz
         )
         attrs = {**ATTRS, "long_name": "radar reflectivity, equally likely members of an ensemble"}
-        return labelled.assign_coords(
-            member=("member", np.arange(self.members), {"standard_name": "realization", "units": "1"})
-        ).assign({MEMBERS: (("member", "lead_time", "y", "x"), fields, attrs)}).assign_attrs(
-            members=f"{self.members} members of {self.name} of pysteps, seed {self.seed}"
+        return (
+            labelled.assign_coords(
+                member=("member", np.arange(self.members), {"standard_name": "realization", "units": "1"})
+            )
+            .assign({MEMBERS: (("member", "lead_time", "y", "x"), fields, attrs)})
+            .assign_attrs(members=f"{self.members} members of {self.name} of pysteps, seed {self.seed}")
         )
 
 
@@ -106,9 +113,16 @@ class Steps(PystepsEnsemble):
         run: Any = function(self.name, "pysteps.nowcasts.steps", "forecast")
         assert past.step is not None
         found: npt.NDArray[np.floating] = run(
-            frames, motion, steps, n_ens_members=self.members, n_cascade_levels=self.cascade_levels,
-            precip_thr=self.rain_dbz, kmperpixel=float(np.mean(past.grid.cell_km)),
-            timestep=minutes(past.step), seed=self.seed, num_workers=1,
+            frames,
+            motion,
+            steps,
+            n_ens_members=self.members,
+            n_cascade_levels=self.cascade_levels,
+            precip_thr=self.rain_dbz,
+            kmperpixel=float(np.mean(past.grid.cell_km)),
+            timestep=minutes(past.step),
+            seed=self.seed,
+            num_workers=1,
         )
         return found
 
@@ -135,7 +149,13 @@ class LindaP(PystepsEnsemble):
         relation = z_r("marshall_palmer")
         rates = np.where(frames >= self.rain_dbz, relation.to_rate(frames), 0.0)
         found = run(
-            rates, motion, steps, n_ens_members=self.members, kmperpixel=float(np.mean(past.grid.cell_km)),
-            timestep=minutes(past.step), seed=self.seed, num_workers=1,
+            rates,
+            motion,
+            steps,
+            n_ens_members=self.members,
+            kmperpixel=float(np.mean(past.grid.cell_km)),
+            timestep=minutes(past.step),
+            seed=self.seed,
+            num_workers=1,
         )
         return relation.to_dbz(np.nan_to_num(found))

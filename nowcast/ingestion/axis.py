@@ -77,8 +77,9 @@ def infer_step(times: Times) -> np.timedelta64:
         TimeError: fewer than two different times.
     """
     if len(times) < 2:
-        raise TimeError("step: got a single time, expected two or more to tell the step from; give it "
-                        "with --step MINUTES")
+        raise TimeError(
+            "step: got a single time, expected two or more to tell the step from; give it with --step MINUTES"
+        )
     differences = np.diff(times)
     counts = Counter(differences.tolist())
     most = max(counts.values())

@@ -22,13 +22,7 @@ from nowcast.core.rain import ZRelation
 from nowcast.core.times import as_step
 from nowcast.ingestion.founding import new_archive, restarted, rules_of
 from nowcast.ingestion.listing import Problem
-from nowcast.ingestion.plan import (
-    MeasuredQuantity,
-    Wanted,
-    judge,
-    quantity_of,
-    without_shared_times,
-)
+from nowcast.ingestion.plan import MeasuredQuantity, Wanted, judge, quantity_of, without_shared_times
 from nowcast.ingestion.scan import Scan
 from nowcast.ingestion.work import FileResult, FileTask, Reissued, Taken, ingest_file
 
@@ -71,8 +65,9 @@ def fill(pool: Engine, target: Path, scans: Sequence[Scan], settings: FillSettin
     """
     filled = Filled()
     existed = (target / "zarr.json").exists()
-    new = None if existed else new_archive(
-        scans, settings.step, settings.now, filled.problems, settings.relation)
+    new = (
+        None if existed else new_archive(scans, settings.step, settings.now, filled.problems, settings.relation)
+    )
     if not existed and new is None:
         return filled
     restart = restarted(target, scans, filled.problems) if existed else None
@@ -96,9 +91,11 @@ def _check_step(writer: ArchiveWriter, step: np.timedelta64 | None) -> None:
         return
     seconds = as_step(step) / np.timedelta64(1, "s")
     if seconds != writer.step_seconds:
-        raise ArchiveError(f"{writer.path}: got --step {seconds / 60:g}, expected the "
-                           f"{writer.step_seconds / 60:g} minutes of this archive; leave it out or "
-                           "choose another archive")
+        raise ArchiveError(
+            f"{writer.path}: got --step {seconds / 60:g}, expected the "
+            f"{writer.step_seconds / 60:g} minutes of this archive; leave it out or "
+            "choose another archive"
+        )
 
 
 def _fill(
@@ -128,8 +125,7 @@ class _Batch:
     """Files that share no time: read them, and count them in as they are done."""
 
     def __init__(
-        self, writer: ArchiveWriter, filled: Filled, bar: tqdm[Any], files: Sequence[Wanted],
-        reissued: Reissued,
+        self, writer: ArchiveWriter, filled: Filled, bar: tqdm[Any], files: Sequence[Wanted], reissued: Reissued
     ) -> None:
         self.writer, self.filled, self.bar, self.files = writer, filled, bar, files
         self.reissued = reissued
@@ -162,8 +158,9 @@ class _Batch:
     def _task(self, number: int, file: Wanted, whole: npt.NDArray[np.bool_]) -> FileTask:
         slots = tuple(self.writer.slot_of(file.times).tolist())
         taken = {s: self._taken(s, file.scan) for s in slots if s < len(whole) and whole[s]}
-        return FileTask(number, file, slots, taken, self.writer.path, self.writer.first_time, os.getpid(),
-                        self.reissued)
+        return FileTask(
+            number, file, slots, taken, self.writer.path, self.writer.first_time, os.getpid(), self.reissued
+        )
 
     def _taken(self, slot: int, scan: Scan) -> Taken:
         source = self.writer.source_of(slot)
@@ -216,5 +213,8 @@ class _Batch:
 
 
 def _lost(task: FileTask, how: str) -> FileResult:
-    return FileResult(task.number, broken=True, problems=[
-        f"reading it {how}; the file is damaged or too large for the memory"])
+    return FileResult(
+        task.number,
+        broken=True,
+        problems=[f"reading it {how}; the file is damaged or too large for the memory"],
+    )

@@ -32,7 +32,10 @@ _EPOCH = np.datetime64(0, "ns")
 
 
 def new_archive(
-    scans: Sequence[Scan], step: np.timedelta64 | None, now: np.datetime64, problems: list[Problem],
+    scans: Sequence[Scan],
+    step: np.timedelta64 | None,
+    now: np.datetime64,
+    problems: list[Problem],
     relation: ZRelation | None = None,
 ) -> NewArchive | None:
     """Return what to make an archive with, None where no frame could go into it; then all are problems.
@@ -102,9 +105,14 @@ def restarted(target: Path, scans: Sequence[Scan], problems: list[Problem]) -> N
     phase = infer_phase(times, step)
     if (phase - lone) % step == np.timedelta64(0) or not (_on_clock(phase, step) or len(times) > 1):
         return None
-    problems.append(Problem(target, f"{target}: its only frame, of {to_text(lone)}, lies off the step of the "
-                            f"files that come now, such as {to_text(phase)}; it was taken out, ingest its file "
-                            "again"))
+    problems.append(
+        Problem(
+            target,
+            f"{target}: its only frame, of {to_text(lone)}, lies off the step of the "
+            f"files that come now, such as {to_text(phase)}; it was taken out, ingest its file "
+            "again",
+        )
+    )
     return NewArchive(archive.grid, step, phase, archive.attrs)
 
 

@@ -41,8 +41,13 @@ def list_files(paths: Iterable[Path]) -> tuple[list[Path], list[Problem]]:
         try:
             found = _files_of(path)
         except OSError as error:
-            problems.append(Problem(path, f"{path}: cannot be read ({error.strerror}), expected a radar file "
-                                    "or a folder; check its permissions"))
+            problems.append(
+                Problem(
+                    path,
+                    f"{path}: cannot be read ({error.strerror}), expected a radar file "
+                    "or a folder; check its permissions",
+                )
+            )
         else:
             files.update(dict.fromkeys(found if isinstance(found, list) else []))
             if isinstance(found, str):

@@ -126,16 +126,22 @@ def misfit(scan: Scan, grid: Grid, quantities: Sequence[MeasuredQuantity]) -> st
     """Return why a whole file does not belong into an archive, the empty string when it does."""
     different = grid.difference(scan.grid)
     if different:
-        return (f"its grid is not the archive's ({different}), expected one grid in one archive; ingest this "
-                "file into another archive")
+        return (
+            f"its grid is not the archive's ({different}), expected one grid in one archive; ingest this "
+            "file into another archive"
+        )
     mine = quantity_of(scan)
     known = [q for q in quantities if q.reader == mine.reader] or list(quantities[:1])
     if known and not any(mine.same(q) for q in known):
-        return (f"holds {mine}, expected {known[0]} as the archive does: one quantity in one archive; ingest "
-                "this file into another archive")
+        return (
+            f"holds {mine}, expected {known[0]} as the archive does: one quantity in one archive; ingest "
+            "this file into another archive"
+        )
     if known and not any(mine.same_relation(q) for q in known):
-        return (f"its rain becomes dBZ through {mine.relation}, expected {known[0].relation} as in the "
-                f"archive: one relation in one archive; choose it with --z-r {_option(known[0].relation)}")
+        return (
+            f"its rain becomes dBZ through {mine.relation}, expected {known[0].relation} as in the "
+            f"archive: one relation in one archive; choose it with --z-r {_option(known[0].relation)}"
+        )
     return ""
 
 
@@ -160,14 +166,23 @@ def judge(scan: Scan, rules: Rules) -> Wanted | Problem:
     far = ~(near & (times >= np.datetime64(0, "ns"))) & ~ahead
     said = []
     for which, words in (
-        (off_step, f"off the archive's step of {minutes(axis.step):g} minutes, the first at {{}}, expected "
-                   f"times such as {to_text(axis.phase)} within {axis.tolerance / np.timedelta64(1, 's'):g} s; "
-                   "ingest files of another step into another archive"),
-        (ahead, f"dated in the future, the first {{}}, expected times up to now ({to_text(rules.now)}); check "
-                "the clocks"),
-        (far & ~off_step, f"years away from all others, the first at {{}}, expected times near "
-                          f"{to_text(axis.first)} to {to_text(axis.last)}; check the date in the file, or "
-                          "ingest it into another archive"),
+        (
+            off_step,
+            f"off the archive's step of {minutes(axis.step):g} minutes, the first at {{}}, expected "
+            f"times such as {to_text(axis.phase)} within {axis.tolerance / np.timedelta64(1, 's'):g} s; "
+            "ingest files of another step into another archive",
+        ),
+        (
+            ahead,
+            f"dated in the future, the first {{}}, expected times up to now ({to_text(rules.now)}); check "
+            "the clocks",
+        ),
+        (
+            far & ~off_step,
+            f"years away from all others, the first at {{}}, expected times near "
+            f"{to_text(axis.first)} to {to_text(axis.last)}; check the date in the file, or "
+            "ingest it into another archive",
+        ),
     ):
         if which.any():
             said.append(f"{_count(which)} {words.format(to_text(scan.times[which][0]))}")

@@ -51,23 +51,28 @@ class Scan:
         """Open the file as a lazy field, as its scan did."""
         return self.reader_of().open(self.path)
 
-    def as_source(
-        self, frames: int, problems: tuple[str, ...], complete: bool
-    ) -> Source:
+    def as_source(self, frames: int, problems: tuple[str, ...], complete: bool) -> Source:
         """Return the entry of the ledger for this file."""
         return Source(
-            self.path.name, self.size, self.mtime_ns, self.sha256, self.reader, frames,
-            self._attr("quantity"), self._attr("z_r_relation"), problems, complete,
-            self._attr("accumulation_hours") or "0", source_grid=self.source_grid,
+            self.path.name,
+            self.size,
+            self.mtime_ns,
+            self.sha256,
+            self.reader,
+            frames,
+            self._attr("quantity"),
+            self._attr("z_r_relation"),
+            problems,
+            complete,
+            self._attr("accumulation_hours") or "0",
+            source_grid=self.source_grid,
         )
 
     def _attr(self, name: str) -> str:
         return str(self.attrs.get(name, ""))
 
 
-def scan_file(
-    path: Path, choice: ReaderChoice, known: frozenset[str] = frozenset()
-) -> Scan | Problem | str:
+def scan_file(path: Path, choice: ReaderChoice, known: frozenset[str] = frozenset()) -> Scan | Problem | str:
     """Read what a file says of itself; whatever a reader raises is a problem of that file.
 
     Args:
@@ -102,8 +107,10 @@ def scan_file(
 
 def unforeseen(error: Exception) -> str:
     """Return a line about an error that no reader foresaw."""
-    return (f"cannot be read ({type(error).__name__}: {printable(error)[:200]}), expected a file of its "
-            "format; fetch it again or leave it out")
+    return (
+        f"cannot be read ({type(error).__name__}: {printable(error)[:200]}), expected a file of its "
+        "format; fetch it again or leave it out"
+    )
 
 
 def scan_all(
@@ -140,9 +147,7 @@ def scan_all(
     return list(scans.values()), problems, twice
 
 
-def _scan_one(
-    path: Path, choice: ReaderChoice, known: frozenset[str]
-) -> tuple[Path, Scan | Problem | str]:
+def _scan_one(path: Path, choice: ReaderChoice, known: frozenset[str]) -> tuple[Path, Scan | Problem | str]:
     return path, scan_file(path, choice, known)
 
 

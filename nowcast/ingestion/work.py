@@ -123,8 +123,9 @@ def _ingest_frame(
         result.problems.append(f"the frame of {time}: {_of_the_file(task.wanted.scan.path, error)}")
         return
     if not (codes != PACKING.fill).any():
-        result.problems.append(f"the frame of {time} has not one observed cell, expected a whole frame; "
-                               "it counts as missing")
+        result.problems.append(
+            f"the frame of {time} has not one observed cell, expected a whole frame; it counts as missing"
+        )
         return
     try:
         _write(task, result, folder, codes, slot, time)
@@ -151,8 +152,10 @@ def _write(task: FileTask, result: FileResult, folder: int, codes: Codes, slot: 
         write_within(folder, next_name(slot), encode_chunk(codes))
         result.frames.append(replace(record, replaces=True))
     elif task.reissued != "keep":
-        result.problems.append(f"the frame of {time} differs from the one of {taken.name}, "
-                               "expected one content for one time; the first is kept")
+        result.problems.append(
+            f"the frame of {time} differs from the one of {taken.name}, "
+            "expected one content for one time; the first is kept"
+        )
 
 
 def _replaces(reissued: Reissued, taken: Taken, record: FrameRecord) -> bool:

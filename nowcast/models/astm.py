@@ -93,9 +93,7 @@ def build_astm(settings: ASTMSettings, spec: FrameSpec) -> RecurrentStack:
     return build_stack(settings, spec, cell, settings.layer_norm, ends)
 
 
-def _norm_over(
-    settings: ASTMSettings, size: tuple[int, int] | None
-) -> tuple[int, int, int] | None:
+def _norm_over(settings: ASTMSettings, size: tuple[int, int] | None) -> tuple[int, int, int] | None:
     """The (L, h, w) that the normalisation runs over, or None."""
     if not settings.layer_norm:
         return None

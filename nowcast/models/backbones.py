@@ -136,8 +136,14 @@ class ConvTTLSTMSettings(StackSettings):
         super().__post_init__()
         _check_counts(self, "order", "rank")
         if self.past_steps < self.order:
-            raise SettingsError(complain("past_steps", self.past_steps, f"order ({self.order}) or more",
-                                         f"take {self.order}, or a smaller order"))
+            raise SettingsError(
+                complain(
+                    "past_steps",
+                    self.past_steps,
+                    f"order ({self.order}) or more",
+                    f"take {self.order}, or a smaller order",
+                )
+            )
 
 
 def build_convlstm(settings: ConvLSTMSettings, spec: FrameSpec) -> RecurrentStack:

@@ -95,8 +95,7 @@ class SequenceModel(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
-        observed: Tensor | None = None,
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
     ) -> Tensor:
         """Forecast ``steps`` frames from the past.
 

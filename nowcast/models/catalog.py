@@ -55,15 +55,11 @@ MODELS: dict[str, ModelEntry] = {
     "convlstm": ModelEntry(
         "ConvLSTM", "Shi et al., Convolutional LSTM Network, NeurIPS 2015", ConvLSTMSettings, build_convlstm
     ),
-    "predrnn": ModelEntry(
-        "PredRNN", "Wang et al., PredRNN, NeurIPS 2017", PredRNNSettings, build_predrnn
-    ),
+    "predrnn": ModelEntry("PredRNN", "Wang et al., PredRNN, NeurIPS 2017", PredRNNSettings, build_predrnn),
     "motionrnn_convlstm": ModelEntry(
         "MotionRNN on ConvLSTM", MOTIONRNN, MotionConvLSTMSettings, build_convlstm
     ),
-    "motionrnn_predrnn": ModelEntry(
-        "MotionRNN on PredRNN", MOTIONRNN, MotionPredRNNSettings, build_predrnn
-    ),
+    "motionrnn_predrnn": ModelEntry("MotionRNN on PredRNN", MOTIONRNN, MotionPredRNNSettings, build_predrnn),
     "mim": ModelEntry("MIM", "Wang et al., Memory in Memory, CVPR 2019", MIMSettings, build_mim),
     "e3d_lstm": ModelEntry(
         "E3D-LSTM", "Wang et al., Eidetic 3D LSTM, ICLR 2019", E3DLSTMSettings, build_e3d_lstm
@@ -74,25 +70,35 @@ MODELS: dict[str, ModelEntry] = {
         "PredRNN++", "Wang et al., PredRNN++, ICML 2018", PredRNNPlusPlusSettings, build_predrnnpp
     ),
     "trajgru": ModelEntry(
-        "TrajGRU", "Shi et al., Deep Learning for Precipitation Nowcasting, NeurIPS 2017",
-        TrajGRUSettings, build_trajgru,
+        "TrajGRU",
+        "Shi et al., Deep Learning for Precipitation Nowcasting, NeurIPS 2017",
+        TrajGRUSettings,
+        build_trajgru,
     ),
     "conv_tt_lstm": ModelEntry(
-        "Conv-TT-LSTM", "Su et al., Convolutional Tensor-Train LSTM, NeurIPS 2020",
-        ConvTTLSTMSettings, build_conv_tt_lstm,
+        "Conv-TT-LSTM",
+        "Su et al., Convolutional Tensor-Train LSTM, NeurIPS 2020",
+        ConvTTLSTMSettings,
+        build_conv_tt_lstm,
     ),
     "lmc_memory": ModelEntry(
-        "LMC-Memory", "Lee et al., Video Prediction Recalling Long-term Motion Context, CVPR 2021",
-        LmcSettings, build_lmc,
+        "LMC-Memory",
+        "Lee et al., Video Prediction Recalling Long-term Motion Context, CVPR 2021",
+        LmcSettings,
+        build_lmc,
     ),
     "astm": ModelEntry(
-        "ASTM", "Chang et al., Attention-based Spatiotemporal Memory for Video Prediction, 2021",
-        ASTMSettings, build_astm,
+        "ASTM",
+        "Chang et al., Attention-based Spatiotemporal Memory for Video Prediction, 2021",
+        ASTMSettings,
+        build_astm,
     ),
     "motionrnn_astm": ModelEntry("MotionRNN on ASTM", MOTIONRNN, MotionASTMSettings, build_astm),
     "lagrangian_persistence": ModelEntry(
-        "Lagrangian persistence", "no network: the newest frame and one learnt number, to compare with",
-        PersistenceNetworkSettings, build_persistence,
+        "Lagrangian persistence",
+        "no network: the newest frame and one learnt number, to compare with",
+        PersistenceNetworkSettings,
+        build_persistence,
     ),
 }
 """Name -> network, as ``model.name`` in an experiment and ``--model`` on the command line know it."""
@@ -116,7 +122,10 @@ def find_model(name: str) -> ModelEntry:
 
 
 def build_model(
-    name: str, settings: Mapping[str, Any], channels: int = 1, size: tuple[int, int] | None = None,
+    name: str,
+    settings: Mapping[str, Any],
+    channels: int = 1,
+    size: tuple[int, int] | None = None,
     increments: Increments | None = None,
 ) -> SequenceModel:
     """Build a network with fresh weights.

@@ -71,9 +71,12 @@ class CheckpointMeta:
     def __post_init__(self) -> None:
         sizes, cells = self.size or (), self.grid_km or ()
         ranges: tuple[tuple[str, tuple[float, ...], float, float], ...] = (
-            ("channels", (self.channels,), 1, 100_000), ("past", (self.past,), 1, 10_000),
-            ("future", (self.future,), 1, 10_000), ("size", sizes, 1, 100_000),
-            ("step_seconds", (self.step_seconds,), 1e-3, 366 * 86400.0), ("grid_km", cells, 1e-3, 10_000.0),
+            ("channels", (self.channels,), 1, 100_000),
+            ("past", (self.past,), 1, 10_000),
+            ("future", (self.future,), 1, 10_000),
+            ("size", sizes, 1, 100_000),
+            ("step_seconds", (self.step_seconds,), 1e-3, 366 * 86400.0),
+            ("grid_km", cells, 1e-3, 10_000.0),
         )
         for name, values, low, high in ranges:
             if wrong := [value for value in values if not low <= value <= high]:
@@ -281,4 +284,3 @@ def _look_at_head(path: Path) -> None:
 def _maker(meta: Mapping[str, Any]) -> str:
     made = meta.get("provenance")
     return f"nowcast {made.get('nowcast', 'unknown')}" if isinstance(made, dict) else "an unknown version"
-

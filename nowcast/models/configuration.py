@@ -37,9 +37,7 @@ class ModelConfiguration:
 
     def count(self) -> Complexity:
         """Count the network on one sequence of that row."""
-        return count(
-            self.model.name, self.model.settings, self.past, self.future, self.size, self.channels
-        )
+        return count(self.model.name, self.model.settings, self.past, self.future, self.size, self.channels)
 
 
 def read_configuration(path: Path) -> ModelConfiguration:

@@ -30,12 +30,7 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count(
-    name: str,
-    settings: Mapping[str, Any],
-    past: int,
-    steps: int,
-    size: tuple[int, int],
-    channels: int = 1,
+    name: str, settings: Mapping[str, Any], past: int, steps: int, size: tuple[int, int], channels: int = 1
 ) -> Complexity:
     """Count one network of the catalog, forecasting one sequence.
 

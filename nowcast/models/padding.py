@@ -69,8 +69,7 @@ class AnySize(ModelWrapper):
         self.multiple_of = (1, 1)
 
     def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
-        observed: Tensor | None = None,
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
     ) -> Tensor:
         """Forecast as `SequenceModel.forward` at any H and W."""
         height, width = past.shape[-2:]

@@ -33,8 +33,7 @@ class PersistenceNetwork(SequenceModel):
         self.change = nn.Parameter(torch.zeros(spec.channels, 1, 1))
 
     def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
-        observed: Tensor | None = None,
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
     ) -> Tensor:
         """Forecast as `SequenceModel.forward`.
 

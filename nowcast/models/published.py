@@ -105,8 +105,10 @@ def infer_astm(weights: Weights, channels: int, patch: int) -> dict[str, Any]:
     """
     del channels
     convs = [w for n, w in weights.items() if re.search(r"cell_list\.\d+\.conv_h\.0\.weight$", n)]
-    last = next((w for n, w in weights.items() if re.search(r"(^|\.)conv_last\.weight$", n) and
-                 "cell_list" not in n), None)
+    last = next(
+        (w for n, w in weights.items() if re.search(r"(^|\.)conv_last\.weight$", n) and "cell_list" not in n),
+        None,
+    )
     if not convs or last is None or any(w.dim() != 5 for w in (*convs, last)):
         raise CheckpointError("no 3-D 'cell_list.N.conv_h.0.weight' and 'conv_last.weight' in it: not an ASTM")
     return {
@@ -127,17 +129,27 @@ PUBLISHED: dict[str, Published] = {
         "LMC-Memory, the authors' code of 2021", "state_dict", infer_lmc, rename_lmc, fresh=("batches_seen",)
     ),
     "astm": Published(
-        "ASTM, the authors' program of 2021", "net_param", infer_astm, rename_astm,
-        stated={"history": "equation7 or released, for weights that are ASTM's; those of STAM have the same "
-                           "names and shapes, attend to the spatial memory too and are not read"},
+        "ASTM, the authors' program of 2021",
+        "net_param",
+        infer_astm,
+        rename_astm,
+        stated={
+            "history": "equation7 or released, for weights that are ASTM's; those of STAM have the same "
+            "names and shapes, attend to the spatial memory too and are not read"
+        },
     ),
 }
 """Name in `nowcast.models.catalog.MODELS` -> how its published checkpoints read."""
 
 
 def load_published(
-    path: str | Path, name: str, channels: int = 1, patch: int = 4, size: Size = None,
-    settings: Mapping[str, Any] | None = None, history: str | None = None,
+    path: str | Path,
+    name: str,
+    channels: int = 1,
+    patch: int = 4,
+    size: Size = None,
+    settings: Mapping[str, Any] | None = None,
+    history: str | None = None,
 ) -> SequenceModel:
     """Load a checkpoint of the published code into the network that computes what that code computes.
 
@@ -170,7 +182,11 @@ def load_published(
 
 
 def load_published_with_settings(
-    path: str | Path, name: str, channels: int = 1, patch: int = 4, size: Size = None,
+    path: str | Path,
+    name: str,
+    channels: int = 1,
+    patch: int = 4,
+    size: Size = None,
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[SequenceModel, dict[str, Any]]:
     """Like `load_published`, and also return the settings that were inferred, as `build_model` takes them."""
@@ -203,8 +219,10 @@ def read_weights(path: Path, key: str) -> dict[str, Tensor]:
     """
     found = safe_load.load(path)
     inner = found.get(key, found) if isinstance(found, Mapping) else found
-    if not isinstance(inner, Mapping) or not inner or not all(
-        isinstance(n, str) and isinstance(w, Tensor) for n, w in inner.items()
+    if (
+        not isinstance(inner, Mapping)
+        or not inner
+        or not all(isinstance(n, str) and isinstance(w, Tensor) for n, w in inner.items())
     ):
         raise CheckpointError(
             f"{path}: got no named tensors, expected them under '{key}'; is it another network's checkpoint?"

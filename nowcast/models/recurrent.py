@@ -98,8 +98,7 @@ class RecurrentStack(SequenceModel):
             check_size(self.multiple_of, *self.size)
 
     def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
-        observed: Tensor | None = None,
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
     ) -> Tensor:
         """Forecast as `SequenceModel.forward`; not observed is read as dry.
 
@@ -144,9 +143,7 @@ class RecurrentStack(SequenceModel):
         gathered: list[Tensor] = []
         movers = [n for n, cell in enumerate(self.cells) if isinstance(cell, MotionCell) and cell.moves]
         if not movers:
-            raise SettingsError(
-                complain("motion", "a network without MotionGRU", "a MotionRNN", "choose one")
-            )
+            raise SettingsError(complain("motion", "a network without MotionGRU", "a MotionRNN", "choose one"))
 
         def watch(t: int, state: StackState) -> None:
             if t >= past.shape[1] - 1:

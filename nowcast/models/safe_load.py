@@ -20,8 +20,19 @@ from nowcast.core.plain_values import check_plain
 
 _HEAD = b"PK\x03\x04"
 _OTHER = (torch.dtype, torch.device, torch.layout, bytes, set, frozenset, complex)
-_BROKEN = (RuntimeError, EOFError, ValueError, LookupError, AssertionError, TypeError, AttributeError,
-           ArithmeticError, MemoryError, struct.error, zipfile.BadZipFile)
+_BROKEN = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AssertionError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+)
 """What Python's and torch's readers raise for files that are damaged."""
 
 

@@ -35,8 +35,14 @@ class StackSettings:
     def __post_init__(self) -> None:
         check_filter_size("filter_size", self.filter_size)
         if not self.hidden or min(self.hidden) < 1:
-            raise SettingsError(complain("hidden", list(self.hidden), "one size a layer, 1 or more each",
-                                         "take for example [64, 64, 64, 64]"))
+            raise SettingsError(
+                complain(
+                    "hidden",
+                    list(self.hidden),
+                    "one size a layer, 1 or more each",
+                    "take for example [64, 64, 64, 64]",
+                )
+            )
         if self.patch < 1:
             raise SettingsError(complain("patch", self.patch, "1 or more pixels", "the papers take 4"))
         if self.embed is not None and self.embed < 1:
@@ -44,11 +50,7 @@ class StackSettings:
 
 
 def build_stack(
-    settings: StackSettings,
-    spec: FrameSpec,
-    cell: CellMaker,
-    tied: bool = False,
-    ends: Ends | None = None,
+    settings: StackSettings, spec: FrameSpec, cell: CellMaker, tied: bool = False, ends: Ends | None = None
 ) -> RecurrentStack:
     """Put the cells one above the other, each in a `MotionCell` where the settings have ``motion``.
 
@@ -68,11 +70,23 @@ def build_stack(
         side = settings.patch * (2 if motion else 1) * (ends.shrink if ends else 1)
         check_size((side, side), *spec.size)
     if motion is not None and len(settings.hidden) < 2:
-        raise SettingsError(complain("hidden", list(settings.hidden), "two layers or more",
-                                     "MotionGRU stands between two layers; build the plain backbone"))
+        raise SettingsError(
+            complain(
+                "hidden",
+                list(settings.hidden),
+                "two layers or more",
+                "MotionGRU stands between two layers; build the plain backbone",
+            )
+        )
     if motion is not None and motion.highway and len(set(settings.hidden)) > 1:
-        raise SettingsError(complain("hidden", list(settings.hidden), "one size for all layers",
-                                     "the Motion Highway adds them; or set motion.highway=false"))
+        raise SettingsError(
+            complain(
+                "hidden",
+                list(settings.hidden),
+                "one size for all layers",
+                "the Motion Highway adds them; or set motion.highway=false",
+            )
+        )
     wide_in, cells = ends.channels if ends else settings.embed or depth, []
     for layer, wide in enumerate(settings.hidden):
         made = cell(layer, wide_in, wide)
@@ -103,7 +117,13 @@ def map_of(size: tuple[int, int] | None, settings: StackSettings) -> tuple[int, 
         SettingsError: no size is given, though the settings tie the network to one.
     """
     if size is None:
-        raise SettingsError(complain("size", None, "rows and columns of the frames",
-                                     "layer norm ties the network to one frame size: give it"))
+        raise SettingsError(
+            complain(
+                "size",
+                None,
+                "rows and columns of the frames",
+                "layer norm ties the network to one frame size: give it",
+            )
+        )
     check_size((settings.patch, settings.patch), *size)
     return size[0] // settings.patch, size[1] // settings.patch

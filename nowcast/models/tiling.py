@@ -35,15 +35,18 @@ class Tiled(ModelWrapper):
     """
 
     def __init__(
-        self, network: SequenceModel, side: Callable[[int, int], tuple[int, int]], overlap: int,
-        margin: int = 0, one_size: bool = False,
+        self,
+        network: SequenceModel,
+        side: Callable[[int, int], tuple[int, int]],
+        overlap: int,
+        margin: int = 0,
+        one_size: bool = False,
     ) -> None:
         super().__init__(network)
         self.side, self.overlap, self.margin, self.one_size = side, overlap, margin, one_size
 
     def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
-        observed: Tensor | None = None,
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
     ) -> Tensor:
         """Forecast as `SequenceModel.forward`; without true frames, as nobody trains on tiles."""
         del targets
@@ -68,7 +71,10 @@ class Tiled(ModelWrapper):
 
 
 def blended(
-    make: Callable[[slice, slice], Tensor], shape: tuple[int, int], tile: tuple[int, int], overlap: int,
+    make: Callable[[slice, slice], Tensor],
+    shape: tuple[int, int],
+    tile: tuple[int, int],
+    overlap: int,
     margin: int = 0,
 ) -> Tensor:
     """Compute a map tile by tile and blend where tiles overlap.
@@ -93,8 +99,12 @@ def blended(
     """
     if min(tile) < 2 or not 0 <= overlap <= min(tile) // 2:
         raise SettingsError(
-            complain("tiling: tile, overlap", f"{tile[0]} x {tile[1]}, {overlap}",
-                     "at least 2 x 2 cells and an overlap of at most half a tile", "take larger tiles")
+            complain(
+                "tiling: tile, overlap",
+                f"{tile[0]} x {tile[1]}, {overlap}",
+                "at least 2 x 2 cells and an overlap of at most half a tile",
+                "take larger tiles",
+            )
         )
     rows, columns = (spans(n, t, overlap) for n, t in zip(shape, tile, strict=True))
     if len(rows) == len(columns) == 1:

@@ -43,9 +43,7 @@ class ModelWrapper(SequenceModel):
         """
         inner = getattr(self.network, "motion", None)
         if inner is None:
-            raise SettingsError(
-                complain("motion", "a network without MotionGRU", "a MotionRNN", "choose one")
-            )
+            raise SettingsError(complain("motion", "a network without MotionGRU", "a MotionRNN", "choose one"))
         found: Tensor = inner(past, steps, observed)
         return found
 

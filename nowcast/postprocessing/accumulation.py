@@ -61,8 +61,9 @@ class Accumulation:
         substep_minutes: the rate between frames is taken about this often.
     """
 
-    def __init__(self, minutes: Sequence[float], periods: Sequence[float], motion: Array | None,
-                 substep_minutes: float) -> None:
+    def __init__(
+        self, minutes: Sequence[float], periods: Sequence[float], motion: Array | None, substep_minutes: float
+    ) -> None:
         starts = (0.0, *periods[:-1])
         self.spans = [pieces(minutes, start, end) for start, end in zip(starts, periods, strict=True)]
         self.frames = 1 + max(k for span in self.spans for piece in span for k in piece.gaps) + 1

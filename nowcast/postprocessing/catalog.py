@@ -15,13 +15,10 @@ from nowcast.postprocessing.rain_onset import RainOnset
 from nowcast.postprocessing.rain_probability import RainProbability
 from nowcast.postprocessing.rain_sums import RainSum
 
-PRODUCTS: Mapping[str, type] = {step.name: step for step in (
-    RainProbability,
-    RainSum,
-    NeighbourhoodProbability,
-    RainOnset,
-    EnsembleStatistics,
-)}
+PRODUCTS: Mapping[str, type] = {
+    step.name: step
+    for step in (RainProbability, RainSum, NeighbourhoodProbability, RainOnset, EnsembleStatistics)
+}
 """Name -> the step with its settings."""
 ALL = "all"
 

@@ -34,7 +34,11 @@ def check_relation(steps: Sequence[PostProcessing], attrs: Mapping[Any, Any]) ->
 
 
 def chain(
-    post: Sequence[PostProcessing] = (), *, members: int | None = None, seed: int = 0, products: Products = (),
+    post: Sequence[PostProcessing] = (),
+    *,
+    members: int | None = None,
+    seed: int = 0,
+    products: Products = (),
     z_r: str | None = None,
 ) -> list[PostProcessing]:
     """Put steps in order.

@@ -53,8 +53,10 @@ class Ladder(NamedTuple):
 
     @classmethod
     def of(
-        cls, probabilities: npt.NDArray[np.floating],
-        thresholds_dbz: Sequence[float] | npt.NDArray[np.floating], tail: float | None = None,
+        cls,
+        probabilities: npt.NDArray[np.floating],
+        thresholds_dbz: Sequence[float] | npt.NDArray[np.floating],
+        tail: float | None = None,
     ) -> Ladder:
         """Make it from probabilities (K, ...) of reaching rising thresholds.
 
@@ -65,17 +67,29 @@ class Ladder(NamedTuple):
                 zero or less.
         """
         thresholds = tuple(float(t) for t in thresholds_dbz)
-        if not thresholds or probabilities.shape[:1] != (len(thresholds),) or sorted(set(thresholds)) != list(
-            thresholds
+        if (
+            not thresholds
+            or probabilities.shape[:1] != (len(thresholds),)
+            or sorted(set(thresholds)) != list(thresholds)
         ):
             raise SettingsError(
-                complain("distribution", f"thresholds {thresholds} and probabilities {probabilities.shape}",
-                         "rising dBZ, and a probability for each", "correct the caller")
+                complain(
+                    "distribution",
+                    f"thresholds {thresholds} and probabilities {probabilities.shape}",
+                    "rising dBZ, and a probability for each",
+                    "correct the caller",
+                )
             )
         tail = tail_db(thresholds[-1]) if tail is None else float(tail)
         if not 0 < tail <= HIGHEST_DBZ:
-            raise SettingsError(complain("distribution: mean excess over the last threshold", f"{tail:g} dB",
-                                         "a few dB, above 0", "fit it again, or leave it out"))
+            raise SettingsError(
+                complain(
+                    "distribution: mean excess over the last threshold",
+                    f"{tail:g} dB",
+                    "a few dB, above 0",
+                    "fit it again, or leave it out",
+                )
+            )
         return cls(_normal_scores(_falling(probabilities)), thresholds, tail)
 
     def dbz(self, normal: Array) -> Array:
@@ -121,8 +135,10 @@ def _normal_scores(probabilities: Array) -> Array:
 
 
 def quantile(
-    probabilities: npt.NDArray[np.floating], thresholds_dbz: Sequence[float] | npt.NDArray[np.floating],
-    u: npt.ArrayLike, tail: float | None = None,
+    probabilities: npt.NDArray[np.floating],
+    thresholds_dbz: Sequence[float] | npt.NDArray[np.floating],
+    u: npt.ArrayLike,
+    tail: float | None = None,
 ) -> Array:
     """Return the reflectivity that is not exceeded with probability ``u``, pixel by pixel.
 
@@ -142,16 +158,19 @@ def quantile(
 
     share = np.asarray(u, np.float64)
     if not ((share >= 0) & (share <= 1)).all():
-        raise SettingsError(complain("quantile", f"{share.min():g} to {share.max():g}", "shares in [0, 1]",
-                                     "for example 0.5"))
+        raise SettingsError(
+            complain("quantile", f"{share.min():g} to {share.max():g}", "shares in [0, 1]", "for example 0.5")
+        )
     normal = np.clip(ndtri(share), -FARTHEST, FARTHEST).astype(np.float32)
     ladder = Ladder.of(probabilities, thresholds_dbz, tail)
     return ladder.dbz(np.broadcast_to(normal, probabilities.shape[1:]))
 
 
 def survival(
-    probabilities: npt.NDArray[np.floating], thresholds_dbz: Sequence[float] | npt.NDArray[np.floating],
-    at_dbz: float, tail: float | None = None,
+    probabilities: npt.NDArray[np.floating],
+    thresholds_dbz: Sequence[float] | npt.NDArray[np.floating],
+    at_dbz: float,
+    tail: float | None = None,
 ) -> Array:
     """Return the probability of reaching any reflectivity, between and beyond the thresholds too.
 

@@ -61,18 +61,24 @@ class DressingTable:
             ragged |= (len(part), *{len(row) for row in part}) != shape
         if not rising or ragged or self.lead_minutes[0] <= 0:
             raise SettingsError(
-                complain("dressing", "tables of another shape",
-                         f"{SHARES} x {SHARES} classes for each rising threshold and lead time",
-                         "make it with 'nowcast calibrate'")
+                complain(
+                    "dressing",
+                    "tables of another shape",
+                    f"{SHARES} x {SHARES} classes for each rising threshold and lead time",
+                    "make it with 'nowcast calibrate'",
+                )
             )
         found, widths = np.array(self.frequencies), np.array(self.widths_km)
         falls = any((np.diff(found, axis=axis) < 0).any() for axis in (2, 3))
         possible = found.min() >= 0 and found.max() <= 1 and widths.min() > 0 and widths.max() < 1e4
         if not possible or falls:
             raise SettingsError(
-                complain("dressing", "a frequency that falls or is none, or a width that cannot be",
-                         "frequencies in [0, 1] that rise with the forecast, and km",
-                         "make it with 'nowcast calibrate'")
+                complain(
+                    "dressing",
+                    "a frequency that falls or is none, or a width that cannot be",
+                    "frequencies in [0, 1] that rise with the forecast, and km",
+                    "make it with 'nowcast calibrate'",
+                )
             )
 
     def probabilities(self, dbz: Array, lead_times: npt.NDArray[np.timedelta64], cell_km: float) -> Array:
@@ -176,8 +182,12 @@ class Dressing:
         if PROBABILITY in forecast or forecast.attrs.get("decision_thresholds"):
             got = "one with probabilities" if PROBABILITY in forecast else "one after decision thresholds"
             raise SettingsError(
-                complain("dressing: forecast", got, "dBZ alone, as the model forecasts it",
-                         "leave dressing out, or dress first")
+                complain(
+                    "dressing: forecast",
+                    got,
+                    "dBZ alone, as the model forecasts it",
+                    "leave dressing out, or dress first",
+                )
             )
         values = self.table.probabilities(
             forecast[NAME].values, forecast["lead_time"].values, mean_cell_km(forecast)

@@ -11,11 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nowcast.postprocessing.dressing import (
-    SHARES,
-    DressingTable,
-    Shares,
-)
+from nowcast.postprocessing.dressing import SHARES, DressingTable, Shares
 from nowcast.postprocessing.folds import held_out, pooled
 from nowcast.postprocessing.monotone import MOST_ROUNDS, rising_table
 from nowcast.postprocessing.probability_bins import Floats, log_score
@@ -43,7 +39,9 @@ class ClassCounts:
 
 
 def count_classes(
-    dbz: npt.NDArray[np.float32], observed: npt.NDArray[np.floating], thresholds_dbz: Sequence[float],
+    dbz: npt.NDArray[np.float32],
+    observed: npt.NDArray[np.floating],
+    thresholds_dbz: Sequence[float],
     cell_km: float,
 ) -> ClassCounts:
     """Count forecasts of dBZ (S, H, W) against observed dBZ; NaN in either does not count."""
@@ -93,10 +91,12 @@ def fit_dressing(
         scores = np.array([_held_out_scores(folds, k, s) for s in range(len(lead_minutes))])
         chosen = _never_shrinking(scores)
         widths.append(tuple(WIDTHS_KM[n] for n in chosen))
-        tables.append(tuple(
-            tuple(tuple(float(round(v, 5)) for v in row) for row in class_frequencies(every.at(k, s, n)))
-            for s, n in enumerate(chosen)
-        ))
+        tables.append(
+            tuple(
+                tuple(tuple(float(round(v, 5)) for v in row) for row in class_frequencies(every.at(k, s, n)))
+                for s, n in enumerate(chosen)
+            )
+        )
     return DressingTable(tuple(thresholds_dbz), tuple(lead_minutes), tuple(widths), tuple(tables))
 
 

@@ -35,8 +35,14 @@ def members_of(forecast: xr.Dataset, product: str, fewest: int = 1) -> Array:
     remedy = "give --members N"
     if PROBABILITY not in forecast:
         remedy = "take a model that forecasts members or probabilities"
-    raise NowcastError(complain(f"product {product}", f"{count} member" if count else f"a forecast of {kind}",
-                                f"at least {fewest}" if count else "members", remedy))
+    raise NowcastError(
+        complain(
+            f"product {product}",
+            f"{count} member" if count else f"a forecast of {kind}",
+            f"at least {fewest}" if count else "members",
+            remedy,
+        )
+    )
 
 
 def quantiles(values: Array, shares: Sequence[float]) -> Array:
@@ -88,12 +94,20 @@ def check_rising(what: str, values: Sequence[float], low: float, high: float, ex
     """
     rising = list(values) == sorted(set(values))
     if not values or not rising or not all(low <= v <= high for v in values):
-        raise SettingsError(complain(what, ", ".join(f"{v:g}" for v in values) or "none",
-                                     f"rising numbers from {low:g} to {high:g}", f"for example {example}"))
+        raise SettingsError(
+            complain(
+                what,
+                ", ".join(f"{v:g}" for v in values) or "none",
+                f"rising numbers from {low:g} to {high:g}",
+                f"for example {example}",
+            )
+        )
 
 
 def add_variables(
-    forecast: xr.Dataset, values: Mapping[str, Array], axes: Mapping[str, Sequence[float]],
+    forecast: xr.Dataset,
+    values: Mapping[str, Array],
+    axes: Mapping[str, Sequence[float]],
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Add variables of the catalog of the forecast file to a forecast; those of these names are replaced.
@@ -114,11 +128,19 @@ def add_variables(
     for name, numbers in axes.items():
         if name in kept.dims and not np.array_equal(kept[name].values, np.asarray(numbers, np.float64)):
             held, wanted = (", ".join(f"{v:g}" for v in some) for some in (kept[name].values, numbers))
-            raise SettingsError(complain(f"products: {name} of {', '.join(values)}", wanted,
-                                         f"{held}, as in the forecast", "take the same for all"))
+            raise SettingsError(
+                complain(
+                    f"products: {name} of {', '.join(values)}",
+                    wanted,
+                    f"{held}, as in the forecast",
+                    "take the same for all",
+                )
+            )
         if name not in kept.dims:
             labels[name] = (name, np.asarray(numbers, np.float64), dict(AXES[name].attrs))
-    return kept.assign_coords(labels).assign({
-        name: (VARIABLES[name].dims, array, {**VARIABLES[name].attrs, **(attrs or {})})
-        for name, array in values.items()
-    })
+    return kept.assign_coords(labels).assign(
+        {
+            name: (VARIABLES[name].dims, array, {**VARIABLES[name].attrs, **(attrs or {})})
+            for name, array in values.items()
+        }
+    )

@@ -32,7 +32,8 @@ class EnsembleStatistics:
     def __post_init__(self) -> None:
         if not NO_ECHO_DBZ <= self.floor_dbz < HIGHEST_DBZ:
             raise SettingsError(
-                complain(f"{self.name}: floor_dbz", f"{self.floor_dbz:g}", "dBZ of an echo", "for example 5"))
+                complain(f"{self.name}: floor_dbz", f"{self.floor_dbz:g}", "dBZ of an echo", "for example 5")
+            )
 
     def apply(self, forecast: xr.Dataset, observed: xr.DataArray) -> xr.Dataset:
         """Add ``reflectivity_mean`` and ``reflectivity_spread`` (lead_time, y, x).
@@ -53,5 +54,9 @@ class EnsembleStatistics:
             dry = (members[:, lead] <= floor).all(axis=0)
             mean[lead][dry] = NO_ECHO_DBZ
             spread[lead][dry] = 0.0
-        return add_variables(forecast, {"reflectivity_mean": mean, "reflectivity_spread": spread}, {}, {
-            "comment": f"no echo and all below enter as {self.floor_dbz:g} dBZ"})
+        return add_variables(
+            forecast,
+            {"reflectivity_mean": mean, "reflectivity_spread": spread},
+            {},
+            {"comment": f"no echo and all below enter as {self.floor_dbz:g} dBZ"},
+        )

@@ -18,6 +18,12 @@ def with_probabilities(
     attrs = {"long_name": "radar reflectivity that is reached or exceeded", "units": "dBZ"}
     return forecast.assign_coords(
         threshold=("threshold", np.asarray(thresholds_dbz, np.float64), attrs)
-    ).assign({PROBABILITY: (("threshold", *forecast[NAME].dims), values, {
-        "long_name": "probability that reflectivity reaches or exceeds the threshold", "units": "1",
-    })})
+    ).assign(
+        {
+            PROBABILITY: (
+                ("threshold", *forecast[NAME].dims),
+                values,
+                {"long_name": "probability that reflectivity reaches or exceeds the threshold", "units": "1"},
+            )
+        }
+    )

@@ -54,8 +54,9 @@ class Members:
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MOST_MEMBERS:
-            raise SettingsError(complain("members (--members)", self.count, f"1 to {MOST_MEMBERS} members",
-                                         "for example 24"))
+            raise SettingsError(
+                complain("members (--members)", self.count, f"1 to {MOST_MEMBERS} members", "for example 24")
+            )
         if self.seed < 0:
             raise SettingsError(complain("seed of members (--seed)", self.seed, "0 or more", "for example 0"))
 
@@ -81,44 +82,66 @@ class Members:
         tail = forecast.attrs.get(TAIL_ATTR)
         second = int(times[-1].astype("datetime64[s]").astype(np.int64))
         drawn = draw(
-            np.asarray(probability.values, np.float32), thresholds, noise, self.count, (self.seed, abs(second)),
+            np.asarray(probability.values, np.float32),
+            thresholds,
+            noise,
+            self.count,
+            (self.seed, abs(second)),
             None if tail is None else float(tail),
         )
         attrs = {**ATTRS, "long_name": "radar reflectivity, equally likely members of an ensemble"}
-        return forecast.assign_coords(
-            member=("member", np.arange(self.count), {"standard_name": "realization", "units": "1"})
-        ).assign({MEMBERS: (("member", *forecast[NAME].dims), drawn, attrs)}).assign_attrs(
-            members=f"{self.count} members drawn from the probabilities, seed {self.seed}; rain of 16 km lives "
-                    f"{noise.lifetime.minutes:.0f} min, rising with wavelength^{noise.lifetime.exponent:.2f}"
+        return (
+            forecast.assign_coords(
+                member=("member", np.arange(self.count), {"standard_name": "realization", "units": "1"})
+            )
+            .assign({MEMBERS: (("member", *forecast[NAME].dims), drawn, attrs)})
+            .assign_attrs(
+                members=f"{self.count} members drawn from the probabilities, seed {self.seed}; rain of 16 km "
+                f"lives {noise.lifetime.minutes:.0f} min, rising with wavelength^{noise.lifetime.exponent:.2f}"
+            )
         )
 
     def _checked(self, forecast: xr.Dataset) -> xr.DataArray:
         model = forecast.attrs.get("model", "this model")
         if MEMBERS in forecast:
             raise SettingsError(
-                complain("members (--members)",
-                         f"a forecast of {model} with {forecast.sizes['member']} of its own",
-                         "a forecast without members", "take those, or set their number (--set members=24)")
+                complain(
+                    "members (--members)",
+                    f"a forecast of {model} with {forecast.sizes['member']} of its own",
+                    "a forecast without members",
+                    "take those, or set their number (--set members=24)",
+                )
             )
         if PROBABILITY not in forecast:
             raise SettingsError(
-                complain("members (--members)", f"a forecast of {model} without probabilities",
-                         "a model that knows them, as motionrnn and other networks of 'nowcast models' do",
-                         "take one of these, or give a baseline probabilities with 'nowcast calibrate'")
+                complain(
+                    "members (--members)",
+                    f"a forecast of {model} without probabilities",
+                    "a model that knows them, as motionrnn and other networks of 'nowcast models' do",
+                    "take one of these, or give a baseline probabilities with 'nowcast calibrate'",
+                )
             )
         each = forecast[NAME].size * _BYTES
         fit = int(self.memory_gb * 1e9 // each)
         if self.count > fit:
             raise SettingsError(
-                complain("members (--members)", f"{self.count} of {each / 1e6:.1f} MB each",
-                         f"at most {self.memory_gb:g} GB, which is {fit} members of "
-                         f"{' x '.join(map(str, forecast[NAME].shape))}", f"draw {fit} or fewer")
+                complain(
+                    "members (--members)",
+                    f"{self.count} of {each / 1e6:.1f} MB each",
+                    f"at most {self.memory_gb:g} GB, which is {fit} members of "
+                    f"{' x '.join(map(str, forecast[NAME].shape))}",
+                    f"draw {fit} or fewer",
+                )
             )
         return forecast[PROBABILITY]
 
 
 def draw(
-    probabilities: Array, thresholds_dbz: list[float], noise: Noise, count: int, seed: Sequence[int],
+    probabilities: Array,
+    thresholds_dbz: list[float],
+    noise: Noise,
+    count: int,
+    seed: Sequence[int],
     tail: float | None = None,
 ) -> Array:
     """Draw members (M, S, H, W) from probabilities (K, S, H, W) with the noise of a forecast.

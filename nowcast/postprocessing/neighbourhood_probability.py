@@ -46,8 +46,9 @@ class NeighbourhoodProbability:
     def __post_init__(self) -> None:
         check_rising(f"{self.name}: radii_km", self.radii_km, 0.0, _FURTHEST_KM, "5, 20, 40")
         if self.thresholds_dbz:
-            check_rising(f"{self.name}: thresholds_dbz", self.thresholds_dbz, NO_ECHO_DBZ, HIGHEST_DBZ,
-                         "20, 30, 40")
+            check_rising(
+                f"{self.name}: thresholds_dbz", self.thresholds_dbz, NO_ECHO_DBZ, HIGHEST_DBZ, "20, 30, 40"
+            )
 
     def apply(self, forecast: xr.Dataset, observed: xr.DataArray) -> xr.Dataset:
         """Add ``neighbourhood_probability`` (radius_km, threshold, lead_time, y, x).
@@ -73,9 +74,14 @@ class NeighbourhoodProbability:
     def _thresholds(self, forecast: xr.Dataset) -> tuple[float, ...]:
         ladder = tuple(forecast["threshold"].values.tolist()) if PROBABILITY in forecast else ()
         if ladder and self.thresholds_dbz and ladder != self.thresholds_dbz:
-            raise SettingsError(complain(
-                f"{self.name}: thresholds_dbz", ", ".join(f"{t:g}" for t in self.thresholds_dbz),
-                f"{', '.join(f'{t:g}' for t in ladder)}, as of the forecast's probabilities", "leave them out"))
+            raise SettingsError(
+                complain(
+                    f"{self.name}: thresholds_dbz",
+                    ", ".join(f"{t:g}" for t in self.thresholds_dbz),
+                    f"{', '.join(f'{t:g}' for t in ladder)}, as of the forecast's probabilities",
+                    "leave them out",
+                )
+            )
         return ladder or self.thresholds_dbz or _DEFAULT_DBZ
 
 

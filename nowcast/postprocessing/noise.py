@@ -26,13 +26,7 @@ import numpy.typing as npt
 
 from nowcast.postprocessing.motion import motion_of
 from nowcast.postprocessing.rain_lifetime import Lifetime, lifetime_of
-from nowcast.postprocessing.rain_texture import (
-    CellKm,
-    normal_scores,
-    power_of,
-    variance,
-    wavelengths_km,
-)
+from nowcast.postprocessing.rain_texture import CellKm, normal_scores, power_of, variance, wavelengths_km
 
 Array = npt.NDArray[np.float32]
 Complexes = npt.NDArray[np.complex64]

@@ -67,8 +67,9 @@ class BinCounts:
     @property
     def forecast(self) -> Floats:
         """Mean probability of each bin; its centre where it has no case."""
-        return np.where(self.cases > 0, self.total / np.where(self.cases > 0, self.cases, 1.0),
-                        probability(CENTRES))
+        return np.where(
+            self.cases > 0, self.total / np.where(self.cases > 0, self.cases, 1.0), probability(CENTRES)
+        )
 
 
 def count(

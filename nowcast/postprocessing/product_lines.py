@@ -20,8 +20,11 @@ def product_lines(forecast: xr.Dataset) -> list[str]:
     """Lines on each product that a forecast holds: the highest value of each and where it is."""
     found = []
     for name, lines in (
-        ("rain_rate_exceedance_probability", _rain_rate), ("rain_sum_exceedance_probability", _rain_sum),
-        ("rain_sum_mean", _rain_mean), ("neighbourhood_probability", _near), ("rain_onset_probability", _onset),
+        ("rain_rate_exceedance_probability", _rain_rate),
+        ("rain_sum_exceedance_probability", _rain_sum),
+        ("rain_sum_mean", _rain_mean),
+        ("neighbourhood_probability", _near),
+        ("rain_onset_probability", _onset),
         ("reflectivity_spread", _spread),
     ):
         if name in forecast:
@@ -30,15 +33,19 @@ def product_lines(forecast: xr.Dataset) -> list[str]:
 
 
 def _rain_rate(forecast: xr.Dataset, likely: xr.DataArray) -> list[str]:
-    return [f"at least {rate:g} mm/h: {_most(forecast, likely.sel(rain_rate_threshold=rate))}"
-            for rate in likely["rain_rate_threshold"].values]
+    return [
+        f"at least {rate:g} mm/h: {_most(forecast, likely.sel(rain_rate_threshold=rate))}"
+        for rate in likely["rain_rate_threshold"].values
+    ]
 
 
 def _rain_sum(forecast: xr.Dataset, likely: xr.DataArray) -> list[str]:
     period = float(likely["accumulation_period"][-1])
     last = likely.isel(accumulation_period=-1)
-    return [f"at least {amount:g} mm in {period:g} min: {_most(forecast, last.sel(rain_sum_threshold=amount))}"
-            for amount in likely["rain_sum_threshold"].values]
+    return [
+        f"at least {amount:g} mm in {period:g} min: {_most(forecast, last.sel(rain_sum_threshold=amount))}"
+        for amount in likely["rain_sum_threshold"].values
+    ]
 
 
 def _rain_mean(forecast: xr.Dataset, mean: xr.DataArray) -> list[str]:
@@ -52,8 +59,10 @@ def _rain_mean(forecast: xr.Dataset, mean: xr.DataArray) -> list[str]:
 
 def _near(forecast: xr.Dataset, likely: xr.DataArray) -> list[str]:
     radius = float(likely["radius_km"][0])
-    return [f"{t:g} dBZ within {radius:g} km: {_most(forecast, likely.isel(radius_km=0).sel(threshold=t))}"
-            for t in likely["threshold"].values]
+    return [
+        f"{t:g} dBZ within {radius:g} km: {_most(forecast, likely.isel(radius_km=0).sel(threshold=t))}"
+        for t in likely["threshold"].values
+    ]
 
 
 def _onset(forecast: xr.Dataset, likely: xr.DataArray) -> list[str]:
@@ -61,8 +70,10 @@ def _onset(forecast: xr.Dataset, likely: xr.DataArray) -> list[str]:
     if not known.size:
         return ["rain begins: nothing is known"]
     longest = float(forecast["lead_time"].values[-1] / np.timedelta64(60, "s"))
-    return [f"rain ({likely.attrs['rain_begins_at']}) now or within {longest:g} min with 50 % or more "
-            f"on {(known >= _HALF).mean():.1%}"]
+    return [
+        f"rain ({likely.attrs['rain_begins_at']}) now or within {longest:g} min with 50 % or more "
+        f"on {(known >= _HALF).mean():.1%}"
+    ]
 
 
 def _spread(forecast: xr.Dataset, spread: xr.DataArray) -> list[str]:

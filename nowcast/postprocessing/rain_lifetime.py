@@ -66,9 +66,7 @@ def lifetime_of(
         return FALLBACK
     correlation = np.clip(cross[good] / np.sqrt(early[good] * late[good]), *_CORRELATIONS)
     middles = np.sqrt(np.array(BANDS_KM[:-1]) * np.array(BANDS_KM[1:]))[good]
-    exponent, level = np.polyfit(
-        np.log(middles / REFERENCE_KM), np.log(-minutes / np.log(correlation)), 1
-    )
+    exponent, level = np.polyfit(np.log(middles / REFERENCE_KM), np.log(-minutes / np.log(correlation)), 1)
     return Lifetime(float(np.exp(level)), float(np.clip(exponent, *EXPONENTS)))
 
 

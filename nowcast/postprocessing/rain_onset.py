@@ -46,10 +46,14 @@ class RainOnset:
         check_rising(f"{self.name}: quantiles", self.quantiles, 0.0, 1.0, "0.1, 0.5, 0.9")
         rate = 1.0 if self.threshold_mm_h is None else self.threshold_mm_h
         if not (NO_ECHO_DBZ < self.threshold_dbz <= HIGHEST_DBZ and 0 < rate < np.inf and self.depth_db > 0):
-            raise SettingsError(complain(
-                f"{self.name}: threshold_dbz, threshold_mm_h, depth_db",
-                f"{self.threshold_dbz:g}, {self.threshold_mm_h}, {self.depth_db:g}",
-                "an echo, a rate above 0 and a depth above 0", "for example 20, 0.5 and 10"))
+            raise SettingsError(
+                complain(
+                    f"{self.name}: threshold_dbz, threshold_mm_h, depth_db",
+                    f"{self.threshold_dbz:g}, {self.threshold_mm_h}, {self.depth_db:g}",
+                    "an echo, a rate above 0 and a depth above 0",
+                    "for example 20, 0.5 and 10",
+                )
+            )
 
     def apply(self, forecast: xr.Dataset, observed: xr.DataArray) -> xr.Dataset:
         """Add ``rain_onset_quantile`` (quantile, y, x) and ``rain_onset_probability`` (y, x).
@@ -73,8 +77,12 @@ class RainOnset:
         begun[unknown] = np.nan
         times = quantiles(onset, self.quantiles)
         times[np.isinf(times)] = np.nan
-        return add_variables(forecast, {"rain_onset_quantile": times, "rain_onset_probability": begun},
-                             {"quantile": self.quantiles}, attrs)
+        return add_variables(
+            forecast,
+            {"rain_onset_quantile": times, "rain_onset_probability": begun},
+            {"quantile": self.quantiles},
+            attrs,
+        )
 
     def _threshold(self, forecast: xr.Dataset) -> tuple[float, dict[str, str]]:
         """The threshold in dBZ, and what the file says of it."""
@@ -84,9 +92,15 @@ class RainOnset:
             dbz = float(relation.to_dbz(self.threshold_mm_h))
             attrs = {"rain_begins_at": f"{self.threshold_mm_h:g} mm/h", "z_r_relation": str(relation)}
         if PROBABILITY in forecast and dbz < float(forecast["threshold"][0]):
-            raise SettingsError(complain(f"{self.name}: threshold", f"{dbz:.4g} dBZ",
-                                         f"at least {float(forecast['threshold'][0]):g} dBZ, from where on the "
-                                         "forecast tells echoes apart", "raise it"))
+            raise SettingsError(
+                complain(
+                    f"{self.name}: threshold",
+                    f"{dbz:.4g} dBZ",
+                    f"at least {float(forecast['threshold'][0]):g} dBZ, from where on the "
+                    "forecast tells echoes apart",
+                    "raise it",
+                )
+            )
         return dbz, attrs
 
 

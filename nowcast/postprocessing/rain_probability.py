@@ -70,8 +70,12 @@ class RainProbability:
             members = members_of(forecast, self.name)
             dbz = [float(relation.to_dbz(rate)) for rate in rates]
             found = np.stack([share_reaching(members[:, s], dbz) for s in range(members.shape[1])], axis=1)
-        return add_variables(forecast, {"rain_rate_exceedance_probability": found},
-                             {"rain_rate_threshold": rates}, {"z_r_relation": str(relation)})
+        return add_variables(
+            forecast,
+            {"rain_rate_exceedance_probability": found},
+            {"rain_rate_threshold": rates},
+            {"z_r_relation": str(relation)},
+        )
 
     def _from_probabilities(self, forecast: xr.Dataset, relation: ZRelation) -> tuple[tuple[float, ...], Array]:
         known, tail = np.asarray(forecast[PROBABILITY].values, np.float32), forecast.attrs.get(TAIL_ATTR)
@@ -81,10 +85,15 @@ class RainProbability:
         beyond = {rate: dbz for rate, dbz in at.items() if not lowest <= dbz <= highest}
         if beyond and (self.thresholds_mm_h or len(beyond) == len(at)):
             low, high = (float(relation.to_rate(dbz)) for dbz in (lowest, highest))
-            raise SettingsError(complain(
-                f"{self.name}: thresholds", ", ".join(f"{r:g} mm/h ({d:.1f} dBZ)" for r, d in beyond.items()),
-                f"{low:.2g} to {high:.3g} mm/h: the probabilities reach from {lowest:g} to {thresholds[-1]:g} "
-                f"dBZ, and {HIGHEST_ABOVE_DB:g} dB further", "choose others"))
+            raise SettingsError(
+                complain(
+                    f"{self.name}: thresholds",
+                    ", ".join(f"{r:g} mm/h ({d:.1f} dBZ)" for r, d in beyond.items()),
+                    f"{low:.2g} to {high:.3g} mm/h: the probabilities reach from {lowest:g} to "
+                    f"{thresholds[-1]:g} dBZ, and {HIGHEST_ABOVE_DB:g} dB further",
+                    "choose others",
+                )
+            )
         rates = tuple(rate for rate in at if rate not in beyond)
         found = np.empty((len(rates), *known.shape[1:]), np.float32)
 
@@ -95,7 +104,8 @@ class RainProbability:
                 low_at = max(bisect_right(thresholds, at[rate]) - 1, 0)
                 near = slice(low_at, low_at + 2)  # no other thresholds matter
                 found[k, lead] = survival(
-                    falling[near], thresholds[near], at[rate], None if tail is None else float(tail))
+                    falling[near], thresholds[near], at[rate], None if tail is None else float(tail)
+                )
 
         side_by_side(fill, known.shape[1])
         return rates, found

@@ -26,16 +26,22 @@ def relation_for(attrs: Mapping[Any, Any], chosen: str | None, what: str) -> ZRe
     text = str(attrs.get(ATTRIBUTE, ""))
     own = z_r_of_text(text)
     if chosen is None and own is None:
-        raise SettingsError(complain(
-            what, f"Z-R relation '{text}'" if text else "an archive without a Z-R relation",
-            "one, as it is in mm", f"give --z-r NAME: {', '.join(Z_R)}"))
+        raise SettingsError(
+            complain(
+                what,
+                f"Z-R relation '{text}'" if text else "an archive without a Z-R relation",
+                "one, as it is in mm",
+                f"give --z-r NAME: {', '.join(Z_R)}",
+            )
+        )
     if chosen is None:
         assert own is not None
         return own
     relation = z_r(chosen)
     if own is not None and not relation.same(own):
-        raise SettingsError(complain(f"{what}: Z-R relation (--z-r)", chosen,
-                                     f"that of the archive ({own})", "leave it out"))
+        raise SettingsError(
+            complain(f"{what}: Z-R relation (--z-r)", chosen, f"that of the archive ({own})", "leave it out")
+        )
     return relation
 
 

@@ -16,13 +16,7 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.postprocessing.ensemble import (
-    add_variables,
-    check_rising,
-    members_of,
-    quantiles,
-    share_reaching,
-)
+from nowcast.postprocessing.ensemble import add_variables, check_rising, members_of, quantiles, share_reaching
 from nowcast.postprocessing.motion import follows, motion_of
 from nowcast.postprocessing.rain_rate import rate_mm_h, relation_for
 
@@ -56,10 +50,14 @@ class RainSum:
         check_rising(f"{self.name}: thresholds_mm", self.thresholds_mm, 1e-3, 1e4, "1, 5, 10, 20")
         check_rising(f"{self.name}: quantiles", self.quantiles, 0.0, 1.0, "0.1, 0.5, 0.9")
         if not (self.substep_minutes >= 0 and self.highest_mm_h > 0):
-            raise SettingsError(complain(
-                f"{self.name}: substep_minutes, highest_mm_h",
-                f"{self.substep_minutes:g}, {self.highest_mm_h:g}",
-                "minutes of 0 or more and a rain rate above 0", "for example 2.5 and 150"))
+            raise SettingsError(
+                complain(
+                    f"{self.name}: substep_minutes, highest_mm_h",
+                    f"{self.substep_minutes:g}, {self.highest_mm_h:g}",
+                    "minutes of 0 or more and a rain rate above 0",
+                    "for example 2.5 and 150",
+                )
+            )
 
     @property
     def past(self) -> int:
@@ -82,13 +80,24 @@ class RainSum:
         axes = {"accumulation_period": self.periods_minutes}
         attrs = {"z_r_relation": str(relation)}
         if alone:
-            return add_variables(forecast, {"rain_sum_mean": mean}, axes, {
-                **attrs, "comment": "sum of the one field of the forecast, which has no members"})
-        return add_variables(forecast, {
-            "rain_sum_mean": mean,
-            "rain_sum_quantile": np.stack([quantiles(of_period, self.quantiles) for of_period in sums]),
-            "rain_sum_exceedance_probability": np.stack([share_reaching(s, self.thresholds_mm) for s in sums]),
-        }, {**axes, "quantile": self.quantiles, "rain_sum_threshold": self.thresholds_mm}, attrs)
+            return add_variables(
+                forecast,
+                {"rain_sum_mean": mean},
+                axes,
+                {**attrs, "comment": "sum of the one field of the forecast, which has no members"},
+            )
+        return add_variables(
+            forecast,
+            {
+                "rain_sum_mean": mean,
+                "rain_sum_quantile": np.stack([quantiles(of_period, self.quantiles) for of_period in sums]),
+                "rain_sum_exceedance_probability": np.stack(
+                    [share_reaching(s, self.thresholds_mm) for s in sums]
+                ),
+            },
+            {**axes, "quantile": self.quantiles, "rain_sum_threshold": self.thresholds_mm},
+            attrs,
+        )
 
     def sums(self, forecast: xr.Dataset, observed: xr.DataArray) -> Array:
         """Return the sums (P, M, H, W) in mm of each member, or of the one field as the only one.
@@ -107,9 +116,14 @@ class RainSum:
             fields = members_of(forecast, self.name)
         minutes = (0.0, *(float(lead / _MINUTE) for lead in forecast["lead_time"].values))
         if self.periods_minutes[-1] > minutes[-1]:
-            raise SettingsError(complain(
-                f"{self.name}: periods_minutes", f"{self.periods_minutes[-1]:g} min",
-                f"none beyond the last lead time, {minutes[-1]:g} min", "give more lead times (--leads)"))
+            raise SettingsError(
+                complain(
+                    f"{self.name}: periods_minutes",
+                    f"{self.periods_minutes[-1]:g} min",
+                    f"none beyond the last lead time, {minutes[-1]:g} min",
+                    "give more lead times (--leads)",
+                )
+            )
         motion = self._motion(forecast, observed) if self.substep_minutes else None
         accumulation = Accumulation(minutes, self.periods_minutes, motion, self.substep_minutes)
         start = np.asarray(observed.values[-1], np.float32)

@@ -31,7 +31,6 @@ FALLBACK_KM = 45.0
 _TERMS = 60
 
 
-
 class NormalScores(NamedTuple):
     """A frame as normal scores."""
 
@@ -128,9 +127,7 @@ def _autocorrelation(frame: NormalScores, periodic: tuple[int, int]) -> Floats:
     )
     found = np.where(pairs > 0.5, products / np.maximum(pairs, 1.0), 0.0)
     found = found / max(found[0, 0], 1e-12)
-    rows, columns = (
-        np.where(np.arange(n) <= n // 2, np.arange(n), np.arange(n) - n) for n in periodic
-    )
+    rows, columns = (np.where(np.arange(n) <= n // 2, np.arange(n), np.arange(n) - n) for n in periodic)
     return np.asarray(found[np.ix_(rows, columns)], np.float64)
 
 

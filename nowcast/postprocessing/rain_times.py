@@ -63,7 +63,8 @@ def spread_times(wet: Wet, leads: Leads, quantiles: npt.NDArray[np.floating]) ->
     likely = probability >= 0.5
     never = len(leads)
     return SpreadTimes(
-        RainTimes(*(_at(leads, np.where(likely, index, never)) for index in middle)), probability,
+        RainTimes(*(_at(leads, np.where(likely, index, never)) for index in middle)),
+        probability,
         RainTimes(*(_at(leads, index) for index in of_rain)),
     )
 

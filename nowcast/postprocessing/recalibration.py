@@ -16,14 +16,7 @@ import xarray as xr
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import PROBABILITY
 from nowcast.core.times import minutes
-from nowcast.postprocessing.probability_bins import (
-    CENTRES,
-    LEAST,
-    WIDTH,
-    Floats,
-    logit,
-    probability,
-)
+from nowcast.postprocessing.probability_bins import CENTRES, LEAST, WIDTH, Floats, logit, probability
 
 Method = Literal["identity", "logistic", "isotonic"]
 Array = npt.NDArray[np.float32]
@@ -53,17 +46,23 @@ class RecalibrationTable:
         )
         if not rising or len(counts) > 1 or not shapes or self.lead_minutes[0] <= 0:
             raise SettingsError(
-                complain("recalibration",
-                         f"{len(self.logits)} tables for {len(self.thresholds_dbz)} thresholds",
-                         f"one of {len(CENTRES)} bins for each rising threshold and lead time",
-                         "make it with 'nowcast calibrate'")
+                complain(
+                    "recalibration",
+                    f"{len(self.logits)} tables for {len(self.thresholds_dbz)} thresholds",
+                    f"one of {len(CENTRES)} bins for each rising threshold and lead time",
+                    "make it with 'nowcast calibrate'",
+                )
             )
         for rows in self.logits:
             table = np.array(rows, np.float64)
             if table.size and ((np.diff(table, axis=1) < 0).any() or np.abs(table).max() > _STEEPEST):
                 raise SettingsError(
-                    complain("recalibration", "a map that falls or leaves the range of probabilities",
-                             "one that never falls", "make it with 'nowcast calibrate'")
+                    complain(
+                        "recalibration",
+                        "a map that falls or leaves the range of probabilities",
+                        "one that never falls",
+                        "make it with 'nowcast calibrate'",
+                    )
                 )
 
     @property
@@ -132,12 +131,15 @@ class Recalibration:
             got = "recalibrated ones" if "recalibration" in forecast.attrs else f"those of {own} dBZ"
             wanted = ", ".join(f"{t:g}" for t in self.table.thresholds_dbz)
             raise SettingsError(
-                complain("recalibration: probabilities", got,
-                         f"those of {wanted} dBZ as the model forecasts them",
-                         "calibrate this model, and apply it once")
+                complain(
+                    "recalibration: probabilities",
+                    got,
+                    f"those of {wanted} dBZ as the model forecasts them",
+                    "calibrate this model, and apply it once",
+                )
             )
         values = self.table.apply(forecast[PROBABILITY].values, forecast["lead_time"].values)
         said = json.dumps(dict(zip((f"{t:g}" for t in known), self.table.methods, strict=True)))
-        return forecast.assign(
-            {PROBABILITY: forecast[PROBABILITY].copy(data=values)}
-        ).assign_attrs(recalibration=said)
+        return forecast.assign({PROBABILITY: forecast[PROBABILITY].copy(data=values)}).assign_attrs(
+            recalibration=said
+        )

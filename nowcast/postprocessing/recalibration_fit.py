@@ -12,14 +12,7 @@ import numpy as np
 
 from nowcast.postprocessing.folds import held_out, pooled
 from nowcast.postprocessing.monotone import rising_fit
-from nowcast.postprocessing.probability_bins import (
-    CENTRES,
-    BinCounts,
-    Floats,
-    log_score,
-    logit,
-    probability,
-)
+from nowcast.postprocessing.probability_bins import CENTRES, BinCounts, Floats, log_score, logit, probability
 from nowcast.postprocessing.recalibration import Method, RecalibrationTable
 
 CASES_PER_SAMPLE = 1000.0
@@ -117,9 +110,10 @@ def fit_recalibration(
         methods.append(min(METHODS, key=lambda method: found[method]))
         scores.append({method: round(value / every.cases[k].sum(), 9) for method, value in found.items()})
     logits = tuple(
-        () if method == "identity" else tuple(
-            tuple(float(round(v, 4)) for v in fit(every.at(k, s), method))
-            for s in range(len(lead_minutes))
+        ()
+        if method == "identity"
+        else tuple(
+            tuple(float(round(v, 4)) for v in fit(every.at(k, s), method)) for s in range(len(lead_minutes))
         )
         for k, method in enumerate(methods)
     )

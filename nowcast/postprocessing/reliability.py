@@ -62,22 +62,34 @@ class ReliabilityTable:
         rising = all(v and (np.diff(v) > 0).all() for v in (self.thresholds_dbz, self.lead_minutes))
         if not fits or not rising:
             raise SettingsError(
-                complain("reliability", "tables of another shape",
-                         f"{BINS} bins for each rising threshold and lead time",
-                         "make it with 'nowcast calibrate'")
+                complain(
+                    "reliability",
+                    "tables of another shape",
+                    f"{BINS} bins for each rising threshold and lead time",
+                    "make it with 'nowcast calibrate'",
+                )
             )
         cases, forecast, observed = (np.array(p, np.float64) for p in parts)
         probable = all(((v >= 0) & (v <= 1)).all() for v in (forecast, observed))
         if cases.min() < 0 or not probable or not 1 <= self.inflation < 1e12:
             raise SettingsError(
-                complain("reliability", "counts or frequencies that cannot be", "cases of 0 or more and [0, 1]",
-                         "make it with 'nowcast calibrate'")
+                complain(
+                    "reliability",
+                    "counts or frequencies that cannot be",
+                    "cases of 0 or more and [0, 1]",
+                    "make it with 'nowcast calibrate'",
+                )
             )
 
     @classmethod
     def of(
-        cls, thresholds_dbz: Sequence[float], lead_minutes: Sequence[float], cases: Floats, forecast: Floats,
-        observed: Floats, inflation: float = 1.0,
+        cls,
+        thresholds_dbz: Sequence[float],
+        lead_minutes: Sequence[float],
+        cases: Floats,
+        forecast: Floats,
+        observed: Floats,
+        inflation: float = 1.0,
     ) -> ReliabilityTable:
         """Make a table of sums (K, S, R): cases, forecast probabilities and events."""
         some = np.maximum(cases, 1.0)
@@ -89,9 +101,7 @@ class ReliabilityTable:
         return cls(thresholds, leads, tables[0], tables[1], tables[2], max(inflation, 1.0))
 
     @classmethod
-    def counted(
-        cls, forecast: xr.Dataset, observed: npt.NDArray[np.floating]
-    ) -> ReliabilityTable:
+    def counted(cls, forecast: xr.Dataset, observed: npt.NDArray[np.floating]) -> ReliabilityTable:
         """Count the exceedance probabilities of one forecast against what was observed (S, H, W) in dBZ.
 
         What was not observed and where there is no forecast (NaN) does not count.
@@ -101,8 +111,12 @@ class ReliabilityTable:
         """
         if PROBABILITY not in forecast:
             raise SettingsError(
-                complain("reliability: forecast", "no probabilities", "exceedance probabilities",
-                         "take a forecaster that has them, or dress it with 'nowcast calibrate'")
+                complain(
+                    "reliability: forecast",
+                    "no probabilities",
+                    "exceedance probabilities",
+                    "take a forecaster that has them, or dress it with 'nowcast calibrate'",
+                )
             )
         values, thresholds = forecast[PROBABILITY].values, forecast["threshold"].values
         sums = np.zeros((3, *values.shape[:2], BINS))
@@ -133,8 +147,12 @@ class ReliabilityTable:
         own, others = ((t.thresholds_dbz, t.lead_minutes) for t in (self, other))
         if own != others:
             raise SettingsError(
-                complain("reliability", f"thresholds and lead times {others}", f"{own}",
-                         "pool tables of one forecaster")
+                complain(
+                    "reliability",
+                    f"thresholds and lead times {others}",
+                    f"{own}",
+                    "pool tables of one forecaster",
+                )
             )
         cases, forecast, observed = (a + b for a, b in zip(self.sums, other.sums, strict=True))
         return ReliabilityTable.of(*own, cases, forecast, observed, max(self.inflation, other.inflation))
@@ -168,8 +186,12 @@ class ReliabilityTable:
             found = parse_json(text.encode())
         except ValueError as error:
             raise SettingsError(
-                complain("attribute 'reliability'", f"not JSON ({error})", "what a calibrated forecast holds",
-                         "forecast again")
+                complain(
+                    "attribute 'reliability'",
+                    f"not JSON ({error})",
+                    "what a calibrated forecast holds",
+                    "forecast again",
+                )
             ) from error
         return build(cls, found, "reliability")
 

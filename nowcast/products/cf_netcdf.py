@@ -59,9 +59,12 @@ def write_forecast(
     missing = {NAME, "lead_time", "valid_time", "forecast_reference_time"} - set(forecast.variables)
     if missing or forecast[NAME].dims != ("lead_time", "y", "x"):
         raise FieldError(
-            complain("forecast file",
-                     f"{dict(forecast.sizes)} without {', '.join(sorted(missing)) or 'its dims'}",
-                     f"a forecast with {NAME} (lead_time, y, x)", "give what a forecaster returns")
+            complain(
+                "forecast file",
+                f"{dict(forecast.sizes)} without {', '.join(sorted(missing)) or 'its dims'}",
+                f"a forecast with {NAME} (lead_time, y, x)",
+                "give what a forecaster returns",
+            )
         )
     # In memory first: the libraries keep a file open for ever when the disk is full while they write it.
     file = netCDF4.Dataset("nowcast.nc", "w", format="NETCDF4", memory=_FIRST_MEMORY)
@@ -94,16 +97,25 @@ def _write_coordinates(file: Any, forecast: xr.Dataset) -> None:
     mapping = file.createVariable("crs", "i4")
     mapping.setncatts(forecast["crs"].attrs)
     time = file.createVariable("time", "i8", ("time",))
-    time.setncatts({
-        "standard_name": "time", "long_name": "time for which the forecast is valid", "axis": "T",
-        "units": _EPOCH, "calendar": "standard",
-    })
+    time.setncatts(
+        {
+            "standard_name": "time",
+            "long_name": "time for which the forecast is valid",
+            "axis": "T",
+            "units": _EPOCH,
+            "calendar": "standard",
+        }
+    )
     time[:] = _seconds(valid)
     reference = file.createVariable("forecast_reference_time", "i8")
-    reference.setncatts({
-        "standard_name": "forecast_reference_time", "long_name": "time of the newest observation",
-        "units": _EPOCH, "calendar": "standard",
-    })
+    reference.setncatts(
+        {
+            "standard_name": "forecast_reference_time",
+            "long_name": "time of the newest observation",
+            "units": _EPOCH,
+            "calendar": "standard",
+        }
+    )
     reference[...] = _seconds(start)
     period = file.createVariable("forecast_period", "f8", ("time",))
     # "min", not "minutes": xarray would otherwise turn the numbers into time differences, with a warning.
@@ -177,16 +189,21 @@ def _opened(path: Path) -> Iterator[Any]:
             found = file.__dict__.get("nowcast_format", "none")
             if found != FORMAT:
                 raise FileError(
-                    complain(str(path), f"nowcast_format '{found}'", f"'{FORMAT}'",
-                             "give a file that 'nowcast forecast' wrote")
+                    complain(
+                        str(path),
+                        f"nowcast_format '{found}'",
+                        f"'{FORMAT}'",
+                        "give a file that 'nowcast forecast' wrote",
+                    )
                 )
             file.set_auto_maskandscale(False)
             yield file
     except _BROKEN as error:
         line = " ".join(str(error).split())
         raise FileError(
-            complain(str(path), f"an unreadable file ({line})", "a whole forecast file",
-                     "copy it or forecast again")
+            complain(
+                str(path), f"an unreadable file ({line})", "a whole forecast file", "copy it or forecast again"
+            )
         ) from error
 
 
@@ -199,8 +216,10 @@ def _read(file: Any, only: Collection[str], window: tuple[slice, slice]) -> xr.D
             "lead_time": ("lead_time", valid - start),
             "forecast_reference_time": ((), start),
             "valid_time": ("lead_time", valid),
-            **{name: (name, np.asarray(file[name][:])[part], dict(file[name].__dict__))
-               for name, part in zip(("y", "x"), window, strict=True)},
+            **{
+                name: (name, np.asarray(file[name][:])[part], dict(file[name].__dict__))
+                for name, part in zip(("y", "x"), window, strict=True)
+            },
             "crs": ((), np.int32(0), dict(file["crs"].__dict__)),
         },
         attrs={k: v for k, v in file.__dict__.items() if k not in _OWN},

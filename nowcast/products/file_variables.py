@@ -34,23 +34,37 @@ def write_variable(file: Any, variable: FileVariable, values: xr.DataArray) -> N
     inside = [_IN_FILE.get(d, d) for d in variable.dims]
     if values.dims != variable.dims:
         raise FieldError(
-            complain(f"forecast file: {variable.name}", f"{dict(values.sizes)}",
-                     f"({', '.join(variable.dims)}) of the forecast", "give what a forecaster returns")
+            complain(
+                f"forecast file: {variable.name}",
+                f"{dict(values.sizes)}",
+                f"({', '.join(variable.dims)}) of the forecast",
+                "give what a forecaster returns",
+            )
         )
     for axis in (AXES[name] for name in variable.dims if name in AXES and name not in file.dimensions):
         _write_axis(file, axis, values[axis.name])
     kind = variable.kind
     made = file.createVariable(
-        variable.name, kind.dtype, inside, compression="zlib", complevel=_LEVEL,
-        shuffle=True, chunksizes=(*(1 for _ in inside[:-2]), *map(_tile, values.shape[-2:])),
+        variable.name,
+        kind.dtype,
+        inside,
+        compression="zlib",
+        complevel=_LEVEL,
+        shuffle=True,
+        chunksizes=(*(1 for _ in inside[:-2]), *map(_tile, values.shape[-2:])),
         fill_value=np.dtype(kind.dtype).type(kind.fill),
     )
     made.set_auto_maskandscale(False)
-    made.setncatts({
-        **values.attrs, **variable.attrs, "grid_mapping": ATTRS["grid_mapping"],
-        "coordinates": "forecast_reference_time" + " forecast_period" * ("lead_time" in variable.dims),
-        "scale_factor": np.float32(kind.scale), "add_offset": np.float32(0.0),
-    })
+    made.setncatts(
+        {
+            **values.attrs,
+            **variable.attrs,
+            "grid_mapping": ATTRS["grid_mapping"],
+            "coordinates": "forecast_reference_time" + " forecast_period" * ("lead_time" in variable.dims),
+            "scale_factor": np.float32(kind.scale),
+            "add_offset": np.float32(0.0),
+        }
+    )
     array = values.values
     for place in np.ndindex(*array.shape[:-2]):
         made[place] = kind.pack(np.asarray(array[place], np.float32), variable.name)
@@ -66,7 +80,8 @@ def _write_axis(file: Any, axis: FileAxis, labels: xr.DataArray) -> None:
             file.createDimension("ends", 2)
         made.bounds = f"{axis.name}_bounds"
         file.createVariable(made.bounds, axis.dtype, (axis.name, "ends"))[:] = np.stack(
-            [np.zeros(labels.size), labels.values], axis=-1)
+            [np.zeros(labels.size), labels.values], axis=-1
+        )
 
 
 WHOLE = (slice(None), slice(None))
@@ -99,8 +114,12 @@ def read_variable(
     codes = file[held[0] if held else NAME]
     if np.prod(codes.shape, dtype=np.float64) > _LARGEST_PIXELS:
         raise FileError(
-            complain(str(file.filepath()), f"values of shape {codes.shape}", "a forecast that fits into memory",
-                     "it is damaged or no forecast")
+            complain(
+                str(file.filepath()),
+                f"values of shape {codes.shape}",
+                "a forecast that fits into memory",
+                "it is damaged or no forecast",
+            )
         )
     values = np.empty((*codes.shape[:-2], forecast.sizes["y"], forecast.sizes["x"]), np.float32)
     if values.ndim == len(window):
@@ -109,9 +128,13 @@ def read_variable(
         part = (index, *[slice(None)] * (values.ndim - 3), *window)
         values[index] = variable.kind.unpack(np.asarray(codes[part]))
     axes = {
-        name: (name, np.asarray(file[name][:]).astype("i8" if AXES[name].dtype == "i4" else "f8"),
-               {k: v for k, v in file[name].__dict__.items() if k != "bounds"})
-        for name in variable.dims if name in AXES
+        name: (
+            name,
+            np.asarray(file[name][:]).astype("i8" if AXES[name].dtype == "i4" else "f8"),
+            {k: v for k, v in file[name].__dict__.items() if k != "bounds"},
+        )
+        for name in variable.dims
+        if name in AXES
     }
     attrs = {k: v for k, v in codes.__dict__.items() if k not in _STRUCTURE}
     return forecast.assign_coords(axes).assign(

@@ -14,9 +14,7 @@ from nowcast.core.grid import Grid
 from nowcast.core.times import to_text
 
 
-def write_geotiff(
-    path: Path, dbz: npt.NDArray[np.floating], time: np.datetime64, grid: Grid
-) -> Path:
+def write_geotiff(path: Path, dbz: npt.NDArray[np.floating], time: np.datetime64, grid: Grid) -> Path:
     """Write one frame as a tiled, deflated float32 GeoTIFF in dBZ, whole or not at all.
 
     Args:
@@ -41,14 +39,27 @@ def write_geotiff(
     with rasterio.MemoryFile() as image, warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         with image.open(
-            driver="GTiff", height=dbz.shape[0], width=dbz.shape[1], count=1,
-            dtype="float32", crs=rasterio.crs.CRS.from_wkt(grid.crs_wkt),
-            transform=Affine(dx, 0.0, west, 0.0, -dy, north), nodata=float("nan"),
-            compress="deflate", predictor=3, tiled=True, blockxsize=256, blockysize=256,
+            driver="GTiff",
+            height=dbz.shape[0],
+            width=dbz.shape[1],
+            count=1,
+            dtype="float32",
+            crs=rasterio.crs.CRS.from_wkt(grid.crs_wkt),
+            transform=Affine(dx, 0.0, west, 0.0, -dy, north),
+            nodata=float("nan"),
+            compress="deflate",
+            predictor=3,
+            tiled=True,
+            blockxsize=256,
+            blockysize=256,
         ) as file:
             file.write(dbz.astype(np.float32), 1)
-            file.update_tags(TIFFTAG_DATETIME=stamp, valid_time=to_text(time), units="dBZ",
-                             forecast="made by nowcast, no observation")
+            file.update_tags(
+                TIFFTAG_DATETIME=stamp,
+                valid_time=to_text(time),
+                units="dBZ",
+                forecast="made by nowcast, no observation",
+            )
             file.set_band_description(1, "equivalent_reflectivity_factor")
         with whole_file(path) as part:
             part.write_bytes(image.read())

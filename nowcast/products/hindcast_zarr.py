@@ -70,20 +70,32 @@ def _template(like: xr.Dataset, reference_times: Times) -> xr.Dataset:
     leads = like["lead_time"].values
     starts = _seconds(reference_times)
     valid = starts[:, None] + (leads // _SECOND).astype(np.int64)[None, :]
-    found = xr.Dataset(coords={
-        REFERENCE: (REFERENCE, starts, {
-            "standard_name": REFERENCE, "long_name": "time of the newest observation", **_EPOCH,
-        }),
-        "lead_time": ("lead_time", leads / _MINUTE, {
-            # "min", not "minutes": xarray would turn the numbers into time differences, with a warning.
-            "standard_name": "forecast_period", "long_name": "lead time", "units": "min",
-        }),
-        "valid_time": ((REFERENCE, "lead_time"), valid, {
-            "standard_name": "time", "long_name": "time for which the forecast is valid", **_EPOCH,
-        }),
-        **{name: (name, like[name].values, dict(like[name].attrs)) for name in ("y", "x")},
-        "crs": ((), np.int32(0), dict(like["crs"].attrs)),
-    })
+    found = xr.Dataset(
+        coords={
+            REFERENCE: (
+                REFERENCE,
+                starts,
+                {"standard_name": REFERENCE, "long_name": "time of the newest observation", **_EPOCH},
+            ),
+            "lead_time": (
+                "lead_time",
+                leads / _MINUTE,
+                {
+                    # "min", not "minutes": xarray would turn the numbers into time differences, with a warning.
+                    "standard_name": "forecast_period",
+                    "long_name": "lead time",
+                    "units": "min",
+                },
+            ),
+            "valid_time": (
+                (REFERENCE, "lead_time"),
+                valid,
+                {"standard_name": "time", "long_name": "time for which the forecast is valid", **_EPOCH},
+            ),
+            **{name: (name, like[name].values, dict(like[name].attrs)) for name in ("y", "x")},
+            "crs": ((), np.int32(0), dict(like["crs"].attrs)),
+        }
+    )
     for variable in VARIABLES.values():
         if variable.name not in like:
             continue
@@ -93,15 +105,24 @@ def _template(like: xr.Dataset, reference_times: Times) -> xr.Dataset:
                 found = found.assign_coords({name: (name, like[name].values.astype(AXES[name].dtype), attrs)})
         dtype, shape = np.dtype(variable.kind.dtype), like[variable.name].shape
         attrs = {
-            **variable.attrs, "grid_mapping": "crs", "ancillary_variables": STATUS,
-            "scale_factor": float(variable.kind.scale), "add_offset": 0.0,
+            **variable.attrs,
+            "grid_mapping": "crs",
+            "ancillary_variables": STATUS,
+            "scale_factor": float(variable.kind.scale),
+            "add_offset": 0.0,
             "_FillValue": dtype.type(variable.kind.fill),
         }
         found[variable.name] = _unwritten((REFERENCE, *variable.dims), (len(starts), *shape), dtype, attrs)
-    found[STATUS] = _unwritten((REFERENCE,), (len(starts),), np.dtype("i1"), {
-        "long_name": "whether the forecast is in this store", "flag_values": np.array([0, 1], "i1"),
-        "flag_meanings": "not_made made",
-    })
+    found[STATUS] = _unwritten(
+        (REFERENCE,),
+        (len(starts),),
+        np.dtype("i1"),
+        {
+            "long_name": "whether the forecast is in this store",
+            "flag_values": np.array([0, 1], "i1"),
+            "flag_meanings": "not_made made",
+        },
+    )
     return found
 
 
@@ -118,10 +139,14 @@ def _attributes(identity: Mapping[str, str]) -> dict[str, str]:
     made = {f"version_{k}" if k != "commit" else k: v for k, v in provenance().items()}
     model = identity.get("model", "unknown")
     return {
-        "Conventions": "CF-1.10", "title": f"Radar nowcasts by {model}, from many initialisation times",
+        "Conventions": "CF-1.10",
+        "title": f"Radar nowcasts by {model}, from many initialisation times",
         "source": f"nowcast {made['version_nowcast']}: {model}",
         "history": f"{to_text(now_utc())} begun by nowcast {made['version_nowcast']}",
-        "nowcast_format": FORMAT, COMPLETE: "no", **identity, **made,
+        "nowcast_format": FORMAT,
+        COMPLETE: "no",
+        **identity,
+        **made,
     }
 
 
@@ -138,11 +163,23 @@ class HindcastStore:
             self._group = zarr.open_group(store(place), mode="r+")
             self.attrs = dict(self._group.attrs)
         except _BROKEN as error:
-            raise FileError(complain(str(place), f"no hindcast ({printable(error)[:200]})",
-                                     "what 'nowcast hindcast' wrote", "check the path")) from error
+            raise FileError(
+                complain(
+                    str(place),
+                    f"no hindcast ({printable(error)[:200]})",
+                    "what 'nowcast hindcast' wrote",
+                    "check the path",
+                )
+            ) from error
         if self.attrs.get("nowcast_format") != FORMAT:
-            raise FileError(complain(str(place), "something else", "a new place, or what 'nowcast hindcast' "
-                                     "wrote", "choose another place"))
+            raise FileError(
+                complain(
+                    str(place),
+                    "something else",
+                    "a new place, or what 'nowcast hindcast' wrote",
+                    "choose another place",
+                )
+            )
 
     @property
     def reference_times(self) -> Times:

@@ -68,8 +68,12 @@ class OdimPacking:
         wrong = observed & ~dry & ((codes < self.undetect) | (codes >= self.nodata))
         if wrong.any():
             raise FieldError(
-                complain("ODIM packing", f"{float(dbz[wrong][0]):g} dBZ", f"{low:g} to {high:g} dBZ",
-                         "choose another gain, offset or bits=16")
+                complain(
+                    "ODIM packing",
+                    f"{float(dbz[wrong][0]):g} dBZ",
+                    f"{low:g} to {high:g} dBZ",
+                    "choose another gain, offset or bits=16",
+                )
             )
         codes[dry] = self.undetect
         codes[~observed] = self.nodata
@@ -107,8 +111,12 @@ def write_composite(
     """
     if dbz.shape != grid.shape:
         raise FieldError(
-            complain("ODIM composite", f"values of shape {dbz.shape}", f"the grid's {grid.shape}",
-                     "give one frame (H, W) and its own grid")
+            complain(
+                "ODIM composite",
+                f"values of shape {dbz.shape}",
+                f"the grid's {grid.shape}",
+                "give one frame (H, W) and its own grid",
+            )
         )
     packing = packing or OdimPacking.fitting(dbz)
     codes = packing.encode(dbz)
@@ -116,20 +124,28 @@ def write_composite(
     image = io.BytesIO()  # HDF5 itself crashes the process when the disk is full while it writes
     with h5py.File(image, "w") as file:
         _write(file, {"Conventions": "ODIM_H5/V2_4"})
-        _write(file.create_group("what"), {
-            "object": "COMP", "version": "H5rad 2.4", "date": day, "time": clock, "source": source,
-        })
+        _write(
+            file.create_group("what"),
+            {"object": "COMP", "version": "H5rad 2.4", "date": day, "time": clock, "source": source},
+        )
         _write(file.create_group("where"), _where(grid))
         _write(file.create_group("how"), {"software": "nowcast", "sw_version": __version__, **(how or {})})
         dataset = file.create_group("dataset1")
-        _write(dataset.create_group("what"), {
-            "product": product, "startdate": day, "starttime": clock, "enddate": day, "endtime": clock,
-        })
+        _write(
+            dataset.create_group("what"),
+            {"product": product, "startdate": day, "starttime": clock, "enddate": day, "endtime": clock},
+        )
         data = dataset.create_group("data1")
-        _write(data.create_group("what"), {
-            "quantity": "DBZH", "gain": float(packing.gain), "offset": float(packing.offset),
-            "nodata": float(packing.nodata), "undetect": float(packing.undetect),
-        })
+        _write(
+            data.create_group("what"),
+            {
+                "quantity": "DBZH",
+                "gain": float(packing.gain),
+                "offset": float(packing.offset),
+                "nodata": float(packing.nodata),
+                "undetect": float(packing.undetect),
+            },
+        )
         array = data.create_dataset("data", data=codes, compression="gzip", compression_opts=6)
         _write(array, {"CLASS": "IMAGE", "IMAGE_VERSION": "1.2"})
     with whole_file(path) as temporary:
@@ -160,8 +176,12 @@ def _where(grid: Grid) -> dict[str, Any]:
         for axis, values in (("lon", lon), ("lat", lat))
     }
     return {
-        "projdef": projdef(grid), "xsize": np.int64(columns), "ysize": np.int64(rows),
-        "xscale": dx, "yscale": dy, **corners,
+        "projdef": projdef(grid),
+        "xsize": np.int64(columns),
+        "ysize": np.int64(rows),
+        "xscale": dx,
+        "yscale": dy,
+        **corners,
     }
 
 

@@ -85,8 +85,12 @@ class PackedSteps:
         known = np.nan_to_num(values, nan=0.0)
         if known.size and not (known.min() >= 0 and known.max() <= self.highest):
             raise FieldError(
-                complain(f"forecast file: {name}", f"{known.min():g} to {known.max():g}",
-                         f"{self.what} in [0, {self.highest:g}]", "give what a forecaster returns")
+                complain(
+                    f"forecast file: {name}",
+                    f"{known.min():g} to {known.max():g}",
+                    f"{self.what} in [0, {self.highest:g}]",
+                    "give what a forecaster returns",
+                )
             )
         known *= np.float32(self.steps)
         codes: npt.NDArray[Any] = np.rint(known, out=known).astype(self.dtype)

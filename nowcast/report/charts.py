@@ -29,8 +29,13 @@ class Line(NamedTuple):
 
 
 def line_chart(
-    title: str, lead_minutes: Sequence[float], lines: Sequence[Line], digits: int = 3,
-    low: float | None = None, level: float | None = None, axis: str = "lead time, minutes",
+    title: str,
+    lead_minutes: Sequence[float],
+    lines: Sequence[Line],
+    digits: int = 3,
+    low: float | None = None,
+    level: float | None = None,
+    axis: str = "lead time, minutes",
 ) -> Markup:
     """Draw one chart: a value over lead time for each model.
 
@@ -70,22 +75,34 @@ def line_chart(
         return "".join(f"{'L' if i else 'M'}{x:.1f} {y(v):.1f}" for i, (x, v) in enumerate(around))
 
     every = 1 if len(xs) <= 6 else math.ceil(len(xs) / 6)
-    return Markup(render(
-        "chart.html", title=title, axis=axis, width=WIDTH, height=HEIGHT,
-        box={"left": LEFT, "right": WIDTH - RIGHT, "top": TOP, "foot": HEIGHT - BOTTOM},
-        ticks=[(f"{tick:g}", y(tick)) for tick in ticks], level=None if level is None else y(level),
-        leads=[(f"{m:g}", x) for m, x in zip(lead_minutes, xs, strict=True)][every - 1 :: every],
-        first=xs[0] if xs else LEFT,
-        curves=[(*curve(line), area(line), line.faint) for line in lines],
-        data={
-            "minutes": list(lead_minutes), "x": [round(x, 1) for x in xs], "digits": digits,
-            "lines": [
-                {"name": line.name, "style": line.style,
-                 "values": [v if math.isfinite(v) else None for v in line.values]}
-                for line in lines
-            ],
-        },
-    ))
+    return Markup(
+        render(
+            "chart.html",
+            title=title,
+            axis=axis,
+            width=WIDTH,
+            height=HEIGHT,
+            box={"left": LEFT, "right": WIDTH - RIGHT, "top": TOP, "foot": HEIGHT - BOTTOM},
+            ticks=[(f"{tick:g}", y(tick)) for tick in ticks],
+            level=None if level is None else y(level),
+            leads=[(f"{m:g}", x) for m, x in zip(lead_minutes, xs, strict=True)][every - 1 :: every],
+            first=xs[0] if xs else LEFT,
+            curves=[(*curve(line), area(line), line.faint) for line in lines],
+            data={
+                "minutes": list(lead_minutes),
+                "x": [round(x, 1) for x in xs],
+                "digits": digits,
+                "lines": [
+                    {
+                        "name": line.name,
+                        "style": line.style,
+                        "values": [v if math.isfinite(v) else None for v in line.values],
+                    }
+                    for line in lines
+                ],
+            },
+        )
+    )
 
 
 def _ticks(known: Sequence[float], low: float | None, level: float | None) -> list[float]:

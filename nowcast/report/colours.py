@@ -8,11 +8,20 @@ import numpy.typing as npt
 STEP_DBZ = 5.0
 LOWEST_DBZ = 5.0
 REFLECTIVITY: tuple[str, ...] = (
-    "#04e9e7", "#019ff4", "#0300f4",  # 5, 10, 15: drizzle and light rain
-    "#02fd02", "#01c501", "#008e00",  # 20, 25, 30: light to moderate rain
-    "#fdf802", "#e5bc00", "#fd9500",  # 35, 40, 45: heavy rain
-    "#fd0000", "#d40000", "#bc0000",  # 50, 55, 60: torrents, hail
-    "#f800fd", "#9854c6",  # 65, 70 and above
+    "#04e9e7",
+    "#019ff4",
+    "#0300f4",  # 5, 10, 15: drizzle and light rain
+    "#02fd02",
+    "#01c501",
+    "#008e00",  # 20, 25, 30: light to moderate rain
+    "#fdf802",
+    "#e5bc00",
+    "#fd9500",  # 35, 40, 45: heavy rain
+    "#fd0000",
+    "#d40000",
+    "#bc0000",  # 50, 55, 60: torrents, hail
+    "#f800fd",
+    "#9854c6",  # 65, 70 and above
 )
 """Colour from 5 dBZ up, each for the 5 dBZ above its level; the last one for all that is higher.
 
@@ -29,7 +38,14 @@ FIRST_INDEX = 2
 """Indices of the 16 colours: no echo (transparent), not observed (gray), then the levels."""
 
 MODELS: tuple[str, ...] = (
-    "#0b6bcb", "#d1480f", "#0a8f6a", "#a93fa0", "#b07a00", "#5a6472", "#007f9e", "#8a4b2a",
+    "#0b6bcb",
+    "#d1480f",
+    "#0a8f6a",
+    "#a93fa0",
+    "#b07a00",
+    "#5a6472",
+    "#007f9e",
+    "#8a4b2a",
 )
 """One colour for each model, apart from each other for colour-blind eyes and on white and black."""
 DASHES: tuple[str, ...] = ("", "7 4", "2 3", "9 3 2 3", "12 3", "4 2", "1 2", "6 2 1 2")

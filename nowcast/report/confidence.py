@@ -39,7 +39,8 @@ def _differences(comparisons: Sequence[Comparison], styles: Mapping[str, int]) -
     what = "Scores less those" if columns[0][1] is None else f"{text_of(columns[0][0]).label} less that"
     return Table(
         f"{what} of the reference, mean over lead times, with its {comparisons[0].confidence:.0%} interval",
-        (Cell("Model"), *heads), rows,
+        (Cell("Model"), *heads),
+        rows,
     )
 
 

@@ -93,7 +93,8 @@ def figure_groups(
     groups = [FigureGroup(key, *NOTES[key], list(found)) for key, found in figures.items()]
     return [
         group._replace(note=f"{group.note} {_bars_note(shown.blocks)}") if group.key == "reliability" else group
-        for group in groups if group.figures
+        for group in groups
+        if group.figures
     ]
 
 
@@ -108,7 +109,9 @@ def _bars_note(blocks: int) -> str:
 
 
 def _by_threshold(
-    curves: Sequence[DiagramCurve] | Sequence[ReliabilityCurve], draw: Callable[..., Plane], styles: Styles,
+    curves: Sequence[DiagramCurve] | Sequence[ReliabilityCurve],
+    draw: Callable[..., Plane],
+    styles: Styles,
     name: str,
 ) -> Iterator[Figure]:
     for threshold in sorted({curve.threshold_dbz for curve in curves}):
@@ -131,11 +134,16 @@ def _reliability(title: str, curves: Sequence[ReliabilityCurve], styles: Styles)
             f"probability {f:.2f}, observed {o:.2f}, {n} cases"
             for f, o, n in zip(c.forecast, c.observed, c.cases, strict=True)
         ]
-        made.append(PlaneCurve(
-            c.model, styles[c.model], list(zip(c.forecast, c.observed, strict=True)), texts,
-            list(zip(c.forecast, c.low, c.high, strict=True)),
-            [((i + 0.5) / len(c.cases), n / total) for i, n in enumerate(c.cases)],
-        ))
+        made.append(
+            PlaneCurve(
+                c.model,
+                styles[c.model],
+                list(zip(c.forecast, c.observed, strict=True)),
+                texts,
+                list(zip(c.forecast, c.low, c.high, strict=True)),
+                [((i + 0.5) / len(c.cases), n / total) for i, n in enumerate(c.cases)],
+            )
+        )
     return Plane(
         title, PlaneAxis("forecast probability", *_UNIT), PlaneAxis("observed frequency", *_UNIT), made, guides
     )
@@ -147,7 +155,10 @@ def _plain(curves: Sequence[DiagramCurve], styles: Styles) -> list[PlaneCurve]:
 
 def _roc(title: str, curves: Sequence[DiagramCurve], styles: Styles) -> Plane:
     return Plane(
-        title, PlaneAxis("false alarm rate", *_UNIT), PlaneAxis("hit rate", *_UNIT), _plain(curves, styles),
+        title,
+        PlaneAxis("false alarm rate", *_UNIT),
+        PlaneAxis("hit rate", *_UNIT),
+        _plain(curves, styles),
         [Guide(((0.0, 0.0), (1.0, 1.0)))],
     )
 
@@ -168,12 +179,18 @@ def _performance(title: str, curves: Sequence[DiagramCurve], styles: Styles) -> 
 def _value(title: str, curves: Sequence[DiagramCurve], styles: Styles) -> Plane:
     ticks = [(math.log10(at), f"{at:g}") for at in (0.001, 0.01, 0.1, 1.0)]
     made = [
-        PlaneCurve(c.model, styles[c.model], [
-            (math.log10(x), y if y >= 0 else math.nan) for x, y in zip(c.x, c.y, strict=True)
-        ]) for c in curves
+        PlaneCurve(
+            c.model,
+            styles[c.model],
+            [(math.log10(x), y if y >= 0 else math.nan) for x, y in zip(c.x, c.y, strict=True)],
+        )
+        for c in curves
     ]
     return Plane(
-        title, PlaneAxis("cost / loss", -3.0, 0.0, ticks), PlaneAxis("relative value", *_UNIT), made,
+        title,
+        PlaneAxis("cost / loss", -3.0, 0.0, ticks),
+        PlaneAxis("relative value", *_UNIT),
+        made,
         height=240.0,
     )
 
@@ -187,17 +204,34 @@ def _ranks(ranks: Sequence[RankShares], styles: Styles) -> Iterator[Figure]:
         top = max(2.0, math.ceil(max(max(r.shares) for r in chosen)))
         step = max(1, math.ceil(top / 5))
         where = "everywhere" if least is None else f"where {least:g} dBZ are reached"
-        yield Figure(f"Rank histogram {where}", Plane(
+        yield Figure(
             f"Rank histogram {where}",
-            PlaneAxis("rank of the observed, lowest to highest", 0.0, count,
-                 [(k + 0.5, str(k + 1)) for k in range(count)]),
-            PlaneAxis("share of a class / even share", 0.0, top,
-                 [(float(k), str(k)) for k in range(0, int(top) + 1, step)]),
-            [PlaneCurve(r.model, styles[r.model], [
-                (float(x), share) for i, share in enumerate(r.shares) for x in (i, i + 1)
-            ]) for r in chosen],
-            [Guide(((0.0, 1.0), (float(count), 1.0)), dashed=True)], height=240.0,
-        ).render())
+            Plane(
+                f"Rank histogram {where}",
+                PlaneAxis(
+                    "rank of the observed, lowest to highest",
+                    0.0,
+                    count,
+                    [(k + 0.5, str(k + 1)) for k in range(count)],
+                ),
+                PlaneAxis(
+                    "share of a class / even share",
+                    0.0,
+                    top,
+                    [(float(k), str(k)) for k in range(0, int(top) + 1, step)],
+                ),
+                [
+                    PlaneCurve(
+                        r.model,
+                        styles[r.model],
+                        [(float(x), share) for i, share in enumerate(r.shares) for x in (i, i + 1)],
+                    )
+                    for r in chosen
+                ],
+                [Guide(((0.0, 1.0), (float(count), 1.0)), dashed=True)],
+                height=240.0,
+            ).render(),
+        )
 
 
 def _csi(rows: Sequence[IntervalRow], styles: Styles) -> Iterator[Figure]:
@@ -207,10 +241,14 @@ def _csi(rows: Sequence[IntervalRow], styles: Styles) -> Iterator[Figure]:
         lines = []
         for model in dict.fromkeys(row.model for row in chosen):
             own = {row.lead_minutes: row for row in chosen if row.model == model}
-            lines.append(Line(
-                model, styles[model], [own[lead].value for lead in leads],
-                [(own[lead].low, own[lead].high) for lead in leads],
-            ))
+            lines.append(
+                Line(
+                    model,
+                    styles[model],
+                    [own[lead].value for lead in leads],
+                    [(own[lead].low, own[lead].high) for lead in leads],
+                )
+            )
         if any(math.isfinite(v) for line in lines for v in line.values):
             caption = f"CSI at {threshold:g} dBZ"
             yield Figure(caption, line_chart(f"{caption} by lead time with intervals", leads, lines, low=0.0))

@@ -62,7 +62,10 @@ def _case(case: Case, images: list[str], thin: int) -> dict[str, Any]:
     def frame(moment: np.datetime64, panels: list[int], captions: list[str]) -> dict[str, Any]:
         lead = minutes(moment - case.reference_time)
         return {
-            "lead": lead, "label": label(lead), "valid": _clock(moment), "panels": panels,
+            "lead": lead,
+            "label": label(lead),
+            "valid": _clock(moment),
+            "panels": panels,
             "captions": ["", *captions],
         }
 
@@ -70,8 +73,10 @@ def _case(case: Case, images: list[str], thin: int) -> dict[str, Any]:
     frames = []
     for moment, dbz in zip(case.past["time"].values, case.past.values, strict=True):
         frames.append(frame(moment, [put(dbz)] * (1 + len(names)), [""] * len(names)))
-    observed = {} if case.observed is None else dict(
-        zip(case.observed["time"].values, case.observed.values, strict=True)
+    observed = (
+        {}
+        if case.observed is None
+        else dict(zip(case.observed["time"].values, case.observed.values, strict=True))
     )
     for s, lead_time in enumerate(case.forecasts[names[0]]["lead_time"].values if names else ()):
         moment = case.reference_time + lead_time
@@ -80,7 +85,9 @@ def _case(case: Case, images: list[str], thin: int) -> dict[str, Any]:
         captions = [str(case.captions[n][s]) if n in case.captions else "" for n in names]
         frames.append(frame(moment, panels, captions))
     return {
-        "name": case.name or _clock(case.reference_time), "panels": [OBSERVED, *names], "frames": frames,
+        "name": case.name or _clock(case.reference_time),
+        "panels": [OBSERVED, *names],
+        "frames": frames,
         "start": min(len(case.past["time"]), len(frames) - 1),
     }
 
@@ -93,8 +100,12 @@ def _map(grid: Grid) -> dict[str, Any]:
     """The shape of the map on the ground, and coasts and borders as SVG paths in cells."""
     (h, w), (km_y, km_x) = grid.shape, grid.cell_km
     return {
-        "rows": h, "columns": w, "aspect": round(w * km_x / (h * km_y), 4), "width_km": round(w * km_x, 1),
-        "coast": as_path(grid, "coast"), "border": as_path(grid, "border"),
+        "rows": h,
+        "columns": w,
+        "aspect": round(w * km_x / (h * km_y), 4),
+        "width_km": round(w * km_x, 1),
+        "coast": as_path(grid, "coast"),
+        "border": as_path(grid, "border"),
     }
 
 

@@ -30,17 +30,28 @@ def hour_groups(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> list[Fig
     figures = []
     for threshold, models in sorted(_mean_csi(rows, "hour").items()):
         curves = [
-            PlaneCurve(model, styles[model], [(float(hour), value) for hour, value in sorted(values.items())], [
-                f"{hour} UTC, {value:.3f}" for hour, value in sorted(values.items())
-            ])
+            PlaneCurve(
+                model,
+                styles[model],
+                [(float(hour), value) for hour, value in sorted(values.items())],
+                [f"{hour} UTC, {value:.3f}" for hour, value in sorted(values.items())],
+            )
             for model, values in models.items()
         ]
         if any(math.isfinite(y) for curve in curves for _, y in curve.points):
             caption = f"CSI at {threshold:g} dBZ by hour of the day"
-            figures.append(Figure(caption, Plane(
-                caption, PlaneAxis("hour of the forecast reference time, UTC", 0.0, 24.0, _HOURS),
-                PlaneAxis("CSI", 0.0, 1.0, _TENTHS), curves, height=240.0,
-            ).render()))
+            figures.append(
+                Figure(
+                    caption,
+                    Plane(
+                        caption,
+                        PlaneAxis("hour of the forecast reference time, UTC", 0.0, 24.0, _HOURS),
+                        PlaneAxis("CSI", 0.0, 1.0, _TENTHS),
+                        curves,
+                        height=240.0,
+                    ).render(),
+                )
+            )
     note = "Mean over lead times of the nowcasts that start in an hour of the day."
     return [FigureGroup("hours", "By hour of the day", note, figures)] if figures else []
 
@@ -61,6 +72,7 @@ def region_table(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> Table |
         return Cell(f"{value:.3f}", best=len(others) > 1 and value == max(others))
 
     return Table(
-        f"CSI at {threshold:g} dBZ by region, mean over lead times", (Cell("Model"), *map(Cell, regions)),
+        f"CSI at {threshold:g} dBZ by region, mean over lead times",
+        (Cell("Model"), *map(Cell, regions)),
         tuple((Cell(m, style=styles.get(m)), *(cell(m, region) for region in regions)) for m in models),
     )

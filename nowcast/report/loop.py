@@ -56,8 +56,10 @@ def _ground(grid: Grid) -> tuple[Image.Image, tuple[int, int, int, int]]:
     picture, place = figure_picture(figure, _DPI), axes.get_position()
     width, height = picture.size
     box = (
-        round(place.x0 * width), round((1 - place.y1) * height),
-        round(place.x1 * width), round((1 - place.y0) * height),
+        round(place.x0 * width),
+        round((1 - place.y1) * height),
+        round(place.x1 * width),
+        round((1 - place.y0) * height),
     )
     return picture, box
 
@@ -70,7 +72,11 @@ def _lay(ground: Image.Image, box: tuple[int, int, int, int], dbz: np.ndarray, t
     layer.paste(Image.fromarray(rgba(dbz)).resize(size, Image.Resampling.NEAREST), box[:2])
     picture = Image.alpha_composite(Image.alpha_composite(picture, layer), ground)
     ImageDraw.Draw(picture).text(
-        (box[0] + 6, box[1] + 5), text, font=ImageFont.load_default(15), fill="#111",
-        stroke_width=3, stroke_fill="white",
+        (box[0] + 6, box[1] + 5),
+        text,
+        font=ImageFont.load_default(15),
+        fill="#111",
+        stroke_width=3,
+        stroke_fill="white",
     )
     return picture.convert("RGB")

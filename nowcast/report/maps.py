@@ -70,7 +70,11 @@ def base_map(grid: Grid, width_inches: float = WIDTH_INCHES) -> tuple[Figure, An
         style = "solid" if kind == "coast" else (0, (3, 2))
         axes.add_collection(
             LineCollection(
-                lines, colors=INK, linewidths=width, linestyles=style, zorder=5,
+                lines,
+                colors=INK,
+                linewidths=width,
+                linestyles=style,
+                zorder=5,
                 path_effects=[patheffects.withStroke(linewidth=width + 0.8, foreground="#ffffff99")],
             ),
             autolim=False,
@@ -85,7 +89,12 @@ def map_of_field(frame: xr.DataArray) -> Figure:
     figure, axes = base_map(grid)
     # Axes.imshow: cartopy's own would resample, which the projection of the grid makes needless
     Axes.imshow(
-        axes, rgba(frame.values), extent=grid.extent, origin="upper", interpolation="nearest", aspect="auto",
+        axes,
+        rgba(frame.values),
+        extent=grid.extent,
+        origin="upper",
+        interpolation="nearest",
+        aspect="auto",
         zorder=2,
     )
     return figure
@@ -106,8 +115,14 @@ def map_of_cells(grid: Grid, values: Array, block: int, highest: float) -> Figur
     columns = west + dx * np.minimum(np.arange(values.shape[1] + 1) * block, w)
     rows = north - dy * np.minimum(np.arange(values.shape[0] + 1) * block, h)
     axes.pcolormesh(
-        columns, rows, np.ma.masked_invalid(values), cmap="viridis", norm=Normalize(0, highest),
-        shading="flat", rasterized=True, zorder=2,
+        columns,
+        rows,
+        np.ma.masked_invalid(values),
+        cmap="viridis",
+        norm=Normalize(0, highest),
+        shading="flat",
+        rasterized=True,
+        zorder=2,
     )
     axes.set_xlim(west, east)
     axes.set_ylim(south, north)
@@ -127,15 +142,28 @@ def add_arrows(axes: Any, grid: Grid, u: Array, v: Array, every: int = 24) -> No
     pick = (slice(half, None, every), slice(half, None, every))
     x, y = np.meshgrid(grid.x[pick[1]], grid.y[pick[0]])
     axes.quiver(
-        x, y, u[pick], v[pick], color="#1c2430", edgecolor="white", linewidth=0.4, width=0.004,
-        pivot="mid", zorder=6,
+        x,
+        y,
+        u[pick],
+        v[pick],
+        color="#1c2430",
+        edgecolor="white",
+        linewidth=0.4,
+        width=0.004,
+        pivot="mid",
+        zorder=6,
     )
 
 
 def _graticule(axes: Any) -> None:
     lines = axes.gridlines(
-        crs=ccrs.PlateCarree(), draw_labels=["left", "bottom"],
-        linewidth=0.4, color=INK, alpha=0.5, x_inline=False, y_inline=False,
+        crs=ccrs.PlateCarree(),
+        draw_labels=["left", "bottom"],
+        linewidth=0.4,
+        color=INK,
+        alpha=0.5,
+        x_inline=False,
+        y_inline=False,
     )
     lines.xlabel_style = lines.ylabel_style = {"size": 7, "color": INK, "rotation": 0}
     lines.xpadding = lines.ypadding = 3

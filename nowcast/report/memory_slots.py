@@ -33,9 +33,16 @@ class SlotPicture(NamedTuple):
 
 
 def draw_memory_slots(
-    path: Path, usage_long: Floats, usage_short: Floats, strongest: Floats,
-    similarities: Mapping[str, tuple[float, float]], classes: Sequence[str], between_classes: Floats,
-    change: Floats, activity: Floats, pictures: Sequence[SlotPicture],
+    path: Path,
+    usage_long: Floats,
+    usage_short: Floats,
+    strongest: Floats,
+    similarities: Mapping[str, tuple[float, float]],
+    classes: Sequence[str],
+    between_classes: Floats,
+    change: Floats,
+    activity: Floats,
+    pictures: Sequence[SlotPicture],
 ) -> None:
     """Draw everything on one picture.
 
@@ -134,8 +141,12 @@ def _frames_of_slots(
     known = np.isfinite(change)
     colours = _palette()[np.minimum(ranks, _COLOURS - 1)]
     axes.scatter(
-        change[known], activity[known], s=30 + 600 * strongest[known], c=colours[known],
-        edgecolor="black", linewidth=0.4,
+        change[known],
+        activity[known],
+        s=30 + 600 * strongest[known],
+        c=colours[known],
+        edgecolor="black",
+        linewidth=0.4,
     )
     for slot in np.flatnonzero(known & (ranks < 10)):
         axes.annotate(str(slot), (change[slot], activity[slot]), fontsize=6)
@@ -154,8 +165,9 @@ def _slots(axes: Any, picture: SlotPicture, ranks: npt.NDArray[np.int64]) -> Non
     side = height / picture.slots.shape[0]
     if picture.slots.size <= 64:
         for (row, column), slot in np.ndenumerate(picture.slots):
-            axes.text((column + 0.5) * side, (row + 0.5) * side, str(slot), ha="center", va="center",
-                      fontsize=6)
+            axes.text(
+                (column + 0.5) * side, (row + 0.5) * side, str(slot), ha="center", va="center", fontsize=6
+            )
     axes.set(title=picture.title, xticks=[], yticks=[])
 
 

@@ -37,9 +37,7 @@ _TICK_STEPS = (5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 360.0, 1440.0)
 _DBZ_RANGE = (0.0, 60.0)
 
 
-def draw_meteogram(
-    path: Path, found: xr.Dataset, sentences: Sequence[str], zone: tzinfo | None = None
-) -> Path:
+def draw_meteogram(path: Path, found: xr.Dataset, sentences: Sequence[str], zone: tzinfo | None = None) -> Path:
     """Draw a panel for each place into one PNG, whole or not at all.
 
     Args:
@@ -54,8 +52,9 @@ def draw_meteogram(
     """
     count = found.sizes["place"]
     if not 1 <= count <= MOST_PANELS:
-        raise SettingsError(complain("meteogram", f"{count} places", f"1 to {MOST_PANELS}",
-                                     "ask for fewer, or leave out --out"))
+        raise SettingsError(
+            complain("meteogram", f"{count} places", f"1 to {MOST_PANELS}", "ask for fewer, or leave out --out")
+        )
     across = 1 if count <= 3 else 2
     down = -(-count // across)
     figure = Figure(figsize=(8.6 * across, 0.9 + 4.1 * down), layout="constrained")
@@ -76,8 +75,10 @@ def _heading(found: xr.Dataset) -> str:
     model = printable(found.attrs.get("model", "unknown model"))[:_LONGEST_TITLE]
     start = to_text(_reference_time(found))[:16].replace("T", " ")
     source = printable(found.attrs.get("observed_from", ""))[:_LONGEST_TITLE]
-    return (f"{model}, forecast reference time {start} UTC{f', from radar of {source}' if source else ''}\n"
-            f"{relation or 'no Z-R relation: reflectivity only'}")
+    return (
+        f"{model}, forecast reference time {start} UTC{f', from radar of {source}' if source else ''}\n"
+        f"{relation or 'no Z-R relation: reflectivity only'}"
+    )
 
 
 def _draw(panel: Any, place: xr.Dataset, sentence: str, zone: tzinfo | None) -> None:
@@ -88,11 +89,24 @@ def _draw(panel: Any, place: xr.Dataset, sentence: str, zone: tzinfo | None) -> 
     title = name if len(name) <= _LONGEST_TITLE else f"{name[:_LONGEST_TITLE]}..."
     known = bool((place["known_share"].values > 0).any())
     ladder = known and "exceedance_probability" in place
-    axes = panel.subplots(2 if ladder else 1, 1, sharex=True, squeeze=False,
-                          gridspec_kw={"height_ratios": [1.25, 1] if ladder else [1]})[:, 0]
+    axes = panel.subplots(
+        2 if ladder else 1,
+        1,
+        sharex=True,
+        squeeze=False,
+        gridspec_kw={"height_ratios": [1.25, 1] if ladder else [1]},
+    )[:, 0]
     axes[0].set_title(f"{title}\n", loc="left", fontsize=11, fontweight="bold", parse_math=False)
-    axes[0].annotate(sentence, (0, 1), (0, 30), "axes fraction", "offset points", fontsize=9,
-                     parse_math=False, annotation_clip=False)
+    axes[0].annotate(
+        sentence,
+        (0, 1),
+        (0, 30),
+        "axes fraction",
+        "offset points",
+        fontsize=9,
+        parse_math=False,
+        annotation_clip=False,
+    )
     if not known:
         axes[0].set_axis_off()
         return
@@ -117,8 +131,9 @@ def _draw_rain(axes: Axes, place: xr.Dataset) -> None:
     if "observed_reflectivity" in place:
         seen = place[f"observed_{kind}"].values
         times = _days(place["time"].values)
-        axes.bar(times, np.maximum(seen, 0.0), width=0.75 * _step(valid, place), color=_OBSERVED,
-                 label="observed")
+        axes.bar(
+            times, np.maximum(seen, 0.0), width=0.75 * _step(valid, place), color=_OBSERVED, label="observed"
+        )
         tops.append(seen)
     top = np.nanmax(np.concatenate([np.ravel(each) for each in tops]))
     axes.set_ylim(*(0.0, max(_LEAST_RATE, 1.12 * top)) if rate else _DBZ_RANGE)
@@ -166,8 +181,13 @@ def _shade_unknown(
     for time in valid[unknown]:
         axes.axvspan(time - half, time + half, color=_UNKNOWN, lw=0)
     if unknown.any():
-        axes.annotate("not known", (valid[unknown][0] - half, 0.9), xycoords=("data", "axes fraction"),
-                      fontsize=8, color=_OBSERVED)
+        axes.annotate(
+            "not known",
+            (valid[unknown][0] - half, 0.9),
+            xycoords=("data", "axes fraction"),
+            fontsize=8,
+            color=_OBSERVED,
+        )
 
 
 def _step(valid: npt.NDArray[np.floating], place: xr.Dataset) -> float:

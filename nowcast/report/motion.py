@@ -21,9 +21,7 @@ _HEAD = 32
 """Height of the line above each map, in pixels."""
 
 
-def draw_motion(
-    path: Path, frame: xr.DataArray, motions: Mapping[str, npt.NDArray[np.floating]]
-) -> Path:
+def draw_motion(path: Path, frame: xr.DataArray, motions: Mapping[str, npt.NDArray[np.floating]]) -> Path:
     """Draw a frame once for each motion field, with its arrows, side by side in one PNG.
 
     Why side by side: the learned trending momentum means little by itself; beside the optical flow it

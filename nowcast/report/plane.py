@@ -74,19 +74,29 @@ class Plane:
         foot = self.height - BOTTOM
         strip = any(curve.shares for curve in self.curves)
         top = foot + _GAP
-        return Markup(render(
-            "plane.html", title=self.title, x_title=self.x.title, y_title=self.y.title, width=WIDTH,
-            height=self.height + (_STRIP + _GAP if strip else 0.0),
-            box={"left": LEFT, "right": WIDTH - RIGHT, "top": TOP, "foot": foot},
-            x_foot=foot + (_STRIP + _GAP if strip else 0.0),
-            x_ticks=[(text, self._x(at)) for at, text in self.x.ticks],
-            y_ticks=[(text, self._y(at)) for at, text in self.y.ticks],
-            guides=[(self._path(g.points), g.label, self._end(g.points), g.dashed) for g in self.guides],
-            curves=[self._curve(curve, top) for curve in self.curves],
-            strip={"top": top, "foot": top + _STRIP, "ticks": [
-                (text, _share_y(share, top)) for share, text in _SHARES
-            ]} if strip else None,
-        ))
+        return Markup(
+            render(
+                "plane.html",
+                title=self.title,
+                x_title=self.x.title,
+                y_title=self.y.title,
+                width=WIDTH,
+                height=self.height + (_STRIP + _GAP if strip else 0.0),
+                box={"left": LEFT, "right": WIDTH - RIGHT, "top": TOP, "foot": foot},
+                x_foot=foot + (_STRIP + _GAP if strip else 0.0),
+                x_ticks=[(text, self._x(at)) for at, text in self.x.ticks],
+                y_ticks=[(text, self._y(at)) for at, text in self.y.ticks],
+                guides=[(self._path(g.points), g.label, self._end(g.points), g.dashed) for g in self.guides],
+                curves=[self._curve(curve, top) for curve in self.curves],
+                strip={
+                    "top": top,
+                    "foot": top + _STRIP,
+                    "ticks": [(text, _share_y(share, top)) for share, text in _SHARES],
+                }
+                if strip
+                else None,
+            )
+        )
 
     def _x(self, value: float) -> float:
         return LEFT + (value - self.x.low) / (self.x.high - self.x.low) * (WIDTH - LEFT - RIGHT)
@@ -114,12 +124,17 @@ class Plane:
         ]
         bars = [
             (self._x(x), self._y(low), self._y(high))
-            for x, low, high in curve.bars if math.isfinite(x) and math.isfinite(low) and math.isfinite(high)
+            for x, low, high in curve.bars
+            if math.isfinite(x) and math.isfinite(low) and math.isfinite(high)
         ]
         shares = [(self._x(x), _share_y(share, strip_top)) for x, share in curve.shares if share > 0]
         path = "".join(f"{'L' if i else 'M'}{x:.1f} {y:.1f}" for i, (x, y) in enumerate(shares))
         return {
-            "style": curve.style, "path": self._path(curve.points), "dots": dots, "bars": bars, "strip": path,
+            "style": curve.style,
+            "path": self._path(curve.points),
+            "dots": dots,
+            "bars": bars,
+            "strip": path,
             "counts": shares,
         }
 

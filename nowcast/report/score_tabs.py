@@ -89,12 +89,18 @@ class ScoreTable:
         ]
         known = [v for row in values for v in row[1:] if math.isfinite(v)]
         lowest = min(known, default=0.0)
-        chart = line_chart(
-            f"{title} by lead time", self.leads,
-            [Line(m, i % STYLES, v[1:]) for i, (m, v) in enumerate(zip(self.models, values, strict=True))],
-            text.digits, None if text.better == "zero" or lowest < 0 else 0.0,
-            {"one": 1.0, "zero": 0.0}.get(text.better),
-        ) if known else None
+        chart = (
+            line_chart(
+                f"{title} by lead time",
+                self.leads,
+                [Line(m, i % STYLES, v[1:]) for i, (m, v) in enumerate(zip(self.models, values, strict=True))],
+                text.digits,
+                None if text.better == "zero" or lowest < 0 else 0.0,
+                {"one": 1.0, "zero": 0.0}.get(text.better),
+            )
+            if known
+            else None
+        )
         cells = [[f"{v:.{text.digits}f}" if math.isfinite(v) else DASH for v in row] for row in values]
         heading = of_value if threshold is None else f"≥ {threshold:g} dBZ"
         return Column(heading, text.better, title, chart, cells)

@@ -78,7 +78,11 @@ def draw_animation(path: Path, past: Pixels, future: Pixels, rows: Sequence[Shee
     few = [picture.quantize(64 if future.shape[1] == 1 else 255) for picture in pictures]
     with whole_file(path) as part:
         few[0].save(
-            part, format="GIF", save_all=True, append_images=few[1:], loop=0,
+            part,
+            format="GIF",
+            save_all=True,
+            append_images=few[1:],
+            loop=0,
             duration=[_STEP_MS] * (len(few) - 1) + [_LAST_MS],
         )
     return path

@@ -67,12 +67,17 @@ def render_skill_page(page: SkillPage) -> str:
     table = ScoreTable(page.scores)
     styles = {model: i % STYLES for i, model in enumerate(table.models)}
     return render(
-        "skill.html", page=page, few_blocks=FEW_BLOCKS, frames=frames_data(page.cases), table=table,
+        "skill.html",
+        page=page,
+        few_blocks=FEW_BLOCKS,
+        frames=frames_data(page.cases),
+        table=table,
         groups=figure_groups(page.diagrams, page.csi, table, styles) + hour_groups(page.groups, styles),
         regions=region_table(page.groups, styles),
         differences=differences(page.comparisons, styles),
         horizons=skill_horizons(page.horizons, styles) if page.horizons else None,
-        maps=_csi_maps(page.maps) if page.maps else None, notes=[*page.notes, CREDIT],
+        maps=_csi_maps(page.maps) if page.maps else None,
+        notes=[*page.notes, CREDIT],
     )
 
 
@@ -88,8 +93,11 @@ def _csi_maps(maps: Sequence[CellMap]) -> dict[str, Any]:
         "thresholds": thresholds,
         "chosen": min(thresholds, key=lambda threshold: abs(threshold - 20.0)),
         "groups": [
-            [Picture(figure_uri(map_of_cells(m.grid, m.values, m.block, highest)), m.model)
-             for m in maps if m.threshold_dbz == threshold]
+            [
+                Picture(figure_uri(map_of_cells(m.grid, m.values, m.block, highest)), m.model)
+                for m in maps
+                if m.threshold_dbz == threshold
+            ]
             for threshold in thresholds
         ],
         "width": f"{block * max(maps[0].grid.cell_km):.3g} km" if block > 1 else "one cell",

@@ -164,8 +164,7 @@ def _lazily(function: Callable[..., Any], both: Pair, parts: int) -> Any:
     lazy = [a.reshape(-1, h, w) for a in lazy]
     lazy[1] = lazy[1].rechunk(lazy[0].chunks)
     found = da.map_blocks(
-        function, *lazy, dtype=np.float64, drop_axis=(1, 2), new_axis=0,
-        chunks=((parts,), lazy[0].chunks[0]),
+        function, *lazy, dtype=np.float64, drop_axis=(1, 2), new_axis=0, chunks=((parts,), lazy[0].chunks[0])
     )
     return found.reshape(parts, -1, both.forecast.shape[-3]).sum(axis=1)
 

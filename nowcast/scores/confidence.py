@@ -75,8 +75,11 @@ def blocks_of(reference_times: npt.NDArray[np.datetime64], hours: float = 6.0) -
 
 
 def paired_difference(
-    model: npt.NDArray[np.generic], reference: npt.NDArray[np.generic],
-    reference_times: npt.NDArray[np.datetime64], how: Bootstrap | None = None, finish: Finish = pooled_csi,
+    model: npt.NDArray[np.generic],
+    reference: npt.NDArray[np.generic],
+    reference_times: npt.NDArray[np.datetime64],
+    how: Bootstrap | None = None,
+    finish: Finish = pooled_csi,
 ) -> Interval:
     """The difference of a pooled score, mean over lead times, and its bootstrap interval: (K,).
 
@@ -112,7 +115,9 @@ def paired_difference(
 
 
 def pooled_interval(
-    sums: npt.NDArray[np.generic], reference_times: npt.NDArray[np.datetime64], how: Bootstrap | None = None,
+    sums: npt.NDArray[np.generic],
+    reference_times: npt.NDArray[np.datetime64],
+    how: Bootstrap | None = None,
     finish: Finish = pooled_csi,
 ) -> Interval:
     """A value of pooled sums and its bootstrap interval, drawn as `paired_difference` says.

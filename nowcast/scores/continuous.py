@@ -35,8 +35,10 @@ class Errors:
         predicted, true, observed_mask = bounded(both, self.floor_dbz)
         error = both.xp.where(observed_mask, predicted - true, 0.0)
         return {
-            "pixels": per_lead(observed_mask, both.xp), "error": per_lead(error, both.xp),
-            "absolute": per_lead(abs(error), both.xp), "squared": per_lead(error * error, both.xp),
+            "pixels": per_lead(observed_mask, both.xp),
+            "error": per_lead(error, both.xp),
+            "absolute": per_lead(abs(error), both.xp),
+            "squared": per_lead(error * error, both.xp),
         }
 
     def value(self, sums: Mapping[str, Any]) -> Any:
@@ -100,7 +102,10 @@ class AnomalyCorrelation:
         predicted, true, observed_mask = bounded(both, self.floor_dbz)
         f, o = (both.xp.where(observed_mask, a - self.floor_dbz, 0.0) for a in (predicted, true))
         parts = {
-            "forecast": f, "observed": o, "forecast_squared": f * f, "observed_squared": o * o,
+            "forecast": f,
+            "observed": o,
+            "forecast_squared": f * f,
+            "observed_squared": o * o,
             "product": f * o,
         }
         sums = {name: per_lead(values, both.xp) for name, values in parts.items()}

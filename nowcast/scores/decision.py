@@ -78,9 +78,7 @@ class DecisionCounts(ABC):
         counted = ((forecast >= self.candidates[0]) & ~np.isnan(observed)) | (observed >= thresholds[0])
         event = np.searchsorted(thresholds, observed[counted], side="right")
         forecast = forecast[counted]
-        reached = np.where(
-            np.isnan(forecast), 0, np.searchsorted(self.candidates, forecast, side="right")
-        )
+        reached = np.where(np.isnan(forecast), 0, np.searchsorted(self.candidates, forecast, side="right"))
         shape = len(thresholds) + 1, len(self.candidates) + 1
         return np.bincount(event * shape[1] + reached, minlength=shape[0] * shape[1]).reshape(shape)
 

@@ -26,7 +26,10 @@ class Tally:
         self._sums: dict[Any, Sums] = {}
 
     def add(
-        self, forecast: Any, observed: Any, probabilities: Mapping[float, Any] | None = None,
+        self,
+        forecast: Any,
+        observed: Any,
+        probabilities: Mapping[float, Any] | None = None,
         members: Any = None,
     ) -> None:
         """Count one pair of dBZ arrays (..., S, H, W); see `nowcast.scores.base.Metric.sums`.
@@ -78,8 +81,11 @@ def scores_csv(rows: Iterable[ScoreRow]) -> str:
 def row_cells(row: ScoreRow) -> tuple[str, ...]:
     """The cells of a row as CSV has them."""
     return (
-        row.model, row.score, "" if row.threshold_dbz is None else f"{row.threshold_dbz:g}",
-        "mean" if row.lead_minutes is None else f"{row.lead_minutes:g}", f"{row.value:.9g}",
+        row.model,
+        row.score,
+        "" if row.threshold_dbz is None else f"{row.threshold_dbz:g}",
+        "mean" if row.lead_minutes is None else f"{row.lead_minutes:g}",
+        f"{row.value:.9g}",
     )
 
 

@@ -23,10 +23,14 @@ SIDE = 224
 _EPSILON = 1e-3
 _STEM = (("Conv3d_1a_7x7", 3, 64, 7), ("Conv3d_2b_1x1", 64, 64, 1), ("Conv3d_2c_3x3", 64, 192, 3))
 _MIXED = (
-    ("Mixed_3b", 192, (64, 96, 128, 16, 32, 32)), ("Mixed_3c", 256, (128, 128, 192, 32, 96, 64)),
-    ("Mixed_4b", 480, (192, 96, 208, 16, 48, 64)), ("Mixed_4c", 512, (160, 112, 224, 24, 64, 64)),
-    ("Mixed_4d", 512, (128, 128, 256, 24, 64, 64)), ("Mixed_4e", 512, (112, 144, 288, 32, 64, 64)),
-    ("Mixed_4f", 528, (256, 160, 320, 32, 128, 128)), ("Mixed_5b", 832, (256, 160, 320, 32, 128, 128)),
+    ("Mixed_3b", 192, (64, 96, 128, 16, 32, 32)),
+    ("Mixed_3c", 256, (128, 128, 192, 32, 96, 64)),
+    ("Mixed_4b", 480, (192, 96, 208, 16, 48, 64)),
+    ("Mixed_4c", 512, (160, 112, 224, 24, 64, 64)),
+    ("Mixed_4d", 512, (128, 128, 256, 24, 64, 64)),
+    ("Mixed_4e", 512, (112, 144, 288, 32, 64, 64)),
+    ("Mixed_4f", 528, (256, 160, 320, 32, 128, 128)),
+    ("Mixed_5b", 832, (256, 160, 320, 32, 128, 128)),
     ("Mixed_5c", 832, (384, 192, 384, 48, 128, 128)),
 )
 """Name, channels that come in, channels of 1x1, 3x3 reduced, 3x3, 3x3 (second) reduced, 3x3, after pooling."""
@@ -39,8 +43,12 @@ def shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
     units = list(_STEM)
     for name, c, (one, three_in, three, other_in, other, pooled) in _MIXED:
         units += [
-            (f"{name}.b0", c, one, 1), (f"{name}.b1a", c, three_in, 1), (f"{name}.b1b", three_in, three, 3),
-            (f"{name}.b2a", c, other_in, 1), (f"{name}.b2b", other_in, other, 3), (f"{name}.b3b", c, pooled, 1),
+            (f"{name}.b0", c, one, 1),
+            (f"{name}.b1a", c, three_in, 1),
+            (f"{name}.b1b", three_in, three, 3),
+            (f"{name}.b2a", c, other_in, 1),
+            (f"{name}.b2b", other_in, other, 3),
+            (f"{name}.b3b", c, pooled, 1),
         ]
     for name, before, after, k in units:
         yield f"{name}.conv3d.weight", (after, before, k, k, k)

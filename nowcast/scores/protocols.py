@@ -81,16 +81,12 @@ PROTOCOLS: dict[str, ProtocolEntry] = {
     "ssim_gaussian": ProtocolEntry(
         lambda _: FrameSsim(window="gaussian"), "structural similarity, range 1, Gaussian 11 x 11 windows", 1
     ),
-    "ssim_range2": ProtocolEntry(
-        lambda _: FrameSsim(2.0), "as ssim, with the range 2 for values in [0, 1]", 1
-    ),
+    "ssim_range2": ProtocolEntry(lambda _: FrameSsim(2.0), "as ssim, with the range 2 for values in [0, 1]", 1),
     "ssim_uint8": ProtocolEntry(
         lambda _: FrameSsim(eight_bit=True), "as ssim, of frames truncated to eight bits, range 255", 1
     ),
     "gdl": ProtocolEntry(lambda _: FrameGdl(1), "gradient difference loss, alpha 1, mean over pairs"),
-    "gdl_sum": ProtocolEntry(
-        lambda _: FrameGdl(1, "sum"), "gradient difference loss, alpha 1, sum of a frame"
-    ),
+    "gdl_sum": ProtocolEntry(lambda _: FrameGdl(1, "sum"), "gradient difference loss, alpha 1, sum of a frame"),
     "gdl_alpha2": ProtocolEntry(lambda _: FrameGdl(2), "gradient difference loss, alpha 2, mean over pairs"),
     "gdl_alpha2_sum": ProtocolEntry(
         lambda _: FrameGdl(2, "sum"), "gradient difference loss, alpha 2, sum of a frame"
@@ -100,7 +96,8 @@ PROTOCOLS: dict[str, ProtocolEntry] = {
     ),
     "lpips_unit": ProtocolEntry(_lpips("unit"), "as lpips, frames given in [0, 1]", needs_weights=True),
     "lpips_spatial": ProtocolEntry(
-        _lpips("signed", spatial=True), "as lpips, maps enlarged to the frame before the mean",
+        _lpips("signed", spatial=True),
+        "as lpips, maps enlarged to the frame before the mean",
         needs_weights=True,
     ),
     "fvd": ProtocolEntry(_fvd, "Frechet distance of I3D features of whole videos", needs_weights=True),

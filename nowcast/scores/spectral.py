@@ -72,10 +72,12 @@ class RapsdRatio:
         predicted = np.where(observed_mask, predicted, self.floor_dbz)
         wavelengths = ring_wavelengths(predicted.shape[1:], self.cell_km)
         band = (wavelengths >= self.shortest_km) & (wavelengths <= self.longest_km)
-        return np.stack([
-            [radial_spectrum(frame - self.floor_dbz, self.cell_km)[band].sum() for frame in side]
-            for side in (predicted, true)
-        ])
+        return np.stack(
+            [
+                [radial_spectrum(frame - self.floor_dbz, self.cell_km)[band].sum() for frame in side]
+                for side in (predicted, true)
+            ]
+        )
 
 
 def radial_spectrum(frame: Floats, cell_km: CellSize) -> Floats:

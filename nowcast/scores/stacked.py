@@ -62,8 +62,12 @@ def by_stacks(function: FrameFunction, both: Pair, parts: int) -> list[Any]:
 def _pooled(function: FrameFunction, forecast: Any, observed: Any, parts: int) -> Floats:
     """Pool the axes in front of lead time: (parts, S)."""
     s, h, w = observed.shape[-3:]
-    found = _frames(np.moveaxis(forecast, 0, -3).reshape(-1, len(forecast), h, w), observed.reshape(-1, h, w),
-                    function, parts)
+    found = _frames(
+        np.moveaxis(forecast, 0, -3).reshape(-1, len(forecast), h, w),
+        observed.reshape(-1, h, w),
+        function,
+        parts,
+    )
     return np.asarray(found.reshape(parts, -1, s).sum(axis=1))
 
 
@@ -87,8 +91,17 @@ def _lazily(function: FrameFunction, both: Pair, parts: int) -> list[Any]:
     forecast = forecast.reshape(-1, len(both.forecast), h, w)
     observed = observed.rechunk({-2: -1, -1: -1}).reshape(-1, h, w).rechunk({0: forecast.chunks[0]})
     found = da.blockwise(
-        _frames, "pn", forecast, "nmhw", observed, "nhw", function=function, parts=parts,
-        new_axes={"p": parts}, concatenate=True, dtype=np.float64,
+        _frames,
+        "pn",
+        forecast,
+        "nmhw",
+        observed,
+        "nhw",
+        function=function,
+        parts=parts,
+        new_axes={"p": parts},
+        concatenate=True,
+        dtype=np.float64,
     )
     pooled = found.reshape(parts, -1, s).sum(axis=1)
     return [pooled[i] for i in range(parts)]

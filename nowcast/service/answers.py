@@ -127,10 +127,7 @@ def _draw(folder: Path, stem: str, found: xr.Dataset, sentences: Sequence[str]) 
     for number, first in enumerate(range(0, len(sentences), _PANELS), 1):
         some = slice(first, first + _PANELS)
         draw_meteogram(
-            folder / "meteograms" / f"{stem}_{number:02d}.png",
-            found.isel(place=some),
-            sentences[some],
-            UTC,
+            folder / "meteograms" / f"{stem}_{number:02d}.png", found.isel(place=some), sentences[some], UTC
         )
 
 
@@ -193,9 +190,7 @@ def _judged(warning: WarningSettings, chances: Chances, location: Location) -> d
     }
 
 
-def _cells_reliability(
-    warning: WarningSettings, chances: Chances, chance: Chance, cells: int
-) -> str:
+def _cells_reliability(warning: WarningSettings, chances: Chances, chance: Chance, cells: int) -> str:
     """How often it came when such a probability was given to a cell; empty where the calibration tells nothing.
 
     The calibration counted single cells and lead times: it says nothing of areas, sums or a whole period.

@@ -46,9 +46,7 @@ def areas_of(settings: ServiceSettings) -> list[Location]:
     return [] if settings.areas is None else read_areas(settings.areas)
 
 
-def location_of(
-    warning: WarningSettings, points: list[Location], areas: list[Location]
-) -> Location:
+def location_of(warning: WarningSettings, points: list[Location], areas: list[Location]) -> Location:
     """Return the place or area that a warning is for.
 
     Raises:
@@ -77,12 +75,7 @@ def check_asked(settings: ServiceSettings) -> None:
     """
     if settings.z_r is not None:
         z_r(settings.z_r)
-    chain(
-        members=settings.members,
-        seed=settings.seed,
-        products=products_of(settings),
-        z_r=settings.z_r,
-    )
+    chain(members=settings.members, seed=settings.seed, products=products_of(settings), z_r=settings.z_r)
     points, areas = points_of(settings), areas_of(settings)
     for warning in settings.warnings:
         location_of(warning, points, areas)
@@ -103,11 +96,7 @@ def feasible(settings: ServiceSettings, archive: Archive, note: Note) -> Service
     Why before the model runs: its time is not spent on what cannot come, and the rest is published.
     """
     settings = _with_relation(settings, archive, note)
-    if (
-        settings.members is not None
-        and settings.model in BASELINES
-        and settings.calibration is None
-    ):
+    if settings.members is not None and settings.model in BASELINES and settings.calibration is None:
         note(f"no members: {settings.model} knows no probabilities without a calibration")
         settings = replace(settings, members=None)
     settings = _with_products(settings, archive, note)
@@ -124,9 +113,7 @@ def _with_relation(settings: ServiceSettings, archive: Archive, note: Note) -> S
 
 
 def _with_products(settings: ServiceSettings, archive: Archive, note: Note) -> ServiceSettings:
-    relation = (
-        settings.z_r is not None or z_r_of_text(str(archive.attrs.get(RELATION, ""))) is not None
-    )
+    relation = settings.z_r is not None or z_r_of_text(str(archive.attrs.get(RELATION, ""))) is not None
     reach = minutes(archive.step) * settings.lead_times
     kept, lost = products_of(settings), []
     for step in build_products(list(kept), kept, settings.z_r):
@@ -167,9 +154,7 @@ def _with_places(settings: ServiceSettings, archive: Archive, note: Note) -> Ser
         outside = {id(each) for each, cells in zip(everywhere, count, strict=True) if not cells}
         if outside:
             names = [each.name for each in everywhere if id(each) in outside]
-            note(
-                f"outside the grid: {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}"
-            )
+            note(f"outside the grid: {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}")
     else:
         outside = set()
     warnings = []

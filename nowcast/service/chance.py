@@ -86,9 +86,9 @@ class Chances:
         if ladder and warning.quantity != RAIN_SUM and warning.of == "anywhere":
             return self._by_ladder(warning, cells, leads[inside])
         if warning.quantity == RAIN_SUM:
-            reached = reduced(
-                self._sums_of(warning.minutes).reshape(-1, self._size)[:, cells], warning.of
-            )[:, None]
+            reached = reduced(self._sums_of(warning.minutes).reshape(-1, self._size)[:, cells], warning.of)[
+                :, None
+            ]
             at = np.zeros(1)
         else:
             near = self._fields()[:, : int(inside.sum())]
@@ -97,14 +97,10 @@ class Chances:
             at = leads[inside]
         return self._counted(warning, reached, at)
 
-    def _counted(
-        self, warning: WarningSettings, values: Array, at: npt.NDArray[np.floating]
-    ) -> Chance:
+    def _counted(self, warning: WarningSettings, values: Array, at: npt.NDArray[np.floating]) -> Chance:
         """Count members whose value (M, S) reaches the event, now and up to each time."""
         if np.isnan(values).all():
-            return Chance(
-                float("nan"), False, float(at[0]), BY_MEMBERS if len(values) > 1 else BY_FIELD
-            )
+            return Chance(float("nan"), False, float(at[0]), BY_MEMBERS if len(values) > 1 else BY_FIELD)
         yes = np.logical_or.accumulate(values >= np.float32(warning.at_least), axis=1)
         share = yes.mean(axis=0)
         if MEMBERS not in self.forecast:
@@ -138,7 +134,11 @@ class Chances:
         first = int(np.argmax(np.nan_to_num(by_lead) >= min(warning.probability, probability)))
         whole = len(cells) == 1 and len(leads) == 1
         return Chance(
-            probability, probability >= warning.probability, float(leads[first]), BY_PROBABILITIES, whole,
+            probability,
+            probability >= warning.probability,
+            float(leads[first]),
+            BY_PROBABILITIES,
+            whole,
             float(leads[int(np.nanargmax(by_lead))]),
         )
 
@@ -153,11 +153,7 @@ class Chances:
         return int(self.forecast.sizes["y"] * self.forecast.sizes["x"])
 
     def _fields(self) -> Array:
-        held = (
-            self.forecast[MEMBERS].values
-            if MEMBERS in self.forecast
-            else self.forecast[NAME].values[None]
-        )
+        held = self.forecast[MEMBERS].values if MEMBERS in self.forecast else self.forecast[NAME].values[None]
         return np.asarray(held, np.float32)
 
     def _quantity(self, dbz: Array, warning: WarningSettings) -> Array:
@@ -169,9 +165,7 @@ class Chances:
             forecast = self.forecast.drop_vars(PROBABILITY, errors="ignore")
             known = z_r_of_text(str(forecast.attrs.get("z_r_relation", "")))
             own = None if known is not None else self._z_r.name
-            self._sums[period] = RainSum(periods_minutes=(period,), z_r=own).sums(
-                forecast, self.observed
-            )[0]
+            self._sums[period] = RainSum(periods_minutes=(period,), z_r=own).sums(forecast, self.observed)[0]
         return self._sums[period]
 
 

@@ -36,9 +36,7 @@ from nowcast.service.web import refresh
 log = logging.getLogger(__name__)
 
 PUBLISHED, FAILED, NOTHING_NEW, FALLBACK = 0, 1, 3, 4
-OUTCOMES = {
-    PUBLISHED: "published", FAILED: "failed", NOTHING_NEW: "nothing_new", FALLBACK: "fallback",
-}
+OUTCOMES = {PUBLISHED: "published", FAILED: "failed", NOTHING_NEW: "nothing_new", FALLBACK: "fallback"}
 
 
 @dataclass
@@ -71,7 +69,8 @@ class Cycle:
     def record(self) -> dict[str, object]:
         """Return what the log says of the cycle, for ``logging``'s ``extra``."""
         return {
-            "outcome": self.outcome, "exit_code": self.exit_code,
+            "outcome": self.outcome,
+            "exit_code": self.exit_code,
             "frame": None if self.frame is None else to_text(self.frame),
             "seconds": {part: round(s, 2) for part, s in self.seconds.items()},
             "detail": self.message,
@@ -146,9 +145,7 @@ def _check_kind(settings: ServiceSettings, ledger: Ledger, replay: str) -> None:
     ledger.note_metadata({REPLAY: replay})
 
 
-def _run(
-    settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cycle, process: ModelProcess
-) -> None:
+def _run(settings: ServiceSettings, clock: Clock, ledger: Ledger, cycle: Cycle, process: ModelProcess) -> None:
     with cycle.timed("recover"):
         again = recover(settings, ledger, clock.now())
         if again:
@@ -192,9 +189,7 @@ def _prepare(settings: ServiceSettings, process: ModelProcess) -> None:
         importlib.import_module("nowcast.report.loop")
 
 
-def _frames_to_use(
-    settings: ServiceSettings, ledger: Ledger, archive: Archive
-) -> list[np.datetime64]:
+def _frames_to_use(settings: ServiceSettings, ledger: Ledger, archive: Archive) -> list[np.datetime64]:
     """Return the frames to forecast from, the newest first: it is the one people wait for."""
     newest = archive.times[-1]
     if settings.missed == "skip":
@@ -206,8 +201,13 @@ def _frames_to_use(
 
 
 def _forecast(
-    settings: ServiceSettings, clock: Clock, ledger: Ledger, archive: Archive,
-    frame: np.datetime64, cycle: Cycle, process: ModelProcess,
+    settings: ServiceSettings,
+    clock: Clock,
+    ledger: Ledger,
+    archive: Archive,
+    frame: np.datetime64,
+    cycle: Cycle,
+    process: ModelProcess,
 ) -> None:
     age = minutes(clock.now() - frame)
     if age > minutes(archive.step) + settings.late_minutes:

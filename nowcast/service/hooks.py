@@ -50,11 +50,7 @@ def tell(settings: ServiceSettings, ledger: WarningLedger, now: np.datetime64) -
                 silent.add(message.hook)
                 log.warning("hook %s: not told of %s: %s", message.hook, message.id, failure)
     except Exception as error:  # telling must never cost the cycle, which is over
-        log.warning(
-            "hooks: %s",
-            error,
-            exc_info=None if isinstance(error, (NowcastError, OSError)) else error,
-        )
+        log.warning("hooks: %s", error, exc_info=None if isinstance(error, (NowcastError, OSError)) else error)
     return tried
 
 

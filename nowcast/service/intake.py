@@ -36,7 +36,10 @@ class NewFile:
 
 
 def take_in(
-    settings: ServiceSettings, ledger: Ledger, now: np.datetime64, note: Callable[[str], None],
+    settings: ServiceSettings,
+    ledger: Ledger,
+    now: np.datetime64,
+    note: Callable[[str], None],
     on_found: Callable[[], None] = lambda: None,
 ) -> None:
     """Put what has come in since the last time into the archive.
@@ -69,9 +72,7 @@ def _row(file: NewFile, reason: str) -> FileRow:
     return FileRow(*file.state, REFUSED if reason else INGESTED, printable(reason))
 
 
-def _ingest(
-    settings: ServiceSettings, paths: Sequence[Path], now: np.datetime64
-) -> dict[Path, str]:
+def _ingest(settings: ServiceSettings, paths: Sequence[Path], now: np.datetime64) -> dict[Path, str]:
     """Ingest all files, one by one where one of them spoils it for all.
 
     Returns:
@@ -82,8 +83,14 @@ def _ingest(
         OSError: the disk is full.
     """
     take = partial(
-        ingest, archive_path=settings.archive, workers_count=1, progress=False, step=settings.step,
-        now=now, file_seconds=settings.file_seconds, polar=settings.polar,
+        ingest,
+        archive_path=settings.archive,
+        workers_count=1,
+        progress=False,
+        step=settings.step,
+        now=now,
+        file_seconds=settings.file_seconds,
+        polar=settings.polar,
         reader=None if settings.mapping is None else mapped(settings.mapping),
     )
     try:
@@ -98,9 +105,7 @@ def _ingest(
         return {paths[0]: f"{paths[0]}: cannot be read ({type(error).__name__}: {error})"}
 
 
-def _one_by_one(
-    settings: ServiceSettings, paths: Sequence[Path], now: np.datetime64
-) -> dict[Path, str]:
+def _one_by_one(settings: ServiceSettings, paths: Sequence[Path], now: np.datetime64) -> dict[Path, str]:
     refused: dict[Path, str] = {}
     errors: dict[Path, NowcastError] = {}
     for path in paths:
@@ -114,7 +119,10 @@ def _one_by_one(
 
 
 def new_files(
-    inputs: Sequence[InputSettings], ledger: Ledger, settle_seconds: float, now: np.datetime64,
+    inputs: Sequence[InputSettings],
+    ledger: Ledger,
+    settle_seconds: float,
+    now: np.datetime64,
     on_found: Callable[[], None] = lambda: None,
 ) -> tuple[list[NewFile], list[str]]:
     """Find the files that came in since the last time and have stopped changing.

@@ -14,14 +14,7 @@ import numpy as np
 
 from nowcast.core.errors import FileError, printable
 from nowcast.core.times import parse_time, to_text
-from nowcast.service.ledger_schema import (
-    INGESTED,
-    REFUSED,
-    SCHEMA,
-    FileRow,
-    LeadScore,
-    PublishedNowcast,
-)
+from nowcast.service.ledger_schema import INGESTED, REFUSED, SCHEMA, FileRow, LeadScore, PublishedNowcast
 
 Statement = tuple[str, Sequence[tuple[object, ...]]]
 """A statement of SQL and the rows of values it is run with."""
@@ -88,8 +81,13 @@ class Ledger:
         self._write("DELETE FROM facts", ())
 
     def note_cycle(
-        self, started: np.datetime64, frame: np.datetime64 | None, outcome: str, exit_code: int,
-        message: str, seconds: Mapping[str, float],
+        self,
+        started: np.datetime64,
+        frame: np.datetime64 | None,
+        outcome: str,
+        exit_code: int,
+        message: str,
+        seconds: Mapping[str, float],
     ) -> None:
         """Record how a cycle went and how long each part of it took."""
         rounded = json.dumps({part: round(value, 3) for part, value in seconds.items()})
@@ -101,7 +99,10 @@ class Ledger:
         )
 
     def note_nowcast(
-        self, nowcast: PublishedNowcast, published: np.datetime64, manifest: Mapping[str, Any],
+        self,
+        nowcast: PublishedNowcast,
+        published: np.datetime64,
+        manifest: Mapping[str, Any],
         further: Sequence[Statement] = (),
     ) -> None:
         """Record a published nowcast; the same forecast reference time again replaces nothing.
@@ -109,12 +110,24 @@ class Ledger:
         ``further`` is recorded with it or not at all: what it warns of, and whom to tell.
         """
         n = nowcast
-        row = (to_text(n.reference_time), to_text(published), n.model, printable(n.fallback), n.folder,
-               json.dumps(manifest))
-        self.write_all([(
-            "INSERT OR IGNORE INTO nowcasts (issued, published, model, fallback, folder, manifest)"
-            " VALUES (?, ?, ?, ?, ?, ?)", [row],
-        ), *further])
+        row = (
+            to_text(n.reference_time),
+            to_text(published),
+            n.model,
+            printable(n.fallback),
+            n.folder,
+            json.dumps(manifest),
+        )
+        self.write_all(
+            [
+                (
+                    "INSERT OR IGNORE INTO nowcasts (issued, published, model, fallback, folder, manifest)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    [row],
+                ),
+                *further,
+            ]
+        )
 
     def nowcasts(self, pending_only: bool = False) -> list[PublishedNowcast]:
         """Return the nowcasts, oldest first; only those with unscored lead times when asked.
@@ -139,8 +152,7 @@ class Ledger:
     def count_nowcasts(self, since: np.datetime64) -> tuple[int, int]:
         """Count the nowcasts from frames since then, and those of them that are the fallback's."""
         count, fallbacks = self._one(
-            "SELECT COUNT(*), COALESCE(SUM(fallback != ''), 0) FROM nowcasts WHERE issued >= ?",
-            to_text(since),
+            "SELECT COUNT(*), COALESCE(SUM(fallback != ''), 0) FROM nowcasts WHERE issued >= ?", to_text(since)
         )
         return int(count), int(fallbacks)
 
@@ -171,9 +183,7 @@ class Ledger:
             [(to_text(row.reference_time), *astuple(row)[1:]) for row in rows],
         )
 
-    def give_up(
-        self, reference_time: np.datetime64, lead_minutes: Iterable[float], reason: str
-    ) -> None:
+    def give_up(self, reference_time: np.datetime64, lead_minutes: Iterable[float], reason: str) -> None:
         """Record that lead times can never be verified, and why."""
         self._write_many(
             "INSERT OR REPLACE INTO unverified VALUES (?, ?, ?)",
@@ -200,9 +210,11 @@ class Ledger:
 
     def count_cycles(self, since: np.datetime64) -> dict[str, int]:
         """Count the cycles since then by outcome."""
-        return dict(self._all(
-            "SELECT outcome, COUNT(*) FROM cycles WHERE started >= ? GROUP BY outcome", to_text(since)
-        ))
+        return dict(
+            self._all(
+                "SELECT outcome, COUNT(*) FROM cycles WHERE started >= ? GROUP BY outcome", to_text(since)
+            )
+        )
 
     def last_cycle(self) -> dict[str, Any] | None:
         """Return the newest cycle's row by column name, None before the first."""
@@ -243,8 +255,10 @@ class Ledger:
 
     def _damaged(self, why: object) -> FileError:
         return FileError(
-            printable(f"{self.path}: the service's ledger is damaged ({why}); move it away, the next cycle "
-                      "begins a new one and enters the published nowcasts")
+            printable(
+                f"{self.path}: the service's ledger is damaged ({why}); move it away, the next cycle "
+                "begins a new one and enters the published nowcasts"
+            )
         )
 
     def _write(self, query: str, values: Iterable[object]) -> None:

@@ -52,7 +52,11 @@ RELIABILITY = "reliability"
 
 
 HIT, MISS, FALSE_ALARM, CORRECT_NO, NOT_VERIFIABLE = (
-    "hit", "miss", "false alarm", "correct no", "not verifiable",
+    "hit",
+    "miss",
+    "false alarm",
+    "correct no",
+    "not verifiable",
 )
 """What became of a warning, or of none, in the table ``judged``; empty until its period was observed."""
 DELIVERED, EXPIRED = "delivered", "expired"

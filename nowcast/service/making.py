@@ -51,10 +51,7 @@ def make_forecast(
         if not stands_in or calibration_of(forecaster.name, forecaster, known) is not None:
             forecaster, steps = calibrated(forecaster, known)
     extra = chain(
-        members=settings.members,
-        seed=settings.seed,
-        products=products_of(settings),
-        z_r=settings.z_r,
+        members=settings.members, seed=settings.seed, products=products_of(settings), z_r=settings.z_r
     )
     made = _made(
         settings,

@@ -82,6 +82,7 @@ def _answer(model: str, settings: dict[str, Any], memory_gb: float, step_file: P
     archive, folder = Archive.open(request["archive"]), Path(request["folder"])
     asked = build(ServiceSettings, request["settings"])
     with (folder / NOTES).open("a", encoding="utf-8") as notes:
+
         def note(text: str) -> None:
             print(printable(text), file=notes, flush=True)
 

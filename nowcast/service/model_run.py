@@ -75,14 +75,23 @@ class ModelProcess:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [
-            sys.executable, "-m", "nowcast.service.model_child", self._settings.model,
-            json.dumps(self._settings.model_settings), str(os.getpid()),
-            str(self._settings.memory_gb or 0.0), str(self._folder / STEP),
+            sys.executable,
+            "-m",
+            "nowcast.service.model_child",
+            self._settings.model,
+            json.dumps(self._settings.model_settings),
+            str(os.getpid()),
+            str(self._settings.memory_gb or 0.0),
+            str(self._folder / STEP),
         ]
         with (self._folder / "log").open("wb") as out:
             self._child = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
-                start_new_session=True, env=_environment(),
+                command,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=_environment(),
             )
 
     def answer(
@@ -107,8 +116,10 @@ class ModelProcess:
             shutil.rmtree(made, ignore_errors=True)
             made.mkdir()
             request = {
-                "archive": str(archive.path.absolute()), "reference_time": to_text(reference_time),
-                "settings": plain(settings), "folder": str(made.absolute()),
+                "archive": str(archive.path.absolute()),
+                "reference_time": to_text(reference_time),
+                "settings": plain(settings),
+                "folder": str(made.absolute()),
             }
             self._ask(json.dumps(request), self._settings.budget_seconds)
         except OSError as error:
@@ -163,7 +174,10 @@ class ModelProcess:
 
 
 def run_model(
-    settings: ServiceSettings, archive: Archive, reference_time: np.datetime64, process: ModelProcess,
+    settings: ServiceSettings,
+    archive: Archive,
+    reference_time: np.datetime64,
+    process: ModelProcess,
     note: Note,
 ) -> ModelRun:
     """Forecast from the frames up to a forecast reference time with the configured model, or with what works.
@@ -195,7 +209,12 @@ def run_model(
         own = settings.model_settings if name == settings.model else {}
         try:
             found = make_forecast(
-                alone, archive, build_forecaster(name, own), reference_time, leads, note,
+                alone,
+                archive,
+                build_forecaster(name, own),
+                reference_time,
+                leads,
+                note,
                 stands_in=name != settings.model,
             )
             return ModelRun(found, name, "; ".join(reasons))

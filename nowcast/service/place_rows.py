@@ -8,14 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-PLACES_HEADER = (
-    "place",
-    "rain begins",
-    "rain ends",
-    "probability of rain",
-    "mm in 60 min",
-    "in words",
-)
+PLACES_HEADER = ("place", "rain begins", "rain ends", "probability of rain", "mm in 60 min", "in words")
 _MOST_ROWS = 100
 _NONE = "-"
 

@@ -42,9 +42,14 @@ def folder_of(reference_time: np.datetime64) -> str:
 
 
 def publish(
-    settings: ServiceSettings, archive: Archive, reference_time: np.datetime64, run: ModelRun,
-    published: np.datetime64, note: Callable[[str], None],
-    known: WarningLedger | None = None, replay: bool = False,
+    settings: ServiceSettings,
+    archive: Archive,
+    reference_time: np.datetime64,
+    run: ModelRun,
+    published: np.datetime64,
+    note: Callable[[str], None],
+    known: WarningLedger | None = None,
+    replay: bool = False,
 ) -> tuple[PublishedNowcast, dict[str, Any]]:
     """Write all products of a nowcast and make them visible in one step.
 
@@ -91,8 +96,7 @@ def point_latest(output: Path, folder: str) -> None:
 
 
 def _write_products(
-    settings: ServiceSettings, folder: Path, archive: Archive, run: ModelRun,
-    note: Callable[[str], None],
+    settings: ServiceSettings, folder: Path, archive: Archive, run: ModelRun, note: Callable[[str], None]
 ) -> None:
     if run.made is not None:
         for entry in sorted(run.made.iterdir()):
@@ -133,8 +137,13 @@ def _answer(
 
 
 def _write_warnings(
-    settings: ServiceSettings, folder: Path, reference_time: np.datetime64, published: np.datetime64,
-    about: dict[str, Any], known: WarningLedger | None, replay: bool,
+    settings: ServiceSettings,
+    folder: Path,
+    reference_time: np.datetime64,
+    published: np.datetime64,
+    about: dict[str, Any],
+    known: WarningLedger | None,
+    replay: bool,
 ) -> dict[str, Any]:
     """Write warnings.json where any are asked for; return what the manifest says of them."""
     path = folder / JUDGED
@@ -144,8 +153,12 @@ def _write_warnings(
         return {}
     raised = bulletin(settings, judged, reference_time, published, about, known, replay)
     document = {
-        "schema": SCHEMA, "version": VERSION, "service": settings.name,
-        REFERENCE_TIME: to_text(reference_time), "published": to_text(published), "warnings": raised,
+        "schema": SCHEMA,
+        "version": VERSION,
+        "service": settings.name,
+        REFERENCE_TIME: to_text(reference_time),
+        "published": to_text(published),
+        "warnings": raised,
         "judged": judged,
     }
     (folder / WARNINGS).write_text(json.dumps(document, ensure_ascii=False, allow_nan=False), encoding="utf-8")
@@ -181,7 +194,10 @@ def _draw(folder: Path, archive: Archive, forecast: xr.DataArray) -> None:
 
 
 def _about(
-    settings: ServiceSettings, archive: Archive, reference_time: np.datetime64, run: ModelRun,
+    settings: ServiceSettings,
+    archive: Archive,
+    reference_time: np.datetime64,
+    run: ModelRun,
     published: np.datetime64,
 ) -> dict[str, Any]:
     """What the manifest says of the nowcast as a whole."""

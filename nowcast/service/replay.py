@@ -35,11 +35,7 @@ class Replay:
     """
 
     def __init__(
-        self,
-        settings: ServiceSettings,
-        source: Path,
-        speed: float,
-        start: np.datetime64 | None = None,
+        self, settings: ServiceSettings, source: Path, speed: float, start: np.datetime64 | None = None
     ) -> None:
         """Prepare the replay below the service's output folder; the source archive is only read.
 
@@ -143,8 +139,7 @@ class Replay:
         frame = self._archive.frames(np.array([time]))
         name = to_text(time).replace(":", "").replace("-", "")
         return write_composite(
-            self._inbox / f"replay_{name}.h5", frame.values[0], time, self._archive.grid,
-            packing=_EXACT,
+            self._inbox / f"replay_{name}.h5", frame.values[0], time, self._archive.grid, packing=_EXACT
         )
 
 

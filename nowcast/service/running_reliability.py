@@ -28,9 +28,7 @@ from nowcast.service.ledger_schema import RELIABILITY, PublishedNowcast
 log = logging.getLogger(__name__)
 
 
-def counted(
-    ledger: Ledger, archive: Archive, nowcast: PublishedNowcast, path: Path
-) -> list[Statement]:
+def counted(ledger: Ledger, archive: Archive, nowcast: PublishedNowcast, path: Path) -> list[Statement]:
     """Return what to record of the probabilities of a nowcast whose observations are in.
 
     Why statements: they are written in the transaction that says the nowcast is settled, so that a crash counts
@@ -50,18 +48,13 @@ def counted(
             observed[there] = archive.frames(valid[there]).values
         found = ReliabilityTable.counted(forecast, observed)
         day, calibration = to_text(nowcast.reference_time)[:10], _key(str(text))
-        rows = ledger.rows(
-            "SELECT sums FROM reliability WHERE day = ? AND calibration = ?", day, calibration
-        )
+        rows = ledger.rows("SELECT sums FROM reliability WHERE day = ? AND calibration = ?", day, calibration)
         pooled = found + _table(rows[0][0]) if rows else found
     except NowcastError as error:
         log.warning("reliability of the nowcast of %s: %s", to_text(nowcast.reference_time), error)
         return []
     return [
-        (
-            "INSERT OR REPLACE INTO reliability VALUES (?, ?, ?)",
-            [(day, calibration, _text(pooled))],
-        ),
+        ("INSERT OR REPLACE INTO reliability VALUES (?, ?, ?)", [(day, calibration, _text(pooled))]),
         ("INSERT OR REPLACE INTO facts VALUES (?, ?)", [(RELIABILITY, str(text))]),
     ]
 
@@ -76,9 +69,7 @@ def running_drift(ledger: Ledger, days: float, now: np.datetime64) -> Drift | No
     if text is None:
         return None
     since = to_text(now - np.timedelta64(round(days * 86400), "s"))[:10]
-    rows = ledger.rows(
-        "SELECT sums FROM reliability WHERE day >= ? AND calibration = ?", since, _key(text)
-    )
+    rows = ledger.rows("SELECT sums FROM reliability WHERE day >= ? AND calibration = ?", since, _key(text))
     if not rows:
         return None
     tables = [_table(row[0]) for row in rows]

@@ -17,9 +17,7 @@ from nowcast.service.clock import Clock
 log = logging.getLogger(__name__)
 
 
-def cycle_times(
-    start: np.datetime64, step: np.timedelta64, late: np.timedelta64
-) -> Iterator[np.datetime64]:
+def cycle_times(start: np.datetime64, step: np.timedelta64, late: np.timedelta64) -> Iterator[np.datetime64]:
     """Yield the times to run at: every multiple of ``step`` since midnight, plus ``late``."""
     day = start.astype("datetime64[D]").astype("datetime64[ns]")
     number = int(np.ceil((start - late - day) / step))

@@ -47,8 +47,12 @@ def score_pending(settings: ServiceSettings, ledger: Ledger, archive: Archive) -
 
 
 def _score_one(
-    settings: ServiceSettings, ledger: Ledger, archive: Archive, nowcast: PublishedNowcast,
-    present: set[int], newest: np.datetime64,
+    settings: ServiceSettings,
+    ledger: Ledger,
+    archive: Archive,
+    nowcast: PublishedNowcast,
+    present: set[int],
+    newest: np.datetime64,
 ) -> int:
     start = nowcast.reference_time
     lead_times = [valid - start for valid in ledger.valid_times(start)]
@@ -68,7 +72,10 @@ def _score_one(
 
 
 def _counts(
-    settings: ServiceSettings, archive: Archive, start: np.datetime64, forecast: xr.DataArray,
+    settings: ServiceSettings,
+    archive: Archive,
+    start: np.datetime64,
+    forecast: xr.DataArray,
     due: list[np.timedelta64],
 ) -> list[LeadScore]:
     observed = archive.frames(np.array([start + d for d in due])).values
@@ -83,8 +90,13 @@ def _counts(
             sums = Contingency(threshold).sums(dbz, observed)
             rows += [
                 LeadScore(
-                    start, model, minutes(lead), threshold,
-                    int(sums["hits"][i]), int(sums["misses"][i]), int(sums["false_alarms"][i]),
+                    start,
+                    model,
+                    minutes(lead),
+                    threshold,
+                    int(sums["hits"][i]),
+                    int(sums["misses"][i]),
+                    int(sums["false_alarms"][i]),
                 )
                 for i, lead in enumerate(due)
             ]

@@ -17,12 +17,25 @@ from nowcast.service.warning_settings import HookSettings, PlaceSettings, Warnin
 from nowcast.workflows.past import MOST_MISSING
 
 _RANGES = {
-    "lead_times": (1, 1000), "step_minutes": (1 / 60, 1440), "settle_seconds": (0, 3600),
-    "file_seconds": (0.1, 86400), "budget_seconds": (0.1, 86400), "memory_gb": (0.01, 1e5),
-    "late_minutes": (0, 1440), "catch_up_limit": (1, 10_000), "keep_hours": (0.01, 1e6),
-    "score_hours": (0.01, 1e6), "stale_minutes": (0, 1e6), "low_disk_mb": (0, 1e15),
-    "members": (1, 1000), "seed": (0, 2**31 - 1), "most_missing": (0, 100), "observed_share": (0.01, 1),
-    "warning_hours": (0.01, 1e6), "drift_days": (1, 1000), "hook_seconds": (0.1, 600),
+    "lead_times": (1, 1000),
+    "step_minutes": (1 / 60, 1440),
+    "settle_seconds": (0, 3600),
+    "file_seconds": (0.1, 86400),
+    "budget_seconds": (0.1, 86400),
+    "memory_gb": (0.01, 1e5),
+    "late_minutes": (0, 1440),
+    "catch_up_limit": (1, 10_000),
+    "keep_hours": (0.01, 1e6),
+    "score_hours": (0.01, 1e6),
+    "stale_minutes": (0, 1e6),
+    "low_disk_mb": (0, 1e15),
+    "members": (1, 1000),
+    "seed": (0, 2**31 - 1),
+    "most_missing": (0, 100),
+    "observed_share": (0.01, 1),
+    "warning_hours": (0.01, 1e6),
+    "drift_days": (1, 1000),
+    "hook_seconds": (0.1, 600),
     "hook_expire_minutes": (0, 1e5),
 }
 _DBZ = (-32.0, 100.0)
@@ -141,13 +154,9 @@ class ServiceSettings:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", self.name):
-            raise SettingsError(
-                f"name: got '{self.name}', expected letters, digits, dot, dash and underscore"
-            )
+            raise SettingsError(f"name: got '{self.name}', expected letters, digits, dot, dash and underscore")
         if not self.inputs:
-            raise SettingsError(
-                "inputs: got none, expected at least one folder that files come into"
-            )
+            raise SettingsError("inputs: got none, expected at least one folder that files come into")
         for key, (low, high) in _RANGES.items():
             within(key, getattr(self, key), low, high)
         for index, threshold in enumerate(self.thresholds_dbz):
@@ -155,8 +164,14 @@ class ServiceSettings:
         for key in ("warnings", "hooks"):
             names = [each.name for each in getattr(self, key)]
             if len(set(names)) < len(names):
-                raise SettingsError(complain(key, f"{len(names)} of {len(set(names))} names",
-                                             "a name of its own for each", "rename one"))
+                raise SettingsError(
+                    complain(
+                        key,
+                        f"{len(names)} of {len(set(names))} names",
+                        "a name of its own for each",
+                        "rename one",
+                    )
+                )
         span = self.lead_times * (self.step_minutes or 0.0) / 60.0
         if self.keep_hours < span:
             raise SettingsError(
@@ -169,9 +184,7 @@ class ServiceSettings:
         """The radar's time step, None where the archive or the files must tell."""
         if self.step_minutes is None:
             return None
-        step: np.timedelta64 = np.timedelta64(round(self.step_minutes * 60), "s").astype(
-            "timedelta64[ns]"
-        )
+        step: np.timedelta64 = np.timedelta64(round(self.step_minutes * 60), "s").astype("timedelta64[ns]")
         return step
 
 

@@ -16,12 +16,7 @@ from nowcast.service.clock import Clock, ManualClock, SystemClock
 from nowcast.service.ledger import Ledger
 from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, PublishedNowcast
 from nowcast.service.settings import ServiceSettings
-from nowcast.service.warning_status import (
-    WarningRecord,
-    read_warnings,
-    warning_lines,
-    warning_metrics,
-)
+from nowcast.service.warning_status import WarningRecord, read_warnings, warning_lines, warning_metrics
 
 
 @dataclass(frozen=True)
@@ -94,25 +89,39 @@ def read_status(settings: ServiceSettings, ledger: Ledger, clock: Clock) -> Stat
     found = read_warnings(settings, ledger, newest, now)
     complaints = _complaints(settings, newest, age, last, free) + found.complaints
     return Status(
-        service=settings.name, replay=metadata.get(REPLAY, ""), at=to_text(now),
-        healthy=not complaints, complaints=complaints,
+        service=settings.name,
+        replay=metadata.get(REPLAY, ""),
+        at=to_text(now),
+        healthy=not complaints,
+        complaints=complaints,
         newest_frame=to_text(frame) if frame is not None else None,
         frame_age_minutes=minutes(now - frame) if frame is not None else None,
-        newest_nowcast=to_text(newest.reference_time) if newest else None, nowcast_age_minutes=age,
+        newest_nowcast=to_text(newest.reference_time) if newest else None,
+        nowcast_age_minutes=age,
         published=newest.published if newest else None,
-        model=newest.model if newest else None, fallback=newest.fallback if newest else None,
-        last_cycle=str(last["started"]) if last else None, cycles=ledger.count_cycles(since),
-        nowcasts=nowcasts, fallbacks=fallbacks,
+        model=newest.model if newest else None,
+        fallback=newest.fallback if newest else None,
+        last_cycle=str(last["started"]) if last else None,
+        cycles=ledger.count_cycles(since),
+        nowcasts=nowcasts,
+        fallbacks=fallbacks,
         missed_cycles=_missed(settings, ledger, since, now, metadata.get(STEP_SECONDS)),
-        nowcasts_pending=ledger.count_pending(), skill=_skill(ledger, since), disk_free_mb=int(free),
-        warnings=found.warnings, messages_waiting=found.messages_waiting,
-        calibration=found.calibration, calibration_drifted=found.calibration_drifted,
+        nowcasts_pending=ledger.count_pending(),
+        skill=_skill(ledger, since),
+        disk_free_mb=int(free),
+        warnings=found.warnings,
+        messages_waiting=found.messages_waiting,
+        calibration=found.calibration,
+        calibration_drifted=found.calibration_drifted,
     )
 
 
 def _complaints(
-    settings: ServiceSettings, newest: PublishedNowcast | None, age: float | None,
-    last: dict[str, Any] | None, free_mb: int,
+    settings: ServiceSettings,
+    newest: PublishedNowcast | None,
+    age: float | None,
+    last: dict[str, Any] | None,
+    free_mb: int,
 ) -> tuple[str, ...]:
     found = []
     if newest is None:
@@ -129,7 +138,10 @@ def _complaints(
 
 
 def _missed(
-    settings: ServiceSettings, ledger: Ledger, since: np.datetime64, now: np.datetime64,
+    settings: ServiceSettings,
+    ledger: Ledger,
+    since: np.datetime64,
+    now: np.datetime64,
     step_seconds: str | None,
 ) -> int | None:
     """Count the times from the first nowcast (or ``since``) until now that have no nowcast.

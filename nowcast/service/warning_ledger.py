@@ -69,9 +69,7 @@ class WarningLedger:
             " ORDER BY issued, name"
         )
         return [
-            PendingWarning(
-                parse_time(issued), parse_time(published), name, bool(raised), json.loads(text)
-            )
+            PendingWarning(parse_time(issued), parse_time(published), name, bool(raised), json.loads(text))
             for issued, published, name, raised, text in rows
         ]
 
@@ -81,10 +79,7 @@ class WarningLedger:
             [
                 (
                     "UPDATE judged SET outcome = ?, lead_minutes = ?, reason = ? WHERE issued = ? AND name = ?",
-                    [
-                        (*outcome, to_text(issued), name)
-                        for (issued, name), outcome in outcomes.items()
-                    ],
+                    [(*outcome, to_text(issued), name) for (issued, name), outcome in outcomes.items()],
                 )
             ]
         )
@@ -113,10 +108,15 @@ class WarningLedger:
         Why in this order: one that its receiver will never take must not keep back those after it. What is
         settled goes after a month.
         """
-        self.ledger.write_all([
-            ("UPDATE messages SET outcome = ? WHERE outcome = '' AND expires < ?", [(EXPIRED, to_text(now))]),
-            ("DELETE FROM messages WHERE outcome != '' AND expires < ?", [(to_text(now - _MONTH),)]),
-        ])
+        self.ledger.write_all(
+            [
+                (
+                    "UPDATE messages SET outcome = ? WHERE outcome = '' AND expires < ?",
+                    [(EXPIRED, to_text(now))],
+                ),
+                ("DELETE FROM messages WHERE outcome != '' AND expires < ?", [(to_text(now - _MONTH),)]),
+            ]
+        )
         rows = self.ledger.rows(
             "SELECT id, hook, body, expires FROM messages WHERE outcome = '' ORDER BY tries, rowid DESC"
         )

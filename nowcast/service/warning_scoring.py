@@ -53,9 +53,7 @@ def verify_warnings(settings: ServiceSettings, ledger: WarningLedger, archive: A
                 if asked is None or asked.event != each.warning["event"]:
                     outcome: Outcome | None = Outcome(NOT_VERIFIABLE, reason="it is asked no more")
                 else:
-                    outcome = _verify(
-                        settings, archive, each, asked, location_of(asked, points, areas)
-                    )
+                    outcome = _verify(settings, archive, each, asked, location_of(asked, points, areas))
             except NowcastError as error:
                 outcome = Outcome(NOT_VERIFIABLE, reason=str(error))
             if outcome is not None:
@@ -125,9 +123,7 @@ def observed_values(
     flat = frames.values.reshape(len(times), -1)[:, near]
     if asked.quantity == RAIN_SUM:
         assert relation is not None
-        sums = _running_sums(frames, relation, archive.grid.cell_km).reshape(len(times) - 1, -1)[
-            :, near
-        ]
+        sums = _running_sums(frames, relation, archive.grid.cell_km).reshape(len(times) - 1, -1)[:, near]
         known = float(np.isfinite(sums[-1]).mean())
         values = sums
     else:
@@ -161,9 +157,7 @@ def _running_sums(
     motion = motion_of(dbz, _RAIN_DBZ, cell_km, step) / np.float32(step) if steady else None
     known = np.asarray(np.isfinite(dbz).all(axis=0))
     sums = Accumulation(at, at[1:], motion, _SUBSTEP_MINUTES).sums(
-        lambda frame: rate_mm_h(
-            np.where(known, dbz[frame], np.float32(-99.0)), relation, HIGHEST_MM_H
-        )[None],
+        lambda frame: rate_mm_h(np.where(known, dbz[frame], np.float32(-99.0)), relation, HIGHEST_MM_H)[None],
         known,
     )
     return sums[:, 0]

@@ -86,9 +86,7 @@ class WarningSettings:
     def __post_init__(self) -> None:
         check_name("warnings: name", self.name)
         what = f"warnings: {self.name}"
-        within(
-            f"{what}: at_least ({UNITS[self.quantity]})", self.at_least, *_HIGHEST[self.quantity]
-        )
+        within(f"{what}: at_least ({UNITS[self.quantity]})", self.at_least, *_HIGHEST[self.quantity])
         within(f"{what}: probability", self.probability, 0.001, 1.0)
         within(f"{what}: minutes", self.minutes, 1.0, 1440.0)
         if (self.area is None) == (self.place is None):
@@ -120,16 +118,8 @@ class WarningSettings:
         """The event in words."""
         amount = f"{self.at_least:g} {UNITS[self.quantity]} or more"
         how = "on the mean" if self.of == "mean" else "somewhere"
-        when = (
-            f"in {self.minutes:g} min"
-            if self.quantity == RAIN_SUM
-            else f"within {self.minutes:g} min"
-        )
-        return (
-            f"{amount} {when}, {how} in {self.where}"
-            if self.area
-            else f"{amount} {when} at {self.where}"
-        )
+        when = f"in {self.minutes:g} min" if self.quantity == RAIN_SUM else f"within {self.minutes:g} min"
+        return f"{amount} {when}, {how} in {self.where}" if self.area else f"{amount} {when} at {self.where}"
 
 
 @dataclass(frozen=True)
@@ -174,14 +164,10 @@ class HookSettings:
         if self.command is not None and (
             not self.command or not self.command[0] or "\0" in "".join(self.command)
         ):
-            raise SettingsError(
-                complain(f"{what}: command", "none", "a program and its arguments", "name one")
-            )
+            raise SettingsError(complain(f"{what}: command", "none", "a program and its arguments", "name one"))
         if self.url is not None:
             self._check_url(what, self.url)
-        if (self.header is None) != (self.header_variable is None) or (
-            self.header and self.url is None
-        ):
+        if (self.header is None) != (self.header_variable is None) or (self.header and self.url is None):
             raise SettingsError(
                 complain(
                     f"{what}: header",
@@ -196,9 +182,7 @@ class HookSettings:
         ):
             if text is not None and not form.fullmatch(text):
                 raise SettingsError(
-                    complain(
-                        f"{what}: {key}", shown(text), "letters, digits and dashes", "rename it"
-                    )
+                    complain(f"{what}: {key}", shown(text), "letters, digits and dashes", "rename it")
                 )
 
     @staticmethod
@@ -206,24 +190,17 @@ class HookSettings:
         """Refuse what is no web address; the message does not repeat it, for it may hold a secret."""
         try:
             parts = urlsplit(url)
-            fits = (
-                parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-            )
+            fits = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
             fits = fits and url.isascii() and url.isprintable() and " " not in url
         except ValueError:
             fits, parts = False, urlsplit("")
         if not fits:
             raise SettingsError(
-                complain(
-                    f"{what}: url", "no web address", "http:// or https:// and a host", "check it"
-                )
+                complain(f"{what}: url", "no web address", "http:// or https:// and a host", "check it")
             )
         if "@" in parts.netloc:
             raise SettingsError(
                 complain(
-                    f"{what}: url",
-                    "one with a user name",
-                    "one without",
-                    "give header and header_variable",
+                    f"{what}: url", "one with a user name", "one without", "give header and header_variable"
                 )
             )

@@ -13,14 +13,7 @@ from nowcast.core.times import parse_time
 from nowcast.scores.categorical import far, pod
 from nowcast.service.bulletin import headline
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import (
-    CORRECT_NO,
-    FALSE_ALARM,
-    HIT,
-    MISS,
-    NOT_VERIFIABLE,
-    PublishedNowcast,
-)
+from nowcast.service.ledger_schema import CORRECT_NO, FALSE_ALARM, HIT, MISS, NOT_VERIFIABLE, PublishedNowcast
 from nowcast.service.running_reliability import running_drift
 from nowcast.service.settings import ServiceSettings
 from nowcast.service.warning_ledger import WarningLedger
@@ -75,8 +68,7 @@ def read_warnings(
     for warning in settings.warnings:
         of = counts.get(warning.name, {})
         hits, alarms, misses, noes, lost, waiting = (
-            of.get(word, (0, None))[0]
-            for word in (HIT, FALSE_ALARM, MISS, CORRECT_NO, NOT_VERIFIABLE, "")
+            of.get(word, (0, None))[0] for word in (HIT, FALSE_ALARM, MISS, CORRECT_NO, NOT_VERIFIABLE, "")
         )
         told = said.get(warning.name)
         active = told is not None and bool(told["raised"]) and bool(now < parse_time(told["period_ends"]))
@@ -109,11 +101,7 @@ def read_warnings(
     if drifted:
         complaints.append(sentence)
     return WarningState(
-        tuple(records),
-        sum(count for _, count, _ in waiting_for),
-        sentence,
-        drifted,
-        tuple(complaints),
+        tuple(records), sum(count for _, count, _ in waiting_for), sentence, drifted, tuple(complaints)
     )
 
 
@@ -131,18 +119,10 @@ def record_text(record: WarningRecord) -> str:
     if not judged:
         noes = record.correct_noes
         return f"no event and no warning: {noes}" if noes else "nothing to verify yet"
-    parts = [
-        f"{record.hits} hits",
-        f"{record.false_alarms} false alarms",
-        f"{record.misses} misses",
-    ]
+    parts = [f"{record.hits} hits", f"{record.false_alarms} false alarms", f"{record.misses} misses"]
     parts += [] if record.pod is None else [f"POD {record.pod:.2f}"]
     parts += [] if record.far is None else [f"FAR {record.far:.2f}"]
-    parts += (
-        []
-        if record.mean_lead_minutes is None
-        else [f"mean lead {record.mean_lead_minutes:.0f} min"]
-    )
+    parts += [] if record.mean_lead_minutes is None else [f"mean lead {record.mean_lead_minutes:.0f} min"]
     return ", ".join(parts)
 
 
@@ -165,9 +145,7 @@ def warning_metrics(service: str, records: Sequence[WarningRecord]) -> list[str]
         where = f'service="{service}",warning="{_label(record.name)}"'
         lines.append(f"nowcast_warning_raised{{{where}}} {float(record.raised):g}")
         for outcome in ("hits", "false_alarms", "misses", "correct_noes", "not_verifiable"):
-            lines.append(
-                f'nowcast_warnings_verified{{{where},outcome="{outcome}"}} {getattr(record, outcome)}'
-            )
+            lines.append(f'nowcast_warnings_verified{{{where},outcome="{outcome}"}} {getattr(record, outcome)}')
         for key in ("pod", "far", "mean_lead_minutes"):
             value = getattr(record, key)
             if value is not None:

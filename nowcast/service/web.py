@@ -20,8 +20,12 @@ from nowcast.service.status import Status, age_text, as_json, as_prometheus, csi
 from nowcast.service.warning_status import record_text
 
 _SHOWN = {
-    FORECAST_FILE: "forecast (CF netCDF)", "maps/loop.gif": "loop (GIF)", WARNINGS: "warnings (JSON)",
-    "places.json": "places (JSON)", "places.csv": "places (CSV)", "areas.json": "areas (JSON)",
+    FORECAST_FILE: "forecast (CF netCDF)",
+    "maps/loop.gif": "loop (GIF)",
+    WARNINGS: "warnings (JSON)",
+    "places.json": "places (JSON)",
+    "places.csv": "places (CSV)",
+    "areas.json": "areas (JSON)",
     "areas.csv": "areas (CSV)",
 }
 
@@ -53,8 +57,7 @@ def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> Non
         pictures=_pictures(folder, manifest),
         skill_header=("at least", "nowcast", "persistence"),
         skill=[
-            (f"{s.threshold_dbz:g} dBZ", csi_text(s.published), csi_text(s.persistence))
-            for s in status.skill
+            (f"{s.threshold_dbz:g} dBZ", csi_text(s.published), csi_text(s.persistence)) for s in status.skill
         ],
         reference_time=status.newest_nowcast or "",
         age=age_text(status.nowcast_age_minutes) if status.nowcast_age_minutes is not None else "",
@@ -110,17 +113,16 @@ def _pictures(folder: str, manifest: dict[str, Any]) -> list[Picture]:
     valid = manifest.get("valid_times", [])
     observed = manifest.get(REFERENCE_TIME, manifest.get("issued", ""))
     captions = [f"observed {observed}", *(f"forecast for {v}" for v in valid)]
-    return [
-        Picture(f"{folder}/{name}", caption) for name, caption in zip(names, captions, strict=False)
-    ]
+    return [Picture(f"{folder}/{name}", caption) for name, caption in zip(names, captions, strict=False)]
 
 
 def _downloads(folder: str, manifest: dict[str, Any]) -> list[tuple[str, str]]:
     there = manifest.get("files", {})
     named = [(label, f"{folder}/{name}") for name, label in _SHOWN.items() if name in there]
-    named += [(f"meteogram {Path(name).stem}", f"{folder}/{name}")
-              for name in sorted(there) if name.startswith("meteograms/")]
+    named += [
+        (f"meteogram {Path(name).stem}", f"{folder}/{name}")
+        for name in sorted(there)
+        if name.startswith("meteograms/")
+    ]
     status = ("state of the service (JSON)", "status.json")
-    return (
-        [*named, ("manifest with checksums", f"{folder}/{MANIFEST}"), status] if there else [status]
-    )
+    return [*named, ("manifest with checksums", f"{folder}/{MANIFEST}"), status] if there else [status]

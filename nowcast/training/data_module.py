@@ -101,8 +101,12 @@ class Batches:
     def __iter__(self) -> Iterator[ClipBatch]:
         return iter(
             DataLoader(
-                _Keyed(self.clips), batch_sampler=self.keys, num_workers=self.workers,
-                collate_fn=collate, pin_memory=self.pin, generator=torch.Generator(),
+                _Keyed(self.clips),
+                batch_sampler=self.keys,
+                num_workers=self.workers,
+                collate_fn=collate,
+                pin_memory=self.pin,
+                generator=torch.Generator(),
                 worker_init_fn=_own_epoch if self.workers else None,
             )
         )
@@ -132,7 +136,11 @@ class ClipDataModule(pl.LightningDataModule):  # type: ignore[misc]  # Lightning
     """
 
     def __init__(
-        self, train_data: ClipData, val_data: ClipData, training: Training, clips: int,
+        self,
+        train_data: ClipData,
+        val_data: ClipData,
+        training: Training,
+        clips: int,
         iteration: Callable[[], int],
     ) -> None:
         super().__init__()

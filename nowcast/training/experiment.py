@@ -168,10 +168,16 @@ class Experiment:
     def _check_positive(self) -> None:
         t, d = self.training, self.data
         above_zero: dict[str, float | None] = {
-            "training.steps": t.steps, "training.minutes": t.minutes, "training.batch": t.batch,
-            "training.gradient_clip": t.gradient_clip, "training.validate_every": t.validate_every,
-            "training.devices": t.devices, "training.nodes": t.nodes, "training.log_every": t.log_every,
-            "data.validation_clips": d.validation_clips, "data.validation_stride": d.validation_stride,
+            "training.steps": t.steps,
+            "training.minutes": t.minutes,
+            "training.batch": t.batch,
+            "training.gradient_clip": t.gradient_clip,
+            "training.validate_every": t.validate_every,
+            "training.devices": t.devices,
+            "training.nodes": t.nodes,
+            "training.log_every": t.log_every,
+            "data.validation_clips": d.validation_clips,
+            "data.validation_stride": d.validation_stride,
         }
         for name, value in above_zero.items():
             if value is not None and not value > 0:
@@ -204,8 +210,15 @@ def differences(before: dict[str, Any], after: Experiment) -> list[str]:
     is not read again.
     """
     free = {
-        "training.steps", "training.minutes", "training.validate_every", "training.workers",
-        "training.accelerator", "training.log_every", "training.logger", "training.start_from", "name",
+        "training.steps",
+        "training.minutes",
+        "training.validate_every",
+        "training.workers",
+        "training.accelerator",
+        "training.log_every",
+        "training.logger",
+        "training.start_from",
+        "name",
         *(("training.precision",) if after.training.precision == "auto" else ()),
     }
     old, new = _flat(_with_defaults(before)), _flat(plain(after))

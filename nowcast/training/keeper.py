@@ -38,8 +38,13 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
     """
 
     def __init__(
-        self, folder: Path, meta: CheckpointMeta, best: dict[str, Any] | None, tensorboard: Any | None,
-        progress: bool, interruption: Interruption,
+        self,
+        folder: Path,
+        meta: CheckpointMeta,
+        best: dict[str, Any] | None,
+        tensorboard: Any | None,
+        progress: bool,
+        interruption: Interruption,
     ) -> None:
         self.folder, self.meta, self.best = folder, meta, best
         self.tensorboard, self.progress = tensorboard, progress
@@ -57,7 +62,10 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         if trainer.is_global_zero:
             self.metrics.cut_after(_module(pl_module).iteration)
             self._bar = tqdm(
-                total=100, unit="%", desc="training", disable=not self.progress,
+                total=100,
+                unit="%",
+                desc="training",
+                disable=not self.progress,
                 bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
             )
 
@@ -85,7 +93,11 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
             self._end(lambda: self.save_last(module) if trainer.is_global_zero else None)
 
     def on_validation_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int,
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,
+        batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Obey a signal within a validation: the run goes on before its last iteration.

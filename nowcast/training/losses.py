@@ -137,7 +137,9 @@ LOSSES: Mapping[str, _Maker] = {
 
 
 def make_loss(
-    name: str, scaling: Scaling | None, intensity: IntensityWeights,
+    name: str,
+    scaling: Scaling | None,
+    intensity: IntensityWeights,
     events: ExceedanceProbabilitySettings | None = None,
 ) -> Loss:
     """Make the loss called ``name``.

@@ -9,9 +9,7 @@ from pathlib import Path
 from nowcast.core.errors import FileError
 from nowcast.core.files import whole_file
 
-COLUMNS = (
-    "iteration", "seconds", "learning_rate", "train_loss", "val_loss", "val_csi20", "val_csi30",
-)
+COLUMNS = ("iteration", "seconds", "learning_rate", "train_loss", "val_loss", "val_csi20", "val_csi30")
 
 
 class MetricsFile:

@@ -47,7 +47,9 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         self.network = network
         self.experiment = experiment
         self.loss = make_loss(
-            experiment.training.loss, experiment.data.scaling, experiment.training.intensity,
+            experiment.training.loss,
+            experiment.data.scaling,
+            experiment.training.intensity,
             experiment.model.exceedance_probability,
         )
         decay = experiment.training.ema_decay

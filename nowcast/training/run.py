@@ -31,8 +31,14 @@ from nowcast.training.start import start_from
 
 
 def train(
-    experiment: Experiment, train_data: ClipData, val_data: ClipData, out: Path, *,
-    resume: Path | None = None, grid_km: tuple[float, float] | None = None, progress: bool = False,
+    experiment: Experiment,
+    train_data: ClipData,
+    val_data: ClipData,
+    out: Path,
+    *,
+    resume: Path | None = None,
+    grid_km: tuple[float, float] | None = None,
+    progress: bool = False,
     interruption: Interruption | None = None,
 ) -> Path:
     """Train a network; return the path of the checkpoint that is best on validation.
@@ -66,8 +72,14 @@ def train(
 
 
 def _train(
-    experiment: Experiment, train_data: ClipData, val_data: ClipData, out: Path, resume: Path | None,
-    grid_km: tuple[float, float] | None, progress: bool, interruption: Interruption,
+    experiment: Experiment,
+    train_data: ClipData,
+    val_data: ClipData,
+    out: Path,
+    resume: Path | None,
+    grid_km: tuple[float, float] | None,
+    progress: bool,
+    interruption: Interruption,
 ) -> Path:
     half = _half(experiment.training)
     _check(experiment, train_data, val_data)
@@ -82,8 +94,7 @@ def _train(
     folder = Path(resume).parent if resume is not None else _new_folder(out / experiment.name)
     keeper = Keeper(folder, meta, best, _tensorboard(experiment, folder), progress, interruption)
     data = ClipDataModule(
-        train_data, val_data, experiment.training, experiment.data.validation_clips,
-        lambda: module.iteration,
+        train_data, val_data, experiment.training, experiment.data.validation_clips, lambda: module.iteration
     )
     with log_to(folder), quiet_lightning():
         trainer = _trainer(experiment, half, keeper)
@@ -130,13 +141,23 @@ def _trainer(experiment: Experiment, half: bool, keeper: Keeper) -> pl.Trainer:
     training = experiment.training
     many = training.processes > 1
     return pl.Trainer(
-        accelerator=training.accelerator, devices=training.devices, num_nodes=training.nodes,
+        accelerator=training.accelerator,
+        devices=training.devices,
+        num_nodes=training.nodes,
         strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if many else "auto",
         precision="bf16-mixed" if half else "32-true",
-        max_epochs=-1, reload_dataloaders_every_n_epochs=1, num_sanity_val_steps=0,
-        use_distributed_sampler=False, inference_mode=False, logger=False, callbacks=[keeper],
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        log_every_n_steps=1, benchmark=torch.cuda.is_available() and training.accelerator != "cpu",
+        max_epochs=-1,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        inference_mode=False,
+        logger=False,
+        callbacks=[keeper],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        benchmark=torch.cuda.is_available() and training.accelerator != "cpu",
     )
 
 
@@ -159,11 +180,19 @@ def _describe(
 ) -> CheckpointMeta:
     window = experiment.data.window
     return CheckpointMeta(
-        model=experiment.model.name, settings=plain(experiment.model.settings), channels=data.channels,
-        size=data.size, past=window.past, future=window.future,
-        step_seconds=float(data.step / np.timedelta64(1, "s")), scaling=experiment.data.scaling,
-        exceedance_probability=experiment.model.exceedance_probability, lagrangian=experiment.model.lagrangian,
-        grid_km=grid_km, data_fingerprint=data.fingerprint, experiment=plain(experiment),
+        model=experiment.model.name,
+        settings=plain(experiment.model.settings),
+        channels=data.channels,
+        size=data.size,
+        past=window.past,
+        future=window.future,
+        step_seconds=float(data.step / np.timedelta64(1, "s")),
+        scaling=experiment.data.scaling,
+        exceedance_probability=experiment.model.exceedance_probability,
+        lagrangian=experiment.model.lagrangian,
+        grid_km=grid_km,
+        data_fingerprint=data.fingerprint,
+        experiment=plain(experiment),
         provenance={**provenance(), "computed_in": "bfloat16" if half else "float32"},
     )
 
@@ -246,9 +275,7 @@ def _tensorboard(experiment: Experiment, folder: Path) -> Any | None:
     return TensorBoardLogger(save_dir=str(folder), name="", version="tensorboard")
 
 
-def _opening(
-    network: SequenceModel, train_data: ClipData, val_data: ClipData, meta: CheckpointMeta
-) -> str:
+def _opening(network: SequenceModel, train_data: ClipData, val_data: ClipData, meta: CheckpointMeta) -> str:
     count = sum(p.numel() for p in network.parameters())
     made = ", ".join(f"{k} {v}" for k, v in meta.provenance.items())
     return f"{count} parameters, {len(train_data)} clips an epoch, {len(val_data)} to validate ({made})"

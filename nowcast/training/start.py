@@ -58,8 +58,11 @@ def _what_it_is(meta: CheckpointMeta) -> dict[str, Any]:
     return {
         "model": FORMER_NAMES.get(meta.model, meta.model),
         "settings": plain(build(find_model(meta.model).settings, meta.settings)),
-        "channels": meta.channels, "scaling": plain(meta.scaling), "exceedance_probability": plain(head),
-        "lagrangian": plain(meta.lagrangian), "context_unet": context,
+        "channels": meta.channels,
+        "scaling": plain(meta.scaling),
+        "exceedance_probability": plain(head),
+        "lagrangian": plain(meta.lagrangian),
+        "context_unet": context,
     }
 
 

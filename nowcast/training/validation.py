@@ -29,9 +29,15 @@ class ValidationSums:
     """
 
     def __init__(self, scaling: Scaling | None, device: torch.device) -> None:
-        self.thresholds = [] if scaling is None else [
-            (dbz, scaling.scaled(dbz)) for dbz in THRESHOLDS_DBZ if scaling.low_dbz < dbz <= scaling.high_dbz
-        ]
+        self.thresholds = (
+            []
+            if scaling is None
+            else [
+                (dbz, scaling.scaled(dbz))
+                for dbz in THRESHOLDS_DBZ
+                if scaling.low_dbz < dbz <= scaling.high_dbz
+            ]
+        )
         kind = torch.float32 if device.type == "mps" else torch.float64
         self.total = torch.zeros(2 + 3 * len(self.thresholds), dtype=kind, device=device)
 

@@ -40,8 +40,13 @@ class ArchiveReport:
 
 
 def thin_archive(
-    archive: Archive | Path | str, every: np.timedelta64, out: Path | str, *, overwrite: bool = False,
-    progress: bool = False, engine: Engine | None = None,
+    archive: Archive | Path | str,
+    every: np.timedelta64,
+    out: Path | str,
+    *,
+    overwrite: bool = False,
+    progress: bool = False,
+    engine: Engine | None = None,
 ) -> ArchiveReport:
     """Keep the frames that lie on a longer step: on the clock where the archive has such, else from the first.
 
@@ -69,9 +74,16 @@ def thin_archive(
 
 
 def crop_archive(
-    archive: Archive | Path | str, out: Path | str, *, period: str | None = None, box: Box | None = None,
-    rows: Range | None = None, columns: Range | None = None, overwrite: bool = False,
-    progress: bool = False, engine: Engine | None = None,
+    archive: Archive | Path | str,
+    out: Path | str,
+    *,
+    period: str | None = None,
+    box: Box | None = None,
+    rows: Range | None = None,
+    columns: Range | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+    engine: Engine | None = None,
 ) -> ArchiveReport:
     """Keep a part of the grid, of the time, or of both.
 
@@ -107,8 +119,13 @@ def crop_archive(
 
 
 def merge_archives(
-    archives: Sequence[Archive | Path | str], out: Path | str, *, overlap: Overlap = "first",
-    overwrite: bool = False, progress: bool = False, engine: Engine | None = None,
+    archives: Sequence[Archive | Path | str],
+    out: Path | str,
+    *,
+    overlap: Overlap = "first",
+    overwrite: bool = False,
+    progress: bool = False,
+    engine: Engine | None = None,
 ) -> ArchiveReport:
     """Put archives of one grid, step and quantity into one.
 
@@ -125,8 +142,9 @@ def merge_archives(
         FileError: as `thin_archive`.
     """
     if overlap not in get_args(Overlap):
-        raise SettingsError(complain("overlap", f"'{overlap}'", f"one of {', '.join(get_args(Overlap))}",
-                                     "choose one of them"))
+        raise SettingsError(
+            complain("overlap", f"'{overlap}'", f"one of {', '.join(get_args(Overlap))}", "choose one of them")
+        )
     opened = [_opened(a) for a in archives]
     if not opened:
         raise SettingsError("merge: got no archive, expected one or more; name them")
@@ -144,7 +162,11 @@ def merge_archives(
 
 
 def copy_archive(
-    archive: Archive | Path | str, out: Path | str, *, overwrite: bool = False, progress: bool = False,
+    archive: Archive | Path | str,
+    out: Path | str,
+    *,
+    overwrite: bool = False,
+    progress: bool = False,
     engine: Engine | None = None,
 ) -> ArchiveReport:
     """Copy an archive, also to or from an object store; every chunk is read and checked on the way.
@@ -177,7 +199,11 @@ def _check_some(archive: Archive, times: Times) -> None:
 
 
 def _part(
-    archive: Archive, times: Times, step: np.timedelta64, window: tuple[Range, Range], said: str,
+    archive: Archive,
+    times: Times,
+    step: np.timedelta64,
+    window: tuple[Range, Range],
+    said: str,
     partly: bool = False,
 ) -> Derivation:
     """Return how to make an archive from one."""
@@ -196,7 +222,11 @@ def _slots(new: NewArchive, times: Times, who: Iterable[tuple[int, ...]] | None 
 
 
 def _made(
-    how: Derivation, slots: Sequence[Slot], out: Path | str, overwrite: bool, progress: bool,
+    how: Derivation,
+    slots: Sequence[Slot],
+    out: Path | str,
+    overwrite: bool,
+    progress: bool,
     engine: Engine | None,
 ) -> ArchiveReport:
     place = place_of(out)
@@ -213,8 +243,10 @@ def _check_alike(first: Archive, other: Archive) -> None:
     if different:
         raise refuse(f"its grid is not that of {first.path} ({different})")
     if first.step != other.step:
-        raise refuse(f"its step is {minutes(other.step):g} minutes, that of {first.path} "
-                     f"{minutes(first.step):g}; thin one of them first")
+        raise refuse(
+            f"its step is {minutes(other.step):g} minutes, that of {first.path} "
+            f"{minutes(first.step):g}; thin one of them first"
+        )
     if (first.origin - other.origin) % first.step != np.timedelta64(0):
         raise refuse(f"its frames lie between those of {first.path}")
     mine, its = ([MeasuredQuantity.of(s) for s in a.sources if s.frames] for a in (first, other))
@@ -222,5 +254,7 @@ def _check_alike(first: Archive, other: Archive) -> None:
         if not any(quantity.same(q) for q in mine[:1]):
             raise refuse(f"it holds {quantity}, {first.path} {mine[0]}")
         if not quantity.same_relation(mine[0]):
-            raise refuse(f"its rain became dBZ through {quantity.relation}, that of {first.path} through "
-                         f"{mine[0].relation}")
+            raise refuse(
+                f"its rain became dBZ through {quantity.relation}, that of {first.path} through "
+                f"{mine[0].relation}"
+            )

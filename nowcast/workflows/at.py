@@ -97,8 +97,11 @@ def at_places(
 ) -> xr.Dataset:
     """Read a forecast at places as `at` does, always over ``place``."""
     if not _RAIN_RANGE[0] <= rain_dbz <= _RAIN_RANGE[1]:
-        raise SettingsError(complain("rain", f"{rain_dbz} dBZ", f"{_RAIN_RANGE[0]:g} to {_RAIN_RANGE[1]:g} dBZ",
-                                     "for example 10"))
+        raise SettingsError(
+            complain(
+                "rain", f"{rain_dbz} dBZ", f"{_RAIN_RANGE[0]:g} to {_RAIN_RANGE[1]:g} dBZ", "for example 10"
+            )
+        )
     grid = read_grid(forecast) if isinstance(forecast, (str, Path)) else Grid.of(forecast[NAME])
     cells = locate(grid, places, progress)
     window = rows, columns = cells.window(grid.shape)
@@ -121,9 +124,7 @@ def newest_frames(
     return archive.frames(times).compute(scheduler="synchronous")
 
 
-def relation_of(
-    forecast: xr.Dataset, observed: xr.DataArray | None, name: str | None
-) -> ZRelation | None:
+def relation_of(forecast: xr.Dataset, observed: xr.DataArray | None, name: str | None) -> ZRelation | None:
     """The Z-R relation of the forecast, else of the observed frames, else the one that is named, if any.
 
     Raises:
@@ -135,8 +136,9 @@ def relation_of(
         return own
     chosen = z_r(name)
     if own is not None and not chosen.same(own):
-        raise SettingsError(complain("Z-R relation (--z-r)", name, f"that of the forecast ({own})",
-                                     "leave it out"))
+        raise SettingsError(
+            complain("Z-R relation (--z-r)", name, f"that of the forecast ({own})", "leave it out")
+        )
     return chosen
 
 
@@ -146,18 +148,26 @@ def _points(
     if lat is None and lon is None:
         return []
     try:
-        north, east = (np.atleast_1d(np.asarray(() if value is None else value, np.float64))
-                       for value in (lat, lon))
+        north, east = (
+            np.atleast_1d(np.asarray(() if value is None else value, np.float64)) for value in (lat, lon)
+        )
     except (TypeError, ValueError):
         north = east = np.zeros((0, 0))
     if north.ndim != 1 or north.shape != east.shape:
         shapes = [np.shape(np.asarray(value)) for value in (lat, lon)]
-        raise SettingsError(complain("places", f"lat {shapes[0]} and lon {shapes[1]}",
-                                     "degrees north and east of one shape (P,)", "give one for each place"))
+        raise SettingsError(
+            complain(
+                "places",
+                f"lat {shapes[0]} and lon {shapes[1]}",
+                "degrees north and east of one shape (P,)",
+                "give one for each place",
+            )
+        )
     within_km = check_distance(within_km)
     where = [check_place(float(y), float(x)) for y, x in zip(north, east, strict=True)]
     called = [place_name(*place) for place in where] if names is None else list(names)
     if len(called) != len(where):
-        raise SettingsError(complain("names", len(called), f"{len(where)}, one for each place",
-                                     "add or drop some"))
+        raise SettingsError(
+            complain("names", len(called), f"{len(where)}, one for each place", "add or drop some")
+        )
     return [Location(name, *place, within_km=within_km) for name, place in zip(called, where, strict=True)]

@@ -115,7 +115,10 @@ def calibrate(
             for a, found in zip(archives, starts, strict=True)
         ],
         "periods": [f"{to_text(start)}/{to_text(end)}" for start, end in periods],
-        "stride": stride, "min_wet_pixels": min_wet_pixels, "wet_dbz": wet_dbz, "made_with": provenance(),
+        "stride": stride,
+        "min_wet_pixels": min_wet_pixels,
+        "wet_dbz": wet_dbz,
+        "made_with": provenance(),
     }
     lead_minutes = tuple(minutes(lead) for lead in leads)
     learnt = tuple(
@@ -127,14 +130,25 @@ def calibrate(
 
 def _calibration(decision: DecisionThresholds, learnt: LearntProbabilities) -> ModelCalibration:
     return ModelCalibration(
-        decision.model, decision.identity, decision, learnt.dressing, learnt.recalibration, learnt.reliability,
-        learnt.tail_dbz, learnt.held_out, learnt.notes,
+        decision.model,
+        decision.identity,
+        decision,
+        learnt.dressing,
+        learnt.recalibration,
+        learnt.reliability,
+        learnt.tail_dbz,
+        learnt.held_out,
+        learnt.notes,
     )
 
 
 def _counted(
-    archive: RadarFrames, models: Mapping[str, Forecaster], leads: LeadTimes, past: int,
-    thresholds: Sequence[float], times: Times,
+    archive: RadarFrames,
+    models: Mapping[str, Forecaster],
+    leads: LeadTimes,
+    past: int,
+    thresholds: Sequence[float],
+    times: Times,
 ) -> dict[str, tuple[CalibrationCounts, ProbabilityLearner]]:
     """Count the forecasts of all models from one window."""
     observed = archive.frames(times[past:]).compute(scheduler="synchronous").values
@@ -173,8 +187,15 @@ def _of_one_step(archives: list[RadarFrames]) -> list[RadarFrames]:
 
 
 def _initialisations(
-    archives: Sequence[RadarFrames], periods: Sequence[Period], past: int, lead_times: int, stride: int,
-    min_wet_pixels: int, wet_dbz: float, progress: bool, engine: Engine | None,
+    archives: Sequence[RadarFrames],
+    periods: Sequence[Period],
+    past: int,
+    lead_times: int,
+    stride: int,
+    min_wet_pixels: int,
+    wet_dbz: float,
+    progress: bool,
+    engine: Engine | None,
 ) -> list[Initialisations]:
     """Initialisation times of each archive; one without any is refused only if all others are, too."""
     found: list[Initialisations] = []
@@ -189,7 +210,8 @@ def _initialisations(
         try:
             found.append(
                 wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress, engine)
-                if every else NONE
+                if every
+                else NONE
             )
         except TimeError as error:
             problems.append(error)

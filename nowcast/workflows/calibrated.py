@@ -37,8 +37,12 @@ def calibrated(
     found = calibration_of(forecaster.name, forecaster, known)
     if found is None:
         raise SettingsError(
-            complain("calibration", f"one of {', '.join(m.model for m in known) or 'no model'}",
-                     f"one of {forecaster.name}", "calibrate this model")
+            complain(
+                "calibration",
+                f"one of {', '.join(m.model for m in known) or 'no model'}",
+                f"one of {forecaster.name}",
+                "calibrate this model",
+            )
         )
     check_identity(found, forecaster)
     return uncalibrated(forecaster), found.steps

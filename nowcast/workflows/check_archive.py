@@ -68,8 +68,10 @@ def check_archive(
     starts = range(0, count, _FRAMES_A_TASK)
     tasks = [(opened.times[i : i + _FRAMES_A_TASK], facts[i : i + _FRAMES_A_TASK]) for i in starts]
     damaged: list[tuple[np.datetime64, str]] = []
-    with open_engine() if engine is None else nullcontext(engine) as own, \
-            tqdm(desc="check", total=count, unit="frame", disable=not progress) as bar:
+    with (
+        open_engine() if engine is None else nullcontext(engine) as own,
+        tqdm(desc="check", total=count, unit="frame", disable=not progress) as bar,
+    ):
         for checked, found in own.each(_Frames(opened), tasks):
             damaged += found
             bar.update(checked)
@@ -110,6 +112,8 @@ def _ledger_faults(archive: Archive) -> list[str]:
     counts = np.bincount(index[(index >= 0) & (index < len(sources))], minlength=len(sources))
     for source, found in zip(sources, counts, strict=True):
         if found < source.frames and source.complete:
-            faults.append(f"{source.name}: the ledger counts {source.frames} frames of this file, {found} are "
-                          "there; ingest it again")
+            faults.append(
+                f"{source.name}: the ledger counts {source.frames} frames of this file, {found} are "
+                "there; ingest it again"
+            )
     return faults

@@ -100,8 +100,14 @@ def forecast(
     check_relation(steps, archive.attrs)
     relation = {} if z_r is None else {"z_r_relation": str(relation_for(archive.attrs, z_r, "forecast"))}
     made = forecast_with_past(
-        archive, forecaster, at, lead_times, settings=settings, short_past=short_past,
-        most_missing=most_missing, count=max((step.past for step in steps), default=0),
+        archive,
+        forecaster,
+        at,
+        lead_times,
+        settings=settings,
+        short_past=short_past,
+        most_missing=most_missing,
+        count=max((step.past for step in steps), default=0),
     )
     return postprocess(made._replace(forecast=made.forecast.assign_attrs(relation)), steps, progress)
 
@@ -151,16 +157,21 @@ def forecast_with_past(
     relation = str(archive.attrs.get("z_r_relation", ""))
     if QUALITY_MASKS in archive.attrs:
         flagged[QUALITY_MASKS] = str(archive.attrs[QUALITY_MASKS])
-    return Made(found.assign_attrs({
-        **forecaster.describe(),
-        **found.attrs,
-        **flagged,
-        "archive": archive.path.name,
-        "archive_fingerprint": archive.fingerprint,
-        "observed_from": str(archive.attrs.get("source", "unknown")),
-        "licence": str(archive.attrs.get("licence", "unknown")),
-        **({"z_r_relation": relation} if relation else {}),
-    }), observed)
+    return Made(
+        found.assign_attrs(
+            {
+                **forecaster.describe(),
+                **found.attrs,
+                **flagged,
+                "archive": archive.path.name,
+                "archive_fingerprint": archive.fingerprint,
+                "observed_from": str(archive.attrs.get("source", "unknown")),
+                "licence": str(archive.attrs.get("licence", "unknown")),
+                **({"z_r_relation": relation} if relation else {}),
+            }
+        ),
+        observed,
+    )
 
 
 def postprocess(made: Made, post: Sequence[PostProcessing], progress: bool = False) -> xr.Dataset:
@@ -180,14 +191,13 @@ def leads_of(archive: RadarFrames, count: int) -> LeadTimes:
         SettingsError: fewer than one, or more than anyone can use.
     """
     if not 1 <= count <= _MOST_LEADS:
-        raise SettingsError(complain("lead times (--leads)", count, f"1 to {_MOST_LEADS} frames",
-                                     "for example 10"))
+        raise SettingsError(
+            complain("lead times (--leads)", count, f"1 to {_MOST_LEADS} frames", "for example 10")
+        )
     return np.asarray(archive.step * np.arange(1, count + 1))
 
 
-def _checked(
-    found: xr.Dataset, name: str, lead_times: LeadTimes, observed: xr.DataArray
-) -> xr.Dataset:
+def _checked(found: xr.Dataset, name: str, lead_times: LeadTimes, observed: xr.DataArray) -> xr.Dataset:
     """Refuse a forecast of other lead times or another grid than asked for."""
     shape: tuple[int, ...] = (len(lead_times), *observed.shape[1:])
     dims: tuple[str, ...] = ("lead_time", "y", "x")

@@ -48,8 +48,10 @@ class HindcastReport:
     seconds: float
 
     def __str__(self) -> str:
-        return (f"{self.path}: {self.forecasts} forecasts, {self.made} of them made in {self.seconds:.1f} s, "
-                f"{self.forecasts - self.made} were there")
+        return (
+            f"{self.path}: {self.forecasts} forecasts, {self.made} of them made in {self.seconds:.1f} s, "
+            f"{self.forecasts - self.made} were there"
+        )
 
 
 def hindcast(
@@ -121,10 +123,17 @@ def hindcast(
     times = np.array([window[-1] for window in found], "datetime64[ns]")
     make = _Make(frames, model, leads, steps, place)
     held, waiting = make.prepare(times)
-    with open_engine() if engine is None else nullcontext(engine) as own, tqdm(
-        own.each(make, waiting), "hindcast", len(times), initial=len(times) - len(waiting), unit="forecast",
-        disable=not progress,
-    ) as bar:
+    with (
+        open_engine() if engine is None else nullcontext(engine) as own,
+        tqdm(
+            own.each(make, waiting),
+            "hindcast",
+            len(times),
+            initial=len(times) - len(waiting),
+            unit="forecast",
+            disable=not progress,
+        ) as bar,
+    ):
         for _ in bar:
             pass
     HindcastStore(place).finish()
@@ -175,8 +184,10 @@ class _Make:
         """What the forecasts depend on beside their times."""
         steps = [f"{step.name} {sha256(pickle.dumps(step)).hexdigest()[:16]}" for step in self.post]
         return {
-            **self.forecaster.describe(), "archive": self.archive.path.name,
-            "archive_fingerprint": self.archive.fingerprint, "post_processing": ", ".join(steps),
+            **self.forecaster.describe(),
+            "archive": self.archive.path.name,
+            "archive_fingerprint": self.archive.fingerprint,
+            "post_processing": ", ".join(steps),
         }
 
     def _check(self, held: HindcastStore, times: Times) -> None:
@@ -187,8 +198,10 @@ class _Make:
             )
 
         if not np.array_equal(held.reference_times, times):
-            there, here = (f"{to_text(t[0])} to {to_text(t[-1])}, {len(t)} times" if len(t) else "no times"
-                           for t in (held.reference_times, times))
+            there, here = (
+                f"{to_text(t[0])} to {to_text(t[-1])}, {len(t)} times" if len(t) else "no times"
+                for t in (held.reference_times, times)
+            )
             raise differs("initialisation times", there, here)
         if not np.array_equal(held.lead_times, self.leads):
             raise differs("lead times", len(held.lead_times), len(self.leads))

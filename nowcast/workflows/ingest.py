@@ -58,17 +58,29 @@ class IngestReport:
     def __str__(self) -> str:
         rate = f" ({self.frames / self.seconds:.3g} frames/s)" if self.frames else ""
         replaced = f"{_count(self.replaced, 'frame')} replaced; " if self.replaced else ""
-        return (f"{self.archive}: {_count(self.frames, 'new frame')} in {self.seconds:.1f} s{rate}; {replaced}"
-                f"of {_count(self.files, 'file')} {self.known_files} were in already; "
-                f"{_count(self.same, 'frame')} came twice")
+        return (
+            f"{self.archive}: {_count(self.frames, 'new frame')} in {self.seconds:.1f} s{rate}; {replaced}"
+            f"of {_count(self.files, 'file')} {self.known_files} were in already; "
+            f"{_count(self.same, 'frame')} came twice"
+        )
 
 
 def ingest(
-    paths: Iterable[Path | str], archive_path: Path | str, workers_count: int | None = None,
-    progress: bool = True, reader: str | Reader | None = None, step: np.timedelta64 | None = None,
-    licence: str | None = None, now: np.datetime64 | None = None, file_seconds: float | None = None,
-    reissued: Reissued = "complete", z_r: str | None = None, polar: PolarSettings | None = None,
-    *, engine: Engine | None = None, grid: str | Path | Grid | None = None,
+    paths: Iterable[Path | str],
+    archive_path: Path | str,
+    workers_count: int | None = None,
+    progress: bool = True,
+    reader: str | Reader | None = None,
+    step: np.timedelta64 | None = None,
+    licence: str | None = None,
+    now: np.datetime64 | None = None,
+    file_seconds: float | None = None,
+    reissued: Reissued = "complete",
+    z_r: str | None = None,
+    polar: PolarSettings | None = None,
+    *,
+    engine: Engine | None = None,
+    grid: str | Path | Grid | None = None,
     resample: ResampleSettings | str | None = None,
 ) -> IngestReport:
     """Put radar files into an archive; what is in already is not read again.
@@ -123,19 +135,26 @@ def ingest(
     began = clock.monotonic()
     choice = ReaderChoice(reader, z_r)
     if reissued not in get_args(Reissued):
-        raise SettingsError(complain("reissued", f"'{reissued}'", f"one of {', '.join(get_args(Reissued))}",
-                                     "choose one of them"))
+        raise SettingsError(
+            complain(
+                "reissued", f"'{reissued}'", f"one of {', '.join(get_args(Reissued))}", "choose one of them"
+            )
+        )
     polar = polar or getattr(getattr(reader, "mapping", None), "polar", None)
     wanted = None if grid is None else wanted_grid(grid)
     how = resample_settings(resample) if isinstance(resample, str) else resample
     if wanted is not None and polar is not None:
-        raise SettingsError("grid: got it beside polar settings, which choose the grid of volumes, expected "
-                            "one of both; leave one out")
+        raise SettingsError(
+            "grid: got it beside polar settings, which choose the grid of volumes, expected "
+            "one of both; leave one out"
+        )
     files, problems = list_files(Path(p) if engine is None else Path(p).absolute() for p in paths)
     try:
         target = local_only(
-            archive_path, "archive", "an archive that grows takes locks and renames, which object stores lack; "
-            "ingest into a folder, and copy that"
+            archive_path,
+            "archive",
+            "an archive that grows takes locks and renames, which object stores lack; "
+            "ingest into a folder, and copy that",
         ).absolute()
         known = _known(target, again=reissued == "replace")
         choice = replace(choice, z_r=_one_relation(target, z_r))
@@ -163,8 +182,14 @@ def ingest(
     except OSError as error:
         raise _note(_no_place(archive_path, error), problems) from error
     return IngestReport(
-        target, len(files), len(unread) + twice, filled.frames, filled.same,
-        (*problems, *filled.problems), clock.monotonic() - began, filled.replaced,
+        target,
+        len(files),
+        len(unread) + twice,
+        filled.frames,
+        filled.same,
+        (*problems, *filled.problems),
+        clock.monotonic() - began,
+        filled.replaced,
     )
 
 
@@ -197,9 +222,14 @@ def _one_relation(target: Path, chosen: str | None) -> str | None:
     stated = str(Archive.open(target).attrs.get("z_r_relation", ""))
     held = z_r_of_text(stated)
     if chosen is not None and (held is None or not held.same(relation_of(chosen))):
-        raise SettingsError(complain(
-            f"{target}: z_r", f"'{chosen}'", f"the archive's own, {stated or 'which has none'}",
-            "leave it out, or ingest into another archive"))
+        raise SettingsError(
+            complain(
+                f"{target}: z_r",
+                f"'{chosen}'",
+                f"the archive's own, {stated or 'which has none'}",
+                "leave it out, or ingest into another archive",
+            )
+        )
     if held is None:
         return None
     return held.name if held.name in Z_R and Z_R[held.name].same(held) else f"a={held.a!r},b={held.b!r}"
@@ -214,5 +244,7 @@ def _note(error: NowcastError, problems: Iterable[Problem]) -> NowcastError:
 def _no_place(archive: Path | str, error: OSError) -> NowcastError:
     if error.errno in DISK_FULL:
         return ArchiveError(f"{archive}: the disk is full ({error.strerror}); make room and run again")
-    return ArchiveError(f"{archive}: cannot be used as an archive ({error.strerror or error}), expected a "
-                        "place that can be read and written; check the path and its permissions")
+    return ArchiveError(
+        f"{archive}: cannot be used as an archive ({error.strerror or error}), expected a "
+        "place that can be read and written; check the path and its permissions"
+    )

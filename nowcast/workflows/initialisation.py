@@ -109,7 +109,12 @@ def common_leads(archive: RadarFrames, models: Mapping[str, Forecaster], lead_ti
 
 
 def wet_initialisations(
-    archive: RadarFrames, windows: list[Times], past: int, min_wet_pixels: int, wet_dbz: float, progress: bool,
+    archive: RadarFrames,
+    windows: list[Times],
+    past: int,
+    min_wet_pixels: int,
+    wet_dbz: float,
+    progress: bool,
     engine: Engine | None = None,
 ) -> Initialisations:
     """Leave out windows whose newest observed frame has fewer than ``min_wet_pixels`` at or above ``wet_dbz``.

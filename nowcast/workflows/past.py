@@ -28,13 +28,21 @@ class ChosenPast(NamedTuple):
 
 
 def choose_past(
-    archive: RadarFrames, forecaster: Forecaster, at: np.datetime64 | str, *, short_past: bool,
-    most_missing: int, count: int,
+    archive: RadarFrames,
+    forecaster: Forecaster,
+    at: np.datetime64 | str,
+    *,
+    short_past: bool,
+    most_missing: int,
+    count: int,
 ) -> ChosenPast:
     """Choose the frames as `observed_past`, and where some are missing, which are to be interpolated."""
     if most_missing < 0:
-        raise SettingsError(complain("missing frames (--most-missing)", most_missing, "0 or more",
-                                     "0 refuses a past with a gap"))
+        raise SettingsError(
+            complain(
+                "missing frames (--most-missing)", most_missing, "0 or more", "0 refuses a past with a gap"
+            )
+        )
     none = np.array([], "datetime64[ns]")
     try:
         frames, times = observed_past(archive, forecaster, at, short_past=short_past, count=count)
@@ -53,8 +61,12 @@ def choose_past(
 
 
 def observed_past(
-    archive: RadarFrames, forecaster: Forecaster, at: np.datetime64 | str = LATEST, *,
-    short_past: bool = False, count: int = 0,
+    archive: RadarFrames,
+    forecaster: Forecaster,
+    at: np.datetime64 | str = LATEST,
+    *,
+    short_past: bool = False,
+    count: int = 0,
 ) -> tuple[RadarFrames, Times]:
     """Choose the frames a forecast starts from: the archive at the forecaster's step, and their times.
 
@@ -72,16 +84,18 @@ def observed_past(
         times = _unbroken_past(frames, reference_time, most)
         if len(times) < forecaster.needs.fewest:
             raise TimeError(
-                complain(f"past of {to_text(reference_time)}", f"{len(times)} frame without a gap",
-                         f"at least {forecaster.needs.fewest}", "ingest the frames before it")
+                complain(
+                    f"past of {to_text(reference_time)}",
+                    f"{len(times)} frame without a gap",
+                    f"at least {forecaster.needs.fewest}",
+                    "ingest the frames before it",
+                )
             )
         return frames, times
     return frames, past_times(frames, reference_time, most)
 
 
-def find_reference_time(
-    archive: RadarFrames, at: np.datetime64 | str = LATEST
-) -> np.datetime64:
+def find_reference_time(archive: RadarFrames, at: np.datetime64 | str = LATEST) -> np.datetime64:
     """Find the forecast reference time that ``at`` names: the time of a frame the archive holds.
 
     Raises:
@@ -96,9 +110,12 @@ def find_reference_time(
     nearest = archive.times[int(np.abs(archive.times - wanted).argmin())]
     if nearest != wanted:
         raise TimeError(
-            complain("forecast reference time (--at)", to_text(wanted),
-                     f"the time of a frame in {archive.path}",
-                     f"the nearest is {to_text(nearest)}")
+            complain(
+                "forecast reference time (--at)",
+                to_text(wanted),
+                f"the time of a frame in {archive.path}",
+                f"the nearest is {to_text(nearest)}",
+            )
         )
     return wanted
 
@@ -116,8 +133,12 @@ def past_times(archive: RadarFrames, reference_time: np.datetime64, count: int) 
     """
     if count > len(archive.times):
         raise TimeError(
-            complain(f"past of {to_text(reference_time)}", f"an archive of {len(archive.times)} frames",
-                     f"{count} frames without a gap", "ingest the missing files")
+            complain(
+                f"past of {to_text(reference_time)}",
+                f"an archive of {len(archive.times)} frames",
+                f"{count} frames without a gap",
+                "ingest the missing files",
+            )
         )
     times: Times = reference_time - archive.step * np.arange(count - 1, -1, -1)
     missing = times[~np.isin(times, archive.times)]
@@ -128,8 +149,12 @@ def past_times(archive: RadarFrames, reference_time: np.datetime64, count: int) 
     before = [time for time in good if time <= reference_time] or good[:1]
     remedy = f"--at {to_text(before[-1])} would do" if before else "ingest the missing files"
     raise TimeError(
-        complain(f"past of {to_text(reference_time)}", f"no frame at {_named(missing)}",
-                 f"{count} frames without a gap", remedy)
+        complain(
+            f"past of {to_text(reference_time)}",
+            f"no frame at {_named(missing)}",
+            f"{count} frames without a gap",
+            remedy,
+        )
     )
 
 

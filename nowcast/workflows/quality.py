@@ -50,13 +50,18 @@ class QualityReport:
     def as_plain(self) -> dict[str, Any]:
         """Plain values for `nowcast info --json`."""
         return {
-            "frames_looked_at": len(self.times), "echo_cells": int(self.echo_cells.sum()),
+            "frames_looked_at": len(self.times),
+            "echo_cells": int(self.echo_cells.sum()),
             "cells": {
                 mark: {
-                    "cells": int(cells.sum()), "frames": int((cells > 0).sum()),
+                    "cells": int(cells.sum()),
+                    "frames": int((cells > 0).sum()),
                     "share_of_echo": round(self.share(mark), 8) if self.echo_cells.any() else None,
-                    "most": [{"time": to_text(self.times[i]), "cells": int(cells[i])}
-                             for i in np.argsort(-cells, kind="stable")[:_MOST_NAMED] if cells[i]],
+                    "most": [
+                        {"time": to_text(self.times[i]), "cells": int(cells[i])}
+                        for i in np.argsort(-cells, kind="stable")[:_MOST_NAMED]
+                        if cells[i]
+                    ],
                 }
                 for mark, cells in self.marked_cells.items()
             },
@@ -67,8 +72,12 @@ class QualityReport:
 
 
 def quality(
-    archive: Archive | Path | str, frames: int = 200, settings: QualitySettings | None = None, *,
-    progress: bool = False, engine: Engine | None = None,
+    archive: Archive | Path | str,
+    frames: int = 200,
+    settings: QualitySettings | None = None,
+    *,
+    progress: bool = False,
+    engine: Engine | None = None,
 ) -> QualityReport:
     """Count the quality marks of an archive.
 
@@ -106,9 +115,12 @@ def quality(
     table = np.concatenate(counts) if counts else np.zeros((0, 1 + len(CELL_MARKS)), np.int64)
     enough = len(times) >= _FEWEST_FOR_STANDING and times[-1] - times[0] >= _SPAN_FOR_STANDING
     return QualityReport(
-        times, table[:, 0], {mark: table[:, 1 + i] for i, mark in enumerate(CELL_MARKS)},
+        times,
+        table[:, 0],
+        {mark: table[:, 1 + i] for i, mark in enumerate(CELL_MARKS)},
         int((with_echo >= _STANDING * len(times)).sum()) if enough else None,
-        stuck_frames(archive, settings), jumping_frames(archive, settings),
+        stuck_frames(archive, settings),
+        jumping_frames(archive, settings),
     )
 
 
@@ -142,8 +154,9 @@ def quality_lines(found: dict[str, Any]) -> list[str]:
     if found["standing_cells"] is not None:
         lines.append(f"standing  {found['standing_cells']} cells have echo in {_STANDING:.0%} of them or more")
     stuck, jumps = found["stuck_frames"], found["jumping_frames"]
-    lines.append(f"stuck     {len(stuck)} frames" + "".join(
-        f"\n          {frame['time']} equals {frame['equals']}" for frame in stuck[:20]
-    ))
+    lines.append(
+        f"stuck     {len(stuck)} frames"
+        + "".join(f"\n          {frame['time']} equals {frame['equals']}" for frame in stuck[:20])
+    )
     lines.append(f"jump      {len(jumps)} frames" + "".join(f"\n          {time}" for time in jumps[:20]))
     return lines

@@ -92,9 +92,11 @@ class NowcastScorer:
         for name, (forecaster, post) in together:
             began = time.perf_counter()
             if id(forecaster) not in made:
-                made = {id(forecaster): forecast_with_past(
-                    self.archive, forecaster, reference_time, self.leads, count=count
-                )}  # and what was made by the one before is let go
+                made = {
+                    id(forecaster): forecast_with_past(
+                        self.archive, forecaster, reference_time, self.leads, count=count
+                    )
+                }  # and what was made by the one before is let go
             begun, left = made[id(forecaster)], post
             if self._shared(forecaster, post):
                 if id(post[0]) not in made:

@@ -31,9 +31,16 @@ def open_data(experiment: Experiment) -> ExperimentData:
         [vars(s) for s in chosen.validation_sources], chosen.scaling, "data.validation_sources"
     )
     clips = training_data(
-        sources, chosen.window, train=chosen.train, validation=chosen.validation, test=chosen.test,
-        validation_sources=others, validation_stride=chosen.validation_stride, crop=chosen.crop,
-        seed=training.seed, flips_and_rotations=chosen.flips_and_rotations,
+        sources,
+        chosen.window,
+        train=chosen.train,
+        validation=chosen.validation,
+        test=chosen.test,
+        validation_sources=others,
+        validation_stride=chosen.validation_stride,
+        crop=chosen.crop,
+        seed=training.seed,
+        flips_and_rotations=chosen.flips_and_rotations,
         importance=None if minimum is None else ImportanceSampling(minimum),
         missing=chosen.missing,
     )

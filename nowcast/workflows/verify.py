@@ -124,14 +124,29 @@ def verify(
     against.check(list(readings), list(thresholds))
     with open_engine() if engine is None else nullcontext(engine) as own:
         found = verify_period(
-            frames, readings, start, end, stride=stride, lead_times=lead_times, thresholds=thresholds,
-            scores=scores, min_wet_pixels=min_wet_pixels, map_thresholds=drawn_thresholds(thresholds),
-            grouping=grouping, cases=cases if out is not None else 0, progress=progress, engine=own,
+            frames,
+            readings,
+            start,
+            end,
+            stride=stride,
+            lead_times=lead_times,
+            thresholds=thresholds,
+            scores=scores,
+            min_wet_pixels=min_wet_pixels,
+            map_thresholds=drawn_thresholds(thresholds),
+            grouping=grouping,
+            cases=cases if out is not None else 0,
+            progress=progress,
+            engine=own,
         )
     if members is not None and not any("members" in known for known in found.metadata.values()):
         raise SettingsError(
-            complain("--members", f"models without probabilities: {', '.join(found.models)}",
-                     "at least one that knows them, as motionrnn does", "add one, or leave --members away")
+            complain(
+                "--members",
+                f"models without probabilities: {', '.join(found.models)}",
+                "at least one that knows them, as motionrnn does",
+                "add one, or leave --members away",
+            )
         )
     if mask:
         notes = (*notes, f"Past and truth are without what bears the quality marks: {', '.join(mask)}.")
@@ -209,9 +224,7 @@ def verify_period(
     kept: list[Case] = []
     metadata: dict[str, dict[str, str]] = {}
     every_scored = in_order(engine or InProcess(), score, starts.windows)
-    for scored in tqdm(
-        every_scored, "verifying", len(starts.windows), unit="nowcast", disable=not progress
-    ):
+    for scored in tqdm(every_scored, "verifying", len(starts.windows), unit="nowcast", disable=not progress):
         for name, sums in scored.scores.items():
             counted[name].merge(sums)
         metadata = metadata or scored.metadata
@@ -219,12 +232,18 @@ def verify_period(
     lead_minutes = tuple(minutes(lead) for lead in leads)
     return Verification(
         rows=[row for name, c in counted.items() for row in c.rows(name, lead_minutes)],
-        models=tuple(readings), lead_minutes=lead_minutes, reference_times=reference_times,
-        wet_pixels=starts.wet_pixels, too_dry=starts.too_dry,
+        models=tuple(readings),
+        lead_minutes=lead_minutes,
+        reference_times=reference_times,
+        wet_pixels=starts.wet_pixels,
+        too_dry=starts.too_dry,
         csi_cells={(n, t): values for n, c in counted.items() for t, values in c.csi_cells.items()},
-        block=block, seconds={name: c.seconds for name, c in counted.items()},
-        thresholds=tuple(thresholds), sums={name: c.nowcast_sums for name, c in counted.items()},
-        tallies={name: c.tally for name, c in counted.items()}, metadata=metadata,
+        block=block,
+        seconds={name: c.seconds for name, c in counted.items()},
+        thresholds=tuple(thresholds),
+        sums={name: c.nowcast_sums for name, c in counted.items()},
+        tallies={name: c.tally for name, c in counted.items()},
+        metadata=metadata,
         groups=tuple(row for name, c in counted.items() for row in c.group_rows(name, lead_minutes)),
         cases=tuple(kept),
     )
@@ -243,8 +262,12 @@ def with_calibrated(readings: Mapping[str, Reading], known: Sequence[ModelCalibr
     for one in known:
         if by_identity.setdefault(one.identity, one) != one:
             raise SettingsError(
-                complain("calibration", f"two kinds for the same {one.model}", "one file a model",
-                         "leave one file out")
+                complain(
+                    "calibration",
+                    f"two kinds for the same {one.model}",
+                    "one file a model",
+                    "leave one file out",
+                )
             )
     found: dict[str, Reading] = {}
     for name, (model, _) in readings.items():
@@ -258,8 +281,12 @@ def with_calibrated(readings: Mapping[str, Reading], known: Sequence[ModelCalibr
         found[name], found[name + CALIBRATED] = Reading(raw), Reading(raw, calibration.steps)
     if len(found) == len(readings):
         raise SettingsError(
-            complain("calibration", f"that of {', '.join(m.model for m in known) or 'no model'}",
-                     f"that of at least one of {', '.join(readings)}", "calibrate one of these models")
+            complain(
+                "calibration",
+                f"that of {', '.join(m.model for m in known) or 'no model'}",
+                f"that of at least one of {', '.join(readings)}",
+                "calibrate one of these models",
+            )
         )
     return found
 

@@ -37,8 +37,11 @@ def _ends_well(arguments, capsys, exactly=None):
     return err
 
 
-@settings(max_examples=100, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_any_change_of_the_metadata_is_harmless_or_one_line(data, sound, tmp_path, capsys):
     document = json.loads((sound / "zarr.json").read_bytes())
@@ -49,8 +52,10 @@ def test_any_change_of_the_metadata_is_harmless_or_one_line(data, sound, tmp_pat
         shutil.copytree(sound, path)
     (path / "zarr.json").write_text(json.dumps(changed))
     _ends_well(["info", path], capsys)
-    _ends_well(["forecast", "--archive", path, "--model", "persistence", "--leads", "2", "--out",
-                tmp_path / "out.nc"], capsys)
+    _ends_well(
+        ["forecast", "--archive", path, "--model", "persistence", "--leads", "2", "--out", tmp_path / "out.nc"],
+        capsys,
+    )
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -81,7 +86,8 @@ DAMAGE = {
     "huge frames": ((*ARRAYS, "reflectivity", "shape", 1), 10**9, False),
     "another type": ((*ARRAYS, "reflectivity", "data_type"), "float64", False),
     "another scale": ((*ARRAYS, "reflectivity", "attributes", "scale_factor"), 0.5, False),
-    "projection as a number": (WKT, 3035, False), "projection of nothing": (WKT, "here", False),
+    "projection as a number": (WKT, 3035, False),
+    "projection of nothing": (WKT, "here", False),
     "other coordinates": ((*ARRAYS, "y", "shape"), [7], False),
 }
 
@@ -92,21 +98,26 @@ def test_what_is_damaged_is_named(damage, sound, tmp_path, capsys):
     path = shutil.copytree(sound, tmp_path / "a.zarr")
     document = json.loads((path / "zarr.json").read_bytes())
     (path / "zarr.json").write_text(json.dumps(put(document, place, value, remove)))
-    for command in (["info", path], ["forecast", "--archive", path, "--model", "persistence", "--out",
-                                     tmp_path / "o.nc"], ["ingest", sound.parent / "files", "--archive", path]):
+    for command in (
+        ["info", path],
+        ["forecast", "--archive", path, "--model", "persistence", "--out", tmp_path / "o.nc"],
+        ["ingest", sound.parent / "files", "--archive", path],
+    ):
         assert str(path) in _ends_well(command, capsys, exactly=2)[0]
 
 
-@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 50_000,
-                                     b"1" * 9000])
+@pytest.mark.parametrize(
+    "content", [b"", b"[1]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 50_000, b"1" * 9000]
+)
 def test_metadata_that_are_no_json_object_are_one_line(content, sound, tmp_path, capsys):
     path = shutil.copytree(sound, tmp_path / "a.zarr")
     (path / "zarr.json").write_bytes(content)
     assert "zarr.json" in _ends_well(["info", path], capsys, exactly=2)[0]
 
 
-@pytest.mark.parametrize("name", ["y/c.0", "x/c.0", "frame_status/c.0", "max_dbz/c.0", "source/c.0",
-                                  "reflectivity/c.3.0.0"])
+@pytest.mark.parametrize(
+    "name", ["y/c.0", "x/c.0", "frame_status/c.0", "max_dbz/c.0", "source/c.0", "reflectivity/c.3.0.0"]
+)
 @pytest.mark.parametrize("content", [b"", b"rubbish" * 9, "bomb", "large", "folder"])
 def test_chunks_that_are_none_are_one_line(name, content, sound, tmp_path, capsys):
     path = shutil.copytree(sound, tmp_path / "a.zarr")
@@ -121,8 +132,11 @@ def test_chunks_that_are_none_are_one_line(name, content, sound, tmp_path, capsy
         chunk.write_bytes(numcodecs.Zstd().encode(np.zeros(1 << 30, np.uint8)))
     else:
         chunk.write_bytes(content)
-    command = (["forecast", "--archive", path, "--model", "persistence", "--out", tmp_path / "o.nc"]
-               if name.startswith("reflectivity") else ["info", path])
+    command = (
+        ["forecast", "--archive", path, "--model", "persistence", "--out", tmp_path / "o.nc"]
+        if name.startswith("reflectivity")
+        else ["info", path]
+    )
     assert name.split("/")[0] in _ends_well(command, capsys, exactly=2)[0]
 
 

@@ -37,8 +37,14 @@ def italian(tmp_path_factory):
     cf.write_italian(folder / "third.nc", raw[::3], times[::3])
     cf.write_italian(folder / "late.nc", raw[4:], times[4:])
     for name in ("all", "third", "late"):
-        ingest([folder / f"{name}.nc"], folder / f"{name}.zarr", workers_count=1, progress=False,
-               licence="CC BY-SA 4.0", step=np.timedelta64(30 if name == "third" else 10, "m"))
+        ingest(
+            [folder / f"{name}.nc"],
+            folder / f"{name}.zarr",
+            workers_count=1,
+            progress=False,
+            licence="CC BY-SA 4.0",
+            step=np.timedelta64(30 if name == "third" else 10, "m"),
+        )
     return folder
 
 
@@ -205,7 +211,8 @@ def test_a_ledger_that_promises_more_frames_is_a_fault(tmp_path):
     page = path / "sources" / "0" / "zarr.json"
     page.write_text(page.read_text().replace('"frames": 2', '"frames": 3'))
     assert check_archive(path).faults == (
-        "a.h5: the ledger counts 3 frames of this file, 2 are there; ingest it again",)
+        "a.h5: the ledger counts 3 frames of this file, 2 are there; ingest it again",
+    )
 
 
 def test_the_command_makes_archives_and_says_mistakes_in_one_line(tmp_path, capsys):
@@ -221,8 +228,10 @@ def test_the_command_makes_archives_and_says_mistakes_in_one_line(tmp_path, caps
     capsys.readouterr()
     for wrong, said in (
         (["thin", a, "--every", "15min"], "expected a multiple of the 10 minutes"),
-        (["thin", a, "--every", "soon"], "such as 10min"), (["crop", a], "say which part"),
-        (["crop", a, "--box", "1,2"], "WEST,SOUTH,EAST,NORTH"), (["crop", a, "--rows", "4"], "such as 0:256"),
+        (["thin", a, "--every", "soon"], "such as 10min"),
+        (["crop", a], "say which part"),
+        (["crop", a, "--box", "1,2"], "WEST,SOUTH,EAST,NORTH"),
+        (["crop", a, "--rows", "4"], "such as 0:256"),
         (["crop", a, "--rows", "5:900"], "expected at least two of 0:6"),
         (["crop", a, "--period", "2020-01-01/2020-01-02"], "no frames from"),
         (["merge", a, a, "--overlap", "all"], "one of first, fill, max"),
@@ -253,11 +262,13 @@ def test_a_copy_in_an_object_store_is_gone_on_with_where_it_stopped(tmp_path, mo
         patch.setattr(ObjectPath, "write_bytes", lambda p, d: (written.append(str(p)), write(p, d))[1])
         copy_archive(a, there)
     assert sorted(w for w in written if "reflectivity/c." in w) == [
-        f"{there}/reflectivity/{frame_name(n)}" for n in range(5)]
+        f"{there}/reflectivity/{frame_name(n)}" for n in range(5)
+    ]
     store = store_of(there)
     files = {p.rpartition("copy.zarr/")[2]: store.cat_file(p) for p in store.find(there)}
     assert {k: v for k, v in files.items() if k.startswith("reflectivity/c.")} == {
-        f"reflectivity/{p.name}": p.read_bytes() for p in (a / "reflectivity").glob("c.*")}
+        f"reflectivity/{p.name}": p.read_bytes() for p in (a / "reflectivity").glob("c.*")
+    }
     assert "zarr.json" in files
     assert "unfinished.json" not in files
     with pytest.raises(ArchiveError, match="is there already"):

@@ -13,8 +13,7 @@ def test_xarray_sees_the_values_times_and_place(tmp_path):
     path = write_store(tmp_path / "a.zarr", [0, 1, 4])
     with xr.open_zarr(path) as data:
         np.testing.assert_array_equal(data.time.values, FIRST + np.arange(5) * STEP)
-        np.testing.assert_array_equal(data.reflectivity[1].values.astype(np.float32),
-                                      np.float32(frame(1)))
+        np.testing.assert_array_equal(data.reflectivity[1].values.astype(np.float32), np.float32(frame(1)))
         assert np.isnan(data.reflectivity[2:4]).all()
         np.testing.assert_array_equal(data.frame_status, [1, 1, 0, 0, 1])
         assert Grid.of(data.reflectivity).matches(small_grid())

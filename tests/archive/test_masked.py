@@ -151,8 +151,17 @@ def test_info_counts_and_forecasts_name_what_they_left_out(archive, tmp_path, ca
     assert main(["info", str(archive.path), "--quality", "--workers", "1"]) == 0
     assert "speckle   1 cells, 0.0" in capsys.readouterr().out
     out = tmp_path / "out.nc"
-    asked = ["forecast", "--archive", str(archive.path), "--model", "persistence", "--leads", "1",
-             "--out", str(out)]
+    asked = [
+        "forecast",
+        "--archive",
+        str(archive.path),
+        "--model",
+        "persistence",
+        "--leads",
+        "1",
+        "--out",
+        str(out),
+    ]
     assert main([*asked, "--at", "2025-03-01T00:20", "--mask", "spike,speckle"]) == 0
     assert "without what bears the quality marks: speckle, spike" in capsys.readouterr().out
     coming = read_forecast(out)
@@ -173,8 +182,14 @@ def test_a_stuck_frame_of_the_past_is_interpolated(archive):
 
 def test_verification_leaves_marked_cells_out_of_past_and_truth(archive):
     def misses_of_the_spike(mask):
-        found = verify(archive, ["persistence"], "2025-03-01T00:00/2025-03-01T01:00", lead_times=1,
-                       thresholds=[60.0], mask=mask)
+        found = verify(
+            archive,
+            ["persistence"],
+            "2025-03-01T00:00/2025-03-01T01:00",
+            lead_times=1,
+            thresholds=[60.0],
+            mask=mask,
+        )
         return found.verification.value("persistence", "pod", 60.0)
 
     assert misses_of_the_spike([]) == 0.0

@@ -75,8 +75,11 @@ def bucket(monkeypatch):
     server.start()
     host, port = server.get_host_and_port()
     for name, value in (
-        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"), ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_DEFAULT_REGION", "us-east-1"), ("PYTHONPATH", str(ROOT)),
+        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("PYTHONPATH", str(ROOT)),
     ):
         monkeypatch.setenv(name, value)
     client = boto3.client("s3")
@@ -126,8 +129,11 @@ def test_forecast_verify_hindcast_and_info_on_s3(tmp_path, bucket):
         ["info", "s3://absent/a.zarr"],
     ]
     done = subprocess.run(
-        [sys.executable, "-c", COMMANDS, json.dumps(commands), json.dumps([0] * 6 + [2])], capture_output=True,
-        text=True, check=False, timeout=300,
+        [sys.executable, "-c", COMMANDS, json.dumps(commands), json.dumps([0] * 6 + [2])],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "s3://absent/a.zarr: got no archive" in done.stderr

@@ -9,8 +9,10 @@ from nowcast.archive.packing import PACKING, decode_chunk, encode_chunk
 from nowcast.core.errors import ArchiveError
 
 
-@pytest.mark.parametrize(("gain", "offset"), [(0.5, 0.0), (0.5, -32.0), (0.4, -30.0), (0.5, -32.5),
-                                              (0.5, 16.18772 - 35.75), (0.1, -10.0)])
+@pytest.mark.parametrize(
+    ("gain", "offset"),
+    [(0.5, 0.0), (0.5, -32.0), (0.4, -30.0), (0.5, -32.5), (0.5, 16.18772 - 35.75), (0.1, -10.0)],
+)
 def test_the_codes_of_8_bit_products_come_back(gain, offset):
     raw = np.arange(256)
     dbz = np.maximum(raw * gain + offset, -32.0).astype(np.float32)

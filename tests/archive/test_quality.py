@@ -3,13 +3,7 @@
 import numpy as np
 import pytest
 
-from nowcast.archive.quality import (
-    CELL_MARKS,
-    QualitySettings,
-    check_marks,
-    quality_marks,
-    without_marked,
-)
+from nowcast.archive.quality import CELL_MARKS, QualitySettings, check_marks, quality_marks, without_marked
 from nowcast.archive.rays import RaySettings
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ
@@ -109,8 +103,14 @@ def test_a_sun_ray_is_marked(angle, width):
 
 def test_the_far_end_of_a_ray_belongs_to_it_though_it_is_wider():
     near, inside = add_line(dry(), (15, 20), 17.0, 60.0, 1.4, sun)
-    dbz, far = add_line(near, (15 + 60 * np.sin(np.deg2rad(17)), 20 + 60 * np.cos(np.deg2rad(17))), 17.0, 65.0,
-                        7.0, lambda along: sun(along + 60.0))
+    dbz, far = add_line(
+        near,
+        (15 + 60 * np.sin(np.deg2rad(17)), 20 + 60 * np.cos(np.deg2rad(17))),
+        17.0,
+        65.0,
+        7.0,
+        lambda along: sun(along + 60.0),
+    )
     np.testing.assert_array_equal(cells(quality_marks(dbz, KM), "ray"), inside | far)
     narrow = QualitySettings(ray=RaySettings(far_width_km=4.0))
     found = cells(quality_marks(dbz, KM, settings=narrow), "ray")
@@ -156,8 +156,14 @@ def test_squall_lines_and_fronts_are_no_rays():
     # as thin as a ray, but bent by a few kilometres
     bent = np.where(np.abs(ROWS - 60 - 6 * np.sin(COLUMNS / 25)) <= 1.0, 30.0, NO_ECHO_DBZ)
     # thin and straight, with cores and gaps as convection has them
-    rough, _ = add_line(dry(), (20, 20), 35.0, 110.0, 2.2,
-                        lambda a: (27.0 + 12.0 * np.sin(a) + rng.normal(0, 3, a.shape)).astype(np.float32))
+    rough, _ = add_line(
+        dry(),
+        (20, 20),
+        35.0,
+        110.0,
+        2.2,
+        lambda a: (27.0 + 12.0 * np.sin(a) + rng.normal(0, 3, a.shape)).astype(np.float32),
+    )
     short, _ = add_line(dry(), (20, 20), 35.0, 30.0, 1.4, sun)
     for name, dbz in {"squall": squall, "front": front, "bent": bent, "rough": rough, "short": short}.items():
         assert not quality_marks(dbz.astype(np.float32), KM).any(), name

@@ -56,10 +56,15 @@ def test_missing_times_and_periods_are_named(path):
         archive.field(np.datetime64("2026-01-01"), None)
 
 
-@pytest.mark.parametrize(("changes", "done"), [
-    ({}, ["a.h5", "b.h5"]), ({"frames": 6}, ["b.h5"]), ({"frames": 4}, ["a.h5", "b.h5"]),
-    ({"complete": False}, ["b.h5"]),
-])
+@pytest.mark.parametrize(
+    ("changes", "done"),
+    [
+        ({}, ["a.h5", "b.h5"]),
+        ({"frames": 6}, ["b.h5"]),
+        ({"frames": 4}, ["a.h5", "b.h5"]),
+        ({"complete": False}, ["b.h5"]),
+    ],
+)
 def test_a_file_is_done_once_all_its_frames_are_there(path, changes, done):
     write_store(path, [8, 9], name="b.h5")
     first, second = Archive.open(path).sources
@@ -71,9 +76,11 @@ def test_a_file_is_done_once_all_its_frames_are_there(path, changes, done):
 def test_the_fingerprint_tells_apart_what_frames_are_from_and_when(path, tmp_path):
     same = write_store(tmp_path / "same.zarr", [0, 1, 2, 5, 6])
     assert Archive.open(path).fingerprint == Archive.open(same).fingerprint
-    others = [write_store(tmp_path / "name.zarr", [0, 1, 2, 5, 6], name="b.h5"),
-              write_store(tmp_path / "times.zarr", [0, 1, 3, 5, 6]),
-              write_store(write_store(tmp_path / "two.zarr", [0, 1, 2]), [5, 6], name="b.h5")]
+    others = [
+        write_store(tmp_path / "name.zarr", [0, 1, 2, 5, 6], name="b.h5"),
+        write_store(tmp_path / "times.zarr", [0, 1, 3, 5, 6]),
+        write_store(write_store(tmp_path / "two.zarr", [0, 1, 2]), [5, 6], name="b.h5"),
+    ]
     assert len({Archive.open(p).fingerprint for p in (path, *others)}) == 4
 
 

@@ -14,16 +14,7 @@ from nowcast.archive.reader import Archive
 from nowcast.archive.writer import describe, open_writer, sole_writer
 from nowcast.core import files
 from nowcast.core.errors import ArchiveError
-from tests.fakes.stores import (
-    FIRST,
-    STEP,
-    frame,
-    put_chunks,
-    small_grid,
-    source,
-    time_of,
-    write_store,
-)
+from tests.fakes.stores import FIRST, STEP, frame, put_chunks, small_grid, source, time_of, write_store
 
 
 def contents(path):
@@ -42,7 +33,8 @@ def test_a_chunk_without_commit_does_not_count_and_is_swept(tmp_path):
 
 @pytest.mark.parametrize("crash_at", [0, 1, 2, 8, 12, 13, 14, 17])
 def test_a_commit_that_dies_at_any_write_leaves_the_old_state_and_is_finished_later(
-        tmp_path, monkeypatch, crash_at):
+    tmp_path, monkeypatch, crash_at
+):
     path = write_store(tmp_path / "a.zarr", [0])
     before = contents(path)
     calls = []

@@ -19,19 +19,33 @@ COSTS = Costs(1234567, 4_500_000_000, 0.0123, 810.5, 12.5, "CPU, 1 thread")
 
 def record(row, seed, mse, ssim, **values):
     known = {
-        "hash": "abc", "train_data": "feed", "test_data": "beef", "test_clips": 6, "commit": "c0ffee",
-        "checkpoint": f"ck{seed}", "iterations": 100, "train_seconds": 60.0, "not_computed": {},
+        "hash": "abc",
+        "train_data": "feed",
+        "test_data": "beef",
+        "test_clips": 6,
+        "commit": "c0ffee",
+        "checkpoint": f"ck{seed}",
+        "iterations": 100,
+        "train_seconds": 60.0,
+        "not_computed": {},
     }
     scores = {"mse_sum": as_json(mse), "ssim": as_json(ssim)}
     return Record(row=row, seed=seed, scores=scores, **{**known, **values})
 
 
 def outcome(**values):
-    chosen = tiny("data.window.future=6", rows=[
-        {"name": "copy | <b>last</b>", "forecaster": "copy_last"},
-        {"name": "net", "model": {"name": "convlstm", "settings": TINY_STACK},
-         "reported": {"mse_sum": 37.2, "parameters": 3000000}},
-    ], **values)
+    chosen = tiny(
+        "data.window.future=6",
+        rows=[
+            {"name": "copy | <b>last</b>", "forecaster": "copy_last"},
+            {
+                "name": "net",
+                "model": {"name": "convlstm", "settings": TINY_STACK},
+                "reported": {"mse_sum": 37.2, "parameters": 3000000},
+            },
+        ],
+        **values,
+    )
     copied = record("copy", None, [1, 2, 3, 4, 5, 9], [0.9] * 6, checkpoint="", iterations=0, train_data="")
     one = record("net", 0, [1, 1, 1, 1, 2, 4], [0.5] * 5 + [math.nan])
     two = record("net", 1, [3, 3, 3, 3, 4, 6], [0.7] * 6)
@@ -53,11 +67,25 @@ def test_means_last_thirds_spread_and_what_is_reported():
     assert "last 2 of 6" in late.caption
     assert [c.text for c in late.rows[1]] == ["net", "4.000 (3.000, 5.000)", ssim]
     assert [c.text for c in costs.rows[1]] == [
-        "net", "1,234,567", "3,000,000", "4.500", "0.01230", "810.5", "12.50",
+        "net",
+        "1,234,567",
+        "3,000,000",
+        "4.500",
+        "0.01230",
+        "810.5",
+        "12.50",
     ]
     assert [c.text for c in costs.rows[0]] == ["copy | <b>last</b>", *["-"] * 6]
     assert [c.text for c in origin.rows[1]] == [
-        "net", "0, 1", "100", "60, 60", "abc", "feed", "beef", "c0ffee", "ck0, ck1",
+        "net",
+        "0, 1",
+        "100",
+        "60, 60",
+        "abc",
+        "feed",
+        "beef",
+        "c0ffee",
+        "ck0, ck1",
     ]
 
 
@@ -101,7 +129,11 @@ def test_charts_take_the_mean_over_seeds():
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.12345, "0.1235"), (12.0, "12.00"), (1234.56, "1235"), (123.456, "123.5"), (math.nan, "-"),
+        (0.12345, "0.1235"),
+        (12.0, "12.00"),
+        (1234.56, "1235"),
+        (123.456, "123.5"),
+        (math.nan, "-"),
         (0, "0.000"),
     ],
 )
@@ -182,7 +214,8 @@ def test_costs_are_those_of_the_network(monkeypatch):
     found = measure("convlstm", settings, network, Sequences(2, 3, (30, 32), 1), cpu)
     expected = count("convlstm", settings, 2, 3, (32, 32))
     assert (found.parameters, found.multiply_accumulates) == (
-        expected.parameters, expected.multiply_accumulates,
+        expected.parameters,
+        expected.multiply_accumulates,
     )
     assert asked == [("convlstm", settings, 2, 3, (32, 32), 1, 1, "cpu")]
     assert found.memory_mb == 7.0

@@ -56,13 +56,20 @@ def test_what_cannot_be_is_refused_in_one_line(values, words):
 
 
 def test_entries_go_seed_by_seed_and_a_row_may_change_its_training():
-    chosen = tiny(rows=[
-        {"name": "copy", "forecaster": "copy_last"}, ROW,
-        {**ROW, "name": "b", "training": {"learning_rate": {"start": 0.5}, "steps": 9}},
-    ])
+    chosen = tiny(
+        rows=[
+            {"name": "copy", "forecaster": "copy_last"},
+            ROW,
+            {**ROW, "name": "b", "training": {"learning_rate": {"start": 0.5}, "steps": 9}},
+        ]
+    )
     found = entries_of(chosen)
     assert [(e.key, e.seed) for e in found] == [
-        ("copy", None), ("a_seed0", 0), ("b_seed0", 0), ("a_seed1", 1), ("b_seed1", 1),
+        ("copy", None),
+        ("a_seed0", 0),
+        ("b_seed0", 0),
+        ("a_seed1", 1),
+        ("b_seed1", 1),
     ]
     own = found[2].experiment.training
     assert (own.learning_rate.start, own.steps, own.batch, own.seed) == (0.5, 9, 2, 0)
@@ -100,8 +107,10 @@ def test_the_hash_of_a_table_that_is_filled_stays():
     """Were it another one, results that are finished would not be known again."""
     bench = read_benchmark(Path(__file__).resolve().parents[2] / "configs" / "bench" / "v_mnist_small.yaml")
     assert {e.key: e.hash for e in entries_of(bench) if e.seed in (None, 0)} == {
-        "copy_last": "2450fbdab44d", "predrnn_seed0": "2faf37d655af",
-        "motionrnn_released_seed0": "8cd59e8cfcc6", "motionrnn_paper_seed0": "3723ddba2630",
+        "copy_last": "2450fbdab44d",
+        "predrnn_seed0": "2faf37d655af",
+        "motionrnn_released_seed0": "8cd59e8cfcc6",
+        "motionrnn_paper_seed0": "3723ddba2630",
     }
 
 
@@ -121,7 +130,8 @@ RADAR = {"kind": "radar_archive", "settings": {"path": "italy.zarr"}}
 )
 def test_a_checkpoint_that_has_learned_from_the_test_periods_is_refused(tmp_path, learned, words):
     chosen = tiny(
-        rows=[write_checkpoint(tmp_path / "best.ckpt", data=learned)], test_sources=[],
+        rows=[write_checkpoint(tmp_path / "best.ckpt", data=learned)],
+        test_sources=[],
         data={"sources": [RADAR], "test": ["2025-03-05/2025-03-06"]},
     )
     if not words:

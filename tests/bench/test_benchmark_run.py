@@ -232,9 +232,12 @@ def test_a_checkpoint_is_a_row_that_needs_no_training(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         bench_rows(tmp_path / "two", [{"name": "given", "checkpoint": "none.ckpt"}])
     with pytest.raises(SettingsError, match="seed 100, which training or validation has too"):
-        bench_rows(tmp_path / "two", rows, test_sources=[digits("test", 100, 6)], data={
-            **TINY["data"], "sources": [digits("train", 7, 20)],
-        })
+        bench_rows(
+            tmp_path / "two",
+            rows,
+            test_sources=[digits("test", 100, 6)],
+            data={**TINY["data"], "sources": [digits("train", 7, 20)]},
+        )
 
 
 def bench_rows(out, rows, **values):
@@ -292,7 +295,8 @@ def test_radar_is_tested_on_its_periods_and_what_was_not_seen_does_not_count(tmp
     write_cache(tmp_path / "storms.cache", storm_codes(60))
     data = {
         "sources": [{"kind": "radar_cache", "settings": {"path": str(tmp_path / "storms.cache")}}],
-        "window": {"past": 2, "future": 2}, "crop": [32, 32],
+        "window": {"past": 2, "future": 2},
+        "crop": [32, 32],
         "train": ["2025-03-01T00:00/2025-03-01T03:00"],
         "validation": ["2025-03-01T04:00/2025-03-01T06:00"],
         "test": ["2025-03-01T07:00/2025-03-01T09:00"],
@@ -317,7 +321,8 @@ def test_networks_that_cannot_take_the_frames_are_refused_before_anything_is_tra
         ({"channels": 3}, [], "got frames of 1 channels, expected 3"),
         ({"patch": 7}, [], r"rows: 'given': frame size: got 32 x 32, expected rows in multiples of 7"),
         (
-            {"lagrangian": LagrangianSettings()}, ["data.window.past=1"],
+            {"lagrangian": LagrangianSettings()},
+            ["data.window.past=1"],
             "data.window.past: got 1, expected 2 or",
         ),
     ],

@@ -77,11 +77,13 @@ def test_moving_the_test_data_does_not_move_a_weight(tmp_path):
     for seed in (2, 3):
         out = tmp_path / str(seed)
         outcome = BenchmarkRun(tiny(f"test_sources.0.settings.seed={seed}", "seeds=[0]"), out)()
-        found.append((
-            read(out / "runs/convlstm_seed0/v0/best.ckpt")["state_dict"],
-            (out / "runs/convlstm_seed0/v0/metrics.csv").read_text().count("\n"),
-            outcome.lines[1].records[0].scores["mse_sum"],
-        ))
+        found.append(
+            (
+                read(out / "runs/convlstm_seed0/v0/best.ckpt")["state_dict"],
+                (out / "runs/convlstm_seed0/v0/metrics.csv").read_text().count("\n"),
+                outcome.lines[1].records[0].scores["mse_sum"],
+            )
+        )
     (one, lines, score), (other, other_lines, other_score) = found
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert lines == other_lines
@@ -93,8 +95,10 @@ def test_moving_the_test_data_does_not_move_a_weight(tmp_path):
     [
         (digits("test", 100, 6), "moving_digits of seed 100, which training or validation has too"),
         (digits("test", 1, 6), "moving_digits of seed 1, which training or validation has too"),
-        ({"kind": "moving_digits", "settings": {**digits("test", 2, 6)["settings"], "size": 40}},
-         "1 channels of 40 x 40 every .*expected 1 channels of 32 x 32"),
+        (
+            {"kind": "moving_digits", "settings": {**digits("test", 2, 6)["settings"], "size": 40}},
+            "1 channels of 40 x 40 every .*expected 1 channels of 32 x 32",
+        ),
     ],
 )
 def test_digits_that_training_has_or_of_another_kind_are_refused(tmp_path, test, words):

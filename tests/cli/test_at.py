@@ -67,8 +67,12 @@ def test_southern_and_western_places_and_letters(tmp_path, capsys):
     path = write_forecast(tmp_path / "s.nc", place_forecast(grid=grid))
     lat, lon = middle_of(grid, *CELL)
     assert (round(lat), round(lon)) == (-34, -71)
-    for words in ([f"{lat:.5f}", f"{lon:.5f}"], [f"{-lat:.5f}S", f"{-lon:.5f}W"], [f"{lat:.5f},{lon:.5f}"],
-                  [f"{lat:.5f}", f"{lon + 360:.5f}"]):
+    for words in (
+        [f"{lat:.5f}", f"{lon:.5f}"],
+        [f"{-lat:.5f}S", f"{-lon:.5f}W"],
+        [f"{lat:.5f},{lon:.5f}"],
+        [f"{lat:.5f}", f"{lon + 360:.5f}"],
+    ):
         for order in (["at", *words, "--forecast", str(path)], ["at", "--forecast", str(path), *words]):
             assert main(order) == 0
             assert "strongest 51.5 dBZ" in capsys.readouterr().out
@@ -87,13 +91,24 @@ def test_files_of_places_and_areas_as_json(file, tmp_path, capsys):
     lat, lon = float(LAT), float(LON)
     area = collection(feature("basin", box(lon - 0.02, lat - 0.015, lon + 0.02, lat + 0.015)))
     (tmp_path / "a.geojson").write_text(json.dumps(area))
-    code = at(file, "--places", str(tmp_path / "p.csv"), "--areas", str(tmp_path / "a.geojson"), *Z_R,
-              "--json", str(tmp_path / "out" / "found.json"))
+    code = at(
+        file,
+        "--places",
+        str(tmp_path / "p.csv"),
+        "--areas",
+        str(tmp_path / "a.geojson"),
+        *Z_R,
+        "--json",
+        str(tmp_path / "out" / "found.json"),
+    )
     assert code == 0
     assert "basin" in capsys.readouterr().out
     found = json.loads((tmp_path / "out" / "found.json").read_text(encoding="utf-8"))
     assert [(p["name"], p["kind"], p["status"]) for p in found["places"]] == [
-        ("here", "point", "known"), ("far", "point", "outside"), ("basin", "area", "known")]
+        ("here", "point", "known"),
+        ("far", "point", "outside"),
+        ("basin", "area", "known"),
+    ]
     assert found["places"][2]["cells"] == 9
     assert found["places"][0]["rain"]["begins"] == "2025-03-22T23:50:00Z"
     assert at(file, LAT, LON, "--within", "2.5", "--json", "-") == 0
@@ -125,24 +140,29 @@ def test_from_an_archive_as_from_the_file_of_the_same_forecast(archive, tmp_path
     np.testing.assert_allclose(observed, field.values[-6:, 11, 16], atol=0.25)
     assert (now["rain"]["begins"], later["rain"]["begins"]) == ("2025-03-22T11:10:00Z", "2025-03-22T11:20:00Z")
     assert (now["sentence"], later["sentence"]) == (
-        "it rains now, and goes on beyond 12:20 UTC", "rain by 11:20 UTC, and goes on beyond 12:20 UTC")
+        "it rains now, and goes on beyond 12:20 UTC",
+        "rain by 11:20 UTC, and goes on beyond 12:20 UTC",
+    )
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    ([], "got none, expected LAT LON, --places or --areas"),
-    (["45"], "got 1 numbers"),
-    (["95", "9"], "latitude 95"),
-    (["45", "9", "45", "9"], "twice"),
-    (["45", "9", "--within", "-5"], "--within"),
-    (["45", "9", "--z-r", "none"], "z_r: got 'none'"),
-    (["45", "9", "--rain", "200"], "rain: got 200"),
-    (["45", "9", "--model", "persistence"], "with --forecast"),
-    (["45", "9", "--time-zone", "../etc"], "--time-zone: got '../etc'"),
-    (["45", "9", "--time-zone", "Mars"], "--time-zone: got 'Mars'"),
-    (["--places", "none.csv"], "none.csv: got No such file"),
-    (["--areas", "none.geojson"], "none.geojson: got No such file"),
-    ([*(str(v) for k in range(13) for v in (45, k)), "--out", "m.png"], "--out: got 13 places"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "got none, expected LAT LON, --places or --areas"),
+        (["45"], "got 1 numbers"),
+        (["95", "9"], "latitude 95"),
+        (["45", "9", "45", "9"], "twice"),
+        (["45", "9", "--within", "-5"], "--within"),
+        (["45", "9", "--z-r", "none"], "z_r: got 'none'"),
+        (["45", "9", "--rain", "200"], "rain: got 200"),
+        (["45", "9", "--model", "persistence"], "with --forecast"),
+        (["45", "9", "--time-zone", "../etc"], "--time-zone: got '../etc'"),
+        (["45", "9", "--time-zone", "Mars"], "--time-zone: got 'Mars'"),
+        (["--places", "none.csv"], "none.csv: got No such file"),
+        (["--areas", "none.geojson"], "none.geojson: got No such file"),
+        ([*(str(v) for k in range(13) for v in (45, k)), "--out", "m.png"], "--out: got 13 places"),
+    ],
+)
 def test_mistakes_are_one_line_and_leave_nothing(file, tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     assert at(file, *words) == 2

@@ -32,7 +32,13 @@ def test_bench_writes_tables_pictures_and_page_and_says_where(place, capsys):
     assert "page:  runs/bench/tiny/index.html" in said.out
     assert "train 1 of 1: ConvLSTM, seed 0" in said.err
     assert {p.name for p in out.iterdir()} == {
-        "runs", "results", "sheets", "results.md", "results.csv", "scores.csv", "index.html",
+        "runs",
+        "results",
+        "sheets",
+        "results.md",
+        "results.csv",
+        "scores.csv",
+        "index.html",
     }
     assert {p.name for p in (out / "sheets").iterdir()} == {"clip_0001.png", "clip_0001.gif"}
     page = (out / "index.html").read_text()

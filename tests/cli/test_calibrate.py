@@ -16,10 +16,26 @@ def disc(tmp_path_factory):
 
 
 def calibrate(archive, out, *extra, models="persistence,extrapolation", period=PERIOD):
-    return main([
-        "calibrate", "--archive", str(archive), "--models", models, "--period", period, "--out", str(out),
-        "--leads", "2", "--stride", "2", "--thresholds", "20,30", *extra,
-    ])
+    return main(
+        [
+            "calibrate",
+            "--archive",
+            str(archive),
+            "--models",
+            models,
+            "--period",
+            period,
+            "--out",
+            str(out),
+            "--leads",
+            "2",
+            "--stride",
+            "2",
+            "--thresholds",
+            "20,30",
+            *extra,
+        ]
+    )
 
 
 def test_decision_thresholds_are_written_and_told(disc, tmp_path, capsys):

@@ -18,12 +18,14 @@ ASIDE = ("see ", "such as ", "for trials", ".")
 IN_WORDS = {("forecast", "--at"): "latest", ("motion", "--at"): "latest", ("at", "--at"): "latest"}
 """Defaults that the help says otherwise than by their value."""
 ELSEWHERE = {
-    ("demo", "--minutes"): "1.5", ("demo", "--frames"): "420 to train on, otherwise 120",
+    ("demo", "--minutes"): "1.5",
+    ("demo", "--frames"): "420 to train on, otherwise 120",
     ("verify", "--scores"): ", ".join(DEFAULT_SCORES),
     ("verify", "--horizon"): f"{HORIZON_DBZ:g} {Against().horizon_csi:g}",
     ("verify", "--reference"): f"{PREFERRED}, or else the first",
     ("verify", "--step"): "the longest step that a model was made for",
-    ("bench", "--models"): "all", ("bench", "--out"): "runs/bench/NAME of the configuration",
+    ("bench", "--models"): "all",
+    ("bench", "--out"): "runs/bench/NAME of the configuration",
     ("fetch-weights", "--out"): "the cache folder, NOWCAST_CACHE or ~/.cache/nowcast",
     ("ingest", "--resample"): "default",
     ("inspect-memory", "--crop"): "at most 256 a side",
@@ -74,10 +76,16 @@ def test_a_default_is_what_the_help_says(name, action):
         assert isinstance(action.default, Path) or not action.choices or action.default in action.choices
 
 
-@pytest.mark.parametrize(("asked", "minutes", "frames"), [
-    ([], None, 120), (["--train"], 1.5, 420), (["--minutes", "0.5"], 0.5, 420),
-    (["--train", "--frames", "300"], 1.5, 300), (["--frames", "50"], None, 50),
-])
+@pytest.mark.parametrize(
+    ("asked", "minutes", "frames"),
+    [
+        ([], None, 120),
+        (["--train"], 1.5, 420),
+        (["--minutes", "0.5"], 0.5, 420),
+        (["--train", "--frames", "300"], 1.5, 300),
+        (["--frames", "50"], None, 50),
+    ],
+)
 def test_the_demo_takes_the_times_that_its_help_says(asked, minutes, frames, monkeypatch, tmp_path):
     import nowcast.demo.run as work
     from nowcast.cli.main import main

@@ -16,8 +16,13 @@ def archive(tmp_path_factory):
     grid = projected_grid()
     storm = moving_disc(grid, frames=9)
     files = [
-        write_composite(folder / f"{i}.h5", storm.values[i], storm["time"].values[i], grid,
-                        packing=OdimPacking(gain=0.01, bits=16))
+        write_composite(
+            folder / f"{i}.h5",
+            storm.values[i],
+            storm["time"].values[i],
+            grid,
+            packing=OdimPacking(gain=0.01, bits=16),
+        )
         for i in range(9)
         if i != 1
     ]
@@ -70,8 +75,10 @@ def test_members_of_a_network_and_of_a_seed(archive, tmp_path, capsys):
         (["--model", "motionrnn", "--members", "10000"], "members (--members): got 10000"),
         (["--model", "motionrnn", "--members", "2", "--seed", "-1"], "seed of members (--seed): got -1"),
         (["--model", "persistence", "--members", "2"], "a forecast of persistence without probabilities"),
-        (["--model", "extrapolation", "--at", "2025-03-22T10:40", "--most-missing", "0"],
-         "no frame at 2025-03-22T10:10:00Z, expected 5 frames without a gap; --at 2025-03-22T11:00:00Z"),
+        (
+            ["--model", "extrapolation", "--at", "2025-03-22T10:40", "--most-missing", "0"],
+            "no frame at 2025-03-22T10:10:00Z, expected 5 frames without a gap; --at 2025-03-22T11:00:00Z",
+        ),
         (["--model", "persistence", "--at", "2025-03-22T10:12"], "the nearest is 2025-03-22T10:20:00Z"),
         (["--model", "persistence", "--at", "noon"], "expected ISO 8601"),
         (["--model", "persistense"], "did you mean 'persistence'?"),

@@ -28,8 +28,15 @@ def content(**changes):
     torch.manual_seed(0)
     network = build_model("predrnn", SETTINGS)
     values = {
-        "model": "predrnn", "settings": SETTINGS, "channels": 1, "size": (16, 16), "past": 3, "future": 2,
-        "step_seconds": 600.0, "scaling": Scaling(5, 60), "grid_km": (1.0, 1.0),
+        "model": "predrnn",
+        "settings": SETTINGS,
+        "channels": 1,
+        "size": (16, 16),
+        "past": 3,
+        "future": 2,
+        "step_seconds": 600.0,
+        "scaling": Scaling(5, 60),
+        "grid_km": (1.0, 1.0),
     }
     return pack(network.state_dict(), CheckpointMeta(**{**values, **changes}))
 
@@ -59,10 +66,20 @@ def archive(tmp_path_factory):
 
 
 def forecast(archive, checkpoint, out, *more):
-    return main([
-        "forecast", "--archive", str(archive), "--model", str(checkpoint), "--out", str(out), "--leads", "4",
-        *more,
-    ])
+    return main(
+        [
+            "forecast",
+            "--archive",
+            str(archive),
+            "--model",
+            str(checkpoint),
+            "--out",
+            str(out),
+            "--leads",
+            "4",
+            *more,
+        ]
+    )
 
 
 def test_frames_larger_than_trained_on_and_leads_beyond_the_training(archive, checkpoint, tmp_path, capsys):

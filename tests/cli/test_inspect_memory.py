@@ -22,8 +22,15 @@ def write_checkpoint(path, name="lmc_memory", settings=None, window=None, scalin
     torch.manual_seed(0)
     settings = LMC if settings is None else settings
     meta = CheckpointMeta(
-        model=name, settings=settings, channels=1, size=None, past=3, future=2, step_seconds=600.0,
-        scaling=scaling, experiment={"data": {"window": window or {}}},
+        model=name,
+        settings=settings,
+        channels=1,
+        size=None,
+        past=3,
+        future=2,
+        step_seconds=600.0,
+        scaling=scaling,
+        experiment={"data": {"window": window or {}}},
     )
     save(path, pack(build_model(name, settings).state_dict(), meta))
     return str(path)
@@ -61,8 +68,16 @@ def test_a_memory_behind_a_head_of_probabilities_and_advection(tmp_path):
     archive, _ = write_archive(tmp_path, frames=9)
     chosen = ModelChoice("lmc_memory", LMC, ExceedanceProbabilitySettings((20.0, 30.0)), LagrangianSettings())
     meta = CheckpointMeta(
-        model=chosen.name, settings=LMC, channels=1, size=None, past=3, future=2, step_seconds=600.0,
-        scaling=Scaling(), exceedance_probability=chosen.exceedance_probability, lagrangian=chosen.lagrangian,
+        model=chosen.name,
+        settings=LMC,
+        channels=1,
+        size=None,
+        past=3,
+        future=2,
+        step_seconds=600.0,
+        scaling=Scaling(),
+        exceedance_probability=chosen.exceedance_probability,
+        lagrangian=chosen.lagrangian,
     )
     save(tmp_path / "net.ckpt", pack(chosen.build(scaling=Scaling()).state_dict(), meta))
     out = tmp_path / "out"

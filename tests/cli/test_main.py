@@ -65,12 +65,17 @@ def test_a_disk_that_fills_up_anywhere_is_one_line(capsys, monkeypatch):
     assert err == "nowcast info: a.nc: the disk is full (No space left on device); make room and run again\n"
 
 
-@pytest.mark.parametrize(("error", "said"), [
-    (PermissionError(13, "Permission denied", "a\x1b.zarr"),
-     r"a\x1b.zarr: the system refuses (Permission denied)"),
-    (FileNotFoundError(2, "No such file or directory"), "the system refuses (No such file or directory)"),
-    (OSError("broken"), "the system refuses (broken)"),
-])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            PermissionError(13, "Permission denied", "a\x1b.zarr"),
+            r"a\x1b.zarr: the system refuses (Permission denied)",
+        ),
+        (FileNotFoundError(2, "No such file or directory"), "the system refuses (No such file or directory)"),
+        (OSError("broken"), "the system refuses (broken)"),
+    ],
+)
 def test_other_errors_of_the_system_are_one_line(error, said, monkeypatch, capsys):
     from nowcast.cli import info
 
@@ -84,14 +89,23 @@ def test_other_errors_of_the_system_are_one_line(error, said, monkeypatch, capsy
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize(("error", "code", "said"), [
-    (TypeError("unhashable\ntype"), 1,
-     "a fault of nowcast itself (TypeError: unhashable type); please report it, with what NOWCAST_TRACEBACK=1 "
-     "prints"),
-    (MemoryError("Unable to allocate 3 TiB"), 2,
-     "this machine has not enough memory for it (MemoryError: Unable to allocate 3 TiB); ask for less"),
-    (NowcastError("x" * 10_000 + "; end"), 2, "x" * 3800 + " ... " + "x" * 195 + "; end"),
-])
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (
+            TypeError("unhashable\ntype"),
+            1,
+            "a fault of nowcast itself (TypeError: unhashable type); please report it, with what "
+            "NOWCAST_TRACEBACK=1 prints",
+        ),
+        (
+            MemoryError("Unable to allocate 3 TiB"),
+            2,
+            "this machine has not enough memory for it (MemoryError: Unable to allocate 3 TiB); ask for less",
+        ),
+        (NowcastError("x" * 10_000 + "; end"), 2, "x" * 3800 + " ... " + "x" * 195 + "; end"),
+    ],
+)
 def test_the_last_resort_is_one_line_and_tells_how_to_see_more(error, code, said, monkeypatch, capsys):
     from nowcast.cli import info
 

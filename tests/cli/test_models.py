@@ -36,8 +36,19 @@ def test_an_unknown_network_is_one_line_and_exit_code_2(capsys):
 
 def test_published_weights_become_a_checkpoint(tmp_path, capsys):
     torch.save({"net_param": published_state()}, tmp_path / "theirs.ckpt")
-    call = ["import-checkpoint", str(tmp_path / "theirs.ckpt"), "--model", "motionrnn_predrnn",
-            "--out", str(tmp_path / "ours.ckpt"), "--patch", "2", "--dbz", "5", "65"]
+    call = [
+        "import-checkpoint",
+        str(tmp_path / "theirs.ckpt"),
+        "--model",
+        "motionrnn_predrnn",
+        "--out",
+        str(tmp_path / "ours.ckpt"),
+        "--patch",
+        "2",
+        "--dbz",
+        "5",
+        "65",
+    ]
     assert main(call) == 0
     assert "hidden: [8, 8, 8]" in capsys.readouterr().out
     network, meta, _ = load_network(tmp_path / "ours.ckpt")
@@ -48,8 +59,16 @@ def test_published_weights_become_a_checkpoint(tmp_path, capsys):
 
 def test_a_checkpoint_that_does_not_fit_leaves_nothing_behind(tmp_path, capsys):
     torch.save({"net_param": published_state()}, tmp_path / "theirs.ckpt")
-    call = ["import-checkpoint", str(tmp_path / "theirs.ckpt"), "--model", "motionrnn_predrnn",
-            "--out", str(tmp_path / "ours.ckpt"), "--patch", "4"]
+    call = [
+        "import-checkpoint",
+        str(tmp_path / "theirs.ckpt"),
+        "--model",
+        "motionrnn_predrnn",
+        "--out",
+        str(tmp_path / "ours.ckpt"),
+        "--patch",
+        "4",
+    ]
     assert main(call) == 2
     assert "of another shape" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["theirs.ckpt"]

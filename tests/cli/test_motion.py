@@ -12,14 +12,20 @@ def test_the_motion_is_drawn(tmp_path, capsys):
     grid = projected_grid()
     storm = moving_disc(grid, frames=5)
     files = [
-        write_composite(tmp_path / f"{i}.h5", storm.values[i], storm["time"].values[i], grid)
-        for i in range(5)
+        write_composite(tmp_path / f"{i}.h5", storm.values[i], storm["time"].values[i], grid) for i in range(5)
     ]
     ingest(files, tmp_path / "a.zarr", workers_count=1, progress=False)
-    code = main([
-        "motion", "--archive", str(tmp_path / "a.zarr"), "--model", "persistence",
-        "--out", str(tmp_path / "motion.png"),
-    ])
+    code = main(
+        [
+            "motion",
+            "--archive",
+            str(tmp_path / "a.zarr"),
+            "--model",
+            "persistence",
+            "--out",
+            str(tmp_path / "motion.png"),
+        ]
+    )
     assert code == 0
     assert f"motion: {tmp_path / 'motion.png'}" in capsys.readouterr().out
     with Image.open(tmp_path / "motion.png") as picture:

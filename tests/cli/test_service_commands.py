@@ -21,12 +21,7 @@ from nowcast.core.files import sha256
 from nowcast.service.cycle import NOTHING_NEW, only_one
 from nowcast.workflows.ingest import ingest
 from tests.fakes.pictures import write_mch
-from tests.fakes.storm_service import (
-    StormService,
-    archive_of_storms,
-    time_of,
-    write_config,
-)
+from tests.fakes.storm_service import StormService, archive_of_storms, time_of, write_config
 
 ROOT = Path(__file__).resolve().parents[2]
 NOWCAST = [sys.executable, "-m", "nowcast.cli.main"]
@@ -69,19 +64,30 @@ def test_the_exit_code_says_how_a_cycle_went(service, config, capsys):
 @pytest.mark.parametrize(
     ("assignment", "said"),
     [
-        ("lead_times=0", "lead_times: got 0"), ("lead_times=many", "lead_times: got 'many'"),
-        ("leads=0", "lead_times: got 0"), ("models=x", "did you mean 'model'"),
-        ("name=../../etc", "name: got '../../etc'"), ("inputs=[]", "inputs: got none"),
-        ("missed=maybe", "expected one of skip, catch_up"), ("memory_gb=0", "memory_gb: got 0"),
-        ("keep_hours=0.2", "keep_hours: got 0.2"), ("leads", "expected key=value"),
+        ("lead_times=0", "lead_times: got 0"),
+        ("lead_times=many", "lead_times: got 'many'"),
+        ("leads=0", "lead_times: got 0"),
+        ("models=x", "did you mean 'model'"),
+        ("name=../../etc", "name: got '../../etc'"),
+        ("inputs=[]", "inputs: got none"),
+        ("missed=maybe", "expected one of skip, catch_up"),
+        ("memory_gb=0", "memory_gb: got 0"),
+        ("keep_hours=0.2", "keep_hours: got 0.2"),
+        ("leads", "expected key=value"),
         ("score_hours=.inf", "score_hours: got inf"),
         ("score_hours=1e9", "score_hours: got 1e+09, expected a number from 0.01 to 1e+06"),
-        ("score_hours=.nan", "score_hours: got nan"), ("budget_seconds=.inf", "budget_seconds: got inf"),
-        ("late_minutes=-.inf", "late_minutes: got -inf"), ("stale_minutes=.nan", "stale_minutes: got nan"),
-        ("lead_times=1000000000", "lead_times: got 1e+09"), ("step_minutes=0.001", "step_minutes: got 0.001"),
-        ("file_seconds=0", "file_seconds: got 0"), ("thresholds_dbz=[20,.nan]", "got nan"),
-        ("thresholds_dbz=[400]", "thresholds_dbz[0]: got 400"), ("catch_up_limit=-1", "catch_up_limit: got -1"),
-        ("inputs.0.patterns=[]", "inputs.patterns: got ''"), ("inputs.0.patterns=['/etc/*']", "got '/etc/*'"),
+        ("score_hours=.nan", "score_hours: got nan"),
+        ("budget_seconds=.inf", "budget_seconds: got inf"),
+        ("late_minutes=-.inf", "late_minutes: got -inf"),
+        ("stale_minutes=.nan", "stale_minutes: got nan"),
+        ("lead_times=1000000000", "lead_times: got 1e+09"),
+        ("step_minutes=0.001", "step_minutes: got 0.001"),
+        ("file_seconds=0", "file_seconds: got 0"),
+        ("thresholds_dbz=[20,.nan]", "got nan"),
+        ("thresholds_dbz=[400]", "thresholds_dbz[0]: got 400"),
+        ("catch_up_limit=-1", "catch_up_limit: got -1"),
+        ("inputs.0.patterns=[]", "inputs.patterns: got ''"),
+        ("inputs.0.patterns=['/etc/*']", "got '/etc/*'"),
     ],
 )
 @pytest.mark.parametrize("command", ["cycle", "watch", "status"])
@@ -97,8 +103,10 @@ def test_bad_settings_are_one_line_and_exit_code_2(config, command, assignment, 
     [
         (["model=extrapolatoin"], "did you mean 'extrapolation'"),
         (["model=motionrn"], "did you mean 'motionrnn'"),
-        (["model=/nowhere/best.ckpt"], "/nowhere/best.ckpt"), (["model=best.ckp"], "best.ckp"),
-        (["model_settings.paast=3"], "paast"), (["model_settings.method=optical"], "method: got optical"),
+        (["model=/nowhere/best.ckpt"], "/nowhere/best.ckpt"),
+        (["model=best.ckp"], "best.ckp"),
+        (["model_settings.paast=3"], "paast"),
+        (["model_settings.method=optical"], "method: got optical"),
         (["model=motionrnn", "model_settings.precison=float32"], "did you mean 'precision'"),
         (["model=motionrnn", "model_settings.precision=half"], "precision: got 'half'"),
     ],
@@ -130,8 +138,20 @@ def test_status_before_the_first_cycle_says_so(config, capsys):
 
 
 def _replay(config, archive, output, *more):
-    return main(["watch", "--config", str(config), "--replay", str(archive), "--speed", "1e6",
-                 "--set", f"output={output}", *more])
+    return main(
+        [
+            "watch",
+            "--config",
+            str(config),
+            "--replay",
+            str(archive),
+            "--speed",
+            "1e6",
+            "--set",
+            f"output={output}",
+            *more,
+        ]
+    )
 
 
 def test_a_replay_publishes_the_right_times_wherever_the_real_inputs_are(archive, tmp_path, capsys):
@@ -265,8 +285,12 @@ def test_the_log_can_be_json(tmp_path):
     record = logging.LogRecord("nowcast.x", logging.INFO, "", 0, "cycle %d\nok", (7,), None)
     record.outcome, record.exit_code, record.created = "published", 0, 0.0
     assert json.loads(JsonLines().format(record)) == {
-        "time": "1970-01-01T00:00:00Z", "level": "INFO", "logger": "nowcast.x",
-        "message": "cycle 7\nok", "outcome": "published", "exit_code": 0,
+        "time": "1970-01-01T00:00:00Z",
+        "level": "INFO",
+        "logger": "nowcast.x",
+        "message": "cycle 7\nok",
+        "outcome": "published",
+        "exit_code": 0,
     }
     assert JsonLines().format(record).count("\n") == 0
     assert TextLines().format(record).endswith("cycle 7 ok outcome=published exit_code=0")
@@ -279,8 +303,12 @@ def test_the_log_can_be_json(tmp_path):
 
 def _start(*arguments, **more):
     return subprocess.Popen(
-        [*NOWCAST, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, **more,
+        [*NOWCAST, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        **more,
     )
 
 
@@ -293,7 +321,8 @@ def _until(process, text):
 
 def _children(of_model):
     return [
-        p for p in Path("/proc").glob("[0-9]*/cmdline")
+        p
+        for p in Path("/proc").glob("[0-9]*/cmdline")
         if of_model.encode() in p.read_bytes() and b"model_child" in p.read_bytes()
     ]
 
@@ -308,9 +337,7 @@ def _wait_for(condition, seconds=60.0):
 def test_the_script_for_cron_is_a_cycle(service, config):
     service.deliver(0, 1)
     script = [sys.executable, str(ROOT / "scripts" / "run_nowcast.py"), "--config", str(config)]
-    done = subprocess.run(
-        [*script, *_at(1), "--log", "json"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*script, *_at(1), "--log", "json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stderr.splitlines()[-1])["outcome"] == "published"
     assert (service.output / "latest" / "nowcast.nc").is_file()
@@ -345,8 +372,16 @@ def test_kill_9_leaves_no_model_behind_and_the_next_cycle_goes_on(service, confi
 @pytest.mark.slow
 def test_sigterm_ends_watch_after_the_running_cycle(archive, hanging, tmp_path):
     process = _start(
-        "watch", *hanging, "--set", "budget_seconds=5", "--set", f"output={tmp_path / 'o'}",
-        "--replay", archive, "--speed", "1e6",
+        "watch",
+        *hanging,
+        "--set",
+        "budget_seconds=5",
+        "--set",
+        f"output={tmp_path / 'o'}",
+        "--replay",
+        archive,
+        "--speed",
+        "1e6",
     )
     _wait_for(lambda: _children(str(tmp_path / "hangs.ckpt")))
     process.terminate()

@@ -12,9 +12,11 @@ TINY = {
     "model": {"name": "convlstm", "settings": {"hidden": [4], "filter_size": 3, "patch": 2}},
     "data": {
         "sources": [{"kind": "radar_cache", "settings": {"path": "storms.cache"}}],
-        "window": {"past": 2, "future": 2}, "crop": [16, 16],
+        "window": {"past": 2, "future": 2},
+        "crop": [16, 16],
         "train": ["2025-03-01T00:00/2025-03-01T03:00"],
-        "validation": ["2025-03-01T04:00/2025-03-01T06:00"], "minimum_sampling_weight": 0.1,
+        "validation": ["2025-03-01T04:00/2025-03-01T06:00"],
+        "minimum_sampling_weight": 0.1,
     },
     "training": {"steps": 2, "batch": 2, "loss": "weighted_l1_l2", "accelerator": "cpu"},
 }

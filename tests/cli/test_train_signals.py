@@ -41,8 +41,11 @@ def place(tmp_path):
 def start(place, *settings, code=None):
     how = ["-m", "nowcast.cli.main"] if code is None else ["-c", code]
     return subprocess.Popen(
-        [sys.executable, *how, "train", "tiny.yaml", *(["--set", *settings] if settings else [])], cwd=place,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, *how, "train", "tiny.yaml", *(["--set", *settings] if settings else [])],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
 
@@ -70,7 +73,7 @@ def end(process, reached, number):
 def rows(path, column):
     """Lines of metrics.csv with a value in a column (by its number)."""
     lines = path.read_text().splitlines()[1:] if path.exists() else []
-    return [line for line in lines if line.split(",")[column:column + 1] not in ([], [""])]
+    return [line for line in lines if line.split(",")[column : column + 1] not in ([], [""])]
 
 
 def says_how_to_go_on(place, error, *settings):
@@ -106,7 +109,11 @@ def test_while_it_trains(place, number):
     assert done == int(rows(place / RUN / "metrics.csv", 3)[-1].split(",")[0])
     again = [sys.executable, "-m", "nowcast.cli.main", "train", "tiny.yaml", "--resume", str(RUN / "last.ckpt")]
     ended = subprocess.run(
-        [*again, "--set", f"training.steps={done + 1}"], cwd=place, capture_output=True, text=True, check=False,
+        [*again, "--set", f"training.steps={done + 1}"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert ended.returncode == 0, ended.stderr
@@ -115,8 +122,14 @@ def test_while_it_trains(place, number):
 
 @SIGNALS
 def test_while_it_validates(place, number):
-    long = ["training.validate_every=1", "training.batch=1", *LONG[:1], "data.validation_stride=1",
-            "data.crop=[200, 200]", "data.sources.0.settings.path=large.cache"]
+    long = [
+        "training.validate_every=1",
+        "training.batch=1",
+        *LONG[:1],
+        "data.validation_stride=1",
+        "data.crop=[200, 200]",
+        "data.sources.0.settings.path=large.cache",
+    ]
     write_cache(place / "large.cache", storm_codes(60, size=(200, 240)))
     process = start(place, *long)
     error = end(process, lambda: len(rows(place / RUN / "metrics.csv", 3)) == 1, number)

@@ -23,8 +23,10 @@ def storms(tmp_path_factory):
     field = moving_disc(projected_grid(), frames=14, velocity=(0.5, 2.0))
     files = [
         write_composite(
-            folder / f"{to_text(frame['time'].values).replace(':', '')}.h5", frame.values,
-            frame["time"].values, projected_grid(),
+            folder / f"{to_text(frame['time'].values).replace(':', '')}.h5",
+            frame.values,
+            frame["time"].values,
+            projected_grid(),
         )
         for frame in field
     ]
@@ -33,9 +35,9 @@ def storms(tmp_path_factory):
 
 
 def verify(archive, out, *extra, models="persistence,extrapolation", period=PERIOD):
-    return main([
-        "verify", "--archive", str(archive), "--models", models, "--period", period, "--out", str(out), *extra,
-    ])
+    return main(
+        ["verify", "--archive", str(archive), "--models", models, "--period", period, "--out", str(out), *extra]
+    )
 
 
 def test_files_become_scores_and_a_page(storms, tmp_path, capsys):
@@ -49,7 +51,8 @@ def test_files_become_scores_and_a_page(storms, tmp_path, capsys):
     assert {r["lead_minutes"] for r in rows} == {"10", "20", "30", "mean"}
     assert {r["threshold_dbz"] for r in rows} == {"20", "30", ""}
     csi = {
-        r["model"]: float(r["value"]) for r in rows
+        r["model"]: float(r["value"])
+        for r in rows
         if (r["score"], r["threshold_dbz"], r["lead_minutes"]) == ("csi", "20", "mean")
     }
     assert 0 < csi["persistence"] < csi["extrapolation"] <= 1
@@ -109,8 +112,21 @@ def test_an_archive_that_does_not_exist(tmp_path, capsys):
 
 def test_a_calibrated_model_gets_a_second_row_and_a_paired_interval(storms, tmp_path, capsys):
     chosen, out = tmp_path / "chosen.json", tmp_path / "skill"
-    common = ["--archive", str(storms), "--models", "persistence,extrapolation", "--period", PERIOD,
-              "--leads", "2", "--stride", "2", "--thresholds", "20", "30"]
+    common = [
+        "--archive",
+        str(storms),
+        "--models",
+        "persistence,extrapolation",
+        "--period",
+        PERIOD,
+        "--leads",
+        "2",
+        "--stride",
+        "2",
+        "--thresholds",
+        "20",
+        "30",
+    ]
     assert main(["calibrate", *common, "--out", str(chosen)]) == 0
     assert "extrapolation" in capsys.readouterr().out
     more = ["--decision-thresholds", str(chosen), "--cases", "0", "--out", str(out)]
@@ -122,7 +138,8 @@ def test_a_calibrated_model_gets_a_second_row_and_a_paired_interval(storms, tmp_
         rows = list(csv.DictReader(handle))
     pairs = {(r["model"], r["reference"]) for r in rows if r["measure"] == "csi_difference"}
     assert pairs == {
-        ("persistence", "extrapolation"), ("extrapolation, calibrated", "extrapolation"),
+        ("persistence", "extrapolation"),
+        ("extrapolation, calibrated", "extrapolation"),
         ("persistence, calibrated", "extrapolation, calibrated"),
     }
     page = (out / "index.html").read_text()
@@ -209,8 +226,23 @@ def test_scores_are_chosen_by_name(storms, tmp_path, capsys):
 
 def test_probabilities_members_and_groups_from_the_command_line(storms, tmp_path, capsys):
     out = tmp_path / "skill"
-    extra = ("--leads", "2", "--stride", "3", "--thresholds", "20", "30", "--cases", "0", "--region-km", "24",
-             "--scores", "probabilistic,crps,csi", "--by", "hour,region")
+    extra = (
+        "--leads",
+        "2",
+        "--stride",
+        "3",
+        "--thresholds",
+        "20",
+        "30",
+        "--cases",
+        "0",
+        "--region-km",
+        "24",
+        "--scores",
+        "probabilistic,crps,csi",
+        "--by",
+        "hour,region",
+    )
     assert verify(storms, out, *extra) == 0
     printed = capsys.readouterr().out
     assert "brier_skill less that of the reference" in printed
@@ -218,15 +250,28 @@ def test_probabilities_members_and_groups_from_the_command_line(storms, tmp_path
     assert "warning: intervals come from 1 block" in printed
     assert f"groups: {out / 'groups.csv'}" in printed
     with (out / "scores.csv").open(newline="") as handle:
-        rows = {(r["model"], r["score"], r["threshold_dbz"], r["lead_minutes"]): r["value"]
-                for r in csv.DictReader(handle)}
+        rows = {
+            (r["model"], r["score"], r["threshold_dbz"], r["lead_minutes"]): r["value"]
+            for r in csv.DictReader(handle)
+        }
     assert {key[1] for key in rows} == {
-        "brier", "brier_skill", "reliability", "resolution", "uncertainty", "roc_area", "economic_value",
-        "fss_17_probability", "crps_ladder", "crps", "csi",
+        "brier",
+        "brier_skill",
+        "reliability",
+        "resolution",
+        "uncertainty",
+        "roc_area",
+        "economic_value",
+        "fss_17_probability",
+        "crps_ladder",
+        "crps",
+        "csi",
     }
     for lead in ("10", "20"):
-        parts = [float(rows["extrapolation", part, "20", lead]) for part in
-                 ("brier", "reliability", "resolution", "uncertainty", "brier_skill")]
+        parts = [
+            float(rows["extrapolation", part, "20", lead])
+            for part in ("brier", "reliability", "resolution", "uncertainty", "brier_skill")
+        ]
         assert parts[0] == pytest.approx(parts[1] - parts[2] + parts[3], abs=1e-7)
         assert parts[4] == pytest.approx(1 - parts[0] / parts[3], abs=1e-7)
     with (out / "confidence.csv").open(newline="") as handle:
@@ -235,7 +280,8 @@ def test_probabilities_members_and_groups_from_the_command_line(storms, tmp_path
     with (out / "groups.csv").open(newline="") as handle:
         groups = list(csv.DictReader(handle))
     assert {(r["by"], r["group"]) for r in groups} == {("hour", "10"), ("hour", "11")} | {
-        ("region", f"r{i}c{j}") for i in (1, 2) for j in (1, 2, 3)}
+        ("region", f"r{i}c{j}") for i in (1, 2) for j in (1, 2, 3)
+    }
     for wrong in (["--by", "minute"], ["--region-km", "-1", "--by", "region"]):
         assert verify(storms, tmp_path / "none", *wrong) == 2
         assert f"{wrong[0]}: got" in capsys.readouterr().err

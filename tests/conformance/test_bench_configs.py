@@ -14,7 +14,8 @@ from nowcast.models.catalog import build_model
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs" / "bench").glob("*.yaml"))
 TABLES = [
-    *(f"motionrnn_table{n}" for n in (1, 3, 5)), *(f"lmc_memory_table{n}" for n in (1, 2, 3, 4)),
+    *(f"motionrnn_table{n}" for n in (1, 3, 5)),
+    *(f"lmc_memory_table{n}" for n in (1, 2, 3, 4)),
     *(f"astm_table{n}" for n in (1, 2, 3)),
 ]
 REPORTED = {
@@ -83,10 +84,19 @@ def test_small_ones_run_from_end_to_end(path, tmp_path, monkeypatch):
     from nowcast.bench.results import write_results
     from nowcast.bench.run import BenchmarkRun
 
-    bench = read_benchmark(path, [
-        "seeds=[0]", "training.steps=1", "training.validate_every=1", "training.batch=1", "test_clips=2",
-        "data.validation_clips=1", "test_batch=2", "sheets.clips=[0]",
-    ])
+    bench = read_benchmark(
+        path,
+        [
+            "seeds=[0]",
+            "training.steps=1",
+            "training.validate_every=1",
+            "training.batch=1",
+            "test_clips=2",
+            "data.validation_clips=1",
+            "test_batch=2",
+            "sheets.clips=[0]",
+        ],
+    )
     work = BenchmarkRun(bench, tmp_path)
     outcome = work()
     assert outcome.missing == ()

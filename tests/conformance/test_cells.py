@@ -15,8 +15,9 @@ def _cells():
         model = tiny_model(name)
         if isinstance(model, RecurrentStack):
             for number, cell in enumerate(model.cells):
-                found.setdefault(f"{type(cell).__name__}({type(getattr(cell, 'cell', cell)).__name__})",
-                                 (name, number))
+                found.setdefault(
+                    f"{type(cell).__name__}({type(getattr(cell, 'cell', cell)).__name__})", (name, number)
+                )
     return found
 
 

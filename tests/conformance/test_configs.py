@@ -39,9 +39,7 @@ def test_it_loads_and_builds(path):
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem.startswith("italy")], ids=lambda p: p.stem)
 def test_test_days_are_never_trained_or_validated_on(path):
     data = read_experiment(path).data
-    parts = {
-        name: parse_periods(getattr(data, name), name) for name in ("train", "validation", "test")
-    }
+    parts = {name: parse_periods(getattr(data, name), name) for name in ("train", "validation", "test")}
     assert min(start for start, _ in parts["test"]) <= FIRST_TEST_DAY
     assert max(end for name in ("train", "validation") for _, end in parts[name]) <= FIRST_TEST_DAY
     check_gap(parts, data.window, build_step())

@@ -29,8 +29,10 @@ OTHERS = {
 def forecaster(request):
     if request.param in PEERS:
         pytest.importorskip("pysteps", reason="the extra 'pysteps' is not installed")
-    made = OTHERS[request.param]() if request.param in OTHERS else build_forecaster(
-        request.param, SETTINGS.get(request.param)
+    made = (
+        OTHERS[request.param]()
+        if request.param in OTHERS
+        else build_forecaster(request.param, SETTINGS.get(request.param))
     )
     assert isinstance(made, Forecaster)
     return made
@@ -44,8 +46,12 @@ def pasts():
     part.values[1] = np.nan
     unseen = storm.copy(data=np.full_like(storm.values, np.nan))
     return {
-        "storm": storm, "dry": dry, "partly unobserved": part, "unobserved": unseen,
-        "geographic": moving_disc(geographic_grid(32, 40)), "tall": moving_disc(projected_grid(44, 24)),
+        "storm": storm,
+        "dry": dry,
+        "partly unobserved": part,
+        "unobserved": unseen,
+        "geographic": moving_disc(geographic_grid(32, 40)),
+        "tall": moving_disc(projected_grid(44, 24)),
     }
 
 

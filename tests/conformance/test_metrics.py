@@ -84,9 +84,7 @@ def test_sums_of_the_parts_are_the_sums_of_the_whole(name, seed, cut):
     metric = METRICS[name].make(THRESHOLD)
     forecast, observed = given_pair(name, seed, (5, 2, 24, 20))
     whole = metric.sums(forecast, observed)
-    both = [
-        metric.sums(batch(name, forecast, part), observed[part]) for part in (slice(cut), slice(cut, None))
-    ]
+    both = [metric.sums(batch(name, forecast, part), observed[part]) for part in (slice(cut), slice(cut, None))]
     parts = add(*both)
     assert whole.keys() == parts.keys()
     for key in whole:

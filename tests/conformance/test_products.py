@@ -140,7 +140,9 @@ def test_all_of_them_share_their_axes(tmp_path):
 
 def test_names_and_settings():
     assert [s.name for s in build_products(["rain_sum", "rain_probability", "rain_sum"], z_r="fmi")] == [
-        "rain_probability", "rain_sum"]
+        "rain_probability",
+        "rain_sum",
+    ]
     step = build_products(["rain_sum"], {"rain_sum": {"periods_minutes": [20, 40]}}, z_r="fmi")[0]
     assert (step.periods_minutes, step.z_r) == ((20, 40), "fmi")
     with pytest.raises(SettingsError, match="products: got 'rain', expected one of rain_probability, rain_sum"):

@@ -24,11 +24,14 @@ from tests.fakes.zarr_files import as_zarr
 from tests.shared_data import radar_folder
 
 REAL = {
-    "odim_h5": ("opera_odim_20180824", "*.hdf"), "cf_netcdf": ("dpc_north_cf_netcdf", "*.nc"),
+    "odim_h5": ("opera_odim_20180824", "*.hdf"),
+    "cf_netcdf": ("dpc_north_cf_netcdf", "*.nc"),
     "cf_zarr": ("dpc_north_cf_netcdf", "*.nc"),
     "knmi_h5": ("knmi_hdf5_20100826", "*.h5"),
-    "fmi_pgm": ("fmi_pgm_20160928", "*.gz"), "mch_gif": ("mch_gif_20160711", "*.gif"),
-    "dwd_radolan": ("single_files", "raa01-rx*"), "grib2": ("mrms_grib2_20190610", "*.grib2"),
+    "fmi_pgm": ("fmi_pgm_20160928", "*.gz"),
+    "mch_gif": ("mch_gif_20160711", "*.gif"),
+    "dwd_radolan": ("single_files", "raa01-rx*"),
+    "grib2": ("mrms_grib2_20190610", "*.grib2"),
     "geotiff": ("fmi_geotiff_20160928", "*.tif"),
 }
 each = pytest.mark.parametrize("name", READERS)
@@ -43,6 +46,7 @@ def scenes(tmp_path_factory):
 @pytest.fixture
 def known(scenes, tmp_path):
     """The known scene of a reader in files of the test's own."""
+
     def copied(name):
         scene = scenes(name)
         return replace(scene, files=tuple(Path(shutil.copy(path, tmp_path)) for path in scene.files))
@@ -122,10 +126,19 @@ def test_values_times_place_and_absence_are_the_known_ones(name, known):
 
 
 @each
-@pytest.mark.parametrize("mistake", [
-    upside_down, mirrored, halved, dry_where_not_observed, not_observed_where_dry, an_hour_late,
-    half_a_cell_south, half_a_cell_east,
-])
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        upside_down,
+        mirrored,
+        halved,
+        dry_where_not_observed,
+        not_observed_where_dry,
+        an_hour_late,
+        half_a_cell_south,
+        half_a_cell_east,
+    ],
+)
 def test_the_comparison_notices_every_mistake(name, mistake, known):
     with pytest.raises(AssertionError):
         assert_known(Mistaken(READERS[name], mistake), known(name))
@@ -145,9 +158,9 @@ def test_content_alone_decides_who_reads(name, tiny):
 
 
 @each
-@pytest.mark.parametrize("content", [
-    b"", b"\x89HDF\r\n\x1a\n", b"CDF", b"GIF89a", b"P5\n", b"\x1f\x8b\x08", b"<html>", b"\0" * 2000,
-])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89HDF\r\n\x1a\n", b"CDF", b"GIF89a", b"P5\n", b"\x1f\x8b\x08", b"<html>", b"\0" * 2000]
+)
 def test_sniffing_never_raises(name, content, tmp_path):
     path = tmp_path / "x"
     path.write_bytes(content)
@@ -221,10 +234,13 @@ def whole(scenes):
 
 @each
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(edits=st.lists(st.tuples(st.integers(0, 4095), st.binary(min_size=1, max_size=8)), max_size=6),
-       cut=st.none() | st.integers(0, 8000))
+@given(
+    edits=st.lists(st.tuples(st.integers(0, 4095), st.binary(min_size=1, max_size=8)), max_size=6),
+    cut=st.none() | st.integers(0, 8000),
+)
 def test_any_change_of_the_first_kilobytes_gives_values_or_one_clear_error(
-        name, edits, cut, whole, pool, tmp_path):
+    name, edits, cut, whole, pool, tmp_path
+):
     data = bytearray(whole[name])
     for place, content in edits:
         start = place % len(data)

@@ -88,10 +88,13 @@ def test_this_process_computes_with_one_thread_and_gets_its_own_back(monkeypatch
     assert torch.threads == 2
 
 
-@pytest.mark.parametrize(("asked", "said"), [
-    ({"workers": 0}, "--workers: got 0, expected 1 or more"),
-    ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "expected one of both"),
-])
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"workers": 0}, "--workers: got 0, expected 1 or more"),
+        ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "expected one of both"),
+    ],
+)
 def test_what_cannot_be_asked_for(asked, said):
     with pytest.raises(SettingsError, match=said), open_engine(**asked):
         pass
@@ -199,8 +202,12 @@ def _alive(number):
 def test_a_script_without_its_guard_is_not_run_again_not_even_by_a_worker_that_is_started_anew(tmp_path):
     (tmp_path / "script.py").write_text(UNGUARDED)
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(tmp_path / "script.py"), str(tmp_path)], capture_output=True,
-        text=True, check=False, timeout=120, env=ENVIRONMENT,
+        [sys.executable, "-W", "error", str(tmp_path / "script.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=ENVIRONMENT,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "run"
@@ -213,8 +220,12 @@ def test_a_script_without_its_guard_is_not_run_again_not_even_by_a_worker_that_i
 def test_workers_end_with_the_process_that_started_them(tmp_path, ending):
     (tmp_path / "script.py").write_text(UNGUARDED)
     parent = subprocess.Popen(
-        [sys.executable, str(tmp_path / "script.py"), str(tmp_path), "wait"], stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT, start_new_session=True,
+        [sys.executable, str(tmp_path / "script.py"), str(tmp_path), "wait"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=ENVIRONMENT,
+        start_new_session=True,
     )
     with parent:
         assert parent.stdout.readline() == "run\n"

@@ -25,12 +25,18 @@ def test_a_good_field_passes_unchanged(field):
     assert pyproj.CRS.from_wkt(field.crs.attrs["crs_wkt"]).is_geographic
 
 
-@pytest.mark.parametrize(("crs", "y", "x"), [
-    ("+proj=laea +lat_0=52 +lon_0=10", ("projection_y_coordinate", "m"), ("projection_x_coordinate", "m")),
-    ("+proj=longlat +datum=WGS84", ("latitude", "degrees_north"), ("longitude", "degrees_east")),
-    ("+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=40 +lon_0=10", ("grid_latitude", "degrees"),
-     ("grid_longitude", "degrees")),
-])
+@pytest.mark.parametrize(
+    ("crs", "y", "x"),
+    [
+        ("+proj=laea +lat_0=52 +lon_0=10", ("projection_y_coordinate", "m"), ("projection_x_coordinate", "m")),
+        ("+proj=longlat +datum=WGS84", ("latitude", "degrees_north"), ("longitude", "degrees_east")),
+        (
+            "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=40 +lon_0=10",
+            ("grid_latitude", "degrees"),
+            ("grid_longitude", "degrees"),
+        ),
+    ],
+)
 def test_rows_and_columns_are_called_what_they_are(crs, y, x):
     grid = Grid(pyproj.CRS.from_proj4(crs).to_wkt(), GRID.y, GRID.x)
     found = make_field(np.zeros((2, 2, 3), np.float32), TIMES, grid)
@@ -38,16 +44,19 @@ def test_rows_and_columns_are_called_what_they_are(crs, y, x):
         assert (axis.attrs["standard_name"], axis.attrs["units"], axis.attrs["axis"]) == (*expected, letter)
 
 
-@pytest.mark.parametrize(("breaking", "words"), [
-    (lambda f: f.rename("rain"), "'rain'"),
-    (lambda f: f.transpose("y", "x", "time"), r"expected 'reflectivity' \(time, y, x\)"),
-    (lambda f: f.astype(np.float64, keep_attrs=True), "float64"),
-    (lambda f: f.assign_attrs(units="mm/h"), "'mm/h'"),
-    (lambda f: f.isel(time=[1, 0]), "sorted and unique"),
-    (lambda f: f.isel(time=[0, 0]), "sorted and unique"),
-    (lambda f: f.where(f < 100, np.inf).assign_attrs(f.attrs), "from -32 to inf"),
-    (lambda f: f.where(f > -32, -33).assign_attrs(f.attrs), "from -33 to"),
-])
+@pytest.mark.parametrize(
+    ("breaking", "words"),
+    [
+        (lambda f: f.rename("rain"), "'rain'"),
+        (lambda f: f.transpose("y", "x", "time"), r"expected 'reflectivity' \(time, y, x\)"),
+        (lambda f: f.astype(np.float64, keep_attrs=True), "float64"),
+        (lambda f: f.assign_attrs(units="mm/h"), "'mm/h'"),
+        (lambda f: f.isel(time=[1, 0]), "sorted and unique"),
+        (lambda f: f.isel(time=[0, 0]), "sorted and unique"),
+        (lambda f: f.where(f < 100, np.inf).assign_attrs(f.attrs), "from -32 to inf"),
+        (lambda f: f.where(f > -32, -33).assign_attrs(f.attrs), "from -33 to"),
+    ],
+)
 def test_each_breach_is_told(field, breaking, words):
     with pytest.raises(FieldError, match=words):
         check(breaking(field).astype(field.dtype if words != "float64" else np.float64))

@@ -8,14 +8,7 @@ import stat
 import pytest
 
 from nowcast.core.errors import FileError
-from nowcast.core.files import (
-    check_place,
-    provenance,
-    read_at_most,
-    sha256,
-    whole_file,
-    whole_folder,
-)
+from nowcast.core.files import check_place, provenance, read_at_most, sha256, whole_file, whole_folder
 
 
 def test_a_file_appears_when_the_block_ends_well(tmp_path):
@@ -67,8 +60,11 @@ def test_pipes_and_devices_are_never_replaced(tmp_path):
     """A rename onto ``/dev/null`` as root takes it from every program of the machine; a pipe stands for it."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    for place in (lambda: whole_file(pipe).__enter__(), lambda: whole_folder(pipe).__enter__(),
-                  lambda: check_place(pipe)):
+    for place in (
+        lambda: whole_file(pipe).__enter__(),
+        lambda: whole_folder(pipe).__enter__(),
+        lambda: check_place(pipe),
+    ):
         with pytest.raises(FileError, match=r"pipe: is a device, a pipe or a socket"):
             place()
     assert stat.S_ISFIFO(pipe.stat().st_mode)

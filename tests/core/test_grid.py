@@ -16,12 +16,16 @@ def projected(rows=5, columns=4, cell=1000.0, west=4e6, north=3e6, crs=LAEA):
     return Grid(crs, north - cell * np.arange(rows), west + cell * np.arange(columns))
 
 
-@pytest.mark.parametrize(("y", "x", "words"), [
-    ([0.0, 1.0, 2.0], [0.0, 1.0], "y must be evenly spaced and falling"),
-    ([2.0, 1.0, 0.0], [1.0, 0.0], "x must be evenly spaced and rising"),
-    ([3.0, 1.0, 0.0], [0.0, 1.0], "y must be evenly spaced"),
-    ([1.0], [0.0, 1.0], "at least two"), ([1.0, np.nan], [0.0, 1.0], "finite"),
-])
+@pytest.mark.parametrize(
+    ("y", "x", "words"),
+    [
+        ([0.0, 1.0, 2.0], [0.0, 1.0], "y must be evenly spaced and falling"),
+        ([2.0, 1.0, 0.0], [1.0, 0.0], "x must be evenly spaced and rising"),
+        ([3.0, 1.0, 0.0], [0.0, 1.0], "y must be evenly spaced"),
+        ([1.0], [0.0, 1.0], "at least two"),
+        ([1.0, np.nan], [0.0, 1.0], "finite"),
+    ],
+)
 def test_what_is_no_grid_says_why(y, x, words):
     with pytest.raises(GridError, match=words):
         Grid(LAEA, np.array(y), np.array(x))
@@ -64,12 +68,15 @@ def test_corners_go_to_longitude_and_latitude():
     assert (lon[0], lat[0]) == pytest.approx((10.0, 52.0), abs=1e-9)
 
 
-@pytest.mark.parametrize(("other", "words"), [
-    (projected(rows=6), "shape 6 x 4 instead of 5 x 4"),
-    (projected(crs=pyproj.CRS.from_epsg(3034).to_wkt()), "projection"),
-    (projected(west=4e6 + 500), "x is off by up to 0.5 cells"),
-    (projected(cell=1001.0), "y is off by up to"),
-])
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (projected(rows=6), "shape 6 x 4 instead of 5 x 4"),
+        (projected(crs=pyproj.CRS.from_epsg(3034).to_wkt()), "projection"),
+        (projected(west=4e6 + 500), "x is off by up to 0.5 cells"),
+        (projected(cell=1001.0), "y is off by up to"),
+    ],
+)
 def test_differences_are_told(other, words):
     grid = projected()
     assert words in grid.difference(other)

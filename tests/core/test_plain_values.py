@@ -36,9 +36,12 @@ REFUSED = {
     "an object": ("!!python/object/apply:os.system [echo]", "could not determine a constructor"),
     "a zero byte": ("a: \0", "unacceptable character"),
     "a date that is none": ("a: 2020-13-45", "month must be"),
-    "a number that is none": ("!!int '-'", "its tag"), "a date of nothing": ("!!timestamp x", "its tag"),
-    "a truth that is none": ("!!bool x", "its tag"), "a list as a number": ("!!int [1]", "scalar"),
-    "two documents": ("a: 1\n---\nb: 2", "single document"), "an alias of nothing": ("*a", "undefined alias"),
+    "a number that is none": ("!!int '-'", "its tag"),
+    "a date of nothing": ("!!timestamp x", "its tag"),
+    "a truth that is none": ("!!bool x", "its tag"),
+    "a list as a number": ("!!int [1]", "scalar"),
+    "two documents": ("a: 1\n---\nb: 2", "single document"),
+    "an alias of nothing": ("*a", "undefined alias"),
 }
 
 
@@ -62,8 +65,13 @@ def test_yaml_that_is_meant_is_read_as_ever():
     text = "a: 1\nb: [1.5, .inf, 0x1f, 1e3]\nc: &x {d: 1, q: ~}\ne: {<<: *x, d: 2}\nf: [*x, *x]\nt: 1_000\n"
     text += "g: yes\n"
     assert parse_yaml(text) == {
-        "a": 1, "b": [1.5, float("inf"), 31, "1e3"], "c": {"d": 1, "q": None}, "e": {"d": 2, "q": None},
-        "f": [{"d": 1, "q": None}] * 2, "t": 1000, "g": True,
+        "a": 1,
+        "b": [1.5, float("inf"), 31, "1e3"],
+        "c": {"d": 1, "q": None},
+        "e": {"d": 2, "q": None},
+        "f": [{"d": 1, "q": None}] * 2,
+        "t": 1000,
+        "g": True,
     }
     assert parse_yaml("9223372036854775807") == 2**63 - 1
     assert parse_yaml("") is None
@@ -91,8 +99,16 @@ def test_a_base_that_never_ends_and_links_in_a_circle_are_refused(tmp_path):
 
 def test_json_within_bounds_comes_back_and_other_is_refused():
     assert parse_json(json.dumps({"a": [1, 2.5, None, "x"]}).encode()) == {"a": [1, 2.5, None, "x"]}
-    for text in ("[" * 100_000, "[" * 60 + "]" * 60, '{"a":' * 900 + "1" + "}" * 900, "1" * 5000, "9" * 20,
-                 b"\xff", "", "{"):
+    for text in (
+        "[" * 100_000,
+        "[" * 60 + "]" * 60,
+        '{"a":' * 900 + "1" + "}" * 900,
+        "1" * 5000,
+        "9" * 20,
+        b"\xff",
+        "",
+        "{",
+    ):
         with pytest.raises(ValueError):  # noqa: PT011 - json's own words, or ours
             parse_json(text)
 

@@ -32,8 +32,7 @@ def test_the_input_is_left_alone():
     assert dbz.tolist() == [10, 20]
 
 
-@pytest.mark.parametrize(("low", "high"), [(10.0, 10.0), (20.0, 10.0), (-40.0, 10.0),
-                                           (float("nan"), 10.0)])
+@pytest.mark.parametrize(("low", "high"), [(10.0, 10.0), (20.0, 10.0), (-40.0, 10.0), (float("nan"), 10.0)])
 def test_a_range_that_is_none_is_refused(low, high):
     with pytest.raises(SettingsError, match="expected"):
         Scaling(low, high)

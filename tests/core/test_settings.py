@@ -7,14 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from nowcast.core.errors import SettingsError
-from nowcast.core.settings import (
-    build,
-    formerly,
-    override,
-    plain,
-    read_layered,
-    read_yaml,
-)
+from nowcast.core.settings import build, formerly, override, plain, read_layered, read_yaml
 
 
 @dataclass(frozen=True)
@@ -35,25 +28,37 @@ class Outer:
 
 
 def test_values_arrive_typed_and_go_back_plain():
-    made = build(Outer, {"steps": 3, "inner": {"rate": 1}, "sizes": [4, 5], "place": "x/y",
-                         "extra": {"a": 2}})
+    made = build(Outer, {"steps": 3, "inner": {"rate": 1}, "sizes": [4, 5], "place": "x/y", "extra": {"a": 2}})
     assert made == Outer(3, Inner(1.0), (4, 5), Path("x/y"), {"a": 2.0})
     assert isinstance(made.inner.rate, float)
-    assert plain(made) == {"steps": 3, "inner": {"rate": 1.0, "kind": "a"}, "sizes": [4, 5],
-                           "place": "x/y", "extra": {"a": 2.0}, "anything": None, "flag": False}
+    assert plain(made) == {
+        "steps": 3,
+        "inner": {"rate": 1.0, "kind": "a"},
+        "sizes": [4, 5],
+        "place": "x/y",
+        "extra": {"a": 2.0},
+        "anything": None,
+        "flag": False,
+    }
     assert build(Outer, plain(made)) == made
 
 
-@pytest.mark.parametrize(("values", "words"), [
-    ({}, "steps: missing"), ({"steps": 1, "stpes": 2}, "stpes: unknown setting; did you mean 'steps'"),
-    ({"steps": 1.5}, "steps: got 1.5, expected int"), ({"steps": True}, "steps: got True"),
-    ({"steps": 1, "inner": {"kind": "c"}}, "inner.kind: got 'c', expected one of a, b"),
-    ({"steps": 1, "inner": {"rat": 1}}, "inner.rat: unknown"),
-    ({"steps": 1, "inner": 5}, "inner: got 5, expected a group"),
-    ({"steps": 1, "sizes": "12"}, "sizes: got '12', expected a list"),
-    ({"steps": 1, "sizes": [1, "x"]}, r"sizes\[1\]: got 'x'"),
-    ({"steps": 1, "extra": {"a": "x"}}, "extra.a: got 'x'"), ({"steps": 1, "flag": 1}, "flag: got 1"),
-])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "steps: missing"),
+        ({"steps": 1, "stpes": 2}, "stpes: unknown setting; did you mean 'steps'"),
+        ({"steps": 1.5}, "steps: got 1.5, expected int"),
+        ({"steps": True}, "steps: got True"),
+        ({"steps": 1, "inner": {"kind": "c"}}, "inner.kind: got 'c', expected one of a, b"),
+        ({"steps": 1, "inner": {"rat": 1}}, "inner.rat: unknown"),
+        ({"steps": 1, "inner": 5}, "inner: got 5, expected a group"),
+        ({"steps": 1, "sizes": "12"}, "sizes: got '12', expected a list"),
+        ({"steps": 1, "sizes": [1, "x"]}, r"sizes\[1\]: got 'x'"),
+        ({"steps": 1, "extra": {"a": "x"}}, "extra.a: got 'x'"),
+        ({"steps": 1, "flag": 1}, "flag: got 1"),
+    ],
+)
 def test_what_does_not_fit_is_told_by_its_dotted_name(values, words):
     with pytest.raises(SettingsError, match=words):
         build(Outer, values)
@@ -76,29 +81,47 @@ def test_a_pair_has_two_values(sides):
         build(Numbers, {"sides": sides})
 
 
-@pytest.mark.parametrize(("assignment", "name", "value"), [
-    ("precision=32", "precision", "32"), ("precision=bf16", "precision", "bf16"),
-    ("precision='32'", "precision", "32"), ("step=0.5", "step", "0.5"), ("step=1e-3", "step", "1e-3"),
-    ("share=1e9", "share", 1e9), ("share=-2.5E-3", "share", -0.0025), ("share=.5", "share", 0.5),
-    ("share=7", "share", 7.0), ("shares=[1e3, 2]", "shares", (1000.0, 2.0)),
-    ("named={a: 1e2}", "named", {"a": 100.0}),
-])
+@pytest.mark.parametrize(
+    ("assignment", "name", "value"),
+    [
+        ("precision=32", "precision", "32"),
+        ("precision=bf16", "precision", "bf16"),
+        ("precision='32'", "precision", "32"),
+        ("step=0.5", "step", "0.5"),
+        ("step=1e-3", "step", "1e-3"),
+        ("share=1e9", "share", 1e9),
+        ("share=-2.5E-3", "share", -0.0025),
+        ("share=.5", "share", 0.5),
+        ("share=7", "share", 7.0),
+        ("shares=[1e3, 2]", "shares", (1000.0, 2.0)),
+        ("named={a: 1e2}", "named", {"a": 100.0}),
+    ],
+)
 def test_what_yaml_reads_as_another_type_arrives_as_meant(assignment, name, value):
     found = getattr(build(Numbers, override({}, [assignment])), name)
     assert found == value
     assert type(found) is type(value)
 
 
-@pytest.mark.parametrize(("assignment", "words"), [
-    ("precision=16", "precision: got 16, expected one of 32, bf16"),
-    ("precision=32.0", "precision: got 32.0, expected"), ("precision=true", "precision: got True"),
-    ("share=.inf", "share: got inf, expected a finite number"), ("share=.nan", "share: got nan"),
-    ("share=1e999", "share: got inf"), ("share=nan", "share: got 'nan', expected float"),
-    ("share=inf", "share: got 'inf'"), ("share=1_0e1x", "share: got '1_0e1x'"), ("share=e9", "share: got 'e9'"),
-    ("shares=[1, .inf]", "shares: got inf"), ("named={a: -.inf}", "named: got -inf"),
-    ("share=1" + "0" * 400, "the number 10000000000000000000... is too large"),
-    ("share=" + "1" * 5000, "the value is not YAML"),
-])
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("precision=16", "precision: got 16, expected one of 32, bf16"),
+        ("precision=32.0", "precision: got 32.0, expected"),
+        ("precision=true", "precision: got True"),
+        ("share=.inf", "share: got inf, expected a finite number"),
+        ("share=.nan", "share: got nan"),
+        ("share=1e999", "share: got inf"),
+        ("share=nan", "share: got 'nan', expected float"),
+        ("share=inf", "share: got 'inf'"),
+        ("share=1_0e1x", "share: got '1_0e1x'"),
+        ("share=e9", "share: got 'e9'"),
+        ("shares=[1, .inf]", "shares: got inf"),
+        ("named={a: -.inf}", "named: got -inf"),
+        ("share=1" + "0" * 400, "the number 10000000000000000000... is too large"),
+        ("share=" + "1" * 5000, "the value is not YAML"),
+    ],
+)
 def test_numbers_that_are_none_are_refused(assignment, words):
     with pytest.raises(SettingsError, match=words):
         build(Numbers, override({}, [assignment]))
@@ -140,8 +163,11 @@ def test_a_file_stands_on_its_base(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("base: a.yaml\n", "its own base"), ("base: 3\n", "got 3"),
-     ("base: none.yaml\n", "no such configuration")],
+    [
+        ("base: a.yaml\n", "its own base"),
+        ("base: 3\n", "got 3"),
+        ("base: none.yaml\n", "no such configuration"),
+    ],
 )
 def test_a_base_that_cannot_be_is_refused(tmp_path, text, message):
     (tmp_path / "a.yaml").write_text(text)

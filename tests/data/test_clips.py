@@ -13,15 +13,7 @@ from nowcast.data.clips import ClipSample, VideoDataset
 from nowcast.data.importance_sampling import ImportanceSampling
 from nowcast.data.radar_cache import RadarCache
 from nowcast.data.windows import ClipWindow
-from tests.fakes.frames import (
-    START,
-    STEP,
-    ArraySource,
-    numbered,
-    storm_codes,
-    times_of,
-    write_cache,
-)
+from tests.fakes.frames import START, STEP, ArraySource, numbered, storm_codes, times_of, write_cache
 
 WINDOW = ClipWindow(2, 3)
 

@@ -55,8 +55,13 @@ def test_colour_becomes_channels_in_front():
 
 def test_any_other_look_has_another_folder():
     looks = [
-        FrameTransform(), FrameTransform("rgb"), FrameTransform(size=(4, 4)), FrameTransform(size=(4, 5)),
-        FrameTransform(middle=0.5), FrameTransform(step=2), FrameTransform(size=(4, 4), resize="bilinear"),
+        FrameTransform(),
+        FrameTransform("rgb"),
+        FrameTransform(size=(4, 4)),
+        FrameTransform(size=(4, 5)),
+        FrameTransform(middle=0.5),
+        FrameTransform(step=2),
+        FrameTransform(size=(4, 4), resize="bilinear"),
     ]
     assert len({look.key for look in looks}) == len(looks)
 

@@ -28,8 +28,9 @@ def subjects(sources):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     root = tmp_path_factory.mktemp("human") / "human36m"
-    return write_human36m(root, scenarios=("Walking 1", "WalkingDog", "Walking"), frames=12,
-                          cameras=CAMERAS[:2])
+    return write_human36m(
+        root, scenarios=("Walking 1", "WalkingDog", "Walking"), frames=12, cameras=CAMERAS[:2]
+    )
 
 
 def test_parts_are_subjects_and_nobody_is_in_two(whole):
@@ -52,8 +53,12 @@ def test_scenarios_and_cameras(whole):
     assert [f.name for f in films(whole, scenarios=("WalkDog",), cameras=CAMERAS[:1], **one)] == [
         f"S8/WalkDog.{CAMERAS[0]}"
     ]
-    for wrong in ({"scenarios": ("Flying",)}, {"cameras": ("1",)}, {"validation_subjects": ("S9",)},
-                  {"validation_subjects": ("S1", "S5", "S6", "S7", "S8")}):
+    for wrong in (
+        {"scenarios": ("Flying",)},
+        {"cameras": ("1",)},
+        {"validation_subjects": ("S9",)},
+        {"validation_subjects": ("S1", "S5", "S6", "S7", "S8")},
+    ):
         with pytest.raises(SettingsError, match=r"human36m\."):
             Human36mSettings(whole, **wrong)
 
@@ -85,18 +90,21 @@ def test_extracted_frames_are_as_the_film(tmp_path, every):
     assert frames.step == film.step
 
 
-@pytest.mark.parametrize(("path", "name"), [
-    ("S1/Videos/Walking 1.54138969.mp4", "S1/Walking 1.54138969"),
-    ("S11/Videos/SittingDown.60457274.mp4", "S11/SittingDown.60457274"),
-    ("S9/TakingPhoto.55011271.mp4", "S9/Photo.55011271"),
-    ("S1/Walking-1/imageSequence/58860488/", "S1/Walking 1.58860488"),
-    ("S8/WalkingDog/54138969/", "S8/WalkDog.54138969"),
-    ("S5_Sitting_1.55011271/", "S5/Sitting 1.55011271"),
-    ("S1/Videos/_ALL 1.54138969.mp4", None),
-    ("S1/Videos/Walking 1.99999999.mp4", None),
-    ("Videos/Walking 1.54138969.mp4", None),
-    ("S1/Videos/Sleepwalking.54138969.mp4", None),
-])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("S1/Videos/Walking 1.54138969.mp4", "S1/Walking 1.54138969"),
+        ("S11/Videos/SittingDown.60457274.mp4", "S11/SittingDown.60457274"),
+        ("S9/TakingPhoto.55011271.mp4", "S9/Photo.55011271"),
+        ("S1/Walking-1/imageSequence/58860488/", "S1/Walking 1.58860488"),
+        ("S8/WalkingDog/54138969/", "S8/WalkDog.54138969"),
+        ("S5_Sitting_1.55011271/", "S5/Sitting 1.55011271"),
+        ("S1/Videos/_ALL 1.54138969.mp4", None),
+        ("S1/Videos/Walking 1.99999999.mp4", None),
+        ("Videos/Walking 1.54138969.mp4", None),
+        ("S1/Videos/Sleepwalking.54138969.mp4", None),
+    ],
+)
 def test_names(path, name):
     assert film_name(path) == name
 

@@ -38,8 +38,10 @@ def test_every_layout_gives_the_same_frames_under_the_same_names(tmp_path, layou
     root = write_kth(tmp_path / "kth", [3, 7], ("boxing", "running"), layout=layout, frames=6)
     found = kth(root)
     assert [source.name for source in found] == [
-        "boxing/person03_boxing_d1", "boxing/person07_boxing_d1",
-        "running/person03_running_d1", "running/person07_running_d1",
+        "boxing/person03_boxing_d1",
+        "boxing/person07_boxing_d1",
+        "running/person03_running_d1",
+        "running/person07_running_d1",
     ]
     for source, person in zip(found, (3, 7, 3, 7), strict=True):
         np.testing.assert_array_equal(pixels(source), blob(6, start=person))
@@ -75,7 +77,9 @@ def test_actions_and_scenarios(whole):
 
 def test_a_training_run_gets_two_parts_that_share_nobody(whole):
     data = training_data(
-        kth(whole), ClipWindow(2, 2), validation_sources=kth(whole, part="validation"),
+        kth(whole),
+        ClipWindow(2, 2),
+        validation_sources=kth(whole, part="validation"),
         flips_and_rotations=False,
     )
     assert not set(persons(data.train.sources)) & set(persons(data.validation.sources))
@@ -144,8 +148,12 @@ def test_the_list_as_it_is_published(tmp_path):
 
 
 def test_the_cache_alone_is_enough_ranges_included(tmp_path):
-    root = write_kth(tmp_path / "kth", [1, 15], frames=20, ranges={kth_name(1, "walking"): "1-8, 9-20",
-                                                                   kth_name(15, "walking"): "1-9"})
+    root = write_kth(
+        tmp_path / "kth",
+        [1, 15],
+        frames=20,
+        ranges={kth_name(1, "walking"): "1-8, 9-20", kth_name(15, "walking"): "1-9"},
+    )
     before = [pixels(source) for part in ("train", "validation") for source in kth(root, part=part)]
     root.rename(tmp_path / "aside")
     after = [pixels(source) for part in ("train", "validation") for source in kth(root, part=part)]
@@ -174,7 +182,12 @@ def test_where_it_is_missing_the_command_says_what_to_get_and_ends_with_2(tmp_pa
     )
     assert main(["train", str(config)]) == 2
     said = capsys.readouterr().err
-    for part in ("https://www.csc.kth.se/cvap/actions/", "walking.zip", "non-commercial use", "00sequences.txt",
-                 "kth/walking/person01_walking_d1_uncomp.avi"):
+    for part in (
+        "https://www.csc.kth.se/cvap/actions/",
+        "walking.zip",
+        "non-commercial use",
+        "00sequences.txt",
+        "kth/walking/person01_walking_d1_uncomp.avi",
+    ):
         assert part in said
     assert said.strip().count("\n") == 0

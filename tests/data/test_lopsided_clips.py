@@ -6,27 +6,13 @@ import pytest
 from nowcast.core.scaling import Scaling
 from nowcast.data.clips import VideoDataset
 from nowcast.data.crops import Orientation, oriented
-from nowcast.data.importance_sampling import (
-    ImportanceSampling,
-    WetBlocks,
-    draw_corner,
-    window_weights,
-)
+from nowcast.data.importance_sampling import ImportanceSampling, WetBlocks, draw_corner, window_weights
 from nowcast.data.missing_frames import GapFilledSource
 from nowcast.data.radar_archive import make_cache
 from nowcast.data.radar_cache import RadarCache
 from nowcast.data.splits import SourcePart
 from nowcast.data.windows import ClipWindow
-from tests.fakes.frames import (
-    FILL,
-    NO_ECHO,
-    STEP,
-    ArraySource,
-    FakeArchive,
-    numbered,
-    times_of,
-    write_cache,
-)
+from tests.fakes.frames import FILL, NO_ECHO, STEP, ArraySource, FakeArchive, numbered, times_of, write_cache
 
 ALL = slice(None)
 GONE = (4, 11)
@@ -92,7 +78,8 @@ def test_missing_frames_of_every_second_are_those_and_no_others():
     window = ClipWindow(2, 3, every=2, stride=3, before=1)
     data = VideoDataset([lopsided()], window, train=False, missing=2)
     expected = [
-        k for k in range(0, 20 - 10, 3)
+        k
+        for k in range(0, 20 - 10, 3)
         if not {k, k + 2, k + 4} & set(GONE) and len({k + 6, k + 8, k + 10} & set(GONE)) <= 2
     ]
     firsts = [data.place(index).first for index in range(len(data))]
@@ -128,9 +115,7 @@ def test_weights_of_windows_by_hand():
     weights = window_weights([source, plain], starts, window, 0.05)
     np.testing.assert_allclose(weights, [0.05 + 0.1 / 5] * 4 + [1.05])
     part = SourcePart(source, 2, 7)
-    np.testing.assert_allclose(
-        window_weights([part], [np.array([0])], window, 0.05), [0.05 + 0.1 / 5]
-    )
+    np.testing.assert_allclose(window_weights([part], [np.array([0])], window, 0.05), [0.05 + 0.1 / 5])
     later = SourcePart(source, 4, 8)
     assert later.wet.counts.sum() == 0
     times = times_of([0, 1, 2, 3, 5, 6, 7, 8])
@@ -146,9 +131,7 @@ def test_wet_corners_of_an_oblong_frame_by_hand():
     random = np.random.default_rng(0)
 
     def corners(frames, count=4000):
-        return np.array(
-            [draw_corner(blocks, frames, (5, 9), (13, 30), 0.01, random) for _ in range(count)]
-        )
+        return np.array([draw_corner(blocks, frames, (5, 9), (13, 30), 0.01, random) for _ in range(count)])
 
     drawn = corners(slice(1, 5))
     assert set(drawn[:, 0].tolist()) == set(range(9))

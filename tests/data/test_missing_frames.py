@@ -74,7 +74,8 @@ def test_every_second_frame_may_lack_what_lies_between():
     data = VideoDataset([numbered([0, 2, 3, 4, 8])], ClipWindow(2, 2, every=2), train=False, missing=1)
     assert [step_of(clip.past) + step_of(clip.future) for clip in data] == [[0, 2, 4, 4], [2, 4, 4, 8]]
     assert [clip.observed[:, 0, 0, 0].tolist() for clip in data] == [
-        [True, True, True, False], [True, True, False, True],
+        [True, True, True, False],
+        [True, True, False, True],
     ]
 
 
@@ -103,8 +104,11 @@ def test_wet_clips_with_gaps_are_drawn_more_often(tmp_path):
 def test_validation_clips_lack_nothing():
     sources = [numbered([k for k in range(80) if k % 10 != 7])]
     data = training_data(
-        sources, ClipWindow(2, 3), train=["2025-03-01T00:00/2025-03-01T06:00"],
-        validation=["2025-03-01T08:00/2025-03-01T13:00"], missing=2,
+        sources,
+        ClipWindow(2, 3),
+        train=["2025-03-01T00:00/2025-03-01T06:00"],
+        validation=["2025-03-01T08:00/2025-03-01T13:00"],
+        missing=2,
     )
     assert any(not clip.observed.all() for clip in data.train)
     assert all(clip.observed.all() for clip in data.validation)
@@ -117,14 +121,17 @@ def test_nothing_left_to_forecast_is_refused(missing):
 
 
 @given(
-    st.sets(st.integers(0, 40), min_size=1, max_size=35), st.integers(1, 3), st.integers(2, 4),
+    st.sets(st.integers(0, 40), min_size=1, max_size=35),
+    st.integers(1, 3),
+    st.integers(2, 4),
     st.integers(1, 3),
 )
 def test_every_window_that_has_enough_is_found_and_no_other(steps, past, future, missing):
     missing = min(missing, future - 1)
     window, first = ClipWindow(past, future), min(steps)
     expected = [
-        k - first for k in range(first, max(steps) - window.steps + 2)
+        k - first
+        for k in range(first, max(steps) - window.steps + 2)
         if all(k + i in steps for i in range(past))
         and sum(k + past + i not in steps for i in range(future)) <= missing
     ]

@@ -128,7 +128,9 @@ def test_idx_files_are_read_and_damaged_ones_named(tmp_path):
         load_digits(tmp_path, "test")
     path = write_idx(tmp_path, pictures, "t10k-images-idx3-ubyte") / "t10k-images-idx3-ubyte"
     for content, message in (
-        (path.read_bytes()[:-1], "expected 2368"), (b"", "got 0 bytes"), (b"<html>" * 9, "magic"),
+        (path.read_bytes()[:-1], "expected 2368"),
+        (b"", "got 0 bytes"),
+        (b"<html>" * 9, "magic"),
     ):
         path.write_bytes(content)
         with pytest.raises(FileError, match=message):
@@ -147,8 +149,16 @@ def test_real_mnist():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"size": 28}, {"count": 0}, {"length": 0}, {"digits": 0}, {"seed": -1}, {"speed": (3.0, 1.0)},
-     {"scale_range": (0.0, 1.0)}, {"scale_range": (1.0, 3.0)}],
+    [
+        {"size": 28},
+        {"count": 0},
+        {"length": 0},
+        {"digits": 0},
+        {"seed": -1},
+        {"speed": (3.0, 1.0)},
+        {"scale_range": (0.0, 1.0)},
+        {"scale_range": (1.0, 3.0)},
+    ],
 )
 def test_impossible_settings_are_refused_by_name(wrong):
     with pytest.raises(SettingsError, match=next(iter(wrong))):

@@ -42,8 +42,10 @@ def test_two_phases_hold_every_frame_once(caches):
     assert (np.diff(odd.times) == np.timedelta64(10, "m")).all()
     for phase in (even, odd):
         places = np.searchsorted(whole.times, phase.times)
-        np.testing.assert_array_equal(phase.read(0, len(places), ALL, slice(3, 9)),
-                                      whole.read(0, len(whole.times), ALL, slice(3, 9))[places])
+        np.testing.assert_array_equal(
+            phase.read(0, len(places), ALL, slice(3, 9)),
+            whole.read(0, len(whole.times), ALL, slice(3, 9))[places],
+        )
         np.testing.assert_array_equal(phase.wet.counts, whole.wet.counts[places])
     assert len({even.fingerprint, odd.fingerprint, whole.fingerprint}) == 3
     assert at_step(whole, 5.0) == at_step(whole, None) == [whole]

@@ -48,9 +48,7 @@ def test_it_is_made_once_and_again_when_the_archive_changed(archive):
     archive.codes, archive.fingerprint = storm_codes(14, (40, 50), seed=1), "second"
     make_cache(archive.path, progress=False)
     assert archive.reads == 12 + 14
-    np.testing.assert_array_equal(
-        RadarCache(folder).packed(0, 14, slice(None), slice(None)), archive.codes
-    )
+    np.testing.assert_array_equal(RadarCache(folder).packed(0, 14, slice(None), slice(None)), archive.codes)
 
 
 def test_a_damaged_cache_is_made_again(archive):

@@ -35,9 +35,7 @@ def test_equals_the_one_scaling_of_the_package(tmp_path):
 def test_a_no_echo_code_above_the_echoes_is_dry():
     metadata = type("F", (), {"scale": 0.5, "offset": -32.0, "fill": 255, "no_echo": 250})
     decoder = Decoder.of(metadata, Scaling())
-    np.testing.assert_allclose(
-        decoder.decode(np.array([255, 250, 134], np.int16)), [np.nan, 0, 0.5], atol=1e-6
-    )
+    np.testing.assert_allclose(decoder.decode(np.array([255, 250, 134], np.int16)), [np.nan, 0, 0.5], atol=1e-6)
 
 
 def test_is_a_frame_source(tmp_path):

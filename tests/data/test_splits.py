@@ -139,7 +139,8 @@ def test_one_video_alone_and_in_its_folder_is_one(tmp_path):
     path = write_avi(tmp_path / "films" / "a.avi", blob(9))
     with pytest.raises(SettingsError, match=r"'a\.avi' in both train and validation"):
         training_data(
-            folder_sources(tmp_path / "films", "video_files"), WINDOW,
+            folder_sources(tmp_path / "films", "video_files"),
+            WINDOW,
             validation_sources=folder_sources(path, "video_files"),
         )
 

@@ -239,8 +239,13 @@ open_video_files(VideoFilesSettings(Path(sys.argv[1]), processes=1), progress=Fa
 
 
 def _die(films, steps):
-    done = subprocess.run([sys.executable, "-c", DIES_IN, str(films), str(steps)], cwd=ROOT, check=False,
-                          capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", DIES_IN, str(films), str(steps)],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
     return done.returncode
 
@@ -315,9 +320,15 @@ if __name__ == "__main__":
 
 def test_who_comes_second_waits_and_finds_it_made(films, caplog):
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import fcntl, sys, time\nf = open(sys.argv[1], 'a')\n"
-         "fcntl.flock(f, fcntl.LOCK_EX)\nprint('held', flush=True)\ntime.sleep(0.7)",
-         str(_made(films.parent / "films.cache") / ".lock")], stdout=subprocess.PIPE, text=True,
+        [
+            sys.executable,
+            "-c",
+            "import fcntl, sys, time\nf = open(sys.argv[1], 'a')\n"
+            "fcntl.flock(f, fcntl.LOCK_EX)\nprint('held', flush=True)\ntime.sleep(0.7)",
+            str(_made(films.parent / "films.cache") / ".lock"),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with holder:
         holder.stdout.readline()

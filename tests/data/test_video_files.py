@@ -44,8 +44,11 @@ def test_a_gray_video_is_what_was_drawn(tmp_path):
 
 @settings(max_examples=15, deadline=None)
 @given(
-    count=st.integers(2, 40), size=st.tuples(st.integers(2, 30), st.integers(2, 30)),
-    step=st.integers(1, 4), batch=st.integers(1, 5000), seed=st.integers(0, 2**32 - 1),
+    count=st.integers(2, 40),
+    size=st.tuples(st.integers(2, 30), st.integers(2, 30)),
+    step=st.integers(1, 4),
+    batch=st.integers(1, 5000),
+    seed=st.integers(0, 2**32 - 1),
 )
 def test_any_video_without_loss_is_what_was_drawn(count, size, step, batch, seed):
     drawn = np.random.default_rng(seed).integers(0, 256, (count, *size), dtype=np.uint8)
@@ -57,9 +60,7 @@ def test_any_video_without_loss_is_what_was_drawn(count, size, step, batch, seed
         assert video.times.astype(np.int64).tolist() == [40_000_000 * n for n in range(0, count, step)]
 
 
-@pytest.mark.parametrize(
-    ("write", "name"), [(write_avi, "a.avi"), (write_mp4, "a.mp4"), (write_avi, "a.mkv")]
-)
+@pytest.mark.parametrize(("write", "name"), [(write_avi, "a.avi"), (write_mp4, "a.mp4"), (write_avi, "a.mkv")])
 def test_a_colour_video_is_what_was_drawn(tmp_path, write, name):
     drawn = blob(7, (14, 18), colour=True)
     [video] = videos(write(tmp_path / name, drawn), colour="rgb")

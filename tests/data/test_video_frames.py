@@ -39,8 +39,14 @@ LYING = {  # display matrix, by what it does to (row, column) of the stored fram
     (0, -1, -1, 0): lambda frames: frames.swapaxes(-1, -2)[..., ::-1, ::-1],
 }
 EXIF = {  # Exif 2.32, tag 0x0112, by the display matrix that does the same
-    1: (1, 0, 0, 1), 2: (-1, 0, 0, 1), 3: (-1, 0, 0, -1), 4: (1, 0, 0, -1), 5: (0, 1, 1, 0),
-    6: (0, 1, -1, 0), 7: (0, -1, -1, 0), 8: (0, -1, 1, 0),
+    1: (1, 0, 0, 1),
+    2: (-1, 0, 0, 1),
+    3: (-1, 0, 0, -1),
+    4: (1, 0, 0, -1),
+    5: (0, 1, 1, 0),
+    6: (0, 1, -1, 0),
+    7: (0, -1, -1, 0),
+    8: (0, -1, 1, 0),
 }
 
 
@@ -88,11 +94,14 @@ def test_frames_that_were_never_written_break_the_run_however_many(tmp_path, nam
     assert firsts(video) == [0, 1, 2, 8, 9, 10, 11, 20]
 
 
-@pytest.mark.parametrize("times", [
-    [*range(0, 800, 40), *range(800, 1200, 20)],  # from 25 to 50 a second
-    [0, 40, 80, 133, 187, 240, 280, 320, 375, 420, 460, 500],
-    [0, 52, 71, 135, 148, 207, 246, 271, 330, 349, 410, 434],  # 12 ms about the beat of 40
-])
+@pytest.mark.parametrize(
+    "times",
+    [
+        [*range(0, 800, 40), *range(800, 1200, 20)],  # from 25 to 50 a second
+        [0, 40, 80, 133, 187, 240, 280, 320, 375, 420, 460, 500],
+        [0, 52, 71, 135, 148, 207, 246, 271, 330, 349, 410, 434],  # 12 ms about the beat of 40
+    ],
+)
 def test_a_variable_frame_rate_is_refused_in_one_line(tmp_path, times):
     message = r"variable frame rate, frames \d+ to \d+ ms apart.*ffmpeg -i IN"
     with pytest.raises(FileError, match=message) as told:
@@ -137,9 +146,9 @@ def test_a_size_is_of_the_frame_set_up(tmp_path):
     np.testing.assert_array_equal(pixels(video), upright)
 
 
-@pytest.mark.parametrize("opened", [
-    videos, lambda path: open_videos(VideoFolderSettings(path), progress=False),
-])
+@pytest.mark.parametrize(
+    "opened", [videos, lambda path: open_videos(VideoFolderSettings(path), progress=False)]
+)
 @pytest.mark.parametrize("orientation", EXIF)
 def test_pictures_are_set_up_as_their_exif_says(tmp_path, orientation, opened):
     drawn = blob(3, (9, 14))

@@ -38,7 +38,10 @@ def test_impossible_windows_are_refused_by_name(wrong):
 
 
 @given(
-    st.sets(st.integers(0, 60), max_size=50), st.integers(1, 4), st.integers(1, 4), st.integers(0, 2),
+    st.sets(st.integers(0, 60), max_size=50),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.integers(0, 2),
     st.integers(1, 3),
 )
 def test_every_gap_free_window_is_found_and_no_other(steps, past, future, before, every):

@@ -24,9 +24,7 @@ def test_it_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    shown = "".join(
-        output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ())
-    )
+    shown = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
     assert "13 new frames" in shown
     lines = [line.split() for line in shown.splitlines() if "CSI at 20 dBZ" in line]
     scores = {line[0]: float(line[-1]) for line in lines}

@@ -47,7 +47,9 @@ def _leaves(kind, value, where=""):
 
 def test_every_setting_of_an_experiment_stands_there_with_its_default():
     least = {
-        "name": "x", "model": {"name": "convlstm"}, "data": {"sources": [{"kind": "radar_cache"}]},
+        "name": "x",
+        "model": {"name": "convlstm"},
+        "data": {"sources": [{"kind": "radar_cache"}]},
         "training": {"steps": 1},
     }
     told = _rows("reference/configuration.md")

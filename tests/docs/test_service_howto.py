@@ -27,7 +27,10 @@ def test_systemd_takes_the_units(tmp_path):
         (tmp_path / name).write_text(here)
     done = subprocess.run(
         ["systemd-analyze", "verify", *(f"./{name}" for name in units)],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
 

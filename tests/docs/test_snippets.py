@@ -20,7 +20,9 @@ from nowcast.service.settings import ServiceSettings
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [
-    ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "nowcast" / "weights").glob("*.md")),
 ]
 
@@ -36,11 +38,17 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path):
     assert len(steps) >= 7
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     for language, code in steps:
-        command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else [
-            sys.executable, "-W", "error", "-c", code
-        ]
+        command = (
+            ["bash", "-euo", "pipefail", "-c", code]
+            if language == "bash"
+            else [sys.executable, "-W", "error", "-c", code]
+        )
         done = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, check=False,
+            command,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
             env={"PATH": path, "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
         )
         assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"

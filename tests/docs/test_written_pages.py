@@ -44,7 +44,8 @@ def test_every_block_of_the_page_of_skill_can_be_filled_again(script, tmp_path):
     page.write_text(before, encoding="utf-8")
     (tmp_path / "confidence.csv").write_text(
         "model,reference,measure,threshold_dbz,value,low,high,blocks\n"
-        "lagrangian_persistence,sprog,csi_difference,20,-0.0125,-0.02,0.001,4\n", encoding="utf-8",
+        "lagrangian_persistence,sprog,csi_difference,20,-0.0125,-0.02,0.001,4\n",
+        encoding="utf-8",
     )
     module = script("write_skill_tables", page, f"lagrangian_persistence={tmp_path}")
     assert module.main() == 0
@@ -52,7 +53,8 @@ def test_every_block_of_the_page_of_skill_can_be_filled_again(script, tmp_path):
     after = page.read_text(encoding="utf-8")
     (block,) = re.findall(kept, after, flags=re.S)
     assert block.splitlines()[2:-2] == [
-        "| less sprog (4 blocks) | CSI20 |", "| --- | --- |",
+        "| less sprog (4 blocks) | CSI20 |",
+        "| --- | --- |",
         "| lagrangian_persistence | -0.013 [-0.020, +0.001] |",
     ]
     assert re.sub(kept, "", after, flags=re.S) == re.sub(kept, "", before, flags=re.S)
@@ -62,10 +64,17 @@ def test_the_table_of_probabilities_is_what_the_measuring_script_wrote(script, t
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- probabilities here -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
     measures = [
-        ("brier_skill", 20.0, 0.5), ("brier_skill", 30.0, 0.4), ("brier_skill", 40.0, -0.1),
-        ("crps", "", 1.2345), ("crps_fair", "", 1.2),
-        ("largest_gap", 20.0, -0.012), ("largest_gap", 30.0, 0.03), ("largest_gap", 40.0, 0),
-        ("rain_sum_largest_gap", 5.0, "nan"), ("area_spread_error", "", 0.9), ("rank_histogram_20", "", 1.25),
+        ("brier_skill", 20.0, 0.5),
+        ("brier_skill", 30.0, 0.4),
+        ("brier_skill", 40.0, -0.1),
+        ("crps", "", 1.2345),
+        ("crps_fair", "", 1.2),
+        ("largest_gap", 20.0, -0.012),
+        ("largest_gap", 30.0, 0.03),
+        ("largest_gap", 40.0, 0),
+        ("rain_sum_largest_gap", 5.0, "nan"),
+        ("area_spread_error", "", 0.9),
+        ("rank_histogram_20", "", 1.25),
         ("starts", "", 3),
     ]
     lines = [f"g,{model},{name},{at},{value}" for model in ("net", "steps") for name, at, value in measures]

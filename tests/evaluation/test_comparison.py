@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 
 from nowcast.core.errors import NowcastError
-from nowcast.evaluation.comparison import (
-    Against,
-    compare,
-    confidence_csv,
-    confidence_text,
-    reference_of_each,
-)
+from nowcast.evaluation.comparison import Against, compare, confidence_csv, confidence_text, reference_of_each
 from nowcast.forecasters.persistence import Persistence
 from nowcast.report.confidence import differences
 from nowcast.scores.confidence import Bootstrap
@@ -55,8 +49,10 @@ def test_a_weak_model_is_surely_worse_and_the_same_one_surely_the_same(found):
 def test_like_is_compared_with_like():
     models = ["persistence", "net", "net, calibrated", "extrapolation", "extrapolation, calibrated"]
     assert reference_of_each(models, None) == {
-        "persistence": "extrapolation", "net": "extrapolation",
-        "net, calibrated": "extrapolation, calibrated", "extrapolation, calibrated": "extrapolation",
+        "persistence": "extrapolation",
+        "net": "extrapolation",
+        "net, calibrated": "extrapolation, calibrated",
+        "extrapolation, calibrated": "extrapolation",
     }
     chosen = reference_of_each(models, "extrapolation, calibrated")
     assert set(chosen.values()) == {"extrapolation, calibrated"}
@@ -66,9 +62,7 @@ def test_like_is_compared_with_like():
 def test_the_table_and_the_text(found):
     sure = compare(found, Against(reference="weak", horizon_dbz=20.0, horizon_csi=0.8))
     rows = list(csv.DictReader(io.StringIO(confidence_csv(sure))))
-    assert list(rows[0]) == [
-        "model", "reference", "measure", "threshold_dbz", "value", "low", "high", "blocks"
-    ]
+    assert list(rows[0]) == ["model", "reference", "measure", "threshold_dbz", "value", "low", "high", "blocks"]
     first = sure.comparisons[0]
     assert (rows[0]["model"], rows[0]["reference"]) == ("persistence", "weak")
     assert float(rows[0]["value"]) == pytest.approx(first.difference)

@@ -51,7 +51,8 @@ def test_reliability_pools_lead_times_and_nowcasts(found, shown):
 
 def test_curves_end_where_they_must(shown):
     assert {(c.model, c.threshold_dbz) for c in shown.roc} == {
-        (m, t) for m in ("persistence", "probable") for t in (20.0, 30.0)}
+        (m, t) for m in ("persistence", "probable") for t in (20.0, 30.0)
+    }
     for curve in shown.roc:
         assert (curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (1, 1, 0, 0)
         assert (np.diff(curve.x) <= 0).all()
@@ -63,11 +64,18 @@ def test_curves_end_where_they_must(shown):
 
 def sums_of(metric, probability, events):
     """Sums by class of nowcasts, each a row of pixels."""
-    return np.stack([
-        np.stack([np.asarray(metric.sums(p[None, None], e[None, None] * 30.0)[k])[0]
-                  for k in ("pixels", "events", "forecast")], axis=-1)
-        for p, e in zip(probability, events, strict=True)
-    ])
+    return np.stack(
+        [
+            np.stack(
+                [
+                    np.asarray(metric.sums(p[None, None], e[None, None] * 30.0)[k])[0]
+                    for k in ("pixels", "events", "forecast")
+                ],
+                axis=-1,
+            )
+            for p, e in zip(probability, events, strict=True)
+        ]
+    )
 
 
 def test_consistency_bars_hold_reliable_frequencies_and_not_others():

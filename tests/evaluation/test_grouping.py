@@ -8,13 +8,7 @@ import pyproj
 import pytest
 
 from nowcast.core.errors import NowcastError
-from nowcast.evaluation.grouping import (
-    Grouping,
-    area_masks,
-    blocks_of_grid,
-    grouped_by,
-    groups_csv,
-)
+from nowcast.evaluation.grouping import Grouping, area_masks, blocks_of_grid, grouped_by, groups_csv
 from nowcast.forecasters.persistence import Persistence
 from nowcast.scores.base import add
 from nowcast.scores.catalog import build_metrics
@@ -33,9 +27,19 @@ def found():
     field = moving_disc(projected_grid(), frames=16, velocity=(0.5, 1.5))
     field.values[:, :, 50:] = np.nan
     regions = {**blocks_of_grid((48, 64), (1.0, 1.0), 25.0), "disc": np.hypot(*np.mgrid[-16:32, -19:45]) < 14}
-    return field, regions, verify_period(
-        MemoryArchive(field), [Persistence(), Probable()], *DAY, lead_times=2, stride=2,
-        thresholds=[20.0, 30.0], scores=ASKED, grouping=Grouping(True, regions),
+    return (
+        field,
+        regions,
+        verify_period(
+            MemoryArchive(field),
+            [Persistence(), Probable()],
+            *DAY,
+            lead_times=2,
+            stride=2,
+            thresholds=[20.0, 30.0],
+            scores=ASKED,
+            grouping=Grouping(True, regions),
+        ),
     )
 
 
@@ -98,7 +102,12 @@ def test_regions_of_coverage_alone():
     field = moving_disc(projected_grid(), frames=8)
     field.values[:, :, :32] = np.nan
     verified = verify_period(
-        MemoryArchive(field), [Persistence()], *DAY, lead_times=1, thresholds=[20.0], scores=["mae"],
+        MemoryArchive(field),
+        [Persistence()],
+        *DAY,
+        lead_times=1,
+        thresholds=[20.0],
+        scores=["mae"],
         grouping=grouped_by(["region"], (48, 64), (1.0, 1.0), region_km=32.0),
     )
     assert {row.group for row in verified.groups} == {"r1c2", "r2c2"}
@@ -112,8 +121,11 @@ def test_areas_of_a_file_are_regions_by_their_names():
     def area(name, rows, columns):
         corners = [(rows[i], columns[j]) for i, j in ((0, 0), (0, 1), (1, 1), (1, 0), (0, 0))]
         outline = [to_lat_lon.transform(grid.x[column] + 100, grid.y[row] + 100) for row, column in corners]
-        return {"type": "Feature", "properties": {"name": name},
-                "geometry": {"type": "Polygon", "coordinates": [outline]}}
+        return {
+            "type": "Feature",
+            "properties": {"name": name},
+            "geometry": {"type": "Polygon", "coordinates": [outline]},
+        }
 
     features = [area("hills", (10, 20), (5, 40)), area("coast", (30, 44), (50, 60))]
     masks = area_masks(grid, {"type": "FeatureCollection", "features": features})

@@ -37,8 +37,16 @@ def test_what_stands_under_each_map_is_the_csi_of_this_nowcast():
 def test_the_written_table_is_that_of_the_verification(tmp_path):
     source = MemoryArchive(moving_disc(projected_grid(), frames=9))
     skill = verify(
-        source, {"p": Persistence()}, "2025-03-22/2025-03-22", tmp_path, stride=1, lead_times=2,
-        thresholds=[20.0], cases=0, title="Name & title", notes=["a note"],
+        source,
+        {"p": Persistence()},
+        "2025-03-22/2025-03-22",
+        tmp_path,
+        stride=1,
+        lead_times=2,
+        thresholds=[20.0],
+        cases=0,
+        title="Name & title",
+        notes=["a note"],
     )
     mean = skill.verification.value("p", "csi", 20.0)
     assert f"p,csi,20,mean,{mean:.9g}" in skill.scores.read_text().splitlines()

@@ -75,8 +75,10 @@ def cf_netcdf(folder, rng):
         var.set_auto_maskandscale(False)
         var.setncatts({"units": "dBZ", "scale_factor": gain, "add_offset": offset})
         if fill is None:
-            var.setncattr(rng.choice(["missing_value", "nodata", "fill_value"]), np.float64(nodata)
-                          if raw.dtype.kind == "f" else own(nodata))
+            var.setncattr(
+                rng.choice(["missing_value", "nodata", "fill_value"]),
+                np.float64(nodata) if raw.dtype.kind == "f" else own(nodata),
+            )
         if rng.random() < 0.5:
             var.setncatts({"flag_values": np.array([undetect], raw.dtype), "flag_meanings": "no_echo"})
         else:
@@ -127,8 +129,10 @@ def dwd_radolan(folder, rng):
     gone = rng.choice([0x29C4, 0x2000, 0x2FFF, 0xA9C4, 0x8000, 0x8123], shape)
     raw = np.where(what == GONE, gone, np.where(what == DRY, 0, rain) | flags)
     rate = np.where(what == ECHO, rain, 1) * 0.12
-    return (radolan.write(name, radolan.frame(raw, TIME, "RY", 5, " E-02")),
-            truth(what, 10 * np.log10(256) + 14.2 * np.log10(rate)))
+    return (
+        radolan.write(name, radolan.frame(raw, TIME, "RY", 5, " E-02")),
+        truth(what, 10 * np.log10(256) + 14.2 * np.log10(rate)),
+    )
 
 
 def grib2_of(folder, rng):
@@ -136,8 +140,9 @@ def grib2_of(folder, rng):
     values = np.round(rng.uniform(-31, 60, SHAPE), 1)
     template = 0 if bits == 32 else int(rng.choice([0, 41]))
     if rng.integers(2):
-        message = grib2.message(np.where(what == GONE, -999, np.where(what == DRY, -99, values)), TIME,
-                                template=template, bits=bits)
+        message = grib2.message(
+            np.where(what == GONE, -999, np.where(what == DRY, -99, values)), TIME, template=template, bits=bits
+        )
         dbz = truth(what, values)
     else:
         rain = np.round(rng.uniform(0.2, 90, SHAPE), 1)
@@ -154,8 +159,13 @@ def geotiff(folder, rng):
     raw, gain, offset, nodata, undetect, dbz = stored(rng)
     way, path, gone = rng.integers(4), folder / "t.tif", np.isnan(dbz)
     texts = [f"{float(code):.17g}" for code in (nodata, undetect)]
-    tags = {"Observation time": "202503011200", "units": "dBZ", "gain": str(gain), "offset": str(offset),
-            "undetect": texts[1]}
+    tags = {
+        "Observation time": "202503011200",
+        "units": "dBZ",
+        "gain": str(gain),
+        "offset": str(offset),
+        "undetect": texts[1],
+    }
     if way == 0 and raw.dtype == np.uint8:
         items = fmi_items(TIME, gain, offset).replace('"Nodata">255', f'"Nodata">{texts[0]}')
         items = items.replace('"Undetect">0', f'"Undetect">{texts[1]}')
@@ -169,9 +179,17 @@ def geotiff(folder, rng):
     return write_geotiff(path, raw, tags, nodata=nodata), dbz
 
 
-ENCODINGS = {"odim_h5": odim_h5, "cf_netcdf": cf_netcdf, "cf_zarr": cf_zarr, "knmi_h5": knmi_h5,
-             "fmi_pgm": fmi_pgm, "mch_gif": mch_gif, "dwd_radolan": dwd_radolan, "grib2": grib2_of,
-             "geotiff": geotiff}
+ENCODINGS = {
+    "odim_h5": odim_h5,
+    "cf_netcdf": cf_netcdf,
+    "cf_zarr": cf_zarr,
+    "knmi_h5": knmi_h5,
+    "fmi_pgm": fmi_pgm,
+    "mch_gif": mch_gif,
+    "dwd_radolan": dwd_radolan,
+    "grib2": grib2_of,
+    "geotiff": geotiff,
+}
 """Name of a reader -> what writes a file of it at random and returns its path and dBZ."""
 
 

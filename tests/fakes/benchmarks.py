@@ -21,12 +21,21 @@ def digits(part: str, seed: int, count: int) -> dict:
 TINY = {
     "title": "tiny",
     "data": {
-        "sources": [digits("train", 100, 20)], "validation_sources": [digits("test", 1, 4)],
-        "window": {"past": 2, "future": 3}, "scaling": None, "flips_and_rotations": False,
+        "sources": [digits("train", 100, 20)],
+        "validation_sources": [digits("test", 1, 4)],
+        "window": {"past": 2, "future": 3},
+        "scaling": None,
+        "flips_and_rotations": False,
     },
     "test_sources": [digits("test", 2, 6)],
-    "training": {"steps": 3, "batch": 2, "loss": "mse", "validate_every": 1, "accelerator": "cpu",
-                 "learning_rate": {"start": 1e-3}},
+    "training": {
+        "steps": 3,
+        "batch": 2,
+        "loss": "mse",
+        "validate_every": 1,
+        "accelerator": "cpu",
+        "learning_rate": {"start": 1e-3},
+    },
     "seeds": [0, 1],
     "scores": ["mse_sum", "ssim"],
     "rows": [
@@ -44,8 +53,16 @@ def write_checkpoint(path: Path, *, channels=1, size=None, lagrangian=None, data
     """Write a ConvLSTM with fresh weights that says it was trained on ``data``; give a row that names it."""
     chosen = ModelChoice("convlstm", {**TINY_STACK, **settings}, lagrangian=lagrangian)
     meta = CheckpointMeta(
-        model=chosen.name, settings=chosen.settings, channels=channels, size=size, past=2, future=3,
-        step_seconds=1.0, scaling=None, lagrangian=lagrangian, experiment={"data": data or {}},
+        model=chosen.name,
+        settings=chosen.settings,
+        channels=channels,
+        size=size,
+        past=2,
+        future=3,
+        step_seconds=1.0,
+        scaling=None,
+        lagrangian=lagrangian,
+        experiment={"data": data or {}},
     )
     save(path, pack(chosen.build(channels, size).state_dict(), meta))
     return {"name": "given", "checkpoint": str(path)}

@@ -21,8 +21,13 @@ def write_italian(path, raw, times, north=NORTH, west=WEST, rising=False, commen
         for name, size in zip(("time", "lat", "lon"), raw.shape, strict=True):
             data.createDimension(name, size)
         crs = data.createVariable("crs", "i4", ())
-        crs.setncatts({"grid_mapping_name": "latitude_longitude", "semi_major_axis": 6378137.0,
-                       "inverse_flattening": 298.257223563})
+        crs.setncatts(
+            {
+                "grid_mapping_name": "latitude_longitude",
+                "semi_major_axis": 6378137.0,
+                "inverse_flattening": 298.257223563,
+            }
+        )
         lat = north - DY * np.arange(raw.shape[1])
         lon = west + DX * np.arange(raw.shape[2])
         _coordinate(data, "lat", lat[::-1] if rising else lat, "degrees_north")
@@ -30,11 +35,24 @@ def write_italian(path, raw, times, north=NORTH, west=WEST, rising=False, commen
         stamp = data.createVariable("time", "i8", ("time",))
         stamp.setncatts({"units": "seconds since 1970-01-01", "calendar": "proleptic_gregorian"})
         stamp[:] = np.asarray(times, "datetime64[s]").astype(np.int64)
-        var = data.createVariable("reflectivity", "u1", ("time", "lat", "lon"), zlib=True,
-                                  chunksizes=(1, *raw.shape[1:]), fill_value=np.uint8(FILL))
+        var = data.createVariable(
+            "reflectivity",
+            "u1",
+            ("time", "lat", "lon"),
+            zlib=True,
+            chunksizes=(1, *raw.shape[1:]),
+            fill_value=np.uint8(FILL),
+        )
         var.set_auto_maskandscale(False)
-        var.setncatts({"standard_name": "equivalent_reflectivity_factor", "units": "dBZ",
-                       "scale_factor": 0.5, "add_offset": 0.0, "grid_mapping": "crs"})
+        var.setncatts(
+            {
+                "standard_name": "equivalent_reflectivity_factor",
+                "units": "dBZ",
+                "scale_factor": 0.5,
+                "add_offset": 0.0,
+                "grid_mapping": "crs",
+            }
+        )
         if comment:
             var.comment = "0: observed, no echo (echoes start at 10 dBZ); _FillValue: outside coverage"
         var[:] = raw[:, ::-1] if rising else raw
@@ -78,16 +96,36 @@ def said_of(reader, path):
 
 
 SYSTEMS = {
-    "degrees": (("latitude", "longitude"), ("degrees_north", "degrees_east"), {
-        "grid_mapping_name": "latitude_longitude", "semi_major_axis": 6378137.0,
-        "inverse_flattening": 298.257223563}),
-    "metres": (("projection_y_coordinate", "projection_x_coordinate"), ("m", "m"), {
-        "grid_mapping_name": "lambert_azimuthal_equal_area", "longitude_of_projection_origin": 10.0,
-        "latitude_of_projection_origin": 55.0, "semi_major_axis": 6378137.0,
-        "inverse_flattening": 298.257223563}),
-    "rotated": (("grid_latitude", "grid_longitude"), ("degrees", "degrees"), {
-        "grid_mapping_name": "rotated_latitude_longitude", "grid_north_pole_latitude": 39.25,
-        "grid_north_pole_longitude": -162.0, "earth_radius": 6371229.0}),
+    "degrees": (
+        ("latitude", "longitude"),
+        ("degrees_north", "degrees_east"),
+        {
+            "grid_mapping_name": "latitude_longitude",
+            "semi_major_axis": 6378137.0,
+            "inverse_flattening": 298.257223563,
+        },
+    ),
+    "metres": (
+        ("projection_y_coordinate", "projection_x_coordinate"),
+        ("m", "m"),
+        {
+            "grid_mapping_name": "lambert_azimuthal_equal_area",
+            "longitude_of_projection_origin": 10.0,
+            "latitude_of_projection_origin": 55.0,
+            "semi_major_axis": 6378137.0,
+            "inverse_flattening": 298.257223563,
+        },
+    ),
+    "rotated": (
+        ("grid_latitude", "grid_longitude"),
+        ("degrees", "degrees"),
+        {
+            "grid_mapping_name": "rotated_latitude_longitude",
+            "grid_north_pole_latitude": 39.25,
+            "grid_north_pole_longitude": -162.0,
+            "earth_radius": 6371229.0,
+        },
+    ),
 }
 
 
@@ -136,8 +174,9 @@ class Scene:
             if self.calendar:
                 stamp.calendar = self.calendar
             stamp[:] = _seconds(self.times) if self.time_numbers is None else self.time_numbers
-            for i, (key, values, flip) in enumerate((("y", self.y, self.south_first),
-                                                     ("x", self.x, self.east_first))):
+            for i, (key, values, flip) in enumerate(
+                (("y", self.y, self.south_first), ("x", self.x, self.east_first))
+            ):
                 var = data.createVariable(called[key], "f8", (called[key],))
                 var.setncatts({"units": units[i], **({"standard_name": names[i]} if self.axis_attrs else {})})
                 centres = values[::-1] if flip else values
@@ -155,10 +194,20 @@ class Scene:
             fill = {} if self.fill is None else {"fill_value": np.array(self.fill).astype(self.dtype)[()]}
             var = data.createVariable("Z", self.dtype, dims, **fill)
             var.set_auto_maskandscale(False)
-            packed = {} if (self.scale, self.offset) == (1.0, 0.0) else {
-                "scale_factor": self.scale, "add_offset": self.offset}
-            var.setncatts({"standard_name": "equivalent_reflectivity_factor", "units": self.units,
-                           "grid_mapping": self.mapping_text, **packed, **self.attrs})
+            packed = (
+                {}
+                if (self.scale, self.offset) == (1.0, 0.0)
+                else {"scale_factor": self.scale, "add_offset": self.offset}
+            )
+            var.setncatts(
+                {
+                    "standard_name": "equivalent_reflectivity_factor",
+                    "units": self.units,
+                    "grid_mapping": self.mapping_text,
+                    **packed,
+                    **self.attrs,
+                }
+            )
             var[:] = self.raw()
 
     def raw(self):
@@ -167,8 +216,11 @@ class Scene:
         raw = np.where(self.dbz == -32.0, self.dry, raw)
         raw = np.where(np.isnan(self.dbz), -999 if self.fill is None else self.fill, raw)
         raw = raw[:, :: -1 if self.south_first else 1, :: -1 if self.east_first else 1]
-        raw = raw.astype(np.int64).astype(self.dtype) if np.dtype(self.dtype).kind != "f" else raw.astype(
-            self.dtype)
+        raw = (
+            raw.astype(np.int64).astype(self.dtype)
+            if np.dtype(self.dtype).kind != "f"
+            else raw.astype(self.dtype)
+        )
         now = ["time", "y", "x"]
         moved = np.transpose(raw, [now.index(d) for d in self.order if d in now])
         return moved if "level" not in self.order else np.expand_dims(moved, self.order.index("level"))
@@ -200,7 +252,8 @@ def assert_truth(opened, truth):
     mapping = SYSTEMS[truth.system][2]
     found = Grid.of(opened).crs.to_cf()
     assert {k: found.get(k) for k in mapping if k != "earth_radius"} == pytest.approx(
-        {k: v for k, v in mapping.items() if k != "earth_radius"})
+        {k: v for k, v in mapping.items() if k != "earth_radius"}
+    )
     values = opened.compute(scheduler="synchronous").values
     np.testing.assert_array_equal(np.isnan(values), np.isnan(truth.dbz))
     np.testing.assert_array_equal(values == -32.0, truth.dbz == -32.0)

@@ -23,8 +23,10 @@ def ended(arguments, seconds=SECONDS, kind=""):
     out, err = io.StringIO(), io.StringIO()
     began = time.perf_counter()
     with (
-        pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err), warnings.catch_warnings(),
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
         patch.setenv("NOWCAST_TRACEBACK", "1")

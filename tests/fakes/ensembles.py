@@ -32,7 +32,8 @@ def ensemble(members, step_minutes=10, relation=MARSHALL_PALMER, thresholds=(), 
     if relation:
         made.attrs["z_r_relation"] = relation
     return made.assign_coords(member=("member", np.arange(len(members)))).assign(
-        reflectivity_members=(("member", "lead_time", "y", "x"), members))
+        reflectivity_members=(("member", "lead_time", "y", "x"), members)
+    )
 
 
 def constant(dbz_of_members, frames, shape=(5, 7)):

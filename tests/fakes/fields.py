@@ -22,9 +22,7 @@ def projected_grid(
 def geographic_grid(rows: int = 48, columns: int = 64) -> Grid:
     """Latitude and longitude with cells that are wider in degrees than high."""
     return Grid(
-        pyproj.CRS.from_epsg(4326).to_wkt(),
-        46.5 - 0.009 * np.arange(rows),
-        8.0 + 0.0133 * np.arange(columns),
+        pyproj.CRS.from_epsg(4326).to_wkt(), 46.5 - 0.009 * np.arange(rows), 8.0 + 0.0133 * np.arange(columns)
     )
 
 

@@ -55,9 +55,16 @@ def write_cache(folder: Path, codes, steps=None, block=4, wet_dbz=20.0, fingerpr
     wet = (codes.astype(np.float64) * SCALE + OFFSET >= wet_dbz) & (codes > NO_ECHO)
     np.save(folder / WET, np.stack([WetBlocks.count(frame, block) for frame in wet]))
     CacheMetadata(
-        times_ns=tuple(times.astype(np.int64).tolist()), step_ns=int(STEP.astype(np.int64)), scale=SCALE,
-        offset=OFFSET, fill=FILL, no_echo=NO_ECHO, fingerprint=fingerprint, grid_km=(1.0, 1.0),
-        wet_dbz=wet_dbz, block=block,
+        times_ns=tuple(times.astype(np.int64).tolist()),
+        step_ns=int(STEP.astype(np.int64)),
+        scale=SCALE,
+        offset=OFFSET,
+        fill=FILL,
+        no_echo=NO_ECHO,
+        fingerprint=fingerprint,
+        grid_km=(1.0, 1.0),
+        wet_dbz=wet_dbz,
+        block=block,
     ).write(folder)
     return folder
 

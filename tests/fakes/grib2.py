@@ -21,9 +21,26 @@ def _section(number, content):
     return struct.pack(">IB", len(content) + 5, number) + content
 
 
-def message(values, time, parameter=COMPOSITE, first=(40.0, 250.0), cell=(0.02, 0.01), scan=0, centre=161,
-            lead=0, template=41, bits=16, decimal=1, binary=0, reference=-9990.0, bitmap=None, increments=True,
-            kind=0, last=None, definition=0):
+def message(
+    values,
+    time,
+    parameter=COMPOSITE,
+    first=(40.0, 250.0),
+    cell=(0.02, 0.01),
+    scan=0,
+    centre=161,
+    lead=0,
+    template=41,
+    bits=16,
+    decimal=1,
+    binary=0,
+    reference=-9990.0,
+    bitmap=None,
+    increments=True,
+    kind=0,
+    last=None,
+    definition=0,
+):
     """One message; ``values`` (H, W) in the order of ``scan`` (0: to the south and east), with MRMS's codes."""
     values = np.asarray(values, np.float64)
     height, width = values.shape
@@ -35,14 +52,31 @@ def message(values, time, parameter=COMPOSITE, first=(40.0, 250.0), cell=(0.02, 
     codes = np.rint((stored * 10.0**decimal - reference) / 2.0**binary).astype(f">u{bits // 8}").reshape(-1)
     sections = [
         _section(1, struct.pack(">HHBBBH5BBB", centre, 0, 255, 1, 3, *date.timetuple()[:6], 0, 7)),
-        _section(3, struct.pack(">BIBBH", 0, height * width, 0, 0, kind) + struct.pack(
-            ">BBIBIBIIIII", 2, 1, 6367470, 1, 6378160 * 10, 1, 6356775 * 10, width, height, 0, 0xFFFFFFFF)
-            + _signed(micro[0], 4) + _signed(micro[1], 4) + bytes([48 if increments else 0])
-            + _signed(micro[2], 4) + _signed(micro[3], 4) + struct.pack(">IIB", *micro[4:], scan)),
-        _section(4, struct.pack(">HH5BHBBI", 0, definition, *parameter[1:], 8, 0, 97, 0, 0, 0, lead)
-                 + struct.pack(">BBIBBI", 102, 0, 500, 255, 255, 0xFFFFFFFF)),
-        _section(5, struct.pack(">IHf", stored.size, template, reference) + _signed(binary, 2)
-                 + _signed(decimal, 2) + bytes([bits, 0])),
+        _section(
+            3,
+            struct.pack(">BIBBH", 0, height * width, 0, 0, kind)
+            + struct.pack(
+                ">BBIBIBIIIII", 2, 1, 6367470, 1, 6378160 * 10, 1, 6356775 * 10, width, height, 0, 0xFFFFFFFF
+            )
+            + _signed(micro[0], 4)
+            + _signed(micro[1], 4)
+            + bytes([48 if increments else 0])
+            + _signed(micro[2], 4)
+            + _signed(micro[3], 4)
+            + struct.pack(">IIB", *micro[4:], scan),
+        ),
+        _section(
+            4,
+            struct.pack(">HH5BHBBI", 0, definition, *parameter[1:], 8, 0, 97, 0, 0, 0, lead)
+            + struct.pack(">BBIBBI", 102, 0, 500, 255, 255, 0xFFFFFFFF),
+        ),
+        _section(
+            5,
+            struct.pack(">IHf", stored.size, template, reference)
+            + _signed(binary, 2)
+            + _signed(decimal, 2)
+            + bytes([bits, 0]),
+        ),
         _section(6, b"\xff" if bitmap is None else b"\0" + np.packbits(bitmap.reshape(-1)).tobytes()),
         _section(7, codes.tobytes() if template == 0 else _png(codes.reshape(values.shape))),
     ]

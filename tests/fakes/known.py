@@ -61,8 +61,17 @@ def _known(files, gain, offset, north, west, crs):
 def odim_h5(folder):
     files = []
     for k, time in enumerate(TIMES):
-        path = odim.write_opera(folder / f"o{k}.h5", codes(k), str(time)[:19], "DBZH", cell=(2000.0, 1000.0),
-                                gain=0.4, offset=-31.5, nodata=255.0, undetect=0.0)
+        path = odim.write_opera(
+            folder / f"o{k}.h5",
+            codes(k),
+            str(time)[:19],
+            "DBZH",
+            cell=(2000.0, 1000.0),
+            gain=0.4,
+            offset=-31.5,
+            nodata=255.0,
+            undetect=0.0,
+        )
         with h5py.File(path, "a") as file:  # what stands further out must not win
             for place, other in (("what", 3.0), ("dataset2/what", 2.0)):
                 stated = file[place].attrs
@@ -91,8 +100,16 @@ def cf_netcdf(folder):
         stamp[:] = (TIMES - np.datetime64("2025-03-01T00:00")) / np.timedelta64(1, "m")
         var = data.createVariable("dbz", "u1", ("time", "y", "x"), fill_value=np.uint8(NODATA), zlib=True)
         var.set_auto_maskandscale(False)
-        var.setncatts({"standard_name": "equivalent_reflectivity_factor", "units": "dBZ", "scale_factor": 0.4,
-                       "add_offset": -31.5, "grid_mapping": "crs", "comment": "0: observed, no echo"})
+        var.setncatts(
+            {
+                "standard_name": "equivalent_reflectivity_factor",
+                "units": "dBZ",
+                "scale_factor": 0.4,
+                "add_offset": -31.5,
+                "grid_mapping": "crs",
+                "comment": "0: observed, no echo",
+            }
+        )
         var[:] = np.stack([codes(k) for k in range(3)])[:, ::-1]
     return _known([path], 0.4, -31.5, 3_000_000.0, 4_000_000.0, crs)
 
@@ -106,30 +123,46 @@ def knmi_h5(folder):
     files = []
     for k, time in enumerate(TIMES):
         moment = time.astype("datetime64[s]").item()
-        files.append(knmi.write_knmi(
-            folder / f"k{k}.h5", codes(k), start="01-MAR-2025;00:00:00.000",
-            end=f"{moment:01-MAR-2025;%H:%M:%S.000}", formula="GEO = 0.400000 * PV + -31.500000",
-            cell=(2.0, 1.0), origin=(1825.0, 30.0)))
+        files.append(
+            knmi.write_knmi(
+                folder / f"k{k}.h5",
+                codes(k),
+                start="01-MAR-2025;00:00:00.000",
+                end=f"{moment:01-MAR-2025;%H:%M:%S.000}",
+                formula="GEO = 0.400000 * PV + -31.500000",
+                cell=(2.0, 1.0),
+                origin=(1825.0, 30.0),
+            )
+        )
     # lengths in kilometres: 1825 cells of 2 km south of the pole, 30 cells of 1 km east of Greenwich
     crs = knmi.PROJECTION.replace("6378.137", "6378137").replace("6356.752", "6356752")
     return _known(files, 0.4, -31.5, -3_650_000.0, 30_000.0, crs)
 
 
 def fmi_pgm(folder):
-    files = [pictures.write_fmi(folder / f"f{k}.pgm", codes(k), str(time)[:16], cell=(2000.0, 1000.0))
-             for k, time in enumerate(TIMES)]
+    files = [
+        pictures.write_fmi(folder / f"f{k}.pgm", codes(k), str(time)[:16], cell=(2000.0, 1000.0))
+        for k, time in enumerate(TIMES)
+    ]
     west, south = pyproj.Proj(pictures.FINLAND)(18.6, 57.93)
     return _known(files, 0.5, -32.0, south + SHAPE[0] * 2000.0, west, pictures.FINLAND)
 
 
 def mch_gif(folder):
     shape = (640, 710)
-    files = [pictures.write_mch(folder / f"m{k}.gif", codes(k, shape), str(time)[:16], accumulation=10)
-             for k, time in enumerate(TIMES)]
+    files = [
+        pictures.write_mch(folder / f"m{k}.gif", codes(k, shape), str(time)[:16], accumulation=10)
+        for k, time in enumerate(TIMES)
+    ]
     # half a decibel a class, class 71.5 is 0 dBZ of a rate in mm over ten minutes, six of which are an hour
     dbz = np.stack([dbz_of(codes(k, shape), 0.5, -71.5 / 2 + 15 * np.log10(6)) for k in range(3)])
-    return Known(tuple(files), dbz, TIMES, *_centres(480_000.0, 255_000.0, shape, (1000.0, 1000.0)),
-                 pyproj.CRS.from_epsg(21781))
+    return Known(
+        tuple(files),
+        dbz,
+        TIMES,
+        *_centres(480_000.0, 255_000.0, shape, (1000.0, 1000.0)),
+        pyproj.CRS.from_epsg(21781),
+    )
 
 
 def radolan_bytes(folder):
@@ -154,11 +187,22 @@ def grib2_reflectivity(folder):
 
 
 def geotiff(folder):
-    files = [write_geotiff(folder / f"t{k}.tif", codes(k), {"GDAL_METADATA": fmi_items(time, 0.4, -31.5)})
-             for k, time in enumerate(TIMES)]
+    files = [
+        write_geotiff(folder / f"t{k}.tif", codes(k), {"GDAL_METADATA": fmi_items(time, 0.4, -31.5)})
+        for k, time in enumerate(TIMES)
+    ]
     return _known(files, 0.4, -31.5, 7_000_000.0, 100_000.0, "EPSG:3067")
 
 
-KNOWN = {"odim_h5": odim_h5, "cf_netcdf": cf_netcdf, "cf_zarr": cf_zarr, "knmi_h5": knmi_h5, "fmi_pgm": fmi_pgm,
-         "mch_gif": mch_gif, "dwd_radolan": radolan_bytes, "grib2": grib2_reflectivity, "geotiff": geotiff}
+KNOWN = {
+    "odim_h5": odim_h5,
+    "cf_netcdf": cf_netcdf,
+    "cf_zarr": cf_zarr,
+    "knmi_h5": knmi_h5,
+    "fmi_pgm": fmi_pgm,
+    "mch_gif": mch_gif,
+    "dwd_radolan": radolan_bytes,
+    "grib2": grib2_reflectivity,
+    "geotiff": geotiff,
+}
 """Name of a reader -> what writes a known scene of its format into a folder."""

@@ -10,13 +10,62 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
     max_leaves=5,
 )
-HARSH = st.sampled_from([
-    -1, 0, 1, 2**31, 2**63, 10**30, -(2**63), 1e308, 1e-308, float("nan"), float("inf"), "", "int8", "\x1b[31m",
-    "a\0b", "../../etc", [], {}, None, [-1], [10**12, 4, 4], [[1]], True,
-])
-WORDS = (b"[" * 2000, b"{" * 2000, b"&a ", b"*a", b"<<: *a", b": ", b"- ", b"\n", b"\0", b"\xff\xfe",
-         b"9" * 400, b".inf", b".nan", b"!!python/name:os.system", b"!!binary ", b"'", b'"', b"|\n",
-         b"1e999", b"~", b"-1", b"\xef\xbb\xbf", b"---\n", b"%TAG", b"0x", b"1:1:1", b"2020-13-45")
+HARSH = st.sampled_from(
+    [
+        -1,
+        0,
+        1,
+        2**31,
+        2**63,
+        10**30,
+        -(2**63),
+        1e308,
+        1e-308,
+        float("nan"),
+        float("inf"),
+        "",
+        "int8",
+        "\x1b[31m",
+        "a\0b",
+        "../../etc",
+        [],
+        {},
+        None,
+        [-1],
+        [10**12, 4, 4],
+        [[1]],
+        True,
+    ]
+)
+WORDS = (
+    b"[" * 2000,
+    b"{" * 2000,
+    b"&a ",
+    b"*a",
+    b"<<: *a",
+    b": ",
+    b"- ",
+    b"\n",
+    b"\0",
+    b"\xff\xfe",
+    b"9" * 400,
+    b".inf",
+    b".nan",
+    b"!!python/name:os.system",
+    b"!!binary ",
+    b"'",
+    b'"',
+    b"|\n",
+    b"1e999",
+    b"~",
+    b"-1",
+    b"\xef\xbb\xbf",
+    b"---\n",
+    b"%TAG",
+    b"0x",
+    b"1:1:1",
+    b"2020-13-45",
+)
 
 
 def places(document, before=()):
@@ -82,6 +131,11 @@ def hunt(check, examples, times=1):
         examples: how many draws.
         times: how many times as many, others then.
     """
-    run = settings(max_examples=examples * times, deadline=None, database=None, derandomize=times == 1,
-                   suppress_health_check=list(HealthCheck))(given(data=st.data())(check))
+    run = settings(
+        max_examples=examples * times,
+        deadline=None,
+        database=None,
+        derandomize=times == 1,
+        suppress_health_check=list(HealthCheck),
+    )(given(data=st.data())(check))
     (run if times == 1 else seed(times)(run))()

@@ -37,8 +37,17 @@ class Repeat(SequenceModel):
 def loaded(model, past=3, step_seconds=600.0, grid_km=(1.0, 1.0), channels=1, scaling=Scaling()):  # noqa: B008
     """Give what load_network would."""
     meta = CheckpointMeta(
-        model="repeat", settings={"growth": 0.0}, channels=channels, size=None, past=past, future=2,
-        step_seconds=step_seconds, scaling=scaling, grid_km=grid_km, data_fingerprint="f00d",
-        experiment={"name": "test"}, provenance={"nowcast": "0.1.0"},
+        model="repeat",
+        settings={"growth": 0.0},
+        channels=channels,
+        size=None,
+        past=past,
+        future=2,
+        step_seconds=step_seconds,
+        scaling=scaling,
+        grid_km=grid_km,
+        data_fingerprint="f00d",
+        experiment={"name": "test"},
+        provenance={"nowcast": "0.1.0"},
     )
     return LoadedNetwork(model.eval(), meta, SHA)

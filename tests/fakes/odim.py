@@ -11,11 +11,15 @@ import pyproj
 
 OPERA_NODATA, OPERA_UNDETECT = -9999000.0, -8888000.0
 OPERA = "+proj=laea +lat_0=55.0 +lon_0=10.0 +x_0=1950000.0 +y_0=-2100000.0 +units=m +ellps=WGS84"
-SWEDEN = ("+proj=merc +lat_ts=0 +lon_0=0 +k=1.0 +x_0=1335833 +y_0=-11000715 +a=6378137.0 "
-          "+b=6378137.0 +no_defs +datum=WGS84")
+SWEDEN = (
+    "+proj=merc +lat_ts=0 +lon_0=0 +k=1.0 +x_0=1335833 +y_0=-11000715 +a=6378137.0 "
+    "+b=6378137.0 +no_defs +datum=WGS84"
+)
 SWEDEN_OLD_PROJ = "+proj=merc +lat_ts=0 +lon_0=0 +k=1.0 +x_0=1335833 +y_0=-11000715 +ellps=WGS84"
-BELGIUM = ("+proj=lcc +lat_1=49.83333333333334 +lat_2=51.16666666666666 +lat_0=50.797815 "
-           "+lon_0=4.359215833333333 +x_0=649328 +y_0=665262 +ellps=GRS80 +units=m +no_defs")
+BELGIUM = (
+    "+proj=lcc +lat_1=49.83333333333334 +lat_2=51.16666666666666 +lat_0=50.797815 "
+    "+lon_0=4.359215833333333 +x_0=649328 +y_0=665262 +ellps=GRS80 +units=m +no_defs"
+)
 
 
 def write_opera(path, raw, time="2018-08-24T18:00", quantity="RATE", cell=(2000.0, 2000.0), **what):
@@ -24,8 +28,15 @@ def write_opera(path, raw, time="2018-08-24T18:00", quantity="RATE", cell=(2000.
         _root(file, time, "ORG:247")
         where = file.create_group("where").attrs
         _corners(where, OPERA, (1000000.0, -2000000.0), raw.shape, cell, ("LL", "UL", "UR", "LR"))
-        where.update({"projdef": np.bytes_(OPERA), "xscale": cell[1], "yscale": cell[0],
-                      "xsize": np.uint64(raw.shape[1]), "ysize": np.uint64(raw.shape[0])})
+        where.update(
+            {
+                "projdef": np.bytes_(OPERA),
+                "xscale": cell[1],
+                "yscale": cell[0],
+                "xsize": np.uint64(raw.shape[1]),
+                "ysize": np.uint64(raw.shape[0]),
+            }
+        )
         for number, name in ((1, "QIND"), (2, quantity)):
             group = file.create_group(f"dataset{number}/data1")
             group["data"] = np.asarray(raw, np.float64) * (1.0 if name != "QIND" else 0.0)
@@ -35,20 +46,40 @@ def write_opera(path, raw, time="2018-08-24T18:00", quantity="RATE", cell=(2000.
     return path
 
 
-def write_sweden(path, raw, time="2009-05-01T12:00", gain=0.4, offset=-30.0, nodata=255.0,
-                 undetect=0.0, quantity="DBZH", shape=None):
+def write_sweden(
+    path,
+    raw,
+    time="2009-05-01T12:00",
+    gain=0.4,
+    offset=-30.0,
+    nodata=255.0,
+    undetect=0.0,
+    quantity="DBZH",
+    shape=None,
+):
     with h5py.File(path, "w") as file:
         _root(file, time, "eua_gmaps")
         height, width = raw.shape
         where = file.create_group("where").attrs
         west, north, cell = 3111.5, 9438.4 - 3111.5, 6223.0
         project = pyproj.Proj(SWEDEN_OLD_PROJ)
-        for name, column, row in (("LL", -0.5, height + 0.5), ("UL", -0.5, -0.5),
-                                  ("UR", width + 0.5, -0.5), ("LR", width + 0.5, height + 0.5)):
+        for name, column, row in (
+            ("LL", -0.5, height + 0.5),
+            ("UL", -0.5, -0.5),
+            ("UR", width + 0.5, -0.5),
+            ("LR", width + 0.5, height + 0.5),
+        ):
             lon, lat = project(west + column * cell, north - row * cell, inverse=True)
             where.update({f"{name}_lon": lon, f"{name}_lat": lat})
-        where.update({"projdef": np.bytes_(SWEDEN), "xscale": cell, "yscale": cell,
-                      "xsize": (shape or raw.shape)[1], "ysize": (shape or raw.shape)[0]})
+        where.update(
+            {
+                "projdef": np.bytes_(SWEDEN),
+                "xscale": cell,
+                "yscale": cell,
+                "xsize": (shape or raw.shape)[1],
+                "ysize": (shape or raw.shape)[0],
+            }
+        )
         data = file.create_group("dataset1/data1")
         data.create_dataset("data", data=raw, compression="gzip")
         _what(data, quantity=quantity, gain=gain, offset=offset, nodata=nodata, undetect=undetect)

@@ -56,7 +56,8 @@ def place_forecast(cells=None, grid=None, members=None, probabilities=None, step
         many = np.stack([dbz_of(rates_at(grid.shape, each)) for each in members])
         many[..., -1] = np.nan
         made = made.assign_coords(member=np.arange(len(many))).assign(
-            reflectivity_members=(("member", "lead_time", "y", "x"), many))
+            reflectivity_members=(("member", "lead_time", "y", "x"), many)
+        )
     return made.assign_attrs({"model": "fake", "settings": json.dumps({}), **(attrs or {})})
 
 
@@ -74,8 +75,7 @@ def box(west, south, east, north):
 def feature(name, *rings, kind="Polygon"):
     """A GeoJSON Feature of rings, or of polygons of rings."""
     properties = {} if name is None else {"name": name}
-    return {"type": "Feature", "properties": properties,
-            "geometry": {"type": kind, "coordinates": list(rings)}}
+    return {"type": "Feature", "properties": properties, "geometry": {"type": kind, "coordinates": list(rings)}}
 
 
 def collection(*features):

@@ -21,45 +21,88 @@ def codes(dbz):
     return np.where(np.isnan(dbz), 255, np.where(dbz == -32, 0, raw)).astype(np.uint8)
 
 
-def write_odim(path, sweeps, time="2025-03-01T12:00:00", gate_m=2000.0, start_km=1.0, first_azimuth=3.0,
-               kind="PVOL", quantity="DBZH", place=(LON, LAT, HEIGHT), name="xxaaa"):
+def write_odim(
+    path,
+    sweeps,
+    time="2025-03-01T12:00:00",
+    gate_m=2000.0,
+    start_km=1.0,
+    first_azimuth=3.0,
+    kind="PVOL",
+    quantity="DBZH",
+    place=(LON, LAT, HEIGHT),
+    name="xxaaa",
+):
     """sweeps: elevation -> dBZ, the first ray from ``first_azimuth``; what stands further out is wrong."""
     date, clock = time[:10].replace("-", ""), time[11:].replace(":", "")
     with h5py.File(path, "w") as file:
-        file.create_group("what").attrs.update({
-            "object": np.bytes_(kind), "date": np.bytes_(date), "time": np.bytes_(clock), "gain": 9.0,
-            "offset": 9.0, "source": np.bytes_(f"WMO:06000,NOD:{name}"), "version": np.bytes_("H5rad 2.3")})
+        file.create_group("what").attrs.update(
+            {
+                "object": np.bytes_(kind),
+                "date": np.bytes_(date),
+                "time": np.bytes_(clock),
+                "gain": 9.0,
+                "offset": 9.0,
+                "source": np.bytes_(f"WMO:06000,NOD:{name}"),
+                "version": np.bytes_("H5rad 2.3"),
+            }
+        )
         file.create_group("where").attrs.update(dict(zip(("lon", "lat", "height"), place, strict=True)))
         for number, (elevation, dbz) in enumerate(sweeps.items(), 1):
             outer = file.create_group(f"dataset{number}")
             rays, gates = dbz.shape
-            outer.create_group("where").attrs.update({
-                "elangle": elevation, "nrays": rays, "nbins": gates, "rscale": gate_m, "rstart": start_km,
-                "a1gate": 7})
+            outer.create_group("where").attrs.update(
+                {
+                    "elangle": elevation,
+                    "nrays": rays,
+                    "nbins": gates,
+                    "rscale": gate_m,
+                    "rstart": start_km,
+                    "a1gate": 7,
+                }
+            )
             start = (first_azimuth + np.arange(rays) * 360.0 / rays) % 360.0
-            outer.create_group("how").attrs.update({
-                "startazA": start, "stopazA": (start + 360.0 / rays) % 360.0})
+            outer.create_group("how").attrs.update(
+                {"startazA": start, "stopazA": (start + 360.0 / rays) % 360.0}
+            )
             for inner, (other, shift) in enumerate((("TH", 3), (quantity, 0)), 1):
                 member = outer.create_group(f"data{inner}")
                 raw = codes(dbz)
-                member.create_dataset("data", data=np.where((raw > 0) & (raw < 255), raw + shift, raw),
-                                      compression="gzip")
-                member.create_group("what").attrs.update({
-                    "quantity": np.bytes_(other), "gain": GAIN, "offset": OFFSET, "nodata": 255.0,
-                    "undetect": 0.0})
+                member.create_dataset(
+                    "data", data=np.where((raw > 0) & (raw < 255), raw + shift, raw), compression="gzip"
+                )
+                member.create_group("what").attrs.update(
+                    {
+                        "quantity": np.bytes_(other),
+                        "gain": GAIN,
+                        "offset": OFFSET,
+                        "nodata": 255.0,
+                        "undetect": 0.0,
+                    }
+                )
     return path
 
 
-def write_cfradial(path, sweeps, version=1, gate_m=2000.0, first_m=2000.0, first_azimuth=8.0,
-                   time="2025-03-01T12:00:00", place=(LON, LAT, HEIGHT), field="DBZH"):
+def write_cfradial(
+    path,
+    sweeps,
+    version=1,
+    gate_m=2000.0,
+    first_m=2000.0,
+    first_azimuth=8.0,
+    time="2025-03-01T12:00:00",
+    place=(LON, LAT, HEIGHT),
+    field="DBZH",
+):
     """The middles of the rays are from ``first_azimuth``; numbers are packed, -32 is a value of its own."""
     with netCDF4.Dataset(path, "w") as data:
-        data.setncatts({"Conventions": "CF/Radial-1.4" if version == 1 else "Cf/Radial-2.1",
-                        "instrument_name": "xxaaa"})
+        data.setncatts(
+            {"Conventions": "CF/Radial-1.4" if version == 1 else "Cf/Radial-2.1", "instrument_name": "xxaaa"}
+        )
         for name, value in zip(("longitude", "latitude", "altitude"), place, strict=True):
             data.createVariable(name, "f8", ())[...] = value
         shapes = {dbz.shape for dbz in sweeps.values()}
-        (rays, gates), = shapes
+        ((rays, gates),) = shapes
         if version == 1:
             data.createDimension("time", rays * len(sweeps))
             data.createDimension("range", gates)
@@ -80,8 +123,11 @@ def write_cfradial(path, sweeps, version=1, gate_m=2000.0, first_m=2000.0, first
             stamp.units = f"seconds since {time[:10]} {time[11:]}"
             stamp[:] = np.arange(len(dbz)) * 0.1
             azimuth = (first_azimuth + np.arange(len(dbz)) % rays * 360.0 / rays) % 360.0
-            for name, dim, values in (("azimuth", "time", azimuth), ("elevation", "time", elevation),
-                                      ("range", "range", first_m + gate_m * np.arange(gates))):
+            for name, dim, values in (
+                ("azimuth", "time", azimuth),
+                ("elevation", "time", elevation),
+                ("range", "range", first_m + gate_m * np.arange(gates)),
+            ):
                 group.createVariable(name, "f4", (dim,))[:] = values
             var = group.createVariable(field, "i2", ("time", "range"), fill_value=np.int16(-9999), zlib=True)
             var.set_auto_maskandscale(False)

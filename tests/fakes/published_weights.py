@@ -39,9 +39,12 @@ def published_state(layers=3, wide=8, side=3, channels=1, patch=2, norm=None):
         shapes[f"cell_list.{n}.conv_last.weight"] = [wide, 2 * wide, 1, 1]
     for n in range(layers - 1):
         shapes |= {
-            f"enc_list.{n}.weight": [q, wide, side, side], f"enc_list.{n}.bias": [q],
-            f"dec_list.{n}.weight": [q, wide, 4, 4], f"dec_list.{n}.bias": [wide],
-            f"gate_list.{n}.weight": [wide, 2 * wide, side, side], f"gate_list.{n}.bias": [wide],
+            f"enc_list.{n}.weight": [q, wide, side, side],
+            f"enc_list.{n}.bias": [q],
+            f"dec_list.{n}.weight": [q, wide, 4, 4],
+            f"dec_list.{n}.bias": [wide],
+            f"gate_list.{n}.weight": [wide, 2 * wide, side, side],
+            f"gate_list.{n}.bias": [wide],
             f"motion_list.{n}.warp.conv.weight": [q, q, 3, 3],
             f"motion_list.{n}.warp.warp_gate.weight": [9, q, 3, 3],
             f"motion_list.{n}.warp.warp_gate.bias": [9],

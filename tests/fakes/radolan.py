@@ -14,16 +14,29 @@ NODATA_WORD, CLUTTER_WORD, SECONDARY_WORD = 0x29C4, 0x8000, 0x1000
 STATIONS = "MS 69<boo,ros,emd,hnr,umd,pro,ess,fld,drs,neu,nhb,oft,eis,tur,isn,fbg,mem>"
 
 
-def frame(raw, time, product="RX", minutes=5, precision=" E+00", version=3, lead=None, size=None, unit="",
-          end="\x03", tail=STATIONS):
+def frame(
+    raw,
+    time,
+    product="RX",
+    minutes=5,
+    precision=" E+00",
+    version=3,
+    lead=None,
+    size=None,
+    unit="",
+    end="\x03",
+    tail=STATIONS,
+):
     """Header and data of one frame; ``raw`` has the northernmost row first, the file has it last."""
     raw = np.asarray(raw)
     data = np.ascontiguousarray(raw[::-1]).astype("u1" if product in ("RX", "EX", "WX") else "<u2").tobytes()
     time = np.datetime64(time, "m").item()
     wide = 10 if version >= 5 else 7
     grid = f"GP{raw.shape[0]:4d}x{raw.shape[1]:4d}"
-    behind = (f"VS{version:2d}SW   2.13.1PR{precision}INT{minutes:4d}{unit}{grid}"
-              f"{'' if lead is None else f'VV {lead:03d}MF 00000008QN 016'}{tail}{end}")
+    behind = (
+        f"VS{version:2d}SW   2.13.1PR{precision}INT{minutes:4d}{unit}{grid}"
+        f"{'' if lead is None else f'VV {lead:03d}MF 00000008QN 016'}{tail}{end}"
+    )
     head = f"{product}{time:%d%H%M}10000{time:%m%y}BY"
     size = len(head) + wide + len(behind) + len(data) if size is None else size
     return (head + f"{size:{wide}d}" + behind).encode("latin-1") + data

@@ -18,8 +18,11 @@ FIRST = np.datetime64("2025-03-01T00:00", "ns")
 
 
 def small_grid(shape=(6, 8)):
-    return Grid(pyproj.CRS.from_epsg(3035).to_wkt(), 3e6 - 1000.0 * np.arange(shape[0]),
-                4e6 + 1000.0 * np.arange(shape[1]))
+    return Grid(
+        pyproj.CRS.from_epsg(3035).to_wkt(),
+        3e6 - 1000.0 * np.arange(shape[0]),
+        4e6 + 1000.0 * np.arange(shape[1]),
+    )
 
 
 def frame(number, shape=(6, 8)):
@@ -42,8 +45,17 @@ def put_chunks(path, frames):
 
 def source(name, frames, **changes):
     digest = f"{hash(name) & 0xFFFFFFFF:064x}"
-    return Source(**{"name": name, "size": 1, "mtime_ns": 1, "sha256": digest, "reader": "odim_h5",
-                     "frames": frames, **changes})
+    return Source(
+        **{
+            "name": name,
+            "size": 1,
+            "mtime_ns": 1,
+            "sha256": digest,
+            "reader": "odim_h5",
+            "frames": frames,
+            **changes,
+        }
+    )
 
 
 def write_store(path, numbers, first=FIRST, name="a.h5"):

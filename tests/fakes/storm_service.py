@@ -26,9 +26,15 @@ class StormService:
         self.inbox = folder / "incoming"
         self.inbox.mkdir()
         settings = ServiceSettings(
-            name="storms", archive=folder / "archive.zarr", output=folder / "out",
-            inputs=(InputSettings(self.inbox, ("*.h5",)),), settle_seconds=0.0, lead_times=3,
-            step_minutes=10.0, products=ProductSettings(maps=False), thresholds_dbz=(20.0,),
+            name="storms",
+            archive=folder / "archive.zarr",
+            output=folder / "out",
+            inputs=(InputSettings(self.inbox, ("*.h5",)),),
+            settle_seconds=0.0,
+            lead_times=3,
+            step_minutes=10.0,
+            products=ProductSettings(maps=False),
+            thresholds_dbz=(20.0,),
         )
         self.settings = replace(settings, **changes)
         self.output = self.settings.output

@@ -70,7 +70,9 @@ class TwoPhase(SequenceModel):
 def register(models: dict[str, ModelEntry] = MODELS) -> None:
     """Put the network into the catalog as ``two_phase`` (a test hands in what it will undo)."""
     models["two_phase"] = ModelEntry(
-        "two phases", "of these tests", TwoPhaseSettings,
+        "two phases",
+        "of these tests",
+        TwoPhaseSettings,
         lambda settings, spec: TwoPhase(settings, spec.channels),
     )
 
@@ -92,13 +94,22 @@ def experiment(*assignments: str, values: Mapping | None = None) -> Experiment:
         "name": "tiny",
         "model": {"name": "two_phase", "settings": {"width": 3, "dropout": 0.2}},
         "data": {
-            "sources": [], "window": {"past": 2, "future": 3}, "crop": [4, 4],
-            "scaling": {"low_dbz": 5, "high_dbz": 60}, "validation_clips": 6,
+            "sources": [],
+            "window": {"past": 2, "future": 3},
+            "crop": [4, 4],
+            "scaling": {"low_dbz": 5, "high_dbz": 60},
+            "validation_clips": 6,
         },
         "training": {
-            "steps": 20, "batch": 4, "validate_every": 7, "log_every": 1, "ema_decay": 0.9,
-            "gradient_clip": 1.0, "sampling": {"start": 0.7, "decrease": 0.01},
-            "learning_rate": {"start": 1e-2, "schedule": "cosine", "warmup": 3}, "accelerator": "cpu",
+            "steps": 20,
+            "batch": 4,
+            "validate_every": 7,
+            "log_every": 1,
+            "ema_decay": 0.9,
+            "gradient_clip": 1.0,
+            "sampling": {"start": 0.7, "decrease": 0.01},
+            "learning_rate": {"start": 1e-2, "schedule": "cosine", "warmup": 3},
+            "accelerator": "cpu",
         },
     }
     return build(Experiment, override({**plain, **(values or {})}, assignments))

@@ -116,7 +116,12 @@ def kth_name(person, action, scenario=1):
 
 
 def write_kth(
-    root: Path, persons=range(1, 26), actions=("walking",), layout="folders", frames=24, size=(12, 16),
+    root: Path,
+    persons=range(1, 26),
+    actions=("walking",),
+    layout="folders",
+    frames=24,
+    size=(12, 16),
     ranges=None,
 ):
     """Write a KTH: ``layout`` is folders (one an action), flat, or frames (as pictures).
@@ -143,8 +148,14 @@ def write_kth(
 
 
 def write_human36m(
-    root: Path, subjects=("S1", "S5", "S6", "S7", "S8", "S9", "S11"), scenarios=("Walking 1",),
-    cameras=("54138969",), layout="mp4", frames=40, size=(24, 32), every=1,
+    root: Path,
+    subjects=("S1", "S5", "S6", "S7", "S8", "S9", "S11"),
+    scenarios=("Walking 1",),
+    cameras=("54138969",),
+    layout="mp4",
+    frames=40,
+    size=(24, 32),
+    every=1,
 ):
     """Write a Human3.6M: ``layout`` is mp4 as published, frames (every n-th, named by its number) or flat."""
     for number, subject in enumerate(subjects):

@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.forecasters.calibration_file import (
-    ModelCalibration,
-    read_calibration,
-    write_calibration,
-)
+from nowcast.forecasters.calibration_file import ModelCalibration, read_calibration, write_calibration
 from nowcast.forecasters.decision import decide, recalibrate_dbz
 from nowcast.forecasters.decision_thresholds import DecisionThresholds, check_identity, identity_of
 from nowcast.forecasters.extrapolation import Extrapolation
@@ -80,9 +76,7 @@ def test_reflectivity_is_mapped_at_the_decision_thresholds_of_its_lead_time():
     found = decide(raw, thresholds_for(weak))
     dbz, before = found.reflectivity.values, raw.reflectivity.values
     for lead, (low, high) in enumerate([(14, 24), (12, 20)]):
-        np.testing.assert_array_equal(
-            dbz[lead] >= 20, before[lead] >= low
-        )
+        np.testing.assert_array_equal(dbz[lead] >= 20, before[lead] >= low)
         np.testing.assert_array_equal(dbz[lead] >= 30, before[lead] >= high)
     assert found.coords.equals(raw.coords)
     assert found.reflectivity.attrs == raw.reflectivity.attrs
@@ -133,9 +127,7 @@ def test_levels_between_and_beyond_the_known_lead_times():
 def test_a_calibrated_model_is_a_second_reading_of_the_same_forecast():
     weak = Weak()
     source = MemoryArchive(moving_disc(projected_grid(), frames=12, velocity=(0.5, 1.0)))
-    found = with_calibrated(
-        {"p": Reading(Persistence()), "w": Reading(weak)}, (calibration_for(weak),)
-    )
+    found = with_calibrated({"p": Reading(Persistence()), "w": Reading(weak)}, (calibration_for(weak),))
     assert list(found) == ["p", "w", "w, calibrated"]
     skill = verify_period(source, found, times(1)[0], times(1)[0] + np.timedelta64(1, "D"), lead_times=2)
     assert weak.asked == skill.nowcasts == 6
@@ -166,8 +158,14 @@ def test_a_file_of_levels_comes_back_as_it_was(tmp_path):
 
 def test_a_file_from_before_they_were_called_so_is_read(tmp_path):
     path = tmp_path / "motionrnn.levels.json"
-    one = {"model": "weak", "identity": "weak {}", "kind": "dbz", "thresholds_dbz": [20.0],
-           "lead_minutes": [10.0, 20.0], "levels": [[14.25, 13.5]]}
+    one = {
+        "model": "weak",
+        "identity": "weak {}",
+        "kind": "dbz",
+        "thresholds_dbz": [20.0],
+        "lead_minutes": [10.0, 20.0],
+        "levels": [[14.25, 13.5]],
+    }
     path.write_text(json.dumps({"format": "nowcast decision levels", "version": 1, "models": [one]}))
     assert read_calibration(path).models[0].decision.values == ((14.25, 13.5),)
 
@@ -199,8 +197,12 @@ def test_a_file_with_levels_that_cannot_be(tmp_path, change, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "not JSON"), ("[]", "another kind"), ('{"format": "x"}', "another kind"),
-     ('{"format": "nowcast decision thresholds", "version": 2}', "version: got 2")],
+    [
+        ("{", "not JSON"),
+        ("[]", "another kind"),
+        ('{"format": "x"}', "another kind"),
+        ('{"format": "nowcast decision thresholds", "version": 2}', "version: got 2"),
+    ],
 )
 def test_a_file_that_holds_no_levels(tmp_path, text, message):
     path = tmp_path / "chosen.json"

@@ -42,9 +42,10 @@ def test_impossible_speeds_are_slowed_down():
     assert np.hypot(*motion).max() == pytest.approx(2.0, rel=1e-2)  # 12 km/h are 2 cells in 10 minutes
 
 
-@pytest.mark.parametrize(("velocity", "step_minutes", "cells"), [
-    ((4.0, 0.0), 10, 1.0), ((0.0, 4.0), 10, 2.0), ((0.0, 4.0), 5, 1.0), ((3.0, 4.0), 10, 2 * 5 / 52**0.5),
-])
+@pytest.mark.parametrize(
+    ("velocity", "step_minutes", "cells"),
+    [((4.0, 0.0), 10, 1.0), ((0.0, 4.0), 10, 2.0), ((0.0, 4.0), 5, 1.0), ((3.0, 4.0), 10, 2 * 5 / 52**0.5)],
+)
 def test_speed_is_limited_in_kilometres_an_hour_whatever_the_cells(velocity, step_minutes, cells):
     """Cells 2 km high and 1 km wide: 12 km/h are 1 cell of rows or 2 of columns in 10 minutes."""
     grid = projected_grid(96, 96, height_m=2000.0)
@@ -90,8 +91,12 @@ def test_the_motion_of_pysteps_is_rows_first_and_masked(monkeypatch):
         given.append((masked, verbose))
         return np.stack([np.full(masked.shape[1:], 2.0), np.full(masked.shape[1:], -1.0)])
 
-    parts = {"pysteps": {}, "pysteps.exceptions": {"MissingOptionalDependency": ImportError},
-             "pysteps.motion": {}, "pysteps.motion.lucaskanade": {"dense_lucaskanade": flow}}
+    parts = {
+        "pysteps": {},
+        "pysteps.exceptions": {"MissingOptionalDependency": ImportError},
+        "pysteps.motion": {},
+        "pysteps.motion.lucaskanade": {"dense_lucaskanade": flow},
+    }
     for name, holds in parts.items():
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(**holds))
     frames = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
@@ -135,7 +140,8 @@ def test_csi_on_real_storms_reaches_that_of_pysteps():
     step = np.timedelta64(10, "m")
     counts = {name: np.zeros((3, 10, 4)) for name in ("extrapolation", "persistence")}
     starts = [
-        s for s in range(0, len(times) - 14, 6)
+        s
+        for s in range(0, len(times) - 14, 6)
         if (np.diff(times[s : s + 15]) == step).all() and (dbz[s + 4] >= 20).sum() >= 500
     ]
     assert len(starts) == 29

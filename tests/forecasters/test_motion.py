@@ -55,8 +55,10 @@ def without(frames, gone):
 RANDOM = np.random.default_rng(5)
 ROW, COLUMN = np.mgrid[: SIZE[0], : SIZE[1]]
 GAPS = {
-    **{f"{share:.0%} anew in each frame": RANDOM.random((5, *SIZE)) < share
-       for share in (0.002, 0.01, 0.05, 0.1, 0.3, 0.6)},
+    **{
+        f"{share:.0%} anew in each frame": RANDOM.random((5, *SIZE)) < share
+        for share in (0.002, 0.01, 0.05, 0.1, 0.3, 0.6)
+    },
     **{f"{share:.0%} at fixed places": RANDOM.random(SIZE) < share for share in (0.02, 0.1, 0.3)},
     "every tenth column": COLUMN % 10 == 0,
     "slanting bands": (ROW + 2 * COLUMN) % 24 < 4,
@@ -98,11 +100,14 @@ def test_what_is_not_observed_in_the_newest_frame_travels_with_it():
         assert gone.tolist() == [[60 + lead * VELOCITY[0], 70 + lead * VELOCITY[1]]]
 
 
-@pytest.mark.parametrize(("columns", "expected"), [
-    ((0, 1, 4), (1 / 6 * 1 + 1 * 3) / (7 / 6)),
-    ((0, 3, 4), (1 / 6 * 3 + 1 * 1) / (7 / 6)),
-    ((0, 1, 3, 7), (1 / 6 * 1 + 7 / 12 * 2 + 1 * 4) / (21 / 12)),
-])
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ((0, 1, 4), (1 / 6 * 1 + 1 * 3) / (7 / 6)),
+        ((0, 3, 4), (1 / 6 * 3 + 1 * 1) / (7 / 6)),
+        ((0, 1, 3, 7), (1 / 6 * 1 + 7 / 12 * 2 + 1 * 4) / (21 / 12)),
+    ],
+)
 def test_the_newest_pair_of_frames_weighs_most(columns, expected):
     motion = found(rain([(0, column) for column in columns]), past=len(columns))
     np.testing.assert_allclose(motion, (0, expected), atol=0.1)
@@ -161,14 +166,17 @@ def last_frame_alone():
     return frames
 
 
-@pytest.mark.parametrize(("frames", "why"), [
-    (dry(), "no echo above 5 dBZ in 5 frames"),
-    (weak(), "no echo above 5 dBZ in 5 frames"),
-    (alternating(), "no two frames in a row of 5 observed the same place"),
-    (last_frame_alone(), "no two frames in a row of 5 observed the same place"),
-    (np.full((5, *SIZE), np.nan, np.float32), "no echo above 5 dBZ in 5 frames"),
-    (np.repeat(steady()[:1], 5, axis=0), "all frames are equal"),
-])
+@pytest.mark.parametrize(
+    ("frames", "why"),
+    [
+        (dry(), "no echo above 5 dBZ in 5 frames"),
+        (weak(), "no echo above 5 dBZ in 5 frames"),
+        (alternating(), "no two frames in a row of 5 observed the same place"),
+        (last_frame_alone(), "no two frames in a row of 5 observed the same place"),
+        (np.full((5, *SIZE), np.nan, np.float32), "no echo above 5 dBZ in 5 frames"),
+        (np.repeat(steady()[:1], 5, axis=0), "all frames are equal"),
+    ],
+)
 def test_where_no_motion_is_found_the_forecast_says_why_and_stands_still(frames, why):
     forecast = Extrapolation().forecast(field(frames), 10 * MINUTES * np.arange(1, 3))
     assert forecast.attrs["motion"] == f"none found: {why}; the newest frame stands still"

@@ -25,8 +25,17 @@ def runner(cascade=None, lagrangian=None):
     head = ExceedanceProbabilitySettings(THRESHOLDS, cascade=cascade)
     network = ModelChoice("lagrangian_persistence", {}, head, lagrangian).build(1, None, Scaling()).eval()
     meta = CheckpointMeta(
-        "lagrangian_persistence", {}, 1, None, 5, 10, 600.0, Scaling(), (1.0, 1.0),
-        exceedance_probability=head, lagrangian=lagrangian,
+        "lagrangian_persistence",
+        {},
+        1,
+        None,
+        5,
+        10,
+        600.0,
+        Scaling(),
+        (1.0, 1.0),
+        exceedance_probability=head,
+        lagrangian=lagrangian,
     )
     return NetworkRunner(LoadedNetwork(network, meta, "0" * 64), Running(4.0, None, 64, half=False))
 

@@ -71,7 +71,8 @@ def test_the_memory_decides_when_tiles_are_needed():
     small, large = Repeat(), Repeat()
     found = [
         Neural(loaded(model), settings=NeuralSettings(memory_gb=gigabytes))
-        .forecast(observed, LEADS).reflectivity.values
+        .forecast(observed, LEADS)
+        .reflectivity.values
         for model, gigabytes in ((small, 1e-5), (large, 4.0))
     ]
     assert large.shapes[-1][-2:] == (72, 96)

@@ -33,7 +33,15 @@ def shipped(tmp_path, monkeypatch):
     torch.manual_seed(0)
     network = chosen.build(1, None, Scaling())
     meta = CheckpointMeta(
-        "convlstm", chosen.settings, 1, None, 3, 2, 600.0, Scaling(), (1.0, 1.0),
+        "convlstm",
+        chosen.settings,
+        1,
+        None,
+        3,
+        2,
+        600.0,
+        Scaling(),
+        (1.0, 1.0),
         exceedance_probability=chosen.exceedance_probability,
     )
     path = tmp_path / "tiny.safetensors"

@@ -28,7 +28,9 @@ def test_only_the_needed_frames_are_computed():
     shape = field.shape
     lazy = field.copy(
         data=dask.array.map_blocks(
-            frame, chunks=((1,) * 6, shape[1:2], shape[2:]), dtype=np.float32,
+            frame,
+            chunks=((1,) * 6, shape[1:2], shape[2:]),
+            dtype=np.float32,
             meta=np.empty((0, 0, 0), np.float32),
         )
     )

@@ -76,7 +76,8 @@ def test_rain_that_has_only_just_begun_is_moved(name, storm):
 def test_the_mean_of_steps_depends_on_its_seed_alone(storm):
     first, again, other = (
         build_forecaster("steps_mean", {"members": 2, "seed": seed})
-        .forecast(storm[:6], LEADS[:1]).reflectivity.values
+        .forecast(storm[:6], LEADS[:1])
+        .reflectivity.values
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
@@ -103,9 +104,7 @@ def test_members_depend_on_the_seed_and_differ_from_each_other(name, storm):
 def test_the_median_of_an_even_number_of_members_is_the_upper_one_and_thresholds_are_a_setting(storm):
     settings = {"members": 2, "thresholds_dbz": [25.0]}
     found = build_forecaster("steps", settings).forecast(storm[:6], LEADS[:1])
-    np.testing.assert_array_equal(
-        found.reflectivity.values, found["reflectivity_members"].values.max(axis=0)
-    )
+    np.testing.assert_array_equal(found.reflectivity.values, found["reflectivity_members"].values.max(axis=0))
     np.testing.assert_array_equal(found["threshold"].values, [25.0])
     known = found.exceedance_probability.values[~np.isnan(found.exceedance_probability.values)]
     assert set(known) <= {0.0, 0.5, 1.0}
@@ -142,9 +141,12 @@ def test_without_what_tracks_features_the_message_names_that(storm, monkeypatch)
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("pysteps_lk", {"past": 1}, "at least 2 frames"), ("sprog", {"past": 2}, "at least 3 frames"),
-        ("sprog", {"dry_dbz": 9.0}, "dry below rain"), ("steps_mean", {"members": 0}, "at least 1 member"),
-        ("steps_mean", {"membres": 4}, "did you mean 'members'"), ("sprog", {"name": "x"}, "unknown setting"),
+        ("pysteps_lk", {"past": 1}, "at least 2 frames"),
+        ("sprog", {"past": 2}, "at least 3 frames"),
+        ("sprog", {"dry_dbz": 9.0}, "dry below rain"),
+        ("steps_mean", {"members": 0}, "at least 1 member"),
+        ("steps_mean", {"membres": 4}, "did you mean 'members'"),
+        ("sprog", {"name": "x"}, "unknown setting"),
         ("steps", {"members": 10_000}, "steps: members, seed: got 10000, 0"),
         ("linda_p", {"seed": -1}, "seed of 0 or more"),
         ("steps", {"thresholds_dbz": [30.0, 20.0]}, "rising dBZ"),

@@ -26,8 +26,9 @@ def sound(tmp_path_factory):
 def forecast(path, out):
     """The newest frame, as persistence gives it."""
     out.unlink(missing_ok=True)
-    code, _, _ = ended(["forecast", "--archive", path, "--model", "persistence", "--leads", "1", "--out", out],
-                       kind="archives")
+    code, _, _ = ended(
+        ["forecast", "--archive", path, "--model", "persistence", "--leads", "1", "--out", out], kind="archives"
+    )
     if code == 2:
         assert not out.exists()
         return None

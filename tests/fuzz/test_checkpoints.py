@@ -46,8 +46,10 @@ def write(path, found):
 
 def forecast(path, archive, out):
     out.unlink(missing_ok=True)
-    code, line, _ = ended(["forecast", "--archive", archive, "--model", path, "--leads", "2", "--out", out],
-                          kind=f"checkpoints {path.suffix}")
+    code, line, _ = ended(
+        ["forecast", "--archive", archive, "--model", path, "--leads", "2", "--out", out],
+        kind=f"checkpoints {path.suffix}",
+    )
     if code == 2:
         assert not out.exists()
         return None
@@ -70,9 +72,19 @@ def test_any_description(name, times, archive, tmp_path):
         got = forecast(path, archive, out)
         if got is None:
             return
-        assert {place[0] for place in where} <= {*WITHOUT_EFFECT, "scaling", "step_seconds", "grid_km", "past",
-                                                 "model", "lagrangian", "exceedance_probability", "settings",
-                                                 "format_version", "channels"}
+        assert {place[0] for place in where} <= {
+            *WITHOUT_EFFECT,
+            "scaling",
+            "step_seconds",
+            "grid_km",
+            "past",
+            "model",
+            "lagrangian",
+            "exceedance_probability",
+            "settings",
+            "format_version",
+            "channels",
+        }
         assert not np.isinf(got).any()
         assert np.nanmin(got) >= NO_ECHO_DBZ - 0.01
         if {place[0] for place in where} <= WITHOUT_EFFECT:

@@ -12,8 +12,9 @@ from tests.fakes.mutations import damaged_bytes, hunt
 from tests.fakes.small_archive import write_archive
 
 VARIABLES = ("reflectivity", "forecast_reference_time", "time", "lead_time", "y", "x", "crs")
-ATTRIBUTES = st.sampled_from(["", "x", -1, 0, 1e308, float("nan"), np.int8(3), [1, 2, 3],
-                              "days since 1970-01-01"])
+ATTRIBUTES = st.sampled_from(
+    ["", "x", -1, 0, 1e308, float("nan"), np.int8(3), [1, 2, 3], "days since 1970-01-01"]
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +48,12 @@ def rebuilt(source, target, left_out, kinds, attributes, values):
                 continue
             made = new.createVariable(name, kinds.get(name, variable.dtype), variable.dimensions)
             made.set_auto_maskandscale(False)
-            made.setncatts({**{k: v for k, v in variable.__dict__.items() if k != "_FillValue"},
-                            **attributes.get(name, {})})
+            made.setncatts(
+                {
+                    **{k: v for k, v in variable.__dict__.items() if k != "_FillValue"},
+                    **attributes.get(name, {}),
+                }
+            )
             with np.errstate(all="ignore"):
                 made[...] = np.asarray(values.get(name, variable[...])).astype(made.dtype)
 
@@ -61,10 +66,14 @@ def test_any_part(times, sound, tmp_path):
         name = data.draw(st.sampled_from(VARIABLES))
         way = data.draw(st.sampled_from(("leave out", "kind", "attribute", "value")))
         attribute = data.draw(st.sampled_from(["units", "crs_wkt", "grid_mapping_name", "scale_factor", "x"]))
-        rebuilt(sound, path, name if way == "leave out" else None,
-                {name: data.draw(st.sampled_from(["f4", "f8", "i1", "u8"]))} if way == "kind" else {},
-                {name: {attribute: data.draw(ATTRIBUTES)}} if way == "attribute" else {},
-                {name: data.draw(st.sampled_from([-1, 0, 2**31, -(2**62), 250]))} if way == "value" else {})
+        rebuilt(
+            sound,
+            path,
+            name if way == "leave out" else None,
+            {name: data.draw(st.sampled_from(["f4", "f8", "i1", "u8"]))} if way == "kind" else {},
+            {name: {attribute: data.draw(ATTRIBUTES)}} if way == "attribute" else {},
+            {name: data.draw(st.sampled_from([-1, 0, 2**31, -(2**62), 250]))} if way == "value" else {},
+        )
         found = read(path)
         if found is not None and way == "attribute" and name in ("reflectivity", "time"):
             np.testing.assert_array_equal(found["reflectivity"].values, before["reflectivity"].values)

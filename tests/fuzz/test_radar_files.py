@@ -40,8 +40,10 @@ FORMATS = {
     "pgm.gz": lambda path: pictures.write_fmi(path, RAW),
     "gif": grey,
     "cf_italy": lambda path: cf.write_italian(path, np.stack([RAW // 2, RAW // 2]), TIMES),
-    **{f"cf_{model}": lambda path, model=model: cf.scene(data_model=model).write(path)
-       for model in ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF4")},
+    **{
+        f"cf_{model}": lambda path, model=model: cf.scene(data_model=model).write(path)
+        for model in ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF4")
+    },
     "radolan.gz": lambda path: radolan.write(path, radolan.frame(ROLLED, TIMES[0])),
     "grib2": lambda path: path.write_bytes(grib2.message(RAW / 4.0, TIMES[0])),
     "geotiff": lambda path: write_geotiff(path, RAW, {"GDAL_METADATA": fmi_items(TIMES[0])}),

@@ -21,13 +21,24 @@ READ = {
     "motion --archive": ["motion", "--archive", "PLACE", "--model", "extrapolation", "--out", "NEW"],
     "calibrate": ["calibrate", "--archive", "PLACE", *DAY, "--out", "NEW"],
     "verify": ["verify", "--archive", "PLACE", *DAY, "--out", "NEW"],
-    "verify thresholds": ["verify", "--archive", "ARCHIVE", *DAY,
-                          "--decision-thresholds", "PLACE", "--out", "NEW"],
-    "train": ["train", "PLACE"], "train --resume": ["train", "EXPERIMENT", "--resume", "PLACE", "--out", "NEW"],
+    "verify thresholds": [
+        "verify",
+        "--archive",
+        "ARCHIVE",
+        *DAY,
+        "--decision-thresholds",
+        "PLACE",
+        "--out",
+        "NEW",
+    ],
+    "train": ["train", "PLACE"],
+    "train --resume": ["train", "EXPERIMENT", "--resume", "PLACE", "--out", "NEW"],
     "train --start-from": ["train", "EXPERIMENT", "--start-from", "PLACE", "--out", "NEW"],
-    "bench": ["bench", "PLACE"], "models": ["models", "PLACE.yaml"],
+    "bench": ["bench", "PLACE"],
+    "models": ["models", "PLACE.yaml"],
     "models --card": ["models", "--card", "PLACE"],
-    "cycle": ["cycle", "--config", "PLACE"], "watch": ["watch", "--config", "PLACE"],
+    "cycle": ["cycle", "--config", "PLACE"],
+    "watch": ["watch", "--config", "PLACE"],
     "watch --replay": ["watch", "--config", "SERVICE", "--replay", "PLACE", "--cycles", "1"],
     "status": ["status", "--config", "PLACE"],
     "status output": ["status", "--config", "SERVICE", "--set", "output=PLACE"],
@@ -45,8 +56,14 @@ WRITTEN = {
     "ingest": ["ingest", "FRAME", "--archive", "PLACE/a.zarr", "--workers", "1", "--step", "10"],
     "demo": ["demo", "--files-only", "--out", "PLACE/demo"],
     "fetch-weights": ["fetch-weights", "lpips", "--package", "FRAME", "--out", "PLACE/w.npz"],
-    "import-checkpoint": ["import-checkpoint", "CHECKPOINT", "--model", "motionrnn_predrnn",
-                          "--out", "PLACE/c.ckpt"],
+    "import-checkpoint": [
+        "import-checkpoint",
+        "CHECKPOINT",
+        "--model",
+        "motionrnn_predrnn",
+        "--out",
+        "PLACE/c.ckpt",
+    ],
     "train": ["train", "EXPERIMENT", "--out", "PLACE/runs"],
 }
 
@@ -57,16 +74,37 @@ def kit(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kit")
     archive, _ = write_archive(folder, frames=40)
     save(folder / "g.ckpt", pack(a_network().state_dict(), meta(grid_km=None)))
-    (folder / "s.yaml").write_text(yaml.safe_dump({
-        "name": "a", "archive": str(folder / "s.zarr"), "output": str(folder / "out"), "step_minutes": 10,
-        "inputs": [{"path": str(folder / "files")}]}))
-    (folder / "e.yaml").write_text(yaml.safe_dump({
-        "data": {"sources": [{"kind": "radar_archive", "settings": {"path": str(archive)}}],
-                 "window": {"past": 4, "future": 2}, "crop": [16, 16]},
-        "model": {"name": "convlstm", "settings": {"hidden": [4], "filter_size": 3, "patch": 2}},
-        "training": {"steps": 1, "batch": 1}}))
-    return {"ARCHIVE": archive, "CHECKPOINT": folder / "g.ckpt", "SERVICE": folder / "s.yaml",
-            "EXPERIMENT": folder / "e.yaml", "FRAME": folder / "files" / "000.h5"}
+    (folder / "s.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "name": "a",
+                "archive": str(folder / "s.zarr"),
+                "output": str(folder / "out"),
+                "step_minutes": 10,
+                "inputs": [{"path": str(folder / "files")}],
+            }
+        )
+    )
+    (folder / "e.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "data": {
+                    "sources": [{"kind": "radar_archive", "settings": {"path": str(archive)}}],
+                    "window": {"past": 4, "future": 2},
+                    "crop": [16, 16],
+                },
+                "model": {"name": "convlstm", "settings": {"hidden": [4], "filter_size": 3, "patch": 2}},
+                "training": {"steps": 1, "batch": 1},
+            }
+        )
+    )
+    return {
+        "ARCHIVE": archive,
+        "CHECKPOINT": folder / "g.ckpt",
+        "SERVICE": folder / "s.yaml",
+        "EXPERIMENT": folder / "e.yaml",
+        "FRAME": folder / "files" / "000.h5",
+    }
 
 
 @pytest.fixture
@@ -76,10 +114,14 @@ def places(tmp_path):
     (tmp_path / "rubbish").write_bytes(b"\xff\xfe\0\x1b[31m" * 99)
     (tmp_path / "dangling").symlink_to(tmp_path / "gone" / "x")
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
-    return {"a file": tmp_path / "file", "rubbish": tmp_path / "rubbish",
-            "below a file": tmp_path / "file" / "x", "a link to nothing": tmp_path / "dangling",
-            "a circle": tmp_path / "circle",
-            "a long name": tmp_path / ("x" * 300)}
+    return {
+        "a file": tmp_path / "file",
+        "rubbish": tmp_path / "rubbish",
+        "below a file": tmp_path / "file" / "x",
+        "a link to nothing": tmp_path / "dangling",
+        "a circle": tmp_path / "circle",
+        "a long name": tmp_path / ("x" * 300),
+    }
 
 
 def filled_in(arguments, kit, place, tmp_path):
@@ -114,8 +156,9 @@ def test_places_that_cannot_be_written(case, kit, places, tmp_path):
 @pytest.mark.parametrize("case", ["forecast", "motion", "calibrate", "verify"])
 def test_a_full_disk(case, kit, tmp_path):
     with files_up_to(100):
-        code, line, _ = ended(filled_in(WRITTEN[case], kit, tmp_path / "here", tmp_path), seconds=20,
-                              kind="full disks")
+        code, line, _ = ended(
+            filled_in(WRITTEN[case], kit, tmp_path / "here", tmp_path), seconds=20, kind="full disks"
+        )
     assert code == 2
     assert "here" in line
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".csv"]

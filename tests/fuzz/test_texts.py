@@ -12,11 +12,7 @@ from nowcast.bench.benchmark import read_benchmark
 from nowcast.core.errors import NowcastError
 from nowcast.core.plain_values import parse_yaml
 from nowcast.core.settings import plain
-from nowcast.forecasters.calibration_file import (
-    ModelCalibration,
-    read_calibration,
-    write_calibration,
-)
+from nowcast.forecasters.calibration_file import ModelCalibration, read_calibration, write_calibration
 from nowcast.forecasters.decision_thresholds import DecisionThresholds
 from nowcast.models.configuration import read_configuration
 from nowcast.postprocessing.dressing import SHARES, DressingTable
@@ -28,16 +24,32 @@ from tests.fakes.mutations import WORDS, damaged_bytes, damaged_json, hunt
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 EXPERIMENT = {
-    "data": {"sources": [{"kind": "radar_archive", "settings": {"path": "a.zarr"}}],
-             "window": {"past": 4, "future": 6}, "crop": [16, 16]},
-    "model": {"name": "convlstm", "settings": {"hidden": [4], "filter_size": 3, "patch": 2},
-              "exceedance_probability": {"thresholds_dbz": [20, 30]}, "lagrangian": {"fastest": 9.0}},
+    "data": {
+        "sources": [{"kind": "radar_archive", "settings": {"path": "a.zarr"}}],
+        "window": {"past": 4, "future": 6},
+        "crop": [16, 16],
+    },
+    "model": {
+        "name": "convlstm",
+        "settings": {"hidden": [4], "filter_size": 3, "patch": 2},
+        "exceedance_probability": {"thresholds_dbz": [20, 30]},
+        "lagrangian": {"fastest": 9.0},
+    },
     "training": {"steps": 3, "batch": 2, "loss": "log_score"},
 }
-SERVICE = {"name": "a", "archive": "a.zarr", "output": "out", "inputs": [{"path": "in"}], "lead_times": 3,
-           "model_settings": {"past": 3}, "thresholds_dbz": [20.0], "products": {"maps": False}}
+SERVICE = {
+    "name": "a",
+    "archive": "a.zarr",
+    "output": "out",
+    "inputs": [{"path": "in"}],
+    "lead_times": 3,
+    "model_settings": {"past": 3},
+    "thresholds_dbz": [20.0],
+    "products": {"maps": False},
+}
 READERS = {
-    "experiment": (EXPERIMENT, read_experiment), "benchmark": (TINY, read_benchmark),
+    "experiment": (EXPERIMENT, read_experiment),
+    "benchmark": (TINY, read_benchmark),
     "model": (yaml.safe_load((CONFIGS / "model" / "convlstm_shanghai.yaml").read_text()), read_configuration),
 }
 
@@ -126,9 +138,21 @@ def test_any_assignment(times, tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump(EXPERIMENT), encoding="utf-8")
     read_experiment(path)
-    keys = st.sampled_from(["training.steps", "data.sources.0.settings.path", "data.window", "model",
-                            "model.lagrangian.fastest", "x.y.z", "data.sources.7", "...", "", "data.crop",
-                            "training.precision"])
+    keys = st.sampled_from(
+        [
+            "training.steps",
+            "data.sources.0.settings.path",
+            "data.window",
+            "model",
+            "model.lagrangian.fastest",
+            "x.y.z",
+            "data.sources.7",
+            "...",
+            "",
+            "data.crop",
+            "training.precision",
+        ]
+    )
     values = st.text(max_size=20) | st.sampled_from([w.decode("utf-8", "replace") for w in WORDS])
 
     def check(data):
@@ -140,9 +164,16 @@ def test_any_assignment(times, tmp_path):
 
 def test_any_calibration(times, tmp_path):
     path = tmp_path / "a.calibration.json"
-    chosen = DecisionThresholds("persistence", "persistence {}", "dbz", (20.0, 30.0), (10.0, 20.0),
-                                ((19.0, 18.0), (29.0, 28.0)), ((0.5, None), (0.25, 0.125)),
-                                ((0.5, 0.5), (0.2, 0.1)))
+    chosen = DecisionThresholds(
+        "persistence",
+        "persistence {}",
+        "dbz",
+        (20.0, 30.0),
+        (10.0, 20.0),
+        ((19.0, 18.0), (29.0, 28.0)),
+        ((0.5, None), (0.25, 0.125)),
+        ((0.5, 0.5), (0.2, 0.1)),
+    )
     table = ((((0.25,) * SHARES,) * SHARES,),)
     dressing = DressingTable((20.0,), (10.0,), ((9.0,),), table)
     counts = (((5.0,) * BINS,),)

@@ -51,8 +51,12 @@ def forecast(net, published, phase, dtype, batch=2):
 
 @pytest.mark.parametrize(
     ("phase", "dtype", "tolerance", "batch"),
-    [("phase1", torch.float32, 1e-5, 2), ("phase2", torch.float32, 1e-5, 2),
-     ("phase1", torch.float64, 1e-10, 1), ("phase2", torch.float64, 1e-10, 1)],
+    [
+        ("phase1", torch.float32, 1e-5, 2),
+        ("phase2", torch.float32, 1e-5, 2),
+        ("phase1", torch.float64, 1e-10, 1),
+        ("phase2", torch.float64, 1e-10, 1),
+    ],
 )
 @torch.no_grad()
 def test_outputs(published, weights, phase, dtype, tolerance, batch):
@@ -66,8 +70,10 @@ def test_outputs(published, weights, phase, dtype, tolerance, batch):
 @torch.no_grad()
 def test_what_is_inside(published, weights, phase, clip):
     net = network(weights).eval()
-    inside = {name: published[f"{phase}/mid/{name}"] for name in
-              ("query_map", "addressing_vec", "memory_embedded_128", "attention_step0")}
+    inside = {
+        name: published[f"{phase}/mid/{name}"]
+        for name in ("query_map", "addressing_vec", "memory_embedded_128", "attention_step0")
+    }
     queries: list[torch.Tensor] = []
     attention: list[torch.Tensor] = []
     net.memory.register_forward_pre_hook(lambda module, inputs: queries.append(inputs[0]))
@@ -105,8 +111,12 @@ def test_losses_and_gradients(published, weights, phase):
             assert parameter.grad.norm().item() == pytest.approx(expected, rel=1e-6), name
 
 
-WATCHED = ("memory.slots", "store_encoder.stages.0.0.weight", "match_encoder.stages.0.0.weight",
-           "encoder.0.weight")
+WATCHED = (
+    "memory.slots",
+    "store_encoder.stages.0.0.weight",
+    "match_encoder.stages.0.0.weight",
+    "encoder.0.weight",
+)
 
 
 @pytest.mark.slow
@@ -157,8 +167,14 @@ def test_a_published_checkpoint_loads_and_says_what_the_published_code_says(publ
     path = tmp_path / "model.pth"
     torch.save({f"module.{name}": value for name, value in weights.items()}, path)
     net, settings = load_published_with_settings(path, "lmc_memory", settings={"sigmoid": True})
-    assert settings == {"variant": "local", "slots": 100, "slot_width": 512, "hidden": 128, "layers": 4,
-                        "sigmoid": True}
+    assert settings == {
+        "variant": "local",
+        "slots": 100,
+        "slot_width": 512,
+        "hidden": 128,
+        "layers": 4,
+        "sigmoid": True,
+    }
     with torch.no_grad():
         said = net(frames(published, "short", torch.float32)[:1], int(published["out_len"]))
     np.testing.assert_allclose(said, published["kth_phase2/output"], atol=1e-5, rtol=0)

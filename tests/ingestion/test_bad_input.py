@@ -83,13 +83,19 @@ def bomb(path):
 
 
 BAD = {
-    truncated: "truncated or damaged", empty: "is empty", html: "is an HTML page",
-    absent: "does not exist", another_grid: "shape 6 x 9 instead of 6 x 8",
-    shifted_grid: "y is off by up to", another_projection: "projection",
+    truncated: "truncated or damaged",
+    empty: "is empty",
+    html: "is an HTML page",
+    absent: "does not exist",
+    another_grid: "shape 6 x 9 instead of 6 x 8",
+    shifted_grid: "y is off by up to",
+    another_projection: "projection",
     off_the_step: "off the archive's step of 10 minutes, the first at 2025-03-01T06:05:00Z",
     from_the_future: "dated in the future, the first 2025-03-07T00:00:00Z",
     a_time_twice: "got 2025-03-01T06:10:00Z twice, expected each time once",
-    all_missing: "has not one observed cell", too_strong: "expected dBZ within", bomb: "90000 x 90000",
+    all_missing: "has not one observed cell",
+    too_strong: "expected dBZ within",
+    bomb: "90000 x 90000",
 }
 
 
@@ -107,8 +113,9 @@ def test_a_bad_file_is_listed_and_the_good_one_is_in(make, good, tmp_path):
     np.testing.assert_array_equal(Archive.open(tmp_path / "a.zarr").times, cf.times("2025-03-01", 4))
 
 
-@pytest.mark.parametrize("make", [m for m in BAD if m not in (another_grid, shifted_grid,
-                                                               another_projection, off_the_step)])
+@pytest.mark.parametrize(
+    "make", [m for m in BAD if m not in (another_grid, shifted_grid, another_projection, off_the_step)]
+)
 def test_a_bad_file_alone_leaves_no_archive(make, tmp_path):
     bad = tmp_path / f"{make.__name__}.h5"
     make(bad)
@@ -124,8 +131,10 @@ def test_bad_frames_of_a_good_file_are_told_and_the_others_taken(tmp_path):
     times = cf.times("2025-03-01T23:40", 4)
     path = cf.write_italian(tmp_path / "d.nc", raw, times)
     report = run([path], tmp_path / "a.zarr", now=np.datetime64("2025-03-01T23:46"))
-    assert [str(p).split(": ")[1][:20] for p in report.problems] == ["1 frame is dated in ",
-                                                                    "the frame of 2025-03"]
+    assert [str(p).split(": ")[1][:20] for p in report.problems] == [
+        "1 frame is dated in ",
+        "the frame of 2025-03",
+    ]
     np.testing.assert_array_equal(Archive.open(tmp_path / "a.zarr").times, times[[0, 2]])
     later = run([path], tmp_path / "a.zarr", now=np.datetime64("2025-03-02T12:00"))
     assert later.frames == 1, "a frame that was ahead of the clock is taken another day"
@@ -210,10 +219,15 @@ def test_the_same_frame_in_two_files_is_once_and_other_content_is_told(good, tmp
         np.testing.assert_array_equal(Archive.open(archive).packed(time), codes)
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["--step", "-5"], "--step: got -5"), (["--step", "nan"], "--step: got nan"),
-    (["--workers", "0"], "--workers: got 0"), (["--reader", "odin"], "got 'odin', expected one of"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--step", "-5"], "--step: got -5"),
+        (["--step", "nan"], "--step: got nan"),
+        (["--workers", "0"], "--workers: got 0"),
+        (["--reader", "odin"], "got 'odin', expected one of"),
+    ],
+)
 def test_bad_options_are_one_line(arguments, words, good, tmp_path, capsys):
     assert main(["ingest", str(good), "--archive", str(tmp_path / "a.zarr"), *arguments]) == 2
     err = capsys.readouterr().err

@@ -18,9 +18,11 @@ def written(path, values, dtype, attrs=None, fill=False, units="dBZ", name="Z", 
     with netCDF4.Dataset(path, "w") as data:
         for dim, size in (("time", 1), ("lat", 2), ("lon", len(values))):
             data.createDimension(dim, size)
-        for dim, unit, numbers in (("time", "minutes since 2021-07-04", [0]),
-                                   ("lat", "degrees_north", [51, 50]),
-                                   ("lon", "degrees_east", np.arange(len(values)))):
+        for dim, unit, numbers in (
+            ("time", "minutes since 2021-07-04", [0]),
+            ("lat", "degrees_north", [51, 50]),
+            ("lon", "degrees_east", np.arange(len(values))),
+        ):
             var = data.createVariable(dim, "f8", (dim,))
             var.units = unit
             var[:] = numbers
@@ -43,8 +45,20 @@ def test_values_no_radar_gives_are_refused_unless_explained(tmp_path, value, dty
         field.compute()
 
 
-@pytest.mark.parametrize("name", ["missing_value", "fill_value", "FillValue", "nodata", "no_data", "NoData",
-                                  "nodata_value", "missing", "_fillValue"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "missing_value",
+        "fill_value",
+        "FillValue",
+        "nodata",
+        "no_data",
+        "NoData",
+        "nodata_value",
+        "missing",
+        "_fillValue",
+    ],
+)
 @pytest.mark.parametrize("value", [-9999.9, -999.0, 1e30])
 def test_not_observed_under_any_name_compared_in_the_datas_own_type(tmp_path, name, value):
     # the attribute is float64, the data float32: -9999.9 is not equal as float64
@@ -54,28 +68,29 @@ def test_not_observed_under_any_name_compared_in_the_datas_own_type(tmp_path, na
 
 @pytest.mark.parametrize("name", ["undetect", "no_echo", "noecho_value"])
 def test_no_echo_by_attribute(tmp_path, name):
-    path = written(tmp_path / "n.nc", [-8888.8, 10, -9999.9, 0], "f4",
-                   {name: -8888.8, "nodata": -9999.9})
+    path = written(tmp_path / "n.nc", [-8888.8, 10, -9999.9, 0], "f4", {name: -8888.8, "nodata": -9999.9})
     np.testing.assert_array_equal(read(path), [-32, 10, np.nan, 0])
 
 
 def test_flags_say_no_echo_and_no_coverage_as_mrms_has_them(tmp_path):
     attrs = {"flag_values": np.array([-99, -999], "f4"), "flag_meanings": "no_echo no_coverage"}
-    np.testing.assert_array_equal(read(written(tmp_path / "m.nc", [-99, -999, 5, 0], "f4", attrs)),
-                                  [-32, np.nan, 5, 0])
+    np.testing.assert_array_equal(
+        read(written(tmp_path / "m.nc", [-99, -999, 5, 0], "f4", attrs)), [-32, np.nan, 5, 0]
+    )
 
 
 def test_a_code_of_no_echo_outside_the_valid_range_is_still_no_echo(tmp_path):
-    attrs = {"flag_values": np.float32([-99]), "flag_meanings": "no_echo",
-             "valid_range": np.float32([-30, 80])}
-    np.testing.assert_array_equal(read(written(tmp_path / "v.nc", [-99, -31, -30, 81], "f4", attrs)),
-                                  [-32, np.nan, -30, np.nan])
+    attrs = {"flag_values": np.float32([-99]), "flag_meanings": "no_echo", "valid_range": np.float32([-30, 80])}
+    np.testing.assert_array_equal(
+        read(written(tmp_path / "v.nc", [-99, -31, -30, 81], "f4", attrs)), [-32, np.nan, -30, np.nan]
+    )
 
 
 def test_several_missing_values(tmp_path):
     attrs = {"missing_value": np.array([-999, -888], "f4")}
-    np.testing.assert_array_equal(read(written(tmp_path / "m.nc", [-999, -888, 5], "f4", attrs)),
-                                  [np.nan, np.nan, 5])
+    np.testing.assert_array_equal(
+        read(written(tmp_path / "m.nc", [-999, -888, 5], "f4", attrs)), [np.nan, np.nan, 5]
+    )
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "i4", "i8", "u2", "u4"])
@@ -86,8 +101,12 @@ def test_the_librarys_default_fill_is_not_observed(tmp_path, dtype):
 
 
 def test_a_code_of_no_echo_is_not_observed_by_default_no_more(tmp_path):
-    path = written(tmp_path / "d.nc", [65535, 65534, 20], "u2", {"undetect": np.uint16(65535),
-                                                                 "missing_value": np.uint16(65534)})
+    path = written(
+        tmp_path / "d.nc",
+        [65535, 65534, 20],
+        "u2",
+        {"undetect": np.uint16(65535), "missing_value": np.uint16(65534)},
+    )
     np.testing.assert_array_equal(read(path), [-32, np.nan, 20])
 
 
@@ -98,8 +117,12 @@ def test_bytes_have_no_default_fill(tmp_path):
 
 def test_unsigned_bytes_with_signed_attributes(tmp_path):
     # -1 is 255 (fill), the range 0 to -6 is 0 to 250, 252 is outside, -56 is 200
-    attrs = {"_Unsigned": "true", "valid_range": np.array([0, -6], "i1"), "scale_factor": 0.5,
-             "add_offset": -32.0}
+    attrs = {
+        "_Unsigned": "true",
+        "valid_range": np.array([0, -6], "i1"),
+        "scale_factor": 0.5,
+        "add_offset": -32.0,
+    }
     path = written(tmp_path / "u.nc", np.array([-1, -4, -56, 0, 100, -6], "i1"), "i1", attrs, fill=np.int8(-1))
     np.testing.assert_array_equal(read(path), [np.nan, np.nan, 68, -32, 18, 93])
 
@@ -111,11 +134,13 @@ def test_signed_bytes_stay_signed(tmp_path):
 
 def test_the_valid_range_is_packed_or_unpacked_by_its_type(tmp_path):
     packed = {"valid_min": np.int16(0), "valid_max": np.int16(100), "scale_factor": 0.5}
-    np.testing.assert_array_equal(read(written(tmp_path / "p.nc", [-2, 0, 100, 101], "i2", packed)),
-                                  [np.nan, 0, 50, np.nan])
+    np.testing.assert_array_equal(
+        read(written(tmp_path / "p.nc", [-2, 0, 100, 101], "i2", packed)), [np.nan, 0, 50, np.nan]
+    )
     values = {"valid_range": np.array([-10.0, 50.0]), "scale_factor": 0.5}
-    np.testing.assert_array_equal(read(written(tmp_path / "v.nc", [-22, -20, 100, 101], "i2", values)),
-                                  [np.nan, -10, 50, np.nan])
+    np.testing.assert_array_equal(
+        read(written(tmp_path / "v.nc", [-22, -20, 100, 101], "i2", values)), [np.nan, -10, 50, np.nan]
+    )
 
 
 def test_a_value_one_ulp_below_the_fill_is_a_value(tmp_path):
@@ -136,14 +161,17 @@ def test_negative_rain_is_refused_unless_explained(tmp_path, value, attrs):
     np.testing.assert_allclose(read(path), [np.nan, 23.0103, -32.0], atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "value", "words"), [
-    ("scale_factor", "abc", "attribute scale_factor is 'abc', expected a number"),
-    ("add_offset", np.nan, "attribute add_offset is nan"),
-    ("scale_factor", 0.0, "scale_factor is 0"),
-    ("valid_range", np.array([1.0, 2.0, 3.0]), "valid_range has 3 values"),
-    ("valid_range", np.array([2.0, 1.0]), "are 2.0 to 1.0, expected the lower first"),
-    ("missing_value", "none", "attribute missing_value is 'none'"),
-])
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("scale_factor", "abc", "attribute scale_factor is 'abc', expected a number"),
+        ("add_offset", np.nan, "attribute add_offset is nan"),
+        ("scale_factor", 0.0, "scale_factor is 0"),
+        ("valid_range", np.array([1.0, 2.0, 3.0]), "valid_range has 3 values"),
+        ("valid_range", np.array([2.0, 1.0]), "are 2.0 to 1.0, expected the lower first"),
+        ("missing_value", "none", "attribute missing_value is 'none'"),
+    ],
+)
 def test_attributes_that_are_no_numbers_are_named(tmp_path, name, value, words):
     with pytest.raises(FileError, match=rf"a\.nc: 'Z': .*{words}"):
         CfNetcdf().open(written(tmp_path / "a.nc", [1, 2], "f4", {name: value}))
@@ -159,11 +187,17 @@ def test_the_scene_of_the_tests_holds_all_kinds(tmp_path):
     scene = cf.scene()
     scene.write(tmp_path / "s.nc")
     cf.assert_truth(CfNetcdf().open(tmp_path / "s.nc"), scene)
-    for wrong in (scene.dbz[:, ::-1], np.where(scene.dbz > -32, scene.dbz / 2, scene.dbz),
-                  np.nan_to_num(scene.dbz, nan=-32.0)):
+    for wrong in (
+        scene.dbz[:, ::-1],
+        np.where(scene.dbz > -32, scene.dbz / 2, scene.dbz),
+        np.nan_to_num(scene.dbz, nan=-32.0),
+    ):
         with pytest.raises(AssertionError):
             cf.assert_truth(CfNetcdf().open(tmp_path / "s.nc"), replace(scene, dbz=wrong))
-    for wrong in (replace(scene, times=scene.times + np.timedelta64(1, "h")),
-                  replace(scene, y=scene.y + 1000.0), replace(scene, x=scene.x - 500.0)):
+    for wrong in (
+        replace(scene, times=scene.times + np.timedelta64(1, "h")),
+        replace(scene, y=scene.y + 1000.0),
+        replace(scene, x=scene.x - 500.0),
+    ):
         with pytest.raises(AssertionError):
             cf.assert_truth(CfNetcdf().open(tmp_path / "s.nc"), wrong)

@@ -33,8 +33,10 @@ def test_the_standard_name_decides_and_never_the_name(tmp_path, names):
     cf.assert_truth(opened(scene, tmp_path / "n.nc"), scene)
 
 
-@pytest.mark.parametrize(("system", "names"), [
-    ("degrees", ("time", "a", "b")), ("metres", ("time", "y", "x")), ("rotated", ("time", "rlat", "rlon"))])
+@pytest.mark.parametrize(
+    ("system", "names"),
+    [("degrees", ("time", "a", "b")), ("metres", ("time", "y", "x")), ("rotated", ("time", "rlat", "rlon"))],
+)
 @pytest.mark.parametrize("order", [("time", "y", "x"), ("x", "y", "time")])
 def test_units_and_names_decide_where_no_standard_name_is(tmp_path, system, names, order):
     scene = cf.scene(system=system, names=names, order=order, axis_attrs=False)
@@ -70,8 +72,10 @@ def test_bounds_are_in_the_unit_of_their_coordinate(tmp_path, south_first):
     cf.assert_truth(CfNetcdf().open(tmp_path / "k.nc"), scene)
 
 
-@pytest.mark.parametrize(("first", "count", "expected"), [
-    (356.0, 8, -4.0), (0.0, 8, 0.0), (-4.0, 8, -4.0), (250.0, 8, -110.0), (176.0, 4, 176.0)])
+@pytest.mark.parametrize(
+    ("first", "count", "expected"),
+    [(356.0, 8, -4.0), (0.0, 8, 0.0), (-4.0, 8, -4.0), (250.0, 8, -110.0), (176.0, 4, 176.0)],
+)
 def test_longitudes_of_0_to_360_run_on_across_greenwich(tmp_path, first, count, expected):
     scene = cf.scene((1, 5, count), system="degrees")
     east = first + np.arange(count)
@@ -122,8 +126,11 @@ def without_mapping(path, **attrs):
 
 def test_wkt_or_a_proj_string_alone_will_do(tmp_path):
     utm = pyproj.CRS.from_epsg(32632)
-    for attrs in ({"crs_wkt": utm.to_wkt()}, {"spatial_ref": utm.to_wkt("WKT1_GDAL")},
-                  {"proj4": "+proj=utm +zone=32 +datum=WGS84"}):
+    for attrs in (
+        {"crs_wkt": utm.to_wkt()},
+        {"spatial_ref": utm.to_wkt("WKT1_GDAL")},
+        {"proj4": "+proj=utm +zone=32 +datum=WGS84"},
+    ):
         grid = Grid.of(CfNetcdf().open(without_mapping(tmp_path / "w.nc", **attrs)))
         lon, lat = grid.lonlat(np.array([5_000_000.0]), np.array([500_000.0]))
         assert (lon[0], lat[0]) == pytest.approx((9.0, 45.153), abs=1e-3)
@@ -140,8 +147,11 @@ def test_wkt_that_contradicts_the_parameters_is_refused(tmp_path):
     scene = cf.scene()
     scene.write(tmp_path / "c.nc")
     mapping = cf.SYSTEMS["metres"][2]
-    for crs, agrees in ((pyproj.CRS.from_cf(mapping), True), (pyproj.CRS.from_epsg(32632), False),
-                        (pyproj.CRS.from_cf({**mapping, "latitude_of_projection_origin": 55.1}), False)):
+    for crs, agrees in (
+        (pyproj.CRS.from_cf(mapping), True),
+        (pyproj.CRS.from_epsg(32632), False),
+        (pyproj.CRS.from_cf({**mapping, "latitude_of_projection_origin": 55.1}), False),
+    ):
         with netCDF4.Dataset(tmp_path / "c.nc", "a") as data:
             data["crs"].crs_wkt = crs.to_wkt()
         if agrees:
@@ -165,15 +175,27 @@ def test_a_latitude_in_metres_is_a_row_of_the_projection(tmp_path):
         CfNetcdf().open(tmp_path / "m.nc")
 
 
-@pytest.mark.parametrize("attrs", [
-    {"proj4": "+proj=latlong +nadgrids=/dev/zero"}, {"proj4": "+init=epsg:4326"}, {"note": "UTM 32"}, {},
-    {"crs_wkt": "PROJCS[nonsense"}, {"grid_mapping_name": "mercator", "standard_parallel": "abc"},
-    {"grid_mapping_name": "no_such_projection"},
-    {"grid_mapping_name": "latitude_longitude"},
-    {"grid_mapping_name": "polar_stereographic", "semi_major_axis": 6378.137, "semi_minor_axis": 6356.75,
-     "latitude_of_projection_origin": 90.0, "straight_vertical_longitude_from_pole": 0.0,
-     "standard_parallel": 60.0},
-])
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"proj4": "+proj=latlong +nadgrids=/dev/zero"},
+        {"proj4": "+init=epsg:4326"},
+        {"note": "UTM 32"},
+        {},
+        {"crs_wkt": "PROJCS[nonsense"},
+        {"grid_mapping_name": "mercator", "standard_parallel": "abc"},
+        {"grid_mapping_name": "no_such_projection"},
+        {"grid_mapping_name": "latitude_longitude"},
+        {
+            "grid_mapping_name": "polar_stereographic",
+            "semi_major_axis": 6378.137,
+            "semi_minor_axis": 6356.75,
+            "latitude_of_projection_origin": 90.0,
+            "straight_vertical_longitude_from_pole": 0.0,
+            "standard_parallel": 60.0,
+        },
+    ],
+)
 def test_grid_mappings_that_place_nothing_are_refused_by_name(tmp_path, attrs):
     with pytest.raises(GridError, match=r"w\.nc: (grid mapping 'crs'|coordinates are metres)"):
         CfNetcdf().open(without_mapping(tmp_path / "w.nc", **attrs))

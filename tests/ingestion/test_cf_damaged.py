@@ -14,9 +14,14 @@ RUNS = 100
 SECONDS = 5.0
 
 
-@pytest.mark.parametrize("model", [
-    "NETCDF3_CLASSIC", "NETCDF4",
-    *(pytest.param(f"NETCDF3_64BIT_{kind}", marks=pytest.mark.slow) for kind in ("OFFSET", "DATA"))])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "NETCDF3_CLASSIC",
+        "NETCDF4",
+        *(pytest.param(f"NETCDF3_64BIT_{kind}", marks=pytest.mark.slow) for kind in ("OFFSET", "DATA")),
+    ],
+)
 def test_flipped_bytes_of_the_first_kilobytes(tmp_path, model):
     path = tmp_path / "d.nc"
     cf.scene(data_model=model).write(path)
@@ -41,7 +46,8 @@ def test_huge_sizes_are_refused_before_anything_is_read(tmp_path):
         for name, size in (("time", 1), ("y", 60_000), ("x", 60_000)):
             data.createDimension(name, size)
             data.createVariable(name, "i1", (name,), chunksizes=(size,), zlib=True).units = (
-                "m" if name != "time" else "hours since 2025-01-01")
+                "m" if name != "time" else "hours since 2025-01-01"
+            )
         var = data.createVariable("Z", "u1", ("time", "y", "x"), zlib=True, chunksizes=(1, 60_000, 60_000))
         var.units = "dBZ"
     began = time.perf_counter()

@@ -58,10 +58,15 @@ def _projected(path, units="mm h-1", metres="km", mapping=True, standard="lwe_pr
             var[:] = np.arange(size)
         if mapping:
             crs = data.createVariable("proj", "i4", ())
-            crs.setncatts({"grid_mapping_name": "lambert_azimuthal_equal_area",
-                           "longitude_of_projection_origin": 10.0,
-                           "latitude_of_projection_origin": 55.0, "semi_major_axis": 6378137.0,
-                           "inverse_flattening": 298.257223563})
+            crs.setncatts(
+                {
+                    "grid_mapping_name": "lambert_azimuthal_equal_area",
+                    "longitude_of_projection_origin": 10.0,
+                    "latitude_of_projection_origin": 55.0,
+                    "semi_major_axis": 6378137.0,
+                    "inverse_flattening": 298.257223563,
+                }
+            )
         stamp = data.createVariable("valid_time", "f8", ())
         stamp.setncatts({"standard_name": "time", "units": "hours since 2025-01-01 00:00 UTC"})
         stamp[...] = 1.0 / 3.0
@@ -83,11 +88,14 @@ def test_projected_rain_rates_become_dbz(tmp_path):
     assert not Grid.of(field).geographic
 
 
-@pytest.mark.parametrize(("change", "error", "words"), [
-    ({"mapping": False}, GridError, "no grid_mapping"),
-    ({"metres": "K"}, GridError, "has units 'K', expected m or km"),
-    ({"units": "kg m-2"}, FileError, "expected exactly one"),
-])
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"mapping": False}, GridError, "no grid_mapping"),
+        ({"metres": "K"}, GridError, "has units 'K', expected m or km"),
+        ({"units": "kg m-2"}, FileError, "expected exactly one"),
+    ],
+)
 def test_what_is_refused_says_why(tmp_path, change, error, words):
     with pytest.raises(error, match=rf"r\.nc.*{words}"):
         CfNetcdf().open(_projected(tmp_path / "r.nc", **change))

@@ -18,9 +18,15 @@ from tests.fakes import cf
 DIMS = ("time", "level", "y", "x")
 PACKINGS = (
     # dtype, scale, offset, fill (None: the library's default), code of no echo
-    ("i2", 0.5, -40.0, -999, -500), ("i2", 0.01, 0.0, None, -32768), ("u1", 0.5, -32.0, 255, 0),
-    ("f4", 1.0, 0.0, -9999.9, -8888.8), ("f4", 1.0, 0.0, None, -99.0), ("f8", 1.0, 0.0, 1e20, -99.0),
-    ("i4", 0.5, 10.0, -2147483648, -1000), ("u2", 0.5, -40.0, 65535, 65534), ("i1", 0.5, 20.0, -128, -127),
+    ("i2", 0.5, -40.0, -999, -500),
+    ("i2", 0.01, 0.0, None, -32768),
+    ("u1", 0.5, -32.0, 255, 0),
+    ("f4", 1.0, 0.0, -9999.9, -8888.8),
+    ("f4", 1.0, 0.0, None, -99.0),
+    ("f8", 1.0, 0.0, 1e20, -99.0),
+    ("i4", 0.5, 10.0, -2147483648, -1000),
+    ("u2", 0.5, -40.0, 65535, 65534),
+    ("i1", 0.5, 20.0, -128, -127),
 )
 ZONES = {"": 0, " UTC": 0, "Z": 0, " -6:00": 360, " +2:00": -120, " +2": -120, " UTC+2": -120, " +0530": -330}
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "d": 86_400}
@@ -29,8 +35,11 @@ CALENDARS = (None, "standard", "gregorian", "proleptic_gregorian", "360_day", "n
 
 @st.composite
 def scenes(draw):
-    made = cf.scene(draw(st.tuples(st.integers(1, 3), st.integers(2, 6), st.integers(4, 7))),
-                    seed=draw(st.integers(0, 10_000)), system=draw(st.sampled_from(sorted(cf.SYSTEMS))))
+    made = cf.scene(
+        draw(st.tuples(st.integers(1, 3), st.integers(2, 6), st.integers(4, 7))),
+        seed=draw(st.integers(0, 10_000)),
+        system=draw(st.sampled_from(sorted(cf.SYSTEMS))),
+    )
     dtype, scale, offset, fill, dry = draw(st.sampled_from(PACKINGS))
     stored = np.dtype(dtype)
     fill_code = netCDF4.default_fillvals[dtype] if fill is None else fill
@@ -43,12 +52,23 @@ def scenes(draw):
     start = np.datetime64(epoch.replace(" ", "T"), "s") + np.timedelta64(60 * ZONES[zone], "s")
     seconds = (made.times - start) / np.timedelta64(1, "s")
     return replace(
-        made, dtype=dtype, scale=scale, offset=offset, fill=fill_code, dry=dry, attrs=attrs, data_model=model,
-        order=draw(st.sampled_from([o for k in (3, 4) for o in permutations(DIMS, k) if k == 4 or
-                                    "level" not in o])),
-        south_first=draw(st.booleans()), east_first=draw(st.booleans()), bounds=draw(st.booleans()),
+        made,
+        dtype=dtype,
+        scale=scale,
+        offset=offset,
+        fill=fill_code,
+        dry=dry,
+        attrs=attrs,
+        data_model=model,
+        order=draw(
+            st.sampled_from([o for k in (3, 4) for o in permutations(DIMS, k) if k == 4 or "level" not in o])
+        ),
+        south_first=draw(st.booleans()),
+        east_first=draw(st.booleans()),
+        bounds=draw(st.booleans()),
         names=draw(st.sampled_from([("time", "y", "x"), ("t", "x", "y"), ("time", "lat", "lon")])),
-        time_units=f"{unit} since {epoch}{zone}", time_numbers=seconds / UNITS[unit],
+        time_units=f"{unit} since {epoch}{zone}",
+        time_numbers=seconds / UNITS[unit],
         calendar=draw(st.sampled_from(CALENDARS)),
         mapping_text=draw(st.sampled_from(["crs", "crs: x y lat lon"])),
     )
@@ -67,14 +87,53 @@ def test_the_truth_or_a_refusal(made):
         cf.assert_truth(CfNetcdf().open(path), made)
 
 
-ATTRIBUTES = ("units", "standard_name", "scale_factor", "add_offset", "_FillValue", "missing_value",
-              "valid_range", "flag_values", "flag_meanings", "grid_mapping", "bounds", "calendar",
-              "cell_methods", "coordinates", "comment", "axis", "grid_mapping_name", "crs_wkt", "_Unsigned")
+ATTRIBUTES = (
+    "units",
+    "standard_name",
+    "scale_factor",
+    "add_offset",
+    "_FillValue",
+    "missing_value",
+    "valid_range",
+    "flag_values",
+    "flag_meanings",
+    "grid_mapping",
+    "bounds",
+    "calendar",
+    "cell_methods",
+    "coordinates",
+    "comment",
+    "axis",
+    "grid_mapping_name",
+    "crs_wkt",
+    "_Unsigned",
+)
 ODD = st.one_of(
-    st.text(max_size=30), st.integers(-(2**40), 2**40), st.floats(),
-    st.lists(st.floats(), max_size=4).map(np.array), st.sampled_from([
-        "dBZ", "m", "degrees_north", "time", "crs", "x: y", "true", "latitude", "seconds since 0000-00-00",
-        "-1 s since 2025-01-01", "time: sum", "y_bnds", "no_echo", "level y x", "GEOGCS[", "a" * 5000]))
+    st.text(max_size=30),
+    st.integers(-(2**40), 2**40),
+    st.floats(),
+    st.lists(st.floats(), max_size=4).map(np.array),
+    st.sampled_from(
+        [
+            "dBZ",
+            "m",
+            "degrees_north",
+            "time",
+            "crs",
+            "x: y",
+            "true",
+            "latitude",
+            "seconds since 0000-00-00",
+            "-1 s since 2025-01-01",
+            "time: sum",
+            "y_bnds",
+            "no_echo",
+            "level y x",
+            "GEOGCS[",
+            "a" * 5000,
+        ]
+    ),
+)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

@@ -10,8 +10,13 @@ from nowcast.core.grid import Grid
 from nowcast.ingestion.readers.catalog import find_reader
 from tests.shared_data import radar_folder
 
-HALVES = ("arso_cf_netcdf_20260716", "knmi_cf_netcdf_20210101", "njucpol_cf_netcdf", "dpc_north_cf_netcdf",
-          "dpc_centre_south_cf_netcdf")
+HALVES = (
+    "arso_cf_netcdf_20260716",
+    "knmi_cf_netcdf_20210101",
+    "njucpol_cf_netcdf",
+    "dpc_north_cf_netcdf",
+    "dpc_centre_south_cf_netcdf",
+)
 
 
 @pytest.mark.parametrize("folder", HALVES)
@@ -36,11 +41,14 @@ def test_bytes_of_half_a_dbz(folder):
         np.testing.assert_allclose(field.x, np.sort(columns), rtol=0, atol=1e-2 * Grid.of(field).spacing[1])
 
 
-@pytest.mark.parametrize(("folder", "y", "x", "lonlat"), [
-    ("arso_cf_netcdf_20260716", 0.0, 0.0, (14.763, 46.065)),
-    ("knmi_cf_netcdf_20210101", None, None, None),
-    ("njucpol_cf_netcdf", 0.0, 0.0, (118.0, 32.0)),
-])
+@pytest.mark.parametrize(
+    ("folder", "y", "x", "lonlat"),
+    [
+        ("arso_cf_netcdf_20260716", 0.0, 0.0, (14.763, 46.065)),
+        ("knmi_cf_netcdf_20210101", None, None, None),
+        ("njucpol_cf_netcdf", 0.0, 0.0, (118.0, 32.0)),
+    ],
+)
 def test_the_origin_of_the_projection_lies_where_the_file_says(folder, y, x, lonlat):
     path = sorted(radar_folder(folder).glob("*.nc"))[0]
     grid = Grid.of(find_reader(path).open(path))
@@ -54,7 +62,7 @@ def test_the_origin_of_the_projection_lies_where_the_file_says(folder, y, x, lon
 
 
 def test_the_australian_amounts_of_six_minutes():
-    for path in sorted(radar_folder("bom_netcdf_20180616").glob("*.nc"))[:: 13]:
+    for path in sorted(radar_folder("bom_netcdf_20180616").glob("*.nc"))[::13]:
         field = check(find_reader(path).open(path))
         with netCDF4.Dataset(path) as data:
             data.set_auto_maskandscale(False)

@@ -94,11 +94,14 @@ def negative(document):
     document["shape"] = [3, -6, 8]
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    (pickled, "codec of reflectivity/zarr.json: got 'numcodecs.pickle', expected one of"),
-    (huge, "chunks of reflectivity/zarr.json: got 1600000000 values"),
-    (negative, "shape of reflectivity/zarr.json: got [3, -6, 8]"),
-])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (pickled, "codec of reflectivity/zarr.json: got 'numcodecs.pickle', expected one of"),
+        (huge, "chunks of reflectivity/zarr.json: got 1600000000 values"),
+        (negative, "shape of reflectivity/zarr.json: got [3, -6, 8]"),
+    ],
+)
 def test_metadata_that_would_do_harm_are_refused_before_anything_is_decoded(change, said, day):
     store = as_zarr(day[0], 3)
     edit(store, "reflectivity", change)
@@ -123,11 +126,16 @@ def test_a_chunk_that_unpacks_to_far_more_than_it_may_is_not_unpacked(tmp_path):
         warnings.simplefilter("ignore")
         group = zarr.open_group(store, mode="w", zarr_format=2)
     shape = {"time": 1, "lat": 6, "lon": 8}
-    for name, dims, values in (("time", ("time",), [0]), ("lat", ("lat",), 47 - 0.01 * np.arange(6)),
-                               ("lon", ("lon",), 6 + 0.01 * np.arange(8)), ("dbz", tuple(shape), None)):
+    for name, dims, values in (
+        ("time", ("time",), [0]),
+        ("lat", ("lat",), 47 - 0.01 * np.arange(6)),
+        ("lon", ("lon",), 6 + 0.01 * np.arange(8)),
+        ("dbz", tuple(shape), None),
+    ):
         size = [shape[d] for d in dims]
-        array = group.create_array(name, shape=size, dtype="f8", chunks=size,
-                                   compressors={"id": "gzip", "level": 1})
+        array = group.create_array(
+            name, shape=size, dtype="f8", chunks=size, compressors={"id": "gzip", "level": 1}
+        )
         array.attrs["_ARRAY_DIMENSIONS"] = list(dims)
         array[...] = 20.0 if values is None else values
     group["time"].attrs["units"] = "minutes since 2025-03-01"

@@ -61,8 +61,13 @@ def truth(folder, tmp_path):
 
 
 def _die(folder, archive, writes):
-    done = subprocess.run([sys.executable, "-c", DIES_IN, str(folder), str(archive), str(writes)],
-                          cwd=ROOT, check=False, timeout=120, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", DIES_IN, str(folder), str(archive), str(writes)],
+        cwd=ROOT,
+        check=False,
+        timeout=120,
+        capture_output=True,
+    )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
     return done.returncode
 
@@ -99,16 +104,23 @@ def test_killed_at_random_moments_with_two_workers(tmp_path):
     (tmp_path / "in").mkdir()
     for day in range(1, 10):
         start = f"2025-03-0{day}"
-        cf.write_italian(tmp_path / "in" / f"{start}.nc", cf.frames(60, (60, 60), day),
-                         cf.times(start, 60))
+        cf.write_italian(tmp_path / "in" / f"{start}.nc", cf.frames(60, (60, 60), day), cf.times(start, 60))
     ingest([tmp_path / "in"], tmp_path / "truth.zarr", workers_count=1, progress=False)
     truth = frames_of(tmp_path / "truth.zarr")
     rng = random.Random(0)
-    command = [sys.executable, "-m", "nowcast.cli.main", "ingest", str(tmp_path / "in"),
-               "--workers", "2", "--archive", str(tmp_path / "a.zarr")]
+    command = [
+        sys.executable,
+        "-m",
+        "nowcast.cli.main",
+        "ingest",
+        str(tmp_path / "in"),
+        "--workers",
+        "2",
+        "--archive",
+        str(tmp_path / "a.zarr"),
+    ]
     for _ in range(6):
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
         while not (tmp_path / "a.zarr").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -150,13 +162,29 @@ def test_a_disk_that_really_fills_up(tiny_disk, tmp_path, folder):
 
 
 def test_a_file_larger_than_the_system_allows_is_a_full_disk(tmp_path):
-    code = ("import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
-            "from nowcast.cli.main import main; sys.exit(main(sys.argv[1:]))")
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
+        "from nowcast.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
     noise = np.random.default_rng(0).integers(20, 100, (2, 200, 200)).astype(np.uint8)
     path = cf.write_italian(tmp_path / "noise.nc", noise, cf.times("2025-03-01", 2))
     done = subprocess.run(
-        [sys.executable, "-c", code, "ingest", str(path), "--workers", "1", "--archive",
-         str(tmp_path / "a.zarr")], cwd=ROOT, check=False, capture_output=True, text=True, timeout=120,
+        [
+            sys.executable,
+            "-c",
+            code,
+            "ingest",
+            str(path),
+            "--workers",
+            "1",
+            "--archive",
+            str(tmp_path / "a.zarr"),
+        ],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 2, done.stderr
     assert "the disk is full (File too large)" in done.stderr

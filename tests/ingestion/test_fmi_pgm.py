@@ -56,11 +56,12 @@ def test_a_real_file_agrees_with_its_comments_and_bytes():
     grid = Grid.of(field)
     assert grid.shape == (1226, 760)
     np.testing.assert_allclose(grid.spacing, (999.62859, 999.674053), atol=1e-4)
-    lon, lat = grid.lonlat(np.array([grid.extent[2], grid.extent[3]]),
-                           np.array([grid.extent[0], grid.extent[1]]))
+    lon, lat = grid.lonlat(
+        np.array([grid.extent[2], grid.extent[3]]), np.array([grid.extent[0], grid.extent[1]])
+    )
     np.testing.assert_allclose(lon, [18.6, 34.903], atol=0.01 * 0.009)
     assert lat[0] == pytest.approx(57.93, abs=0.2)  # a sphere's latitude, not the ellipsoid's
-    raw = np.frombuffer(gzip.decompress(path.read_bytes())[-1226 * 760:], np.uint8).reshape(1226, 760)
+    raw = np.frombuffer(gzip.decompress(path.read_bytes())[-1226 * 760 :], np.uint8).reshape(1226, 760)
     values = field.values[0]
     assert np.array_equal(np.isnan(values), raw == 255)
     np.testing.assert_array_equal(values[raw < 255], raw[raw < 255] / np.float32(2) - np.float32(32))

@@ -24,8 +24,12 @@ def cf_radial(path, form, convention="CF/Radial-1.4"):
         data.Conventions = convention
         data.createDimension("time", 4)
         data.createDimension("range", 3)
-        for name, dims in (("azimuth", ("time",)), ("elevation", ("time",)), ("range", ("range",)),
-                           ("sweep_number", ())):
+        for name, dims in (
+            ("azimuth", ("time",)),
+            ("elevation", ("time",)),
+            ("range", ("range",)),
+            ("sweep_number", ()),
+        ):
             data.createVariable(name, "f4", dims)
         data.createVariable("DBZH", "f4", ("time", "range")).units = "dBZ"
 
@@ -33,8 +37,10 @@ def cf_radial(path, form, convention="CF/Radial-1.4"):
 NEXRAD = b"AR2V0006.736" + bytes(12) + b"KLBB" + b"\x12" * 2000
 IRIS = b"\x1b\x00\x08\x00\x00\x60\x39\x00\x00\x00\x00\x00\x1a\x00\x06\x00" + bytes(6000)
 POLAR = {
-    "ODIM_H5 PVOL": lambda p: odim_volume(p, "PVOL"), "ODIM_H5 SCAN": lambda p: odim_volume(p, "SCAN"),
-    "NEXRAD level 2": lambda p: p.write_bytes(NEXRAD), "IRIS RAW": lambda p: p.write_bytes(IRIS),
+    "ODIM_H5 PVOL": lambda p: odim_volume(p, "PVOL"),
+    "ODIM_H5 SCAN": lambda p: odim_volume(p, "SCAN"),
+    "NEXRAD level 2": lambda p: p.write_bytes(NEXRAD),
+    "IRIS RAW": lambda p: p.write_bytes(IRIS),
     "Rainbow": lambda p: p.write_bytes(b'<volume version="5.36.5"\n datetime="2013">' + bytes(2000)),
 }
 
@@ -68,11 +74,14 @@ def test_cf_radial_is_no_grid_whatever_its_conventions_say(form, convention, tmp
     assert "polar volume (CfRadial)" in _said(path)
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    (b"GRIB" + bytes(50), "is a GRIB file"),
-    (gzip.compress(b"hello " * 50, mtime=0), "is a gzip file that holds no known radar format"),
-    (b"GIF89a" + bytes(50), "is a GIF picture but no rain product"),
-])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"GRIB" + bytes(50), "is a GRIB file"),
+        (gzip.compress(b"hello " * 50, mtime=0), "is a gzip file that holds no known radar format"),
+        (b"GIF89a" + bytes(50), "is a GIF picture but no rain product"),
+    ],
+)
 def test_other_formats_are_called_what_they_are(content, said, tmp_path):
     path = tmp_path / "x"
     path.write_bytes(content)
@@ -87,5 +96,11 @@ def test_other_objects_of_odim_are_named(tmp_path):
 def test_real_polar_files_are_called_polar():
     files = sorted(radar_folder("polar").iterdir())
     kinds = {path.name: _said(path).split("(")[1].split(")")[0] for path in files}
-    assert sorted(set(kinds.values())) == ["CfRadial", "IRIS RAW", "NEXRAD level 2", "ODIM_H5 PVOL",
-                                          "ODIM_H5 SCAN", "Rainbow"]
+    assert sorted(set(kinds.values())) == [
+        "CfRadial",
+        "IRIS RAW",
+        "NEXRAD level 2",
+        "ODIM_H5 PVOL",
+        "ODIM_H5 SCAN",
+        "Rainbow",
+    ]

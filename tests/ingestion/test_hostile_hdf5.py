@@ -49,8 +49,7 @@ def virtual(file, secret):
 
 def huge_chunks(file, secret):
     del file[DATA]
-    file.create_dataset(DATA, (4, 5), "u1", maxshape=(None, None), chunks=(60_000, 60_000),
-                        compression="gzip")
+    file.create_dataset(DATA, (4, 5), "u1", maxshape=(None, None), chunks=(60_000, 60_000), compression="gzip")
 
 
 def a_huge_attribute(file, secret):
@@ -69,11 +68,14 @@ def many_members(file, secret):
 
 
 REFUSED = {
-    external_storage: "keeps its data in another file", external_link: "links to another file",
-    soft_link_through_an_external_one: "links to another file", virtual: "is made of other data sets",
+    external_storage: "keeps its data in another file",
+    external_link: "links to another file",
+    soft_link_through_an_external_one: "links to another file",
+    virtual: "is made of other data sets",
     huge_chunks: "chunks of /dataset1/data1/data: got 3600000000 bytes",
     a_huge_attribute: "attributes of /how: got 1, the largest of 2097152 bytes",
-    many_attributes: "attributes of /how: got 2100", many_members: "members: got more than 10000",
+    many_attributes: "attributes of /how: got 2100",
+    many_members: "members: got more than 10000",
 }
 
 
@@ -125,8 +127,9 @@ def test_sound_chunks_that_pack_well_are_read(tmp_path):
     np.testing.assert_allclose(np.unique(OdimH5().open(path).values), [23.0103], atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "cells"), [
-    ("lat", 1), pytest.param("dbz", 1, marks=pytest.mark.slow), ("dbz", 600)])
+@pytest.mark.parametrize(
+    ("name", "cells"), [("lat", 1), pytest.param("dbz", 1, marks=pytest.mark.slow), ("dbz", 600)]
+)
 def test_netcdf_that_unpacks_to_more_than_it_declares_is_refused(tmp_path, name, cells):
     """One chunk of the second of two frames; 600 x 600 cells make the packed size alone look sound."""
     rows, columns = 4 * cells, 5 * cells
@@ -134,9 +137,11 @@ def test_netcdf_that_unpacks_to_more_than_it_declares_is_refused(tmp_path, name,
     with netCDF4.Dataset(path, "w") as data:
         for dim, size in (("time", 2), ("lat", rows), ("lon", columns)):
             data.createDimension(dim, size)
-        for dim, units, numbers in (("time", "minutes since 2021-07-04 12:00", [0, 10]),
-                                    ("lat", "degrees_north", np.linspace(51, 50, rows)),
-                                    ("lon", "degrees_east", np.linspace(6, 8, columns))):
+        for dim, units, numbers in (
+            ("time", "minutes since 2021-07-04 12:00", [0, 10]),
+            ("lat", "degrees_north", np.linspace(51, 50, rows)),
+            ("lon", "degrees_east", np.linspace(6, 8, columns)),
+        ):
             var = data.createVariable(dim, "f8", (dim,), zlib=True)
             var.units = units
             var[:] = numbers

@@ -27,8 +27,9 @@ def test_json_holds_every_fact(archive, capsys):
     assert (found["rows"], found["columns"], found["geographic"]) == (6, 8, True)
     assert (found["frames"], found["step_minutes"], found["missing_frames"]) == (4, 10.0, 3)
     assert (found["first"], found["last"]) == ("2025-03-01T00:00:00Z", "2025-03-01T01:00:00Z")
-    assert found["gaps"] == [{"after": "2025-03-01T00:10:00Z", "before": "2025-03-01T00:50:00Z",
-                              "missing_frames": 3}]
+    assert found["gaps"] == [
+        {"after": "2025-03-01T00:10:00Z", "before": "2025-03-01T00:50:00Z", "missing_frames": 3}
+    ]
     assert (found["runs"], found["longest_run"], found["gaps_not_listed"]) == (2, 2, 0)
     assert found["observed_share"] == pytest.approx(5 / 6, abs=1e-5)
     assert found["wet_share_of_observed"] == pytest.approx(4 / 40 / 4, abs=1e-5)
@@ -41,9 +42,15 @@ def test_json_holds_every_fact(archive, capsys):
 def test_text_says_the_same(archive, capsys):
     assert main(["info", str(archive)]) == 0
     text = capsys.readouterr().out
-    for words in ("6 x 8 cells of 1.01", "4 every 10 minutes", "83.33% of all cells", "30.0 dBZ",
-                  "km, latitude and longitude, a = 6378137 m",
-                  "gap       after 2025-03-01T00:10:00Z until 2025-03-01T00:50:00Z: 3 missing", "CC BY-SA 4.0"):
+    for words in (
+        "6 x 8 cells of 1.01",
+        "4 every 10 minutes",
+        "83.33% of all cells",
+        "30.0 dBZ",
+        "km, latitude and longitude, a = 6378137 m",
+        "gap       after 2025-03-01T00:10:00Z until 2025-03-01T00:50:00Z: 3 missing",
+        "CC BY-SA 4.0",
+    ):
         assert words in text
 
 

@@ -50,8 +50,14 @@ def test_rain_is_a_rate_over_its_period(tmp_path, raw):
 def test_gain_and_offset_of_rain_are_both_of_its_period(tmp_path, raw):
     """64 codes of 0.02 mm, less 0.08 mm, in 15 minutes are 4.8 mm/h; missing rain is not observed."""
     raw[20, 300] = 77
-    path = write_knmi(tmp_path / "o.h5", raw, start="26-AUG-2010;01:25:00.000", rain=True,
-                      formula="GEO=0.02*PV+-0.08", missing=77)
+    path = write_knmi(
+        tmp_path / "o.h5",
+        raw,
+        start="26-AUG-2010;01:25:00.000",
+        rain=True,
+        formula="GEO=0.02*PV+-0.08",
+        missing=77,
+    )
     values = KnmiH5().open(path).values[0]
     assert values[10, 201] == pytest.approx(10 * np.log10(200 * 4.8**1.6), abs=1e-4)
     assert np.isnan(values[20, 300])
@@ -91,10 +97,13 @@ def test_what_cannot_be_is_one_clear_error(tmp_path, raw, changed, message):
     assert "bad.h5" in str(caught.value)
 
 
-@pytest.mark.parametrize(("folder", "name", "low", "high"), [
-    ("knmi_hdf5_20100826", "RAD_NL25_RAP_5min_201008260140.h5", 30, 40),
-    ("single_files", "RAD_NL25_PCP_CM_202106222000.h5", 30, 60),
-])
+@pytest.mark.parametrize(
+    ("folder", "name", "low", "high"),
+    [
+        ("knmi_hdf5_20100826", "RAD_NL25_RAP_5min_201008260140.h5", 30, 40),
+        ("single_files", "RAD_NL25_PCP_CM_202106222000.h5", 30, 60),
+    ],
+)
 def test_real_files(folder, name, low, high):
     path = radar_folder(folder) / name
     assert find_reader(path).name == "knmi_h5"

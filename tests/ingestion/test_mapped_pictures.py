@@ -78,7 +78,8 @@ def test_colours_that_are_not_in_the_mapping_are_refused_with_their_number(tmp_p
     with pytest.raises(NowcastError) as caught:
         values(path)
     assert "got the colours #010203 (2 pixels), #00fe00 (1 pixels), expected those of the mapping" in str(
-        caught.value)
+        caught.value
+    )
     with pytest.raises(NowcastError, match=r"#010203 \(2 pixels\), expected"):
         values(path, picture={"tolerance": 1})
     assert values(path, picture={"tolerance": 3})[0, 0, 0] != 22.5  # 3 off black: a line of the map
@@ -88,8 +89,10 @@ def test_within_the_tolerance_the_nearest_colour_counts(tmp_path):
     """#f0ff00 is 15 off yellow and 240 off green; a tolerance of 250 reaches both."""
     pixels = [list(row) for row in PIXELS]
     pixels[0][0] = (240, 255, 0)
-    assert values(picture(tmp_path / "radar_20250301_1205.png", pixels),
-                  picture={"tolerance": 250})[0, 0, 0] == 32.5
+    assert (
+        values(picture(tmp_path / "radar_20250301_1205.png", pixels), picture={"tolerance": 250})[0, 0, 0]
+        == 32.5
+    )
 
 
 def test_transparent_pixels_are_what_the_mapping_says(tmp_path):
@@ -105,10 +108,12 @@ def test_an_animation_needs_its_step(tmp_path):
     frames = [Image.fromarray(np.array(PIXELS, np.uint8)), Image.fromarray(np.array(PIXELS, np.uint8)[:, ::-1])]
     path = tmp_path / "radar_20250301_1205.gif"
     frames[0].convert("P", palette=Image.Palette.ADAPTIVE).save(
-        path, save_all=True, append_images=[frames[1].convert("P", palette=Image.Palette.ADAPTIVE)])
+        path, save_all=True, append_images=[frames[1].convert("P", palette=Image.Palette.ADAPTIVE)]
+    )
     field = mapped(EXAMPLE).open(path).compute(scheduler="synchronous")
     np.testing.assert_array_equal(
-        field.time.values, np.array(["2025-03-01T12:05", "2025-03-01T12:10"], "datetime64[ns]"))
+        field.time.values, np.array(["2025-03-01T12:05", "2025-03-01T12:10"], "datetime64[ns]")
+    )
     np.testing.assert_array_equal(field.values[0], np.array(DBZ, np.float32))
     assert field.values[1, 0, 0] == 42.5
     with pytest.raises(NowcastError, match="holds 2 frames and one time"):
@@ -125,15 +130,18 @@ def test_no_cut_picture_is_taken_for_whole(suffix, tmp_path):
             values(path)
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"picture": {"size": [7, 4]}}, "is 6 x 4 pixels, expected the 7 x 4 of picture.size"),
-    ({"picture": {"crop": [0, 0, 7, 3]}}, "picture.crop: got [0, 0, 7, 3], expected left, top"),
-    ({"picture": None}, "picture: got nothing, expected the colours of radar_2025"),
-    ({"grid": {"crs": None}}, "grid: got no crs or edges"),
-    ({"grid": {"unit": "degrees"}}, "grid.unit: got degrees, expected degrees for latitude and longitude"),
-    ({"time": {"file_name": None}}, "time: got nothing, expected file_name or start"),
-    ({"unit": None}, "unit: got nothing"),
-])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"picture": {"size": [7, 4]}}, "is 6 x 4 pixels, expected the 7 x 4 of picture.size"),
+        ({"picture": {"crop": [0, 0, 7, 3]}}, "picture.crop: got [0, 0, 7, 3], expected left, top"),
+        ({"picture": None}, "picture: got nothing, expected the colours of radar_2025"),
+        ({"grid": {"crs": None}}, "grid: got no crs or edges"),
+        ({"grid": {"unit": "degrees"}}, "grid.unit: got degrees, expected degrees for latitude and longitude"),
+        ({"time": {"file_name": None}}, "time: got nothing, expected file_name or start"),
+        ({"unit": None}, "unit: got nothing"),
+    ],
+)
 def test_what_does_not_fit_a_picture_is_one_line(changes, said, tmp_path):
     path = picture(tmp_path / "radar_20250301_1205.png")
     with pytest.raises(NowcastError) as caught:
@@ -141,11 +149,14 @@ def test_what_does_not_fit_a_picture_is_one_line(changes, said, tmp_path):
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"classes": {"green": 20.0}}, "the colour 'green', expected '#rrggbb' or transparent"),
-    ({"ignored": ["#00FF00"]}, "'#00FF00' twice"),
-    ({"classes": {}, "tolerance": 300}, "picture.tolerance: got 300"),
-])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"classes": {"green": 20.0}}, "the colour 'green', expected '#rrggbb' or transparent"),
+        ({"ignored": ["#00FF00"]}, "'#00FF00' twice"),
+        ({"classes": {}, "tolerance": 300}, "picture.tolerance: got 300"),
+    ],
+)
 def test_a_palette_that_contradicts_itself_is_refused(changes, said):
     with pytest.raises(SettingsError, match=said):
         mapped(example(picture=changes))

@@ -26,8 +26,14 @@ def encoding(rng):
     scale = float(rng.choice([0.5, 0.4, 0.01]))
     offset = float(rng.choice([-32.0, 10.0, -8.25])) - min(0.0, low * scale)
     scale, offset = scale / max(1.0, (high - low) * scale / 60.0), min(offset, 30.0)
-    settings = {"name": "a", "unit": "dBZ", "scale": scale, "offset": max(offset, -20.0 - low * scale),
-                "not_observed": {"values": gone.tolist()}, "no_echo": {"values": dry.tolist()}}
+    settings = {
+        "name": "a",
+        "unit": "dBZ",
+        "scale": scale,
+        "offset": max(offset, -20.0 - low * scale),
+        "not_observed": {"values": gone.tolist()},
+        "no_echo": {"values": dry.tolist()},
+    }
     settings[ranged]["ranges"] = [edge]
     raw = np.concatenate([marks, rng.integers(low, high + 1, 30).astype(float)]).astype(dtype)
     number = raw.astype(np.float64)
@@ -48,7 +54,8 @@ def test_no_pixel_is_misread(count, tmp_path):
         settings, raw, kind, number = encoding(rng)
         mapping = build(Mapping, settings)
         dbz = value_decoder(tmp_path, mapping, raw.dtype)(raw)
-        expected = np.where(kind < 0, np.nan, np.where(kind == 0, NO_ECHO_DBZ,
-                                                       number * mapping.scale + mapping.offset))
+        expected = np.where(
+            kind < 0, np.nan, np.where(kind == 0, NO_ECHO_DBZ, number * mapping.scale + mapping.offset)
+        )
         misread += int((~np.isclose(dbz, np.maximum(expected, NO_ECHO_DBZ), atol=1e-3, equal_nan=True)).sum())
     assert misread == 0

@@ -45,14 +45,16 @@ def test_axes_values_times_and_place_are_those_of_the_mapping(npy):
     field = mapped(CONFIGS / "numpy.yaml").open(npy).compute(scheduler="synchronous")
     np.testing.assert_array_equal(field.values, expected())
     np.testing.assert_array_equal(
-        field.time.values, np.array(["2025-03-01T12:00", "2025-03-01T12:05"], "datetime64[ns]"))
+        field.time.values, np.array(["2025-03-01T12:00", "2025-03-01T12:05"], "datetime64[ns]")
+    )
     np.testing.assert_allclose(Grid.of(field).y, [5_005_000, 5_003_000, 5_001_000])
     np.testing.assert_allclose(Grid.of(field).x, [300_500, 301_500, 302_500, 303_500])
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("layout", [
-    ("time", "row", "column"), ("column", "time", "row"), ("column", "row", "time")])
+@pytest.mark.parametrize(
+    "layout", [("time", "row", "column"), ("column", "time", "row"), ("column", "row", "time")]
+)
 def test_any_order_of_axes_and_of_memory_gives_the_same(layout, order, tmp_path):
     now = ("row", "column", "time")
     moved = np.transpose(RAW, [now.index(name) for name in layout])
@@ -110,18 +112,26 @@ def test_an_npz_that_declares_more_than_may_be_is_not_unpacked(tmp_path):
         values(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"array": {"layout": ["row", "column"]}}, "array.layout: got ['row', 'column'], expected names for"),
-    ({"array": {"layout": ["row", "row", "time"]}}, "expected each name once"),
-    ({"array": {"layout": ["row", "column", "level"]}}, "select: got nothing, expected an index of 'level'"),
-    ({"array": {"layout": ["row", "column", "level"]}, "select": {"level": 2}},
-     "select.level: got 2, expected 0 to 1"),
-    ({"select": {"level": 2}}, "select: got ['level'], expected some of []"),
-    ({"variable": "rain"}, "holds one array without a name, expected 'rain'"),
-    ({"time": {"step_minutes": None}}, "holds 2 frames and one time"),
-    ({"unit": None}, "unit: got nothing, expected that of the values of own.npy"),
-    ({"offset": -90}, "values: got -87.5 dBZ, expected at least -50 dBZ, or not_observed or no_echo"),
-])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"array": {"layout": ["row", "column"]}}, "array.layout: got ['row', 'column'], expected names for"),
+        ({"array": {"layout": ["row", "row", "time"]}}, "expected each name once"),
+        (
+            {"array": {"layout": ["row", "column", "level"]}},
+            "select: got nothing, expected an index of 'level'",
+        ),
+        (
+            {"array": {"layout": ["row", "column", "level"]}, "select": {"level": 2}},
+            "select.level: got 2, expected 0 to 1",
+        ),
+        ({"select": {"level": 2}}, "select: got ['level'], expected some of []"),
+        ({"variable": "rain"}, "holds one array without a name, expected 'rain'"),
+        ({"time": {"step_minutes": None}}, "holds 2 frames and one time"),
+        ({"unit": None}, "unit: got nothing, expected that of the values of own.npy"),
+        ({"offset": -90}, "values: got -87.5 dBZ, expected at least -50 dBZ, or not_observed or no_echo"),
+    ],
+)
 def test_what_does_not_fit_a_stack_is_one_line(changes, said, npy):
     with pytest.raises(NowcastError) as caught:
         values(npy, **changes)
@@ -152,13 +162,15 @@ def test_an_event_of_sevir_becomes_reflectivity_by_the_stated_depth(sevir):
     assert (field[1].compute(scheduler="synchronous").values == -32.0).all()
     deeper = Mapped(example("sevir", select={"event": 1}, array={"column_depth_km": 8.0})).open(sevir)
     assert (codes[100] - deeper[0].compute(scheduler="synchronous").values[::-1].reshape(-1)[100]) == (
-        pytest.approx(17.5 * np.log10(2), abs=1e-3))
+        pytest.approx(17.5 * np.log10(2), abs=1e-3)
+    )
 
 
 def test_codes_of_liquid_are_those_of_the_digital_product():
     table = vil_table()
     assert table[[0, 5, 6, 18, 19, 254]] == pytest.approx(
-        [0, 0, 4 / 90.66, 16 / 90.66, 0.18863, 79.3], rel=2e-3)
+        [0, 0, 4 / 90.66, 16 / 90.66, 0.18863, 79.3], rel=2e-3
+    )
 
 
 def test_liquid_without_a_depth_is_refused(sevir):

@@ -72,14 +72,21 @@ def test_the_header_of_this_test_is_one(tmp_path):
         assert data["v"].shape == (4,)
 
 
-@pytest.mark.parametrize(("data", "words"), [
-    (header(dims=((b"y", 2**31 - 1),)), "expected the 8589934"),
-    (header(dims=((b"y", 60_000), (b"x", 60_000)), ids=(0, 1)), "expected the 14400000"),
-    (header(begin=0) + b"\0" * 99, "lie over each other"), (header(kind=99) + b"\0" * 99, "damaged"),
-    (header(ids=(5,)) + b"\0" * 99, "damaged"), (header(records=2**32 - 1) + b"\0" * 99, "never written"),
-    (header()[:30], "damaged"), (b"CDF\x01" + b"\xff" * 60, "damaged"), (b"CDF\x05" + b"\xff" * 60, "damaged"),
-    (b"CDF\x02" + struct.pack(">III", 0, 10, 2**30), "entries"),
-])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (header(dims=((b"y", 2**31 - 1),)), "expected the 8589934"),
+        (header(dims=((b"y", 60_000), (b"x", 60_000)), ids=(0, 1)), "expected the 14400000"),
+        (header(begin=0) + b"\0" * 99, "lie over each other"),
+        (header(kind=99) + b"\0" * 99, "damaged"),
+        (header(ids=(5,)) + b"\0" * 99, "damaged"),
+        (header(records=2**32 - 1) + b"\0" * 99, "never written"),
+        (header()[:30], "damaged"),
+        (b"CDF\x01" + b"\xff" * 60, "damaged"),
+        (b"CDF\x05" + b"\xff" * 60, "damaged"),
+        (b"CDF\x02" + struct.pack(">III", 0, 10, 2**30), "entries"),
+    ],
+)
 def test_headers_that_promise_too_much_are_refused_quickly(tmp_path, data, words):
     path = tmp_path / "h.nc"
     path.write_bytes(data)

@@ -9,8 +9,10 @@ from nowcast.core.errors import FileError
 from nowcast.core.grid import Grid
 from nowcast.ingestion.readers.catalog import find_reader
 
-PROJECTION = ("+proj=stere +lat_0=90 +lat_ts=60 +lon_0=10 +x_0={x} +y_0={y} +units=m +a=6378137 "
-              "+b=6356752.3142451802 +no_defs")
+PROJECTION = (
+    "+proj=stere +lat_0=90 +lat_ts=60 +lon_0=10 +x_0={x} +y_0={y} +units=m +a=6378137 "
+    "+b=6356752.3142451802 +no_defs"
+)
 HX = PROJECTION.format(x=543571.83521776402, y=3622213.8619310018)
 RV = PROJECTION.format(x=543196.83521776402, y=3622588.8619310018)
 
@@ -21,20 +23,31 @@ def write(path, projection, cell, frames, quantity, **what):
     project = pyproj.Proj(projection)
     with h5py.File(path, "w") as file:
         root = file.create_group("what").attrs
-        for name, value in (("object", "COMP"), ("version", "H5rad 2.3"), ("date", "20230504"),
-                            ("time", "120000"), ("source", "ORG:78,CTY:616,CMT:Deutscher Wetterdienst")):
+        for name, value in (
+            ("object", "COMP"),
+            ("version", "H5rad 2.3"),
+            ("date", "20230504"),
+            ("time", "120000"),
+            ("source", "ORG:78,CTY:616,CMT:Deutscher Wetterdienst"),
+        ):
             root[name] = np.bytes_(value)
         where = file.create_group("where").attrs
-        where.update({"projdef": np.bytes_(projection), "xsize": width, "ysize": height, "xscale": cell,
-                      "yscale": cell})
+        where.update(
+            {"projdef": np.bytes_(projection), "xsize": width, "ysize": height, "xscale": cell, "yscale": cell}
+        )
         for name, column, row in (("UL", 0, 0), ("UR", width, 0), ("LL", 0, height), ("LR", width, height)):
             lon, lat = project((column - 0.5) * cell, (0.5 - row) * cell, inverse=True)
             where.update({f"{name}_lon": lon, f"{name}_lat": lat})
         for number, (start, end, raw) in enumerate(frames, 1):
             group = file.create_group(f"dataset{number}")
             stamps = group.create_group("what").attrs
-            for name, value in (("product", "SURF"), ("startdate", "20230504"), ("enddate", "20230504"),
-                                ("starttime", f"{start}00"), ("endtime", f"{end}00")):
+            for name, value in (
+                ("product", "SURF"),
+                ("startdate", "20230504"),
+                ("enddate", "20230504"),
+                ("starttime", f"{start}00"),
+                ("endtime", f"{end}00"),
+            ):
                 stamps[name] = np.bytes_(value)
             data = group.create_group("data1")
             data["data"] = raw
@@ -44,8 +57,17 @@ def write(path, projection, cell, frames, quantity, **what):
 
 def test_hx_is_reflectivity_in_cells_of_250_metres(tmp_path):
     raw = np.array([[65535, 0, 2900], [0, 4000, 3200]], np.uint16)
-    path = write(tmp_path / "hx.hd5", HX, 250.0, [("1155", "1200", raw)], "DBZH", gain=0.0180, offset=-64.0,
-                 nodata=65535.0, undetect=0.0)
+    path = write(
+        tmp_path / "hx.hd5",
+        HX,
+        250.0,
+        [("1155", "1200", raw)],
+        "DBZH",
+        gain=0.0180,
+        offset=-64.0,
+        nodata=65535.0,
+        undetect=0.0,
+    )
     field = find_reader(path).open(path)
     np.testing.assert_allclose(field.values[0], [[np.nan, -32, -11.8], [-32, 8.0, -6.4]], atol=1e-4)
     grid = Grid.of(field)

@@ -107,10 +107,14 @@ def test_a_bomb_is_refused_before_it_is_read(tmp_path):
         OdimH5().open(path)
 
 
-@pytest.mark.parametrize(("cells", "folder", "pattern"), [
-    (0.01, "opera_odim_20180824", "*.hdf"), (0.01, "single_files", "belgium.comp.hdf"),
-    (0.55, "single_files", "composite_swe_gmap.h5"),
-])
+@pytest.mark.parametrize(
+    ("cells", "folder", "pattern"),
+    [
+        (0.01, "opera_odim_20180824", "*.hdf"),
+        (0.01, "single_files", "belgium.comp.hdf"),
+        (0.55, "single_files", "composite_swe_gmap.h5"),
+    ],
+)
 def test_real_files_lie_where_their_corners_say(cells, folder, pattern):
     path = sorted(radar_folder(folder).glob(pattern))[0]
     field = check(OdimH5().open(path), values=False)
@@ -218,14 +222,17 @@ def test_a_projection_in_kilometres_is_one_of_metres(tmp_path):
     np.testing.assert_allclose(found.y, metres.y, atol=0.5)
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"gain": "abc"}, r"dataset1/data1/what/gain: got 'abc', expected a number"),
-    ({"offset": np.nan}, r"dataset1/data1/what/offset: got nan, expected a finite number"),
-    ({"gain": 0.0}, r"gain: got 0, expected a number that tells values apart"),
-    ({"gain": np.array([0.5, 1.0])}, r"gain: got '\[0\.5 1\. \]', expected a number"),
-    ({"nodata": "none"}, r"nodata: got 'none', expected a number"),
-    ({"undetect": ""}, r"undetect: got '', expected a number"),
-])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gain": "abc"}, r"dataset1/data1/what/gain: got 'abc', expected a number"),
+        ({"offset": np.nan}, r"dataset1/data1/what/offset: got nan, expected a finite number"),
+        ({"gain": 0.0}, r"gain: got 0, expected a number that tells values apart"),
+        ({"gain": np.array([0.5, 1.0])}, r"gain: got '\[0\.5 1\. \]', expected a number"),
+        ({"nodata": "none"}, r"nodata: got 'none', expected a number"),
+        ({"undetect": ""}, r"undetect: got '', expected a number"),
+    ],
+)
 def test_an_attribute_that_is_no_number_is_one_line_of_that_file(changes, said, tmp_path):
     path = put(odim.write_sweden(tmp_path / "a.h5", np.full((4, 5), 9, np.uint8)), **changes)
     with pytest.raises(FileError, match=rf"a\.h5: .*{said}") as caught:
@@ -240,10 +247,16 @@ def test_a_missing_gain_and_offset_are_those_of_the_standard(tmp_path):
     np.testing.assert_array_equal(OdimH5().open(path).values[0], np.float32([[-32, np.nan], [20, 30]]))
 
 
-@pytest.mark.parametrize("where", [
-    {"projdef": "+proj=merc +nadgrids=/dev/zero"}, {"LL_lon": "west"}, {"xscale": "abc"}, {"ysize": "many"},
-    {"UR_lat": np.inf},
-])
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"projdef": "+proj=merc +nadgrids=/dev/zero"},
+        {"LL_lon": "west"},
+        {"xscale": "abc"},
+        {"ysize": "many"},
+        {"UR_lat": np.inf},
+    ],
+)
 def test_a_georeference_that_is_none_is_one_line(where, tmp_path):
     path = put(odim.write_sweden(tmp_path / "g.h5", np.full((4, 5), 9, np.uint8)), "where", **where)
     with pytest.raises(NowcastError, match=r"g\.h5: .*got '?(\+nadgrids|west|abc|many|inf)"):
@@ -253,15 +266,20 @@ def test_a_georeference_that_is_none_is_one_line(where, tmp_path):
 @pytest.mark.parametrize("mark", ["forecast_reference_time", "nowcast_issued"])
 def test_a_forecast_of_this_package_is_no_observation(mark, tmp_path):
     grid = projected_grid(6, 8)
-    path = write_composite(tmp_path / "f.h5", np.full((6, 8), 20, np.float32),
-                           np.datetime64("2025-03-01T12:10"), grid, how={mark: "2025-03-01T12:00:00Z"})
+    path = write_composite(
+        tmp_path / "f.h5",
+        np.full((6, 8), 20, np.float32),
+        np.datetime64("2025-03-01T12:10"),
+        grid,
+        how={mark: "2025-03-01T12:00:00Z"},
+    )
     with pytest.raises(FileError, match=r"f\.h5: is a forecast .forecast reference time 2025-03-01T12:00:00Z"):
         OdimH5().open(path)
 
 
-@pytest.mark.parametrize(("time", "read"), [
-    ("1200", None), ("12:00:00", None), (120000, "12:00"), (500, "00:05"),
-])
+@pytest.mark.parametrize(
+    ("time", "read"), [("1200", None), ("12:00:00", None), (120000, "12:00"), (500, "00:05")]
+)
 def test_a_time_of_another_length_is_not_read_as_minutes_past_midnight(tmp_path, time, read):
     path = odim.write_sweden(tmp_path / "s.h5", np.full((3, 4), 100, np.uint8))
     with h5py.File(path, "r+") as file:

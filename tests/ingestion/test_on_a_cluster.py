@@ -23,8 +23,12 @@ def test_ingest_on_a_cluster_makes_the_archive_of_one_process(tmp_path, monkeypa
         address = engine._client.scheduler.address
         assert main(["ingest", "in", "--archive", "together.zarr", "--scheduler", address]) == 2
         deadly = ingest(
-            ["in"], tmp_path / "deadly.zarr", progress=False, reader=DeadlyReader("2025-03-03"),
-            file_seconds=60.0, engine=engine,
+            ["in"],
+            tmp_path / "deadly.zarr",
+            progress=False,
+            reader=DeadlyReader("2025-03-03"),
+            file_seconds=60.0,
+            engine=engine,
         )
     said = capsys.readouterr()
     assert "20 new frames" in said.out

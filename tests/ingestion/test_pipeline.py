@@ -15,8 +15,11 @@ from tests.fakes import cf, odim, pictures
 
 
 def run(paths, archive, **settings):
-    return ingest([paths] if not isinstance(paths, list) else paths, archive,
-                  **{"workers_count": 1, "progress": False, **settings})
+    return ingest(
+        [paths] if not isinstance(paths, list) else paths,
+        archive,
+        **{"workers_count": 1, "progress": False, **settings},
+    )
 
 
 def contents(archive):
@@ -130,8 +133,9 @@ def test_single_frame_files_of_each_format(tmp_path):
     swiss = np.zeros((640, 710), np.uint8)
     swiss[100:120, 100:120] = 110
     makers = {
-        "odim_h5": lambda p, n: odim.write_sweden(p, np.full((6, 5), 100 + n, np.uint8),
-                                                  f"2025-03-01T00:{5 * n:02d}"),
+        "odim_h5": lambda p, n: odim.write_sweden(
+            p, np.full((6, 5), 100 + n, np.uint8), f"2025-03-01T00:{5 * n:02d}"
+        ),
         "fmi_pgm": lambda p, n: pictures.write_fmi(p, np.full((6, 5), 100 + n), f"2025-03-01T00:{5 * n:02d}"),
         "mch_gif": lambda p, n: pictures.write_mch(p, swiss, f"2025-03-01T00:{5 * n:02d}"),
     }
@@ -181,8 +185,7 @@ def test_a_reader_may_hold_the_archive_open_meanwhile(tmp_path):
     with xr.open_zarr(tmp_path / "a.zarr") as data:
         days(tmp_path / "in", "2025-03-01T02:00", "2025-03-01T05:00")
         run(folder, tmp_path / "a.zarr")
-        np.testing.assert_array_equal(data.reflectivity[2].values.astype(np.float32),
-                                      held.dbz(held.times[2]))
+        np.testing.assert_array_equal(data.reflectivity[2].values.astype(np.float32), held.dbz(held.times[2]))
     run(days(tmp_path / "early", "2025-03-01T00:00"), tmp_path / "a.zarr")
     np.testing.assert_array_equal(held.field().values, cf.truth(cf.frames(3, seed=0)))
 
@@ -207,11 +210,14 @@ def test_a_script_without_the_guard_of_its_main_part_ingests_with_workers_too(tm
     cf.write_italian(tmp_path / "in" / "a.nc", cf.frames(2), cf.times("2025-03-01", 2))
     cf.write_italian(tmp_path / "in" / "b.nc", cf.frames(2), cf.times("2025-03-02", 2))
     script = tmp_path / "unguarded.py"
-    script.write_text("from nowcast.workflows.ingest import ingest\n"
-                      "print('once')\n"
-                      "report = ingest(['in'], 'a.zarr', workers_count=2, progress=False)\n"
-                      "assert report.frames == 4, report\n")
-    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, check=False, capture_output=True,
-                          text=True, timeout=120)
+    script.write_text(
+        "from nowcast.workflows.ingest import ingest\n"
+        "print('once')\n"
+        "report = ingest(['in'], 'a.zarr', workers_count=2, progress=False)\n"
+        "assert report.frames == 4, report\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["once"]

@@ -44,13 +44,15 @@ def test_slots_are_counted_from_the_phase_and_times_near_one_are_moved_onto_it()
     assert isinstance(found, Wanted)
     assert found.frames == (0, 1, 3)
     assert clocks(found.times) == ["12:03:00", "12:13:00", "12:33:00"]
-    assert "2 frames are off the archive's step of 10 minutes, the first at 2025-03-01T12:20:00Z" in (
-        found.problems[0])
+    assert (
+        "2 frames are off the archive's step of 10 minutes, the first at 2025-03-01T12:20:00Z"
+        in (found.problems[0])
+    )
 
 
-@pytest.mark.parametrize(("now", "frames"), [
-    ("12:33", (0, 1, 2, 3)), ("12:18", (0, 1, 2, 3)), ("12:17", (0, 1, 2)),
-])
+@pytest.mark.parametrize(
+    ("now", "frames"), [("12:33", (0, 1, 2, 3)), ("12:18", (0, 1, 2, 3)), ("12:17", (0, 1, 2))]
+)
 def test_a_clock_may_be_a_quarter_of_an_hour_behind(now, frames):
     found = judge(scan("12:03", "12:13", "12:23", "12:33"), rules(now))
     assert found.frames == frames
@@ -94,8 +96,12 @@ def test_files_that_share_a_time_lie_in_batches_one_after_the_other():
     """c shares 12:03 with a, which is in the first batch, and 12:23 with b, which is in the second."""
     files = [
         Wanted(scan(*times, name=name), tuple(range(len(times))), at(*times))
-        for name, times in (("a", ["12:03", "12:13"]), ("b", ["12:13", "12:23"]), ("c", ["12:03", "12:23"]),
-                            ("d", ["12:33"]))
+        for name, times in (
+            ("a", ["12:03", "12:13"]),
+            ("b", ["12:13", "12:23"]),
+            ("c", ["12:03", "12:23"]),
+            ("d", ["12:33"]),
+        )
     ]
     batches = without_shared_times(files)
     assert [[str(f.scan.path) for f in batch] for batch in batches] == [["a", "d"], ["b"], ["c"]]

@@ -51,7 +51,7 @@ number = 5
 def failing():
     raise RuntimeError("a\\nfault")
 '''
-POINTS = '''[nowcast.readers]
+POINTS = """[nowcast.readers]
 letters = letters_reader:Letters
 raising = letters_reader:raising
 absent = letters_reader_that_is_not_there:X
@@ -59,7 +59,7 @@ failing = letters_reader:failing
 number = letters_reader:number
 other_name = letters_reader:Letters
 odim_h5 = letters_reader:Odim
-'''
+"""
 
 
 @pytest.fixture
@@ -90,8 +90,12 @@ def test_its_reader_is_found_by_content_and_by_name(installed, file):
 
 
 def test_its_files_go_into_an_archive_with_the_chosen_relation(installed, file, tmp_path):
-    assert main(["ingest", str(file), "--archive", str(tmp_path / "a.zarr"), "--z-r", "a=100,b=2",
-                 "--workers", "1"]) == 0
+    assert (
+        main(
+            ["ingest", str(file), "--archive", str(tmp_path / "a.zarr"), "--z-r", "a=100,b=2", "--workers", "1"]
+        )
+        == 0
+    )
     archive = Archive.open(tmp_path / "a.zarr")
     np.testing.assert_allclose(archive.dbz(archive.times[1]), 10 * np.log10(900), atol=0.006)
     assert archive.sources[0].reader == "letters"
@@ -101,8 +105,12 @@ def test_formats_lists_every_reader_and_those_that_cannot_be_used(installed, cap
     assert main(["formats", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert [row["reader"] for row in said["readers"]] == [*READERS, "letters", "raising"]
-    assert said["readers"][-2] == {"reader": "letters", "files": "Reads letters: each is a frame.",
-                                   "quantities": "not described", "library": "none needed; from letters 1.2"}
+    assert said["readers"][-2] == {
+        "reader": "letters",
+        "files": "Reads letters: each is a frame.",
+        "quantities": "not described",
+        "library": "none needed; from letters 1.2",
+    }
     faults = {one["reader"]: one["fault"] for one in said["broken"]}
     assert faults["absent"].startswith("cannot be loaded (ModuleNotFoundError: No module named")
     assert faults["failing"] == "cannot be loaded (RuntimeError: a fault)"
@@ -138,8 +146,14 @@ def test_polar_volumes_and_mapped_files_are_listed_with_what_reads_them(capsys, 
     said = json.loads(capsys.readouterr().out)
     polar = {row["files"]: row["library"] for row in said["polar"]}
     missing = "xradar missing: pip install 'nowcast[polar]'"
-    assert polar == {"ODIM_H5 PVOL": "none needed", "ODIM_H5 SCAN": "none needed", "CfRadial": "none needed",
-                     "NEXRAD level 2": missing, "IRIS RAW": missing, "Rainbow": missing}
+    assert polar == {
+        "ODIM_H5 PVOL": "none needed",
+        "ODIM_H5 SCAN": "none needed",
+        "CfRadial": "none needed",
+        "NEXRAD level 2": missing,
+        "IRIS RAW": missing,
+        "Rainbow": missing,
+    }
     assert [row["files"].split()[0] for row in said["mapped"]] == ["netCDF-3,", "GeoTIFF", "PNG,", "stacks"]
     assert main(["formats"]) == 0
     lines = capsys.readouterr().out.splitlines()

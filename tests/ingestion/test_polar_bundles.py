@@ -15,8 +15,16 @@ FIVE = np.timedelta64(5, "m")
 
 
 def file(clock, elevations=(0.5, 1.5), radar="a", lon=5.0):
-    return PolarFile(Path(f"{radar}{clock}"), 1, 1, f"{radar}{clock}", Site(radar, lon, 50.0, 0.0),
-                     np.datetime64(f"2025-03-01T{clock}", "ns"), "DBZH", tuple(elevations))
+    return PolarFile(
+        Path(f"{radar}{clock}"),
+        1,
+        1,
+        f"{radar}{clock}",
+        Site(radar, lon, 50.0, 0.0),
+        np.datetime64(f"2025-03-01T{clock}", "ns"),
+        "DBZH",
+        tuple(elevations),
+    )
 
 
 def grouped(files, step=FIVE, **how):
@@ -28,15 +36,16 @@ def test_whole_volumes_of_one_radar_stand_alone_at_their_own_time():
     files = [file("12:00:05"), file("12:05:04")]
     bundles, problems, together = bundles_of(files, PolarSettings(), None)
     assert [(str(b.time)[11:19], b.sha256) for b in bundles] == [
-        ("12:00:05", "a12:00:05"), ("12:05:04", "a12:05:04")]
+        ("12:00:05", "a12:00:05"),
+        ("12:05:04", "a12:05:04"),
+    ]
     assert (problems, together) == ([], False)
 
 
 def test_scans_of_one_radar_become_the_volume_of_their_time():
     files = [file("12:00:41", [8.0]), file("12:01:25", [3.6]), file("12:02:29", [1.6]), file("12:02:31", [0.5])]
     assert grouped(files)[0] == {"12:00": ["a12:00:41", "a12:01:25", "a12:02:29"], "12:05": ["a12:02:31"]}
-    assert grouped(files, rounding="down")[0] == {
-        "12:00": ["a12:00:41", "a12:01:25", "a12:02:29", "a12:02:31"]}
+    assert grouped(files, rounding="down")[0] == {"12:00": ["a12:00:41", "a12:01:25", "a12:02:29", "a12:02:31"]}
 
 
 def test_of_two_scans_of_one_elevation_the_nearer_counts():
@@ -45,10 +54,18 @@ def test_of_two_scans_of_one_elevation_the_nearer_counts():
 
 
 def test_volumes_of_several_radars_become_one_frame_and_the_order_of_files_does_not_matter():
-    files = [file("12:00:10"), file("12:05:20"), file("12:01:00", radar="b", lon=7.0), file("12:10:00"),
-             file("12:05:30", radar="b", lon=7.0)]
-    expected = {"12:00": ["a12:00:10", "b12:01:00"], "12:05": ["a12:05:20", "b12:05:30"],
-                "12:10": ["a12:10:00"]}
+    files = [
+        file("12:00:10"),
+        file("12:05:20"),
+        file("12:01:00", radar="b", lon=7.0),
+        file("12:10:00"),
+        file("12:05:30", radar="b", lon=7.0),
+    ]
+    expected = {
+        "12:00": ["a12:00:10", "b12:01:00"],
+        "12:05": ["a12:05:20", "b12:05:30"],
+        "12:10": ["a12:10:00"],
+    }
     assert grouped(files)[0] == expected
     assert grouped(files[::-1])[0] == expected
     assert grouped(files, step=None)[0] == expected  # the step of the radar with most files
@@ -68,7 +85,8 @@ def test_a_file_too_far_from_its_time_is_named():
     found, problems = grouped(files, tolerance_minutes=2.0)
     assert found == {"12:00": ["a12:00:10"]}
     assert "a12:02:10: of 2025-03-01T12:02:10Z is 2.17 minutes from 2025-03-01T12:00:00Z, expected at most" in (
-        str(problems[0]))
+        str(problems[0])
+    )
 
 
 def test_a_phase_that_is_not_on_the_clock_is_kept():

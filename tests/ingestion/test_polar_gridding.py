@@ -67,8 +67,9 @@ def by_gates(sweep, grid, site):
     lon, lat = grid.lonlat(y, x)
     geod = pyproj.Geod(ellps="WGS84")
     dbz = sweep.read()
-    edges = ground_m(sweep.first_m + sweep.gate_m * (np.arange(sweep.gates + 1) - 0.5), sweep.elevation_deg,
-                     site.altitude_m)
+    edges = ground_m(
+        sweep.first_m + sweep.gate_m * (np.arange(sweep.gates + 1) - 0.5), sweep.elevation_deg, site.altitude_m
+    )
     found = np.full(lon.shape, np.nan, np.float32)
     for place in np.ndindex(lon.shape):
         azimuth, _, distance = geod.inv(site.lon, site.lat, lon[place], lat[place])
@@ -111,8 +112,11 @@ def test_the_lowest_beam_gives_way_where_it_does_not_observe():
     low, high = flat(10.0), flat(30.0)
     low[:18] = np.nan
     read = []
-    sweeps = [made(0.5, low), made(3.0, high),
-              Sweep(9.0, np.arange(360.0), 500.0, 1000.0, 200, lambda: read.append(1))]
+    sweeps = [
+        made(0.5, low),
+        made(3.0, high),
+        Sweep(9.0, np.arange(360.0), 500.0, 1000.0, 200, lambda: read.append(1)),
+    ]
     found = gridded(SITE, sweeps, GRID, PolarSettings(radius_km=40))
     assert set(np.unique(found.dbz[~np.isnan(found.dbz)])) == {10.0, 30.0}
     east, west = found.dbz[15, 20], found.dbz[15, 9]
@@ -144,7 +148,8 @@ def test_a_cappi_takes_the_sweep_nearest_in_height_and_a_strict_one_only_between
     low, high = (float(beam_height_m(slant_range_m(angle, e, 120.0), e, 120.0)) for e in (1.0, 5.0))
     share = (1500.0 - low) / (high - low)
     assert at(1.5, interpolation="linear") == pytest.approx(
-        10 * np.log10((1 - share) * 10.0 + share * 1e4), abs=0.01)
+        10 * np.log10((1 - share) * 10.0 + share * 1e4), abs=0.01
+    )
 
 
 def test_linear_interpolation_in_range_is_exact_for_a_field_that_is_linear_in_z():
@@ -168,15 +173,17 @@ def test_linear_interpolation_leaves_out_what_is_not_observed_and_counts_no_echo
     gate = (slant_range_m(cells_of(GRID, SITE).angle, 0.0, polar.HEIGHT) - 1000.0) / 2000.0
     known = ~np.isnan(found)
     np.testing.assert_allclose(found[known & (gate < 19)], 30.0, atol=1e-4)
-    assert ((found[known & (gate > 19.05) & (gate < 19.95)] < 30.0).all())
+    assert (found[known & (gate > 19.05) & (gate < 19.95)] < 30.0).all()
     np.testing.assert_array_equal(found[known & (gate > 20.05)], -32.0)
 
 
 def test_a_composite_takes_the_largest_the_nearest_or_the_lowest():
     other = Site("b", polar.LON + 1.0, polar.LAT, 2000.0)
     grid = grid_around([SITE, other], PolarSettings(radius_km=60, cell_km=4))
-    parts = [gridded(site, [made(0.5, dbz)], grid, PolarSettings(radius_km=60))
-             for site, dbz in ((SITE, flat(20.0)), (other, flat(30.0)))]
+    parts = [
+        gridded(site, [made(0.5, dbz)], grid, PolarSettings(radius_km=60))
+        for site, dbz in ((SITE, flat(20.0)), (other, flat(30.0)))
+    ]
     found = {how: composite(parts, PolarSettings(composite=how))[0] for how in ("maximum", "nearest", "lowest")}
     row = grid.shape[0] // 2
     middle = grid.shape[1] // 2

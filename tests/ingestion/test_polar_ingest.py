@@ -34,9 +34,16 @@ def half(value):
 
 @pytest.fixture
 def volumes(tmp_path):
-    return [polar.write_odim(tmp_path / f"v{k}.h5", {0.5: half(20.0 + k), 2.0: half(10.0)},
-                             time=f"2025-03-01T12:{5 * k:02d}:07", first_azimuth=0.0, start_km=0.0)
-            for k in range(3)]
+    return [
+        polar.write_odim(
+            tmp_path / f"v{k}.h5",
+            {0.5: half(20.0 + k), 2.0: half(10.0)},
+            time=f"2025-03-01T12:{5 * k:02d}:07",
+            first_azimuth=0.0,
+            start_km=0.0,
+        )
+        for k in range(3)
+    ]
 
 
 def call(files, archive, *more):
@@ -98,8 +105,17 @@ def test_scans_that_come_late_fill_their_frame(tmp_path):
 
 
 def test_two_radars_become_one_composite(volumes, tmp_path):
-    other = [polar.write_odim(tmp_path / f"w{k}.h5", {0.5: half(40.0)}, f"2025-03-01T12:{5 * k:02d}:30",
-                              place=(5.5, 50.0, 300.0), name="xxbbb", first_azimuth=0.0) for k in range(3)]
+    other = [
+        polar.write_odim(
+            tmp_path / f"w{k}.h5",
+            {0.5: half(40.0)},
+            f"2025-03-01T12:{5 * k:02d}:30",
+            place=(5.5, 50.0, 300.0),
+            name="xxbbb",
+            first_azimuth=0.0,
+        )
+        for k in range(3)
+    ]
     report = ingest([*volumes, *other], tmp_path / "a.zarr", 1, False, polar=polar_settings(TEXT))
     assert (report.frames, report.problems) == (3, ())
     archive = Archive.open(tmp_path / "a.zarr")
@@ -118,13 +134,16 @@ def test_without_a_method_volumes_are_refused_and_the_line_says_how(volumes, tmp
     assert "put it on one with --polar lowest_beam" in str(report.problems[0])
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("lowest", "--polar: method: got 'lowest', expected one of lowest_beam, cappi, maximum"),
-    ("cell=1", "--polar: cell: unknown setting"),
-    ("cell_km=0", "polar.cell_km: got 0, expected 0.05 to 20"),
-    ("radius_km=x", "--polar: radius_km: got 'x', expected float"),
-    ("lowest_elevation_deg=5,highest_elevation_deg=1", "polar.lowest_elevation_deg: got 5"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("lowest", "--polar: method: got 'lowest', expected one of lowest_beam, cappi, maximum"),
+        ("cell=1", "--polar: cell: unknown setting"),
+        ("cell_km=0", "polar.cell_km: got 0, expected 0.05 to 20"),
+        ("radius_km=x", "--polar: radius_km: got 'x', expected float"),
+        ("lowest_elevation_deg=5,highest_elevation_deg=1", "polar.lowest_elevation_deg: got 5"),
+    ],
+)
 def test_a_mistake_in_the_settings_is_one_line(text, said, tmp_path, capsys):
     with pytest.raises(SettingsError) as caught:
         polar_settings(text)
@@ -169,17 +188,20 @@ def change(path, place, **attributes):
                 file[place].attrs[name] = value
 
 
-@pytest.mark.parametrize(("place", "attributes", "said"), [
-    ("where", {"lat": 95.0}, "stands at 95 N"),
-    ("where", {"height": None}, "where/height: got nothing"),
-    ("what", {"date": np.bytes_("2025")}, "expected YYYYMMDD"),
-    ("dataset1/where", {"rscale": -1.0}, "gates of -1 m"),
-    ("dataset1/where", {"rscale": 1e6}, "expected one that a radar can make"),
-    ("dataset1/where", {"elangle": np.bytes_("up")}, "elangle: got 'up', expected a number"),
-    ("dataset1/where", {"rstart": np.nan}, "rstart"),
-    ("dataset1/data2/what", {"gain": 0.0}, "gain: got 0"),
-    ("dataset1/data2/what", {"offset": -150.0}, "values: got"),
-])
+@pytest.mark.parametrize(
+    ("place", "attributes", "said"),
+    [
+        ("where", {"lat": 95.0}, "stands at 95 N"),
+        ("where", {"height": None}, "where/height: got nothing"),
+        ("what", {"date": np.bytes_("2025")}, "expected YYYYMMDD"),
+        ("dataset1/where", {"rscale": -1.0}, "gates of -1 m"),
+        ("dataset1/where", {"rscale": 1e6}, "expected one that a radar can make"),
+        ("dataset1/where", {"elangle": np.bytes_("up")}, "elangle: got 'up', expected a number"),
+        ("dataset1/where", {"rstart": np.nan}, "rstart"),
+        ("dataset1/data2/what", {"gain": 0.0}, "gain: got 0"),
+        ("dataset1/data2/what", {"offset": -150.0}, "values: got"),
+    ],
+)
 def test_numbers_that_no_radar_has_are_one_line(place, attributes, said, volumes):
     change(volumes[0], place, **attributes)
     with pytest.raises(NowcastError) as caught:
@@ -202,8 +224,9 @@ def test_a_volume_that_reaches_outside_itself_is_not_read(volumes, tmp_path):
         read_volume(volumes[0], PolarSettings())
     with h5py.File(volumes[2], "a") as file:
         del file["dataset1/data2/data"]
-        file["dataset1/data2"].create_dataset("data", (100, 100), "u1", chunks=(30_000, 30_000),
-                                              maxshape=(None, None))
+        file["dataset1/data2"].create_dataset(
+            "data", (100, 100), "u1", chunks=(30_000, 30_000), maxshape=(None, None)
+        )
     with pytest.raises(NowcastError, match="expected no more than its own"):
         read_volume(volumes[2], PolarSettings())
 

@@ -25,7 +25,8 @@ def over_each_cell(dbz, azimuth, first_m, gate_m, elevation, site, grid):
     y, x = np.meshgrid(grid.y, grid.x, indexing="ij")
     lon, lat = grid.lonlat(y, x)
     toward, _, distance = pyproj.Geod(ellps="WGS84").inv(
-        np.full(lon.shape, site.lon), np.full(lon.shape, site.lat), lon, lat)
+        np.full(lon.shape, site.lon), np.full(lon.shape, site.lat), lon, lat
+    )
     edges = ground_m(first_m + gate_m * (np.arange(dbz.shape[1] + 1) - 0.5), elevation, site.altitude_m)
     gate = np.searchsorted(edges, distance, side="right") - 1
     ray = np.stack([np.abs((azimuth - row[:, None] + 180) % 360 - 180).argmin(axis=1) for row in toward])
@@ -46,16 +47,18 @@ def test_every_cell_of_an_odim_sweep_is_the_gate_that_h5py_reads(number):
     grid = grid_around([volume.site], SETTINGS)
     sweep = volume.sweeps[0]
     with h5py.File(path) as file:
-        name = min((k for k in file if k.startswith("dataset")),
-                   key=lambda k: file[k]["where"].attrs["elangle"])
+        name = min(
+            (k for k in file if k.startswith("dataset")), key=lambda k: file[k]["where"].attrs["elangle"]
+        )
         raw = file[name]["data1/data"][:]
         what, where = file[name]["data1/what"].attrs, file[name]["where"].attrs
         assert what["quantity"] == b"DBZH"
         dbz = np.where(raw == 255, np.nan, np.where(raw == 0, -32.0, raw * what["gain"] + what["offset"]))
         first = where["rstart"] * 1000 + where["rscale"] / 2
         azimuth = np.arange(360.0) + (0.0 if "startazA" in file[name]["how"].attrs else 0.5)
-        expected, toward = over_each_cell(np.maximum(dbz, -32.0), azimuth, first, where["rscale"],
-                                          where["elangle"], volume.site, grid)
+        expected, toward = over_each_cell(
+            np.maximum(dbz, -32.0), azimuth, first, where["rscale"], where["elangle"], volume.site, grid
+        )
     found = gridded(volume.site, [sweep], grid, SETTINGS).dbz
     off = np.abs(toward * 2 - np.round(toward * 2)) < 2e-2  # between two rays to a hundredth of a degree
     np.testing.assert_array_equal(found[~off], expected.astype(np.float32)[~off])
@@ -63,11 +66,17 @@ def test_every_cell_of_an_odim_sweep_is_the_gate_that_h5py_reads(number):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "opener"), [
-    ("2013051000000600dBZ.vol", "rainbow"), ("KLBB20160601_150025_V06", "nexradlevel2"),
-    ("MLL2217907250U.003.nc", "cfradial1"), ("SUR210819000227.RAWKPJV", "iris"),
-    ("20200207130000.rad.behel.pvol.dbzh.scanz.hdf", "odim"), ("T_PAZC63_C_LFPW_20230420065228.h5", "odim"),
-])
+@pytest.mark.parametrize(
+    ("name", "opener"),
+    [
+        ("2013051000000600dBZ.vol", "rainbow"),
+        ("KLBB20160601_150025_V06", "nexradlevel2"),
+        ("MLL2217907250U.003.nc", "cfradial1"),
+        ("SUR210819000227.RAWKPJV", "iris"),
+        ("20200207130000.rad.behel.pvol.dbzh.scanz.hdf", "odim"),
+        ("T_PAZC63_C_LFPW_20230420065228.h5", "odim"),
+    ],
+)
 def test_gates_and_places_are_those_of_xradar(name, opener):
     import io
     import warnings
@@ -79,8 +88,9 @@ def test_gates_and_places_are_those_of_xradar(name, opener):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tree = getattr(xradar.io, f"open_{opener}_datatree")(source)
-    nodes = sorted((tree[c] for c in tree.children if c.startswith("sweep_")),
-                   key=lambda n: float(n["sweep_fixed_angle"]))
+    nodes = sorted(
+        (tree[c] for c in tree.children if c.startswith("sweep_")), key=lambda n: float(n["sweep_fixed_angle"])
+    )
     assert len(volume.sweeps) == len(nodes)
     assert volume.site.lat == pytest.approx(float(tree["latitude"]), abs=1e-5)
     for sweep, node in zip(volume.sweeps, nodes, strict=True):

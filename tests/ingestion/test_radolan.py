@@ -36,11 +36,19 @@ def test_words_hold_a_value_and_what_is_to_think_of_it(tmp_path):
     assert str(field.time.values[0]) == "2024-07-04T12:50:00.000000000"
 
 
-@pytest.mark.parametrize(("product", "minutes", "precision", "unit", "rate"), [
-    ("RY", 5, " E-02", "", 12.0), ("YW", 5, " E-02", "U0", 12.0), ("RW", 60, " E-01", "", 10.0),
-    ("RQ", 60, " E-01", "", 10.0), ("SF", 1440, " E-01", "", 10 / 24), ("SF", 1, " E-01", "U1", 10 / 24),
-    ("RH", 60, " E+00", "", 100.0), ("RV", 5, " E-02", "", 12.0),
-])
+@pytest.mark.parametrize(
+    ("product", "minutes", "precision", "unit", "rate"),
+    [
+        ("RY", 5, " E-02", "", 12.0),
+        ("YW", 5, " E-02", "U0", 12.0),
+        ("RW", 60, " E-01", "", 10.0),
+        ("RQ", 60, " E-01", "", 10.0),
+        ("SF", 1440, " E-01", "", 10 / 24),
+        ("SF", 1, " E-01", "U1", 10 / 24),
+        ("RH", 60, " E+00", "", 100.0),
+        ("RV", 5, " E-02", "", 12.0),
+    ],
+)
 def test_sums_become_the_mean_rate_of_their_period(product, minutes, precision, unit, rate, tmp_path):
     frame = radolan.frame(words(100), TIME, product, minutes, precision, unit=unit)
     path = radolan.write(tmp_path / "r.gz", frame)
@@ -67,12 +75,17 @@ def test_words_of_reflectivity_in_tenths_of_halves(tmp_path):
     np.testing.assert_allclose(first_row(path, 4)[0], [-32, 0, 29.2, np.nan], atol=1e-5)
 
 
-@pytest.mark.parametrize(("shape", "version", "west", "south", "radius"), [
-    # DWD, Projektionen und Gitter: lower left corners on the sphere, and offsets of DE1200
-    ((900, 900), 3, -523462.2, -4658644.7, 6370040.0), ((1100, 900), 3, -443462.2, -4758644.7, 6370040.0),
-    ((1500, 1400), 2, -673462.2, -5008644.7, 6370040.0), ((900, 900), 5, -523696.8, -4672088.9, 6378137.0),
-    ((1200, 1100), 5, -543696.8, -4822088.9, 6378137.0),
-])
+@pytest.mark.parametrize(
+    ("shape", "version", "west", "south", "radius"),
+    [
+        # DWD, Projektionen und Gitter: lower left corners on the sphere, and offsets of DE1200
+        ((900, 900), 3, -523462.2, -4658644.7, 6370040.0),
+        ((1100, 900), 3, -443462.2, -4758644.7, 6370040.0),
+        ((1500, 1400), 2, -673462.2, -5008644.7, 6370040.0),
+        ((900, 900), 5, -523696.8, -4672088.9, 6378137.0),
+        ((1200, 1100), 5, -543696.8, -4822088.9, 6378137.0),
+    ],
+)
 def test_corners_of_every_grid(shape, version, west, south, radius, tmp_path):
     raw = np.zeros(shape, "u2")
     raw[-1, 0] = 5  # the southernmost row comes first in the file
@@ -90,8 +103,10 @@ def test_corners_of_every_grid(shape, version, west, south, radius, tmp_path):
 @pytest.mark.parametrize("name", ["many.tar", "many.tar.bz2", "many.tar.gz"])
 def test_frames_of_an_archive_are_one_field_in_order(name, tmp_path):
     times = ["2024-07-04T12:55", "2024-07-04T12:45", "2024-07-04T12:50"]
-    path = radolan.write(tmp_path / name, *(radolan.frame(words(v, dtype="u1"), t)
-                                            for v, t in zip((100, 101, 102), times, strict=True)))
+    path = radolan.write(
+        tmp_path / name,
+        *(radolan.frame(words(v, dtype="u1"), t) for v, t in zip((100, 101, 102), times, strict=True)),
+    )
     field = find_reader(path).open(path)
     assert [str(t)[11:16] for t in field.time.values] == ["12:45", "12:50", "12:55"]
     for order in ([0, 1, 2], [2, 1, 0], [1, 1]):
@@ -109,17 +124,24 @@ def test_forecasts_are_refused_but_not_what_they_start_from(tmp_path):
         Radolan().open(radolan.write(tmp_path / "later.tar", frames[0], frames[2]))
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    ({"product": "RE"}, "is the product RE (the solid share of precipitation), expected reflectivity or rain"),
-    ({"product": "RD"}, "is the product RD (a difference of amounts)"),
-    ({"product": "QQ"}, "is the product QQ, expected reflectivity or rain"),
-    ({"minutes": 0}, "a sum over 0 minutes, expected 1 to 1440"),
-    ({"minutes": 7200}, "a sum over 7200 minutes"),
-    ({"size": 99}, "says that it has 99 bytes, expected 1620"),
-    ({"precision": " E?02"}, "its header is b'RW04"), ({"tail": "XX 12"}, "its header is b'RW04"),
-    ({"raw": np.zeros((900, 901), "u2")}, "has 900 x 901 cells, expected a composite of 900 x 900"),
-    ({"raw": words(0x4001)}, "1 cells are negative, expected rain of 0 mm or more"),
-])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"product": "RE"},
+            "is the product RE (the solid share of precipitation), expected reflectivity or rain",
+        ),
+        ({"product": "RD"}, "is the product RD (a difference of amounts)"),
+        ({"product": "QQ"}, "is the product QQ, expected reflectivity or rain"),
+        ({"minutes": 0}, "a sum over 0 minutes, expected 1 to 1440"),
+        ({"minutes": 7200}, "a sum over 7200 minutes"),
+        ({"size": 99}, "says that it has 99 bytes, expected 1620"),
+        ({"precision": " E?02"}, "its header is b'RW04"),
+        ({"tail": "XX 12"}, "its header is b'RW04"),
+        ({"raw": np.zeros((900, 901), "u2")}, "has 900 x 901 cells, expected a composite of 900 x 900"),
+        ({"raw": words(0x4001)}, "1 cells are negative, expected rain of 0 mm or more"),
+    ],
+)
 def test_what_is_no_rain_or_contradicts_itself_is_refused(change, said, tmp_path):
     given = {"raw": words(5), "time": TIME, "product": "RW", "minutes": 60, "precision": " E-01", **change}
     path = radolan.write(tmp_path / "wrong.gz", radolan.frame(**given))
@@ -131,10 +153,14 @@ def test_what_is_no_rain_or_contradicts_itself_is_refused(change, said, tmp_path
 
 def test_members_that_do_not_belong_together_are_refused(tmp_path):
     rain = radolan.frame(words(5), TIME, "RW", 60, " E-01")
-    for other, said in ((radolan.frame(words(5), "2024-07-04T12:55", "RY", 5, " E-02"),
-                         r"holds RW over 60 minutes on 900 x 900 cells and RY over 5 minutes"),
-                        (rain, "got 2024-07-04T12:50:00Z twice"),
-                        (b"read me" * 300, "member 'frame001': its header")):
+    for other, said in (
+        (
+            radolan.frame(words(5), "2024-07-04T12:55", "RY", 5, " E-02"),
+            r"holds RW over 60 minutes on 900 x 900 cells and RY over 5 minutes",
+        ),
+        (rain, "got 2024-07-04T12:50:00Z twice"),
+        (b"read me" * 300, "member 'frame001': its header"),
+    ):
         with pytest.raises(FileError, match=said):
             Radolan().open(radolan.write(tmp_path / "x.tar", rain, other))
 

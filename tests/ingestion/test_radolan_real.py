@@ -16,9 +16,14 @@ from nowcast.ingestion.readers.catalog import find_reader
 from nowcast.ingestion.readers.radolan import Radolan
 from tests.shared_data import radar_folder
 
-FILES = (("single_files", "raa01-rw*"), ("single_files", "raa01-rx*"), ("radolan_more", "raa01-ex*"),
-         ("radolan_more", "raa01-sf*"), ("radolan_ry_binary", "*1555-dwd*"),
-         ("radolan_yw_binary", "*0105-dwd*"))
+FILES = (
+    ("single_files", "raa01-rw*"),
+    ("single_files", "raa01-rx*"),
+    ("radolan_more", "raa01-ex*"),
+    ("radolan_more", "raa01-sf*"),
+    ("radolan_ry_binary", "*1555-dwd*"),
+    ("radolan_yw_binary", "*0105-dwd*"),
+)
 
 
 def real(folder, pattern):
@@ -79,8 +84,9 @@ def test_the_grid_of_the_ellipsoid_is_where_dwd_publishes_it(wradlib):
     sphere = radolan_grid(900, 900, 3)  # RADOLAN's own: -523.4622 km, -4658.645 km is the lower left corner
     assert sphere.extent[0] == pytest.approx(-523462.2, abs=0.1)
     assert sphere.extent[2] == pytest.approx(-4658644.7, abs=0.1)
-    lon, lat = sphere.lonlat(np.array([sphere.extent[2], sphere.extent[3]]),
-                             np.array([sphere.extent[0], sphere.extent[1]]))
+    lon, lat = sphere.lonlat(
+        np.array([sphere.extent[2], sphere.extent[3]]), np.array([sphere.extent[0], sphere.extent[1]])
+    )
     np.testing.assert_allclose(np.stack([lon, lat]), [[3.5889, 15.7208], [46.9526, 54.7405]], atol=6e-5)
 
 
@@ -121,8 +127,10 @@ def test_packed_in_any_way_it_is_the_same(tmp_path):
             for number in (2, 0, 1):  # not in order of time
                 (tmp_path / "one.gz").write_bytes(files[number].read_bytes())
                 (tmp_path / "one").write_bytes(plain[number])
-                tape.add(tmp_path / ("one.gz" if members == "gz" else "one"), f"RY{number}" + (
-                    ".gz" if members == "gz" else ""))
+                tape.add(
+                    tmp_path / ("one.gz" if members == "gz" else "one"),
+                    f"RY{number}" + (".gz" if members == "gz" else ""),
+                )
         assert find_reader(path).name == "dwd_radolan"
         field = find_reader(path).open(path)
         np.testing.assert_array_equal(field.values, alone)

@@ -30,8 +30,9 @@ def degrees(rows=60, columns=80, step=0.02):
 
 
 def put(dbz, source, target, method, **settings):
-    return regridded(np.asarray(dbz, np.float32), weights(source, target, method),
-                     ResampleSettings(method, **settings))
+    return regridded(
+        np.asarray(dbz, np.float32), weights(source, target, method), ResampleSettings(method, **settings)
+    )
 
 
 @pytest.mark.parametrize("method", ["nearest", "mean", "conservative"])
@@ -88,11 +89,16 @@ def test_conservative_sums_stay():
     target = wanted_grid("EPSG:3035@1700m").over([source])
     way = weights(source, target, "conservative").matrix
     z = np.random.default_rng(2).gamma(0.3, 1000.0, source.shape).reshape(-1)
-    y, x = np.meshgrid(source.y[0] + 0.01 - 0.02 * np.arange(61), source.x[0] - 0.01 + 0.02 * np.arange(81),
-                       indexing="ij")
+    y, x = np.meshgrid(
+        source.y[0] + 0.01 - 0.02 * np.arange(61), source.x[0] - 0.01 + 0.02 * np.arange(81), indexing="ij"
+    )
     v, u = target.yx(x, y)
-    shift = [a[:-1, :-1] for a in (u, v)], [a[:-1, 1:] for a in (u, v)], [a[1:, 1:] for a in (u, v)], \
-        [a[1:, :-1] for a in (u, v)]
+    shift = (
+        [a[:-1, :-1] for a in (u, v)],
+        [a[:-1, 1:] for a in (u, v)],
+        [a[1:, 1:] for a in (u, v)],
+        [a[1:, :-1] for a in (u, v)],
+    )
     area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(shift, (*shift[1:], shift[0]), strict=True)) / -2
     assert np.isclose((way @ z).sum() * 1700.0**2, (z * area.reshape(-1)).sum(), rtol=1e-5)
     np.testing.assert_allclose(way.sum(axis=0) * 1700.0**2, area.reshape(-1), rtol=1e-5)
@@ -134,12 +140,18 @@ def test_a_grid_of_a_file_and_of_an_archive(tmp_path):
     assert wanted_grid(str(path)).over([]).matches(metres(10, 5))
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("EPSG:999999@1km", "which PROJ does not know"), ("EPSG:3035@0km", "expected 1 to 1e+06 metres"),
-    ("EPSG:3035@1deg", "expected one in metres"), ("EPSG:4326@1km", "expected one in degrees"),
-    ("EPSG:4978@1km", "expected"), ("italy", "a YAML file, an archive, or"),
-    ("EPSG:2227@1km", "expected metres"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("EPSG:999999@1km", "which PROJ does not know"),
+        ("EPSG:3035@0km", "expected 1 to 1e+06 metres"),
+        ("EPSG:3035@1deg", "expected one in metres"),
+        ("EPSG:4326@1km", "expected one in degrees"),
+        ("EPSG:4978@1km", "expected"),
+        ("italy", "a YAML file, an archive, or"),
+        ("EPSG:2227@1km", "expected metres"),
+    ],
+)
 def test_a_wrong_grid_is_one_line(text, said):
     with pytest.raises((GridError, SettingsError)) as error:
         wanted_grid(text)
@@ -147,14 +159,21 @@ def test_a_wrong_grid_is_one_line(text, said):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("crs: [", "g.yaml"), ("cell: 1km\n", "crs"), ("crs: EPSG:3035\ncell: 1km\nsize: 3\n", "size"),
-    ("crs: EPSG:3035\ncell: 1km\nbounds: [1, 2, 0, 3]\n", "check their order"),
-    ("crs: EPSG:3035\ncell: 1km\nbounds: [0, 0, 1e8, 1e8]\n",
-     "would have 100000 x 100000 cells (40 GB a frame)"),
-    ("crs: EPSG:3035\ncell: 1km\nbounds: [0, 0, 1500, 3000]\n", "whole numbers of cells"),
-    ("crs: EPSG:3035\ncell: 1km\nrows: 5\n", "a part of an extent"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("crs: [", "g.yaml"),
+        ("cell: 1km\n", "crs"),
+        ("crs: EPSG:3035\ncell: 1km\nsize: 3\n", "size"),
+        ("crs: EPSG:3035\ncell: 1km\nbounds: [1, 2, 0, 3]\n", "check their order"),
+        (
+            "crs: EPSG:3035\ncell: 1km\nbounds: [0, 0, 1e8, 1e8]\n",
+            "would have 100000 x 100000 cells (40 GB a frame)",
+        ),
+        ("crs: EPSG:3035\ncell: 1km\nbounds: [0, 0, 1500, 3000]\n", "whole numbers of cells"),
+        ("crs: EPSG:3035\ncell: 1km\nrows: 5\n", "a part of an extent"),
+    ],
+)
 def test_a_wrong_file_is_one_line(tmp_path, text, said):
     path = tmp_path / "g.yaml"
     path.write_text(text)
@@ -201,8 +220,10 @@ def test_an_archive_says_how_it_was_regridded_and_later_files_follow(two, tmp_pa
     assert run([two / "b.nc"], target).same == 2  # it lies on the grid with cells that the first observes
     assert len(Archive.open(target).attrs["regridding"]["sources"]) == 2
     assert main(["info", str(target)]) == 0
-    assert "regridded conservative,mean_in=z,observed_share=0.5 onto EPSG:3035@2km from 8 x 10 cells" \
+    assert (
+        "regridded conservative,mean_in=z,observed_share=0.5 onto EPSG:3035@2km from 8 x 10 cells"
         in capsys.readouterr().out
+    )
     assert check_archive(target).sound
     for wrong in ({"grid": "EPSG:3035@4km"}, {"resample": "mean"}):
         with pytest.raises(SettingsError, match="the archive's own"):
@@ -234,8 +255,19 @@ def test_a_source_nowhere_on_the_grid_is_a_problem_and_the_rest_goes_in(two, tmp
     cf.write_italian(tmp_path / "far.nc", cf.frames(2, (8, 10)), cf.times("2025-03-01T02:00", 2), west=60.0)
     grid = str(two / "a.zarr")
     target = str(tmp_path / "t.zarr")
-    code = main(["ingest", str(two / "a.nc"), str(tmp_path / "far.nc"), "--archive", target, "--grid", grid,
-                 "--workers", "1"])
+    code = main(
+        [
+            "ingest",
+            str(two / "a.nc"),
+            str(tmp_path / "far.nc"),
+            "--archive",
+            target,
+            "--grid",
+            grid,
+            "--workers",
+            "1",
+        ]
+    )
     assert code == 2
     assert "do not overlap" in capsys.readouterr().err
     held, like = Archive.open(target), Archive.open(grid)

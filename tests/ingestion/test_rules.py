@@ -23,8 +23,9 @@ def run(paths, archive, **settings):
 
 
 def sweden(folder, *times, raw=SCENE, **changes):
-    return [odim.write_sweden(folder / f"{t.replace(':', '')}.h5", raw, f"2025-03-01T{t}", **changes)
-            for t in times]
+    return [
+        odim.write_sweden(folder / f"{t.replace(':', '')}.h5", raw, f"2025-03-01T{t}", **changes) for t in times
+    ]
 
 
 def stamps(archive):
@@ -77,8 +78,10 @@ def test_a_series_that_runs_off_the_clock_on_purpose_is_left_there(tmp_path):
 def test_a_frame_of_1970_makes_no_millions_of_empty_slots(first, tmp_path):
     odd = odim.write_sweden(tmp_path / "odd.h5", SCENE, "1970-01-01T00:00")
     good = sweden(tmp_path, "12:00", "12:10", "12:20")
-    reports = [run([odd, *good] if first else files, tmp_path / "a.zarr")
-               for files in ([[]] if first else [good, [odd]])]
+    reports = [
+        run([odd, *good] if first else files, tmp_path / "a.zarr")
+        for files in ([[]] if first else [good, [odd]])
+    ]
     assert "1 frame is years away from all others, the first at 1970-01-01" in str(reports[-1].problems[0])
     assert Archive.open(tmp_path / "a.zarr").slots == 3
 
@@ -97,7 +100,8 @@ def test_years_that_no_radar_saw_are_refused(year, tmp_path):
     path = odim.write_sweden(tmp_path / "y.h5", SCENE, f"{year}-03-01T00:00")
     report = run([path], tmp_path / "a.zarr", step=np.timedelta64(5, "m"))
     assert f"give '{year}0301000000', expected YYYYMMDD and HHMMSS of the years 1970 to 2199" in str(
-        report.problems[0])
+        report.problems[0]
+    )
 
 
 def test_sums_of_an_hour_do_not_fill_gaps_between_rates(tmp_path):
@@ -114,15 +118,26 @@ def test_sums_of_an_hour_do_not_fill_gaps_between_rates(tmp_path):
 
 def test_another_period_or_moment_is_another_quantity(tmp_path):
     raw = np.full((6, 8), 7, np.uint8)
-    five = [knmi.write_knmi(tmp_path / f"{m}.h5", raw, f"26-AUG-2010;01:{m - 5:02d}:00.000",
-                            f"26-AUG-2010;01:{m:02d}:00.000", rain=True) for m in (5, 10)]
-    hour = knmi.write_knmi(tmp_path / "h.h5", raw, "26-AUG-2010;00:15:00.000", "26-AUG-2010;01:15:00.000",
-                           rain=True)
+    five = [
+        knmi.write_knmi(
+            tmp_path / f"{m}.h5",
+            raw,
+            f"26-AUG-2010;01:{m - 5:02d}:00.000",
+            f"26-AUG-2010;01:{m:02d}:00.000",
+            rain=True,
+        )
+        for m in (5, 10)
+    ]
+    hour = knmi.write_knmi(
+        tmp_path / "h.h5", raw, "26-AUG-2010;00:15:00.000", "26-AUG-2010;01:15:00.000", rain=True
+    )
     dbz = knmi.write_knmi(tmp_path / "d.h5", raw, end="26-AUG-2010;01:20:00.000")
     report = run([*five, hour, dbz], tmp_path / "a.zarr")
     assert report.frames == 2
     assert [str(p).partition("holds ")[2].partition(", expected")[0] for p in report.problems] == [
-        "ACCUMULATED_PRECIPITATION_[MM] over 60 minutes", "REFLECTIVITY_[DBZ]"]
+        "ACCUMULATED_PRECIPITATION_[MM] over 60 minutes",
+        "REFLECTIVITY_[DBZ]",
+    ]
 
 
 def test_one_bad_frame_of_many_is_named_with_its_time_and_costs_no_other(tmp_path, capsys):
@@ -147,8 +162,9 @@ def test_when_nothing_is_in_it_is_not_said_that_everything_else_is(tmp_path, cap
     assert "nothing is in the archive" in err
 
 
-@pytest.mark.parametrize("error", [KeyError("gone"), ZeroDivisionError(), TypeError("no\nwords"),
-                                   RecursionError()])
+@pytest.mark.parametrize(
+    "error", [KeyError("gone"), ZeroDivisionError(), TypeError("no\nwords"), RecursionError()]
+)
 @pytest.mark.parametrize("place", ["open", "sniff"])
 def test_whatever_a_reader_raises_is_that_files_problem(error, place, tmp_path, monkeypatch):
     def broken(self, path):
@@ -196,12 +212,18 @@ def test_by_default_a_fuller_issue_of_the_same_source_replaces(tmp_path):
     assert (again.frames, again.replaced, again.known_files, again.problems) == (0, 0, 3, ())
 
 
-@pytest.mark.parametrize(("first", "second", "later", "reissued", "value", "problems"), [
-    (SCENE, CORRECTED, 10, "complete", -10, 1), (SCENE, PARTLY, 10, "complete", -10, 1),
-    (PARTLY, CORRECTED, -10, "complete", -10, 1), (SCENE, CORRECTED, 10, "replace", -2, 0),
-    (SCENE, CORRECTED, -10, "replace", -10, 1), (PARTLY, CORRECTED, 10, "keep", -10, 0),
-    (PARTLY, CORRECTED, 10, "refuse", -10, 1),
-])
+@pytest.mark.parametrize(
+    ("first", "second", "later", "reissued", "value", "problems"),
+    [
+        (SCENE, CORRECTED, 10, "complete", -10, 1),
+        (SCENE, PARTLY, 10, "complete", -10, 1),
+        (PARTLY, CORRECTED, -10, "complete", -10, 1),
+        (SCENE, CORRECTED, 10, "replace", -2, 0),
+        (SCENE, CORRECTED, -10, "replace", -10, 1),
+        (PARTLY, CORRECTED, 10, "keep", -10, 0),
+        (PARTLY, CORRECTED, 10, "refuse", -10, 1),
+    ],
+)
 def test_the_policy_decides_which_issue_stays(first, second, later, reissued, value, problems, tmp_path):
     report, found = _reissue(tmp_path, first, second, later, reissued=reissued)
     assert found == pytest.approx(value)

@@ -16,13 +16,20 @@ RAIN = np.full((6, 8), 2.0)
 
 
 def run(paths, archive, **settings):
-    return ingest(paths, archive, **{"workers_count": 1, "progress": False, "now": NOW,
-                                     "step": np.timedelta64(5, "m"), **settings})
+    return ingest(
+        paths,
+        archive,
+        **{"workers_count": 1, "progress": False, "now": NOW, "step": np.timedelta64(5, "m"), **settings},
+    )
 
 
 def rates(folder, *times, quantity="RATE", **changes):
-    return [odim.write_opera(folder / f"{quantity}{t.replace(':', '')}.h5", RAIN, f"2025-03-01T{t}:00",
-                             quantity, **changes) for t in times]
+    return [
+        odim.write_opera(
+            folder / f"{quantity}{t.replace(':', '')}.h5", RAIN, f"2025-03-01T{t}:00", quantity, **changes
+        )
+        for t in times
+    ]
 
 
 def test_the_chosen_relation_makes_the_dbz_and_stands_in_the_archive(tmp_path):
@@ -77,8 +84,9 @@ def test_two_relations_never_meet_in_one_archive(tmp_path, monkeypatch):
     assert len(Archive.open(tmp_path / "a.zarr").times) == 2
 
 
-@pytest.mark.parametrize("wrong", ["marshall", "a=0,b=1.6", "a=200", "a=200,b=nan", "a=200,b=16", "a=1e-3e,b=2",
-                                   ""])
+@pytest.mark.parametrize(
+    "wrong", ["marshall", "a=0,b=1.6", "a=200", "a=200,b=nan", "a=200,b=16", "a=1e-3e,b=2", ""]
+)
 def test_what_is_no_relation_is_refused_before_anything_is_made(wrong, tmp_path, capsys):
     (file,) = rates(tmp_path, "12:00")
     assert main(["ingest", str(file), "--archive", str(tmp_path / "a.zarr"), "--z-r", wrong]) == 2

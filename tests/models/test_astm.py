@@ -36,10 +36,14 @@ def test_without_attention_and_as_released_it_is_the_same_network_as_with_one_me
 def test_history_grows_to_tau_and_starts_with_the_empty_memory():
     net = network(tau=3).requires_grad_(False)
     lengths, firsts = [], []
-    net.run(PAST, 3, watch=lambda t, state: (
-        lengths.append([len(cell.history) for cell in state.cells]),
-        firsts.append(float(state.cells[0].history[0].abs().max())),
-    ))
+    net.run(
+        PAST,
+        3,
+        watch=lambda t, state: (
+            lengths.append([len(cell.history) for cell in state.cells]),
+            firsts.append(float(state.cells[0].history[0].abs().max())),
+        ),
+    )
     assert lengths == [[2, 2], [3, 3], [3, 3], [3, 3], [3, 3], [3, 3]]
     assert firsts[:2] == [0, 0]
     assert all(first > 0 for first in firsts[2:])
@@ -64,10 +68,18 @@ def test_forecasting_with_and_without_a_graph_gives_the_same():
     torch.testing.assert_close(net(PAST, 3).detach(), forecast(net, PAST), atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("settings", [
-    {"clip_frames": 1}, {"clip_frames": 3}, {"frame_taps": 1}, {"encoder": "convolution"},
-    {"downsample": 2}, {"downsample": 2, "encoder": "convolution", "layer_norm": True},
-], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"clip_frames": 1},
+        {"clip_frames": 3},
+        {"frame_taps": 1},
+        {"encoder": "convolution"},
+        {"downsample": 2},
+        {"downsample": 2, "encoder": "convolution", "layer_norm": True},
+    ],
+    ids=str,
+)
 def test_variants_forecast_and_train_all_their_weights(settings):
     net = network(channels=2, size=(8, 12), **settings)
     past = torch.rand(2, 3, 2, 8, 12)
@@ -104,15 +116,18 @@ def test_published_sizes_come_out():
     assert parameters(patch=8, size=(128, 128)) == 23_638_080
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"hidden": [4, 8]}, "one size for all layers"),
-    ({"tau": 0}, "tau: got 0"),
-    ({"clip_frames": 0}, "clip_frames: got 0"),
-    ({"frame_taps": 2}, "odd"),
-    ({"downsample": 3}, "power of two"),
-    ({"history": "all"}, "equation7, released"),
-    ({"layer_norm": True}, "size"),
-])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden": [4, 8]}, "one size for all layers"),
+        ({"tau": 0}, "tau: got 0"),
+        ({"clip_frames": 0}, "clip_frames: got 0"),
+        ({"frame_taps": 2}, "odd"),
+        ({"downsample": 3}, "power of two"),
+        ({"history": "all"}, "equation7, released"),
+        ({"layer_norm": True}, "size"),
+    ],
+)
 def test_settings_that_cannot_be_are_refused(settings, message):
     with pytest.raises(SettingsError, match=message):
         network(**settings)

@@ -54,9 +54,7 @@ def test_gradient_equals_finite_differences():
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=8),
-    st.floats(0, 1),
-    st.randoms(use_true_random=False),
+    st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=8), st.floats(0, 1), st.randoms(use_true_random=False)
 )
 def test_lies_between_the_memories_whatever_their_order_and_size(values, forget, chance):
     gate = torch.tensor([forget])

@@ -30,9 +30,7 @@ def without(monkeypatch):
     onednn._works.cache_clear()
 
 
-@pytest.mark.parametrize("call", [
-    "_C._nn.mkldnn_reorder_conv2d_weight", "ops.mkldnn._convolution_pointwise",
-])
+@pytest.mark.parametrize("call", ["_C._nn.mkldnn_reorder_conv2d_weight", "ops.mkldnn._convolution_pointwise"])
 @pytest.mark.parametrize("name", ["convlstm", "lmc_memory", "astm", "motionrnn_predrnn"])
 def test_without_the_private_calls_a_network_computes_the_same(without, call, name):
     model, past = tiny_model(name).eval(), frames(name, 2, PAST)
@@ -58,14 +56,24 @@ def test_the_calls_are_those_of_this_torch():
     assert onednn._private("no.such.module") is None
 
 
-@pytest.mark.parametrize(("onednn_says", "instructions", "machine", "native"), [
-    (True, True, "x86_64", True), (False, True, "x86_64", False), (None, True, "x86_64", False),
-    (True, False, "x86_64", False), (True, False, "AMD64", False), (True, None, "x86_64", True),
-    (True, False, "aarch64", True), (False, False, "aarch64", False),
-])
+@pytest.mark.parametrize(
+    ("onednn_says", "instructions", "machine", "native"),
+    [
+        (True, True, "x86_64", True),
+        (False, True, "x86_64", False),
+        (None, True, "x86_64", False),
+        (True, False, "x86_64", False),
+        (True, False, "AMD64", False),
+        (True, None, "x86_64", True),
+        (True, False, "aarch64", True),
+        (False, False, "aarch64", False),
+    ],
+)
 def test_native_is_what_the_cpu_multiplies_itself(monkeypatch, onednn_says, instructions, machine, native):
-    answers = {"ops.mkldnn._is_mkldnn_bf16_supported": onednn_says,
-               "cpu._is_avx512_bf16_supported": instructions}
+    answers = {
+        "ops.mkldnn._is_mkldnn_bf16_supported": onednn_says,
+        "cpu._is_avx512_bf16_supported": instructions,
+    }
     calls = {name: lambda said=said: said for name, said in answers.items() if said is not None}
     monkeypatch.setattr(onednn, "_private", calls.get)
     monkeypatch.setattr(onednn.platform, "machine", lambda: machine)
@@ -77,9 +85,7 @@ def test_what_is_computed_otherwise_than_asked_is_one_line(monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         assert capability.bfloat16_or_say("training.precision=auto", "cuda")
         assert not capability.bfloat16_or_say("training.precision=auto")
-    assert caplog.messages == [
-        "training.precision=auto: this CPU has no native bfloat16, computing in float32"
-    ]
+    assert caplog.messages == ["training.precision=auto: this CPU has no native bfloat16, computing in float32"]
 
 
 AVX2 = """
@@ -102,7 +108,11 @@ with torch.no_grad():
 @pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() == "DEFAULT", reason="not an x86 CPU with AVX2")
 def test_a_cpu_with_avx2_alone_packs_float32_and_computes_bfloat16_unpacked():
     done = subprocess.run(
-        [sys.executable, "-c", AVX2], cwd=ROOT, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", AVX2],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, **ONLY_AVX2, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr

@@ -30,8 +30,16 @@ def a_network(seed=0):
 
 def meta(**changes):
     values = {
-        "model": "convlstm", "settings": SETTINGS, "channels": 1, "size": (16, 16), "past": 4, "future": 6,
-        "step_seconds": 600.0, "scaling": Scaling(5, 60), "grid_km": (1.0, 1.1), "data_fingerprint": "abc",
+        "model": "convlstm",
+        "settings": SETTINGS,
+        "channels": 1,
+        "size": (16, 16),
+        "past": 4,
+        "future": 6,
+        "step_seconds": 600.0,
+        "scaling": Scaling(5, 60),
+        "grid_km": (1.0, 1.1),
+        "data_fingerprint": "abc",
         "experiment": {"training": {"steps": 3}},
     }
     return CheckpointMeta(**{**values, **changes})
@@ -80,7 +88,9 @@ def test_a_checkpoint_with_the_names_of_before_comes_back(tmp_path):
     )
     shaken = {k: v + 0.1 * torch.randn_like(v) for k, v in network.state_dict().items()}
     described = meta(
-        model="lagrangian_persistence", settings={}, exceedance_probability=events,
+        model="lagrangian_persistence",
+        settings={},
+        exceedance_probability=events,
         lagrangian=LagrangianSettings(fastest=9.0),
     )
 
@@ -145,7 +155,8 @@ def test_a_bare_pickle_is_not_even_looked_into(tmp_path, protocol):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "an empty file"), (b"<!DOCTYPE html>", "starts with b'<!DO'"),
+        (b"", "an empty file"),
+        (b"<!DOCTYPE html>", "starts with b'<!DO'"),
         (b"\x89HDF\r\n", "expected a checkpoint"),
     ],
 )

@@ -12,8 +12,16 @@ FILES = sorted(FOLDER.glob("*.yaml"))
 MOTIONRNN_ROWS = {
     f"{backbone}_{data}"
     for backbone in (
-        "convlstm", "trajgru", "conv_tt_lstm", "predrnn", "mim", "e3d_lstm",
-        "motionrnn_convlstm", "motionrnn_predrnn", "motionrnn_mim", "motionrnn_e3d",
+        "convlstm",
+        "trajgru",
+        "conv_tt_lstm",
+        "predrnn",
+        "mim",
+        "e3d_lstm",
+        "motionrnn_convlstm",
+        "motionrnn_predrnn",
+        "motionrnn_mim",
+        "motionrnn_e3d",
     )
     for data in ("human36m", "shanghai", "v_mnist")
 }

@@ -130,8 +130,12 @@ def test_scaled_thresholds_by_hand():
 
 @pytest.mark.parametrize(
     "values",
-    [{"thresholds_dbz": [30, 20]}, {"thresholds_dbz": [30]}, {"weights": [1.0]},
-     {"thresholds_dbz": [20, 30], "weights": [1, 0]}],
+    [
+        {"thresholds_dbz": [30, 20]},
+        {"thresholds_dbz": [30]},
+        {"weights": [1.0]},
+        {"thresholds_dbz": [20, 30], "weights": [1, 0]},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(values):
     with pytest.raises(SettingsError, match="exceedance_probability"):

@@ -49,10 +49,16 @@ def test_a_gap_at_the_border_of_the_grid_is_filled():
     assert filled[0, 0, 0, 0] == pytest.approx(float(texture()[:4, :4].sum() - 20.0) / 15, rel=1e-6)
 
 
-@pytest.mark.parametrize("coverage", [
-    lambda i, j: j < 30, lambda i, j: i >= 17, lambda i, j: 2 * i + j < 60, lambda i, j: 3 * j - i > 20,
-    lambda i, j: (i - 20) ** 2 + (j - 28) ** 2 < 17.3**2,
-])
+@pytest.mark.parametrize(
+    "coverage",
+    [
+        lambda i, j: j < 30,
+        lambda i, j: i >= 17,
+        lambda i, j: 2 * i + j < 60,
+        lambda i, j: 3 * j - i > 20,
+        lambda i, j: (i - 20) ** 2 + (j - 28) ** 2 < 17.3**2,
+    ],
+)
 def test_the_edge_of_a_coverage_is_no_gap(coverage):
     i, j = torch.meshgrid(torch.arange(ROWS), torch.arange(COLUMNS), indexing="ij")
     observed = coverage(i, j)[None, None]

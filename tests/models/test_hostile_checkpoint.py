@@ -21,18 +21,40 @@ NAN, INF = float("nan"), float("inf")
 WRONG = [
     *(("step_seconds", v) for v in (NAN, INF, 0, -1.0, 1e300, 10**30, 1e-300, "x", None, [1], True)),
     *(("past", v) for v in (-1, 0, 10**9, 10**30, 1.5, None, True)),
-    *(("future", v) for v in (-5, 0, 10**9)), *(("channels", v) for v in (0, -1, 10**6, 10**12)),
+    *(("future", v) for v in (-5, 0, 10**9)),
+    *(("channels", v) for v in (0, -1, 10**6, 10**12)),
     *(("size", v) for v in ([0, 0], [-1, 5], [10**9, 10**9], [16], "xx", [16, 16, 16])),
     *(("grid_km", v) for v in ([0.0, 0.0], [NAN, 1.0], [-1.0, 1.0], [1e300, 1e300])),
-    *(("scaling", {"low_dbz": low, "high_dbz": high}) for low, high in
-      ((NAN, 5.0), (0.0, INF), (0.0, 1e300), (0.0, 1e-300), (5.0, 5.0))),
-    *(("settings", {**SETTINGS, **v}) for v in (
-        {"hidden": [10**6, 10**6]}, {"hidden": [10**12] * 2}, {"hidden": [10**30]}, {"hidden": [4] * 100_000},
-        {"filter_size": 10**5 + 1}, {"filter_size": 10**9 + 1}, {"patch": 10**12}, {"hidden": []},
-        {"hidden": [4, 4.5]}, {"hidden": [8, 8]})),
-    ("settings", []), ("settings", None), ("model", 5), ("model", ["x"]), ("model", "lmc_memory"),
-    ("experiment", []), ("experiment", {"a": 10**400}), ("provenance", {"x": 1}), ("format_version", True),
-    ("exceedance_probability", {"thresholds_dbz": [20.0] * 10**5}), ("lagrangian", {"fastest": NAN}),
+    *(
+        ("scaling", {"low_dbz": low, "high_dbz": high})
+        for low, high in ((NAN, 5.0), (0.0, INF), (0.0, 1e300), (0.0, 1e-300), (5.0, 5.0))
+    ),
+    *(
+        ("settings", {**SETTINGS, **v})
+        for v in (
+            {"hidden": [10**6, 10**6]},
+            {"hidden": [10**12] * 2},
+            {"hidden": [10**30]},
+            {"hidden": [4] * 100_000},
+            {"filter_size": 10**5 + 1},
+            {"filter_size": 10**9 + 1},
+            {"patch": 10**12},
+            {"hidden": []},
+            {"hidden": [4, 4.5]},
+            {"hidden": [8, 8]},
+        )
+    ),
+    ("settings", []),
+    ("settings", None),
+    ("model", 5),
+    ("model", ["x"]),
+    ("model", "lmc_memory"),
+    ("experiment", []),
+    ("experiment", {"a": 10**400}),
+    ("provenance", {"x": 1}),
+    ("format_version", True),
+    ("exceedance_probability", {"thresholds_dbz": [20.0] * 10**5}),
+    ("lagrangian", {"fastest": NAN}),
     ("unheard_of", 1),
 ]
 
@@ -71,25 +93,37 @@ def twice(levels=60):
     return value
 
 
-@pytest.mark.parametrize("made", [
-    lambda: content(experiment={"x": twice()}),
-    lambda: content(experiment={"x": torch.zeros(3)}),
-    lambda: {**content(), "extra": twice()},
-    lambda: {"nowcast": content()["nowcast"]},
-    lambda: {**content(), "state_dict": {"x": 1}},
-    lambda: {**content(), "average": {"updates": 1}},
-    lambda: {**content(), "average": {"weights": [1]}},
-    lambda: {"state_dict": {k: v.new_zeros(1).expand(v.shape) for k, v in content()["state_dict"].items()},
-             "nowcast": content()["nowcast"]},
-    lambda: {**content(), "more": torch.zeros(1).expand(10**6, 10**6)},
-    lambda: {**content(), "more": torch.empty(10**12, device="meta")},
-    lambda: {**content(), "more": torch.sparse_coo_tensor(
-        torch.tensor([[10**9]]), torch.ones(1), (10**12,), check_invariants=True)},
-    lambda: {**content(), "state_dict": {k: v.long() for k, v in content()["state_dict"].items()}},
-    lambda: {**content(), "state_dict": {k: v * NAN for k, v in content()["state_dict"].items()}},
-    lambda: {**content(), "state_dict": {k: v[None] for k, v in content()["state_dict"].items()}},
-    lambda: [1], lambda: 5, lambda: {"nowcast": 5}, lambda: {},
-])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: content(experiment={"x": twice()}),
+        lambda: content(experiment={"x": torch.zeros(3)}),
+        lambda: {**content(), "extra": twice()},
+        lambda: {"nowcast": content()["nowcast"]},
+        lambda: {**content(), "state_dict": {"x": 1}},
+        lambda: {**content(), "average": {"updates": 1}},
+        lambda: {**content(), "average": {"weights": [1]}},
+        lambda: {
+            "state_dict": {k: v.new_zeros(1).expand(v.shape) for k, v in content()["state_dict"].items()},
+            "nowcast": content()["nowcast"],
+        },
+        lambda: {**content(), "more": torch.zeros(1).expand(10**6, 10**6)},
+        lambda: {**content(), "more": torch.empty(10**12, device="meta")},
+        lambda: {
+            **content(),
+            "more": torch.sparse_coo_tensor(
+                torch.tensor([[10**9]]), torch.ones(1), (10**12,), check_invariants=True
+            ),
+        },
+        lambda: {**content(), "state_dict": {k: v.long() for k, v in content()["state_dict"].items()}},
+        lambda: {**content(), "state_dict": {k: v * NAN for k, v in content()["state_dict"].items()}},
+        lambda: {**content(), "state_dict": {k: v[None] for k, v in content()["state_dict"].items()}},
+        lambda: [1],
+        lambda: 5,
+        lambda: {"nowcast": 5},
+        lambda: {},
+    ],
+)
 def test_contents_that_cannot_be_are_refused(made, tmp_path):
     torch.save(made(), tmp_path / "a.ckpt")
     refused(tmp_path / "a.ckpt")
@@ -120,9 +154,10 @@ def test_objects_are_refused_and_nothing_is_run(value, tmp_path, monkeypatch):
 def test_packed_tensors_are_refused(tmp_path):
     """A zip of a few megabytes can hold gigabytes of zeros; what torch writes is never packed."""
     save(tmp_path / "a.ckpt", content())
-    with zipfile.ZipFile(tmp_path / "a.ckpt") as whole, zipfile.ZipFile(
-        tmp_path / "b.ckpt", "w", zipfile.ZIP_DEFLATED
-    ) as bomb:
+    with (
+        zipfile.ZipFile(tmp_path / "a.ckpt") as whole,
+        zipfile.ZipFile(tmp_path / "b.ckpt", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
         for name in whole.namelist():
             bomb.writestr(name, whole.read(name))
         with bomb.open("archive/data/99", "w", force_zip64=True) as handle:
@@ -156,16 +191,25 @@ def test_a_zip_of_several_disks_is_refused(tmp_path):
     assert "multiple disks" in refused(tmp_path / "a.ckpt")
 
 
-@pytest.mark.parametrize("header", [
-    b"", b"\x01", struct.pack("<Q", 1 << 62) + b"{}", struct.pack("<Q", 1 << 33) + b"{}",
-    struct.pack("<Q", 2) + b"{}", struct.pack("<Q", 100_000) + b"[" * 100_000,
-    b'{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}',
-    b'{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}',
-    b'{"__metadata__":{"nowcast":"' + b"[" * 100_000 + b'"}}', b'{"__metadata__":{"nowcast":"[1]"}}',
-    b'{"__metadata__":{"nowcast":"' + b"1" * 5000 + b'"}}', b'{"__metadata__":{"nowcast":5}}',
-    b'{"__metadata__":{"nowcast":"{}"}}',
-    json.dumps({"__metadata__": {"nowcast": '{"format_version": 1}'}}).encode(),
-])
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"",
+        b"\x01",
+        struct.pack("<Q", 1 << 62) + b"{}",
+        struct.pack("<Q", 1 << 33) + b"{}",
+        struct.pack("<Q", 2) + b"{}",
+        struct.pack("<Q", 100_000) + b"[" * 100_000,
+        b'{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}',
+        b'{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}',
+        b'{"__metadata__":{"nowcast":"' + b"[" * 100_000 + b'"}}',
+        b'{"__metadata__":{"nowcast":"[1]"}}',
+        b'{"__metadata__":{"nowcast":"' + b"1" * 5000 + b'"}}',
+        b'{"__metadata__":{"nowcast":5}}',
+        b'{"__metadata__":{"nowcast":"{}"}}',
+        json.dumps({"__metadata__": {"nowcast": '{"format_version": 1}'}}).encode(),
+    ],
+)
 def test_headers_of_files_of_weights_that_cannot_be(header, tmp_path):
     whole = header if header[:1] != b"{" else struct.pack("<Q", len(header)) + header + bytes(8)
     (tmp_path / "a.safetensors").write_bytes(whole)

@@ -110,8 +110,14 @@ def test_from_eight_difference_frames_on_it_is_the_published_encoder():
     torch.manual_seed(0)
     encoder = MotionEncoder(1, 16)
     published = torch.nn.Sequential(
-        *encoder.stages[0], torch.nn.MaxPool3d((1, 2, 2)), *encoder.stages[1], torch.nn.MaxPool3d(2),
-        *encoder.stages[2], torch.nn.MaxPool3d(2), *encoder.stages[3], torch.nn.MaxPool3d(2),
+        *encoder.stages[0],
+        torch.nn.MaxPool3d((1, 2, 2)),
+        *encoder.stages[1],
+        torch.nn.MaxPool3d(2),
+        *encoder.stages[2],
+        torch.nn.MaxPool3d(2),
+        *encoder.stages[3],
+        torch.nn.MaxPool3d(2),
         torch.nn.AdaptiveAvgPool3d((1, None, None)),
     )
     for differences in (8, 9, 19):
@@ -144,8 +150,10 @@ def test_the_cell_by_hand():
     state = state._replace(hidden=torch.full((1, 1, 1, 1), h), cell=torch.full((1, 1, 1, 1), c))
     out = cell(torch.full((1, 1, 1, 1), x), state, Relay())
     s = lambda v: 1 / (1 + math.exp(-v))  # noqa: E731
-    gates = [wx * x + wh * h + b + 0.1 for wx, wh, b in
-             ((0.1, 0.5, 0.01), (0.2, 0.6, 0.02), (0.3, 0.7, 0.03), (0.4, 0.8, 0.04))]
+    gates = [
+        wx * x + wh * h + b + 0.1
+        for wx, wh, b in ((0.1, 0.5, 0.01), (0.2, 0.6, 0.02), (0.3, 0.7, 0.03), (0.4, 0.8, 0.04))
+    ]
     new = s(gates[2]) * c + s(gates[0]) * math.tanh(gates[1])
     assert out.state.cell.item() == pytest.approx(new, abs=1e-6)
     assert out.hidden.item() == pytest.approx(s(gates[3]) * math.tanh(new), abs=1e-6)
@@ -194,8 +202,16 @@ def test_the_memory_changes_the_forecast():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("slots", 0), ("hidden", 3), ("slot_width", 12), ("temperature", 0.0), ("layers", 0), ("long_length", 1),
-     ("warmup_iterations", -1), ("variant", "global")],
+    [
+        ("slots", 0),
+        ("hidden", 3),
+        ("slot_width", 12),
+        ("temperature", 0.0),
+        ("layers", 0),
+        ("long_length", 1),
+        ("warmup_iterations", -1),
+        ("variant", "global"),
+    ],
 )
 def test_settings_that_cannot_be_are_refused(name, value):
     with pytest.raises(SettingsError, match=name):

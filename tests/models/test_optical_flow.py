@@ -70,11 +70,16 @@ def test_places_of_a_steady_flow_by_hand():
     assert inside(two)[0, 0, 0].tolist() == [False, False, False, True, True, True]
 
 
-@pytest.mark.parametrize(("velocity", "on"), [
-    ((1.4, 0.0), (slice(1, None), slice(None))), ((-1.4, 0.0), (slice(None, 3), slice(None))),
-    ((0.0, 1.6), (slice(None), slice(2, None))), ((0.0, -1.6), (slice(None), slice(None, 5))),
-    ((-2.4, 1.6), (slice(None, 2), slice(2, None))),
-])
+@pytest.mark.parametrize(
+    ("velocity", "on"),
+    [
+        ((1.4, 0.0), (slice(1, None), slice(None))),
+        ((-1.4, 0.0), (slice(None, 3), slice(None))),
+        ((0.0, 1.6), (slice(None), slice(2, None))),
+        ((0.0, -1.6), (slice(None), slice(None, 5))),
+        ((-2.4, 1.6), (slice(None, 2), slice(2, None))),
+    ],
+)
 def test_what_comes_from_beyond_an_oblong_map_is_outside(velocity, on):
     """Half a cell around the middles of the outer cells still belongs to the map, of 4 rows and 7 columns."""
     motion = torch.tensor(velocity).view(1, 2, 1, 1).expand(1, 2, 4, 7)
@@ -101,9 +106,9 @@ def test_values_are_read_between_pixels_and_nothing_lies_beyond_the_edge():
     assert sample(maps, places, mode="nearest", padding="border")[0, 0, 0, 1] == 3.0
 
 
-@pytest.mark.parametrize("absurd", [
-    {"iterations": 10**8}, {"window": 1e9}, {"blur": 1e6}, {"wide_factor": 1e9},
-])
+@pytest.mark.parametrize(
+    "absurd", [{"iterations": 10**8}, {"window": 1e9}, {"blur": 1e6}, {"wide_factor": 1e9}]
+)
 def test_a_flow_that_would_not_end_is_refused(absurd):
     with pytest.raises(SettingsError, match=r"up to 100 iterations and windows of 1000 cells"):
         FlowSettings(**absurd)

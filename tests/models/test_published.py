@@ -21,7 +21,10 @@ def test_layers_hidden_filter_and_layer_norm_are_read_from_the_shapes(tmp_path, 
     path = saved(tmp_path, {"net_param": {f"module.{n}": w for n, w in state.items()}})
     model, settings = load_published_with_settings(path, "motionrnn_predrnn", patch=2, size=(8, 12))
     assert settings == {
-        "hidden": [8, 8, 8], "filter_size": 3, "patch": 2, "layer_norm": norm is not None,
+        "hidden": [8, 8, 8],
+        "filter_size": 3,
+        "patch": 2,
+        "layer_norm": norm is not None,
         "motion": {"variant": "released", "stability": "none"},
     }
     assert not model.training

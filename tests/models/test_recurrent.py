@@ -74,8 +74,12 @@ def test_frames_of_another_shape_are_refused(shape):
 
 def test_convlstm_step_by_hand():
     cell = ConvLSTM(1, 1, 1)
-    weights = {"conv_x": [0.5, -0.25, 1.0, 0.75], "conv_h": [0.1, 0.2, 0.3, 0.4], "conv_c": [0.6, -0.7],
-               "conv_o": [0.8]}
+    weights = {
+        "conv_x": [0.5, -0.25, 1.0, 0.75],
+        "conv_h": [0.1, 0.2, 0.3, 0.4],
+        "conv_c": [0.6, -0.7],
+        "conv_o": [0.8],
+    }
     with torch.no_grad():
         for name, values in weights.items():
             getattr(cell, name).weight.copy_(torch.tensor(values).view(-1, 1, 1, 1))

@@ -17,9 +17,13 @@ from nowcast.models.size_limit import build_within_memory, build_without_memory
 from tests.fakes.tiny_models import size_of, tiny_settings
 
 HUGE = {
-    "wide": {"hidden": [10**6, 10**6]}, "wider": {"hidden": [10**12, 10**12]}, "widest": {"hidden": [10**30]},
-    "many layers": {"hidden": [4] * 100_000}, "large filter": {"filter_size": 10**5 + 1},
-    "largest filter": {"filter_size": 10**9 + 1}, "patches": {"patch": 10**9},
+    "wide": {"hidden": [10**6, 10**6]},
+    "wider": {"hidden": [10**12, 10**12]},
+    "widest": {"hidden": [10**30]},
+    "many layers": {"hidden": [4] * 100_000},
+    "large filter": {"filter_size": 10**5 + 1},
+    "largest filter": {"filter_size": 10**9 + 1},
+    "patches": {"patch": 10**9},
     "more patches": {"patch": 10**15},
 }
 
@@ -30,8 +34,10 @@ def test_sizes_that_cannot_be_are_refused_in_no_time(name, case):
     known = MODELS[name].settings.__dataclass_fields__
     settings = {**tiny_settings(name), **HUGE[case]}
     began = time.perf_counter()
-    for make in (lambda: build_model(name, {k: v for k, v in settings.items() if k in known}, 10**9),
-                 lambda: ModelChoice(name, {k: v for k, v in settings.items() if k in known}).build(10**9)):
+    for make in (
+        lambda: build_model(name, {k: v for k, v in settings.items() if k in known}, 10**9),
+        lambda: ModelChoice(name, {k: v for k, v in settings.items() if k in known}).build(10**9),
+    ):
         with pytest.raises(SettingsError):
             make()
     assert time.perf_counter() - began < 5

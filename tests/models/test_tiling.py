@@ -29,9 +29,7 @@ def test_what_all_tiles_agree_on_comes_out_unchanged():
 
 def test_the_middle_of_a_tile_outweighs_the_edge_of_the_next():
     """Two tiles of 8 on 12 columns share 4; by hand the weights there are 4 3 2 1 against 1 2 3 4."""
-    found = blended(
-        lambda rows, columns: torch.full((8, 8), float(columns.start > 0)), (8, 12), (8, 8), 4
-    )
+    found = blended(lambda rows, columns: torch.full((8, 8), float(columns.start > 0)), (8, 12), (8, 8), 4)
     np.testing.assert_allclose(found[0], [0] * 4 + [0.2, 0.4, 0.6, 0.8] + [1] * 4, rtol=1e-6)
 
 

@@ -36,8 +36,9 @@ def test_quantile_and_survival_are_each_others_inverse(at):
 
 def test_a_pixel_of_many_draws_reaches_each_threshold_as_often_as_it_should():
     """Lopsided: certain, impossible and equal probabilities, and one that rises, beside an ordinary one."""
-    pixels = np.array([[0.6, 1.0, 0.3, 0.0, 0.2], [0.25, 1.0, 0.3, 0.0, 0.5], [0.002, 0.0, 0.3, 0.0, 0.1]],
-                      np.float32)
+    pixels = np.array(
+        [[0.6, 1.0, 0.3, 0.0, 0.2], [0.25, 1.0, 0.3, 0.0, 0.5], [0.002, 0.0, 0.3, 0.0, 0.1]], np.float32
+    )
     expected = np.minimum.accumulate(pixels, axis=0)
     draws = np.random.default_rng(1).standard_normal((200_000, 1)).astype(np.float32)
     ladder = Ladder.of(np.repeat(pixels[:, None], len(draws), axis=1), THRESHOLDS)
@@ -62,8 +63,11 @@ def test_one_threshold_is_a_ladder_too_and_its_tail_depends_on_it():
 
 @pytest.mark.parametrize(
     ("thresholds", "tail", "message"),
-    [((10.0, 20.0), None, "rising dBZ, and a probability for each"), ((10.0, 40.0, 20.0), None, "rising dBZ"),
-     (THRESHOLDS, 0.0, "mean excess over the last threshold: got 0 dB")],
+    [
+        ((10.0, 20.0), None, "rising dBZ, and a probability for each"),
+        ((10.0, 40.0, 20.0), None, "rising dBZ"),
+        (THRESHOLDS, 0.0, "mean excess over the last threshold: got 0 dB"),
+    ],
 )
 def test_refusals(thresholds, tail, message):
     with pytest.raises(SettingsError, match=message):

@@ -6,13 +6,7 @@ import pytest
 from nowcast.core.errors import SettingsError
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.postprocessing.dressing import (
-    SHARES,
-    Dressing,
-    DressingTable,
-    Shares,
-    cells_of,
-)
+from nowcast.postprocessing.dressing import SHARES, Dressing, DressingTable, Shares, cells_of
 from nowcast.postprocessing.dressing_fit import (
     WIDTHS_KM,
     ClassCounts,
@@ -111,8 +105,7 @@ def test_probabilities_never_rise_with_the_threshold_and_keep_what_is_unknown():
     made = fitted([(storms(1), np.roll(storms(1), 3, axis=2))], (20.0, 25.0, 40.0))
     coming = np.repeat(storms(7), 4, axis=0)
     coming[:, :4] = np.nan
-    p = made.probabilities(coming,
-                           np.array([1, 5, 10, 20], "timedelta64[m]"), 1.0)
+    p = made.probabilities(coming, np.array([1, 5, 10, 20], "timedelta64[m]"), 1.0)
     assert np.isnan(p[:, :3, :4]).all()
     assert np.isnan(p[:, 3]).all()  # beyond the last lead time
     inner = p[:, :3, 4:]
@@ -144,16 +137,26 @@ def test_the_step_adds_probabilities_alone():
         Dressing(dressing()).apply(raw.assign_attrs(decision_thresholds="{}"), storm)
 
 
-@pytest.mark.parametrize("change", [
-    {"thresholds_dbz": (30.0, 20.0)}, {"lead_minutes": (0.0,)}, {"widths_km": ((9.0,),)},
-    {"widths_km": ((9.0,), (-1.0,))}, {"frequencies": ()},
-    {"frequencies": ((((0.5,) * SHARES,) * (SHARES - 1),),) * 2},
-    {"frequencies": ((((1.5,) * SHARES,) * SHARES,),) * 2},
-    {"frequencies": (((tuple(np.linspace(1, 0, SHARES)),) * SHARES,),) * 2},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"thresholds_dbz": (30.0, 20.0)},
+        {"lead_minutes": (0.0,)},
+        {"widths_km": ((9.0,),)},
+        {"widths_km": ((9.0,), (-1.0,))},
+        {"frequencies": ()},
+        {"frequencies": ((((0.5,) * SHARES,) * (SHARES - 1),),) * 2},
+        {"frequencies": ((((1.5,) * SHARES,) * SHARES,),) * 2},
+        {"frequencies": (((tuple(np.linspace(1, 0, SHARES)),) * SHARES,),) * 2},
+    ],
+)
 def test_tables_that_cannot_be_are_refused(change):
-    sound = {"thresholds_dbz": (20.0, 30.0), "lead_minutes": (10.0,), "widths_km": ((9.0,), (5.0,)),
-             "frequencies": ((((0.5,) * SHARES,) * SHARES,),) * 2}
+    sound = {
+        "thresholds_dbz": (20.0, 30.0),
+        "lead_minutes": (10.0,),
+        "widths_km": ((9.0,), (5.0,)),
+        "frequencies": ((((0.5,) * SHARES,) * SHARES,),) * 2,
+    }
     DressingTable(**sound)
     with pytest.raises(SettingsError, match="make it with 'nowcast calibrate'"):
         DressingTable(**{**sound, **change})

@@ -27,7 +27,7 @@ def forecast():
     """Probabilities that fall from the middle of the grid; the first columns are unknown."""
     y, x = np.mgrid[:40, :56]
     far = np.hypot(y - 20, x - 28)[None] / np.array([8.0, 14.0, 25.0])[:, None, None]
-    probabilities = np.stack([a * np.exp(-far**2) for a in (0.9, 0.5, 0.05)]).astype(np.float32)
+    probabilities = np.stack([a * np.exp(-(far**2)) for a in (0.9, 0.5, 0.05)]).astype(np.float32)
     probabilities[..., :3] = np.nan
     dbz = np.where(np.isnan(probabilities[0]), np.nan, np.float32(15)).astype(np.float32)
     made = label_forecast(dbz, times(5)[-1], LEADS, GRID, probabilities, THRESHOLDS)
@@ -41,8 +41,9 @@ def drawn(forecast, observed):
 
 def test_members_stand_beside_everything_the_forecast_held(drawn, forecast):
     assert isinstance(Members(1), PostProcessing)
-    xr.testing.assert_identical(drawn.drop_vars(["reflectivity_members", "member"]).drop_attrs(),
-                                forecast.drop_attrs())
+    xr.testing.assert_identical(
+        drawn.drop_vars(["reflectivity_members", "member"]).drop_attrs(), forecast.drop_attrs()
+    )
     members = drawn["reflectivity_members"]
     assert members.dims == ("member", "lead_time", "y", "x")
     assert members.dtype == np.float32
@@ -111,11 +112,15 @@ def test_members_are_read_back_from_a_forecast_file(drawn, tmp_path):
         (lambda f: (Members(-3), f), "got -3"),
         (lambda f: (Members(10_000), f), "got 10000"),
         (lambda f: (Members(4, seed=-1), f), "seed of members .--seed.: got -1"),
-        (lambda f: (Members(4), f.drop_vars("exceedance_probability")),
-         "made up without probabilities, expected a model that knows them, as motionrnn .* 'nowcast cal"),
+        (
+            lambda f: (Members(4), f.drop_vars("exceedance_probability")),
+            "made up without probabilities, expected a model that knows them, as motionrnn .* 'nowcast cal",
+        ),
         (lambda f: (Members(4, memory_gb=1e-4), f), "got 4 of 0.0 MB each, .* which is 3 members of 3 x 40"),
-        (lambda f: (Members(4), f.expand_dims(member=2).assign(reflectivity_members=f.reflectivity)),
-         "with 2 of its own, expected a forecast without members"),
+        (
+            lambda f: (Members(4), f.expand_dims(member=2).assign(reflectivity_members=f.reflectivity)),
+            "with 2 of its own, expected a forecast without members",
+        ),
     ],
 )
 def test_refusals(make, message, forecast, observed):

@@ -104,9 +104,7 @@ def test_small_scales_become_uncertain_first(monkeypatch):
 def test_patterns_move_with_the_rain(past):
     """What lives for ever is the same field at each lead time, moved by (2, -3) a step."""
     noise = estimate_noise(past, [1.0, 2.0, 4.0], CELL, 10.0, 10.0)
-    lasting = noise._replace(
-        memory=np.ones_like(noise.memory), weights=np.repeat(noise.weights[2:], 3, axis=0)
-    )
+    lasting = noise._replace(memory=np.ones_like(noise.memory), weights=np.repeat(noise.weights[2:], 3, axis=0))
     lasting.memory[0] = 0.0
     first, second, fourth = lasting.member((3,), 0)
     middle = (slice(20, 50), slice(30, 60))

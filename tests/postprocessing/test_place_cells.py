@@ -12,9 +12,14 @@ from tests.fakes.fields import geographic_grid, projected_grid
 from tests.fakes.place_forecast import box, collection, feature, middle_of
 
 WGS84 = pyproj.CRS.from_epsg(4326).to_wkt()
-ROTATED = pyproj.CRS.from_cf({
-    "grid_mapping_name": "rotated_latitude_longitude", "grid_north_pole_latitude": 39.25,
-    "grid_north_pole_longitude": -162.0, "earth_radius": 6371229.0}).to_wkt()
+ROTATED = pyproj.CRS.from_cf(
+    {
+        "grid_mapping_name": "rotated_latitude_longitude",
+        "grid_north_pole_latitude": 39.25,
+        "grid_north_pole_longitude": -162.0,
+        "earth_radius": 6371229.0,
+    }
+).to_wkt()
 POLAR = pyproj.CRS.from_proj4("+proj=stere +lat_0=90 +lat_ts=70 +lon_0=20 +ellps=WGS84").to_wkt()
 GRIDS = {
     "projected": projected_grid(20, 30),
@@ -61,8 +66,15 @@ def test_the_whole_earth_has_no_edge_in_the_west_and_east():
     np.testing.assert_array_equal(found, [179, 0, 179, 90, 90])
 
 
-@pytest.mark.parametrize("proj", ["+proj=tmerc +lon_0=9", "+proj=ortho +lat_0=45 +lon_0=9",
-                                  "+proj=laea +lat_0=45 +lon_0=9", "+proj=lcc +lat_1=44 +lat_2=47 +lon_0=9"])
+@pytest.mark.parametrize(
+    "proj",
+    [
+        "+proj=tmerc +lon_0=9",
+        "+proj=ortho +lat_0=45 +lon_0=9",
+        "+proj=laea +lat_0=45 +lon_0=9",
+        "+proj=lcc +lat_1=44 +lat_2=47 +lon_0=9",
+    ],
+)
 def test_far_places_do_not_fold_onto_the_grid(proj):
     wide = np.arange(-20, 21) * 50e3
     grid = Grid(pyproj.CRS.from_proj4(f"{proj} +ellps=WGS84").to_wkt(), wide[::-1], wide)
@@ -112,12 +124,15 @@ def test_an_area_on_a_projected_grid_follows_longitude_and_latitude():
     np.testing.assert_array_equal(index, expected)
 
 
-@pytest.mark.parametrize(("kind", "rings"), [
-    ("MultiPolygon", ([box(179.0, -11.52, 180.0, -10.48)], [box(-180.0, -11.52, -179.0, -10.48)])),
-    ("Polygon", (box(179.0, -11.52, -179.0, -10.48),)),
-    ("Polygon", (box(179.0, -11.52, 181.0, -10.48),)),
-    ("Polygon", (box(-181.0, -11.52, -179.0, -10.48),)),
-])
+@pytest.mark.parametrize(
+    ("kind", "rings"),
+    [
+        ("MultiPolygon", ([box(179.0, -11.52, 180.0, -10.48)], [box(-180.0, -11.52, -179.0, -10.48)])),
+        ("Polygon", (box(179.0, -11.52, -179.0, -10.48),)),
+        ("Polygon", (box(179.0, -11.52, 181.0, -10.48),)),
+        ("Polygon", (box(-181.0, -11.52, -179.0, -10.48),)),
+    ],
+)
 def test_areas_across_the_dateline_cut_there_or_not(kind, rings):
     grid = GRIDS["across the dateline"]
     lat, lon = centres(grid)

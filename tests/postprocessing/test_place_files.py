@@ -18,54 +18,69 @@ def test_points_as_people_write_them():
     assert parse_pairs(["9.19E", "45.46N"]) == [(45.46, 9.19)]
     assert parse_pairs(["45.46,9.19", "-33.9, 151.2"]) == [(45.46, 9.19), (-33.9, 151.2)]
     assert parse_pairs(["10", "190", "0", "360", "0", "180", "90", "-180"]) == [
-        (10, -170), (0, 0), (0, 180), (90, -180)]
+        (10, -170),
+        (0, 0),
+        (0, 180),
+        (90, -180),
+    ]
     assert place_name(-33.9, 151.2) == "33.9000S 151.2000E"
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["45"], "got 1 numbers, expected LAT LON"),
-    (["90.01", "9"], "latitude 90.01, expected -90 to 90"),
-    (["45", "361"], "longitude 361, expected -180 to 360"),
-    (["45", "-181"], "longitude -181"),
-    (["nan", "9"], "got 'nan'"),
-    (["45", "inf"], "got 'inf'"),
-    (["45N", "9N"], "expected a latitude and a longitude"),
-    (["45E", "9E"], "expected a latitude and a longitude"),
-    (["-45S", "9E"], "got '-45S'"),
-    (["Milan", "9"], "got 'Milan', expected degrees"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["45"], "got 1 numbers, expected LAT LON"),
+        (["90.01", "9"], "latitude 90.01, expected -90 to 90"),
+        (["45", "361"], "longitude 361, expected -180 to 360"),
+        (["45", "-181"], "longitude -181"),
+        (["nan", "9"], "got 'nan'"),
+        (["45", "inf"], "got 'inf'"),
+        (["45N", "9N"], "expected a latitude and a longitude"),
+        (["45E", "9E"], "expected a latitude and a longitude"),
+        (["-45S", "9E"], "got '-45S'"),
+        (["Milan", "9"], "got 'Milan', expected degrees"),
+    ],
+)
 def test_points_that_are_none(words, message):
     with pytest.raises(SettingsError, match=message):
         parse_pairs(words)
 
 
-@pytest.mark.parametrize("text", [
-    "name,lat,lon\nMilan,45.46,9.19\nSydney,-33.9,151.2\n",
-    "lon;Name;LATITUDE;more\n9,19;Milan;45,46;x\n\n151,2;Sydney;-33,9;\n",
-    "\ufeffname\tlat\tlong\r\nMilan\t45.46N\t9.19E\r\nSydney\t33.9S\t151.2\r\n",
-    'name,lat,lon\n"Milan",45.46,9.19\nSydney,-33.9,151.2',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,lat,lon\nMilan,45.46,9.19\nSydney,-33.9,151.2\n",
+        "lon;Name;LATITUDE;more\n9,19;Milan;45,46;x\n\n151,2;Sydney;-33,9;\n",
+        "\ufeffname\tlat\tlong\r\nMilan\t45.46N\t9.19E\r\nSydney\t33.9S\t151.2\r\n",
+        'name,lat,lon\n"Milan",45.46,9.19\nSydney,-33.9,151.2',
+    ],
+)
 def test_csv_of_several_habits(tmp_path, text):
     (tmp_path / "p.csv").write_bytes(text.encode())
     places = read_places(tmp_path / "p.csv", within_km=5)
     assert [(p.name, p.latitude, p.longitude, p.within_km) for p in places] == [
-        ("Milan", 45.46, 9.19, 5), ("Sydney", -33.9, 151.2, 5)]
+        ("Milan", 45.46, 9.19, 5),
+        ("Sydney", -33.9, 151.2, 5),
+    ]
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (b"", "got columns '', expected name, lat and lon"),
-    (b"name,lat,lon\n", "got no places, expected at least one"),
-    (b"Milan,45.46,9.19\n", "got columns 'milan, 45.46, 9.19'"),
-    (b"name,lat,latitude,lon\nMilan,1,2,3", "each once"),
-    (b"name,lat,lon\nMilan,45.46\n", "line 2: got '', expected degrees"),
-    (b"name,lat,lon\nMilan,95.46,9\n", "line 2: got latitude 95.46"),
-    (b"name,lat,lon\n,45.46,9\n", "line 2: got a name of 0 characters"),
-    (b"name,lat,lon\n" + b"x" * 101 + b",45.46,9\n", "a name of 101 characters"),
-    (b"name,lat,lon\nMilan,45,9\nMilan,46,9\n", "got the name 'Milan' twice"),
-    (b"name,lat,lon\n\"Milan,45,9\n", "expected CSV"),
-    (b"\xff\xfe\x00", "bytes that are no text"),
-    (b"\x89HDF\r\n\x1a\n" + b"\x00" * 50, "no text|columns"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "got columns '', expected name, lat and lon"),
+        (b"name,lat,lon\n", "got no places, expected at least one"),
+        (b"Milan,45.46,9.19\n", "got columns 'milan, 45.46, 9.19'"),
+        (b"name,lat,latitude,lon\nMilan,1,2,3", "each once"),
+        (b"name,lat,lon\nMilan,45.46\n", "line 2: got '', expected degrees"),
+        (b"name,lat,lon\nMilan,95.46,9\n", "line 2: got latitude 95.46"),
+        (b"name,lat,lon\n,45.46,9\n", "line 2: got a name of 0 characters"),
+        (b"name,lat,lon\n" + b"x" * 101 + b",45.46,9\n", "a name of 101 characters"),
+        (b"name,lat,lon\nMilan,45,9\nMilan,46,9\n", "got the name 'Milan' twice"),
+        (b'name,lat,lon\n"Milan,45,9\n', "expected CSV"),
+        (b"\xff\xfe\x00", "bytes that are no text"),
+        (b"\x89HDF\r\n\x1a\n" + b"\x00" * 50, "no text|columns"),
+    ],
+)
 def test_csv_that_is_none(tmp_path, content, message):
     (tmp_path / "p.csv").write_bytes(content)
     with pytest.raises((FileError, SettingsError), match=message) as error:
@@ -123,31 +138,37 @@ def test_a_ring_over_the_dateline_runs_on():
 NO_RING = [[0, 0], [1, 0], [0, 0]]
 
 
-@pytest.mark.parametrize(("document", "message"), [
-    ([1], "got JSON"),
-    ({}, "GeoJSON of type None"),
-    ({"type": "Topology"}, "GeoJSON of type 'Topology'"),
-    ({"type": "FeatureCollection", "features": 3}, "of type 'FeatureCollection'"),
-    ({"type": "FeatureCollection", "features": []}, "got no places"),
-    ({"type": "FeatureCollection", "features": [3]}, "feature 1: got"),
-    ({"type": "Feature", "geometry": None}, "a geometry of type None"),
-    ({"type": "Feature", "geometry": {"type": "Point", "coordinates": [0, 0]}}, "'area 1': got a geometry"),
-    (feature("x"), "'x': got coordinates"),
-    (feature("x", NO_RING), "'x': got a ring .* at least four"),
-    (feature("x", box(0, 0, 1, 1)[:-1]), "the last as the first"),
-    (feature("x", [["0", "0"]] * 4), "'x': got a ring"),
-    (feature("x", [[0, 0], [1], [1, 1], [0, 0]]), "'x': got a ring"),
-    (feature("x", "abcd"), "'x': got a ring"),
-    (feature("x", 3), "'x': got a ring"),
-    (feature("x", box(0, 0, 1, 91)), r"'x': got a position \[1.0, 91.0\]"),
-    (feature("x", box(0, 0, 1e300, 9)), "'x': got a position"),
-    (feature("x", box(500000, 0, 600000, 9)), "'x': got a position"),
-    (feature("x", [[0, 0], [1, float("nan")], [1, 1], [0, 0]]), "'x': got a position"),
-    (feature("x", [[0, 0], [1, 1], [2, 2], [0, 0]]), "'x': got an outline without extent"),
-    (collection(feature("x", box(0, 0, 1, 1)), feature("x", box(0, 0, 1, 1))), "the name 'x' twice"),
-    (feature("", box(0, 0, 1, 1)), "a name of 0 characters"),
-    ({**feature("x", box(0, 0, 1, 1)), "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}, "crs"),
-])
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ([1], "got JSON"),
+        ({}, "GeoJSON of type None"),
+        ({"type": "Topology"}, "GeoJSON of type 'Topology'"),
+        ({"type": "FeatureCollection", "features": 3}, "of type 'FeatureCollection'"),
+        ({"type": "FeatureCollection", "features": []}, "got no places"),
+        ({"type": "FeatureCollection", "features": [3]}, "feature 1: got"),
+        ({"type": "Feature", "geometry": None}, "a geometry of type None"),
+        ({"type": "Feature", "geometry": {"type": "Point", "coordinates": [0, 0]}}, "'area 1': got a geometry"),
+        (feature("x"), "'x': got coordinates"),
+        (feature("x", NO_RING), "'x': got a ring .* at least four"),
+        (feature("x", box(0, 0, 1, 1)[:-1]), "the last as the first"),
+        (feature("x", [["0", "0"]] * 4), "'x': got a ring"),
+        (feature("x", [[0, 0], [1], [1, 1], [0, 0]]), "'x': got a ring"),
+        (feature("x", "abcd"), "'x': got a ring"),
+        (feature("x", 3), "'x': got a ring"),
+        (feature("x", box(0, 0, 1, 91)), r"'x': got a position \[1.0, 91.0\]"),
+        (feature("x", box(0, 0, 1e300, 9)), "'x': got a position"),
+        (feature("x", box(500000, 0, 600000, 9)), "'x': got a position"),
+        (feature("x", [[0, 0], [1, float("nan")], [1, 1], [0, 0]]), "'x': got a position"),
+        (feature("x", [[0, 0], [1, 1], [2, 2], [0, 0]]), "'x': got an outline without extent"),
+        (collection(feature("x", box(0, 0, 1, 1)), feature("x", box(0, 0, 1, 1))), "the name 'x' twice"),
+        (feature("", box(0, 0, 1, 1)), "a name of 0 characters"),
+        (
+            {**feature("x", box(0, 0, 1, 1)), "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}},
+            "crs",
+        ),
+    ],
+)
 def test_geojson_that_is_none(tmp_path, document, message):
     path = tmp_path / "a.geojson"
     path.write_text(json.dumps(document))
@@ -164,6 +185,8 @@ def test_json_that_is_none(tmp_path, text):
 
 
 def test_the_old_crs_member_may_say_what_is_so_anyway():
-    document = {**feature("x", box(0, 0, 1, 1)),
-                "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}}
+    document = {
+        **feature("x", box(0, 0, 1, 1)),
+        "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}},
+    }
     assert np.isclose(read_areas(document)[0].outline.area, 1.0)

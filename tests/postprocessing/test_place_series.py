@@ -234,7 +234,8 @@ def test_a_forecast_of_less_than_an_hour_has_no_sum_of_an_hour():
 
 def test_sums_of_the_forecasts_own_products_are_taken(tmp_path):
     forecast = RainSum(z_r=RELATION, substep_minutes=0).apply(
-        place_forecast(members=MEMBERS), observed((0, 0, 0)))
+        place_forecast(members=MEMBERS), observed((0, 0, 0))
+    )
     forecast.rain_sum_mean.loc[{"accumulation_period": 60}] += 1
     bare = forecast.drop_vars(["reflectivity_members", "member"])
     path = write_forecast(tmp_path / "f.nc", bare)
@@ -248,7 +249,8 @@ def test_sums_of_the_forecasts_own_products_are_taken(tmp_path):
     assert 1.5 < other.rain_sum < 5
     basin, grid = degrees((2, 3), (3, 4))
     wide = RainSum(z_r=RELATION, substep_minutes=0).apply(
-        place_forecast(grid=grid, members=MEMBERS), make_field(np.full((1, 6, 8), -32, "f4"), after(0), grid))
+        place_forecast(grid=grid, members=MEMBERS), make_field(np.full((1, 6, 8), -32, "f4"), after(0), grid)
+    )
     found = nowcast.at(wide, areas=basin, z_r=RELATION).isel(place=0)
     sums = [0.5, 0.5 + 2.75, 0.75, 0]
     np.testing.assert_allclose(found.rain_sum, np.mean(sums), rtol=1e-4)
@@ -276,22 +278,25 @@ def test_quantiles_of_times_are_times_of_members():
     assert found.probability == 1.0
 
 
-@pytest.mark.parametrize(("wrong", "message"), [
-    ({"lat": 45}, "expected degrees north and east of one shape"),
-    ({"lat": [45, 46], "lon": [9]}, "of one shape"),
-    ({"lat": [[45]], "lon": [[9]]}, "of one shape"),
-    ({"lat": "north", "lon": 9}, "of one shape"),
-    ({"lat": 91, "lon": 9}, "latitude 91"),
-    ({"lat": np.nan, "lon": 9}, "latitude nan"),
-    ({}, "got none, expected at least one"),
-    ({"lat": [45, 46], "lon": [9, 9], "names": ["a", "a"]}, "the name 'a' twice"),
-    ({"lat": [45], "lon": [9], "names": ["a", "b"]}, "got 2, expected 1"),
-    ({"lat": 45, "lon": 9, "within_km": -1}, r"within \(--within\): got -1"),
-    ({"lat": 45, "lon": 9, "within_km": float("nan")}, "got nan"),
-    ({"lat": 45, "lon": 9, "within_km": 3000}, "0 to 2000 km"),
-    ({"lat": 45, "lon": 9, "z_r": "none"}, "z_r: got 'none'"),
-    ({"lat": 45, "lon": 9, "rain_dbz": 100}, "rain: got 100 dBZ"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"lat": 45}, "expected degrees north and east of one shape"),
+        ({"lat": [45, 46], "lon": [9]}, "of one shape"),
+        ({"lat": [[45]], "lon": [[9]]}, "of one shape"),
+        ({"lat": "north", "lon": 9}, "of one shape"),
+        ({"lat": 91, "lon": 9}, "latitude 91"),
+        ({"lat": np.nan, "lon": 9}, "latitude nan"),
+        ({}, "got none, expected at least one"),
+        ({"lat": [45, 46], "lon": [9, 9], "names": ["a", "a"]}, "the name 'a' twice"),
+        ({"lat": [45], "lon": [9], "names": ["a", "b"]}, "got 2, expected 1"),
+        ({"lat": 45, "lon": 9, "within_km": -1}, r"within \(--within\): got -1"),
+        ({"lat": 45, "lon": 9, "within_km": float("nan")}, "got nan"),
+        ({"lat": 45, "lon": 9, "within_km": 3000}, "0 to 2000 km"),
+        ({"lat": 45, "lon": 9, "z_r": "none"}, "z_r: got 'none'"),
+        ({"lat": 45, "lon": 9, "rain_dbz": 100}, "rain: got 100 dBZ"),
+    ],
+)
 def test_mistakes_are_told(wrong, message):
     with pytest.raises(SettingsError, match=message):
         nowcast.at(place_forecast(), **wrong)

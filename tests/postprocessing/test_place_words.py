@@ -35,11 +35,14 @@ GRID = projected_grid(6, 8)
 HERE = Location("here", *middle_of(GRID, *CELL))
 LAT, LON = middle_of(GRID, *CELL)
 SCHEMA = json.loads(
-    (Path(__file__).resolve().parents[2] / "docs/reference/places.schema.json").read_text(encoding="utf-8"))
+    (Path(__file__).resolve().parents[2] / "docs/reference/places.schema.json").read_text(encoding="utf-8")
+)
 BASIN = feature("basin", box(LON - 0.02, LAT - 0.015, LON + 0.02, LAT + 0.015))
 MEMBERS = [
-    {CELL: (0, 6, 6, 0, 0, 0, 0)}, {CELL: (0, 0, 6, 6, 0, 0, 0), (3, 3): [12] * 7},
-    {CELL: (0, 0, 0, 0, 12, 12, 12)}, {},
+    {CELL: (0, 6, 6, 0, 0, 0, 0)},
+    {CELL: (0, 0, 6, 6, 0, 0, 0), (3, 3): [12] * 7},
+    {CELL: (0, 0, 0, 0, 12, 12, 12)},
+    {},
 ]
 LADDER = np.array([[0.0, 0.6, 0.9, 0.6, 0.2, 0.0, 0.3], [0.0, 0.2, 0.6, 0.3, 0.1, 0.0, 0.1], [0.0] * 7])
 
@@ -57,12 +60,15 @@ def observed():
     return make_field(dbz_of(rates_at(GRID.shape, {CELL: (0, 6)}, leads=2)), times, GRID)
 
 
-@pytest.mark.parametrize(("rates", "said"), [
-    ((0, 6, 6, 0, 0, 0, 0), "rain begins at 23:50 UTC, ends at 00:10 on 2025-03-23 UTC"),
-    ((6, 6, 0, 0, 0, 0, 0), "rain by 23:40 UTC, ends at 00:00 on 2025-03-23 UTC"),
-    ((0, 6, 0, 0, 0, 0, 6), "rain begins at 23:50 UTC, and goes on beyond 00:40 on 2025-03-23 UTC"),
-    ((0,) * 7, "no rain until 00:40 on 2025-03-23 UTC"),
-])
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ((0, 6, 6, 0, 0, 0, 0), "rain begins at 23:50 UTC, ends at 00:10 on 2025-03-23 UTC"),
+        ((6, 6, 0, 0, 0, 0, 0), "rain by 23:40 UTC, ends at 00:00 on 2025-03-23 UTC"),
+        ((0, 6, 0, 0, 0, 0, 6), "rain begins at 23:50 UTC, and goes on beyond 00:40 on 2025-03-23 UTC"),
+        ((0,) * 7, "no rain until 00:40 on 2025-03-23 UTC"),
+    ],
+)
 def test_the_one_field(rates, said):
     assert sentence(place_forecast({CELL: rates})) == said
 
@@ -74,17 +80,21 @@ def test_rain_that_falls_already():
 
 def test_probabilities():
     assert sentence(place_forecast(probabilities={CELL: LADDER})) == (
-        "rain begins at 23:50 UTC, ends at 00:20 on 2025-03-23 UTC")
+        "rain begins at 23:50 UTC, ends at 00:20 on 2025-03-23 UTC"
+    )
     assert sentence(place_forecast(probabilities={CELL: LADDER / 3})) == (
-        "rain is unlikely until 00:40 on 2025-03-23 UTC: 30 % at most at any lead time")
+        "rain is unlikely until 00:40 on 2025-03-23 UTC: 30 % at most at any lead time"
+    )
 
 
 def test_members():
     assert sentence(place_forecast(members=MEMBERS)) == (
         "rain begins at 00:00 on 2025-03-23 UTC (23:50 to 00:20 on 2025-03-23), "
-        "ends at 00:20 on 2025-03-23 UTC (00:10 on 2025-03-23 to later)")
+        "ends at 00:20 on 2025-03-23 UTC (00:10 on 2025-03-23 to later)"
+    )
     assert sentence(place_forecast(members=[MEMBERS[0], {}, {}, {}])) == (
-        "rain is unlikely until 00:40 on 2025-03-23 UTC: 25 % of the members have some")
+        "rain is unlikely until 00:40 on 2025-03-23 UTC: 25 % of the members have some"
+    )
     assert sentence(place_forecast(members=[{}, {}])) == "no rain until 00:40 on 2025-03-23 UTC"
 
 
@@ -154,14 +164,24 @@ def test_many_places_are_one_table():
     assert len(parts[1].splitlines()) == 14
 
 
-@pytest.mark.parametrize("forecast", [
-    place_forecast(), place_forecast(probabilities={CELL: LADDER}), place_forecast(members=MEMBERS),
-    place_forecast(members=MEMBERS, probabilities={CELL: LADDER}, step_minutes=5),
-], ids=["field", "probabilities", "members", "half an hour"])
+@pytest.mark.parametrize(
+    "forecast",
+    [
+        place_forecast(),
+        place_forecast(probabilities={CELL: LADDER}),
+        place_forecast(members=MEMBERS),
+        place_forecast(members=MEMBERS, probabilities={CELL: LADDER}, step_minutes=5),
+    ],
+    ids=["field", "probabilities", "members", "half an hour"],
+)
 @pytest.mark.parametrize("relation", [RELATION, None])
 def test_the_document_keeps_its_schema(forecast, relation):
-    places = [HERE, Location("blind", *middle_of(GRID, 0, 7)), Location("far", 10, 20, within_km=5),
-              *read_areas(BASIN)]
+    places = [
+        HERE,
+        Location("blind", *middle_of(GRID, 0, 7)),
+        Location("far", 10, 20, within_km=5),
+        *read_areas(BASIN),
+    ]
     made = at_places(forecast, places, z_r_name=relation, observed=observed())
     document = json.loads(to_json(made))
     jsonschema.Draft202012Validator(SCHEMA).validate(document)
@@ -170,7 +190,8 @@ def test_the_document_keeps_its_schema(forecast, relation):
     assert all(set(place) <= known[1] for place in document["places"])
     assert [place["status"] for place in document["places"]] == ["known", "unknown", "outside", "known"]
     assert set(document["places"][0]["series"]) == set(
-        SCHEMA["$defs"]["place"]["properties"]["series"]["properties"])
+        SCHEMA["$defs"]["place"]["properties"]["series"]["properties"]
+    )
 
 
 def test_the_values_of_the_document():
@@ -179,9 +200,15 @@ def test_the_values_of_the_document():
     assert document["forecast_reference_time"] == "2025-03-22T23:30:00Z"
     assert document["lead_minutes"] == [10, 20, 30, 40, 50, 60, 70]
     assert place["rain"] == {
-        "by": "members", "probability": 0.75, "begins": "2025-03-23T00:00:00Z", "ends": "2025-03-23T00:20:00Z",
-        "begins_quantiles": {"0.1": "2025-03-22T23:50:00Z", "0.5": "2025-03-23T00:00:00Z",
-                             "0.9": "2025-03-23T00:20:00Z"},
+        "by": "members",
+        "probability": 0.75,
+        "begins": "2025-03-23T00:00:00Z",
+        "ends": "2025-03-23T00:20:00Z",
+        "begins_quantiles": {
+            "0.1": "2025-03-22T23:50:00Z",
+            "0.5": "2025-03-23T00:00:00Z",
+            "0.9": "2025-03-23T00:20:00Z",
+        },
         "ends_quantiles": {"0.1": "2025-03-23T00:10:00Z", "0.5": "2025-03-23T00:20:00Z", "0.9": None},
     }
     assert place["rain_sum"]["exceedance_probability"] == {"1": 0.75, "5": 0, "10": 0, "20": 0}

@@ -18,8 +18,9 @@ from tests.fakes.ensembles import constant, ensemble, observed
 DRY = np.full((5, 7), NO_ECHO_DBZ, np.float32)
 
 
-@pytest.mark.parametrize(("radius", "cell"), [(0.0, (1, 1)), (3.0, (1, 1)), (7.5, (2, 1)), (9.0, (1, 1.7)),
-                                              (60.0, (1, 1))])
+@pytest.mark.parametrize(
+    ("radius", "cell"), [(0.0, (1, 1)), (3.0, (1, 1)), (7.5, (2, 1)), (9.0, (1, 1.7)), (60.0, (1, 1))]
+)
 def test_the_highest_within_a_circle_is_that_of_every_cell_by_itself(radius, cell):
     rng = np.random.default_rng(3)
     values = np.where(rng.random((23, 31)) < 0.05, rng.integers(1, 7, (23, 31)), 0).astype(np.uint8)
@@ -34,7 +35,8 @@ def test_the_neighbourhood_of_one_shower_in_one_of_four_members():
     members[1, 1, 7, 7] = 32.0
     members[:, :, 0, :] = np.nan
     found = NeighbourhoodProbability(radii_km=(0, 3, 5), thresholds_dbz=(20, 40)).apply(
-        ensemble(members), observed(members[0, 0]))
+        ensemble(members), observed(members[0, 0])
+    )
     likely = found.neighbourhood_probability
     assert likely.dims == ("radius_km", "threshold", "lead_time", "y", "x")
     i, j = np.mgrid[:15, :15]
@@ -156,6 +158,9 @@ def test_rain_probability_from_members_where_there_is_no_ladder():
 
 def test_quantiles_are_those_of_numpy():
     values = np.random.default_rng(1).random((24, 4, 5)).astype(np.float32)
-    np.testing.assert_allclose(quantiles(values, (0, 0.1, 0.5, 0.77, 1)),
-                               np.quantile(values, (0, 0.1, 0.5, 0.77, 1), axis=0), rtol=1e-5)
+    np.testing.assert_allclose(
+        quantiles(values, (0, 0.1, 0.5, 0.77, 1)),
+        np.quantile(values, (0, 0.1, 0.5, 0.77, 1), axis=0),
+        rtol=1e-5,
+    )
     assert quantiles(values[:1], (0.1, 0.9)).tolist() == [values[0].tolist()] * 2

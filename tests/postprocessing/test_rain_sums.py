@@ -20,8 +20,11 @@ SIX = float(z_r("marshall_palmer").to_dbz(6.0))
 def test_six_mm_an_hour_for_an_hour_are_six_mm(step):
     made = ensemble(constant([SIX, SIX], 60 // step), step)
     found = RainSum().apply(made, observed(made.reflectivity.values[0], step_minutes=step))
-    np.testing.assert_allclose(found.rain_sum_mean.values, np.broadcast_to(
-        np.array([1.5, 3.0, 6.0])[:, None, None], (3, 5, 7)), rtol=1e-5)
+    np.testing.assert_allclose(
+        found.rain_sum_mean.values,
+        np.broadcast_to(np.array([1.5, 3.0, 6.0])[:, None, None], (3, 5, 7)),
+        rtol=1e-5,
+    )
     assert found.accumulation_period.values.tolist() == [15, 30, 60]
     assert found.rain_sum_exceedance_probability.sel(rain_sum_threshold=5).values[:, 2, 2].tolist() == [0, 0, 1]
     assert found.rain_sum_mean.attrs["z_r_relation"].startswith("marshall_palmer")
@@ -36,8 +39,9 @@ def test_statistics_over_members_that_differ():
     found = RainSum(periods_minutes=(60,), quantiles=(0.25, 0.5, 0.9)).apply(made, start)
     share = 1 - 10 / 60 / 2  # the first ten minutes rise from dry
     np.testing.assert_allclose(found.rain_sum_mean.values[0, 0, 0], rates.mean() * share, rtol=1e-5)
-    np.testing.assert_allclose(found.rain_sum_quantile.values[0, :, 0, 0],
-                               np.quantile(rates, [0.25, 0.5, 0.9]) * share, rtol=1e-5)
+    np.testing.assert_allclose(
+        found.rain_sum_quantile.values[0, :, 0, 0], np.quantile(rates, [0.25, 0.5, 0.9]) * share, rtol=1e-5
+    )
     np.testing.assert_allclose(found.rain_sum_exceedance_probability.values[0, :, 0, 0], [0.8, 0.4, 0.2, 0])
 
 
@@ -112,8 +116,9 @@ def test_nan_of_any_member_or_of_the_observed_frame():
     nothing = np.zeros((5, 7), bool)
     nothing[[0, 1, 2], [0, 1, 2]] = True
     for name in ("rain_sum_mean", "rain_sum_quantile", "rain_sum_exceedance_probability"):
-        np.testing.assert_array_equal(np.isnan(found[name].values).all(axis=tuple(range(found[name].ndim - 2))),
-                                      nothing)
+        np.testing.assert_array_equal(
+            np.isnan(found[name].values).all(axis=tuple(range(found[name].ndim - 2))), nothing
+        )
     np.testing.assert_allclose(found.rain_sum_mean.values[2][~nothing], 6.0, rtol=1e-5)
 
 
@@ -147,15 +152,23 @@ def test_what_is_refused():
     none = ensemble(constant([SIX, SIX], 6), relation=None)
     with pytest.raises(SettingsError, match=r"without a Z-R relation.*--z-r NAME: marshall_palmer"):
         RainSum().apply(none, start)
-    np.testing.assert_allclose(RainSum(z_r="wsr88d").apply(none, start).rain_sum_mean.values[2, 0, 0],
-                               z_r("wsr88d").to_rate(SIX), rtol=1e-5)
+    np.testing.assert_allclose(
+        RainSum(z_r="wsr88d").apply(none, start).rain_sum_mean.values[2, 0, 0],
+        z_r("wsr88d").to_rate(SIX),
+        rtol=1e-5,
+    )
     with pytest.raises(SettingsError, match=r"got wsr88d, expected that of the archive \(marshall_palmer"):
         RainSum(z_r="wsr88d").apply(made, start)
     known = np.zeros((1, 6, 5, 7), np.float32)
     probable = ensemble(constant([SIX], 6), thresholds=(20.0,), probabilities=known)
     with pytest.raises(NowcastError, match="probabilities without members, expected members; give --members N"):
         RainSum().apply(probable.drop_vars(["reflectivity_members", "member"]), start)
-    for wrong in ({"periods_minutes": ()}, {"thresholds_mm": (5, 1)}, {"quantiles": (1.5,)},
-                  {"substep_minutes": -1}, {"highest_mm_h": 0}):
+    for wrong in (
+        {"periods_minutes": ()},
+        {"thresholds_mm": (5, 1)},
+        {"quantiles": (1.5,)},
+        {"substep_minutes": -1},
+        {"highest_mm_h": 0},
+    ):
         with pytest.raises(SettingsError, match="rain_sum"):
             RainSum(**wrong)

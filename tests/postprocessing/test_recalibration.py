@@ -7,14 +7,7 @@ from hypothesis import strategies as st
 
 from nowcast.core.errors import SettingsError
 from nowcast.postprocessing.monotone import rising_fit, rising_table
-from nowcast.postprocessing.probability_bins import (
-    CENTRES,
-    BinCounts,
-    bins_of,
-    count,
-    logit,
-    probability,
-)
+from nowcast.postprocessing.probability_bins import CENTRES, BinCounts, bins_of, count, logit, probability
 from nowcast.postprocessing.recalibration import Recalibration, RecalibrationTable
 from nowcast.postprocessing.recalibration_fit import fit_recalibration, isotonic, logistic
 from tests.fakes.fields import moving_disc, projected_grid
@@ -46,8 +39,9 @@ def test_neighbours_that_fall_are_pooled_by_hand():
 def test_a_table_falls_along_neither_side_and_one_that_does_not_stays():
     sound = np.array([[0.1, 0.2, 0.3], [0.2, 0.2, 0.6]])
     np.testing.assert_allclose(rising_table(sound, np.ones((2, 3))), sound)
-    np.testing.assert_allclose(rising_table([[1.0, 0.0], [0.0, 1.0]], np.ones((2, 2))),
-                               [[1 / 3, 1 / 3], [1 / 3, 1]], atol=1e-6)
+    np.testing.assert_allclose(
+        rising_table([[1.0, 0.0], [0.0, 1.0]], np.ones((2, 2))), [[1 / 3, 1 / 3], [1 / 3, 1]], atol=1e-6
+    )
 
 
 def test_bins_hold_their_centres_and_counts_are_those_of_the_pixels():
@@ -136,8 +130,9 @@ def test_probabilities_stay_in_range_and_never_rise_with_the_threshold(seed, fir
 
 
 def test_maps_are_linear_between_lead_times_from_the_identity_on_and_end_with_the_last():
-    made = RecalibrationTable((20.0,), (10.0, 20.0), ("logistic",),
-                              ((tuple(CENTRES + 1.0), tuple(CENTRES + 2.0)),))
+    made = RecalibrationTable(
+        (20.0,), (10.0, 20.0), ("logistic",), ((tuple(CENTRES + 1.0), tuple(CENTRES + 2.0)),)
+    )
     p = np.full((1, 5, 1, 1), 0.5, np.float32)
     found = made.apply(p, np.array([5, 10, 15, 20, 30], "timedelta64[m]"))
     np.testing.assert_allclose(found.ravel(), [*probability([0.5, 1.0, 1.5, 2.0]), 0.5], rtol=1e-5)
@@ -161,14 +156,25 @@ def test_the_step_replaces_probabilities_alone_and_once():
         step.apply(Weak().forecast(storm, LEADS), storm)
 
 
-@pytest.mark.parametrize("change", [
-    {"thresholds_dbz": (30.0, 20.0)}, {"lead_minutes": (20.0, 10.0)}, {"methods": ("logistic",)},
-    {"logits": ((), ())}, {"logits": (((0.0,) * B,) * 2, ((0.0,) * (B - 1),) * 2)},
-    {"logits": ((tuple(-CENTRES),) * 2,) * 2}, {"logits": ((tuple(9 * CENTRES),) * 2,) * 2},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"thresholds_dbz": (30.0, 20.0)},
+        {"lead_minutes": (20.0, 10.0)},
+        {"methods": ("logistic",)},
+        {"logits": ((), ())},
+        {"logits": (((0.0,) * B,) * 2, ((0.0,) * (B - 1),) * 2)},
+        {"logits": ((tuple(-CENTRES),) * 2,) * 2},
+        {"logits": ((tuple(9 * CENTRES),) * 2,) * 2},
+    ],
+)
 def test_tables_that_cannot_be_are_refused(change):
-    sound = {"thresholds_dbz": (20.0, 30.0), "lead_minutes": (10.0, 20.0), "methods": ("logistic",) * 2,
-             "logits": ((tuple(CENTRES),) * 2,) * 2}
+    sound = {
+        "thresholds_dbz": (20.0, 30.0),
+        "lead_minutes": (10.0, 20.0),
+        "methods": ("logistic",) * 2,
+        "logits": ((tuple(CENTRES),) * 2,) * 2,
+    }
     RecalibrationTable(**sound)
     with pytest.raises(SettingsError, match="make it with 'nowcast calibrate'"):
         RecalibrationTable(**{**sound, **change})

@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 
 from nowcast.core.errors import SettingsError
-from nowcast.postprocessing.reliability import (
-    ATTRIBUTE,
-    BINS,
-    Attested,
-    ReliabilityTable,
-    reliability_of,
-)
+from nowcast.postprocessing.reliability import ATTRIBUTE, BINS, Attested, ReliabilityTable, reliability_of
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.forecasters import Probable
 
@@ -82,10 +76,18 @@ def test_a_forecast_carries_it_as_text(coming, table):
         ReliabilityTable.counted(coming.drop_vars("exceedance_probability"), coming.reflectivity.values)
 
 
-@pytest.mark.parametrize("change", [
-    {"thresholds_dbz": [20.0]}, {"cases": [[[1.0] * (BINS - 1)] * 2] * 3}, {"cases": [[[-1.0] * BINS] * 2] * 3},
-    {"observed": [[[1.5] * BINS] * 2] * 3}, {"inflation": 0.5}, {"lead_minutes": [20.0, 10.0]}, {"odds": 1},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"thresholds_dbz": [20.0]},
+        {"cases": [[[1.0] * (BINS - 1)] * 2] * 3},
+        {"cases": [[[-1.0] * BINS] * 2] * 3},
+        {"observed": [[[1.5] * BINS] * 2] * 3},
+        {"inflation": 0.5},
+        {"lead_minutes": [20.0, 10.0]},
+        {"odds": 1},
+    ],
+)
 def test_tables_that_cannot_be_are_refused(table, change):
     text = json.dumps(json.loads(table.to_json()) | change)
     with pytest.raises(SettingsError):

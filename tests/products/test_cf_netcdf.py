@@ -86,10 +86,12 @@ def test_cartopy_puts_all_four_corners_in_the_right_place(tmp_path, grid):
         source = cartopy.LambertAzimuthalEqualArea(
             central_longitude=mapping["longitude_of_projection_origin"],
             central_latitude=mapping["latitude_of_projection_origin"],
-            false_easting=mapping["false_easting"], false_northing=mapping["false_northing"],
+            false_easting=mapping["false_easting"],
+            false_northing=mapping["false_northing"],
             globe=cartopy.Globe(
                 semimajor_axis=mapping["semi_major_axis"],
-                inverse_flattening=mapping["inverse_flattening"], ellipse=None,
+                inverse_flattening=mapping["inverse_flattening"],
+                ellipse=None,
             ),
         )
     degrees = cartopy.Geodetic()

@@ -35,8 +35,11 @@ def full(made, rng, nothing=slice(0, 6)):
         if variable.kind is PROBABILITIES:
             values = (rng.integers(0, 251, shape) / 250).astype(np.float32)
         values[..., nothing, :] = np.nan
-        labels = {d: (d, np.arange(n) if AXES[d].dtype == "i4" else np.arange(n) * 7.5 + 0.1)
-                  for d, n in zip(variable.dims, shape, strict=True) if d in AXES}
+        labels = {
+            d: (d, np.arange(n) if AXES[d].dtype == "i4" else np.arange(n) * 7.5 + 0.1)
+            for d, n in zip(variable.dims, shape, strict=True)
+            if d in AXES
+        }
         made = made.assign_coords(labels).assign({variable.name: (variable.dims, values)})
     return made
 
@@ -47,7 +50,8 @@ def test_every_variable_comes_back(tmp_path):
     found = read_forecast(path)
     xr.testing.assert_identical(found.drop_attrs()[list(made.data_vars)], made.drop_attrs())
     assert {name: found[name].attrs["units"] for name in found.data_vars} == {
-        v.name: v.attrs["units"] for v in VARIABLES.values()}
+        v.name: v.attrs["units"] for v in VARIABLES.values()
+    }
     again = read_forecast(write_forecast(tmp_path / "b.nc", found))
     xr.testing.assert_identical(again, found)
 
@@ -73,7 +77,8 @@ def test_members_are_realizations_packed_as_the_archive(tmp_path):
     members = np.stack([made.reflectivity.values + m for m in range(3)])
     members[1, :, 10:] = NO_ECHO_DBZ
     made = made.assign_coords(member=("member", np.arange(3))).assign(
-        reflectivity_members=(("member", "lead_time", "y", "x"), members))
+        reflectivity_members=(("member", "lead_time", "y", "x"), members)
+    )
     path = write_forecast(tmp_path / "a.nc", made)
     found = read_forecast(path)
     np.testing.assert_array_equal(found.reflectivity_members.values, members)
@@ -107,9 +112,17 @@ def test_other_dims_and_values_out_of_range_leave_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("kind", "value", "code"), [
-    (PROBABILITIES, 1.0, 250), (PROBABILITIES, 0.006, 2), (PROBABILITIES, 0.0, 0), (MILLIMETRES, 0.126, 13),
-    (MILLIMETRES, 900.0, 90000), (MINUTES, 12.5, 1250)])
+@pytest.mark.parametrize(
+    ("kind", "value", "code"),
+    [
+        (PROBABILITIES, 1.0, 250),
+        (PROBABILITIES, 0.006, 2),
+        (PROBABILITIES, 0.0, 0),
+        (MILLIMETRES, 0.126, 13),
+        (MILLIMETRES, 900.0, 90000),
+        (MINUTES, 12.5, 1250),
+    ],
+)
 def test_codes_by_hand(kind, value, code):
     codes = kind.pack(np.array([value, np.nan], np.float32), "x")
     assert codes.tolist() == [code, kind.fill]
@@ -146,9 +159,11 @@ def test_members_are_written_and_read_without_copies_of_them_all(tmp_path):
     grid = made.isel(y=slice(0, 2)).drop_dims(("y", "x"))
     y, x = -np.arange(200.0) * 1000, np.arange(160.0) * 500
     big = grid.assign_coords(
-        y=("y", y, made.y.attrs), x=("x", x, made.x.attrs), member=("member", np.arange(40)),
-    ).assign(reflectivity=(("lead_time", "y", "x"), members[0], made.reflectivity.attrs),
-             reflectivity_members=(("member", "lead_time", "y", "x"), members))
+        y=("y", y, made.y.attrs), x=("x", x, made.x.attrs), member=("member", np.arange(40))
+    ).assign(
+        reflectivity=(("lead_time", "y", "x"), members[0], made.reflectivity.attrs),
+        reflectivity_members=(("member", "lead_time", "y", "x"), members),
+    )
     tracemalloc.start()
     try:
         path = write_forecast(tmp_path / "a.nc", big)

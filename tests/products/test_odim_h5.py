@@ -83,7 +83,10 @@ def test_mandatory_attributes_of_odim_2_4(tmp_path):
     with h5py.File(path) as file:
         assert file.attrs["Conventions"] == b"ODIM_H5/V2_4"
         assert dict(file["what"].attrs) == {
-            "object": b"COMP", "version": b"H5rad 2.4", "date": b"20250322", "time": b"120500",
+            "object": b"COMP",
+            "version": b"H5rad 2.4",
+            "date": b"20250322",
+            "time": b"120500",
             "source": b"NOD:xxnow",
         }
         assert file["dataset1/what"].attrs["starttime"] == b"120500"

@@ -31,9 +31,7 @@ def make_case(names=("persistence",), frames=3, leads=2, grid=None, observed=Tru
     lead_times = as_step(np.timedelta64(10, "m")) * np.arange(1, leads + 1)
     values = np.repeat(field.values[frames - 1][None], leads, 0)
     said = label_forecast(values, issued, lead_times, grid)["reflectivity"]
-    return Case(
-        issued, field[:frames], dict.fromkeys(names, said), field[frames:] if observed else None, **kw
-    )
+    return Case(issued, field[:frames], dict.fromkeys(names, said), field[frames:] if observed else None, **kw)
 
 
 def test_a_chart_by_its_coordinates():
@@ -92,9 +90,12 @@ def test_cases_that_do_not_fit_together_are_refused():
 
 def test_the_table_and_the_tiles_show_the_numbers():
     scores = [
-        ScoreRow("m1", "csi", 20.0, 10.0, 0.5), ScoreRow("m1", "csi", 20.0, None, 0.4321),
-        ScoreRow("m2", "csi", 20.0, 10.0, NAN), ScoreRow("m2", "csi", 20.0, None, 0.6),
-        ScoreRow("m1", "mae", None, 10.0, 2.0), ScoreRow("m1", "mae", None, None, 2.125),
+        ScoreRow("m1", "csi", 20.0, 10.0, 0.5),
+        ScoreRow("m1", "csi", 20.0, None, 0.4321),
+        ScoreRow("m2", "csi", 20.0, 10.0, NAN),
+        ScoreRow("m2", "csi", 20.0, None, 0.6),
+        ScoreRow("m1", "mae", None, 10.0, 2.0),
+        ScoreRow("m1", "mae", None, None, 2.125),
     ]
     table = ScoreTable(scores)
     assert table.value("m1", "csi", 20.0, None) == 0.4321
@@ -111,14 +112,19 @@ def test_the_table_and_the_tiles_show_the_numbers():
 
 def test_nothing_from_outside_becomes_markup():
     grid = geographic_grid(20, 24)
-    page = render_skill_page(SkillPage(
-        EVIL, [make_case((EVIL,), name=EVIL, captions={EVIL: [EVIL, EVIL]})],
-        [ScoreRow(EVIL, EVIL, 20.0, 10.0, 0.5), ScoreRow(EVIL, "csi", 20.0, None, 0.5)],
-        [CellMap(EVIL, 20.0, grid, np.full((2, 3), 0.5), 10)],
-        subtitle=EVIL, metadata={EVIL: EVIL}, notes=[EVIL],
-        comparisons=[Comparison(EVIL, EVIL, 20.0, 0.05, 0.01, 0.09, 12, 6.0, 2000, 0.95)],
-        horizons=[SkillHorizon(EVIL, 30.0, 0.25, 37.4, 100.0)],
-    ))
+    page = render_skill_page(
+        SkillPage(
+            EVIL,
+            [make_case((EVIL,), name=EVIL, captions={EVIL: [EVIL, EVIL]})],
+            [ScoreRow(EVIL, EVIL, 20.0, 10.0, 0.5), ScoreRow(EVIL, "csi", 20.0, None, 0.5)],
+            [CellMap(EVIL, 20.0, grid, np.full((2, 3), 0.5), 10)],
+            subtitle=EVIL,
+            metadata={EVIL: EVIL},
+            notes=[EVIL],
+            comparisons=[Comparison(EVIL, EVIL, 20.0, 0.05, 0.01, 0.09, 12, 6.0, 2000, 0.95)],
+            horizons=[SkillHorizon(EVIL, 30.0, 0.25, 37.4, 100.0)],
+        )
+    )
     assert "alert(" in page
     assert "<script>alert" not in page
     assert page.count("<script") == 2
@@ -150,12 +156,16 @@ def test_the_page_marks_what_is_surely_better_and_escapes_names():
     def row(model, low, high):
         return Comparison(model, "ref", 20.0, 0.05, low, high, 12, 6.0, 2000, 0.95)
 
-    text = render_skill_page(SkillPage(
-        "t", comparisons=[row("<b>net</b>", 0.01, 0.09), row("other", -0.01, 0.09)],
-        horizons=[
-            SkillHorizon("net", 30.0, 0.25, 37.4, 100.0), SkillHorizon("other", 30.0, 0.25, np.inf, 100.0),
-        ],
-    ))
+    text = render_skill_page(
+        SkillPage(
+            "t",
+            comparisons=[row("<b>net</b>", 0.01, 0.09), row("other", -0.01, 0.09)],
+            horizons=[
+                SkillHorizon("net", 30.0, 0.25, 37.4, 100.0),
+                SkillHorizon("other", 30.0, 0.25, np.inf, 100.0),
+            ],
+        )
+    )
     assert "<b>net" not in text
     assert text.count('class="best"') == 1
     assert '<td class="best">+0.050 <small>+0.010 to +0.090</small></td>' in text

@@ -32,19 +32,28 @@ def page(**changed) -> SkillPage:
         ScoreRow(model, score, threshold, lead, 0.1 * (i + 1))
         for i, model in enumerate(MODELS)
         for score, threshold in (
-            ("csi", 20.0), ("csi", 40.0), ("ensemble_rmse", None), ("ensemble_spread", None),
+            ("csi", 20.0),
+            ("csi", 40.0),
+            ("ensemble_rmse", None),
+            ("ensemble_spread", None),
         )
         for lead in (None, 10.0, 20.0)
     ]
     unit = [0.0, 0.5, 1.0]
     diagrams = Diagrams(
-        reliability=[ReliabilityCurve(m, 20.0, unit, unit, [90, 9, 1], [0, 0.4, 0.9], [0.1, 0.6, 1], 0.055)
-                     for m in MODELS],
+        reliability=[
+            ReliabilityCurve(m, 20.0, unit, unit, [90, 9, 1], [0, 0.4, 0.9], [0.1, 0.6, 1], 0.055)
+            for m in MODELS
+        ],
         roc=[DiagramCurve(m, 20.0, unit, [0.0, 0.9, 1.0], ["never", "P", "always"]) for m in MODELS],
         value=[DiagramCurve(m, 20.0, [0.01, 0.1, 0.5], [0.0, 0.4, 0.0]) for m in MODELS],
-        performance=[DiagramCurve(m, t, [0.5, 0.4], [0.6, 0.5], ["+10 min", "+20 min"])
-                     for m in MODELS for t in (20.0, 40.0)],
-        ranks=[RankShares(m, least, [0.5, 1.0, 1.5]) for m in MODELS for least in (None, 20.0)], blocks=4,
+        performance=[
+            DiagramCurve(m, t, [0.5, 0.4], [0.6, 0.5], ["+10 min", "+20 min"])
+            for m in MODELS
+            for t in (20.0, 40.0)
+        ],
+        ranks=[RankShares(m, least, [0.5, 1.0, 1.5]) for m in MODELS for least in (None, 20.0)],
+        blocks=4,
     )
     csi = [IntervalRow(m, 20.0, lead, 0.5, 0.4, 0.6, 4) for m in MODELS for lead in (10.0, 20.0)]
     compared = [
@@ -58,18 +67,39 @@ def page(**changed) -> SkillPage:
         for i, m in enumerate(MODELS)
     ]
     horizons = [SkillHorizon(m, 20.0, 0.25, 40.0, 100.0) for m in MODELS]
-    return SkillPage("t", **{
-        "scores": scores, "diagrams": diagrams, "csi": csi, "comparisons": compared, "groups": groups,
-        "horizons": horizons, **changed,
-    })
+    return SkillPage(
+        "t",
+        **{
+            "scores": scores,
+            "diagrams": diagrams,
+            "csi": csi,
+            "comparisons": compared,
+            "groups": groups,
+            "horizons": horizons,
+            **changed,
+        },
+    )
 
 
 def test_a_plane_by_its_coordinates():
     unit = (0.0, 1.0, ((0.0, "0"), (1.0, "1")))
-    plane = Plane("t", PlaneAxis("x", *unit), PlaneAxis("y", *unit), [
-        PlaneCurve("a", 3, [(0.0, 0.0), (NAN, 0.5), (1.0, 1.0)], ["low", "gap", "high"], [(0.5, 0.25, 0.75)],
-                   [(0.25, 1.0), (0.75, 1e-6)]),
-    ], [Guide(((0.0, 0.0), (1.0, 1.0)), "even")], height=300.0)
+    plane = Plane(
+        "t",
+        PlaneAxis("x", *unit),
+        PlaneAxis("y", *unit),
+        [
+            PlaneCurve(
+                "a",
+                3,
+                [(0.0, 0.0), (NAN, 0.5), (1.0, 1.0)],
+                ["low", "gap", "high"],
+                [(0.5, 0.25, 0.75)],
+                [(0.25, 1.0), (0.75, 1e-6)],
+            )
+        ],
+        [Guide(((0.0, 0.0), (1.0, 1.0)), "even")],
+        height=300.0,
+    )
     root = parsed(plane.render())
     (group, counts) = [g for g in root.iter(f"{SVG}g") if "m3" in g.get("class")]
     dots = [(float(c.get("cx")), float(c.get("cy")), c[0].text) for c in group.iter(f"{SVG}circle")]
@@ -121,16 +151,17 @@ def test_every_model_has_one_colour_wherever_it_is_drawn():
 
 
 def test_what_is_empty_is_left_out():
-    every = [
-        "csi", "performance", "reliability", "roc", "value", "ranks", "spread", "hours", "regions",
-    ]
+    every = ["csi", "performance", "reliability", "roc", "value", "ranks", "spread", "hours", "regions"]
     headings = re.findall(r'<h3 id="(\w+)">', render_skill_page(page()))
     assert headings == every
     scores = [ScoreRow("one", "csi", 20.0, lead, NAN) for lead in (None, 10.0)]
     nothing = page(
-        scores=scores, csi=[IntervalRow("one", 20.0, 10.0, NAN, NAN, NAN, 1)], groups=[],
+        scores=scores,
+        csi=[IntervalRow("one", 20.0, 10.0, NAN, NAN, NAN, 1)],
+        groups=[],
         diagrams=Diagrams(
-            roc=[DiagramCurve("one", 20.0, [NAN], [NAN])], ranks=[RankShares("one", None, [NAN] * 3)],
+            roc=[DiagramCurve("one", 20.0, [NAN], [NAN])],
+            ranks=[RankShares("one", None, [NAN] * 3)],
             performance=[DiagramCurve("one", 20.0, [NAN], [NAN])],
         ),
     )
@@ -153,8 +184,11 @@ def test_few_blocks_are_warned_of_and_many_are_not():
 def test_differences_of_events_have_a_table_each_and_the_others_one_together():
     text = render_skill_page(page())
     captions = re.findall(r"<caption>((?:CSI|Brier|Scores|CRPS)[^<]* reference)", text)
-    assert captions == ["CSI less that of the reference", "Brier skill less that of the reference",
-                        "Scores less those of the reference"]
+    assert captions == [
+        "CSI less that of the reference",
+        "Brier skill less that of the reference",
+        "Scores less those of the reference",
+    ]
     # +0.05 with an interval above 0 is better of CSI and of Brier skill, and worse of CRPS
     body = text[text.index("CSI less that") : text.index("Skill horizon:")]
     assert body.count('class="best"') == 2 * 2

@@ -29,7 +29,8 @@ LATLON = pyproj.CRS.from_epsg(4326).to_wkt()
 ADRIA = Grid(LATLON, np.linspace(46.0, 44.0, 41), np.linspace(12.0, 14.0, 41))
 POLAR = Grid(
     pyproj.CRS.from_proj4("+proj=stere +lat_0=90 +lon_0=25 +lat_ts=60 +ellps=WGS84").to_wkt(),
-    -np.linspace(2.2e6, 3.4e6, 61), np.linspace(-4e5, 3.6e5, 39),
+    -np.linspace(2.2e6, 3.4e6, 61),
+    np.linspace(-4e5, 3.6e5, 39),
 )
 
 
@@ -142,9 +143,10 @@ def test_a_map_shows_wet_dry_and_unobserved_where_they_are(grid):
     assert share(0.35, 0.65, rgb(NOT_OBSERVED)) < 0.35  # lines only
 
 
-@pytest.mark.parametrize(("height_m", "rows", "columns", "shape"), [
-    (1000.0, 60, 40, 1.5), (2000.0, 40, 40, 2.0), (2000.0, 20, 80, 0.5), (500.0, 40, 60, 1 / 3),
-])
+@pytest.mark.parametrize(
+    ("height_m", "rows", "columns", "shape"),
+    [(1000.0, 60, 40, 1.5), (2000.0, 40, 40, 2.0), (2000.0, 20, 80, 0.5), (500.0, 40, 60, 1 / 3)],
+)
 def test_a_kilometre_is_as_long_both_ways(height_m, rows, columns, shape):
     figure, axes = maps.base_map(projected_grid(rows, columns, height_m=height_m))
     box, (width, height) = axes.get_position(), figure.get_size_inches()

@@ -5,12 +5,7 @@ import pytest
 from PIL import Image
 
 from nowcast.core.errors import FileError
-from nowcast.report.memory_slots import (
-    SlotPicture,
-    _ranks,
-    draw_memory_slots,
-    draw_slot_map,
-)
+from nowcast.report.memory_slots import SlotPicture, _ranks, draw_memory_slots, draw_slot_map
 from tests.fakes.fields import projected_grid
 
 NONE = float("nan")
@@ -21,9 +16,15 @@ def draw(path, slots):
     usage = np.full(30, 1 / 30)
     frame = np.linspace(0, 1, 64 * 64).reshape(64, 64)
     draw_memory_slots(
-        path, usage, usage, np.eye(30)[3], SIMILARITIES, ("rain", "snow"),
+        path,
+        usage,
+        usage,
+        np.eye(30)[3],
+        SIMILARITIES,
+        ("rain", "snow"),
         np.array([[1.0, -0.5], [np.nan, 1.0]]),
-        np.where(np.arange(30) < 5, 0.1, np.nan), np.where(np.arange(30) < 5, 0.2, np.nan),
+        np.where(np.arange(30) < 5, 0.1, np.nan),
+        np.where(np.arange(30) < 5, 0.2, np.nan),
         [SlotPicture("a clip", frame, slots), SlotPicture("in colour", np.zeros((64, 64, 3)), slots)],
     )
     return np.asarray(Image.open(path).convert("RGB"))

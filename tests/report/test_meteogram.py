@@ -15,15 +15,7 @@ from nowcast.report import meteogram
 from nowcast.report.meteogram import draw_meteogram
 from nowcast.workflows.at import at_places
 from tests.fakes.fields import projected_grid
-from tests.fakes.place_forecast import (
-    CELL,
-    MINUTES,
-    START,
-    dbz_of,
-    middle_of,
-    place_forecast,
-    rates_at,
-)
+from tests.fakes.place_forecast import CELL, MINUTES, START, dbz_of, middle_of, place_forecast, rates_at
 
 GRID = projected_grid(6, 8)
 LADDER = np.array([[0.0, 0.6, 0.9, 0.6, 0.2, 0.0, 0.3], [0.0, 0.2, 0.6, 0.3, 0.1, 0.0, 0.1], [0.0] * 7])
@@ -39,6 +31,7 @@ def observed():
 @pytest.fixture
 def drawn(monkeypatch, tmp_path):
     """Draw without rendering; gives the axes of each panel."""
+
     def draw(found, zone=None):
         kept = []
 
@@ -85,7 +78,8 @@ def test_times_are_labelled_in_utc_and_local_time_at_whole_steps(drawn):
     (above,) = rain.child_axes
     assert above.get_xlabel() == "local time (IST)"
     assert above.xaxis.get_major_formatter()(rain.xaxis.get_major_locator()()[0]) == (
-        ticks[0].astimezone(ZoneInfo("Asia/Kolkata")).strftime("%H:%M"))
+        ticks[0].astimezone(ZoneInfo("Asia/Kolkata")).strftime("%H:%M")
+    )
     ((rain,),) = drawn(found, UTC)
     assert rain.child_axes == []
 
@@ -101,8 +95,10 @@ def test_places_of_which_nothing_is_known_say_so_and_unknown_times_are_shaded(dr
 
 
 def test_names_are_drawn_as_they_are_and_nothing_is_left_over(tmp_path):
-    places = [Location(name, HERE.latitude, HERE.longitude)
-              for name in ("$x_{2$ <b> 100 %", "Zürich \u6771\u4eac", "n" * 100, "4")]
+    places = [
+        Location(name, HERE.latitude, HERE.longitude)
+        for name in ("$x_{2$ <b> 100 %", "Zürich \u6771\u4eac", "n" * 100, "4")
+    ]
     found = at_places(place_forecast(attrs={"model": "$\\frac$"}), places, z_r_name="fmi")
     draw_meteogram(tmp_path / "m.png", found, ["$said"] * 4)
     with Image.open(tmp_path / "m.png") as picture:

@@ -1,6 +1,5 @@
 """The page in a real browser: the slider moves, a score is read, keys and tabs work, nothing is fetched."""
 
-
 import numpy as np
 import pytest
 
@@ -25,15 +24,23 @@ def site(tmp_path_factory):
         leads = as_step(np.timedelta64(10, "m")) * np.arange(1, 4)
         said = label_forecast(np.repeat(field.values[2][None], 3, 0), issued, leads, grid)["reflectivity"]
         forecasts = {"persistence": said, EVIL: said}
-        cases.append(Case(
-            issued, field[:3], forecasts, field[3:5],
-            {"persistence": ["CSI 0.70", "CSI 0.60", "CSI 0.50"], EVIL: [EVIL] * 3}, start,
-        ))
+        cases.append(
+            Case(
+                issued,
+                field[:3],
+                forecasts,
+                field[3:5],
+                {"persistence": ["CSI 0.70", "CSI 0.60", "CSI 0.50"], EVIL: [EVIL] * 3},
+                start,
+            )
+        )
     scores = [
         ScoreRow(model, score, threshold, lead, value + (0 if lead is None else lead / 1000))
         for model, base in (("persistence", 0.25), (EVIL, 0.375))
         for score, threshold, value in (
-            ("csi", 20.0, base), ("csi", 30.0, 0.5 - base), ("mae", None, 10 * base),
+            ("csi", 20.0, base),
+            ("csi", 30.0, 0.5 - base),
+            ("mae", None, 10 * base),
         )
         for lead in (None, 10.0, 20.0, 30.0)
     ]
@@ -52,10 +59,20 @@ def site(tmp_path_factory):
     csi = [IntervalRow(m, 20.0, lead, 0.5, 0.4, 0.6, 4) for m in names for lead in (10.0, 20.0, 30.0)]
     groups = [
         GroupRow(by, f"r{i}c{i}" if by == "region" else "12", ScoreRow(m, "csi", 20.0, None, 0.5))
-        for m in names for by in ("hour", "region") for i in range(12)
+        for m in names
+        for by in ("hour", "region")
+        for i in range(12)
     ]
     page = SkillPage(
-        f"Skill {EVIL}", cases, scores, maps, EVIL, {EVIL: EVIL}, [EVIL], csi=csi, diagrams=diagrams,
+        f"Skill {EVIL}",
+        cases,
+        scores,
+        maps,
+        EVIL,
+        {EVIL: EVIL},
+        [EVIL],
+        csi=csi,
+        diagrams=diagrams,
         groups=groups,
     )
     path.write_text(render_skill_page(page), encoding="utf-8")
@@ -169,8 +186,13 @@ def test_the_map_of_csi_can_be_chosen(page):
 
 def test_diagrams_are_drawn_in_the_colours_of_the_legend_with_their_labels_apart(page):
     assert page.locator("#diagrams h3").all_text_contents() == [
-        "CSI by lead time, with intervals", "Performance diagram", "Reliability", "ROC", "Rank histogram",
-        "By hour of the day", "By region",
+        "CSI by lead time, with intervals",
+        "Performance diagram",
+        "Reliability",
+        "ROC",
+        "Rank histogram",
+        "By hour of the day",
+        "By region",
     ]
     told = page.locator("#diagrams .plane circle title")
     assert "persistence: probability 0.50, observed 0.50, 3 cases" in told.all_text_contents()

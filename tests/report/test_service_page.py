@@ -8,11 +8,18 @@ EVIL = '</script><script>document.title="owned"</script><img src=x onerror=alert
 
 def _page(text="a"):
     return ServicePage(
-        title=f"italy {text}", state="healthy", healthy=True, complaints=[text],
-        metadata={text: text}, pictures=[Picture(f"m{i}.png", f"{text} frame {i}") for i in range(3)],
-        skill_header=("at least", text), skill=[(text, "0.512")],
-        reference_time="2025-06-01T12:00:00Z", downloads=[(text, "nowcast.nc"), ("link", text)],
-        age=text, notice=text,
+        title=f"italy {text}",
+        state="healthy",
+        healthy=True,
+        complaints=[text],
+        metadata={text: text},
+        pictures=[Picture(f"m{i}.png", f"{text} frame {i}") for i in range(3)],
+        skill_header=("at least", text),
+        skill=[(text, "0.512")],
+        reference_time="2025-06-01T12:00:00Z",
+        downloads=[(text, "nowcast.nc"), ("link", text)],
+        age=text,
+        notice=text,
     )
 
 
@@ -32,6 +39,6 @@ def test_nothing_is_loaded_from_elsewhere():
 
 def test_it_shows_state_skill_and_age():
     html = render_service_page(_page())
-    assert '<td>0.512</td>' in html
+    assert "<td>0.512</td>" in html
     assert '<time id="reference-time" datetime="2025-06-01T12:00:00Z">' in html
     assert "(a old)" in html

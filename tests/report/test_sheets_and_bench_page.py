@@ -57,12 +57,7 @@ def test_colour_frames_keep_their_colours(tmp_path):
 
 @pytest.mark.parametrize(
     ("past", "future", "columns", "given", "told"),
-    [
-        (10, 10, 12, 3, list(range(9))),
-        (10, 30, 12, 3, None),
-        (4, 4, 12, 4, [0, 1, 2, 3]),
-        (1, 5, 3, 1, None),
-    ],
+    [(10, 10, 12, 3, list(range(9))), (10, 30, 12, 3, None), (4, 4, 12, 4, [0, 1, 2, 3]), (1, 5, 3, 1, None)],
 )
 def test_columns_end_with_the_last_lead_time(past, future, columns, given, told):
     before, after = _columns(past, future, columns)
@@ -76,11 +71,18 @@ def test_columns_end_with_the_last_lead_time(past, future, columns, given, told)
 
 
 def test_the_page_escapes_everything_and_fetches_nothing():
-    bad = "<script>alert(1)</script>&\""
-    page = render_bench_page(BenchPage(
-        bad, [bad], [Table(bad, (Cell(bad), Cell("s", reported=True)), ((Cell(bad), Cell(bad, best=True)),))],
-        [Chart(bad, {bad: [1.0, 2.0]})], [Picture(data_uri(b"GIF89a"), bad), Picture(bad, bad)], [bad], [bad],
-    ))
+    bad = '<script>alert(1)</script>&"'
+    page = render_bench_page(
+        BenchPage(
+            bad,
+            [bad],
+            [Table(bad, (Cell(bad), Cell("s", reported=True)), ((Cell(bad), Cell(bad, best=True)),))],
+            [Chart(bad, {bad: [1.0, 2.0]})],
+            [Picture(data_uri(b"GIF89a"), bad), Picture(bad, bad)],
+            [bad],
+            [bad],
+        )
+    )
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#34;") >= 10

@@ -117,8 +117,12 @@ def test_economic_value_is_that_of_scores(probability):
     events = labelled(np.where(np.isnan(observed), np.nan, observed >= THRESHOLD))
     metric, ratios = EconomicValue(THRESHOLD), [0.05, 0.2, 0.45, 0.8]
     theirs = scores.probability.relative_economic_value(
-        labelled(said), events, cost_loss_ratios=ratios, probability_thresholds=[*metric.edges, 1.0][1:-1],
-        preserve_dims=["lead"], generate_maximum_rev=True,
+        labelled(said),
+        events,
+        cost_loss_ratios=ratios,
+        probability_thresholds=[*metric.edges, 1.0][1:-1],
+        preserve_dims=["lead"],
+        generate_maximum_rev=True,
     )
     maximum = theirs["maximum"]
     found = metric.curve(metric.sums(said, observed), ratios)
@@ -128,8 +132,11 @@ def test_economic_value_is_that_of_scores(probability):
 @pytest.mark.parametrize(
     ("name", "theirs"),
     [
-        ("ets", "equitable_threat_score"), ("hss", "heidke_skill_score"), ("acc", "accuracy"),
-        ("sedi", "symmetric_extremal_dependence_index"), ("csi", "critical_success_index"),
+        ("ets", "equitable_threat_score"),
+        ("hss", "heidke_skill_score"),
+        ("acc", "accuracy"),
+        ("sedi", "symmetric_extremal_dependence_index"),
+        ("csi", "critical_success_index"),
     ],
 )
 def test_scores_of_events_are_those_of_scores(dbz, name, theirs):

@@ -21,7 +21,10 @@ def value(metric):
 def test_counts_by_hand():
     sums = Contingency(20.0).sums(FORECAST, OBSERVED)
     assert {k: v.tolist() for k, v in sums.items()} == {
-        "hits": [1], "misses": [2], "false_alarms": [1], "correct_negatives": [1],
+        "hits": [1],
+        "misses": [2],
+        "false_alarms": [1],
+        "correct_negatives": [1],
     }
     assert all(v.dtype == np.int64 for v in sums.values())
 
@@ -38,7 +41,10 @@ def test_a_threshold_means_the_same_in_any_type(kind, threshold):
         pairs = [a.astype(kind) for a in pairs]
     sums = Contingency(threshold).sums(*pairs)
     assert {k: int(v[0]) for k, v in sums.items()} == {
-        "hits": 1, "false_alarms": 1, "misses": 1, "correct_negatives": 1,
+        "hits": 1,
+        "false_alarms": 1,
+        "misses": 1,
+        "correct_negatives": 1,
     }
 
 
@@ -82,8 +88,10 @@ def test_the_scores_package_counts_the_same():
     operator = scores.ThresholdEventOperator(default_event_threshold=20.0)
     theirs = operator.make_contingency_manager(forecast, observed)
     for metric, its in (
-        (Csi(20.0), theirs.critical_success_index()), (Pod(20.0), theirs.probability_of_detection()),
-        (Far(20.0), theirs.false_alarm_ratio()), (FrequencyBias(20.0), theirs.frequency_bias()),
+        (Csi(20.0), theirs.critical_success_index()),
+        (Pod(20.0), theirs.probability_of_detection()),
+        (Far(20.0), theirs.false_alarm_ratio()),
+        (FrequencyBias(20.0), theirs.frequency_bias()),
     ):
         ours = metric.value(metric.sums(forecast, observed))
         assert float(ours[0]) == pytest.approx(float(its), abs=1e-12)

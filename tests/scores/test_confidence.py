@@ -62,8 +62,10 @@ def test_two_blocks_by_hand():
 def test_blocks_are_drawn_with_replacement():
     """Three blocks, against all 27 draws of three of them."""
     model, reference = counts((4, 0, 0), (1, 3, 0), (0, 9, 2)), counts((2, 2, 0), (2, 0, 2), (6, 4, 1))
-    both = [np.array([m[list(d)].sum(axis=0)[0, 0] for d in itertools.product(range(3), repeat=3)])
-            for m in (model, reference)]
+    both = [
+        np.array([m[list(d)].sum(axis=0)[0, 0] for d in itertools.product(range(3), repeat=3)])
+        for m in (model, reference)
+    ]
     csi, other = (c[:, 0] / c.sum(axis=1) for c in both)
     expected = np.quantile(csi - other, [0.25, 0.75], method="inverted_cdf")
     found = paired_difference(model, reference, hours(0, 6, 12), Bootstrap(resamples=20_000, confidence=0.5))

@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.scores.categorical import Csi
-from nowcast.scores.decision import (
-    DbzDecisionCounts,
-    ProbabilityDecisionCounts,
-    _never_falling,
-    dbz_candidates,
-)
+from nowcast.scores.decision import DbzDecisionCounts, ProbabilityDecisionCounts, _never_falling, dbz_candidates
 
 
 def csi_at(forecast, observed, decision, threshold):

@@ -145,12 +145,22 @@ def test_a_tally_reads_what_a_forecast_has_and_makes_the_rest_of_it():
         return [tally.value(metric) for metric in metrics]
 
     shares = {t: (forecast >= t).mean(axis=0) for t in (20.0, 30.0)}
-    both = [value(mae, dbz, observed), value(crps, forecast, observed), value(brier20, own[20.0], observed),
-            value(brier30, shares[30.0], observed), value(ladder, [own[20.0], shares[30.0]], observed)]
+    both = [
+        value(mae, dbz, observed),
+        value(crps, forecast, observed),
+        value(brier20, own[20.0], observed),
+        value(brier30, shares[30.0], observed),
+        value(ladder, [own[20.0], shares[30.0]], observed),
+    ]
     np.testing.assert_allclose(read(probabilities=own, members=forecast), both)
     certain = [(dbz >= 30) * 1.0, (dbz >= 20) * 1.0]
-    alone = [both[0], both[0], value(brier20, certain[1], observed), value(brier30, certain[0], observed),
-             value(ladder, dbz, observed)]
+    alone = [
+        both[0],
+        both[0],
+        value(brier20, certain[1], observed),
+        value(brier30, certain[0], observed),
+        value(ladder, dbz, observed),
+    ]
     np.testing.assert_allclose(read(), alone)
     np.testing.assert_allclose(read(probabilities=own)[4], value(ladder, [own[20.0], certain[0]], observed))
 

@@ -50,12 +50,13 @@ def test_two_tallies_merged_are_one():
 
 
 def test_the_table_reads_back():
-    text = scores_csv([
-        ScoreRow("a, b", "csi", 20.0, 10.0, 1 / 3), ScoreRow("a, b", "mae", None, None, float("nan")),
-    ])
+    text = scores_csv(
+        [ScoreRow("a, b", "csi", 20.0, 10.0, 1 / 3), ScoreRow("a, b", "mae", None, None, float("nan"))]
+    )
     assert list(csv.reader(io.StringIO(text))) == [
         ["model", "score", "threshold_dbz", "lead_minutes", "value"],
-        ["a, b", "csi", "20", "10", "0.333333333"], ["a, b", "mae", "", "mean", "nan"],
+        ["a, b", "csi", "20", "10", "0.333333333"],
+        ["a, b", "mae", "", "mean", "nan"],
     ]
 
 

@@ -28,8 +28,10 @@ def value(metric, forecast, observed):
 
 def over_frames(function, forecast, observed):
     """The mean over the batch of a number of each frame (C, H, W) in float64."""
-    found = [[function(f, o) for f, o in zip(fs, os, strict=True)] for fs, os in zip(
-        forecast.astype(np.float64), observed.astype(np.float64), strict=True)]
+    found = [
+        [function(f, o) for f, o in zip(fs, os, strict=True)]
+        for fs, os in zip(forecast.astype(np.float64), observed.astype(np.float64), strict=True)
+    ]
     return np.mean(found, axis=0)
 
 
@@ -177,7 +179,10 @@ def test_shapes_that_differ_are_refused():
 
 def test_bad_parameters_are_refused():
     for make in (
-        lambda: FrameErrors(3), lambda: FrameErrors(1, "max"), lambda: FrameGdl(0), lambda: FrameSsim(0.0),
+        lambda: FrameErrors(3),
+        lambda: FrameErrors(1, "max"),
+        lambda: FrameGdl(0),
+        lambda: FrameSsim(0.0),
         lambda: FrameSsim(window="round"),
     ):
         with pytest.raises(NowcastError, match="expected"):

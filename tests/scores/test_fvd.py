@@ -96,8 +96,7 @@ def weights_file(tmp_path_factory):
 
 def test_the_network_has_the_size_of_i3d():
     learned = [
-        np.prod((400, *s[1:]) if n.startswith("logits") else s)
-        for n, s in i3d.shapes() if "running" not in n
+        np.prod((400, *s[1:]) if n.startswith("logits") else s) for n, s in i3d.shapes() if "running" not in n
     ]
     assert sum(learned) == 12_697_264
 
@@ -105,8 +104,13 @@ def test_the_network_has_the_size_of_i3d():
 @pytest.mark.parametrize(
     ("length", "k", "s", "front", "back"),
     [
-        (224, 7, 2, 2, 3), (9, 7, 2, 3, 3), (112, 3, 2, 0, 1), (5, 3, 2, 1, 1), (8, 3, 1, 1, 1),
-        (3, 2, 2, 0, 1), (4, 2, 2, 0, 0),
+        (224, 7, 2, 2, 3),
+        (9, 7, 2, 3, 3),
+        (112, 3, 2, 0, 1),
+        (5, 3, 2, 1, 1),
+        (8, 3, 1, 1, 1),
+        (3, 2, 2, 0, 1),
+        (4, 2, 2, 0, 0),
     ],
 )
 def test_padding_is_that_of_tensorflow(length, k, s, front, back):
@@ -151,8 +155,14 @@ def by_modules(state, x):
     def mixed(name, x):
         n = f"Mixed_{name}"
         return torch.cat(
-            [unit(f"{n}.b0", x), unit(f"{n}.b1b", unit(f"{n}.b1a", x)), unit(f"{n}.b2b", unit(f"{n}.b2a", x)),
-             unit(f"{n}.b3b", pool(x, (3, 3, 3), (1, 1, 1)))], 1)
+            [
+                unit(f"{n}.b0", x),
+                unit(f"{n}.b1b", unit(f"{n}.b1a", x)),
+                unit(f"{n}.b2b", unit(f"{n}.b2a", x)),
+                unit(f"{n}.b3b", pool(x, (3, 3, 3), (1, 1, 1))),
+            ],
+            1,
+        )
 
     x = pool(unit("Conv3d_1a_7x7", x, 2), (1, 3, 3), (1, 2, 2))
     x = pool(unit("Conv3d_2c_3x3", unit("Conv3d_2b_1x1", x)), (1, 3, 3), (1, 2, 2))
@@ -215,7 +225,8 @@ def test_files_that_are_not_the_named_weights_are_refused(weights_file, tmp_path
         (b"no weights", "not a plain state dictionary"),
         ({"a": torch.zeros(1)}, r"Conv3d_1a_7x7\.conv3d\.weight: got nothing"),
         ({**random_state(), "Mixed_3b.b0.bn.bias": torch.zeros(3)}, r"Mixed_3b\.b0\.bn\.bias: got \(3,\)"),
-        ([1], "got nothing"), (nn.Conv2d(1, 1, 1), "not a plain state dictionary"),
+        ([1], "got nothing"),
+        (nn.Conv2d(1, 1, 1), "not a plain state dictionary"),
     ):
         bad.write_bytes(content) if isinstance(content, bytes) else torch.save(content, bad)
         with pytest.raises(FileError, match=said):

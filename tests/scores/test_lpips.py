@@ -40,9 +40,13 @@ def value(metric, forecast, observed):
 
 def their_network(arrays, monkeypatch, spatial):
     """The torchmetrics composition, with our arrays in the backbone it would take from torchvision."""
+
     def backbone(*_):
         shapes = [
-            (3, 64, 11, 4, 2), (64, 192, 5, 1, 2), (192, 384, 3, 1, 1), (384, 256, 3, 1, 1),
+            (3, 64, 11, 4, 2),
+            (64, 192, 5, 1, 2),
+            (192, 384, 3, 1, 1),
+            (384, 256, 3, 1, 1),
             (256, 256, 3, 1, 1),
         ]
         convs = [nn.Conv2d(a, b, k, s, p) for a, b, k, s, p in shapes]
@@ -98,9 +102,7 @@ def test_the_same_frames_are_at_no_distance_and_worse_ones_farther(weights):
     _, observed = clips(3, (1, 1, 3, 32, 32))
     noise = np.random.default_rng(0).normal(0, 1, observed.shape).astype(np.float32)
     metric = Lpips(**weights)
-    none, near, far = (
-        value(metric, (observed + s * noise).clip(0, 1), observed)[0] for s in (0.0, 0.05, 0.5)
-    )
+    none, near, far = (value(metric, (observed + s * noise).clip(0, 1), observed)[0] for s in (0.0, 0.05, 0.5))
     assert none == 0.0 < near < far
 
 

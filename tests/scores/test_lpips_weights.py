@@ -75,9 +75,15 @@ class Harm:
 @pytest.mark.parametrize(
     "tree",
     [
-        {"a": Harm(os.system, "touch harm")}, Harm(eval, "1"), {"a": Harm(subprocess.Popen, "true")},
-        {"a": np.zeros(2)}, {"a": np.array(["text"], dtype=object)}, {"a": np.zeros(2, ">f4")},
-        {"a": np.asfortranarray(np.zeros((2, 3), np.float32))}, {"a": np.float32(1)}, [1, 2],
+        {"a": Harm(os.system, "touch harm")},
+        Harm(eval, "1"),
+        {"a": Harm(subprocess.Popen, "true")},
+        {"a": np.zeros(2)},
+        {"a": np.array(["text"], dtype=object)},
+        {"a": np.zeros(2, ">f4")},
+        {"a": np.asfortranarray(np.zeros((2, 3), np.float32))},
+        {"a": np.float32(1)},
+        [1, 2],
     ],
     ids=["system", "eval", "process", "float64", "object", "big-endian", "fortran", "scalar", "list"],
 )

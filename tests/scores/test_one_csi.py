@@ -56,14 +56,17 @@ def critical_success_indices(source: str) -> list[int]:
     return lines
 
 
-@pytest.mark.parametrize("twin", [
-    "x = hits / (hits + misses + alarms)",
-    "def f(r):\n    n = r.hits + r.misses + r.false_alarms\n    return r.hits / n if n else None",
-    "csi = ratio(sums['hits'], sums['hits'] + sums['misses'] + sums['false_alarms'])",
-    "csi = ratio(hits, events[..., None] + said - hits)",
-    "csi = ratio(counts[..., 0], counts.sum(axis=-1))",
-    "csi = (counts[:, 0] / counts.sum(axis=1)).mean()",
-])
+@pytest.mark.parametrize(
+    "twin",
+    [
+        "x = hits / (hits + misses + alarms)",
+        "def f(r):\n    n = r.hits + r.misses + r.false_alarms\n    return r.hits / n if n else None",
+        "csi = ratio(sums['hits'], sums['hits'] + sums['misses'] + sums['false_alarms'])",
+        "csi = ratio(hits, events[..., None] + said - hits)",
+        "csi = ratio(counts[..., 0], counts.sum(axis=-1))",
+        "csi = (counts[:, 0] / counts.sum(axis=1)).mean()",
+    ],
+)
 def test_a_twin_would_be_found(twin):
     assert critical_success_indices(twin)
 
@@ -71,7 +74,8 @@ def test_a_twin_would_be_found(twin):
 def test_there_is_one_csi():
     files = [*(ROOT / "nowcast").rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
     found = {
-        str(path.relative_to(ROOT)): lines for path in files
+        str(path.relative_to(ROOT)): lines
+        for path in files
         if (lines := critical_success_indices(path.read_text(encoding="utf-8")))
     }
     assert list(found) == [HOME]

@@ -42,7 +42,8 @@ def test_brier_is_that_of_scores():
     rng = np.random.default_rng(0)
     probability, observed = rng.random((4, 3, 9, 9)), rng.normal(20, 9, (4, 3, 9, 9))
     theirs = scores.probability.brier_score(
-        xr.DataArray(probability, dims=tuple("bsyx")), xr.DataArray((observed >= 20) * 1.0, dims=tuple("bsyx")),
+        xr.DataArray(probability, dims=tuple("bsyx")),
+        xr.DataArray((observed >= 20) * 1.0, dims=tuple("bsyx")),
         preserve_dims="s",
     )
     np.testing.assert_allclose(value(Brier(20.0), probability, observed), theirs, atol=1e-12)

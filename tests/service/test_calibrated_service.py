@@ -30,10 +30,18 @@ def file(source, tmp_path_factory):
 
 
 def settings(tmp_path, file, model="persistence"):
-    return build(ServiceSettings, {
-        "name": "x", "archive": "a.zarr", "output": str(tmp_path), "inputs": [{"folder": "in"}], "model": model,
-        "calibration": str(file), "lead_times": 2,
-    })
+    return build(
+        ServiceSettings,
+        {
+            "name": "x",
+            "archive": "a.zarr",
+            "output": str(tmp_path),
+            "inputs": [{"folder": "in"}],
+            "model": model,
+            "calibration": str(file),
+            "lead_times": 2,
+        },
+    )
 
 
 def test_its_forecasts_hold_probabilities_and_their_reliability(source, file, tmp_path):

@@ -43,8 +43,14 @@ def test_a_whole_nowcast_is_published(service):
     folder = service.output / "latest"
     assert str(folder.readlink()) == "issued/20250601T124000Z"
     names = {p.relative_to(folder.resolve()).as_posix() for p in folder.resolve().rglob("*.*")}
-    assert {"nowcast.nc", "manifest.json", "maps/loop.gif", "maps/lead_0030.png",
-            "odim/lead_0010.h5", "geotiff/lead_0020.tif"} <= names
+    assert {
+        "nowcast.nc",
+        "manifest.json",
+        "maps/loop.gif",
+        "maps/lead_0030.png",
+        "odim/lead_0010.h5",
+        "geotiff/lead_0020.tif",
+    } <= names
     manifest = _manifest(service, 4)
     assert manifest["forecast_reference_time"] == "2025-06-01T12:40:00Z"
     assert manifest["valid_times"][0] == "2025-06-01T12:50:00Z"

@@ -138,8 +138,9 @@ def test_a_bomb_is_refused_by_its_size_before_it_is_read(service):
     with h5py.File(bomb, "r+") as file:
         file["where"].attrs["xsize"] = file["where"].attrs["ysize"] = 200_000
         del file["dataset1/data1/data"]
-        file["dataset1/data1"].create_dataset("data", (200_000, 200_000), "u1", chunks=(1000, 1000),
-                                              compression="gzip")
+        file["dataset1/data1"].create_dataset(
+            "data", (200_000, 200_000), "u1", chunks=(1000, 1000), compression="gzip"
+        )
     picture = service.inbox / "bomb_picture.h5"
     picture.write_bytes(b"P5\n100000 100000\n255\n")
     began = time.monotonic()
@@ -160,9 +161,7 @@ def test_a_picture_that_cannot_be_drawn_does_not_keep_the_forecast_back(service,
     cycle = service.cycle(1, products=changed)
     assert cycle.exit_code == PUBLISHED
     assert "no maps: no such projection" in cycle.message
-    assert set(_manifest(service, 1)["files"]) == {"nowcast.nc"} | {
-        f"odim/lead_00{m}0.h5" for m in (1, 2, 3)
-    }
+    assert set(_manifest(service, 1)["files"]) == {"nowcast.nc"} | {f"odim/lead_00{m}0.h5" for m in (1, 2, 3)}
 
 
 def test_a_fault_nobody_thought_of_is_the_cycles_not_the_watchs(service, monkeypatch):
@@ -198,10 +197,13 @@ def _segfault(*_):
 @pytest.mark.parametrize(
     ("read", "reason"),
     [
-        (_raise(MemoryError()), "MemoryError"), (_raise(RecursionError("too deep")), "too deep"),
-        (_raise(SystemExit(3)), "crashed its process"), (_raise(KeyError("gain")), "gain"),
+        (_raise(MemoryError()), "MemoryError"),
+        (_raise(RecursionError("too deep")), "too deep"),
+        (_raise(SystemExit(3)), "crashed its process"),
+        (_raise(KeyError("gain")), "gain"),
         (_raise(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad byte")), "bad byte"),
-        (_segfault, "crashed its process"), (_hang, "did not end within 1.5 s"),
+        (_segfault, "crashed its process"),
+        (_hang, "did not end within 1.5 s"),
     ],
 )
 def test_whatever_a_reader_does_the_file_is_refused_by_name_and_the_rest_goes_in(
@@ -261,7 +263,11 @@ def test_what_no_file_is_to_blame_for_fails_the_cycle_and_refuses_none(service, 
 
 
 HOSTILE = (
-    b"caf\xe9.h5", b"two\nlines.h5", b"\x1b]0;owned\x07\x1b[31m.h5", "\u202egpj.h5".encode(), b"\xff\n\x1b.h5",
+    b"caf\xe9.h5",
+    b"two\nlines.h5",
+    b"\x1b]0;owned\x07\x1b[31m.h5",
+    "\u202egpj.h5".encode(),
+    b"\xff\n\x1b.h5",
 )
 
 

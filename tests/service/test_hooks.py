@@ -78,11 +78,16 @@ def ledger(tmp_path):
 def waiting(tmp_path, ledger, *hooks, ids=("a",), **changes):
     """A service with hooks that are to be told of warnings."""
     settings = ServiceSettings(
-        name="s", archive=tmp_path / "a.zarr", output=tmp_path, inputs=(InputSettings(tmp_path),),
-        hooks=tuple(replace(hook, backoff_seconds=0.01) for hook in hooks), **changes,
+        name="s",
+        archive=tmp_path / "a.zarr",
+        output=tmp_path,
+        inputs=(InputSettings(tmp_path),),
+        hooks=tuple(replace(hook, backoff_seconds=0.01) for hook in hooks),
+        **changes,
     )
     manifest = {
-        "forecast_reference_time": to_text(NOW), "published": to_text(NOW),
+        "forecast_reference_time": to_text(NOW),
+        "published": to_text(NOW),
         "judged": [{"name": i, "period_ends": to_text(NOW), "raised": True, "probability": 0.5} for i in ids],
         "warnings": [{"id": i, "headline": "réel"} for i in ids],
     }
@@ -176,8 +181,7 @@ def test_one_that_its_receiver_never_takes_does_not_keep_back_the_others(tmp_pat
 
 
 def test_a_secret_that_is_not_there_is_said_by_its_name(tmp_path, ledger):
-    hook = HookSettings("web", url="http://127.0.0.1:1/", header="X-Key", header_variable="NOT_THERE",
-                        tries=1)
+    hook = HookSettings("web", url="http://127.0.0.1:1/", header="X-Key", header_variable="NOT_THERE", tries=1)
     settings, known = waiting(tmp_path, ledger, hook)
     tell(settings, known, NOW)
     assert "NOT_THERE is not set" in told(ledger)[0][4]
@@ -187,15 +191,20 @@ def test_commands_get_it_on_their_input_and_may_fail_or_hang(tmp_path, ledger):
     target, pid = tmp_path / "got.json", tmp_path / "pid"
     good = HookSettings("good", command=("/bin/sh", "-c", f"cat > '{target}'"))
     bad = HookSettings("bad", command=("/bin/sh", "-c", "exit 1"), tries=1, timeout_seconds=60)
-    hang = HookSettings("hang", command=("/bin/sh", "-c", f"sleep 60 & echo $! > '{pid}'; wait"), tries=1,
-                        timeout_seconds=0.5)
+    hang = HookSettings(
+        "hang", command=("/bin/sh", "-c", f"sleep 60 & echo $! > '{pid}'; wait"), tries=1, timeout_seconds=0.5
+    )
     none = HookSettings("none", command=("/no/such/program",), tries=1)
     settings, known = waiting(tmp_path, ledger, good, bad, hang, none)
     tell(settings, known, NOW)
     assert json.loads(target.read_text()) == {"id": "a", "headline": "réel"}
     reasons = {hook: reason for _, hook, _, _, reason in told(ledger)}
-    assert reasons == {"good": "", "bad": "ended with code 1", "hang": "did not end within 0.5 s",
-                       "none": "cannot be run (No such file or directory)"}
+    assert reasons == {
+        "good": "",
+        "bad": "ended with code 1",
+        "hang": "did not end within 0.5 s",
+        "none": "cannot be run (No such file or directory)",
+    }
     state = (tmp_path / "pid").read_text().strip()
     end = time.monotonic() + 5
     while time.monotonic() < end and _runs(state):

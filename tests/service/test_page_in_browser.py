@@ -22,19 +22,20 @@ def service(tmp_path_factory):
     """A service that got files with hostile attributes and names, and a hostile reason to fall back."""
     made = StormService(tmp_path_factory.mktemp("service"))
     for i in range(3):
-        write_composite(made.inbox / f"{i}.h5", FRAMES[i], time_of(i), storm_grid(STORMS),
-                        source=f"CMT:{EVIL}")
+        write_composite(made.inbox / f"{i}.h5", FRAMES[i], time_of(i), storm_grid(STORMS), source=f"CMT:{EVIL}")
     evil_name = made.inbox / f"{EVIL.replace('/', ' ')}\n.h5"
     evil_name.write_bytes(b"no radar file")
     row, column = np.unravel_index(int(np.nanargmax(FRAMES[2])), FRAMES[2].shape)
     grid = storm_grid(STORMS)
     lon, lat = grid.lonlat(grid.y[[row]], grid.x[[column]])
     made.settings = replace(
-        made.settings, places=(PlaceSettings(EVIL, float(lat[0]), float(lon[0])),),
+        made.settings,
+        places=(PlaceSettings(EVIL, float(lat[0]), float(lon[0])),),
         warnings=(WarningSettings(EVIL, "reflectivity", 15.0, 0.5, 30.0, place=EVIL),),
     )
-    cycle = made.cycle(2, model=f"{made.inbox}/{EVIL.replace('/', ' ')}.ckpt",
-                       products=ProductSettings(maps=True))
+    cycle = made.cycle(
+        2, model=f"{made.inbox}/{EVIL.replace('/', ' ')}.ckpt", products=ProductSettings(maps=True)
+    )
     assert "\n" not in cycle.message
     assert "<img" in cycle.message
     assert "<img" in _status_page(made, START)

@@ -20,14 +20,13 @@ START = np.datetime64("2025-06-01T12:04", "ns")
 def test_slots_are_the_frames_times_plus_the_wait():
     slots = cycle_times(START, STEP, LATE)
     assert [str(next(slots).astype("datetime64[m]")) for _ in range(3)] == [
-        "2025-06-01T12:13", "2025-06-01T12:23", "2025-06-01T12:33",
+        "2025-06-01T12:13",
+        "2025-06-01T12:23",
+        "2025-06-01T12:33",
     ]
 
 
-@given(
-    minute=st.integers(0, 60 * 24 - 1), step=st.sampled_from([1, 2, 5, 6, 10, 15]),
-    late=st.integers(0, 20),
-)
+@given(minute=st.integers(0, 60 * 24 - 1), step=st.sampled_from([1, 2, 5, 6, 10, 15]), late=st.integers(0, 20))
 def test_the_first_slot_is_never_past_and_never_a_step_away(minute, step, late):
     start = np.datetime64("2025-06-01", "ns") + np.timedelta64(minute, "m")
     step_ns = np.timedelta64(step, "m").astype("timedelta64[ns]")

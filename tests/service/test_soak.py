@@ -14,10 +14,23 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.slow
 def test_a_hundred_cycles_with_faults_keep_every_promise(tmp_path):
     report = tmp_path / "soak.json"
-    command = [sys.executable, str(ROOT / "scripts" / "soak_service.py"), "--cycles", "100", "--seed", "7",
-               "--report", str(report)]
+    command = [
+        sys.executable,
+        str(ROOT / "scripts" / "soak_service.py"),
+        "--cycles",
+        "100",
+        "--seed",
+        "7",
+        "--report",
+        str(report),
+    ]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=3600,
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=3600,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert report.exists(), done.stderr

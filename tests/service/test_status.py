@@ -10,13 +10,7 @@ import pytest
 from nowcast.core.times import to_text
 from nowcast.service.clock import ManualClock, SystemClock
 from nowcast.service.ledger import Ledger
-from nowcast.service.ledger_schema import (
-    NEWEST_FRAME,
-    REPLAY,
-    STEP_SECONDS,
-    LeadScore,
-    PublishedNowcast,
-)
+from nowcast.service.ledger_schema import NEWEST_FRAME, REPLAY, STEP_SECONDS, LeadScore, PublishedNowcast
 from nowcast.service.settings import InputSettings, ServiceSettings
 from nowcast.service.status import age_text, as_json, as_prometheus, as_text, clock_of, read_status
 
@@ -26,8 +20,14 @@ T0 = np.datetime64("2025-06-01T12:00", "ns")
 @pytest.fixture
 def settings(tmp_path):
     return ServiceSettings(
-        name="by_hand", archive=tmp_path / "a.zarr", output=tmp_path, inputs=(InputSettings(tmp_path),),
-        late_minutes=3.0, budget_seconds=60.0, stale_minutes=30.0, low_disk_mb=0.0,
+        name="by_hand",
+        archive=tmp_path / "a.zarr",
+        output=tmp_path,
+        inputs=(InputSettings(tmp_path),),
+        late_minutes=3.0,
+        budget_seconds=60.0,
+        stale_minutes=30.0,
+        low_disk_mb=0.0,
     )
 
 
@@ -47,12 +47,15 @@ def _fill(ledger):
         ledger.note_nowcast(PublishedNowcast(T0 + _m(minute), "net", fallback, "f"), T0 + _m(minute + 4), {})
         ledger.note_cycle(T0 + _m(minute + 3), None, "fallback" if fallback else "published", 0, "", {})
     ledger.note_metadata({NEWEST_FRAME: to_text(T0 + _m(60)), STEP_SECONDS: "600"})
-    ledger.add_scores([
-        LeadScore(T0, "published", 10.0, 20.0, 6, 2, 2),
-        LeadScore(T0 + _m(10), "published", 10.0, 20.0, 0, 2, 0),
-        LeadScore(T0, "persistence", 10.0, 20.0, 3, 3, 0), LeadScore(T0, "published", 10.0, 40.0, 0, 0, 0),
-        LeadScore(T0, "persistence", 10.0, 40.0, 0, 0, 0),
-    ])
+    ledger.add_scores(
+        [
+            LeadScore(T0, "published", 10.0, 20.0, 6, 2, 2),
+            LeadScore(T0 + _m(10), "published", 10.0, 20.0, 0, 2, 0),
+            LeadScore(T0, "persistence", 10.0, 20.0, 3, 3, 0),
+            LeadScore(T0, "published", 10.0, 40.0, 0, 0, 0),
+            LeadScore(T0, "persistence", 10.0, 40.0, 0, 0, 0),
+        ]
+    )
 
 
 def test_every_number(settings, ledger):
@@ -69,10 +72,7 @@ def test_every_number(settings, ledger):
     assert status.healthy
 
 
-@pytest.mark.parametrize(
-    ("minute", "missed"),
-    [(50, 2), (63, 2), (64, 3), (73, 3), (74, 4), (0, 2), (-600, 2)],
-)
+@pytest.mark.parametrize(("minute", "missed"), [(50, 2), (63, 2), (64, 3), (73, 3), (74, 4), (0, 2), (-600, 2)])
 def test_missed_cycles(settings, ledger, minute, missed):
     """12:30 and 12:40 have none; 13:00 counts from 13:04 on: three minutes late, one for the model."""
     _fill(ledger)
@@ -131,7 +131,8 @@ def test_metrics_for_prometheus(settings, ledger):
     _fill(ledger)
     text = as_prometheus(read_status(settings, ledger, ManualClock(T0 + _m(64))))
     for line in (
-        'nowcast_missed_cycles{service="by_hand"} 3', 'nowcast_fallbacks{service="by_hand"} 1',
+        'nowcast_missed_cycles{service="by_hand"} 3',
+        'nowcast_fallbacks{service="by_hand"} 1',
         'nowcast_csi{service="by_hand",source="published",dbz="20"} 0.5',
     ):
         assert f"{line}\n" in text

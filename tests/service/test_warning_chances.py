@@ -15,10 +15,17 @@ ALL = np.arange(6)
 
 
 def warning(**changes):
-    return WarningSettings(**{
-        "name": "w", "quantity": "reflectivity", "at_least": 40.0, "probability": 0.5, "minutes": 30.0,
-        "area": "a", **changes,
-    })
+    return WarningSettings(
+        **{
+            "name": "w",
+            "quantity": "reflectivity",
+            "at_least": 40.0,
+            "probability": 0.5,
+            "minutes": 30.0,
+            "area": "a",
+            **changes,
+        }
+    )
 
 
 def chances(dbz, **parts):
@@ -94,9 +101,11 @@ def test_nothing_known_raises_nothing():
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"minutes": 45.0}, "the 30 min that the forecast reaches"),
-     ({"minutes": 5.0}, "at least the first lead time"),
-     ({"quantity": "rain_rate", "of": "mean"}, "no Z-R relation")],
+    [
+        ({"minutes": 45.0}, "the 30 min that the forecast reaches"),
+        ({"minutes": 5.0}, "at least the first lead time"),
+        ({"quantity": "rain_rate", "of": "mean"}, "no Z-R relation"),
+    ],
 )
 def test_what_cannot_be_told_is_refused(changes, said):
     made = ensemble(constant([40.0, 40.0], 3, (2, 3)), relation="")

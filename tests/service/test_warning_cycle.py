@@ -52,19 +52,24 @@ def square(name, rows, columns):
 def asked(folder, **changes):
     """A service that is asked about a wet place, one outside, an area, and three warnings."""
     wet = np.unravel_index(int(np.nanargmax(FRAMES[2])), FRAMES[2].shape)
-    (folder / "areas.geojson").write_text(json.dumps(
-        {"type": "FeatureCollection", "features": [square("valley", (5, 35), (5, 35))]}))
+    (folder / "areas.geojson").write_text(
+        json.dumps({"type": "FeatureCollection", "features": [square("valley", (5, 35), (5, 35))]})
+    )
     lat, lon = place_of(*map(int, wet))
-    return StormService(folder, **{
-        "z_r": "marshall_palmer", "areas": folder / "areas.geojson",
-        "places": (PlaceSettings("=wet", lat, lon), PlaceSettings("far away", -45.0, 10.0)),
-        "warnings": (
-            WarningSettings("storm", "reflectivity", 20.0, 0.5, 30.0, area="valley"),
-            WarningSettings("flood", "rain_sum", 500.0, 0.4, 30.0, area="valley"),
-            WarningSettings("nowhere", "reflectivity", 20.0, 0.5, 30.0, place="far away"),
-        ),
-        **changes,
-    })
+    return StormService(
+        folder,
+        **{
+            "z_r": "marshall_palmer",
+            "areas": folder / "areas.geojson",
+            "places": (PlaceSettings("=wet", lat, lon), PlaceSettings("far away", -45.0, 10.0)),
+            "warnings": (
+                WarningSettings("storm", "reflectivity", 20.0, 0.5, 30.0, area="valley"),
+                WarningSettings("flood", "rain_sum", 500.0, 0.4, 30.0, area="valley"),
+                WarningSettings("nowhere", "reflectivity", 20.0, 0.5, 30.0, place="far away"),
+            ),
+            **changes,
+        },
+    )
 
 
 def calibration(folder, gap=0.0):
@@ -77,7 +82,8 @@ def calibration(folder, gap=0.0):
     at = 9  # the bin of 0.7 to 0.8
     cases[..., at], forecast[..., at], events[..., at] = 9000, 9000 * LIKELY, 9000 * (LIKELY + gap)
     found = ModelCalibration(
-        "extrapolation", identity_of(model),
+        "extrapolation",
+        identity_of(model),
         dressing=DressingTable((20.0,), leads, ((10.0,) * 3,), ((rows,) * 3,)),
         reliability=ReliabilityTable.of((20.0,), leads, cases, forecast, events),
     )
@@ -104,8 +110,16 @@ def test_places_areas_and_warnings_are_published_as_files(published):
     assert "rain_sum: periods_minutes: got 60 min" in cycle.message
     folder = service.output / "latest"
     manifest = json.loads((folder / "manifest.json").read_text())
-    names = {"places.json", "places.csv", "areas.json", "areas.csv", "warnings.json", "nowcast.nc",
-             "meteograms/places_01.png", "meteograms/areas_01.png"}
+    names = {
+        "places.json",
+        "places.csv",
+        "areas.json",
+        "areas.csv",
+        "warnings.json",
+        "nowcast.nc",
+        "meteograms/places_01.png",
+        "meteograms/areas_01.png",
+    }
     assert set(manifest["files"]) == names
     assert all(sha256(folder / name) == digest for name, digest in manifest["files"].items())
     places = json.loads((folder / "places.json").read_text())["places"]
@@ -196,9 +210,14 @@ def test_probabilities_of_a_calibration_are_published_counted_and_held_against_i
 @pytest.mark.slow
 def test_members_are_drawn_in_the_process_of_the_model_and_stay_there(tmp_path):
     service = asked(
-        tmp_path, calibration=calibration(tmp_path), members=6, seed=3, lead_times=3,
+        tmp_path,
+        calibration=calibration(tmp_path),
+        members=6,
+        seed=3,
+        lead_times=3,
         products=ProductSettings(
-            maps=False, forecast={"rain_sum": {"periods_minutes": [15, 30]}, "rain_onset": {}}),
+            maps=False, forecast={"rain_sum": {"periods_minutes": [15, 30]}, "rain_onset": {}}
+        ),
     )
     service.deliver(0, 1, 2)
     cycle = service.cycle(2)
@@ -279,8 +298,10 @@ WARNING = {"name": "w", "quantity": "rain_sum", "at_least": 10, "probability": 0
         ({"most_missing": -1}, "most_missing: got -1"),
         ({"observed_share": 0}, "observed_share: got 0"),
         ({"warnings": [WARNING, WARNING]}, "warnings: got 2 of 1 names"),
-        ({"warnings": [{**WARNING, "probability": 40}]},
-         "probability: got 40, expected a number from 0.001 to 1"),
+        (
+            {"warnings": [{**WARNING, "probability": 40}]},
+            "probability: got 40, expected a number from 0.001 to 1",
+        ),
         ({"warnings": [{**WARNING, "place": "Y"}]}, "got both an area and a place, expected one of them"),
         ({"warnings": [{**WARNING, "area": None}]}, "got neither area nor place"),
         ({"warnings": [{**WARNING, "quantity": "hail"}]}, "quantity: got 'hail', expected one of rain_sum"),

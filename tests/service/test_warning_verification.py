@@ -33,8 +33,12 @@ def at(minute):
 def settings(tmp_path):
     lon, lat = GRID.lonlat(GRID.y[[6]], GRID.x[[8]])
     return ServiceSettings(
-        name="by_hand", archive=tmp_path / "a.zarr", output=tmp_path, inputs=(InputSettings(tmp_path),),
-        places=(PlaceSettings("here", float(lat[0]), float(lon[0])),), warnings=(STORM, FLOOD),
+        name="by_hand",
+        archive=tmp_path / "a.zarr",
+        output=tmp_path,
+        inputs=(InputSettings(tmp_path),),
+        places=(PlaceSettings("here", float(lat[0]), float(lon[0])),),
+        warnings=(STORM, FLOOD),
         z_r="marshall_palmer",
     )
 
@@ -48,19 +52,32 @@ def archive(by_minute):
 def judged(settings, ledger, minute, **raised):
     """A nowcast from a frame, published two minutes later, that raises warnings or not."""
     said = [
-        {"name": w.name, "raised": raised[w.name], "probability": 0.7, "period_ends": to_text(at(minute + 30)),
-         "event": w.event, "lower_bound": False}
-        for w in settings.warnings if w.name in raised
+        {
+            "name": w.name,
+            "raised": raised[w.name],
+            "probability": 0.7,
+            "period_ends": to_text(at(minute + 30)),
+            "event": w.event,
+            "lower_bound": False,
+        }
+        for w in settings.warnings
+        if w.name in raised
     ]
-    manifest = {"forecast_reference_time": to_text(at(minute)), "published": to_text(at(minute + 2)),
-                "judged": said, "warnings": []}
+    manifest = {
+        "forecast_reference_time": to_text(at(minute)),
+        "published": to_text(at(minute + 2)),
+        "judged": said,
+        "warnings": [],
+    }
     row = PublishedNowcast(at(minute), "m", "", f"issued/{minute}")
     ledger.note_nowcast(row, at(minute + 2), manifest, entries_of(settings, manifest))
 
 
 def outcomes(ledger):
-    return {(name, issued[11:16]): (word, lead) for issued, name, word, lead in
-            ledger.rows("SELECT issued, name, outcome, lead_minutes FROM judged")}
+    return {
+        (name, issued[11:16]): (word, lead)
+        for issued, name, word, lead in ledger.rows("SELECT issued, name, outcome, lead_minutes FROM judged")
+    }
 
 
 @pytest.fixture
@@ -87,8 +104,10 @@ def test_hit_false_alarm_miss_and_lead_time(settings, ledger):
     storm = next(w for w in state.warnings if w.name == "storm")
     assert (storm.hits, storm.false_alarms, storm.misses, storm.correct_noes) == (1, 1, 1, 0)
     assert (storm.pod, storm.far, storm.mean_lead_minutes) == (0.5, 0.5, 18.0)
-    assert any("1 hits, 1 false alarms, 1 misses, POD 0.50, FAR 0.50, mean lead 18 min" in line
-               for line in warning_lines(state.warnings))
+    assert any(
+        "1 hits, 1 false alarms, 1 misses, POD 0.50, FAR 0.50, mean lead 18 min" in line
+        for line in warning_lines(state.warnings)
+    )
     metrics = warning_metrics("by_hand", state.warnings)
     assert 'nowcast_warning_pod{service="by_hand",warning="storm"} 0.5' in metrics
     assert verify_warnings(settings, WarningLedger(ledger), seen) == 0

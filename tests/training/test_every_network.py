@@ -16,7 +16,10 @@ def test_it_trains_and_its_checkpoint_forecasts(tmp_path, name):
     height, width = tiny_models.size_of(name)
     window = ClipWindow(past=tiny_models.PAST, future=3)
     made = experiment(
-        "training.steps=2", "training.batch=2", "training.validate_every=2", "data.validation_clips=2",
+        "training.steps=2",
+        "training.batch=2",
+        "training.validate_every=2",
+        "data.validation_clips=2",
         f"data.window={{past: {window.past}, future: {window.future}}}",
         values={"model": {"name": name, "settings": tiny_models.tiny_settings(name)}},
     )
@@ -33,7 +36,8 @@ def test_it_trains_and_its_checkpoint_forecasts(tmp_path, name):
     assert torch.isfinite(forecast).all()
     last = checkpoint.read(best.parent / "last.ckpt")
     still = [
-        name for name, value in loaded.model.named_parameters()
+        name
+        for name, value in loaded.model.named_parameters()
         if torch.equal(value, last["state_dict"]["network." + name])
     ]
     assert still == []  # every weight moved, so the average differs from it

@@ -66,7 +66,8 @@ def test_what_needs_dbz_is_refused_without(assignment):
 
 def test_a_cascade_of_odds_is_not_trained_on_true_frames_fed_later():
     assignments = (
-        "model.exceedance_probability={thresholds_dbz: [20, 30], cascade: {}}", "training.loss=log_score",
+        "model.exceedance_probability={thresholds_dbz: [20, 30], cascade: {}}",
+        "training.loss=log_score",
         "training.sampling.start=0.5",
     )
     with pytest.raises(SettingsError, match=r"start: got 0.5 with model.exceedance_probability.cascade"):

@@ -14,8 +14,15 @@ from nowcast.training.run import train
 from tests.fakes.training_runs import clips, experiment
 
 ROOT = Path(__file__).resolve().parents[2]
-LMC = {"hidden": 8, "slot_width": 16, "slots": 5, "layers": 1, "long_length": 6, "warmup_iterations": 2,
-       "warmup_steps": 2}
+LMC = {
+    "hidden": 8,
+    "slot_width": 16,
+    "slots": 5,
+    "layers": 1,
+    "long_length": 6,
+    "warmup_iterations": 2,
+    "warmup_steps": 2,
+}
 WINDOW = {"past": 2, "future": 3, "before": 2, "after": 2}
 
 
@@ -98,8 +105,12 @@ def test_two_processes_hold_the_same_weights_with_their_phases_in_step(tmp_path)
     script = tmp_path / "two.py"
     script.write_text(TWO)
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "two"), *settings], cwd=ROOT, check=False,
-        capture_output=True, text=True, timeout=300,
+        [sys.executable, str(script), str(tmp_path / "two"), *settings],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr

@@ -34,9 +34,16 @@ def fit(*assignments, precision="32-true", network=None, steps=3):
     module, watch = TrainingModule(network, chosen), Watch()
     data = ClipDataModule(clips(), clips(train=False), chosen.training, 2, lambda: module.iteration)
     trainer = pl.Trainer(
-        accelerator="cpu", max_epochs=1, precision=precision, logger=False, callbacks=[watch],
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        num_sanity_val_steps=0, limit_val_batches=0,
+        accelerator="cpu",
+        max_epochs=1,
+        precision=precision,
+        logger=False,
+        callbacks=[watch],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=0,
     )
     with quiet_lightning():
         trainer.fit(module, datamodule=data)
@@ -75,8 +82,13 @@ def test_a_later_phase_computes_with_the_moved_weights_under_bf16():
                 self.said.append(frames.detach().clone())
                 yield OptimiserStep(name, frames, clip.future[:, :1], clip.observed[:, 2:3])
 
-    module, _ = fit("training.learning_rate.start=1.0", "training.learning_rate.warmup=0",
-                    precision="bf16-mixed", network=Twice(TwoPhaseSettings(), 1), steps=1)
+    module, _ = fit(
+        "training.learning_rate.start=1.0",
+        "training.learning_rate.warmup=0",
+        precision="bf16-mixed",
+        network=Twice(TwoPhaseSettings(), 1),
+        steps=1,
+    )
     assert (module.network.said[0] - module.network.said[1]).abs().max() > 0.1
 
 

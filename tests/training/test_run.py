@@ -25,8 +25,11 @@ from tests.fakes.training_runs import clips, experiment, register
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = (
-    "training.loss=log_score", "training.ema_decay=0.5", "training.sampling.start=0.0",
-    "model.exceedance_probability.thresholds_dbz=[20, 30]", "model.exceedance_probability.cascade.hidden=4",
+    "training.loss=log_score",
+    "training.ema_decay=0.5",
+    "training.sampling.start=0.0",
+    "model.exceedance_probability.thresholds_dbz=[20, 30]",
+    "model.exceedance_probability.cascade.hidden=4",
 )
 
 
@@ -90,7 +93,11 @@ def test_a_run_leaves_its_files_and_says_what_it_did(tmp_path):
     best = go(tmp_path)
     assert best == tmp_path / "tiny" / "v0" / "best.ckpt"
     assert sorted(p.name for p in best.parent.iterdir()) == [
-        "best.ckpt", "last.ckpt", "metrics.csv", "settings.yaml", "train.log",
+        "best.ckpt",
+        "last.ckpt",
+        "metrics.csv",
+        "settings.yaml",
+        "train.log",
     ]
     assert yaml.safe_load((best.parent / "settings.yaml").read_text()) == plain(experiment())
     found = rows(best)
@@ -183,7 +190,8 @@ def test_best_is_chosen_on_validation_and_serves_the_average(tmp_path, monkeypat
     short = go(tmp_path / "short", "training.steps=14", "training.learning_rate.schedule=constant")
     values = iter([0.5, 0.1, 0.3])
     monkeypatch.setattr(
-        run.TrainingModule, "on_validation_epoch_end",
+        run.TrainingModule,
+        "on_validation_epoch_end",
         lambda self: (self._swap.close(), setattr(self, "scores", {"loss": next(values)})),
     )
     best = go(tmp_path / "long", "training.learning_rate.schedule=constant")
@@ -303,7 +311,9 @@ def test_a_context_unet_that_is_new_adds_nothing_at_the_start(tmp_path):
     head = [*HEAD, "training.steps=1"]
     first = go(tmp_path, *head)
     look = [
-        *head, "model.exceedance_probability.cascade.context_unet.widths=[4]", f"training.start_from={first}"
+        *head,
+        "model.exceedance_probability.cascade.context_unet.widths=[4]",
+        f"training.start_from={first}",
     ]
     second = go(tmp_path, *look, "training.learning_rate.start=1.0e-12")
     before, after = (checkpoint.load_network(path).model.eval() for path in (first, second))
@@ -385,21 +395,25 @@ def test_training_needs_torch_numpy_and_lightning_alone(tmp_path):
     from tests.fakes.frames import storm_codes, write_cache
 
     caches = [
-        write_cache(tmp_path / name, storm_codes(20, seed=i), fingerprint=name)
-        for i, name in enumerate("ab")
+        write_cache(tmp_path / name, storm_codes(20, seed=i), fingerprint=name) for i, name in enumerate("ab")
     ]
     values = plain(experiment())
     values["model"] = {"name": "convlstm", "settings": {"hidden": [4, 4], "filter_size": 3, "patch": 2}}
     values["data"] |= {
         "sources": [{"kind": "radar_cache", "settings": {"path": str(caches[0])}}],
         "validation_sources": [{"kind": "radar_cache", "settings": {"path": str(caches[1])}}],
-        "crop": [16, 16], "minimum_sampling_weight": 0.02,
+        "crop": [16, 16],
+        "minimum_sampling_weight": 0.02,
     }
     values["training"] |= {"steps": 2, "loss": "weighted_l1_l2", "precision": "bf16"}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))
     done = subprocess.run(
-        [sys.executable, "-c", BLOCKED, "train", "tiny.yaml"], cwd=tmp_path, check=False,
-        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", BLOCKED, "train", "tiny.yaml"],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
     best = tmp_path / "runs" / "tiny" / "v0" / "best.ckpt"
@@ -431,14 +445,21 @@ train(experiment(*sys.argv[2:]), clips(), clips(train=False, seed=2), Path(sys.a
 def test_two_processes_share_a_run_of_two_phases(tmp_path):
     """Both hold the same weights, in step through both phases; what they learn is what one would."""
     settings = [
-        "model.settings.dropout=0.0", "training.sampling.start=0.0", "training.steps=6",
-        "training.gradient_clip=null", "training.ema_decay=0.5",
+        "model.settings.dropout=0.0",
+        "training.sampling.start=0.0",
+        "training.steps=6",
+        "training.gradient_clip=null",
+        "training.ema_decay=0.5",
     ]
     script = tmp_path / "two.py"
     script.write_text(TWO)
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "two"), *settings, "training.devices=2"], cwd=ROOT,
-        check=False, capture_output=True, text=True, timeout=300,
+        [sys.executable, str(script), str(tmp_path / "two"), *settings, "training.devices=2"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
@@ -456,8 +477,11 @@ def test_two_processes_share_a_run_of_two_phases(tmp_path):
 @pytest.mark.slow
 def test_torchrun_on_two_machines_learns_what_one_process_does(tmp_path):
     settings = [
-        "model.settings.dropout=0.0", "training.sampling.start=0.0", "training.steps=4",
-        "training.gradient_clip=null", "training.ema_decay=0.5",
+        "model.settings.dropout=0.0",
+        "training.sampling.start=0.0",
+        "training.steps=4",
+        "training.gradient_clip=null",
+        "training.ema_decay=0.5",
     ]
     script = tmp_path / "two.py"
     script.write_text(TWO)
@@ -466,11 +490,26 @@ def test_torchrun_on_two_machines_learns_what_one_process_does(tmp_path):
         port = free.getsockname()[1]
     machines = [
         subprocess.Popen(
-            [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={rank}",
-             "--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}", str(script),
-             str(tmp_path / "two"), *settings, "training.nodes=2"], cwd=ROOT, stderr=subprocess.PIPE, text=True,
+            [
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                "--nnodes=2",
+                f"--node-rank={rank}",
+                "--nproc-per-node=1",
+                "--master-addr=127.0.0.1",
+                f"--master-port={port}",
+                str(script),
+                str(tmp_path / "two"),
+                *settings,
+                "training.nodes=2",
+            ],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
             env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        ) for rank in range(2)
+        )
+        for rank in range(2)
     ]
     told = [machine.communicate(timeout=300)[1] for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0], told

@@ -42,5 +42,6 @@ def test_members_of_a_packaged_network_at_places_from_archive_and_file(tmp_path)
     assert (now.exceedance_probability[:, :, 3] >= now.exceedance_probability[:, :, 0] - 0.5 / 8 - 1e-3).all()
     later = at_places(write_forecast(tmp_path / "f.nc", coming), places, z_r_name="marshall_palmer")
     np.testing.assert_allclose(later.rain_rate_quantile, now.rain_rate_quantile, rtol=0.01, atol=1e-3)
-    np.testing.assert_allclose(later.exceedance_probability[:, :, 3], now.exceedance_probability[:, :, 3],
-                               atol=1 / 8 + 1e-6)
+    np.testing.assert_allclose(
+        later.exceedance_probability[:, :, 3], now.exceedance_probability[:, :, 3], atol=1 / 8 + 1e-6
+    )

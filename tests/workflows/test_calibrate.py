@@ -40,8 +40,12 @@ def test_verifying_the_calibrated_one_gives_the_csi_that_calibration_promised():
     weak, source = Weak(), archive(velocity=(0.5, 1.0))
     chosen = calibrate([source], [weak], [DAY], thresholds=[20, 30], lead_times=3, stride=2).learnt[0].decision
     found = verify_period(
-        source, {"raw": Reading(weak), "made": Reading(weak, (Decision(chosen),))}, *DAY, lead_times=3,
-        stride=2, thresholds=[20, 30],
+        source,
+        {"raw": Reading(weak), "made": Reading(weak, (Decision(chosen),))},
+        *DAY,
+        lead_times=3,
+        stride=2,
+        thresholds=[20, 30],
     )
     for k, threshold in enumerate((20.0, 30.0)):
         for s, lead in enumerate((10.0, 20.0, 30.0)):
@@ -54,7 +58,11 @@ def test_probabilities_are_calibrated_on_their_own_thresholds():
     chosen = calibrate([source], [odds], [DAY], thresholds=[15], lead_times=2, stride=2).learnt[0].decision
     assert (chosen.kind, chosen.thresholds_dbz) == ("probability", (20.0, 30.0, 40.0))
     found = verify_period(
-        source, {"made": Reading(odds, (Decision(chosen),))}, *DAY, lead_times=2, stride=2,
+        source,
+        {"made": Reading(odds, (Decision(chosen),))},
+        *DAY,
+        lead_times=2,
+        stride=2,
         thresholds=[20, 30, 40],
     )
     for k, threshold in enumerate(chosen.thresholds_dbz):

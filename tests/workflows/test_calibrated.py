@@ -7,11 +7,7 @@ import pytest
 
 from nowcast.cli.main import main
 from nowcast.core.errors import FileError, SettingsError
-from nowcast.forecasters.calibration_file import (
-    ModelCalibration,
-    read_calibration,
-    write_calibration,
-)
+from nowcast.forecasters.calibration_file import ModelCalibration, read_calibration, write_calibration
 from nowcast.forecasters.decision import Decision
 from nowcast.forecasters.persistence import Persistence
 from nowcast.postprocessing.dressing import Dressing
@@ -87,9 +83,9 @@ def test_events_called_before_recalibration_are_those_that_recalibrated_threshol
     found = forecast(source, Probable(factor=0.4), lead_times=2, calibration=file)
     leads = raw["lead_time"].values
     chosen = made.decision.at(leads)
-    moved = made.recalibration.apply(
-        np.repeat(np.repeat(chosen[..., None, None], 2, 2), 2, 3), leads
-    )[..., 0, 0]
+    moved = made.recalibration.apply(np.repeat(np.repeat(chosen[..., None, None], 2, 2), 2, 3), leads)[
+        ..., 0, 0
+    ]
     for k in (0, 1):
         before = raw.exceedance_probability.values[k] >= chosen[k][:, None, None]
         np.testing.assert_array_equal(found.reflectivity.values >= (20.0, 30.0)[k], before)
@@ -98,15 +94,31 @@ def test_events_called_before_recalibration_are_those_that_recalibrated_threshol
 
 
 def test_the_calibrated_reading_scores_its_own_probabilities(source, file):
-    skill = verify(source, {"w": Weak(), "o": Probable(factor=0.4)}, PERIOD, stride=5, lead_times=2,
-                   thresholds=[20, 30], scores=["csi", "brier"], calibration=[file]).verification
+    skill = verify(
+        source,
+        {"w": Weak(), "o": Probable(factor=0.4)},
+        PERIOD,
+        stride=5,
+        lead_times=2,
+        thresholds=[20, 30],
+        scores=["csi", "brier"],
+        calibration=[file],
+    ).verification
     assert skill.models == ("w", "w, calibrated", "o", "o, calibrated")
     for name in ("w", "o"):
         for threshold in (20.0, 30.0):
             before, after = (skill.value(f"{name}{c}", "brier", threshold) for c in ("", ", calibrated"))
             assert after < before
-    decided = verify(source, {"o": Probable(factor=0.4)}, PERIOD, stride=5, lead_times=2, thresholds=[20],
-                     scores=["csi", "brier"], decision_thresholds=[file]).verification
+    decided = verify(
+        source,
+        {"o": Probable(factor=0.4)},
+        PERIOD,
+        stride=5,
+        lead_times=2,
+        thresholds=[20],
+        scores=["csi", "brier"],
+        decision_thresholds=[file],
+    ).verification
     assert decided.value("o, calibrated", "brier", 20.0) == decided.value("o", "brier", 20.0)
     assert decided.value("o, calibrated", "csi", 20.0) > decided.value("o", "csi", 20.0)
 
@@ -123,11 +135,17 @@ def test_other_thresholds_than_the_model_has_now_are_refused(source, file):
         forecast(source, Probable(thresholds=(25.0, 35.0)), lead_times=2, calibration=file)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"tail_dbz": -1.0}, "do not belong together"), ({"tail_dbz": "steep"}, "expected"),
-    ({"identity": "other {}"}, "do not belong together"), ({"dressing": {}}, "missing"),
-    ({"odds": 1}, "unknown setting"), ({"held_out": [{"identity": "small"}]}, "expected"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tail_dbz": -1.0}, "do not belong together"),
+        ({"tail_dbz": "steep"}, "expected"),
+        ({"identity": "other {}"}, "do not belong together"),
+        ({"dressing": {}}, "missing"),
+        ({"odds": 1}, "unknown setting"),
+        ({"held_out": [{"identity": "small"}]}, "expected"),
+    ],
+)
 def test_a_damaged_file_is_one_clear_line(file, tmp_path, change, message):
     content = json.loads(file.read_text())
     content["models"][0].update(change)
@@ -150,8 +168,29 @@ def test_parts_of_two_ladders_are_refused(file):
 def test_from_the_command_line(tmp_path, capsys):
     disc = write_archive(tmp_path)[0]
     made = tmp_path / "disc.calibration.json"
-    assert main(["calibrate", "--archive", str(disc), "--models", "persistence", "--period", PERIOD,
-                 "--leads", "2", "--stride", "2", "--thresholds", "20", "30", "--out", str(made)]) == 0
+    assert (
+        main(
+            [
+                "calibrate",
+                "--archive",
+                str(disc),
+                "--models",
+                "persistence",
+                "--period",
+                PERIOD,
+                "--leads",
+                "2",
+                "--stride",
+                "2",
+                "--thresholds",
+                "20",
+                "30",
+                "--out",
+                str(made),
+            ]
+        )
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "dressed" in printed
     assert "persistence: one block of six hours: nothing says how reliable the dressing is" in printed
@@ -163,8 +202,28 @@ def test_from_the_command_line(tmp_path, capsys):
     assert found.exceedance_probability.shape[0] == 2
     assert "decision_thresholds" in found.attrs
     store = tmp_path / "h.zarr"
-    assert main(["hindcast", "--archive", str(disc), "--model", "persistence", "--period", PERIOD,
-                 "--leads", "2", "--stride", "4", "--out", str(store), "--calibration", str(made)]) == 0
+    assert (
+        main(
+            [
+                "hindcast",
+                "--archive",
+                str(disc),
+                "--model",
+                "persistence",
+                "--period",
+                PERIOD,
+                "--leads",
+                "2",
+                "--stride",
+                "4",
+                "--out",
+                str(store),
+                "--calibration",
+                str(made),
+            ]
+        )
+        == 0
+    )
     held = open_hindcast(store)
     assert held.exceedance_probability.sizes["threshold"] == 2
     last = held.sel(forecast_reference_time=held["forecast_reference_time"].values[-1])

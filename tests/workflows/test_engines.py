@@ -36,7 +36,7 @@ def archive(tmp_path_factory):
 
 def _verified(archive, engine, models):
     return verify_period(
-        archive, models, *DAY, lead_times=3, scores=["csi", "mae", "ssim"], cases=1, engine=engine,
+        archive, models, *DAY, lead_times=3, scores=["csi", "mae", "ssim"], cases=1, engine=engine
     )
 
 
@@ -60,7 +60,8 @@ def test_results_that_come_in_another_order_from_other_objects_are_the_same(arch
     chosen = [
         dataclasses.asdict(
             calibrate([archive], baselines, [DAY], thresholds=[20.0, 30.0], lead_times=3, engine=engine)
-        ) for engine in (InProcess(), Backwards())
+        )
+        for engine in (InProcess(), Backwards())
     ]
     assert chosen[0] == chosen[1]
 

@@ -57,7 +57,8 @@ def archive(tmp_path_factory):
 def _content(store):
     """Every file but those that tell when it was made."""
     return {
-        str(path.relative_to(store)): path.read_bytes() for path in sorted(store.rglob("*"))
+        str(path.relative_to(store)): path.read_bytes()
+        for path in sorted(store.rglob("*"))
         if path.is_file() and path.name != "zarr.json"
     }
 
@@ -136,8 +137,20 @@ def test_a_forecast_of_other_variables_than_the_first_is_refused(archive, tmp_pa
 
 
 def _command(archive, out, *more):
-    return ["hindcast", "--archive", str(archive.path), "--model", "extrapolation", "--period", PERIOD,
-            "--leads", "3", "--out", str(out), *more]
+    return [
+        "hindcast",
+        "--archive",
+        str(archive.path),
+        "--model",
+        "extrapolation",
+        "--period",
+        PERIOD,
+        "--leads",
+        "3",
+        "--out",
+        str(out),
+        *more,
+    ]
 
 
 def test_the_command_and_its_mistakes(archive, tmp_path, capsys):
@@ -146,8 +159,10 @@ def test_the_command_and_its_mistakes(archive, tmp_path, capsys):
     assert main([*command, str(tmp_path / "h.zarr"), "--stride", "4", "--workers", "1"]) == 0
     assert "h.zarr: 2 forecasts, 2 of them made in" in capsys.readouterr().out
     for more, said in (
-        (["--stride", "0"], "stride: got 0"), (["--workers", "0"], "--workers: got 0"),
-        (["--leads", "0"], "lead_times: got 0"), (["--scheduler", "tcp://a:1", "--workers", "2"], "both"),
+        (["--stride", "0"], "stride: got 0"),
+        (["--workers", "0"], "--workers: got 0"),
+        (["--leads", "0"], "lead_times: got 0"),
+        (["--scheduler", "tcp://a:1", "--workers", "2"], "both"),
         (["--set", "a=1"], "persistence: got settings"),
     ):
         assert main([*command, str(tmp_path / "n.zarr"), *more]) == 2
@@ -162,7 +177,8 @@ def test_killed_with_its_workers_and_run_again_it_ends_in_the_same_values(archiv
     whole, killed = tmp_path / "whole.zarr", tmp_path / "killed.zarr"
     assert main(_command(archive, whole, "--workers", "1")) == 0
     process = subprocess.Popen(
-        [sys.executable, "-m", "nowcast.cli.main", *_command(archive, killed, "--workers", "2")], cwd=ROOT,
+        [sys.executable, "-m", "nowcast.cli.main", *_command(archive, killed, "--workers", "2")],
+        cwd=ROOT,
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60

@@ -31,13 +31,30 @@ def archive(tmp_path_factory):
 
 
 def test_members_then_products_in_one_call():
-    coming = nowcast.forecast(memory_archive(), Probable(factor=0.9), lead_times=6, members=4, seed=3,
-                              products=["all"], z_r="marshall_palmer")
+    coming = nowcast.forecast(
+        memory_archive(),
+        Probable(factor=0.9),
+        lead_times=6,
+        members=4,
+        seed=3,
+        products=["all"],
+        z_r="marshall_palmer",
+    )
     assert coming.sizes["member"] == 4
-    assert {"rain_sum_mean", "rain_rate_exceedance_probability", "neighbourhood_probability",
-            "rain_onset_probability", "reflectivity_spread"} <= set(coming.data_vars)
-    again = nowcast.forecast(memory_archive(), Probable(factor=0.9), lead_times=6, z_r="marshall_palmer",
-                             post=chain(members=4, seed=3, products=["all"], z_r="marshall_palmer"))
+    assert {
+        "rain_sum_mean",
+        "rain_rate_exceedance_probability",
+        "neighbourhood_probability",
+        "rain_onset_probability",
+        "reflectivity_spread",
+    } <= set(coming.data_vars)
+    again = nowcast.forecast(
+        memory_archive(),
+        Probable(factor=0.9),
+        lead_times=6,
+        z_r="marshall_palmer",
+        post=chain(members=4, seed=3, products=["all"], z_r="marshall_palmer"),
+    )
     relation = coming.attrs["z_r_relation"]  # of the call, for readers of the whole file; steps name theirs
     assert relation.startswith("marshall_palmer: Z = 200 R^1.6")
     assert coming.identical(again.assign_attrs(z_r_relation=relation))
@@ -45,8 +62,12 @@ def test_members_then_products_in_one_call():
 
 def test_the_archive_names_the_relation_and_settings_go_by_name():
     relation = str(z_r("wsr88d"))
-    coming = nowcast.forecast(memory_archive(relation=relation), Weak(), lead_times=6,
-                              products={"rain_sum": {"periods_minutes": [20, 40]}})
+    coming = nowcast.forecast(
+        memory_archive(relation=relation),
+        Weak(),
+        lead_times=6,
+        products={"rain_sum": {"periods_minutes": [20, 40]}},
+    )
     assert coming.attrs["z_r_relation"] == relation
     assert coming.rain_sum_mean.attrs["z_r_relation"] == relation
     assert coming.accumulation_period.values.tolist() == [20, 40]
@@ -77,8 +98,19 @@ def command(archive, out, *more):
 
 def test_sums_by_the_command_line(archive, tmp_path, capsys):
     out = tmp_path / "a.nc"
-    assert command(archive, out, "--products", "rain_sum", "--z-r", "marshall_palmer", "--product-set",
-                   "rain_sum.periods_minutes=[30,60]") == 0
+    assert (
+        command(
+            archive,
+            out,
+            "--products",
+            "rain_sum",
+            "--z-r",
+            "marshall_palmer",
+            "--product-set",
+            "rain_sum.periods_minutes=[30,60]",
+        )
+        == 0
+    )
     found = read_forecast(out)
     assert found.accumulation_period.values.tolist() == [30, 60]
     highest = float(np.nanmax(found.rain_sum_mean.values[1]))
@@ -87,17 +119,25 @@ def test_sums_by_the_command_line(archive, tmp_path, capsys):
     assert f"rain of 60 min, of the one field: up to {highest:.1f} mm at 45.1N 9." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("more", "message"), [
-    (["--products", "rain_sum"], "without a Z-R relation, expected one, as it is in mm; give --z-r NAME: mar"),
-    (["--products", "rain_sum", "--z-r", "mine"], "z_r: got 'mine'"),
-    (["--products", "rain"], "got 'rain', expected one of rain_probability"),
-    (["--products", "rain_onset"], "one field without members"),
-    (["--products", "rain_sum", "--product-set", "rain_sum.periods_minutes"],
-     "--product-set: got rain_sum.periods_minutes, expected NAME.KEY=VALUE"),
-    (["--most-missing", "-1"], "missing frames (--most-missing): got -1, expected 0 or more"),
-    (["--products", "rain_sum", "--product-set", "rain_onset.depth_db=5"], "--product-set: got rain_onset"),
-    (["--products", "rain_sum", "--product-set", "rain_sum.depth=5"], "rain_sum.depth: unknown setting"),
-])
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            ["--products", "rain_sum"],
+            "without a Z-R relation, expected one, as it is in mm; give --z-r NAME: mar",
+        ),
+        (["--products", "rain_sum", "--z-r", "mine"], "z_r: got 'mine'"),
+        (["--products", "rain"], "got 'rain', expected one of rain_probability"),
+        (["--products", "rain_onset"], "one field without members"),
+        (
+            ["--products", "rain_sum", "--product-set", "rain_sum.periods_minutes"],
+            "--product-set: got rain_sum.periods_minutes, expected NAME.KEY=VALUE",
+        ),
+        (["--most-missing", "-1"], "missing frames (--most-missing): got -1, expected 0 or more"),
+        (["--products", "rain_sum", "--product-set", "rain_onset.depth_db=5"], "--product-set: got rain_onset"),
+        (["--products", "rain_sum", "--product-set", "rain_sum.depth=5"], "rain_sum.depth: unknown setting"),
+    ],
+)
 def test_mistakes_are_one_line_and_leave_nothing(archive, tmp_path, capsys, more, message):
     assert command(archive, tmp_path / "a.nc", *more) == 2
     printed = capsys.readouterr().err

@@ -102,9 +102,7 @@ def test_cells_of_the_map_by_hand():
     dbz[:, 0, 0] = 30.0  # stays: hit
     dbz[2, 3, 3] = 30.0  # comes: miss
     source = MemoryArchive(make_field(dbz, times(3), geographic_grid(4, 4)))
-    found = verify_period(
-        source, [Persistence()], *DAY, lead_times=1, least_past=2, thresholds=[20.0], block=2
-    )
+    found = verify_period(source, [Persistence()], *DAY, lead_times=1, least_past=2, thresholds=[20.0], block=2)
     np.testing.assert_array_equal(found.csi_cells["persistence", 20.0], [[1.0, np.nan], [np.nan, 0.0]])
 
 
@@ -169,8 +167,10 @@ def test_the_wettest_lie_hours_apart():
         ({"stride": 0}, "stride: got 0"),
         ({"lead_times": 0}, "lead_times: got 0"),
         ({"lead_times": 19}, "without one gap-free run of 24"),
-        ({"start": np.datetime64("2024-01-01", "ns"), "end": np.datetime64("2024-01-02", "ns")},
-         "the archive has no frames"),
+        (
+            {"start": np.datetime64("2024-01-01", "ns"), "end": np.datetime64("2024-01-02", "ns")},
+            "the archive has no frames",
+        ),
         ({"forecasters": []}, "models: got none"),
         ({"forecasters": [Spy(), Spy()]}, "one name twice"),
         ({"forecasters": [Spy(step=np.timedelta64(5, "m"))]}, "spy: got an archive with a step of 10 min"),
@@ -207,14 +207,23 @@ class Oracle(Spy):
         said = super().forecast(observed, lead_times).reflectivity
         probabilities = np.full((1, *said.shape), 0.8, np.float32)
         return label_forecast(
-            said.values, said["forecast_reference_time"].values, lead_times, Grid.of(said), probabilities,
+            said.values,
+            said["forecast_reference_time"].values,
+            lead_times,
+            Grid.of(said),
+            probabilities,
             [20.0],
         )
 
 
 def test_probabilities_are_scored_where_a_forecaster_has_them_and_certainty_where_not():
     found = verify_period(
-        archive(), [Oracle("unsure"), Spy("sure")], *DAY, lead_times=3, least_past=2, thresholds=[20.0, 35.0],
+        archive(),
+        [Oracle("unsure"), Spy("sure")],
+        *DAY,
+        lead_times=3,
+        least_past=2,
+        thresholds=[20.0, 35.0],
         scores=["csi", "brier", "rapsd_ratio"],
     )
     observed = archive().whole.values[2:]

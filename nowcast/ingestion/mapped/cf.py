@@ -21,8 +21,11 @@ from nowcast.ingestion.readers.cf_store import CfStore
 from nowcast.ingestion.readers.projections import crs_of_proj
 from nowcast.ingestion.readers.stated_codes import StatedMeaning
 
-_STANDARD = {DBZ: "equivalent_reflectivity_factor", RATE: "rainfall_rate",
-             AMOUNT: "thickness_of_rainfall_amount"}
+_STANDARD = {
+    DBZ: "equivalent_reflectivity_factor",
+    RATE: "rainfall_rate",
+    AMOUNT: "thickness_of_rainfall_amount",
+}
 _CRS, _TIME = "nowcast_mapping_crs", "nowcast_mapping_time"
 
 
@@ -30,8 +33,12 @@ class NamedVariable:
     """A variable with other attributes than its own; without one of its own it holds ``values``."""
 
     def __init__(
-        self, name: str, attributes: MappingOf[str, Any], inner: Any = None,
-        dimensions: tuple[str, ...] = (), values: Any = None,
+        self,
+        name: str,
+        attributes: MappingOf[str, Any],
+        inner: Any = None,
+        dimensions: tuple[str, ...] = (),
+        values: Any = None,
     ) -> None:
         self.name, self._attributes, self._inner = name, dict(attributes), inner
         self._values = np.asarray(0 if values is None else values)
@@ -138,8 +145,9 @@ def stated_meaning(mapping: Mapping) -> StatedMeaning:
 def _named(path: Path, variables: MappingOf[str, Any], name: str, key: str) -> Any:
     if name not in variables:
         listed = ", ".join(sorted(variables))[:200] or "none"
-        raise FileError(complain(f"{path}: {key}", f"'{name}'", f"one of the variables {listed}",
-                                 "change the mapping"))
+        raise FileError(
+            complain(f"{path}: {key}", f"'{name}'", f"one of the variables {listed}", "change the mapping")
+        )
     return variables[name]
 
 
@@ -164,13 +172,19 @@ def _lay_time(path: Path, variables: dict[str, Any], mapping: Mapping, main: Any
         stamp = _named(path, variables, time.variable, "time.variable")
         units = time.units or str(getattr(stamp, "units", ""))
         if " since " not in units.lower():
-            raise FileError(complain(f"{path}: units of {time.variable!r}", f"'{units[:40]}'",
-                                     "'seconds since 1970-01-01' or the like",
-                                     "give time.units in the mapping"))
+            raise FileError(
+                complain(
+                    f"{path}: units of {time.variable!r}",
+                    f"'{units[:40]}'",
+                    "'seconds since 1970-01-01' or the like",
+                    "give time.units in the mapping",
+                )
+            )
         attributes = {"standard_name": "time", "long_name": "time", "units": units}
         moved = stamp[...] + _offset(units, time.offset_minutes) if time.offset_minutes else None
-        made = NamedVariable(time.variable, attributes, stamp if moved is None else None, stamp.dimensions,
-                             moved)
+        made = NamedVariable(
+            time.variable, attributes, stamp if moved is None else None, stamp.dimensions, moved
+        )
     else:
         axis = _time_dimension(mapping, main)
         times = times_by(path, time, 1 if axis is None else main.shape[main.dimensions.index(axis)])
@@ -178,8 +192,12 @@ def _lay_time(path: Path, variables: dict[str, Any], mapping: Mapping, main: Any
             return
         seconds = times.astype("datetime64[s]").astype(np.int64)
         made = NamedVariable(
-            axis or _TIME, {"units": "seconds since 1970-01-01", "standard_name": "time"}, None,
-            () if axis is None else (axis,), seconds[0] if axis is None else seconds)
+            axis or _TIME,
+            {"units": "seconds since 1970-01-01", "standard_name": "time"},
+            None,
+            () if axis is None else (axis,),
+            seconds[0] if axis is None else seconds,
+        )
     bounds = str(getattr(made, "bounds", ""))
     for name in [n for n, v in variables.items() if " since " in str(getattr(v, "units", "")).lower()]:
         if name != bounds:
@@ -218,19 +236,27 @@ def _lay_axes(path: Path, variables: dict[str, Any], mapping: Mapping, sizes: Ma
             continue
         attributes: dict[str, Any] = {}
         if grid.crs is not None or grid.unit is not None:
-            standard = ("latitude", "longitude") if in_degrees else (
-                "projection_y_coordinate", "projection_x_coordinate")
+            standard = (
+                ("latitude", "longitude")
+                if in_degrees
+                else ("projection_y_coordinate", "projection_x_coordinate")
+            )
             attributes["standard_name"] = standard[0 if row else 1]
         if grid.unit is not None:
             attributes["units"] = grid.unit
         if grid.edges is not None:
             if name is None or name not in sizes:
-                raise FileError(complain(f"{path}: {key}", f"'{name}'", "one of the dimensions "
-                                         f"{', '.join(sizes)}", "change the mapping"))
+                raise FileError(
+                    complain(
+                        f"{path}: {key}",
+                        f"'{name}'",
+                        f"one of the dimensions {', '.join(sizes)}",
+                        "change the mapping",
+                    )
+                )
             attributes.setdefault("units", "degrees" if in_degrees else "m")
             values = centres(grid.edges, sizes[name], row, grid.first_row == "north")
             variables[name] = NamedVariable(name, attributes, None, (name,), values)
         else:
             made = NamedVariable(str(name), attributes, _named(path, variables, str(name), key))
             _put(variables, made)
-

@@ -13,8 +13,17 @@ from nowcast.core.errors import SettingsError, TimeError, complain
 from nowcast.core.times import Times, nanoseconds, parse_time
 from nowcast.ingestion.mapped.settings import TimeSettings
 
-_CODES = {"%Y": r"\d{4}", "%y": r"\d{2}", "%m": r"\d{2}", "%d": r"\d{2}", "%H": r"\d{2}", "%M": r"\d{2}",
-          "%S": r"\d{2}", "%j": r"\d{3}", "%b": r"[A-Za-z]{3}"}
+_CODES = {
+    "%Y": r"\d{4}",
+    "%y": r"\d{2}",
+    "%m": r"\d{2}",
+    "%d": r"\d{2}",
+    "%H": r"\d{2}",
+    "%M": r"\d{2}",
+    "%S": r"\d{2}",
+    "%j": r"\d{3}",
+    "%b": r"[A-Za-z]{3}",
+}
 _DATES = ({"%m", "%d"}, {"%b", "%d"}, {"%j"})
 _LONGEST = 200
 
@@ -27,10 +36,13 @@ def _pattern(text: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
     unknown = [c for c in codes if c not in _CODES]
     dated = {"%Y", "%y"} & set(codes) and any(part <= set(codes) for part in _DATES)
     if unknown or not dated or len(set(codes)) < len(codes) or len(text) > _LONGEST:
-        raise SettingsError(f"time.file_name: got '{text[:80]}', expected the codes {' '.join(_CODES)}, each "
-                            "once and a whole date among them; * stands for any text")
-    expression = "".join(f"({_CODES[p]})" if p in _CODES else ".*?" if p == "*" else re.escape(p)
-                         for p in pieces)
+        raise SettingsError(
+            f"time.file_name: got '{text[:80]}', expected the codes {' '.join(_CODES)}, each "
+            "once and a whole date among them; * stands for any text"
+        )
+    expression = "".join(
+        f"({_CODES[p]})" if p in _CODES else ".*?" if p == "*" else re.escape(p) for p in pieces
+    )
     return re.compile(expression), codes
 
 
@@ -53,13 +65,16 @@ def time_in_name(path: Path, pattern: str) -> np.datetime64:
     expression, codes = _pattern(pattern)
     found = expression.search(path.name)
     if not found:
-        raise TimeError(f"{path}: its name does not hold '{pattern}', expected a time; change time.file_name "
-                        "of the mapping")
+        raise TimeError(
+            f"{path}: its name does not hold '{pattern}', expected a time; change time.file_name of the mapping"
+        )
     try:
         moment = datetime.strptime(" ".join(found.groups()), " ".join(codes))
     except ValueError as error:
-        raise TimeError(f"{path}: the time '{' '.join(found.groups())}' of its name does not exist, expected "
-                        f"'{' '.join(codes)}'") from error
+        raise TimeError(
+            f"{path}: the time '{' '.join(found.groups())}' of its name does not exist, expected "
+            f"'{' '.join(codes)}'"
+        ) from error
     return np.datetime64(moment, "ns")
 
 
@@ -76,8 +91,10 @@ def times_by(path: Path, settings: TimeSettings, frames: int) -> Times | None:
     else:
         return None
     if frames > 1 and settings.step_minutes is None:
-        raise TimeError(f"{path}: holds {frames} frames and one time, expected one frame; give "
-                        "time.step_minutes in the mapping")
+        raise TimeError(
+            f"{path}: holds {frames} frames and one time, expected one frame; give "
+            "time.step_minutes in the mapping"
+        )
     first = first + np.timedelta64(timedelta(minutes=settings.offset_minutes))
     step = np.timedelta64(timedelta(minutes=settings.step_minutes or 0.0))
     try:
@@ -95,6 +112,9 @@ def stated_times(path: Path, settings: TimeSettings, frames: int) -> Times:
     """
     found = times_by(path, settings, frames)
     if found is None:
-        raise SettingsError(complain("time", "nothing", f"file_name or start, as {path.name} says no time",
-                                     "add one to the mapping"))
+        raise SettingsError(
+            complain(
+                "time", "nothing", f"file_name or start, as {path.name} says no time", "add one to the mapping"
+            )
+        )
     return found

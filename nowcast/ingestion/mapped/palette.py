@@ -72,14 +72,21 @@ def palette_of(path: Path, mapping: Mapping) -> Palette:
     check_colours(settings)
     decode = value_decoder(path, mapping, np.dtype(np.float64))
     values = decode(np.array([list(settings.classes.values())], np.float64))[0]
-    rest = [(c, dbz, hidden) for colours, dbz, hidden in (
-        (settings.no_echo, NO_ECHO_DBZ, False), (settings.not_observed, np.nan, False),
-        (settings.ignored, np.nan, True)) for c in colours]
+    rest = [
+        (c, dbz, hidden)
+        for colours, dbz, hidden in (
+            (settings.no_echo, NO_ECHO_DBZ, False),
+            (settings.not_observed, np.nan, False),
+            (settings.ignored, np.nan, True),
+        )
+        for c in colours
+    ]
     colours = [*settings.classes, *(c for c, _, _ in rest)]
     return Palette(
         np.array([_number(c) for c in colours], np.int64),
         np.concatenate([values, np.array([dbz for _, dbz, _ in rest], np.float32)]).astype(np.float32),
-        np.array([False] * len(values) + [hidden for _, _, hidden in rest], np.bool_), settings.tolerance,
+        np.array([False] * len(values) + [hidden for _, _, hidden in rest], np.bool_),
+        settings.tolerance,
     )
 
 
@@ -93,8 +100,14 @@ def check_colours(settings: PictureSettings) -> None:
         raise SettingsError(complain("picture.tolerance", settings.tolerance, "0 to 255", "give another"))
     colours = [*settings.classes, *settings.no_echo, *settings.not_observed, *settings.ignored]
     if not settings.classes or len(colours) > _MOST_COLOURS:
-        raise SettingsError(complain("picture.classes", len(colours), f"1 to {_MOST_COLOURS} colours",
-                                     "name the colours of the legend"))
+        raise SettingsError(
+            complain(
+                "picture.classes",
+                len(colours),
+                f"1 to {_MOST_COLOURS} colours",
+                "name the colours of the legend",
+            )
+        )
     numbers = [_number(c) for c in colours]
     twice = next((c for i, c in enumerate(colours) if numbers[i] in numbers[:i]), None)
     if twice is not None:
@@ -106,15 +119,25 @@ def _number(colour: str) -> int:
     if text == "transparent":
         return _TRANSPARENT
     if not _COLOUR.fullmatch(text):
-        raise SettingsError(complain("picture", f"the colour '{colour[:40]}'", "'#rrggbb' or transparent",
-                                     "write it in hexadecimal digits, in quotes"))
+        raise SettingsError(
+            complain(
+                "picture",
+                f"the colour '{colour[:40]}'",
+                "'#rrggbb' or transparent",
+                "write it in hexadecimal digits, in quotes",
+            )
+        )
     return int(text[1:], 16)
 
 
 def _unknown(path: Path, colours: npt.NDArray[np.int64], counts: npt.NDArray[np.intp]) -> FileError:
     order = np.argsort(-counts, kind="stable")[:_MOST_NAMED]
-    named = ", ".join(f"{'transparent' if c == _TRANSPARENT else f'#{c:06x}'} ({n} pixels)"
-                      for c, n in zip(colours[order].tolist(), counts[order].tolist(), strict=True))
+    named = ", ".join(
+        f"{'transparent' if c == _TRANSPARENT else f'#{c:06x}'} ({n} pixels)"
+        for c, n in zip(colours[order].tolist(), counts[order].tolist(), strict=True)
+    )
     more = f" and {len(colours) - len(order)} more colours" if len(colours) > len(order) else ""
-    return FileError(f"{path}: got the colours {named}{more}, expected those of the mapping alone; add them to "
-                     "picture.classes, no_echo, not_observed or ignored, or set picture.tolerance")
+    return FileError(
+        f"{path}: got the colours {named}{more}, expected those of the mapping alone; add them to "
+        "picture.classes, no_echo, not_observed or ignored, or set picture.tolerance"
+    )

@@ -34,8 +34,9 @@ def open_picture(path: Path, mapping: Mapping) -> xr.DataArray:
     """
     settings = mapping.picture
     if settings is None:
-        raise SettingsError(complain("picture", "nothing", f"the colours of {path.name}",
-                                     "add them to the mapping"))
+        raise SettingsError(
+            complain("picture", "nothing", f"the colours of {path.name}", "add them to the mapping")
+        )
     with faults_named(path, "a picture"), _picture(path) as image:
         shape = _cropped(path, image.size, mapping)
         frames = int(getattr(image, "n_frames", 1))
@@ -76,11 +77,15 @@ def _picture(path: Path) -> Any:
     """Open a picture, once its bytes are known to be whole and its size to be within bounds."""
     size = path.stat().st_size
     if size > _LARGEST_FILE:
-        raise FileError(f"{path}: has {size} bytes, expected at most {_LARGEST_FILE} of a picture; it "
-                        "is not read")
+        raise FileError(
+            f"{path}: has {size} bytes, expected at most {_LARGEST_FILE} of a picture; it is not read"
+        )
     data = path.read_bytes()
-    ends = {b"\x89PNG": data[-8:-4] == b"IEND", b"GIF8": data.rstrip(b"\0")[-1:] == b";",
-            b"RIFF": int.from_bytes(data[4:8], "little") + 8 <= size}
+    ends = {
+        b"\x89PNG": data[-8:-4] == b"IEND",
+        b"GIF8": data.rstrip(b"\0")[-1:] == b";",
+        b"RIFF": int.from_bytes(data[4:8], "little") + 8 <= size,
+    }
     if not ends.get(data[:4], False):
         raise FileError(f"{path}: ends before its picture does; it is truncated, fetch it again")
     image = Image.open(io.BytesIO(data), formats=("PNG", "GIF", "WEBP"))
@@ -93,10 +98,18 @@ def _cropped(path: Path, size: tuple[int, int], mapping: Mapping) -> tuple[int, 
     settings = mapping.picture
     assert settings is not None
     if settings.size is not None and settings.size != size:
-        raise FileError(f"{path}: is {size[0]} x {size[1]} pixels, expected the {settings.size[0]} x "
-                        f"{settings.size[1]} of picture.size in the mapping; it is another product")
+        raise FileError(
+            f"{path}: is {size[0]} x {size[1]} pixels, expected the {settings.size[0]} x "
+            f"{settings.size[1]} of picture.size in the mapping; it is another product"
+        )
     left, top, right, bottom = settings.crop or (0, 0, *size)
     if not (0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]):
-        raise SettingsError(complain("picture.crop", list(settings.crop or ()), "left, top, right and bottom "
-                                     f"within the {size[0]} x {size[1]} pixels of {path.name}", "mend it"))
+        raise SettingsError(
+            complain(
+                "picture.crop",
+                list(settings.crop or ()),
+                f"left, top, right and bottom within the {size[0]} x {size[1]} pixels of {path.name}",
+                "mend it",
+            )
+        )
     return bottom - top, right - left

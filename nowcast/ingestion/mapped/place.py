@@ -33,16 +33,30 @@ def stated_grid(path: Path, mapping: Mapping, shape: tuple[int, int]) -> Grid:
     """
     settings: GridSettings = mapping.grid
     if settings.edges is None or settings.crs is None:
-        raise SettingsError(complain("grid", "no crs or edges", f"those of {path.name}: crs, west, east, south "
-                                     "and north", "add them to the mapping"))
+        raise SettingsError(
+            complain(
+                "grid",
+                "no crs or edges",
+                f"those of {path.name}: crs, west, east, south and north",
+                "add them to the mapping",
+            )
+        )
     check_size(path, *shape)
     crs = crs_of_proj(settings.crs)
     if crs.is_geographic != (settings.unit == "degrees") and settings.unit is not None:
-        raise SettingsError(complain("grid.unit", settings.unit, "degrees for latitude and longitude, m or km "
-                                     "for a projection", "change it or the crs"))
+        raise SettingsError(
+            complain(
+                "grid.unit",
+                settings.unit,
+                "degrees for latitude and longitude, m or km for a projection",
+                "change it or the crs",
+            )
+        )
     factor = 1000.0 if settings.unit == "km" else 1.0
-    y, x = (centres(settings.edges, count, row, True) * factor
-            for count, row in zip(shape, (True, False), strict=True))
+    y, x = (
+        centres(settings.edges, count, row, True) * factor
+        for count, row in zip(shape, (True, False), strict=True)
+    )
     try:
         return Grid(crs.to_wkt(), y, x)
     except GridError as error:

@@ -51,7 +51,8 @@ class Mapped:
         """Return whether this is a file that a mapping can describe."""
         try:
             return bool(root_of(path)) or head_of(path).startswith(
-                (HDF5_MAGIC, b"CDF", NPY_MAGIC, b"PK\x03\x04", *PICTURE_STARTS, *TIFF_STARTS))
+                (HDF5_MAGIC, b"CDF", NPY_MAGIC, b"PK\x03\x04", *PICTURE_STARTS, *TIFF_STARTS)
+            )
         except Exception:
             return False
 
@@ -64,8 +65,12 @@ class Mapped:
         path = Path(path)
         if path.is_file() and not path.stat().st_size:
             raise FileError(f"{path}: is empty (0 bytes), expected a radar file; fetch it again")
-        settings = (z_r(self.mapping.z_r), self.mapping.variable, self.mapping.select,
-                    stated_meaning(self.mapping))
+        settings = (
+            z_r(self.mapping.z_r),
+            self.mapping.variable,
+            self.mapping.select,
+            stated_meaning(self.mapping),
+        )
         if root_of(path):
             return open_cf(path, MappedStore(ZarrStore(), self.mapping), *settings)
         head = head_of(path)
@@ -77,8 +82,10 @@ class Mapped:
             return open_cf(path, MappedStore(NetcdfStore(), self.mapping), *settings)
         if head.startswith(TIFF_STARTS):
             return open_tiff(path, self.mapping)
-        raise FileError(f"{path}: {looks_like(path)}, expected netCDF, Zarr, GeoTIFF, a picture or a stack of "
-                        "numbers as the mapping describes; leave it out")
+        raise FileError(
+            f"{path}: {looks_like(path)}, expected netCDF, Zarr, GeoTIFF, a picture or a stack of "
+            "numbers as the mapping describes; leave it out"
+        )
 
 
 def mapped(mapping: Mapping | Path | str) -> Mapped:

@@ -154,14 +154,19 @@ def _check(mapping: Mapping) -> None:
         raise _wrong("scale", 0, "a number that tells values apart", "give another")
     given = [n for n in ("variable", "file_name", "start") if getattr(mapping.time, n) is not None]
     if len(given) > 1:
-        raise _wrong("time", " and ".join(given), "one of variable, file_name and start",
-                     "leave the others out")
+        raise _wrong(
+            "time", " and ".join(given), "one of variable, file_name and start", "leave the others out"
+        )
     edges = [getattr(mapping.grid, n) for n in ("west", "east", "south", "north")]
     if any(e is None for e in edges) and any(e is not None for e in edges):
         raise _wrong("grid", "some edges alone", "west, east, south and north, or none", "give all four")
     if mapping.grid.edges is not None and not (edges[0] < edges[1] and edges[2] < edges[3]):
-        raise _wrong("grid", f"west {edges[0]:g} east {edges[1]:g} south {edges[2]:g} north {edges[3]:g}",
-                     "west below east and south below north", "exchange them")
+        raise _wrong(
+            "grid",
+            f"west {edges[0]:g} east {edges[1]:g} south {edges[2]:g} north {edges[3]:g}",
+            "west below east and south below north",
+            "exchange them",
+        )
     twice = set(mapping.not_observed.values) & set(mapping.no_echo.values)
     if twice:
         raise _wrong("not_observed", f"{min(twice):g}, which no_echo has too", "each number once", "choose one")

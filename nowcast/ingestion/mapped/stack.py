@@ -74,22 +74,44 @@ def _axes(path: Path, mapping: Mapping, shape: tuple[int, ...]) -> _Axes:
     settings = mapping.array or ArraySettings()
     layout = settings.layout or {2: _ROLES[1:], 3: _ROLES}.get(len(shape))
     if layout is None or len(layout) != len(shape):
-        raise SettingsError(complain("array.layout", list(layout or ()), f"names for the {len(shape)} axes "
-                                     f"of {path.name}, of {' x '.join(map(str, shape))}", "add them"))
+        raise SettingsError(
+            complain(
+                "array.layout",
+                list(layout or ()),
+                f"names for the {len(shape)} axes of {path.name}, of {' x '.join(map(str, shape))}",
+                "add them",
+            )
+        )
     if len(set(layout)) != len(layout) or not {"row", "column"} <= set(layout):
-        raise SettingsError(complain("array.layout", list(layout), "each name once, row and column among them",
-                                     "mend the mapping"))
+        raise SettingsError(
+            complain(
+                "array.layout", list(layout), "each name once, row and column among them", "mend the mapping"
+            )
+        )
     others = {name: axis for axis, name in enumerate(layout) if name not in _ROLES}
     if set(mapping.select) - set(others):
-        raise SettingsError(complain("select", sorted(mapping.select), f"some of {sorted(others)}, the other "
-                                     "axes", "mend the mapping"))
+        raise SettingsError(
+            complain(
+                "select",
+                sorted(mapping.select),
+                f"some of {sorted(others)}, the other axes",
+                "mend the mapping",
+            )
+        )
     for name, axis in others.items():
         if name not in mapping.select and shape[axis] != 1:
-            raise SettingsError(complain("select", "nothing", f"an index of '{name}', of which {path.name} has "
-                                         f"{shape[axis]}", "add it to the mapping"))
+            raise SettingsError(
+                complain(
+                    "select",
+                    "nothing",
+                    f"an index of '{name}', of which {path.name} has {shape[axis]}",
+                    "add it to the mapping",
+                )
+            )
         if not 0 <= mapping.select.get(name, 0) < shape[axis]:
-            raise SettingsError(complain(f"select.{name}", mapping.select[name], f"0 to {shape[axis] - 1}",
-                                         "counted from 0"))
+            raise SettingsError(
+                complain(f"select.{name}", mapping.select[name], f"0 to {shape[axis] - 1}", "counted from 0")
+            )
     fixed = tuple((axis, mapping.select.get(name, 0)) for name, axis in others.items())
     time = layout.index("time") if "time" in layout else None
     return _Axes(time, layout.index("row"), layout.index("column"), fixed)
@@ -101,8 +123,14 @@ def _times(path: Path, mapping: Mapping, frames: int) -> Times:
         return stated_times(path, mapping.time, frames)
     with _array(path, name) as array:
         if array.size != frames:
-            raise FileError(complain(f"{path}: {name}", f"{array.size} times", f"one for each of {frames} "
-                                     "frames", "choose another time.variable"))
+            raise FileError(
+                complain(
+                    f"{path}: {name}",
+                    f"{array.size} times",
+                    f"one for each of {frames} frames",
+                    "choose another time.variable",
+                )
+            )
         values = np.asarray(array[...]).reshape(-1)
     offset = np.timedelta64(round(mapping.time.offset_minutes * 60), "s")
     if values.dtype.kind == "M":
@@ -119,9 +147,14 @@ def _decoder(path: Path, mapping: Mapping, dtype: np.dtype[Any]) -> tuple[Any, d
         decode = value_decoder(path, mapping, dtype)
         return decode, dict(decode.attrs)
     if settings.column_depth_km is None or not 0 < settings.column_depth_km <= 20:
-        raise SettingsError(complain("array.column_depth_km", settings.column_depth_km, "the depth of the "
-                                     "column, above 0 and up to 20: its liquid is no reflectivity without it",
-                                     "add it to the mapping"))
+        raise SettingsError(
+            complain(
+                "array.column_depth_km",
+                settings.column_depth_km,
+                "the depth of the column, above 0 and up to 20: its liquid is no reflectivity without it",
+                "add it to the mapping",
+            )
+        )
     if dtype != np.uint8:
         raise FileError(f"{path}: holds {dtype}, expected the bytes of sevir_vil; leave array.decoding out")
     table = vil_to_dbz(settings.column_depth_km)
@@ -148,13 +181,21 @@ def _array(path: Path, name: str | None) -> Iterator[Any]:
     if head == HDF5_MAGIC:
         with open_hdf5(path) as file:
             if name is None or name not in file or not hasattr(file[name], "dtype"):
-                raise FileError(complain(f"{path}: variable", f"'{name}'",
-                                         f"one of {', '.join(sorted(file)[:8])}", "change the mapping"))
+                raise FileError(
+                    complain(
+                        f"{path}: variable",
+                        f"'{name}'",
+                        f"one of {', '.join(sorted(file)[:8])}",
+                        "change the mapping",
+                    )
+                )
             yield file[name]
     elif head.startswith(NPY_MAGIC):
         if name is not None:
-            raise FileError(f"{path}: holds one array without a name, expected '{name}'; leave variable and "
-                            "time.variable out of the mapping")
+            raise FileError(
+                f"{path}: holds one array without a name, expected '{name}'; leave variable and "
+                "time.variable out of the mapping"
+            )
         yield np.load(path, mmap_mode="r", allow_pickle=False)
     else:
         stat = path.stat()
@@ -169,8 +210,11 @@ def _unpacked(path: Path, name: str | None, mtime_ns: int, size: int) -> npt.NDA
         names = [n.removesuffix(".npy") for n in packed.namelist() if n.endswith(".npy")]
         chosen = name if name is not None else names[0] if len(names) == 1 else None
         if chosen not in names:
-            raise FileError(complain(f"{path}: variable", f"'{name}'", f"one of {', '.join(names[:8])}",
-                                     "change the mapping"))
+            raise FileError(
+                complain(
+                    f"{path}: variable", f"'{name}'", f"one of {', '.join(names[:8])}", "change the mapping"
+                )
+            )
         with packed.open(f"{chosen}.npy") as member:
             version = np.lib.format.read_magic(member)
             headers = np.lib.format
@@ -178,8 +222,14 @@ def _unpacked(path: Path, name: str | None, mtime_ns: int, size: int) -> npt.NDA
             shape, _, dtype = read(member)
         needed = math.prod(shape) * dtype.itemsize
         if dtype.hasobject or needed > _LARGEST_PACKED:
-            raise FileError(complain(f"{path}: {chosen}", f"{needed} bytes of {dtype}", "numbers of at "
-                                     f"most {_LARGEST_PACKED} bytes", "save it as .npy"))
+            raise FileError(
+                complain(
+                    f"{path}: {chosen}",
+                    f"{needed} bytes of {dtype}",
+                    f"numbers of at most {_LARGEST_PACKED} bytes",
+                    "save it as .npy",
+                )
+            )
     with np.load(path, allow_pickle=False) as arrays:
         found: npt.NDArray[Any] = arrays[chosen]
     return found

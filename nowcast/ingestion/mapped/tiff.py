@@ -31,8 +31,9 @@ def open_tiff(path: Path, mapping: Mapping) -> xr.DataArray:
     decode = value_decoder(path, mapping, band.dtype, band.scale, band.offset, declared)
     times = times_by(path, mapping.time, 1)
     if times is None and mapping.time.offset_minutes:
-        raise TimeError(f"{path}: time.offset_minutes is given without time.file_name, expected both; add it "
-                        "to the mapping")
+        raise TimeError(
+            f"{path}: time.offset_minutes is given without time.file_name, expected both; add it to the mapping"
+        )
     grid, upward = band.grid(mapping.grid.crs)
     attrs = {**decode.attrs, "source": mapping.source or source_of(band)}
     attrs |= {"licence": mapping.licence} if mapping.licence else {}

@@ -28,8 +28,14 @@ def stated_quantity(mapping: Mapping) -> Quantity | None:
         return None
     found = quantity_of_unit(mapping.unit)
     if found is None:
-        raise SettingsError(complain("unit", f"'{mapping.unit[:40]}'", "dBZ or a unit of rain such as mm/h, "
-                                     "mm or kg m-2", "give the unit of the values"))
+        raise SettingsError(
+            complain(
+                "unit",
+                f"'{mapping.unit[:40]}'",
+                "dBZ or a unit of rain such as mm/h, mm or kg m-2",
+                "give the unit of the values",
+            )
+        )
     return found
 
 
@@ -62,14 +68,21 @@ class ValueDecoder:
         try:
             return self.codes.decode(raw, self.factor, self.relation)
         except FileError as error:
-            raise FileError(f"{self.path}: {error}".replace("an attribute such as _FillValue (not observed) or "
-                            "flag_values with flag_meanings (no_echo) that says", "not_observed or no_echo of "
-                            "the mapping that say").replace("add the attribute to the file",
-                                                            "add them to the mapping")) from error
+            raise FileError(
+                f"{self.path}: {error}".replace(
+                    "an attribute such as _FillValue (not observed) or "
+                    "flag_values with flag_meanings (no_echo) that says",
+                    "not_observed or no_echo of the mapping that say",
+                ).replace("add the attribute to the file", "add them to the mapping")
+            ) from error
 
 
 def value_decoder(
-    path: Path, mapping: Mapping, dtype: np.dtype[Any], scale: float = 1.0, offset: float = 0.0,
+    path: Path,
+    mapping: Mapping,
+    dtype: np.dtype[Any],
+    scale: float = 1.0,
+    offset: float = 0.0,
     not_observed: tuple[float, ...] = (),
 ) -> ValueDecoder:
     """Return what decodes the numbers of a file that has no CF attributes.
@@ -88,15 +101,25 @@ def value_decoder(
     """
     quantity = stated_quantity(mapping)
     if quantity is None:
-        raise SettingsError(complain("unit", "nothing", f"that of the values of {path.name}, such as dBZ",
-                                     "add it to the mapping"))
+        raise SettingsError(
+            complain(
+                "unit", "nothing", f"that of the values of {path.name}, such as dBZ", "add it to the mapping"
+            )
+        )
     if dtype.kind not in "iuf":
         raise FileError(f"{path}: holds values of type {dtype}, expected numbers; choose another variable")
     dtype = dtype.newbyteorder("=")
     codes = AbsenceCodes(
-        dtype, mapping.scale if mapping.scale is not None else scale,
+        dtype,
+        mapping.scale if mapping.scale is not None else scale,
         mapping.offset if mapping.offset is not None else offset,
-        tuple(v for v in not_observed if np.isfinite(v)), (), (), -np.inf, np.inf, False, stated_codes(mapping),
+        tuple(v for v in not_observed if np.isfinite(v)),
+        (),
+        (),
+        -np.inf,
+        np.inf,
+        False,
+        stated_codes(mapping),
     )
     attrs = {"quantity": mapping.variable or mapping.unit or ""}
     factor = quantity.factor
@@ -122,6 +145,12 @@ def period_hours_of(mapping: Mapping, quantity: Quantity) -> float | None:
     if mapping.period_minutes is not None:
         return mapping.period_minutes / 60.0
     if quantity.kind == AMOUNT:
-        raise SettingsError(complain("period_minutes", "nothing", f"over how long '{mapping.unit}' is summed",
-                                     "add it to the mapping"))
+        raise SettingsError(
+            complain(
+                "period_minutes",
+                "nothing",
+                f"over how long '{mapping.unit}' is summed",
+                "add it to the mapping",
+            )
+        )
     return None

@@ -27,18 +27,27 @@ def write_beam_height(archive: Path, reading: PolarVolumes) -> Path:
         FileError: the folder cannot be written.
     """
     heights = xr.DataArray(
-        reading.heights().astype(np.float32), dims=("y", "x"), coords=grid_coords(reading.grid),
-        attrs={"standard_name": "height_above_mean_sea_level", "units": "m", "grid_mapping": "crs",
-               "long_name": "height of the middle of the radar beam"})
+        reading.heights().astype(np.float32),
+        dims=("y", "x"),
+        coords=grid_coords(reading.grid),
+        attrs={
+            "standard_name": "height_above_mean_sea_level",
+            "units": "m",
+            "grid_mapping": "crs",
+            "long_name": "height of the middle of the radar beam",
+        },
+    )
     data = heights.to_dataset(name="beam_height").assign_attrs(
-        Conventions="CF-1.10", gridding=dict(reading.attrs).get("gridding", ""))
+        Conventions="CF-1.10", gridding=dict(reading.attrs).get("gridding", "")
+    )
     with whole_file(archive / BEAM_FILE) as target:
         data.to_netcdf(target, engine="netcdf4", encoding={"beam_height": {"zlib": True, "_FillValue": np.nan}})
     return archive / BEAM_FILE
 
 
-def keep_beam_height(archive: DataPath, derived: DataPath, rows: tuple[int, int], columns: tuple[int, int]
-                     ) -> None:
+def keep_beam_height(
+    archive: DataPath, derived: DataPath, rows: tuple[int, int], columns: tuple[int, int]
+) -> None:
     """Put the heights beside an archive, where there are some, for its part beside one made from it."""
     source = archive / BEAM_FILE
     if not source.exists():

@@ -40,8 +40,11 @@ def radar(file: PolarFile) -> tuple[str, float, float]:
 
 
 def bundles_of(
-    files: Sequence[PolarFile], settings: PolarSettings, step: np.timedelta64 | None,
-    phase: np.datetime64 | None = None, together: bool = False,
+    files: Sequence[PolarFile],
+    settings: PolarSettings,
+    step: np.timedelta64 | None,
+    phase: np.datetime64 | None = None,
+    together: bool = False,
 ) -> tuple[list[Bundle], list[Problem], bool]:
     """Group files by time.
 
@@ -75,10 +78,14 @@ def bundles_of(
     for file in files:
         slot, apart = _slot(file, settings, step, phase or _EPOCH)
         if abs(apart) > _tolerance(settings, step):
-            problems.append(Problem(
-                file.path, f"{file.path}: of {to_text(file.time)} is {abs(minutes(apart)):.3g} minutes from "
-                f"{to_text(_time(slot, step, phase))}, expected at most "
-                f"{minutes(_tolerance(settings, step)):g}; change --step or tolerance_minutes"))
+            problems.append(
+                Problem(
+                    file.path,
+                    f"{file.path}: of {to_text(file.time)} is {abs(minutes(apart)):.3g} minutes from "
+                    f"{to_text(_time(slot, step, phase))}, expected at most "
+                    f"{minutes(_tolerance(settings, step)):g}; change --step or tolerance_minutes",
+                )
+            )
         else:
             slots[slot].append((apart, file))
     return [Bundle(_time(slot, step, phase), _chosen(slots[slot])) for slot in sorted(slots)], problems, True
@@ -88,8 +95,10 @@ def _step(radars: Iterable[Sequence[PolarFile]], partial: bool) -> np.timedelta6
     most = max(radars, key=len)
     times: Times = np.unique(np.array([f.time for f in most], "datetime64[ns]"))
     if partial or len(times) < 2:
-        raise TimeError("step: got scans of one volume or several radars, expected the step of their frames; "
-                        "give it with --step MINUTES")
+        raise TimeError(
+            "step: got scans of one volume or several radars, expected the step of their frames; "
+            "give it with --step MINUTES"
+        )
     return infer_step(times)
 
 

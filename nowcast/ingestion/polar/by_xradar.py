@@ -25,8 +25,11 @@ from nowcast.ingestion.readers.lazy import Frame, faults_named
 QUANTITIES = ("DBZH", "DBZ", "DBTH", "TH", "DBZV")
 LARGEST_BYTES = 512 << 20
 """The largest file that is read, unpacked."""
-_FUNCTIONS = {"NEXRAD level 2": "open_nexradlevel2_datatree", "IRIS RAW": "open_iris_datatree",
-              "Rainbow": "open_rainbow_datatree"}
+_FUNCTIONS = {
+    "NEXRAD level 2": "open_nexradlevel2_datatree",
+    "IRIS RAW": "open_iris_datatree",
+    "Rainbow": "open_rainbow_datatree",
+}
 _IRIS_ABSENT = (95.5, 327.67)
 """The last code of 8 and of 16 bits, "area not scanned", as xradar scales them."""
 
@@ -83,16 +86,30 @@ def _volume(path: Path, kind: str, settings: PolarSettings) -> Volume:
             wanted = (settings.quantity,) if settings.quantity else QUANTITIES
             quantity = next((q for q in wanted if q in there), None)
             if quantity is None:
-                raise FileError(complain(
-                    f"{path}: quantity", ", ".join(there)[:120] or "none", f"one of {', '.join(wanted)}",
-                    "choose one with --polar quantity=NAME"))
+                raise FileError(
+                    complain(
+                        f"{path}: quantity",
+                        ", ".join(there)[:120] or "none",
+                        f"one of {', '.join(wanted)}",
+                        "choose one with --polar quantity=NAME",
+                    )
+                )
             name = str(tree.attrs.get("instrument_name", ""))
-            site = Site(name if name not in ("", "None") else "unknown", float(tree["longitude"]),
-                        float(tree["latitude"]), float(tree["altitude"]))
+            site = Site(
+                name if name not in ("", "None") else "unknown",
+                float(tree["longitude"]),
+                float(tree["latitude"]),
+                float(tree["altitude"]),
+            )
             start = str(tree["time_coverage_start"].values).rstrip("Z")
-            sweeps = tuple(_sweep(kind, node, quantity) for node in nodes if quantity in node.data_vars
-                           and settings.lowest_elevation_deg <= float(node["sweep_fixed_angle"])
-                           <= settings.highest_elevation_deg)
+            sweeps = tuple(
+                _sweep(kind, node, quantity)
+                for node in nodes
+                if quantity in node.data_vars
+                and settings.lowest_elevation_deg
+                <= float(node["sweep_fixed_angle"])
+                <= settings.highest_elevation_deg
+            )
             return Volume(path, site, nanoseconds([np.datetime64(start)])[0], quantity, sweeps)
         finally:
             tree.close()
@@ -103,12 +120,14 @@ def _source(path: Path, kind: str) -> Any:
     with path.open("rb") as handle:
         head = handle.read(3)
     opener: Callable[[Path], Any] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}.get(  # type: ignore[assignment]
-        head[:2], lambda p: p.open("rb"))
+        head[:2], lambda p: p.open("rb")
+    )
     with opener(path) as handle:
         data = handle.read(LARGEST_BYTES + 1)
     if len(data) > LARGEST_BYTES:
-        raise FileError(f"{path}: unpacks to more than {LARGEST_BYTES} bytes, expected a volume; it is not "
-                        "read")
+        raise FileError(
+            f"{path}: unpacks to more than {LARGEST_BYTES} bytes, expected a volume; it is not read"
+        )
     if kind == "Rainbow":
         if head[:2] in (b"\x1f\x8b", b"BZ"):
             raise FileError(f"{path}: is a packed Rainbow volume, expected it unpacked; unpack it first")
@@ -121,8 +140,14 @@ def _sweep(kind: str, node: Any, quantity: str) -> Sweep:
     ranges = np.asarray(node["range"].values, np.float64)
     gate_m = float((ranges[-1] - ranges[0]) / max(len(ranges) - 1, 1))
     dbz = _dbz(kind, np.asarray(variable.values), variable.attrs)
-    return Sweep(float(node["sweep_fixed_angle"]), np.asarray(node["azimuth"].values, np.float64),
-                 float(ranges[0]), gate_m, len(ranges), Read(dbz))
+    return Sweep(
+        float(node["sweep_fixed_angle"]),
+        np.asarray(node["azimuth"].values, np.float64),
+        float(ranges[0]),
+        gate_m,
+        len(ranges),
+        Read(dbz),
+    )
 
 
 def _dbz(kind: str, raw: npt.NDArray[Any], attrs: Any) -> Frame:
@@ -131,8 +156,9 @@ def _dbz(kind: str, raw: npt.NDArray[Any], attrs: Any) -> Frame:
         dry = (dbz <= NO_ECHO_DBZ) | np.isclose(dbz, -327.68, atol=0.01)
         gone = np.isclose(raw[..., None], _IRIS_ABSENT, atol=1e-3).any(axis=-1)
     else:
-        dbz = (raw.astype(np.float64) * float(attrs.get("scale_factor", 1.0))
-               + float(attrs.get("add_offset", 0.0))).astype(np.float32)
+        dbz = (
+            raw.astype(np.float64) * float(attrs.get("scale_factor", 1.0)) + float(attrs.get("add_offset", 0.0))
+        ).astype(np.float32)
         dry = raw == 0
         gone = raw == 1 if kind == "NEXRAD level 2" else np.zeros(raw.shape, np.bool_)
     dbz = np.maximum(dbz, np.float32(NO_ECHO_DBZ))

@@ -20,8 +20,21 @@ from nowcast.ingestion.readers.cf_store import NetcdfStore
 from nowcast.ingestion.readers.cf_time import decode_times
 from nowcast.ingestion.readers.lazy import Frame
 
-FIELDS = ("DBZH", "DBZ", "DBZ_F", "DZ", "CZ", "REF", "ZH", "corrected_reflectivity", "reflectivity",
-          "reflectivity_horizontal", "DBTH", "TH", "DBZV")
+FIELDS = (
+    "DBZH",
+    "DBZ",
+    "DBZ_F",
+    "DZ",
+    "CZ",
+    "REF",
+    "ZH",
+    "corrected_reflectivity",
+    "reflectivity",
+    "reflectivity_horizontal",
+    "DBTH",
+    "TH",
+    "DBZV",
+)
 _REFLECTIVITY = ("equivalent_reflectivity_factor", "radar_equivalent_reflectivity_factor_h")
 _MOST_SWEEPS = 200
 _STORE = NetcdfStore()
@@ -46,9 +59,13 @@ def read_cfradial(path: Path, settings: PolarSettings) -> Volume:
         site = Site(" ".join(name.split()), place["longitude"], place["latitude"], place["altitude"])
         parts = list(_in_groups(path, data, groups) if groups else _in_root(path, data))
         field = _field(path, data[groups[0]] if groups else data, settings)
-        inside = [(group, rays) for group, rays in parts
-                  if settings.lowest_elevation_deg <= _elevation(path, data, group, rays)
-                  <= settings.highest_elevation_deg]
+        inside = [
+            (group, rays)
+            for group, rays in parts
+            if settings.lowest_elevation_deg
+            <= _elevation(path, data, group, rays)
+            <= settings.highest_elevation_deg
+        ]
         sweeps = tuple(_sweep(path, data, group, rays, field, settings) for group, rays in inside)
         first = data[groups[0]] if groups else data
         time = decode_times(path, first.variables["time"], first.variables["time"][:1])[0]
@@ -68,8 +85,10 @@ def _in_root(path: Path, data: Any) -> Iterator[tuple[str, slice]]:
     """Yield the rays of each sweep of version 1."""
     names = ("sweep_start_ray_index", "sweep_end_ray_index")
     if "azimuth" not in data.variables or "range" not in data.variables or "ray_n_gates" in data.variables:
-        raise FileError(f"{path}: has no azimuth and range of a common number of gates, expected CfRadial with "
-                        "fields of (time, range); convert it with lrose or Py-ART")
+        raise FileError(
+            f"{path}: has no azimuth and range of a common number of gates, expected CfRadial with "
+            "fields of (time, range); convert it with lrose or Py-ART"
+        )
     rays = data.variables["azimuth"].size
     if not all(n in data.variables for n in names):
         yield "", slice(0, rays)
@@ -99,8 +118,14 @@ def _field(path: Path, group: Any, settings: PolarSettings) -> str:
     if found is None and not settings.quantity and len(named) == 1:
         found = named.pop()
     if found is None:
-        raise FileError(complain(f"{path}: quantity", ", ".join(sorted(fields))[:120] or "none",
-                                 f"one of {', '.join(wanted[:6])}", "choose one with --polar quantity=NAME"))
+        raise FileError(
+            complain(
+                f"{path}: quantity",
+                ", ".join(sorted(fields))[:120] or "none",
+                f"one of {', '.join(wanted[:6])}",
+                "choose one with --polar quantity=NAME",
+            )
+        )
     return found
 
 
@@ -122,8 +147,9 @@ def _sweep(path: Path, data: Any, group: str, rays: slice, field: str, settings:
     variable = (data[group] if group else data).variables[field]
     steps = np.diff(ranges)
     if len(ranges) < 2 or not np.isfinite(ranges).all() or np.ptp(steps) > 0.01 * abs(steps.mean()) + 0.1:
-        raise FileError(f"{path}: its gates are not evenly spaced, expected one distance between them; "
-                        "it is not read")
+        raise FileError(
+            f"{path}: its gates are not evenly spaced, expected one distance between them; it is not read"
+        )
     if variable.shape[1] != len(ranges) or variable.shape[0] < rays.stop:
         raise FileError(f"{path}: {field} has shape {variable.shape}, expected rays by {len(ranges)} gates")
     codes = AbsenceCodes.of(variable)

@@ -16,17 +16,24 @@ from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.foreign import polar_error, polar_kind
 
 FORMATS: Mapping[str, Callable[[Path, PolarSettings], Volume]] = {
-    "ODIM_H5 PVOL": read_odim, "ODIM_H5 SCAN": read_odim, "CfRadial": read_cfradial,
-    "NEXRAD level 2": read_xradar, "IRIS RAW": read_xradar, "Rainbow": read_xradar,
+    "ODIM_H5 PVOL": read_odim,
+    "ODIM_H5 SCAN": read_odim,
+    "CfRadial": read_cfradial,
+    "NEXRAD level 2": read_xradar,
+    "IRIS RAW": read_xradar,
+    "Rainbow": read_xradar,
 }
 """Kind of file, as `polar_kind` tells it by its content -> what reads it."""
 
 
 def described() -> list[FormatDescription]:
     """Return what ``nowcast formats`` tells of each kind."""
-    return [FormatDescription(kind, "reflectivity of sweeps, put on a grid",
-                              *(("xradar", "polar") if read is read_xradar else ()))
-            for kind, read in FORMATS.items()]
+    return [
+        FormatDescription(
+            kind, "reflectivity of sweeps, put on a grid", *(("xradar", "polar") if read is read_xradar else ())
+        )
+        for kind, read in FORMATS.items()
+    ]
 
 
 def read_volume(path: Path, settings: PolarSettings) -> Volume:

@@ -42,7 +42,8 @@ def cells_of(grid: Grid, site: Site) -> Cells:
         y, x = np.meshgrid(grid.y, grid.x, indexing="ij")
         lon, lat = grid.lonlat(y, x)
         azimuth, _, distance = pyproj.Geod(ellps="WGS84").inv(
-            np.full(lon.shape, site.lon), np.full(lat.shape, site.lat), lon, lat)
+            np.full(lon.shape, site.lon), np.full(lat.shape, site.lat), lon, lat
+        )
         while len(_KEPT) >= _MOST_KEPT:
             del _KEPT[next(iter(_KEPT))]
         _KEPT[key] = Cells(distance / EFFECTIVE_RADIUS_M, distance, azimuth % 360.0)
@@ -113,7 +114,12 @@ class _Kept:
 
 @lru_cache(maxsize=64)
 def _placed(
-    kept: _Kept, azimuths: bytes, elevation_deg: float, first_m: float, gate_m: float, gates: int,
+    kept: _Kept,
+    azimuths: bytes,
+    elevation_deg: float,
+    first_m: float,
+    gate_m: float,
+    gates: int,
     altitude_m: float,
 ) -> BeamIndex:
     cells, azimuth = kept.cells, np.frombuffer(azimuths, np.float64)

@@ -127,15 +127,19 @@ def _cappi(placed: _Placed, cells: Cells, settings: PolarSettings) -> tuple[Fram
     between = ~np.isnan(low) & ~np.isnan(high)
     share = np.where(between, (wanted - low) / np.where(between, high - low, 1.0), np.isnan(low))
     if settings.interpolation == "linear":
-        z_low, z_high = (np.where(v <= NO_ECHO_DBZ, 0.0, 10.0 ** (v.astype(np.float64) / 10.0))
-                         for v in (below, above))
+        z_low, z_high = (
+            np.where(v <= NO_ECHO_DBZ, 0.0, 10.0 ** (v.astype(np.float64) / 10.0)) for v in (below, above)
+        )
         mixed = _dbz(np.where(between, (1.0 - share) * z_low + share * z_high, 1.0))
     else:
         mixed = np.where(share <= 0.5, below, above)
     single = np.where(np.isnan(low), above, below) if settings.pseudo else np.full_like(below, np.nan)
     dbz = np.where(between, mixed, single).astype(np.float32)
-    nearer = np.where(between & (settings.interpolation == "linear"), wanted,
-                      np.where(between & (share > 0.5) | np.isnan(low), high, low))
+    nearer = np.where(
+        between & (settings.interpolation == "linear"),
+        wanted,
+        np.where(between & (share > 0.5) | np.isnan(low), high, low),
+    )
     return dbz, np.where(np.isnan(dbz), np.nan, nearer).astype(np.float32)
 
 
@@ -160,5 +164,8 @@ def composite(parts: Sequence[Gridded], settings: PolarSettings) -> tuple[Frame,
 
 def _score(part: Gridded, settings: PolarSettings) -> npt.NDArray[np.float64]:
     by: dict[str, npt.NDArray[Any]] = {
-        "maximum": -part.dbz, "nearest": part.distance_m, "lowest": part.height_m}
+        "maximum": -part.dbz,
+        "nearest": part.distance_m,
+        "lowest": part.height_m,
+    }
     return np.asarray(np.where(np.isnan(part.dbz), np.inf, by[settings.composite]), np.float64)

@@ -42,8 +42,16 @@ def look(path: Path, settings: PolarSettings) -> PolarFile | Problem | None:
             return None
         stat = path.stat()
         volume = read_volume(path, settings)
-        return PolarFile(path, stat.st_size, stat.st_mtime_ns, sha256(path), volume.site, volume.time,
-                         volume.quantity, tuple(round(s.elevation_deg, 1) for s in volume.sweeps))
+        return PolarFile(
+            path,
+            stat.st_size,
+            stat.st_mtime_ns,
+            sha256(path),
+            volume.site,
+            volume.time,
+            volume.quantity,
+            tuple(round(s.elevation_deg, 1) for s in volume.sweeps),
+        )
     except NowcastError as error:
         return Problem(path, printable(error))
     except OSError as error:
@@ -66,8 +74,11 @@ def look_all(
         for path, result in pool.each(partial(_look, settings=settings), files, _lost):
             found[path] = result
             bar.update()
-    return ([f for p in files if isinstance(f := found[p], PolarFile)],
-            [f for p in files if isinstance(f := found[p], Problem)], [p for p in files if found[p] is None])
+    return (
+        [f for p in files if isinstance(f := found[p], PolarFile)],
+        [f for p in files if isinstance(f := found[p], Problem)],
+        [p for p in files if found[p] is None],
+    )
 
 
 def _look(path: Path, settings: PolarSettings) -> tuple[Path, PolarFile | Problem | None]:

@@ -50,18 +50,33 @@ def read_odim(path: Path, settings: PolarSettings) -> Volume:
         if kind not in ("PVOL", "SCAN"):
             raise FileError(f"{path}: is ODIM_H5 of the object {kind[:20]!r}, expected PVOL or SCAN")
         what, where = attributes(file, "what"), attributes(file, "where")
-        site = Site(_name(str(what.get("source", ""))), finite(path, "where", where, "lon"),
-                    finite(path, "where", where, "lat"), finite(path, "where", where, "height"))
+        site = Site(
+            _name(str(what.get("source", ""))),
+            finite(path, "where", where, "lon"),
+            finite(path, "where", where, "lat"),
+            finite(path, "where", where, "height"),
+        )
         arrays = list(_arrays(file))
         wanted = (settings.quantity,) if settings.quantity else QUANTITIES
         quantity = next((q for q in wanted if any(a.quantity == q for a in arrays)), None)
         if quantity is None:
             there = ", ".join(sorted({a.quantity for a in arrays})) or "none"
-            raise FileError(complain(f"{path}: quantity", there, f"one of {', '.join(wanted)}",
-                                     "choose one with --polar quantity=NAME"))
-        sweeps = tuple(_sweep(path, file, a, settings) for a in arrays if a.quantity == quantity
-                       and settings.lowest_elevation_deg <= finite(path, a.place, a.where, "elangle")
-                       <= settings.highest_elevation_deg)
+            raise FileError(
+                complain(
+                    f"{path}: quantity",
+                    there,
+                    f"one of {', '.join(wanted)}",
+                    "choose one with --polar quantity=NAME",
+                )
+            )
+        sweeps = tuple(
+            _sweep(path, file, a, settings)
+            for a in arrays
+            if a.quantity == quantity
+            and settings.lowest_elevation_deg
+            <= finite(path, a.place, a.where, "elangle")
+            <= settings.highest_elevation_deg
+        )
         return Volume(path, site, odim_time(path, what, "date", "time"), quantity, sweeps)
 
 
@@ -80,34 +95,49 @@ def _arrays(file: Any) -> Iterator[_Array]:
             member = file[outer][inner]
             meaning = {**sweep["what"], **attributes(member, "what")}
             if "data" in member:
-                yield _Array(f"{outer}/{inner}/data", str(meaning.get("quantity", "")), meaning,
-                             sweep["where"], {**sweep["how"], **attributes(member, "how")})
+                yield _Array(
+                    f"{outer}/{inner}/data",
+                    str(meaning.get("quantity", "")),
+                    meaning,
+                    sweep["where"],
+                    {**sweep["how"], **attributes(member, "how")},
+                )
 
 
 def _numbered(group: Any, start: str) -> list[str]:
     found = [k for k in group if re.fullmatch(rf"{start}\d{{1,4}}", k)]
-    return sorted(found, key=lambda k: int(k[len(start):]))
+    return sorted(found, key=lambda k: int(k[len(start) :]))
 
 
 def _sweep(path: Path, file: Any, array: _Array, settings: PolarSettings) -> Sweep:
     del settings
     stored = file[array.place]
     if stored.ndim != 2 or stored.dtype.kind not in "uif" or 0 in stored.shape:
-        raise FileError(f"{path}: {array.place} is {stored.dtype} of shape {stored.shape}, expected numbers of "
-                        "rays and gates")
+        raise FileError(
+            f"{path}: {array.place} is {stored.dtype} of shape {stored.shape}, expected numbers of "
+            "rays and gates"
+        )
     rays, gates = stored.shape
     group = array.place.split("/")[0]
     gate_m = finite(path, f"{group}/where", array.where, "rscale")
     start_km = finite(path, f"{group}/where", array.where, "rstart") if "rstart" in array.where else 0.0
     decode = odim_decoder(path, array.place.removesuffix("/data"), array.meaning)
-    return Sweep(finite(path, f"{group}/where", array.where, "elangle"), _azimuths(array.how, rays),
-                 start_km * 1000.0 + gate_m / 2.0, gate_m, gates, partial(_read, path, array.place, decode))
+    return Sweep(
+        finite(path, f"{group}/where", array.where, "elangle"),
+        _azimuths(array.how, rays),
+        start_km * 1000.0 + gate_m / 2.0,
+        gate_m,
+        gates,
+        partial(_read, path, array.place, decode),
+    )
 
 
 def _azimuths(how: Mapping[str, Any], rays: int) -> npt.NDArray[np.float64]:
     """Return the middles of the rays: as measured where the file has as many, else evenly from north."""
-    start, stop = (np.asarray(how.get(name, ()), np.float64).reshape(-1) if name in how else np.empty(0)
-                   for name in ("startazA", "stopazA"))
+    start, stop = (
+        np.asarray(how.get(name, ()), np.float64).reshape(-1) if name in how else np.empty(0)
+        for name in ("startazA", "stopazA")
+    )
     text = _PAIR.findall(str(plain(how["azangles"]))) if "azangles" in how else []
     if len(text) == rays:
         start, stop = np.array(text, np.float64).T

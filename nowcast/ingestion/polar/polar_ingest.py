@@ -51,7 +51,8 @@ class PolarIngest:
             return files
         found, self.problems, rest = look_all(pool, files, self.settings, progress)
         self.scans, more, self.known_files = polar_scans(
-            found, self.settings, self.step, self.target, frozenset(s.sha256 for s in known))
+            found, self.settings, self.step, self.target, frozenset(s.sha256 for s in known)
+        )
         self.problems += more
         return rest
 

@@ -47,8 +47,12 @@ class PolarVolumes:
         """Open the bundle as a lazy field of one frame; ``path`` is the first of its files."""
         if Path(path) not in self.parts:
             raise FileError(f"{path}: is none of the files of this frame; read it as `nowcast.ingest` does")
-        return lazy_field(partial(_read, self.parts, self.grid, self.settings),
-                          np.array([self.time], "datetime64[ns]"), self.grid, dict(self.attrs))
+        return lazy_field(
+            partial(_read, self.parts, self.grid, self.settings),
+            np.array([self.time], "datetime64[ns]"),
+            self.grid,
+            dict(self.attrs),
+        )
 
     def heights(self) -> Heights:
         """Return the height of the beams above sea level that the frame is from, NaN where none observes."""

@@ -53,7 +53,10 @@ class Target:
 
 
 def polar_scans(
-    files: Sequence[PolarFile], settings: PolarSettings, step: np.timedelta64 | None, target: Target | None,
+    files: Sequence[PolarFile],
+    settings: PolarSettings,
+    step: np.timedelta64 | None,
+    target: Target | None,
     known: frozenset[str] = frozenset(),
 ) -> tuple[list[Scan], list[Problem], int]:
     """Return a scan for each frame.
@@ -75,8 +78,9 @@ def polar_scans(
         return [], [], 0
     grid = target.grid if target is not None else grid_around([f.site for f in files], settings)
     step, phase = (target.step, target.phase) if target is not None else (step, None)
-    bundles, problems, together = bundles_of(files, settings, step, phase,
-                                             target is not None and target.together)
+    bundles, problems, together = bundles_of(
+        files, settings, step, phase, target is not None and target.together
+    )
     fresh = [b for b in bundles if b.sha256 not in known]
     told = sum(len(b.files) for b in bundles) - sum(len(b.files) for b in fresh)
     return [_scan(b, grid, settings, together) for b in fresh], problems, told
@@ -97,13 +101,21 @@ def grid_around(sites: Sequence[Site], settings: PolarSettings) -> Grid:
     x, y = to_metres.transform([p[1] for p in places], [p[0] for p in places])
     cell, radius = settings.cell_km * 1000.0, settings.radius_km * 1000.0
     west, east, south, north = (
-        math.floor((min(x) - radius) / cell + 1e-6), math.ceil((max(x) + radius) / cell - 1e-6),
-        math.floor((min(y) - radius) / cell + 1e-6), math.ceil((max(y) + radius) / cell - 1e-6))
+        math.floor((min(x) - radius) / cell + 1e-6),
+        math.ceil((max(x) + radius) / cell - 1e-6),
+        math.floor((min(y) - radius) / cell + 1e-6),
+        math.ceil((max(y) + radius) / cell - 1e-6),
+    )
     if max(north - south, east - west) > _MOST_SIDE:
         names = ", ".join(sorted({s.name for s in sites}))[:200]
-        raise GridError(complain("polar volumes", f"a grid of {north - south} x {east - west} cells for "
-                                 f"{names}", f"radars of one region, at most {_MOST_SIDE} cells a side",
-                                 "ingest them into archives of their own, or take larger cells"))
+        raise GridError(
+            complain(
+                "polar volumes",
+                f"a grid of {north - south} x {east - west} cells for {names}",
+                f"radars of one region, at most {_MOST_SIDE} cells a side",
+                "ingest them into archives of their own, or take larger cells",
+            )
+        )
     rows = np.arange(north, south, -1, dtype=np.float64) - 0.5
     columns = np.arange(west, east, dtype=np.float64) + 0.5
     return Grid(crs.to_wkt(), rows * cell, columns * cell)
@@ -114,13 +126,23 @@ def _scan(bundle: Bundle, grid: Grid, settings: PolarSettings, together: bool) -
     attrs = {
         "source": ", ".join(sorted({f.site.name for f in files}))[:200],
         "quantity": f"{files[0].quantity} {settings.method}"
-                    + (f" {settings.height_km:g} km" if settings.method == "cappi" else ""),
-        "gridding": in_words(files, settings), **({TOGETHER: "1"} if together else {}),
+        + (f" {settings.height_km:g} km" if settings.method == "cappi" else ""),
+        "gridding": in_words(files, settings),
+        **({TOGETHER: "1"} if together else {}),
     }
     parts = tuple(f.path for f in files)
     reading = PolarVolumes(grid, settings, parts, bundle.time, tuple(attrs.items()))
-    return Scan(files[0].path, sum(f.size for f in files), max(f.mtime_ns for f in files), bundle.sha256,
-                reading.name, np.array([bundle.time], "datetime64[ns]"), grid, attrs, reading)
+    return Scan(
+        files[0].path,
+        sum(f.size for f in files),
+        max(f.mtime_ns for f in files),
+        bundle.sha256,
+        reading.name,
+        np.array([bundle.time], "datetime64[ns]"),
+        grid,
+        attrs,
+        reading,
+    )
 
 
 def in_words(files: Sequence[PolarFile], settings: PolarSettings) -> str:
@@ -132,5 +154,7 @@ def in_words(files: Sequence[PolarFile], settings: PolarSettings) -> str:
     where = "; ".join(f"{s.name} {s.lat:.4f} N {s.lon:.4f} E {s.altitude_m:g} m" for s in radars.values())
     together = f", {settings.composite} of {len(radars)} radars" if len(radars) > 1 else ""
     elevations = sorted({e for f in files for e in f.elevations})
-    return (f"{method}{together}, {settings.interpolation} gate, within {settings.radius_km:g} km, elevations "
-            f"{elevations[0]:g} to {elevations[-1]:g} degrees, beams over 4/3 Earth: {where}"[:1000])
+    return (
+        f"{method}{together}, {settings.interpolation} gate, within {settings.radius_km:g} km, elevations "
+        f"{elevations[0]:g} to {elevations[-1]:g} degrees, beams over 4/3 Earth: {where}"[:1000]
+    )

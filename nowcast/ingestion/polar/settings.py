@@ -46,16 +46,24 @@ class PolarSettings:
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
-            ("cell_km", self.cell_km, 0.05, 20.0), ("radius_km", self.radius_km, 2.0, 600.0),
+            ("cell_km", self.cell_km, 0.05, 20.0),
+            ("radius_km", self.radius_km, 2.0, 600.0),
             ("height_km", self.height_km, -0.5, 25.0),
             ("tolerance_minutes", self.tolerance_minutes or 1.0, 0.0, 60.0),
         ):
             if not low <= value <= high:
-                raise SettingsError(complain(f"polar.{name}", f"{value:g}", f"{low:g} to {high:g}",
-                                             "give another"))
+                raise SettingsError(
+                    complain(f"polar.{name}", f"{value:g}", f"{low:g} to {high:g}", "give another")
+                )
         if self.lowest_elevation_deg >= self.highest_elevation_deg:
-            raise SettingsError(complain("polar.lowest_elevation_deg", f"{self.lowest_elevation_deg:g}",
-                                         f"below the highest, {self.highest_elevation_deg:g}", "exchange them"))
+            raise SettingsError(
+                complain(
+                    "polar.lowest_elevation_deg",
+                    f"{self.lowest_elevation_deg:g}",
+                    f"below the highest, {self.highest_elevation_deg:g}",
+                    "exchange them",
+                )
+            )
 
 
 def polar_settings(text: str) -> PolarSettings:
@@ -74,8 +82,9 @@ def polar_settings(text: str) -> PolarSettings:
             try:
                 values[key.strip() if equals else "method"] = parse_yaml(value if equals else key)
             except ValueError as error:
-                raise SettingsError(complain("--polar", f"'{part[:40]}'", "key=value",
-                                             "write it so")) from error
+                raise SettingsError(
+                    complain("--polar", f"'{part[:40]}'", "key=value", "write it so")
+                ) from error
     try:
         return build(PolarSettings, values)
     except SettingsError as error:

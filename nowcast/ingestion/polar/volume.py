@@ -65,19 +65,30 @@ def checked(volume: Volume) -> Volume:
     """
     site, path = volume.site, volume.path
     if not (-90 <= site.lat <= 90 and -180 <= site.lon <= 360 and -500 <= site.altitude_m <= 9000):
-        raise FileError(f"{path}: its radar stands at {site.lat:g} N {site.lon:g} E, {site.altitude_m:g} m, "
-                        "expected a place on the Earth; the file is damaged")
+        raise FileError(
+            f"{path}: its radar stands at {site.lat:g} N {site.lon:g} E, {site.altitude_m:g} m, "
+            "expected a place on the Earth; the file is damaged"
+        )
     if not volume.sweeps:
-        raise FileError(f"{path}: holds no sweep of {volume.quantity}, expected one or more; choose another "
-                        "quantity or elevations")
+        raise FileError(
+            f"{path}: holds no sweep of {volume.quantity}, expected one or more; choose another "
+            "quantity or elevations"
+        )
     for sweep in volume.sweeps:
         rays = len(sweep.azimuth_deg)
-        sound = (1 <= rays <= _MOST_RAYS and 1 <= sweep.gates <= _MOST_GATES and sweep.gate_m > 0
-                 and np.isfinite(sweep.azimuth_deg).all() and -10 <= sweep.elevation_deg <= 91
-                 and 0 <= sweep.first_m + sweep.gate_m * sweep.gates <= _LONGEST_KM * 1000)
+        sound = (
+            1 <= rays <= _MOST_RAYS
+            and 1 <= sweep.gates <= _MOST_GATES
+            and sweep.gate_m > 0
+            and np.isfinite(sweep.azimuth_deg).all()
+            and -10 <= sweep.elevation_deg <= 91
+            and 0 <= sweep.first_m + sweep.gate_m * sweep.gates <= _LONGEST_KM * 1000
+        )
         if not sound:
-            raise FileError(f"{path}: a sweep of {rays} rays and {sweep.gates} gates of {sweep.gate_m:g} m at "
-                            f"{sweep.elevation_deg:g} degrees, expected one that a radar can make; the file is "
-                            "damaged")
+            raise FileError(
+                f"{path}: a sweep of {rays} rays and {sweep.gates} gates of {sweep.gate_m:g} m at "
+                f"{sweep.elevation_deg:g} degrees, expected one that a radar can make; the file is "
+                "damaged"
+            )
     order = sorted(volume.sweeps, key=lambda sweep: sweep.elevation_deg)
     return Volume(path, site, volume.time, volume.quantity, tuple(order))

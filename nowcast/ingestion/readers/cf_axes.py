@@ -20,12 +20,22 @@ from nowcast.ingestion.readers.cf_quantity import factor_to, stated_units
 T, Z, Y, X, MEMBER = "time", "level", "row", "column", "member"
 LATLON, ROTATED, PROJECTED = "degrees", "rotated degrees", "metres"
 _STANDARD = {
-    "time": (T, ""), "latitude": (Y, LATLON), "longitude": (X, LATLON),
-    "grid_latitude": (Y, ROTATED), "grid_longitude": (X, ROTATED),
-    "projection_y_coordinate": (Y, PROJECTED), "projection_x_coordinate": (X, PROJECTED),
-    "projection_y_angular_coordinate": (Y, PROJECTED), "projection_x_angular_coordinate": (X, PROJECTED),
-    "height": (Z, ""), "altitude": (Z, ""), "height_above_mean_sea_level": (Z, ""), "air_pressure": (Z, ""),
-    "realization": (MEMBER, ""), "forecast_period": (MEMBER, ""), "forecast_reference_time": (MEMBER, ""),
+    "time": (T, ""),
+    "latitude": (Y, LATLON),
+    "longitude": (X, LATLON),
+    "grid_latitude": (Y, ROTATED),
+    "grid_longitude": (X, ROTATED),
+    "projection_y_coordinate": (Y, PROJECTED),
+    "projection_x_coordinate": (X, PROJECTED),
+    "projection_y_angular_coordinate": (Y, PROJECTED),
+    "projection_x_angular_coordinate": (X, PROJECTED),
+    "height": (Z, ""),
+    "altitude": (Z, ""),
+    "height_above_mean_sea_level": (Z, ""),
+    "air_pressure": (Z, ""),
+    "realization": (MEMBER, ""),
+    "forecast_period": (MEMBER, ""),
+    "forecast_reference_time": (MEMBER, ""),
 }
 _NORTH = re.compile(r"^degrees?_?(n|north)$", re.IGNORECASE)
 _EAST = re.compile(r"^degrees?_?(e|east)$", re.IGNORECASE)
@@ -38,8 +48,14 @@ _NAMES = (
     (re.compile(r"^(x|xc|easting|eastings|x_?dim|west_east)$", re.IGNORECASE), (X, PROJECTED)),
     (re.compile(r"^(time|times|t|valid_time)$", re.IGNORECASE), (T, "")),
     (re.compile(r"^(z|lev|level|levels|height|altitude|alt)$", re.IGNORECASE), (Z, "")),
-    (re.compile(r"^(ens|ensemble|ens_?number|member|members|realization|realisation|lead_?time|leads?|step|"
-                r"forecast_period|number)$", re.IGNORECASE), (MEMBER, "")),
+    (
+        re.compile(
+            r"^(ens|ensemble|ens_?number|member|members|realization|realisation|lead_?time|leads?|step|"
+            r"forecast_period|number)$",
+            re.IGNORECASE,
+        ),
+        (MEMBER, ""),
+    ),
 )
 _AXIS = {"T": T, "Z": Z, "Y": Y, "X": X, "E": MEMBER}
 _BENT = 0.01
@@ -74,8 +90,14 @@ class Axes:
 
     def frame(self, variable: Any, time: int) -> npt.NDArray[Any]:
         """Read the frame at one index of time, as stored, rows first (H, W)."""
-        index = tuple(slice(None) if d in (self.row.dimension, self.column.dimension)
-                      else time if d == self.time else self.select.get(d, 0) for d in self.order)
+        index = tuple(
+            slice(None)
+            if d in (self.row.dimension, self.column.dimension)
+            else time
+            if d == self.time
+            else self.select.get(d, 0)
+            for d in self.order
+        )
         found: npt.NDArray[Any] = np.asarray(variable[index])
         rows_first = self.order.index(self.row.dimension) < self.order.index(self.column.dimension)
         return found if rows_first else found.T
@@ -95,29 +117,36 @@ def axes_of(
     found = [_axis(variables, variable, d) for d in variable.dimensions if d not in (select or {})]
     for axis in found:
         if axis.role == MEMBER:
-            raise FileError(f"{path}: {variable.name!r} has an axis {axis.dimension!r} of members or lead times"
-                            ", expected observations; a forecast is not ingested")
+            raise FileError(
+                f"{path}: {variable.name!r} has an axis {axis.dimension!r} of members or lead times"
+                ", expected observations; a forecast is not ingested"
+            )
     one = {role: [a for a in found if a.role == role] for role in (T, Y, X)}
     if len(one[Y]) != 1 or len(one[X]) != 1 or len(one[T]) > 1:
         _refuse(path, variables, variable)
     for axis in found:
         if axis.role not in (T, Y, X) and lengths[axis.dimension] != 1:
-            raise FileError(f"{path}: {variable.name!r} has {lengths[axis.dimension]} of {axis.dimension!r}, "
-                            "expected one level of time, rows and columns; choose one with select in a mapping")
+            raise FileError(
+                f"{path}: {variable.name!r} has {lengths[axis.dimension]} of {axis.dimension!r}, "
+                "expected one level of time, rows and columns; choose one with select in a mapping"
+            )
     row, column = one[Y][0], one[X][0]
     if row.system != column.system:
-        raise GridError(f"{path}: rows {row.dimension!r} are in {row.system} but columns "
-                        f"{column.dimension!r} in {column.system}, expected both alike")
-    return Axes(tuple(variable.dimensions), row, column, one[T][0].dimension if one[T] else None,
-                select or {})
+        raise GridError(
+            f"{path}: rows {row.dimension!r} are in {row.system} but columns "
+            f"{column.dimension!r} in {column.system}, expected both alike"
+        )
+    return Axes(tuple(variable.dimensions), row, column, one[T][0].dimension if one[T] else None, select or {})
 
 
 def _check_select(path: Path, variable: Any, lengths: Mapping[str, int], select: Mapping[str, int]) -> None:
     for dimension, index in select.items():
         if not 0 <= index < lengths.get(dimension, 0):
             size = lengths.get(dimension, 0)
-            raise FileError(f"{path}: select: got {dimension}: {index}, expected an index below {size} of a "
-                            f"dimension of {variable.name!r} ({', '.join(lengths)}); counted from 0")
+            raise FileError(
+                f"{path}: select: got {dimension}: {index}, expected an index below {size} of a "
+                f"dimension of {variable.name!r} ({', '.join(lengths)}); counted from 0"
+            )
 
 
 def _axis(variables: Mapping[str, Any], variable: Any, dimension: str) -> Axis:
@@ -160,15 +189,22 @@ def _by_name(name: str) -> tuple[str, str]:
 
 
 def _refuse(path: Path, variables: Mapping[str, Any], variable: Any) -> None:
-    flat = [v.name for v in variables.values() if v.ndim == 2 and v.dimensions == variable.dimensions[-2:]
-            and _identity(v)[1] == LATLON]
+    flat = [
+        v.name
+        for v in variables.values()
+        if v.ndim == 2 and v.dimensions == variable.dimensions[-2:] and _identity(v)[1] == LATLON
+    ]
     if len(flat) >= 2:
-        raise GridError(f"{path}: {variable.name!r} lies on a curvilinear grid (2-D {flat[0]!r} and "
-                        f"{flat[1]!r}), expected 1-D coordinates of a projection or of latitude and "
-                        "longitude; regrid it first")
-    raise GridError(f"{path}: {variable.name!r} has no 1-D coordinates of rows and columns for "
-                    f"{tuple(variable.dimensions)}, expected a regular grid with standard_name or units on "
-                    "each")
+        raise GridError(
+            f"{path}: {variable.name!r} lies on a curvilinear grid (2-D {flat[0]!r} and "
+            f"{flat[1]!r}), expected 1-D coordinates of a projection or of latitude and "
+            "longitude; regrid it first"
+        )
+    raise GridError(
+        f"{path}: {variable.name!r} has no 1-D coordinates of rows and columns for "
+        f"{tuple(variable.dimensions)}, expected a regular grid with standard_name or units on "
+        "each"
+    )
 
 
 def cell_centres(path: Path, variables: Mapping[str, Any], axis: Axis) -> npt.NDArray[np.float64]:
@@ -190,8 +226,9 @@ def cell_centres(path: Path, variables: Mapping[str, Any], axis: Axis) -> npt.ND
         values = np.unwrap(values, period=360.0)
         values = values - 360.0 * np.floor((values.mean() + 180.0) / 360.0)
     if axis.system == LATLON and axis.role == Y and np.abs(values).max() > 90.0:
-        raise GridError(f"{path}: latitudes of {coordinate.name!r} reach {np.abs(values).max():g}, expected "
-                        "-90 to 90")
+        raise GridError(
+            f"{path}: latitudes of {coordinate.name!r} reach {np.abs(values).max():g}, expected -90 to 90"
+        )
     straight = np.linspace(values[0], values[-1], len(values))
     cell = abs(values[-1] - values[0]) / (len(values) - 1)
     return straight if np.abs(values - straight).max() < _BENT * cell else values
@@ -219,14 +256,20 @@ def _middles(
     path: Path, bounds: Any, values: npt.NDArray[np.float64], factor: float
 ) -> npt.NDArray[np.float64]:
     if bounds.shape != (len(values), 2):
-        raise GridError(f"{path}: bounds {bounds.name!r} have shape {bounds.shape}, expected "
-                        f"{(len(values), 2)}")
+        raise GridError(
+            f"{path}: bounds {bounds.name!r} have shape {bounds.shape}, expected {(len(values), 2)}"
+        )
     edges = _values(bounds) * factor
     middles: npt.NDArray[np.float64] = np.mean(edges, axis=1)
     cell = np.abs(np.diff(edges, axis=1)).mean()
     steps = np.abs(np.diff(values)).mean()
-    if not np.isfinite(edges).all() or abs(cell - steps) > _BENT * steps or (
-            np.abs(middles - values) > (0.5 + _BENT) * cell).any():
-        raise GridError(f"{path}: bounds {bounds.name!r} do not hold the cells of their coordinate, expected "
-                        "one cell each; the georeference of the file contradicts itself")
+    if (
+        not np.isfinite(edges).all()
+        or abs(cell - steps) > _BENT * steps
+        or (np.abs(middles - values) > (0.5 + _BENT) * cell).any()
+    ):
+        raise GridError(
+            f"{path}: bounds {bounds.name!r} do not hold the cells of their coordinate, expected "
+            "one cell each; the georeference of the file contradicts itself"
+        )
     return middles

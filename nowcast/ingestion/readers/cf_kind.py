@@ -9,8 +9,9 @@ from typing import Any
 from nowcast.core.errors import FileError
 
 _FORECAST = ("forecast_reference_time", "forecast_period", "realization")
-_FORECAST_NAMES = re.compile(r"forecast_(reference_time|period)|lead_?time|ens_?(number|emble)|realization",
-                             re.IGNORECASE)
+_FORECAST_NAMES = re.compile(
+    r"forecast_(reference_time|period)|lead_?time|ens_?(number|emble)|realization", re.IGNORECASE
+)
 _SAYS_FORECAST = re.compile(r"\b(forecast|nowcast|predict(ed|ion)|extrapolated)\b", re.IGNORECASE)
 _POLAR = ("ray_azimuth_angle", "ray_elevation_angle", "projection_range_coordinate", "beam_azimuth_angle")
 _POLAR_DIMENSIONS = {"range", "gate", "gates", "azimuth", "ray", "rays", "radial", "sweep", "beam"}
@@ -28,17 +29,23 @@ def refuse_other_kinds(path: Path, data: Any) -> None:
         raise FileError(f"{path}: holds {len(variables)} variables, expected a radar composite")
     standard = {str(getattr(v, "standard_name", "")).strip() for v in variables.values()}
     if _is_polar(data, standard):
-        raise FileError(f"{path}: is a polar volume (rays and range gates), expected a composite on a grid; "
-                        "make one first, for instance with wradlib or Py-ART")
+        raise FileError(
+            f"{path}: is a polar volume (rays and range gates), expected a composite on a grid; "
+            "make one first, for instance with wradlib or Py-ART"
+        )
     forecast = [n for n in _FORECAST if n in standard] + [n for n in variables if _FORECAST_NAMES.search(n)]
     if "nowcast_format" in data.ncattrs():
         forecast.append("nowcast_format")
     if forecast:
-        raise FileError(f"{path}: is a forecast (it has {forecast[0][:60]!r}), expected observations; keep "
-                        "forecasts out of the folder of radar files")
+        raise FileError(
+            f"{path}: is a forecast (it has {forecast[0][:60]!r}), expected observations; keep "
+            "forecasts out of the folder of radar files"
+        )
     if not variables and data.groups:
-        raise FileError(f"{path}: its variables lie in the groups {', '.join(map(repr, data.groups))[:100]}, "
-                        "expected them in the root; extract the group first, for instance with ncks -G :")
+        raise FileError(
+            f"{path}: its variables lie in the groups {', '.join(map(repr, data.groups))[:100]}, "
+            "expected them in the root; extract the group first, for instance with ncks -G :"
+        )
 
 
 def refuse_forecast(path: Path, variable: Any) -> None:
@@ -49,8 +56,10 @@ def refuse_forecast(path: Path, variable: Any) -> None:
     """
     said = str(getattr(variable, "long_name", ""))[:100]
     if _SAYS_FORECAST.search(f"{said} {variable.name.replace('_', ' ')}"):
-        raise FileError(f"{path}: {variable.name!r} is a forecast ({said!r}), expected observations; keep "
-                        "forecasts out of the folder of radar files")
+        raise FileError(
+            f"{path}: {variable.name!r} is a forecast ({said!r}), expected observations; keep "
+            "forecasts out of the folder of radar files"
+        )
 
 
 def _is_polar(data: Any, standard: set[str]) -> bool:
@@ -58,6 +67,10 @@ def _is_polar(data: Any, standard: set[str]) -> bool:
     sweeps = any(re.match(r"sweep_?\d", group, re.IGNORECASE) for group in data.groups)
     dimensions = {d.lower() for d in data.dimensions}
     names = {n.lower() for n in data.variables}
-    return (any("radial" in text for text in texts) or sweeps or bool(standard & set(_POLAR))
-            or len(_POLAR_DIMENSIONS & dimensions) >= 2
-            or ("range" in dimensions and bool({"azimuth", "elevation"} & names)))
+    return (
+        any("radial" in text for text in texts)
+        or sweeps
+        or bool(standard & set(_POLAR))
+        or len(_POLAR_DIMENSIONS & dimensions) >= 2
+        or ("range" in dimensions and bool({"azimuth", "elevation"} & names))
+    )

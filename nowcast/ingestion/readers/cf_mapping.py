@@ -41,8 +41,10 @@ def crs_of(
     if name is None or name not in variables:
         if system == LATLON:
             return pyproj.CRS.from_epsg(4326)
-        raise GridError(f"{path}: {variable.name!r} has no grid_mapping, expected one because its coordinates "
-                        f"are not degrees of latitude and longitude but {system}")
+        raise GridError(
+            f"{path}: {variable.name!r} has no grid_mapping, expected one because its coordinates "
+            f"are not degrees of latitude and longitude but {system}"
+        )
     mapping = variables[name]
     stated = {k: np.asarray(mapping.getncattr(k)).tolist() for k in mapping.ncattrs()}
     try:
@@ -54,12 +56,16 @@ def crs_of(
         raise GridError(f"{path}: grid mapping {name!r}: {error}") from error
     except (pyproj.exceptions.CRSError, ValueError, KeyError, TypeError, IndexError) as error:
         said = " ".join(str(error).split())[:150]
-        raise GridError(f"{path}: grid mapping {name!r} cannot be understood ({said}), expected "
-                        "grid_mapping_name with its parameters, or crs_wkt") from error
+        raise GridError(
+            f"{path}: grid mapping {name!r} cannot be understood ({said}), expected "
+            "grid_mapping_name with its parameters, or crs_wkt"
+        ) from error
     found = ROTATED if crs.is_geographic and crs.is_derived else LATLON if crs.is_geographic else PROJECTED
     if found != system:
-        raise GridError(f"{path}: coordinates are {system} but the grid mapping is {crs.name[:60]!r} "
-                        f"({found}), expected both to agree")
+        raise GridError(
+            f"{path}: coordinates are {system} but the grid mapping is {crs.name[:60]!r} "
+            f"({found}), expected both to agree"
+        )
     return crs
 
 
@@ -73,13 +79,16 @@ def _check_agreement(
         return
     other = _crs(json.dumps(alone, sort_keys=True))
     corners = np.array([x[0], x[-1]]), np.array([y[0], y[-1]])
-    here, there = (pyproj.Transformer.from_crs(c, c.geodetic_crs, always_xy=True).transform(*corners)
-                   for c in (crs, other))
+    here, there = (
+        pyproj.Transformer.from_crs(c, c.geodetic_crs, always_xy=True).transform(*corners) for c in (crs, other)
+    )
     _, _, apart = pyproj.Geod(ellps="WGS84").inv(*here, *there)
     cell_m = min(abs(y[1] - y[0]), abs(x[1] - x[0])) * (111_000.0 if crs.is_geographic else 1.0)
     if crs.is_geographic != other.is_geographic or (np.nan_to_num(apart) > cell_m / 2).any():
-        raise GridError(f"{path}: grid mapping {name!r} gives parameters and WKT that differ "
-                        f"({crs.name[:60]!r}), expected one place; remove one of them")
+        raise GridError(
+            f"{path}: grid mapping {name!r} gives parameters and WKT that differ "
+            f"({crs.name[:60]!r}), expected one place; remove one of them"
+        )
 
 
 def _mapping_name(variable: Any, axes: Axes) -> str | None:

@@ -24,12 +24,26 @@ from nowcast.ingestion.readers.stated_codes import StatedCodes
 LOWEST_DBZ = -50.0
 """No weather radar reports less: what is lower is a code that the file does not explain."""
 _LOWEST_MM_H = -1e-3
-_ABSENT_NAMES = frozenset({"fillvalue", "missingvalue", "missing", "missingdata", "nodata", "nodatavalue",
-                           "codemissing", "codefillvalue", "invalid", "outsidecoverage"})
+_ABSENT_NAMES = frozenset(
+    {
+        "fillvalue",
+        "missingvalue",
+        "missing",
+        "missingdata",
+        "nodata",
+        "nodatavalue",
+        "codemissing",
+        "codefillvalue",
+        "invalid",
+        "outsidecoverage",
+    }
+)
 _DRY_NAMES = frozenset({"undetect", "noecho", "noechovalue", "belowthreshold", "nodetection"})
 _DRY = re.compile(r"no_?echo|undetect|not?_?detect|below_(threshold|detection|noise)|^dry$|no_(rain|precip)")
-_ABSENT = re.compile(r"no_?data|missing|coverage|not_observed|unobserved|invalid|out(side)?_of_range|no_radar|"
-                     r"range_fold|blocked|fill")
+_ABSENT = re.compile(
+    r"no_?data|missing|coverage|not_observed|unobserved|invalid|out(side)?_of_range|no_radar|"
+    r"range_fold|blocked|fill"
+)
 _DRY_COMMENT = re.compile(r"(-?\d+(?:\.\d+)?)\s*[:=]\s*(?:observed,?\s*)?no[ _]?echo", re.IGNORECASE)
 Raw = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -78,8 +92,16 @@ class AbsenceCodes:
             default = all_in_type([stored.type(netCDF4.default_fillvals[stored.str[1:]])], dtype)
             absent += [code for code in default if code not in dry]  # what the file names goes before
         others = tuple(float(v) for v in stated if np.isfinite(v) and in_type(v, dtype) is None)
-        return cls(dtype, scale, number(variable, "add_offset", 0.0), tuple(absent), others,
-                   dry, *_limits(variable, dtype), by_user)
+        return cls(
+            dtype,
+            scale,
+            number(variable, "add_offset", 0.0),
+            tuple(absent),
+            others,
+            dry,
+            *_limits(variable, dtype),
+            by_user,
+        )
 
     @np.errstate(over="ignore", invalid="ignore")  # infinite values are refused with the field
     def decode(self, raw: Raw, factor: float, relation: ZRelation | None) -> Frame:
@@ -132,10 +154,16 @@ class AbsenceCodes:
         limit, unit = _limit(relation)
         low = value[(value < limit) & ~(gone | dry)]
         if low.size:
-            raise FileError(complain(
-                "values", f"{low.min():g} {unit}", f"at least {limit:g} {unit}, or an attribute such as "
-                "_FillValue (not observed) or flag_values with flag_meanings (no_echo) that says what it "
-                "stands for", "add the attribute to the file"))
+            raise FileError(
+                complain(
+                    "values",
+                    f"{low.min():g} {unit}",
+                    f"at least {limit:g} {unit}, or an attribute such as "
+                    "_FillValue (not observed) or flag_values with flag_meanings (no_echo) that says what it "
+                    "stands for",
+                    "add the attribute to the file",
+                )
+            )
 
 
 @lru_cache(maxsize=32)
@@ -177,6 +205,8 @@ def _limits(variable: Any, dtype: np.dtype[Any]) -> tuple[Any, Any, bool]:
     own = [v[0] if are_values and v.size else next(iter(all_in_type(v, dtype)), None) for v in limits]
     lowest, highest = -np.inf if own[0] is None else own[0], np.inf if own[1] is None else own[1]
     if lowest > highest:
-        raise ValueError(f"attributes valid_range or valid_min and valid_max are {lowest} to {highest}, "
-                         "expected the lower first")
+        raise ValueError(
+            f"attributes valid_range or valid_min and valid_max are {lowest} to {highest}, "
+            "expected the lower first"
+        )
     return lowest, highest, are_values

@@ -70,8 +70,12 @@ class CfNetcdf:
 
 
 def open_cf(
-    path: Path, store: CfStore, relation: ZRelation, name: str | None,
-    select: Mapping[str, int] | None = None, stated: StatedMeaning = _NOTHING_STATED,
+    path: Path,
+    store: CfStore,
+    relation: ZRelation,
+    name: str | None,
+    select: Mapping[str, int] | None = None,
+    stated: StatedMeaning = _NOTHING_STATED,
 ) -> xr.DataArray:
     """Open one variable of a store as a lazy field.
 
@@ -99,8 +103,18 @@ def open_cf(
         hours = _period(path, data, variable, stamp, quantity, stated.hours)
         factor = quantity.factor / (hours if quantity.kind == AMOUNT and hours else 1.0)
         codes = _codes(path, variable, stated)
-        read = partial(_read, path, store, variable.name, axes, order, flips, codes, factor,
-                       None if quantity.kind == DBZ else relation)
+        read = partial(
+            _read,
+            path,
+            store,
+            variable.name,
+            axes,
+            order,
+            flips,
+            codes,
+            factor,
+            None if quantity.kind == DBZ else relation,
+        )
         attrs["quantity"] = variable.name
     if quantity.kind != DBZ:
         attrs["z_r_relation"] = str(relation)
@@ -123,9 +137,7 @@ def _texts(data: Any) -> dict[str, Any]:
     return attrs
 
 
-def _grid(
-    path: Path, variables: dict[str, Any], variable: Any, axes: Axes
-) -> tuple[Grid, tuple[bool, bool]]:
+def _grid(path: Path, variables: dict[str, Any], variable: Any, axes: Axes) -> tuple[Grid, tuple[bool, bool]]:
     """Return the grid and whether rows and columns must be reversed."""
     lengths = dict(zip(variable.dimensions, variable.shape, strict=True))
     check_size(path, lengths[axes.row.dimension], lengths[axes.column.dimension])
@@ -155,21 +167,33 @@ def _period(
     over = method.group(1).lower() if method else "sum" if quantity.kind == AMOUNT else "point"
     allowed = {AMOUNT: ("sum",), DBZ: ("point", "mean")}.get(quantity.kind, ("point", "mean"))
     if over not in allowed:
-        raise FileError(f"{path}: {variable.name!r} is the {over} over time (cell_methods), expected "
-                        f"{' or '.join(allowed)} for its unit {getattr(variable, 'units', '')!r}")
+        raise FileError(
+            f"{path}: {variable.name!r} is the {over} over time (cell_methods), expected "
+            f"{' or '.join(allowed)} for its unit {getattr(variable, 'units', '')!r}"
+        )
     if over == "point" or quantity.kind == DBZ:
         return None
     hours = period_hours(path, data.variables, variable, stamp, (variable, data))
     if hours is None and quantity.kind == AMOUNT:
-        raise FileError(f"{path}: {variable.name!r} in {variable.units!r} is an amount of rain over an "
-                        "unknown time, "
-                        "expected bounds of the time or an attribute accumulation_period such as 'PT5M'")
+        raise FileError(
+            f"{path}: {variable.name!r} in {variable.units!r} is an amount of rain over an "
+            "unknown time, "
+            "expected bounds of the time or an attribute accumulation_period such as 'PT5M'"
+        )
     return hours
 
 
 def _read(
-    path: Path, store: CfStore, name: str, axes: Axes, order: npt.NDArray[np.intp], flips: tuple[bool, bool],
-    codes: AbsenceCodes, factor: float, relation: ZRelation | None, index: int,
+    path: Path,
+    store: CfStore,
+    name: str,
+    axes: Axes,
+    order: npt.NDArray[np.intp],
+    flips: tuple[bool, bool],
+    codes: AbsenceCodes,
+    factor: float,
+    relation: ZRelation | None,
+    index: int,
 ) -> Frame:
     with store.opened(path, known=True) as data:
         variable = data.variables[name]

@@ -19,10 +19,27 @@ DBZ, RATE, AMOUNT = "dbz", "rate", "amount"
 _TARGETS = {DBZ: ("dBZ",), RATE: ("mm h-1", "kg m-2 h-1"), AMOUNT: ("mm", "kg m-2")}
 _STANDARD = {
     "equivalent_reflectivity_factor": DBZ,
-    **dict.fromkeys(("precipitation_flux", "rainfall_flux", "rainfall_rate", "lwe_precipitation_rate",
-                     "lwe_rainfall_rate", "precipitation_rate"), RATE),
-    **dict.fromkeys(("precipitation_amount", "rainfall_amount", "lwe_thickness_of_precipitation_amount",
-                     "lwe_thickness_of_rainfall_amount", "thickness_of_rainfall_amount"), AMOUNT),
+    **dict.fromkeys(
+        (
+            "precipitation_flux",
+            "rainfall_flux",
+            "rainfall_rate",
+            "lwe_precipitation_rate",
+            "lwe_rainfall_rate",
+            "precipitation_rate",
+        ),
+        RATE,
+    ),
+    **dict.fromkeys(
+        (
+            "precipitation_amount",
+            "rainfall_amount",
+            "lwe_thickness_of_precipitation_amount",
+            "lwe_thickness_of_rainfall_amount",
+            "thickness_of_rainfall_amount",
+        ),
+        AMOUNT,
+    ),
 }
 _SAYS_REFLECTIVITY = re.compile(r"reflect|db_?z|(?<![a-z])(z|zh|th|vmi|cappi|cmax|maxz)(?![a-z])")
 _SAYS_RAIN = re.compile(r"rain|precip|(?<![a-z])(rr|prcp|pcp|ppt|qpe|qpf|tp|prate|tprate|acrr)(?![a-z])")
@@ -122,12 +139,16 @@ def find_variable(path: Path, variables: Mapping[str, Any], name: str | None) ->
     """
     if name is not None:
         if name not in variables:
-            raise FileError(f"{path}: has no variable {name!r}, expected one of {_listed(variables)}; "
-                            "give another with --variable")
+            raise FileError(
+                f"{path}: has no variable {name!r}, expected one of {_listed(variables)}; "
+                "give another with --variable"
+            )
         quantity = quantity_of(variables[name], chosen=True)
         if quantity is None:
-            raise FileError(f"{path}: variable {_described(variables[name])} is neither reflectivity nor "
-                            "rain; give another with --variable")
+            raise FileError(
+                f"{path}: variable {_described(variables[name])} is neither reflectivity nor "
+                "rain; give another with --variable"
+            )
         return variables[name], quantity
     found = [(v, q) for v in variables.values() if v.ndim >= 2 and (q := quantity_of(v)) is not None]
     best = next((of for kind in (DBZ, RATE, AMOUNT) if (of := [f for f in found if f[1].kind == kind])), [])
@@ -136,10 +157,14 @@ def find_variable(path: Path, variables: Mapping[str, Any], name: str | None) ->
         return exact[0]
     if exact:
         names = ", ".join(_described(v) for v, _ in exact)
-        raise FileError(f"{path}: got {names}, expected exactly one variable of reflectivity or rain; "
-                        f"choose with --variable {exact[0][0].name!r}")
-    raise FileError(f"{path}: holds {_listed(variables)}, expected exactly one variable of reflectivity in "
-                    "dBZ or of rain in a unit such as mm h-1 that its standard_name or long_name calls so")
+        raise FileError(
+            f"{path}: got {names}, expected exactly one variable of reflectivity or rain; "
+            f"choose with --variable {exact[0][0].name!r}"
+        )
+    raise FileError(
+        f"{path}: holds {_listed(variables)}, expected exactly one variable of reflectivity in "
+        "dBZ or of rain in a unit such as mm h-1 that its standard_name or long_name calls so"
+    )
 
 
 def _listed(variables: Mapping[str, Any]) -> str:

@@ -29,8 +29,7 @@ _SINCE = re.compile(r"^\w+ since ", re.IGNORECASE)
 _ZONE = re.compile(r"\s*(?:UTC|GMT|Z)\s*(?=[+-]\d)", re.IGNORECASE)
 _EPOCH = re.compile(r"^(.*) @ (\d{1,4})-?(\d\d)-?(\d\d)[T ](\d\d):?(\d\d):?(\d\d)(?:\.(\d+))?(?: UTC)?$")
 _FORECAST = re.compile(r"forecast|lead", re.IGNORECASE)
-_PERIOD_NAMES = re.compile(
-    r"(accum|integrat|averag)\w*(period|interval|time|length|duration|hours|minutes)")
+_PERIOD_NAMES = re.compile(r"(accum|integrat|averag)\w*(period|interval|time|length|duration|hours|minutes)")
 _ISO_PERIOD = re.compile(r"^PT?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?$")
 _SECOND = np.timedelta64(1_000_000_000, "ns")
 
@@ -52,25 +51,36 @@ def times_of(path: Path, variables: dict[str, Any], variable: Any, dimension: st
     if stamp.size > _MOST_TIMES or stamp.size == 0:
         raise FileError(f"{path}: declares {stamp.size} times, expected 1 to {_MOST_TIMES}")
     if _FORECAST.search(str(getattr(stamp, "long_name", ""))):
-        raise FileError(f"{path}: its times are {stamp.long_name!r}, expected those of observations; a "
-                        "forecast is not ingested")
+        raise FileError(
+            f"{path}: its times are {stamp.long_name!r}, expected those of observations; a "
+            "forecast is not ingested"
+        )
     if "climatology" in stamp.ncattrs():
         raise FileError(f"{path}: its times are of a climatology, expected those of observations")
     return decode_times(path, stamp, stamp[...]), stamp
 
 
 def _time_variable(path: Path, variables: dict[str, Any], variable: Any, dimension: str | None) -> Any:
-    of_the_frames = [v for v in variables.values() if v.dimensions == (dimension,)] if dimension else [
-        v for v in variables.values() if v.size == 1 and v.ndim <= 1]
+    of_the_frames = (
+        [v for v in variables.values() if v.dimensions == (dimension,)]
+        if dimension
+        else [v for v in variables.values() if v.size == 1 and v.ndim <= 1]
+    )
     stamps = [v for v in of_the_frames if " since " in stated_units(v).lower()]
-    for wanted in (lambda v: str(getattr(v, "standard_name", "")) == "time", lambda v: v.name == dimension,
-                   lambda v: v.name.lower() in ("time", "valid_time"), lambda v: len(stamps) == 1):
+    for wanted in (
+        lambda v: str(getattr(v, "standard_name", "")) == "time",
+        lambda v: v.name == dimension,
+        lambda v: v.name.lower() in ("time", "valid_time"),
+        lambda v: len(stamps) == 1,
+    ):
         found = [v for v in stamps if wanted(v)]
         if len(found) == 1:
             return found[0]
     listed = ", ".join(f"{v.name!r} in {stated_units(v)!r}" for v in of_the_frames if v.dtype != variable.dtype)
-    raise FileError(f"{path}: got no one time coordinate of {variable.name!r} ({listed[:200] or 'none'}), "
-                    "expected one with units such as 'seconds since 1970-01-01'")
+    raise FileError(
+        f"{path}: got no one time coordinate of {variable.name!r} ({listed[:200] or 'none'}), "
+        "expected one with units such as 'seconds since 1970-01-01'"
+    )
 
 
 def decode_times(path: Path, stamp: Any, values: Any) -> Times:
@@ -82,8 +92,14 @@ def decode_times(path: Path, stamp: Any, values: Any) -> Times:
     """
     calendar = str(getattr(stamp, "calendar", "standard")).lower()
     if calendar not in _CALENDARS:
-        raise FileError(complain(f"{path}: calendar", repr(calendar[:40]), f"one of {', '.join(_CALENDARS)}",
-                                 "radar files are of the world's calendar, mend the attribute"))
+        raise FileError(
+            complain(
+                f"{path}: calendar",
+                repr(calendar[:40]),
+                f"one of {', '.join(_CALENDARS)}",
+                "radar files are of the world's calendar, mend the attribute",
+            )
+        )
     seconds, epoch = _unit(path, stated_units(stamp), calendar)
     given = np.ma.atleast_1d(values)
     found = np.ma.filled(given.astype(np.float64), np.nan)
@@ -91,11 +107,15 @@ def decode_times(path: Path, stamp: Any, values: Any) -> Times:
         raise FileError(f"{path}: some times are missing values, expected a time for every frame")
     moments = found * seconds + epoch
     if (np.abs(moments) > 1e12).any():
-        raise TimeError(f"{path}: time: got {found[np.argmax(np.abs(moments))]:g} {stated_units(stamp)!r}, "
-                        "expected a time of the years 1970 to 2199")
+        raise TimeError(
+            f"{path}: time: got {found[np.argmax(np.abs(moments))]:g} {stated_units(stamp)!r}, "
+            "expected a time of the years 1970 to 2199"
+        )
     if given.dtype.kind == "f" and np.spacing(np.abs(given).max()) * seconds > _COARSEST_S:
-        raise FileError(f"{path}: times are {given.dtype} {stated_units(stamp)!r}, which tells no minutes "
-                        "apart; expected float64 or whole numbers")
+        raise FileError(
+            f"{path}: times are {given.dtype} {stated_units(stamp)!r}, which tells no minutes "
+            "apart; expected float64 or whole numbers"
+        )
     try:
         return nanoseconds(np.round(moments).astype(np.int64).astype("datetime64[s]"))
     except TimeError as error:
@@ -126,8 +146,10 @@ def _unit(path: Path, units: str, calendar: str) -> tuple[float, float]:
     if found is None:
         raise FileError(f"{path}: got a time in {units!r}, expected units such as 'seconds since 1970-01-01'")
     if found[0] > _LONGEST_UNIT_S:
-        raise FileError(f"{path}: got a time in {units!r}, a unit that has no fixed length; expected seconds, "
-                        "minutes, hours or days since a time")
+        raise FileError(
+            f"{path}: got a time in {units!r}, a unit that has no fixed length; expected seconds, "
+            "minutes, hours or days since a time"
+        )
     return found
 
 
@@ -140,8 +162,10 @@ def in_order(path: Path, times: Times) -> npt.NDArray[np.intp]:
     order = np.argsort(times, kind="stable")
     twice = times[order][1:][np.diff(times[order]) == np.timedelta64(0, "ns")]
     if len(twice):
-        raise FileError(f"{path}: got {to_text(twice[0])} twice, expected each time once; which of the two "
-                        "frames is right cannot be told, ask the producer or split the file")
+        raise FileError(
+            f"{path}: got {to_text(twice[0])} twice, expected each time once; which of the two "
+            "frames is right cannot be told, ask the producer or split the file"
+        )
     return order
 
 
@@ -163,8 +187,9 @@ def period_hours(
     start = variables.get("start_time")
     if start is not None and start.shape == stamp.shape and " since " in stated_units(start).lower():
         return _length(path, decode_times(path, start, start[...]), decode_times(path, stamp, stamp[...]))
-    interval = re.search(r"time:\s*(?:sum|mean)\s*\(\s*interval:\s*([^)]+?)\s*\)",
-                         str(getattr(variable, "cell_methods", "")))
+    interval = re.search(
+        r"time:\s*(?:sum|mean)\s*\(\s*interval:\s*([^)]+?)\s*\)", str(getattr(variable, "cell_methods", ""))
+    )
     if interval:
         return _hours(interval.group(1))
     for holder in attributes:
@@ -177,8 +202,10 @@ def period_hours(
 def _length(path: Path, first: Times, last: Times) -> float:
     lengths = np.unique(last - first)
     if len(lengths) != 1 or lengths[0] < _SECOND:
-        raise FileError(f"{path}: its periods last {', '.join(f'{x / _SECOND:g} s' for x in lengths[:3])}, "
-                        "expected one length above zero; split the file by period")
+        raise FileError(
+            f"{path}: its periods last {', '.join(f'{x / _SECOND:g} s' for x in lengths[:3])}, "
+            "expected one length above zero; split the file by period"
+        )
     return float(lengths[0] / _SECOND) / 3600.0
 
 

@@ -39,7 +39,8 @@ class CfZarr:
     """
 
     description: ClassVar = FormatDescription(
-        "CF Zarr stores, version 2 and 3", "reflectivity; rain rates and amounts")
+        "CF Zarr stores, version 2 and 3", "reflectivity; rain rates and amounts"
+    )
     z_r_name: str = "marshall_palmer"
     name: str = "cf_zarr"
     variable: str | None = None
@@ -154,8 +155,9 @@ class ZarrStore:
                     warnings.simplefilter("ignore")  # of parts of the format that are not read
                     group = ZarrGroup(zarr.open_group(store, mode="r"))
                 if "nowcast_archive" in group.ncattrs():
-                    raise FileError(f"{path}: is an archive of nowcast, expected radar files; nothing of it is "
-                                    "read")
+                    raise FileError(
+                        f"{path}: is an archive of nowcast, expected radar files; nothing of it is read"
+                    )
                 yield group
             finally:
                 store.close()

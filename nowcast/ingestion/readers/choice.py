@@ -46,8 +46,10 @@ class ReaderChoice:
         """
         mine, its = self.relation, z_r_of_text(relation)
         if mine is not None and its is not None and not mine.same(its):
-            raise FileError(f"{path}: its reader makes dBZ through {its}, expected {mine} as was chosen; "
-                            "choose it where the reader is described")
+            raise FileError(
+                f"{path}: its reader makes dBZ through {its}, expected {mine} as was chosen; "
+                "choose it where the reader is described"
+            )
 
     def find(self, path: Path) -> Reader:
         """Return the reader of a file; see `nowcast.ingestion.readers.catalog.find_reader`."""

@@ -60,8 +60,10 @@ class FmiPgm:
             try:
                 time = nanoseconds(np.datetime64(datetime.strptime(said["obstime"], "%Y%m%d%H%M"), "us"))[()]
             except (KeyError, ValueError, TimeError) as error:
-                raise FileError(f"{path}: obstime is '{said.get('obstime')}', expected "
-                                "YYYYMMDDHHMM of the years 1970 to 2199") from error
+                raise FileError(
+                    f"{path}: obstime is '{said.get('obstime')}', expected "
+                    "YYYYMMDDHHMM of the years 1970 to 2199"
+                ) from error
             grid = _grid(path, said, height, width)
         attrs = {"quantity": "CorrectedReflectivity", "source": "FMI " + said.get("productname", "")}
         read = partial(_read, path, (height, width))
@@ -83,8 +85,10 @@ def _header(path: Path, handle: IO[bytes]) -> tuple[dict[str, str], tuple[int, i
         line = handle.readline(4096)
         read += len(line)
         if not line or read > _LONGEST_HEADER:
-            raise FileError(f"{path}: the PGM header does not end, expected P5, comments, size and "
-                            "255; it is truncated or damaged, fetch it again")
+            raise FileError(
+                f"{path}: the PGM header does not end, expected P5, comments, size and "
+                "255; it is truncated or damaged, fetch it again"
+            )
         if line.startswith(b"#"):
             key, _, value = line[1:].decode("latin-1").strip().partition(" ")
             if key and key not in said:
@@ -107,12 +111,16 @@ def _grid(path: Path, said: dict[str, str], height: int, width: int) -> Grid:
         (west, south), (east, north) = _projected(wkt, corners)
         stated = float(said["metersperpixel_y"]), float(said["metersperpixel_x"])
     except (KeyError, ValueError, TypeError) as error:
-        raise GridError(f"{path}: the comments lack a readable {error}, expected the projection, "
-                        "bottomleft, topright and metersperpixel") from error
+        raise GridError(
+            f"{path}: the comments lack a readable {error}, expected the projection, "
+            "bottomleft, topright and metersperpixel"
+        ) from error
     dy, dx = (north - south) / height, (east - west) / width
     if not (abs(dy - stated[0]) * height <= 0.5 * dy and abs(dx - stated[1]) * width <= 0.5 * dx):
-        raise GridError(f"{path}: corners give cells of {dy:.2f} x {dx:.2f} m but metersperpixel says "
-                        f"{stated[0]:.2f} x {stated[1]:.2f}; the georeference contradicts itself")
+        raise GridError(
+            f"{path}: corners give cells of {dy:.2f} x {dx:.2f} m but metersperpixel says "
+            f"{stated[0]:.2f} x {stated[1]:.2f}; the georeference contradicts itself"
+        )
     y = north - (np.arange(height) + 0.5) * dy
     return Grid(wkt, y, west + (np.arange(width) + 0.5) * dx)
 

@@ -15,14 +15,20 @@ HEAD_BYTES = 1024
 _HEADER_BYTES = 1 << 16
 _ODIM_POLAR = ("PVOL", "SCAN", "RAY", "AZIM", "ELEV")
 _POLAR_STARTS = {
-    b"AR2V": "NEXRAD level 2", b"ARCHIVE2": "NEXRAD level 2", b"<volume": "Rainbow",
-    b"SSWB": "DORADE", b"VOLD": "DORADE", b"UF": "Universal Format",
+    b"AR2V": "NEXRAD level 2",
+    b"ARCHIVE2": "NEXRAD level 2",
+    b"<volume": "Rainbow",
+    b"SSWB": "DORADE",
+    b"VOLD": "DORADE",
+    b"UF": "Universal Format",
 }
 _NOT_YET = "a format that is not read yet"
 _OTHER_STARTS = {
     b"GRIB": "is a GRIB file of edition 1, which is not read (edition 2 is)",
     b"BUFR": f"is a BUFR file, {_NOT_YET}",
-    b"\x89PNG": "is a PNG picture", b"\xff\xd8\xff": "is a JPEG picture", b"PK\x03\x04": "is a ZIP archive",
+    b"\x89PNG": "is a PNG picture",
+    b"\xff\xd8\xff": "is a JPEG picture",
+    b"PK\x03\x04": "is a ZIP archive",
     b"GIF8": "is a GIF picture but no rain product that is known",
     b"CDF": "is netCDF but holds nothing that is known",
 }
@@ -98,11 +104,15 @@ def odim_object(file: Any) -> str:
 def polar_error(path: Path, kind: str) -> FileError:
     """Return the error that says what a polar volume is and what to do with it."""
     if kind in ("DORADE", "Universal Format", "KNMI HDF5"):
-        return FileError(f"{path}: is a polar volume ({kind}), expected a composite on a grid; this format "
-                         "is not read: convert it to CfRadial or ODIM_H5, for example with Py-ART")
-    return FileError(f"{path}: is a polar volume ({kind}), expected a composite on a grid; put it on one with "
-                     "--polar lowest_beam, maximum or method=cappi,height_km=2 (NEXRAD, IRIS and Rainbow need "
-                     "pip install 'nowcast[polar]')")
+        return FileError(
+            f"{path}: is a polar volume ({kind}), expected a composite on a grid; this format "
+            "is not read: convert it to CfRadial or ODIM_H5, for example with Py-ART"
+        )
+    return FileError(
+        f"{path}: is a polar volume ({kind}), expected a composite on a grid; put it on one with "
+        "--polar lowest_beam, maximum or method=cappi,height_km=2 (NEXRAD, IRIS and Rainbow need "
+        "pip install 'nowcast[polar]')"
+    )
 
 
 def looks_like(path: Path) -> str:

@@ -46,7 +46,8 @@ class GeoTiff:
     """
 
     description: ClassVar = FormatDescription(
-        "GeoTIFF and COG whose tags say what they hold", "reflectivity; rain rates", "rasterio", "geotiff")
+        "GeoTIFF and COG whose tags say what they hold", "reflectivity; rain rates", "rasterio", "geotiff"
+    )
     z_r_name: str = "marshall_palmer"
     name: str = "geotiff"
 
@@ -84,7 +85,11 @@ class GeoTiff:
 
 
 def tiff_field(
-    band: GeoTiffBand, decode: partial[Frame], time: np.datetime64, grid: Grid, upward: bool,
+    band: GeoTiffBand,
+    decode: partial[Frame],
+    time: np.datetime64,
+    grid: Grid,
+    upward: bool,
     attrs: dict[str, str],
 ) -> xr.DataArray:
     """Make the lazy field of a band; ``decode`` turns its stored numbers into dBZ."""
@@ -100,8 +105,10 @@ def refuse_forecast(band: GeoTiffBand) -> None:
     """
     for name in band.items:
         if _FORECAST.search(name):
-            raise FileError(f"{band.path}: is a forecast (it has the tag '{name[:40]}'), expected an "
-                            "observation; keep forecasts out of the folder of observations")
+            raise FileError(
+                f"{band.path}: is a forecast (it has the tag '{name[:40]}'), expected an "
+                "observation; keep forecasts out of the folder of observations"
+            )
 
 
 def source_of(band: GeoTiffBand) -> str:
@@ -113,16 +120,25 @@ def _codes(band: GeoTiffBand) -> AbsenceCodes:
     stated = [v for v in (band.nodata, band.number(*_NODATA)) if v is not None]
     undetect = band.number(*_UNDETECT)
     if not stated and not band.masked and band.dtype.kind != "f":
-        raise FileError(f"{band.path}: holds whole numbers and declares no nodata, expected what stands "
-                        f"for not observed; {_REMEDY}")
+        raise FileError(
+            f"{band.path}: holds whole numbers and declares no nodata, expected what stands "
+            f"for not observed; {_REMEDY}"
+        )
     scale, offset = band.number("gain", "scale", "scalefactor"), band.number("offset", "addoffset")
     scale = scale if scale is not None and band.scale == 1.0 else band.scale
     if scale == 0.0:
         raise FileError(f"{band.path}: its gain is 0, expected a number that tells values apart; {_REMEDY}")
     return AbsenceCodes(
-        band.dtype, scale, offset if offset is not None and band.offset == 0.0 else band.offset,
-        tuple(all_in_type(stated, band.dtype)), (),
-        tuple(all_in_type([] if undetect is None else [undetect], band.dtype)), -np.inf, np.inf, False)
+        band.dtype,
+        scale,
+        offset if offset is not None and band.offset == 0.0 else band.offset,
+        tuple(all_in_type(stated, band.dtype)),
+        (),
+        tuple(all_in_type([] if undetect is None else [undetect], band.dtype)),
+        -np.inf,
+        np.inf,
+        False,
+    )
 
 
 def stated_time(band: GeoTiffBand) -> np.datetime64:
@@ -139,10 +155,14 @@ def stated_time(band: GeoTiffBand) -> np.datetime64:
         if len(found) == 1:
             return _read_time("".join(found.pop()))
     except (ValueError, TimeError) as error:
-        raise TimeError(f"{band.path}: its time is '{(text or band.path.name)[:60]}', expected ISO 8601 or "
-                        f"YYYYMMDDHHMM in UTC; {_REMEDY}") from error
-    raise TimeError(f"{band.path}: neither a tag such as 'Observation time' nor one YYYYMMDDHHMM in the name "
-                    "says when it is; give time.file_name, such as '%d-%m-%Y-%H-%M', in a mapping (--mapping)")
+        raise TimeError(
+            f"{band.path}: its time is '{(text or band.path.name)[:60]}', expected ISO 8601 or "
+            f"YYYYMMDDHHMM in UTC; {_REMEDY}"
+        ) from error
+    raise TimeError(
+        f"{band.path}: neither a tag such as 'Observation time' nor one YYYYMMDDHHMM in the name "
+        "says when it is; give time.file_name, such as '%d-%m-%Y-%H-%M', in a mapping (--mapping)"
+    )
 
 
 def _read_time(text: str) -> np.datetime64:

@@ -61,8 +61,10 @@ class GeoTiffBand:
             bands = file.count - ("alpha" in masks)
             if bands != 1 or len(file.subdatasets) > 1:
                 count = max(bands, len(file.subdatasets))
-                raise FileError(f"{path}: holds {count} bands or pictures, expected one frame; "
-                                "write the one you want into a file of its own")
+                raise FileError(
+                    f"{path}: holds {count} bands or pictures, expected one frame; "
+                    "write the one you want into a file of its own"
+                )
             check_size(path, *file.shape)
             if max(height * width for height, width in file.block_shapes) > _LARGEST_BLOCK:
                 raise FileError(f"{path}: its blocks are larger than a radar composite can be; it is damaged")
@@ -74,8 +76,19 @@ class GeoTiffBand:
             if file.nodata is None and not masked:
                 _refuse_holes(path, file)
             wkt = file.crs.to_wkt() if file.crs else ""
-            return cls(path, file.shape, dtype, wkt, tuple(file.transform)[:6], file.units[0] or "",
-                       file.scales[0], file.offsets[0], file.nodata, masked, items)
+            return cls(
+                path,
+                file.shape,
+                dtype,
+                wkt,
+                tuple(file.transform)[:6],
+                file.units[0] or "",
+                file.scales[0],
+                file.offsets[0],
+                file.nodata,
+                masked,
+                items,
+            )
 
     def item(self, *names: str) -> str:
         """Return the first of some tags that is there, else the empty string."""
@@ -93,8 +106,10 @@ class GeoTiffBand:
         try:
             return float(text)
         except ValueError as error:
-            raise FileError(f"{self.path}: its {names[0]} is '{text[:40]}', expected a number; say it in a "
-                            "mapping (--mapping)") from error
+            raise FileError(
+                f"{self.path}: its {names[0]} is '{text[:40]}', expected a number; say it in a "
+                "mapping (--mapping)"
+            ) from error
 
     def grid(self, crs: str | None = None) -> tuple[Grid, bool]:
         """Return the grid, in ``crs`` where the file names none, and whether its rows go from south to north.
@@ -105,15 +120,18 @@ class GeoTiffBand:
         height, width = self.shape
         dx, tilt, west, slant, dy, north = self.transform
         if tilt or slant or not dx > 0 or dy == 0 or (west, north, dx, abs(dy)) == (0.0, 0.0, 1.0, 1.0):
-            raise GridError(f"{self.path}: its cells are placed by {self.transform}, expected rows to the "
-                            "south and columns to the east; warp it first, for instance with gdalwarp")
+            raise GridError(
+                f"{self.path}: its cells are placed by {self.transform}, expected rows to the "
+                "south and columns to the east; warp it first, for instance with gdalwarp"
+            )
         if not self.wkt and crs is None:
             raise GridError(f"{self.path}: names no projection, expected one; say it in a mapping (--mapping)")
         try:
             found = crs_of_proj(crs) if crs is not None else _crs(self.wkt)
         except pyproj.exceptions.CRSError as error:
-            raise GridError(f"{self.path}: its projection cannot be understood "
-                            f"({' '.join(str(error).split())[:100]})") from error
+            raise GridError(
+                f"{self.path}: its projection cannot be understood ({' '.join(str(error).split())[:100]})"
+            ) from error
         except GridError as error:
             raise GridError(f"{self.path}: {error}") from error
         y, x = north + dy * (np.arange(height) + 0.5), west + dx * (np.arange(width) + 0.5)
@@ -161,8 +179,10 @@ def _refuse_holes(path: Path, file: Any) -> None:
     for row in range(rows):
         for column in range(columns):
             if file.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=1) is None:
-                raise FileError(f"{path}: lacks the block {row}, {column} and declares no nodata, so what was "
-                                "not observed cannot be told from 0; ask the producer for a whole file")
+                raise FileError(
+                    f"{path}: lacks the block {row}, {column} and declares no nodata, so what was "
+                    "not observed cannot be told from 0; ask the producer for a whole file"
+                )
 
 
 def _items(tags: Mapping[str, str]) -> dict[str, str]:

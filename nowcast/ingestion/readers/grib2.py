@@ -39,8 +39,11 @@ class Grib2:
     """
 
     description: ClassVar = FormatDescription(
-        "GRIB2 on latitudes and longitudes, such as MRMS, also .gz", "reflectivity; rain rates and QPE",
-        "eccodes", "grib")
+        "GRIB2 on latitudes and longitudes, such as MRMS, also .gz",
+        "reflectivity; rain rates and QPE",
+        "eccodes",
+        "grib",
+    )
     z_r_name: str = "marshall_palmer"
     name: str = "grib2"
 
@@ -66,14 +69,18 @@ class Grib2:
         first = found[0]
         for header in found[1:]:
             if header.product != first.product or not header.grid.matches(first.grid):
-                raise FileError(f"{path}: holds {first.product.name} and {header.product.name} or two grids, "
-                                "expected one parameter on one grid; split the file")
+                raise FileError(
+                    f"{path}: holds {first.product.name} and {header.product.name} or two grids, "
+                    "expected one parameter on one grid; split the file"
+                )
         times = np.array([header.time for header in found], "datetime64[ns]")
         order = np.argsort(times, kind="stable")
         twice = times[order][1:][np.diff(times[order]) == np.timedelta64(0)]
         if len(twice):
-            raise FileError(f"{path}: got {first.product.name} of {to_text(twice[0])} twice, expected one "
-                            "level at one time; split the file")
+            raise FileError(
+                f"{path}: got {first.product.name} of {to_text(twice[0])} twice, expected one "
+                "level at one time; split the file"
+            )
         attrs = {"quantity": first.product.name, "source": first.centre}
         if first.product.factor:
             attrs["z_r_relation"] = str(relation)
@@ -94,8 +101,10 @@ def _read(path: Path, found: list[MessageHeader], relation: ZRelation, index: in
     lowest = float(np.nanmin(dbz, initial=np.inf))
     if lowest == -np.inf:
         limit = "rain of 0 or more" if header.product.factor else f"at least {_LOWEST_DBZ:g} dBZ"
-        raise FileError(f"{path}: holds values below what there can be, expected {limit}, or a code of "
-                        f"{header.product.name}; ask the producer for a file that follows its format")
+        raise FileError(
+            f"{path}: holds values below what there can be, expected {limit}, or a code of "
+            f"{header.product.name}; ask the producer for a file that follows its format"
+        )
     return np.ascontiguousarray(dbz[:: -1 if header.flips[0] else 1, :: -1 if header.flips[1] else 1])
 
 

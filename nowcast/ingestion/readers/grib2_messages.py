@@ -127,12 +127,16 @@ def _messages(path: Path, stream: Any) -> Iterator[bytes]:
             return
         length = int.from_bytes(start[8:16], "big") if start.startswith(b"GRIB") and start[7:8] == b"\2" else 0
         if not _START < length <= _LARGEST:
-            raise FileError(f"{path}: has {start[:8]!r} where a GRIB2 message should begin; it is truncated or "
-                            "damaged, fetch it again")
+            raise FileError(
+                f"{path}: has {start[:8]!r} where a GRIB2 message should begin; it is truncated or "
+                "damaged, fetch it again"
+            )
         message = start + stream.read(length - _START)
         if len(message) != length or not message.endswith(_END):
-            raise FileError(f"{path}: a message has {len(message)} bytes, expected {length} that end with "
-                            f"{_END.decode()}; it is truncated or damaged, fetch it again")
+            raise FileError(
+                f"{path}: a message has {len(message)} bytes, expected {length} that end with "
+                f"{_END.decode()}; it is truncated or damaged, fetch it again"
+            )
         check_sections(path, message)
         yield message
     raise FileError(f"{path}: holds more than {_MOST_MESSAGES} messages, expected radar composites")
@@ -143,22 +147,29 @@ def _header(path: Path, keys: _Keys, start: int, length: int) -> MessageHeader:
     product = product_of(keys.number("centre"), *place)
     if product is None:
         number = ".".join(map(str, place))
-        raise FileError(f"{path}: holds parameter {number} of {keys.text('centreDescription')}, expected "
-                        f"{known_products()}; leave it out")
+        raise FileError(
+            f"{path}: holds parameter {number} of {keys.text('centreDescription')}, expected "
+            f"{known_products()}; leave it out"
+        )
     lead = keys.number("forecastTime")
     if lead or keys.number("productDefinitionTemplateNumber") != 0:
         what = f"a forecast ({lead} ahead)" if lead else "no field of one moment and one level"
-        raise FileError(f"{path}: {product.name} is {what}, expected an observation; keep forecasts out of the "
-                        "folder of observations")
+        raise FileError(
+            f"{path}: {product.name} is {what}, expected an observation; keep forecasts out of the "
+            "folder of observations"
+        )
     grid, flips = _grid(path, keys)
     picture = keys.text("packingType") == "grid_png"
     packing = _packing(keys)
     if picture and not packing[0]:
         bits = keys.number("bitsPerValue")
-        raise FileError(f"{path}: is packed as a picture with a bitmap or of {bits} bits, expected "
-                        "8 or 16 bits and no bitmap; pack it in another way, such as with grib_set")
-    return MessageHeader(start, length, product, _time(path, keys), keys.text("centreDescription"), grid, flips,
-                         picture, packing)
+        raise FileError(
+            f"{path}: is packed as a picture with a bitmap or of {bits} bits, expected "
+            "8 or 16 bits and no bitmap; pack it in another way, such as with grib_set"
+        )
+    return MessageHeader(
+        start, length, product, _time(path, keys), keys.text("centreDescription"), grid, flips, picture, packing
+    )
 
 
 def _time(path: Path, keys: _Keys) -> np.datetime64:
@@ -179,16 +190,21 @@ def _packing(keys: _Keys) -> tuple[int, float, int, int]:
 def _grid(path: Path, keys: _Keys) -> tuple[Grid, tuple[bool, bool]]:
     kind = keys.text("gridType")
     if kind != "regular_ll" or keys.number("jPointsAreConsecutive") or keys.number("alternativeRowScanning"):
-        raise GridError(f"{path}: its grid is '{kind}', expected regular latitudes and longitudes row by row; "
-                        "regrid it first")
+        raise GridError(
+            f"{path}: its grid is '{kind}', expected regular latitudes and longitudes row by row; "
+            "regrid it first"
+        )
     rows, columns = keys.number("Nj"), keys.number("Ni")
     check_size(path, rows, columns)
     south_up, west_ward = bool(keys.number("jScansPositively")), bool(keys.number("iScansNegatively"))
     y = _axis(path, keys, "latitude", "j", rows, 1 if south_up else -1)
     x = _axis(path, keys, "longitude", "i", columns, -1 if west_ward else 1)
     x = x - 360.0 * np.floor((x.mean() + 180.0) / 360.0)
-    earth = {"a": keys.real("earthMajorAxis"), "b": keys.real("earthMinorAxis")} if keys.number(
-        "earthIsOblate") else {"R": keys.real("radius")}
+    earth = (
+        {"a": keys.real("earthMajorAxis"), "b": keys.real("earthMinorAxis")}
+        if keys.number("earthIsOblate")
+        else {"R": keys.real("radius")}
+    )
     try:
         crs = pyproj.CRS.from_dict({"proj": "longlat", **earth})
         grid = Grid(crs.to_wkt(), y[::-1] if south_up else y, x[::-1] if west_ward else x)
@@ -204,10 +220,14 @@ def _axis(path: Path, keys: _Keys, name: str, letter: str, count: int, sign: int
     if keys.number(f"{letter}DirectionIncrementGiven"):
         stated = keys.real(f"{letter}DirectionIncrementInDegrees")
         if abs(stated * (count - 1) - span) > _OFF_GRID * stated:
-            raise GridError(f"{path}: {name}s go from {first:g} to {last:g} in {count} steps of {stated:g}, "
-                            "which do not meet; the georeference of the file contradicts itself")
+            raise GridError(
+                f"{path}: {name}s go from {first:g} to {last:g} in {count} steps of {stated:g}, "
+                "which do not meet; the georeference of the file contradicts itself"
+            )
         step = stated
     if not step > 0 or (name == "latitude" and max(abs(first), abs(last)) > 90.0):
-        raise GridError(f"{path}: {name}s go from {first:g} to {last:g}, expected places on the "
-                        "Earth; it is damaged, fetch it again")
+        raise GridError(
+            f"{path}: {name}s go from {first:g} to {last:g}, expected places on the "
+            "Earth; it is damaged, fetch it again"
+        )
     return first + sign * step * np.arange(count)

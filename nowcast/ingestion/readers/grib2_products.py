@@ -28,18 +28,29 @@ class Grib2Product:
 def _mrms() -> dict[tuple[int, int], Grib2Product]:
     found = {(6, 1): Grib2Product("PrecipRate", 1.0, absent=(-1.0, -3.0))}
     periods = (1.0, 3.0, 6.0, 12.0, 24.0)
-    for first, name, end in ((2, "RadarOnly_QPE", ""), (9, "GaugeCorr_QPE", ""),
-                             (30, "MultiSensor_QPE", "_Pass1"), (37, "MultiSensor_QPE", "_Pass2")):
+    for first, name, end in (
+        (2, "RadarOnly_QPE", ""),
+        (9, "GaugeCorr_QPE", ""),
+        (30, "MultiSensor_QPE", "_Pass1"),
+        (37, "MultiSensor_QPE", "_Pass2"),
+    ):
         for number, hours in enumerate(periods, first):
             found[6, number] = Grib2Product(f"{name}_{hours:02g}H{end}", 1.0 / hours, hours, (-1.0, -3.0))
     found[6, 45] = Grib2Product("RadarOnly_QPE_15M", 4.0, 0.25, (-1.0, -3.0))
     for place, name in {
-        (8, 8): "SeamlessHSR", (9, 0): "MergedReflectivityQC", (9, 1): "CONUSPlusMergedReflectivityQC",
-        (10, 0): "MergedReflectivityQCComposite", (10, 2): "LowLevelCompositeReflectivity",
-        (10, 4): "LayerCompositeReflectivity_Low", (10, 5): "LayerCompositeReflectivity_High",
-        (10, 6): "LayerCompositeReflectivity_Super", (10, 9): "LayerCompositeReflectivity_ANC",
-        (11, 0): "MergedBaseReflectivityQC", (11, 1): "MergedReflectivityComposite",
-        (11, 2): "MergedReflectivityQComposite", (11, 3): "MergedBaseReflectivity",
+        (8, 8): "SeamlessHSR",
+        (9, 0): "MergedReflectivityQC",
+        (9, 1): "CONUSPlusMergedReflectivityQC",
+        (10, 0): "MergedReflectivityQCComposite",
+        (10, 2): "LowLevelCompositeReflectivity",
+        (10, 4): "LayerCompositeReflectivity_Low",
+        (10, 5): "LayerCompositeReflectivity_High",
+        (10, 6): "LayerCompositeReflectivity_Super",
+        (10, 9): "LayerCompositeReflectivity_ANC",
+        (11, 0): "MergedBaseReflectivityQC",
+        (11, 1): "MergedReflectivityComposite",
+        (11, 2): "MergedReflectivityQComposite",
+        (11, 3): "MergedBaseReflectivity",
     }.items():
         found[place] = Grib2Product(name, absent=(-999.0,), dry=(-99.0,))
     return found
@@ -66,5 +77,7 @@ def product_of(centre: int, discipline: int, category: int, number: int) -> Grib
 
 def known_products() -> str:
     """Return the names of what can be read, in words."""
-    return ("reflectivity or rain: PrecipRate, QPE and reflectivity composites of MRMS, rates and reflectivity "
-            "of the WMO")
+    return (
+        "reflectivity or rain: PrecipRate, QPE and reflectivity composites of MRMS, rates and reflectivity "
+        "of the WMO"
+    )

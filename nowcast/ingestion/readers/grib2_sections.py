@@ -34,8 +34,10 @@ def check_sections(path: Path, message: bytes) -> None:
             break
         place += length
     if place != len(message) - _END or [n for n in numbers if n != _LOCAL] != _SECTIONS:
-        raise FileError(f"{path}: a message has the sections {numbers[:12]}, expected {_SECTIONS} in full; it "
-                        "is damaged, or holds several fields")
+        raise FileError(
+            f"{path}: a message has the sections {numbers[:12]}, expected {_SECTIONS} in full; it "
+            "is damaged, or holds several fields"
+        )
 
 
 def picture_codes(path: Path, message: bytes, shape: tuple[int, int], bits: int) -> npt.NDArray[Any]:
@@ -52,6 +54,8 @@ def picture_codes(path: Path, message: bytes, shape: tuple[int, int], bits: int)
     with Image.open(io.BytesIO(message[start:]), formats=("PNG",)) as picture:
         stated = (picture.size[1], picture.size[0]), {"L": 8, "I;16": 16}.get(picture.mode)
         if stated != (shape, bits):
-            raise FileError(f"{path}: its picture has {picture.size[1]} x {picture.size[0]} pixels of the mode "
-                            f"{picture.mode}, expected {shape[0]} x {shape[1]} of {bits} bits; it is damaged")
+            raise FileError(
+                f"{path}: its picture has {picture.size[1]} x {picture.size[0]} pixels of the mode "
+                f"{picture.mode}, expected {shape[0]} x {shape[1]} of {bits} bits; it is damaged"
+            )
         return np.asarray(picture)

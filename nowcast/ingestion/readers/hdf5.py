@@ -82,8 +82,9 @@ def _check_tree(path: Path, root: Any) -> None:
     def check_link(name: bytes, info: Any) -> FileError | None:
         links.append(name)
         if len(links) > _MOST_OBJECTS:
-            return FileError(complain(f"{path}: members", f"more than {_MOST_OBJECTS}", "a radar file",
-                                      "it is not read"))
+            return FileError(
+                complain(f"{path}: members", f"more than {_MOST_OBJECTS}", "a radar file", "it is not read")
+            )
         if info.type not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
             return _outside(path, f"{name.decode('utf-8', 'replace')} links to another file")
         return None
@@ -112,9 +113,14 @@ def _attribute_fault(path: Path, name: bytes, member: Any) -> FileError | None:
     if number <= _MOST_ATTRIBUTES and largest <= _LARGEST_ATTRIBUTE:
         return None
     shown = name.decode("utf-8", "replace").removeprefix(".")
-    return FileError(complain(
-        f"{path}: attributes of /{shown}", f"{number}, the largest of {largest} bytes",
-        f"at most {_MOST_ATTRIBUTES} of {_LARGEST_ATTRIBUTE} bytes", "it is not read"))
+    return FileError(
+        complain(
+            f"{path}: attributes of /{shown}",
+            f"{number}, the largest of {largest} bytes",
+            f"at most {_MOST_ATTRIBUTES} of {_LARGEST_ATTRIBUTE} bytes",
+            "it is not read",
+        )
+    )
 
 
 def _storage_fault(path: Path, dataset: Any) -> FileError | None:
@@ -129,8 +135,14 @@ def _storage_fault(path: Path, dataset: Any) -> FileError | None:
     chunk, whole = math.prod(plist.get_chunk()) * item, (dataset.size or 0) * item
     if chunk <= min(max(_SMALL_CHUNK, 2 * whole), _LARGEST_CHUNK):
         return None
-    return FileError(complain(f"{path}: chunks of {dataset.name}", f"{chunk} bytes",
-                              f"no more than its own {whole}", "it is not read"))
+    return FileError(
+        complain(
+            f"{path}: chunks of {dataset.name}",
+            f"{chunk} bytes",
+            f"no more than its own {whole}",
+            "it is not read",
+        )
+    )
 
 
 def read_numbers(path: Path, dataset: Any) -> npt.NDArray[Any]:
@@ -160,8 +172,14 @@ def check_packed(path: Path, dataset: Any, at: Mapping[int, int] | None = None) 
         declared = math.prod(dataset.chunks) * dataset.dtype.itemsize
         here = all(offset[axis] <= i < offset[axis] + dataset.chunks[axis] for axis, i in (at or {}).items())
         if size > 2 * declared + _PACKED_SLACK or (here and not _fits(dataset, offset, size, declared)):
-            raise FileError(complain(f"{path}: a chunk of {dataset.name}", f"{size} packed bytes",
-                                     f"the {declared} bytes that it declares", "it is not read"))
+            raise FileError(
+                complain(
+                    f"{path}: a chunk of {dataset.name}",
+                    f"{size} packed bytes",
+                    f"the {declared} bytes that it declares",
+                    "it is not read",
+                )
+            )
 
 
 def check_packed_members(path: Path, file: Any) -> None:
@@ -178,8 +196,11 @@ def check_packed_members(path: Path, file: Any) -> None:
 def _packed_chunks(dataset: Any) -> list[tuple[tuple[int, ...], int]]:
     """Return place and packed size of each chunk; none of what is not packed or of too many to look at."""
     stored: list[tuple[tuple[int, ...], int]] = []
-    if dataset.chunks is not None and dataset.compression == "gzip" and (
-            dataset.id.get_num_chunks() <= _MOST_CHUNKS):
+    if (
+        dataset.chunks is not None
+        and dataset.compression == "gzip"
+        and (dataset.id.get_num_chunks() <= _MOST_CHUNKS)
+    ):
         dataset.id.chunk_iter(lambda info: stored.append((info.chunk_offset, info.size)))
     return stored
 
@@ -238,14 +259,23 @@ def number(path: Path, where: str, stated: Mapping[str, Any], name: str) -> floa
         if np.size(value) == 1:
             return float(value)
     shown = "nothing" if value is None else f"'{' '.join(str(value).split())[:40]}'"
-    raise FileError(complain(f"{path}: {where}/{name}", shown, "a number",
-                             "ask the producer for a file that follows its format"))
+    raise FileError(
+        complain(
+            f"{path}: {where}/{name}", shown, "a number", "ask the producer for a file that follows its format"
+        )
+    )
 
 
 def finite(path: Path, where: str, stated: Mapping[str, Any], name: str) -> float:
     """Return the attribute ``name`` as a number that is neither infinite nor NaN; errors as `number`."""
     value = number(path, where, stated, name)
     if not math.isfinite(value):
-        raise FileError(complain(f"{path}: {where}/{name}", f"{value:g}", "a finite number",
-                                 "ask the producer for a file that follows its format"))
+        raise FileError(
+            complain(
+                f"{path}: {where}/{name}",
+                f"{value:g}",
+                "a finite number",
+                "ask the producer for a file that follows its format",
+            )
+        )
     return value

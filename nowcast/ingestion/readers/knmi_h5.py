@@ -29,9 +29,18 @@ _FORMULA = re.compile(rf"GEO\s*=\s*{_FACTOR}\s*\*\s*PV\s*\+\s*{_FACTOR}")
 _NUMBER = re.compile(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?")
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _OVERVIEW = ("product_datetime_start", "product_datetime_end", "product_group_name")
-_PLACE = tuple(f"geo_{name}" for name in (
-    "number_rows", "number_columns", "pixel_size_x", "pixel_size_y", "column_offset", "row_offset",
-    "dim_pixel"))
+_PLACE = tuple(
+    f"geo_{name}"
+    for name in (
+        "number_rows",
+        "number_columns",
+        "pixel_size_x",
+        "pixel_size_y",
+        "column_offset",
+        "row_offset",
+        "dim_pixel",
+    )
+)
 _PROJ = "projection_proj4_params"
 _PROJECTION = ("lat_0", "lon_0", "lat_ts", "a", "b")
 _NOTHING = {"x_0": 0.0, "y_0": 0.0, "k": 1.0, "k_0": 1.0}
@@ -72,10 +81,16 @@ class KnmiH5:
             kind = attributes(file, "image1", ("image_geo_parameter",)).get("image_geo_parameter")
             data = file["image1/image_data"]
             if kind not in (REFLECTIVITY, RAIN) or data.ndim != 2 or data.dtype.kind != "u":
-                raise FileError(f"{path}: image1 is {str(kind)[:60]} as {data.dtype} with {data.ndim} dims, "
-                                f"expected {REFLECTIVITY} or {RAIN} as codes in rows and columns")
-            grid = _grid(path, attributes(file, "geographic", _PLACE),
-                         attributes(file, "geographic/map_projection", (_PROJ,)), data.shape)
+                raise FileError(
+                    f"{path}: image1 is {str(kind)[:60]} as {data.dtype} with {data.ndim} dims, "
+                    f"expected {REFLECTIVITY} or {RAIN} as codes in rows and columns"
+                )
+            grid = _grid(
+                path,
+                attributes(file, "geographic", _PLACE),
+                attributes(file, "geographic/map_projection", (_PROJ,)),
+                data.shape,
+            )
             _check_corners(path, grid, file["geographic"].attrs.get("geo_product_corners"))
             end = _time(path, overview, "product_datetime_end")
             product = str(overview.get("product_group_name", ""))[:40]
@@ -103,15 +118,21 @@ class _Codes:
         text = str(calibration.get("calibration_formulas"))
         found = _FORMULA.fullmatch(text.strip())
         if not found:
-            raise FileError(f"{path}: the calibration is '{text[:60]}', expected GEO = a * PV + b with "
-                            "numbers; ask the producer for a file that follows its format")
-        missing, outside = (finite(path, "calibration", calibration, f"calibration_{name}")
-                            for name in ("missing_data", "out_of_image"))
+            raise FileError(
+                f"{path}: the calibration is '{text[:60]}', expected GEO = a * PV + b with "
+                "numbers; ask the producer for a file that follows its format"
+            )
+        missing, outside = (
+            finite(path, "calibration", calibration, f"calibration_{name}")
+            for name in ("missing_data", "out_of_image")
+        )
         codes = cls(float(found[1]), float(found[2]), missing, outside)
         most = np.iinfo(np.dtype(kind)).max
         if not codes.gain > 0 or not all(0 <= code <= most for code in (codes.missing, codes.outside)):
-            raise FileError(f"{path}: calibrated by a gain of {codes.gain:g}, codes {codes.missing:g} and "
-                            f"{codes.outside:g}, expected a gain above 0 and codes of 0 to {most}")
+            raise FileError(
+                f"{path}: calibrated by a gain of {codes.gain:g}, codes {codes.missing:g} and "
+                f"{codes.outside:g}, expected a gain above 0 and codes of 0 to {most}"
+            )
         return replace(codes, gain=codes.gain / hours, offset=codes.offset / hours)
 
 
@@ -129,23 +150,25 @@ def _time(path: Path, overview: Mapping[str, Any], name: str) -> np.datetime64:
         raise FileError(f"{path}: {name} is '{text[:40]}', expected DD-MON-YYYY;HH:MM:SS.sss") from error
 
 
-def _grid(
-    path: Path, where: Mapping[str, Any], projection: Mapping[str, Any], shape: tuple[int, int]
-) -> Grid:
+def _grid(path: Path, where: Mapping[str, Any], projection: Mapping[str, Any], shape: tuple[int, int]) -> Grid:
     """Make the grid: offsets are cells from the origin of the projection to the upper left corner."""
     check_size(path, *shape)
     declared = tuple(finite(path, "geographic", where, f"geo_number_{name}") for name in ("rows", "columns"))
     if declared != tuple(shape):
-        raise GridError(f"{path}: the array has {shape[0]} x {shape[1]} cells but 'geographic' says "
-                        f"{declared[0]:g} x {declared[1]:g}; the file contradicts itself")
+        raise GridError(
+            f"{path}: the array has {shape[0]} x {shape[1]} cells but 'geographic' says "
+            f"{declared[0]:g} x {declared[1]:g}; the file contradicts itself"
+        )
     text = str(projection.get(_PROJ))
     said = dict(re.findall(r"\+(\w+)=(\S+)", text))
     known = set(_PROJECTION) <= set(said) <= {"proj", *_PROJECTION, *_NOTHING}
     known = known and all(_NUMBER.fullmatch(value) for name, value in said.items() if name != "proj")
     idle = known and all(float(said[name]) == value for name, value in _NOTHING.items() if name in said)
     if said.get("proj") != "stere" or not idle:
-        raise GridError(f"{path}: the projection is '{text[:80]}', expected +proj=stere with "
-                        f"{', '.join(_PROJECTION)} and nothing else")
+        raise GridError(
+            f"{path}: the projection is '{text[:80]}', expected +proj=stere with "
+            f"{', '.join(_PROJECTION)} and nothing else"
+        )
     values = {name: float(said[name]) for name in _PROJECTION}
     across, down, left, top = (
         finite(path, "geographic", where, f"geo_{name}")
@@ -153,12 +176,17 @@ def _grid(
     )
     unit = str(where.get("geo_dim_pixel"))[:20]
     if not (across > 0 > down) or unit != "KM,KM" or values["a"] > _LONGEST_RADIUS_KM:
-        raise GridError(f"{path}: cells of {across:g} x {down:g} {unit} on a radius of {values['a']:g}, "
-                        "expected kilometres, columns to the east and rows to the south")
+        raise GridError(
+            f"{path}: cells of {across:g} x {down:g} {unit} on a radius of {values['a']:g}, "
+            "expected kilometres, columns to the east and rows to the south"
+        )
     values["a"], values["b"] = 1000.0 * values["a"], 1000.0 * values["b"]
     wkt = wkt_of_proj(proj="stere", **values, units="m")
-    return Grid(wkt, 1000.0 * down * (top + np.arange(shape[0]) + 0.5),
-                1000.0 * across * (left + np.arange(shape[1]) + 0.5))
+    return Grid(
+        wkt,
+        1000.0 * down * (top + np.arange(shape[0]) + 0.5),
+        1000.0 * across * (left + np.arange(shape[1]) + 0.5),
+    )
 
 
 def _check_corners(path: Path, grid: Grid, corners: Any) -> None:
@@ -170,8 +198,10 @@ def _check_corners(path: Path, grid: Grid, corners: Any) -> None:
     said = np.asarray(corners, np.float64).reshape(4, 2)
     miss = float(np.abs(np.stack([lon, lat], axis=1) - said).max())
     if not miss <= _CORNER_SLACK:
-        raise GridError(f"{path}: the corners it states are up to {miss:.2f} degrees from those of its own "
-                        "projection, expected the same; the georeference of the file contradicts itself")
+        raise GridError(
+            f"{path}: the corners it states are up to {miss:.2f} degrees from those of its own "
+            "projection, expected the same; the georeference of the file contradicts itself"
+        )
 
 
 def _read(path: Path, codes: _Codes, relation: ZRelation | None, index: int) -> Frame:

@@ -117,9 +117,7 @@ def _all_of(to_dbz: Callable[[npt.NDArray[Any]], Frame], every: int) -> Frame:
     return np.maximum(to_dbz(codes), np.float32(NO_ECHO_DBZ))
 
 
-def decode_codes(
-    raw: npt.NDArray[Any], to_dbz: Callable[[npt.NDArray[Any]], Frame]
-) -> Frame:
+def decode_codes(raw: npt.NDArray[Any], to_dbz: Callable[[npt.NDArray[Any]], Frame]) -> Frame:
     """Apply ``to_dbz``, by a table of 256 or 65 536 entries where that is shorter; floor at no echo.
 
     Echoes below ``NO_ECHO_DBZ`` count as no echo: the field cannot hold anything lower.

@@ -70,16 +70,24 @@ class MchGif:
         relation = z_r(self.z_r_name)
         with faults_named(path, "MeteoSwiss GIF"), _picture(path) as image:
             if image.size != (WIDTH, HEIGHT) or image.mode != "P":
-                raise FileError(f"{path}: a picture of {image.size[1]} x {image.size[0]} pixels, mode "
-                                f"{image.mode}, expected {HEIGHT} x {WIDTH} with a palette")
+                raise FileError(
+                    f"{path}: a picture of {image.size[1]} x {image.size[0]} pixels, mode "
+                    f"{image.mode}, expected {HEIGHT} x {WIDTH} with a palette"
+                )
             if not _is_ramp(bytes(image.palette.palette)):  # asked of the picture, it would be decoded for it
-                raise FileError(f"{path}: the palette is not the white-to-red ramp of the AQC product, "
-                                "expected that of 8-bit AQC files; other MeteoSwiss products are not read yet")
+                raise FileError(
+                    f"{path}: the palette is not the white-to-red ramp of the AQC product, "
+                    "expected that of 8-bit AQC files; other MeteoSwiss products are not read yet"
+                )
             comment = image.info.get("comment", b"").decode("latin-1")
             time = _time(path, comment)
             hours = _hours(comment)
-        attrs = {"quantity": "AQC", "source": "MeteoSwiss", "z_r_relation": str(relation),
-                 "accumulation_hours": f"{hours:.4g}"}
+        attrs = {
+            "quantity": "AQC",
+            "source": "MeteoSwiss",
+            "z_r_relation": str(relation),
+            "accumulation_hours": f"{hours:.4g}",
+        }
         read = partial(_read, path, relation, hours)
         return lazy_field(read, np.array([time], "datetime64[ns]"), swiss_grid(), attrs)
 
@@ -87,8 +95,10 @@ class MchGif:
 def _picture(path: Path) -> Any:
     """Open the picture, once its blocks are known to be whole and of the size that is read."""
     if path.stat().st_size > _LARGEST_FILE:
-        raise FileError(f"{path}: has {path.stat().st_size} bytes, expected at most {_LARGEST_FILE} of a "
-                        "picture of this size; it is not read")
+        raise FileError(
+            f"{path}: has {path.stat().st_size} bytes, expected at most {_LARGEST_FILE} of a "
+            "picture of this size; it is not read"
+        )
     data = path.read_bytes()
     sizes = list(_image_sizes(path, data))
     if sizes != [(WIDTH, HEIGHT)]:
@@ -106,14 +116,17 @@ def _image_sizes(path: Path, data: bytes) -> Iterator[tuple[int, int]]:
     place = 13 + _table_bytes(data[10:11])
     while (kind := data[place : place + 1]) != b";":
         if kind == b",":
-            yield (int.from_bytes(data[place + 5 : place + 7], "little"),
-                   int.from_bytes(data[place + 7 : place + 9], "little"))
+            yield (
+                int.from_bytes(data[place + 5 : place + 7], "little"),
+                int.from_bytes(data[place + 7 : place + 9], "little"),
+            )
             place += 11 + _table_bytes(data[place + 9 : place + 10])
         elif kind == b"!":
             place += 2
         else:
-            raise FileError(f"{path}: the GIF does not end with its trailer; it is truncated or damaged, fetch "
-                            "it again")
+            raise FileError(
+                f"{path}: the GIF does not end with its trailer; it is truncated or damaged, fetch it again"
+            )
         while (length := data[place : place + 1]) not in (b"", b"\0"):
             place += 1 + length[0]
         place += 1
@@ -137,9 +150,14 @@ def _is_ramp(table: bytes) -> bool:
     """Return whether 256 colours are those of the AQC product: white, the white-to-red ramp, black outside."""
     colours = np.frombuffer(table, np.uint8).reshape(-1, 3)
     ramp = colours[_FIRST : _LAST + 1]
-    return bool(len(colours) == 256 and not colours[_OUTSIDE].any() and (colours[0] == 255).all()
-                and (ramp[:, 0] == 255).all() and (ramp[:, 1] == ramp[:, 2]).all()
-                and (np.diff(ramp[:, 1].astype(int)) <= 0).all())
+    return bool(
+        len(colours) == 256
+        and not colours[_OUTSIDE].any()
+        and (colours[0] == 255).all()
+        and (ramp[:, 0] == 255).all()
+        and (ramp[:, 1] == ramp[:, 2]).all()
+        and (np.diff(ramp[:, 1].astype(int)) <= 0).all()
+    )
 
 
 def _time(path: Path, comment: str) -> np.datetime64:

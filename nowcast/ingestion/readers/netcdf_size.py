@@ -39,11 +39,14 @@ def check_whole(path: Path) -> None:
     try:
         needed = header.size_of_file()
     except (struct.error, IndexError, ValueError, KeyError) as error:
-        raise FileError(f"{path}: its netCDF-3 header is damaged or cut off ({error}); fetch it "
-                        "again") from error
+        raise FileError(
+            f"{path}: its netCDF-3 header is damaged or cut off ({error}); fetch it again"
+        ) from error
     if size < needed:
-        raise FileError(f"{path}: got {size} bytes, expected the {needed} that its header announces; it is "
-                        "truncated, fetch it again")
+        raise FileError(
+            f"{path}: got {size} bytes, expected the {needed} that its header announces; it is "
+            "truncated, fetch it again"
+        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class _Header:
         records = sorted((s for s in stored if s.by_record), key=lambda s: s.begin)
         order = [*fixed, *records]
         if any(s.begin < self.place for s in order) or any(
-                a.begin + a.size > b.begin for a, b in pairwise(order)):
+            a.begin + a.size > b.begin for a, b in pairwise(order)
+        ):
             raise ValueError("variables lie over each other")
         step = records[0].size if len(records) == 1 else sum(s.padded for s in records)
         ends = [s.begin + s.size for s in fixed]

@@ -42,25 +42,35 @@ def odim_grid(path: Path, where: Mapping[str, Any], shape: tuple[int, int]) -> G
     Source: ODIM_H5 2.4 (EUMETNET OPERA), section 4.2, table 4 and table 20.
     """
     check_size(path, *shape)
-    declared = tuple(finite(path, "where", where, name) if name in where else size
-                     for name, size in (("ysize", shape[0]), ("xsize", shape[1])))
+    declared = tuple(
+        finite(path, "where", where, name) if name in where else size
+        for name, size in (("ysize", shape[0]), ("xsize", shape[1]))
+    )
     if declared != tuple(shape):
-        raise GridError(f"{path}: the array has {shape[0]} x {shape[1]} cells but 'where' says "
-                        f"{declared[0]:g} x {declared[1]:g}; the file contradicts itself")
+        raise GridError(
+            f"{path}: the array has {shape[0]} x {shape[1]} cells but 'where' says "
+            f"{declared[0]:g} x {declared[1]:g}; the file contradicts itself"
+        )
     if not where.get("projdef"):
-        raise GridError(f"{path}: 'where' has no projdef, expected a PROJ string; polar files are "
-                        "not read, only composites")
-    corners = {c: (finite(path, "where", where, f"{c}_lon"), finite(path, "where", where, f"{c}_lat"))
-               for c in _CORNERS if f"{c}_lon" in where and f"{c}_lat" in where}
+        raise GridError(
+            f"{path}: 'where' has no projdef, expected a PROJ string; polar files are not read, only composites"
+        )
+    corners = {
+        c: (finite(path, "where", where, f"{c}_lon"), finite(path, "where", where, f"{c}_lat"))
+        for c in _CORNERS
+        if f"{c}_lon" in where and f"{c}_lat" in where
+    }
     if not ({"LL", "UR"} <= set(corners) or {"UL", "LR"} <= set(corners)):
-        raise GridError(f"{path}: 'where' gives corners {sorted(corners)}, expected LL and UR or "
-                        "UL and LR at least")
+        raise GridError(
+            f"{path}: 'where' gives corners {sorted(corners)}, expected LL and UR or UL and LR at least"
+        )
     try:
         projdefs = _readings(safe_proj(str(where["projdef"])))
     except GridError as error:
         raise GridError(f"{path}: {error}") from error
-    scales = {axis: finite(path, "where", where, f"{axis}scale")
-              for axis in ("x", "y") if f"{axis}scale" in where}
+    scales = {
+        axis: finite(path, "where", where, f"{axis}scale") for axis in ("x", "y") if f"{axis}scale" in where
+    }
     faults: list[str] = []
     fits: list[tuple[float, Grid]] = []
     for projdef in projdefs:
@@ -79,19 +89,24 @@ def _readings(projdef: str) -> list[str]:
 
 
 def _fit(
-    projdef: str, corners: Mapping[str, tuple[float, float]], scales: Mapping[str, float],
+    projdef: str,
+    corners: Mapping[str, tuple[float, float]],
+    scales: Mapping[str, float],
     shape: tuple[int, int],
 ) -> tuple[float, Grid]:
     """Return the grid of one reading of the projection, and by how much of a cell its corners miss."""
     crs = crs_of_proj(projdef)
     project = pyproj.Proj(crs)
     factor = 1.0 if crs.is_geographic else crs.axis_info[0].unit_conversion_factor or 1.0
-    places = {c: project(*lonlat) if not crs.is_geographic else lonlat
-              for c, lonlat in corners.items()}
+    places = {c: project(*lonlat) if not crs.is_geographic else lonlat for c, lonlat in corners.items()}
     edges = {
         side: float(np.mean([places[c][axis] for c in names if c in places]))
-        for side, names, axis in (("west", ("LL", "UL"), 0), ("east", ("LR", "UR"), 0),
-                                  ("south", ("LL", "LR"), 1), ("north", ("UL", "UR"), 1))
+        for side, names, axis in (
+            ("west", ("LL", "UL"), 0),
+            ("east", ("LR", "UR"), 0),
+            ("south", ("LL", "LR"), 1),
+            ("north", ("UL", "UR"), 1),
+        )
     }
     if factor != 1.0:
         with warnings.catch_warnings():  # the names of datums are lost, and a PROJ string has none
@@ -113,8 +128,9 @@ def _centres(
     if not np.isfinite(span) or span <= 0 or step <= 0:
         raise GridError(f"corners give {axis} from {low:g} to {high:g}, expected a rising extent")
     if abs(span / step - count) > _SLACK_CELLS:
-        raise GridError(f"corners are {span / step:.2f} cells of {axis}scale {step:g} apart but there "
-                        f"are {count} cells")
+        raise GridError(
+            f"corners are {span / step:.2f} cells of {axis}scale {step:g} apart but there are {count} cells"
+        )
     miss = abs(span / step - round(span / step))
     if abs(span / step - count) < 0.01:
         step = span / count

@@ -19,14 +19,7 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import nanoseconds, to_text
 from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.foreign import odim_object
-from nowcast.ingestion.readers.hdf5 import (
-    attributes,
-    finite,
-    is_hdf5,
-    number,
-    open_hdf5,
-    read_numbers,
-)
+from nowcast.ingestion.readers.hdf5 import attributes, finite, is_hdf5, number, open_hdf5, read_numbers
 from nowcast.ingestion.readers.lazy import Frame, decode_codes, faults_named, lazy_field
 from nowcast.ingestion.readers.odim_grid import odim_grid
 
@@ -55,7 +48,8 @@ class OdimH5:
     """
 
     description: ClassVar = FormatDescription(
-        "ODIM_H5 composites of any producer", "DBZH, DBZ, DBZV, TH, TV; RATE, ACRR")
+        "ODIM_H5 composites of any producer", "DBZH, DBZ, DBZV, TH, TV; RATE, ACRR"
+    )
     z_r_name: str = "marshall_palmer"
     name: str = "odim_h5"
 
@@ -72,8 +66,10 @@ class OdimH5:
             place, meaning = _best(path, file)
             dataset = file[place]
             if dataset.ndim != 2 or dataset.dtype.kind not in "uif":
-                raise FileError(f"{path}: {place} is {dataset.dtype} with {dataset.ndim} dims, "
-                                "expected numbers in rows and columns")
+                raise FileError(
+                    f"{path}: {place} is {dataset.dtype} with {dataset.ndim} dims, "
+                    "expected numbers in rows and columns"
+                )
             where = {**attributes(file, "where"), **attributes(file[place.split("/")[0]], "where")}
             grid = odim_grid(path, where, dataset.shape)
             time = odim_time(path, what, "date", "time")
@@ -93,8 +89,10 @@ class OdimH5:
 def _refuse_forecast(path: Path, how: Mapping[str, Any]) -> None:
     for name in FORECAST_MARKS:
         if name in how:
-            raise FileError(f"{path}: is a forecast (forecast reference time {str(how[name])[:20]}), expected "
-                            "an observation; keep forecasts out of the folder of observations")
+            raise FileError(
+                f"{path}: is a forecast (forecast reference time {str(how[name])[:20]}), expected "
+                "an observation; keep forecasts out of the folder of observations"
+            )
 
 
 def _refuse_later(path: Path, time: np.datetime64, meaning: Mapping[str, Any]) -> None:
@@ -102,8 +100,10 @@ def _refuse_later(path: Path, time: np.datetime64, meaning: Mapping[str, Any]) -
     if {"startdate", "starttime"} <= set(meaning):
         start = odim_time(path, meaning, "startdate", "starttime")
         if start - time >= _LATEST_START:
-            raise FileError(f"{path}: is a forecast (its data begin at {to_text(start)}, its time is "
-                            f"{to_text(time)}), expected an observation; keep forecasts out of the folder")
+            raise FileError(
+                f"{path}: is a forecast (its data begin at {to_text(start)}, its time is "
+                f"{to_text(time)}), expected an observation; keep forecasts out of the folder"
+            )
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,10 @@ class _Codes:
             for name, otherwise in (("gain", 1.0), ("offset", 0.0))
         )
         if gain == 0.0:
-            raise FileError(f"{path}: {where}/gain: got 0, expected a number that tells values apart; ask "
-                            "the producer for a file that follows its format")
+            raise FileError(
+                f"{path}: {where}/gain: got 0, expected a number that tells values apart; ask "
+                "the producer for a file that follows its format"
+            )
         nodata, undetect = (
             number(path, where, meaning, name) if name in meaning else None for name in ("nodata", "undetect")
         )
@@ -151,8 +153,9 @@ def _best(path: Path, file: Any) -> tuple[str, dict[str, Any]]:
             if meaning["quantity"] == quantity:
                 return place, meaning
     there = ", ".join(sorted({m["quantity"] or "(unnamed)" for _, m in found})) or "none"
-    raise FileError(f"{path}: holds the quantities {there}, expected one of "
-                    f"{', '.join((*REFLECTIVITY, *RAIN))}")
+    raise FileError(
+        f"{path}: holds the quantities {there}, expected one of {', '.join((*REFLECTIVITY, *RAIN))}"
+    )
 
 
 def odim_time(path: Path, what: Mapping[str, Any], date: str, time: str) -> np.datetime64:
@@ -169,21 +172,23 @@ def odim_time(path: Path, what: Mapping[str, Any], date: str, time: str) -> np.d
         found = nanoseconds([np.datetime64(datetime.strptime(text, "%Y%m%d%H%M%S"), "us")])
         return np.datetime64(found[0])
     except (ValueError, TimeError) as error:
-        raise FileError(f"{path}: what/{date} and what/{time} give '{text[:40]}', expected YYYYMMDD and "
-                        "HHMMSS of the years 1970 to 2199") from error
+        raise FileError(
+            f"{path}: what/{date} and what/{time} give '{text[:40]}', expected YYYYMMDD and "
+            "HHMMSS of the years 1970 to 2199"
+        ) from error
 
 
 def _per_hour(path: Path, what: Mapping[str, Any]) -> float:
     period = odim_time(path, what, "enddate", "endtime") - odim_time(path, what, "startdate", "starttime")
     if period <= np.timedelta64(0, "ns"):
-        raise FileError(f"{path}: an accumulation from {what.get('starttime')} to "
-                        f"{what.get('endtime')}, expected an end after the start")
+        raise FileError(
+            f"{path}: an accumulation from {what.get('starttime')} to "
+            f"{what.get('endtime')}, expected an end after the start"
+        )
     return float(np.timedelta64(1, "h") / period)
 
 
-def odim_decoder(
-    path: Path, place: str, meaning: Mapping[str, Any]
-) -> Callable[[npt.NDArray[Any]], Frame]:
+def odim_decoder(path: Path, place: str, meaning: Mapping[str, Any]) -> Callable[[npt.NDArray[Any]], Frame]:
     """Return what turns the stored numbers of one array of reflectivity into dBZ; ``meaning`` is its ``what``.
 
     Raises:
@@ -204,9 +209,7 @@ def _read(path: Path, place: str, codes: _Codes, relation: ZRelation | None, ind
     return _decoded(path, codes, relation, raw)
 
 
-def _refuse_unexplained(
-    path: Path, codes: _Codes, raw: npt.NDArray[Any], relation: ZRelation | None
-) -> None:
+def _refuse_unexplained(path: Path, codes: _Codes, raw: npt.NDArray[Any], relation: ZRelation | None) -> None:
     """Refuse values below what there can be that are neither ``nodata`` nor ``undetect``: some other code."""
     if raw.dtype == np.uint8:
         raw = np.flatnonzero(np.bincount(raw.reshape(-1), minlength=256)).astype(np.uint8)
@@ -214,10 +217,14 @@ def _refuse_unexplained(
     limit, unit = (LOWEST_DBZ, "dBZ") if relation is None else (-max(abs(codes.gain), 1e-3), "mm/h")
     low = value[(value < limit) & ~_equal(raw, codes.undetect) & ~_equal(raw, codes.nodata)]
     if low.size:
-        raise FileError(complain(
-            f"{path}: values", f"{low.min():g} {unit}",
-            f"at least {limit:g} {unit}, or nodata and undetect that say what it stands for",
-            "ask the producer for a file that follows its format"))
+        raise FileError(
+            complain(
+                f"{path}: values",
+                f"{low.min():g} {unit}",
+                f"at least {limit:g} {unit}, or nodata and undetect that say what it stands for",
+                "ask the producer for a file that follows its format",
+            )
+        )
 
 
 def _to_dbz(codes: _Codes, relation: ZRelation | None, raw: npt.NDArray[Any]) -> Frame:

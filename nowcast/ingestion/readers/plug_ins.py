@@ -62,8 +62,10 @@ def _fault(name: str, reader: Any, taken: frozenset[str]) -> str:
     if not isinstance(reader, Reader):
         return f"is {type(reader).__name__}, expected name, sniff and open (nowcast.ingestion.readers.base)"
     if reader.name != name or any(mark in name for mark in _TAKEN):
-        return (f"calls itself '{printable(reader.name)[:40]}', expected the name of its entry point, without "
-                "a colon")
+        return (
+            f"calls itself '{printable(reader.name)[:40]}', expected the name of its entry point, without "
+            "a colon"
+        )
     return "has the name of another reader, expected a new one" if name in taken else ""
 
 

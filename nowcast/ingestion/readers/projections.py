@@ -10,23 +10,75 @@ import pyproj
 from nowcast.core.errors import GridError, complain
 
 _CHOICES = {
-    "proj": frozenset((
-        "aea", "aeqd", "cass", "cea", "eqc", "eqdc", "geos", "gnom", "krovak", "laea", "lcc", "longlat",
-        "latlong", "lonlat", "latlon", "merc", "mill", "moll", "nsper", "omerc", "ortho", "poly", "robin",
-        "sinu", "somerc", "stere", "sterea", "tmerc", "utm", "webmerc",
-    )),
-    "datum": frozenset((
-        "WGS84", "NAD83", "GGRS87", "ire65", "nzgd49", "OSGB36", "carthage", "hermannskogel", "potsdam",
-    )),
+    "proj": frozenset(
+        (
+            "aea",
+            "aeqd",
+            "cass",
+            "cea",
+            "eqc",
+            "eqdc",
+            "geos",
+            "gnom",
+            "krovak",
+            "laea",
+            "lcc",
+            "longlat",
+            "latlong",
+            "lonlat",
+            "latlon",
+            "merc",
+            "mill",
+            "moll",
+            "nsper",
+            "omerc",
+            "ortho",
+            "poly",
+            "robin",
+            "sinu",
+            "somerc",
+            "stere",
+            "sterea",
+            "tmerc",
+            "utm",
+            "webmerc",
+        )
+    ),
+    "datum": frozenset(
+        ("WGS84", "NAD83", "GGRS87", "ire65", "nzgd49", "OSGB36", "carthage", "hermannskogel", "potsdam")
+    ),
     "axis": frozenset(("enu", "neu", "nwu", "wsu", "esu", "seu")),
     "units": frozenset(("m", "km", "dm", "cm", "mm", "ft", "us-ft", "yd", "mi", "deg", "rad")),
     "type": frozenset({"crs"}),
 }
 """Keys that name something, and the names they may have."""
-_NUMBERS = frozenset((
-    "lat_0", "lat_1", "lat_2", "lat_ts", "lon_0", "lon_1", "lonc", "x_0", "y_0", "k", "k_0", "a", "b",
-    "R", "rf", "f", "e", "es", "zone", "to_meter", "alpha", "gamma", "h",
-))
+_NUMBERS = frozenset(
+    (
+        "lat_0",
+        "lat_1",
+        "lat_2",
+        "lat_ts",
+        "lon_0",
+        "lon_1",
+        "lonc",
+        "x_0",
+        "y_0",
+        "k",
+        "k_0",
+        "a",
+        "b",
+        "R",
+        "rf",
+        "f",
+        "e",
+        "es",
+        "zone",
+        "to_meter",
+        "alpha",
+        "gamma",
+        "h",
+    )
+)
 _FLAGS = frozenset(("no_defs", "wktext", "over", "south", "no_uoff", "no_off"))
 _TOKEN = re.compile(r"\+?([A-Za-z_0-9]+)(?:=(\S*))?")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -47,8 +99,14 @@ def safe_proj(text: str) -> str:
     if _EPSG.fullmatch(text.strip()):
         return text.strip()
     if len(text) > _LONGEST_PROJ:
-        raise GridError(complain("projection", f"{len(text)} characters", f"at most {_LONGEST_PROJ}",
-                                 "ask the producer for a plain PROJ string"))
+        raise GridError(
+            complain(
+                "projection",
+                f"{len(text)} characters",
+                f"at most {_LONGEST_PROJ}",
+                "ask the producer for a plain PROJ string",
+            )
+        )
     kept = []
     for token in text.split():
         found = _TOKEN.fullmatch(token)
@@ -56,9 +114,14 @@ def safe_proj(text: str) -> str:
         if (key, value) == ("nadgrids", "@null"):
             continue
         if not _allowed(key, value):
-            raise GridError(complain("projection", f"'{token[:60]}'",
-                                     "keys and values that describe a projection and name no file",
-                                     "ask the producer for a plain PROJ string"))
+            raise GridError(
+                complain(
+                    "projection",
+                    f"'{token[:60]}'",
+                    "keys and values that describe a projection and name no file",
+                    "ask the producer for a plain PROJ string",
+                )
+            )
         kept.append(f"+{key}={value}" if value else f"+{key}")
     return " ".join(kept)
 
@@ -88,8 +151,14 @@ def crs_of_proj(text: str) -> pyproj.CRS:
     try:
         return pyproj.CRS.from_string(safe_proj(text))
     except pyproj.exceptions.ProjError as error:
-        raise GridError(complain("projection", f"'{' '.join(text.split())[:80]}'", "one that PROJ knows",
-                                 " ".join(str(error).split())[:120])) from error
+        raise GridError(
+            complain(
+                "projection",
+                f"'{' '.join(text.split())[:80]}'",
+                "one that PROJ knows",
+                " ".join(str(error).split())[:120],
+            )
+        ) from error
 
 
 @lru_cache(maxsize=32)
@@ -115,6 +184,12 @@ def safe_wkt(text: str) -> str:
         else:
             faults = True
     if faults or len(_EXTENSION.findall(text)) != len(re.findall("EXTENSION", text, re.IGNORECASE)):
-        raise GridError(complain("crs_wkt", f"'{' '.join(text.split())[:60]}'", "WKT that names no file",
-                                 "ask the producer for a plain one"))
+        raise GridError(
+            complain(
+                "crs_wkt",
+                f"'{' '.join(text.split())[:60]}'",
+                "WKT that names no file",
+                "ask the producer for a plain one",
+            )
+        )
     return text

@@ -40,7 +40,8 @@ class Radolan:
     """
 
     description: ClassVar = FormatDescription(
-        "DWD RADOLAN and RADVOR, also .gz, .bz2, .tar", "RX, WX, EX, WN; RY, YW, RV, RW, RQ, SF and other sums")
+        "DWD RADOLAN and RADVOR, also .gz, .bz2, .tar", "RX, WX, EX, WN; RY, YW, RV, RW, RQ, SF and other sums"
+    )
     z_r_name: str = "radolan"
     name: str = "dwd_radolan"
 
@@ -74,14 +75,17 @@ def _observed(path: Path, found: list[FramePlace]) -> list[FramePlace]:
     observed = [place for place in found if place.header.lead == 0]
     if not observed:
         header = found[0].header
-        raise FileError(f"{path}: is a forecast ({header.product} of {to_text(header.time)}, "
-                        f"{header.lead} minutes ahead), expected an observation; keep forecasts out of the "
-                        "folder of observations")
+        raise FileError(
+            f"{path}: is a forecast ({header.product} of {to_text(header.time)}, "
+            f"{header.lead} minutes ahead), expected an observation; keep forecasts out of the "
+            "folder of observations"
+        )
     first = observed[0].header
     for header in (place.header for place in observed):
         if _kind(header) != _kind(first):
-            one, other = (f"{h.product} over {h.minutes} minutes on {h.rows} x {h.columns} cells"
-                          for h in (first, header))
+            one, other = (
+                f"{h.product} over {h.minutes} minutes on {h.rows} x {h.columns} cells" for h in (first, header)
+            )
             raise FileError(f"{path}: holds {one} and {other}, expected one kind of frame; split it")
     return observed
 
@@ -101,8 +105,10 @@ def _read(path: Path, frames: list[FramePlace], relation: ZRelation, index: int)
     if header.cell_bytes == 2 and ((raw & _NEGATIVE) > 0).any():
         wrong = (raw & _NEGATIVE > 0) & (raw & _NODATA == 0) & (raw & _VALUE > 0)
         if wrong.any():
-            raise FileError(f"{path}: {int(wrong.sum())} cells are negative, expected rain of 0 mm or more; "
-                            "ask the producer for a file that follows its format")
+            raise FileError(
+                f"{path}: {int(wrong.sum())} cells are negative, expected rain of 0 mm or more; "
+                "ask the producer for a file that follows its format"
+            )
     return looked_up(_table(header.product, header.precision, header.minutes, relation), raw)
 
 
@@ -116,8 +122,11 @@ def _table(product: str, precision: float, interval: int, relation: ZRelation) -
     else:
         raw = np.arange(1 << 16)
         gone, value = (raw & (_NODATA | _CLUTTER)) > 0, raw & _VALUE
-        dbz = ((value * precision / 2.0 - 32.5).astype(np.float32) if product == "WN"
-               else relation.to_dbz(value * precision * 60.0 / interval))
+        dbz = (
+            (value * precision / 2.0 - 32.5).astype(np.float32)
+            if product == "WN"
+            else relation.to_dbz(value * precision * 60.0 / interval)
+        )
     dbz = np.maximum(dbz, np.float32(NO_ECHO_DBZ))
     dbz[value == 0] = NO_ECHO_DBZ
     dbz[gone] = np.nan

@@ -75,8 +75,10 @@ def frame_bytes(path: Path, place: FramePlace) -> bytes:
             data = _Tape.at(path).read(place)
     if len(data) != place.header.size:
         more = "more than" if len(data) > place.header.size else f"{len(data)} of"
-        raise FileError(f"{path}: holds {more} the {place.header.size} bytes that its header states; it is "
-                        "truncated or damaged, fetch it again")
+        raise FileError(
+            f"{path}: holds {more} the {place.header.size} bytes that its header states; it is "
+            "truncated or damaged, fetch it again"
+        )
     return data
 
 

@@ -24,14 +24,44 @@ _HEADER = re.compile(
     r"(?P<product>[A-Z][A-Z0-9])(?P<day_clock>\d{6})\d{5}(?P<month>\d{4})"
     r"BY(?P<bytes>[ \d]{7}|[ \d]{10})VS(?P<version>[ \d]{2})(SW.{9})?PR(?P<precision>[ ]?E[+-]\d\d)"
     r"INT(?P<interval>[ \d]{4})(U(?P<unit>\d))?GP(?P<rows>[ \d]{4})x(?P<columns>[ \d]{4})"
-    r"((VV(?P<lead>[ \d]{4}))|(MF[ \d]{9})|(QN[ \d]{4})|(VR.{8}))*(MS.*|ST.*)?", re.DOTALL)
+    r"((VV(?P<lead>[ \d]{4}))|(MF[ \d]{9})|(QN[ \d]{4})|(VR.{8}))*(MS.*|ST.*)?",
+    re.DOTALL,
+)
 REFLECTIVITY_BYTES, REFLECTIVITY_WORDS = ("RX", "EX", "WX"), ("WN",)
-AMOUNTS = ("RY", "RZ", "YW", "RV", "RW", "RH", "RB", "RL", "RU", "RQ", "RS", "EY", "EZ", "EW", "EH", "EB",
-           "SQ", "SH", "SF")
-_NOT_RAIN = {"RE": "the solid share of precipitation", "RD": "a difference of amounts",
-             "PG": "a picture of classes", "PC": "a picture of classes", "PZ": "a picture of heights"}
-_CELLS_FROM_CENTRE = {(900, 900): (450, 450), (1100, 900): (550, 370), (1200, 1100): (600, 470),
-                      (1500, 1400): (800, 600)}
+AMOUNTS = (
+    "RY",
+    "RZ",
+    "YW",
+    "RV",
+    "RW",
+    "RH",
+    "RB",
+    "RL",
+    "RU",
+    "RQ",
+    "RS",
+    "EY",
+    "EZ",
+    "EW",
+    "EH",
+    "EB",
+    "SQ",
+    "SH",
+    "SF",
+)
+_NOT_RAIN = {
+    "RE": "the solid share of precipitation",
+    "RD": "a difference of amounts",
+    "PG": "a picture of classes",
+    "PC": "a picture of classes",
+    "PZ": "a picture of heights",
+}
+_CELLS_FROM_CENTRE = {
+    (900, 900): (450, 450),
+    (1100, 900): (550, 370),
+    (1200, 1100): (600, 470),
+    (1500, 1400): (800, 600),
+}
 """Rows and columns -> how many cells of 1 km the lower left corner lies south and west of 51 N, 9 E."""
 _LON, _LAT = 9.0, 51.0
 _WGS84_SINCE = 5
@@ -64,22 +94,37 @@ class RadolanHeader:
         text = data[: length - 1].decode("latin-1")
         found = _HEADER.fullmatch(text) if length else None
         if not found:
-            raise FileError(f"{where}: its header is {data[:60]!r}, expected one of RADOLAN or RADVOR; it is "
-                            "damaged or of a form that is not known, fetch it again")
+            raise FileError(
+                f"{where}: its header is {data[:60]!r}, expected one of RADOLAN or RADVOR; it is "
+                "damaged or of a form that is not known, fetch it again"
+            )
         product = found["product"]
         known = (*REFLECTIVITY_BYTES, *REFLECTIVITY_WORDS, *AMOUNTS)
         if product not in known:
             what = f" ({_NOT_RAIN[product]})" if product in _NOT_RAIN else ""
-            raise FileError(f"{where}: is the product {product}{what}, expected reflectivity or rain: "
-                            f"{', '.join(known)}; leave it out")
+            raise FileError(
+                f"{where}: is the product {product}{what}, expected reflectivity or rain: "
+                f"{', '.join(known)}; leave it out"
+            )
         try:
             minutes = int(found["interval"]) * (1440 if found["unit"] == "1" else 1)
-            header = cls(product, _time(found["day_clock"], found["month"]), int(found["bytes"]), length,
-                         float("1" + found["precision"].strip()), minutes, int(found["rows"]),
-                         int(found["columns"]), int(found["lead"] or 0), int(found["version"]))
+            header = cls(
+                product,
+                _time(found["day_clock"], found["month"]),
+                int(found["bytes"]),
+                length,
+                float("1" + found["precision"].strip()),
+                minutes,
+                int(found["rows"]),
+                int(found["columns"]),
+                int(found["lead"] or 0),
+                int(found["version"]),
+            )
         except ValueError as error:
-            raise FileError(f"{where}: its header says {text[:80]!r}, expected numbers and a time "
-                            f"({error}); it is damaged, fetch it again") from error
+            raise FileError(
+                f"{where}: its header says {text[:80]!r}, expected numbers and a time "
+                f"({error}); it is damaged, fetch it again"
+            ) from error
         header._check(where)
         return header
 
@@ -96,12 +141,16 @@ class RadolanHeader:
     def _check(self, where: str) -> None:
         if (self.rows, self.columns) not in _CELLS_FROM_CENTRE:
             grids = ", ".join(f"{rows} x {columns}" for rows, columns in _CELLS_FROM_CENTRE)
-            raise FileError(f"{where}: has {self.rows} x {self.columns} cells, expected a composite of {grids} "
-                            "cells of 1 km")
+            raise FileError(
+                f"{where}: has {self.rows} x {self.columns} cells, expected a composite of {grids} "
+                "cells of 1 km"
+            )
         wanted = self.length + self.rows * self.columns * self.cell_bytes
         if self.size != wanted:
-            raise FileError(f"{where}: says that it has {self.size} bytes, expected {wanted} for its grid; the "
-                            "file contradicts itself")
+            raise FileError(
+                f"{where}: says that it has {self.size} bytes, expected {wanted} for its grid; the "
+                "file contradicts itself"
+            )
         if not self.reflectivity and not 0 < self.minutes <= 1440:
             raise FileError(f"{where}: a sum over {self.minutes} minutes, expected 1 to 1440")
 
@@ -123,9 +172,13 @@ def radolan_grid(rows: int, columns: int, version: int) -> Grid:
     Why from one place: DWD states the lower left corner as whole kilometres from 51 N, 9 E.
     """
     earth = {"ellps": "WGS84"} if version >= _WGS84_SINCE else {"R": 6_370_040.0}
-    crs = pyproj.CRS.from_dict({"proj": "stere", "lat_0": 90.0, "lat_ts": 60.0, "lon_0": 10.0, **earth,
-                                "units": "m"})
+    crs = pyproj.CRS.from_dict(
+        {"proj": "stere", "lat_0": 90.0, "lat_ts": 60.0, "lon_0": 10.0, **earth, "units": "m"}
+    )
     x, y = pyproj.Proj(crs)(_LON, _LAT)
     south, west = _CELLS_FROM_CENTRE[rows, columns]
-    return Grid(crs.to_wkt(), y + 1000.0 * (rows - south - np.arange(rows) - 0.5),
-                x + 1000.0 * (np.arange(columns) - west + 0.5))
+    return Grid(
+        crs.to_wkt(),
+        y + 1000.0 * (rows - south - np.arange(rows) - 0.5),
+        x + 1000.0 * (np.arange(columns) - west + 0.5),
+    )

@@ -19,9 +19,31 @@ from nowcast.core.errors import FileError, complain
 from nowcast.ingestion.readers.lazy import MOST_CELLS
 
 METADATA = ("zarr.json", ".zgroup", ".zmetadata", ".zarray", ".zattrs")
-_CODECS = frozenset(("bytes", "transpose", "gzip", "zstd", "blosc", "crc32c", "sharding_indexed", "zlib",
-                     "bz2", "lzma", "lz4", "vlen-utf8", "vlen-bytes", "shuffle", "delta", "fixedscaleoffset",
-                     "quantize", "bitround", "crc32", "adler32", "fletcher32"))
+_CODECS = frozenset(
+    (
+        "bytes",
+        "transpose",
+        "gzip",
+        "zstd",
+        "blosc",
+        "crc32c",
+        "sharding_indexed",
+        "zlib",
+        "bz2",
+        "lzma",
+        "lz4",
+        "vlen-utf8",
+        "vlen-bytes",
+        "shuffle",
+        "delta",
+        "fixedscaleoffset",
+        "quantize",
+        "bitround",
+        "crc32",
+        "adler32",
+        "fletcher32",
+    )
+)
 _LARGEST_JSON = 64 << 20
 _MOST_MEMBERS = 2_000_000
 _SMALL_CHUNK, _LARGEST_CHUNK = 16 << 20, 8 * MOST_CELLS
@@ -66,12 +88,14 @@ def check_store(path: Path) -> int:
 def _in_folder(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     for count, member in enumerate(path.rglob("*")):
         if count > _MOST_MEMBERS:
-            raise FileError(complain(f"{path}: members", f"more than {_MOST_MEMBERS}", "a radar store",
-                                     "it is not read"))
+            raise FileError(
+                complain(f"{path}: members", f"more than {_MOST_MEMBERS}", "a radar store", "it is not read")
+            )
         name = str(member.relative_to(path))
         if member.is_symlink():
-            raise FileError(f"{path}: {name} is a link, expected a store that holds its own data; it is not "
-                            "read")
+            raise FileError(
+                f"{path}: {name} is a link, expected a store that holds its own data; it is not read"
+            )
         if member.name in METADATA:
             _check_length(path, name, member.stat().st_size)
             yield name, member.read_bytes
@@ -81,12 +105,19 @@ def _zipped(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     with zipfile.ZipFile(path) as packed:
         members = packed.infolist()
         if len(members) > _MOST_MEMBERS:
-            raise FileError(complain(f"{path}: members", len(members), f"at most {_MOST_MEMBERS}",
-                                     "it is not read"))
+            raise FileError(
+                complain(f"{path}: members", len(members), f"at most {_MOST_MEMBERS}", "it is not read")
+            )
         for member in members:
             if member.file_size > _LARGEST_CHUNK:
-                raise FileError(complain(f"{path}: {member.filename[:80]}", f"{member.file_size} bytes",
-                                         f"at most {_LARGEST_CHUNK}", "it is not read"))
+                raise FileError(
+                    complain(
+                        f"{path}: {member.filename[:80]}",
+                        f"{member.file_size} bytes",
+                        f"at most {_LARGEST_CHUNK}",
+                        "it is not read",
+                    )
+                )
             if member.filename.rpartition("/")[2] in METADATA:
                 _check_length(path, member.filename, member.file_size)
                 yield member.filename, lambda member=member: packed.read(member)  # type: ignore[misc]
@@ -94,8 +125,9 @@ def _zipped(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
 
 def _check_length(path: Path, name: str, size: int) -> None:
     if size > _LARGEST_JSON:
-        raise FileError(complain(f"{path}: {name}", f"{size} bytes", f"at most {_LARGEST_JSON}",
-                                 "it is not read"))
+        raise FileError(
+            complain(f"{path}: {name}", f"{size} bytes", f"at most {_LARGEST_JSON}", "it is not read")
+        )
 
 
 def _check_document(path: Path, name: str, document: Any) -> int:
@@ -104,8 +136,15 @@ def _check_document(path: Path, name: str, document: Any) -> int:
         raise FileError(f"{path}: {name} holds no metadata; the store is damaged, fetch it again")
     within = document.get("consolidated_metadata") or document
     inner = within.get("metadata") if isinstance(within, dict) else None
-    sizes = [_check_document(path, f"{name}/{key}", value) for key, value in inner.items()
-             if isinstance(value, dict)] if isinstance(inner, dict) else []
+    sizes = (
+        [
+            _check_document(path, f"{name}/{key}", value)
+            for key, value in inner.items()
+            if isinstance(value, dict)
+        ]
+        if isinstance(inner, dict)
+        else []
+    )
     if "shape" in document:
         sizes.append(_check_array(path, name, document))
     return max(sizes, default=0)
@@ -119,19 +158,36 @@ def _check_array(path: Path, name: str, document: dict[str, Any]) -> int:
         chunks = grid.get("configuration", {}).get("chunk_shape")
     for what, numbers in (("shape", shape), ("chunks", chunks)):
         if not isinstance(numbers, list) or any(type(n) is not int or not 0 <= n < 2**62 for n in numbers):
-            raise FileError(complain(f"{path}: {what} of {name}", str(numbers)[:60], "whole numbers",
-                                     "the store is damaged, fetch it again"))
+            raise FileError(
+                complain(
+                    f"{path}: {what} of {name}",
+                    str(numbers)[:60],
+                    "whole numbers",
+                    "the store is damaged, fetch it again",
+                )
+            )
     codecs = list(_codec_names(document))
     wrong = [c for c in codecs if c.removeprefix("numcodecs.") not in _CODECS]
     if wrong:
-        raise FileError(complain(f"{path}: codec of {name}", f"'{wrong[0][:40]}'",
-                                 f"one of {', '.join(sorted(_CODECS))}", "it is not read"))
+        raise FileError(
+            complain(
+                f"{path}: codec of {name}",
+                f"'{wrong[0][:40]}'",
+                f"one of {', '.join(sorted(_CODECS))}",
+                "it is not read",
+            )
+        )
     chunk: int = math.prod(chunks) * _LARGEST_ITEM
     whole: int = math.prod(shape) * _LARGEST_ITEM
     if chunk > min(max(_SMALL_CHUNK, 2 * whole), _LARGEST_CHUNK):
-        raise FileError(complain(f"{path}: chunks of {name}", f"{math.prod(chunks)} values",
-                                 f"no more than its own {math.prod(shape)}, and {MOST_CELLS} at most",
-                                 "it is not read"))
+        raise FileError(
+            complain(
+                f"{path}: chunks of {name}",
+                f"{math.prod(chunks)} values",
+                f"no more than its own {math.prod(shape)}, and {MOST_CELLS} at most",
+                "it is not read",
+            )
+        )
     return chunk
 
 
@@ -153,8 +209,14 @@ def check_packed_chunk(where: str, data: bytes, most: int) -> None:
         FileError: they do.
     """
     if len(data) > 2 * most + _SLACK or _unpacked(data) > most + _SLACK:
-        raise FileError(complain(where, f"{len(data)} packed bytes",
-                                 f"no more than the {most} bytes of a chunk", "it is not read"))
+        raise FileError(
+            complain(
+                where,
+                f"{len(data)} packed bytes",
+                f"no more than the {most} bytes of a chunk",
+                "it is not read",
+            )
+        )
 
 
 def _unpacked(data: bytes) -> int:

@@ -47,20 +47,33 @@ class Regridding:
         if not isinstance(stated, dict) or (
             stated and any(not isinstance(stated.get(name), kind) for name, kind in kinds.items())
         ):
-            raise ArchiveError(f"{target}: attribute {ATTRIBUTE}: got {str(stated)[:60]}, expected how it was "
-                               "regridded; the archive is damaged, remove it and ingest its files again")
+            raise ArchiveError(
+                f"{target}: attribute {ATTRIBUTE}: got {str(stated)[:60]}, expected how it was "
+                "regridded; the archive is damaged, remove it and ingest its files again"
+            )
         if wanted is None and not stated:
             if resample is not None:
                 raise SettingsError("--resample: got it without --grid, expected both; say which grid")
             return None
         settings = resample or (resample_settings(stated["resample"]) if stated else ResampleSettings())
         if stated and str(settings) != stated["resample"]:
-            raise SettingsError(complain(
-                f"{target}: resample", f"'{settings}'", f"the archive's own, '{stated['resample']}'",
-                "leave it out, or ingest into another archive"))
+            raise SettingsError(
+                complain(
+                    f"{target}: resample",
+                    f"'{settings}'",
+                    f"the archive's own, '{stated['resample']}'",
+                    "leave it out, or ingest into another archive",
+                )
+            )
         if archive is not None and wanted is not None and not wanted.fits(archive.grid):
-            raise SettingsError(complain(f"{target}: grid", f"'{wanted.said}'", "the archive's own",
-                                         "leave it out, or ingest into another archive"))
+            raise SettingsError(
+                complain(
+                    f"{target}: grid",
+                    f"'{wanted.said}'",
+                    "the archive's own",
+                    "leave it out, or ingest into another archive",
+                )
+            )
         return cls(wanted, settings, None if archive is None else archive.grid, stated)
 
     def applied(self, scans: Sequence[Scan]) -> list[Scan]:

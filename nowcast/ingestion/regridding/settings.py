@@ -33,8 +33,14 @@ class ResampleSettings:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.observed_share <= 1.0:
-            raise SettingsError(complain("resample.observed_share", f"{self.observed_share:g}",
-                                         "above 0 and at most 1", "give another"))
+            raise SettingsError(
+                complain(
+                    "resample.observed_share",
+                    f"{self.observed_share:g}",
+                    "above 0 and at most 1",
+                    "give another",
+                )
+            )
 
     def __str__(self) -> str:
         if self.method == "nearest":

@@ -62,12 +62,21 @@ class WantedGrid:
             return self.grid
         edges = np.array([_extent_in(self.crs, source) for source in sources])
         if not np.isfinite(edges).all():
-            raise GridError(f"--grid {self.said}: got a projection that does not reach the source's grid, "
-                            "expected one that does; choose another")
+            raise GridError(
+                f"--grid {self.said}: got a projection that does not reach the source's grid, "
+                "expected one that does; choose another"
+            )
         west, south = np.floor(edges[:, :2].min(axis=0) / self.cell + 1e-6)
         east, north = np.ceil(edges[:, 2:].max(axis=0) / self.cell - 1e-6)
-        return _regular(self.said, self.crs, self.cell, west * self.cell, north * self.cell,
-                        round(north - south), round(east - west))
+        return _regular(
+            self.said,
+            self.crs,
+            self.cell,
+            west * self.cell,
+            north * self.cell,
+            round(north - south),
+            round(east - west),
+        )
 
     def fits(self, grid: Grid) -> bool:
         """Whether a grid that is there could have been made from this."""
@@ -99,8 +108,14 @@ def wanted_grid(text: str | Path | Grid | WantedGrid) -> WantedGrid:
     if Path(said).is_dir() or "://" in said:
         grid = Archive.open(said).grid
         return WantedGrid(Path(said).name, grid.crs, grid.spacing[0], grid)
-    raise SettingsError(complain("--grid", f"'{said[:80]}'", "a YAML file, an archive, or a projection and "
-                                 "cell size such as EPSG:3035@1km", "check it"))
+    raise SettingsError(
+        complain(
+            "--grid",
+            f"'{said[:80]}'",
+            "a YAML file, an archive, or a projection and cell size such as EPSG:3035@1km",
+            "check it",
+        )
+    )
 
 
 def _of_file(said: str) -> WantedGrid:
@@ -114,12 +129,16 @@ def _of_file(said: str) -> WantedGrid:
     if stated.bounds is not None and corner == (None,) * 4:
         west, south, east, north = stated.bounds
         if not (west < east and south < north and np.isfinite(stated.bounds).all()):
-            raise GridError(f"--grid {said}: bounds: got {list(stated.bounds)}, expected west, south, east, "
-                            "north in the units of the projection; check their order")
+            raise GridError(
+                f"--grid {said}: bounds: got {list(stated.bounds)}, expected west, south, east, "
+                "north in the units of the projection; check their order"
+            )
         rows, columns = (north - south) / cell, (east - west) / cell
         if max(abs(rows - round(rows)), abs(columns - round(columns))) > 1e-6 * max(rows, columns):
-            raise GridError(f"--grid {said}: got bounds of {rows:g} x {columns:g} cells, expected whole "
-                            f"numbers of cells of {cell:g}; change one of them")
+            raise GridError(
+                f"--grid {said}: got bounds of {rows:g} x {columns:g} cells, expected whole "
+                f"numbers of cells of {cell:g}; change one of them"
+            )
         grid = _regular(said, crs, cell, west, north, round(rows), round(columns))
         return WantedGrid(Path(said).name, crs, cell, grid)
     if stated.bounds is None and None not in corner:
@@ -129,22 +148,30 @@ def _of_file(said: str) -> WantedGrid:
         return WantedGrid(Path(said).name, crs, cell, grid)
     if stated.bounds is None and corner == (None,) * 4:
         return WantedGrid(Path(said).name, crs, cell)
-    raise SettingsError(f"--grid {said}: got a part of an extent or two, expected 'bounds', or 'west', "
-                        "'north', 'rows' and 'columns', or none of them; leave some out")
+    raise SettingsError(
+        f"--grid {said}: got a part of an extent or two, expected 'bounds', or 'west', "
+        "'north', 'rows' and 'columns', or none of them; leave some out"
+    )
 
 
 def _crs(said: str, text: str) -> pyproj.CRS:
     try:
         crs = pyproj.CRS.from_user_input(text)
     except pyproj.exceptions.CRSError as error:
-        raise GridError(f"--grid {said}: got projection '{printable(text)[:80]}', which PROJ does not know, "
-                        "expected one such as EPSG:3035; check it") from error
+        raise GridError(
+            f"--grid {said}: got projection '{printable(text)[:80]}', which PROJ does not know, "
+            "expected one such as EPSG:3035; check it"
+        ) from error
     if not (crs.is_projected or crs.is_geographic) or len(crs.axis_info) != 2:
-        raise GridError(f"--grid {said}: got '{crs.name}', expected projected or geographic coordinates of two "
-                        "axes; choose another")
+        raise GridError(
+            f"--grid {said}: got '{crs.name}', expected projected or geographic coordinates of two "
+            "axes; choose another"
+        )
     if crs.is_projected and crs.axis_info[0].unit_conversion_factor != 1.0:
-        raise GridError(f"--grid {said}: got '{crs.name}' in {crs.axis_info[0].unit_name}, expected metres; "
-                        "choose another projection")
+        raise GridError(
+            f"--grid {said}: got '{crs.name}' in {crs.axis_info[0].unit_name}, expected metres; "
+            "choose another projection"
+        )
     return crs
 
 
@@ -152,13 +179,17 @@ def _size(said: str, text: str, crs: pyproj.CRS) -> float:
     found = _SIZE.match(text.strip())
     degrees = bool(crs.is_geographic)
     if found is None or (found[2] and (found[2] == "deg") != degrees):
-        raise GridError(f"--grid {said}: got cell size '{text[:40]}', expected one in "
-                        f"{'degrees such as 0.01deg' if degrees else 'metres such as 1km or 500m'}; change it")
+        raise GridError(
+            f"--grid {said}: got cell size '{text[:40]}', expected one in "
+            f"{'degrees such as 0.01deg' if degrees else 'metres such as 1km or 500m'}; change it"
+        )
     size = float(found[1]) * (1000.0 if found[2] == "km" else 1.0)
     low, high = (1e-5, 30.0) if degrees else (1.0, 1e6)
     if not low <= size <= high:
-        raise GridError(f"--grid {said}: got a cell size of {size:g}, expected {low:g} to {high:g} "
-                        f"{'degrees' if degrees else 'metres'}; change it")
+        raise GridError(
+            f"--grid {said}: got a cell size of {size:g}, expected {low:g} to {high:g} "
+            f"{'degrees' if degrees else 'metres'}; change it"
+        )
     return size
 
 
@@ -168,7 +199,8 @@ def _regular(
     if rows < 2 or columns < 2 or rows * columns > _MOST_CELLS:
         raise GridError(
             f"--grid {said}: would have {rows} x {columns} cells ({rows * columns * 4 / 1e9:.3g} GB a frame), "
-            f"expected 2 x 2 to {_MOST_CELLS / 1e6:.0f} million; take larger cells or a smaller extent")
+            f"expected 2 x 2 to {_MOST_CELLS / 1e6:.0f} million; take larger cells or a smaller extent"
+        )
     return Grid(crs.to_wkt(), north - cell * (np.arange(rows) + 0.5), west + cell * (np.arange(columns) + 0.5))
 
 

@@ -42,8 +42,9 @@ class GridWeights:
             self.matrix = _centres(source, target, self.index)
             self.full = np.maximum(self.matrix.sum(axis=1), 1.0).astype(np.float32)
         if not self.overlaps:
-            raise GridError("the grids do not overlap, expected the target to cover some of the source; "
-                            "check --grid")
+            raise GridError(
+                "the grids do not overlap, expected the target to cover some of the source; check --grid"
+            )
 
     @property
     def overlaps(self) -> bool:
@@ -129,15 +130,22 @@ def _overlaps(source: Grid, target: Grid) -> sp.csr_array:
         v, u = (place + 0.5 for place in _places(source, y, x, target))
         if target.crs.is_geographic:  # cells that lie on both sides of the far meridian
             u[:, 1:][np.abs(np.diff(u, axis=1)) > 180.0 / target.spacing[1]] = np.nan
-        corners_u, corners_v = (np.stack([c[:-1, :-1], c[:-1, 1:], c[1:, 1:], c[1:, :-1]], -1).reshape(-1, 4)
-                                for c in (u, v))
+        corners_u, corners_v = (
+            np.stack([c[:-1, :-1], c[:-1, 1:], c[1:, 1:], c[1:, :-1]], -1).reshape(-1, 4) for c in (u, v)
+        )
         cell, row, column, share = _clipped(corners_u, corners_v, rows, columns)
         total += len(share)
         if total > _MOST_PAIRS:
-            raise GridError(f"--grid: got more than {_MOST_PAIRS / 1e6:.0f} million pairs of cells, "
-                            "expected fewer; take larger cells or --resample nearest")
-        parts.append(sp.csr_array((share.astype(np.float32), (row * columns + column, cell + first * width)),
-                                  (rows * columns, height * width)))
+            raise GridError(
+                f"--grid: got more than {_MOST_PAIRS / 1e6:.0f} million pairs of cells, "
+                "expected fewer; take larger cells or --resample nearest"
+            )
+        parts.append(
+            sp.csr_array(
+                (share.astype(np.float32), (row * columns + column, cell + first * width)),
+                (rows * columns, height * width),
+            )
+        )
     return sum(parts[1:], parts[0])
 
 
@@ -153,8 +161,10 @@ def _clipped(
     tall = np.ceil(high_v).astype(np.int64) - first_row
     counts = np.maximum(wide, 0) * np.maximum(tall, 0)
     if counts.sum() > _MOST_PAIRS:
-        raise GridError(f"--grid: got {counts.sum():.3g} pairs of cells that overlap, expected at most "
-                        f"{_MOST_PAIRS / 1e6:.0f} million; take larger cells or --resample nearest")
+        raise GridError(
+            f"--grid: got {counts.sum():.3g} pairs of cells that overlap, expected at most "
+            f"{_MOST_PAIRS / 1e6:.0f} million; take larger cells or --resample nearest"
+        )
     of = np.repeat(np.arange(len(good)), counts)
     number = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
     row, column = first_row[of] + number // wide[of], first_column[of] + number % wide[of]
@@ -179,8 +189,11 @@ def _area(u: Values, v: Values) -> Values:
         at_start, at_end = v0 + slope * (start - u0), v0 + slope * (end - u0)
         rise = at_end - at_start
         flat = np.abs(rise) < 1e-7
-        mean = np.where(flat, np.clip((at_start + at_end) / 2.0, 0.0, 1.0),
-                        (_below(at_end) - _below(at_start)) / np.where(flat, 1.0, rise))
+        mean = np.where(
+            flat,
+            np.clip((at_start + at_end) / 2.0, 0.0, 1.0),
+            (_below(at_end) - _below(at_start)) / np.where(flat, 1.0, rise),
+        )
         total += (end - start) * mean
     return total
 

@@ -118,8 +118,10 @@ class EideticCell(RecurrentCell):
         zeros = x.new_zeros(batch, self.hidden_channels, length, rows, columns)
         clips = (batch, length, rows, columns)
         ready = (
-            self.conv_x.prepare(clips), self.conv_h.prepare(clips),
-            self.conv_m.prepare(clips), self.conv_o.prepare(clips),
+            self.conv_x.prepare(clips),
+            self.conv_h.prepare(clips),
+            self.conv_m.prepare(clips),
+            self.conv_o.prepare(clips),
         )
         return EideticState(zeros, (zeros,), ready)
 

@@ -80,9 +80,7 @@ def neighbour_places(filter_size: int, rows: int, columns: int, like: Tensor) ->
     y = (2 * (row + reach[:, None]) + 1) / rows - 1
     x = (2 * (column + reach[:, None]) + 1) / columns - 1
     shape = (filter_size, filter_size, rows, columns)
-    places = torch.stack(
-        [x[None, :, None, :].expand(shape), y[:, None, :, None].expand(shape)], dim=-1
-    )
+    places = torch.stack([x[None, :, None, :].expand(shape), y[:, None, :, None].expand(shape)], dim=-1)
     return places.reshape(1, filter_size * filter_size * rows, columns, 2)
 
 
@@ -206,8 +204,12 @@ class MotionCell(RecurrentCell):
         wide = cell.hidden_channels
         if wide % 4:
             raise SettingsError(
-                complain("hidden", wide, "a multiple of 4, as MotionGRU works on a quarter of it",
-                         f"take {wide // 4 * 4 or 4} or {wide // 4 * 4 + 4}")
+                complain(
+                    "hidden",
+                    wide,
+                    "a multiple of 4, as MotionGRU works on a quarter of it",
+                    f"take {wide // 4 * 4 or 4} or {wide // 4 * 4 + 4}",
+                )
             )
         self.in_channels, self.hidden_channels = cell.in_channels, wide
         self.clip_frames, self.carries_memory = cell.clip_frames, cell.carries_memory
@@ -270,6 +272,4 @@ class MotionCell(RecurrentCell):
         restored: Tensor = self.restore(moved)
         if not self.clip_frames:
             return restored
-        return restored.reshape(
-            len(restored), self.hidden_channels, self.clip_frames, *restored.shape[2:]
-        )
+        return restored.reshape(len(restored), self.hidden_channels, self.clip_frames, *restored.shape[2:])

@@ -41,9 +41,7 @@ class TrajGRU(RecurrentCell):
     docs/explanation/differences.md.
     """
 
-    def __init__(
-        self, in_channels: int, hidden_channels: int, filter_size: int = 5, links: int = 13
-    ) -> None:
+    def __init__(self, in_channels: int, hidden_channels: int, filter_size: int = 5, links: int = 13) -> None:
         super().__init__()
         check_filter_size("filter_size", filter_size)
         self.in_channels, self.hidden_channels, self.links = in_channels, hidden_channels, links

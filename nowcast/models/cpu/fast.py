@@ -62,8 +62,7 @@ class FastCopy(SequenceModel):
         self.network: SequenceModel = _replace(network)
 
     def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
-        observed: Tensor | None = None,
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
     ) -> Tensor:
         """Forecast as `SequenceModel.forward`, in float32 at both ends; keeps no graph."""
         return self._run(self.network, past, steps, targets, observed)

@@ -58,12 +58,21 @@ def peak_forecast_mb(
     if device == "cpu" and not os.access(_RESET, os.W_OK):
         raise SettingsError(f"memory: got {sys.platform}, expected Linux, which tells a process its peak")
     request = {
-        "name": name, "settings": dict(settings), "past": past, "steps": steps,
-        "size": list(size), "channels": channels, "batch": batch, "device": device,
+        "name": name,
+        "settings": dict(settings),
+        "past": past,
+        "steps": steps,
+        "size": list(size),
+        "channels": channels,
+        "batch": batch,
+        "device": device,
     }
     answer = subprocess.run(
         [sys.executable, "-m", "nowcast.models.cpu.peak_memory"],
-        input=json.dumps(request), capture_output=True, text=True, check=False,
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     try:
         found = json.loads(answer.stdout)

@@ -71,8 +71,10 @@ class WinogradConvolution(nn.Module):
         empty = self.products.new_empty
         return Workspace(
             self.products.new_zeros(batch, rows + 2, columns + 2, wide_in),
-            empty(4, batch, down, columns + 2, wide_in), empty(4, 4, batch, down, along, wide_in),
-            empty(16, batch * down * along, wide), empty(2, 4, batch, down, along, wide),
+            empty(4, batch, down, columns + 2, wide_in),
+            empty(4, 4, batch, down, along, wide_in),
+            empty(16, batch * down * along, wide),
+            empty(2, 4, batch, down, along, wide),
             empty(batch, down, 2, along, 2, wide),
         )
 

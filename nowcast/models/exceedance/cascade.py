@@ -44,15 +44,18 @@ class CascadeSettings:
         rising = all(a < b for a, b in pairwise((0.0, *self.scales)))
         if not self.scales or not rising or self.lead_times < 1 or self.hidden < 0:
             raise SettingsError(
-                complain("cascade: scales, lead_times, hidden",
-                         f"{list(self.scales)}, {self.lead_times}, {self.hidden}",
-                         "rising numbers above 0, 1 or more, and 0 or more",
-                         "for example [2, 8, 32], 10 and 64")
+                complain(
+                    "cascade: scales, lead_times, hidden",
+                    f"{list(self.scales)}, {self.lead_times}, {self.hidden}",
+                    "rising numbers above 0, 1 or more, and 0 or more",
+                    "for example [2, 8, 32], 10 and 64",
+                )
             )
         if self.context_unet is not None and not self.hidden:
             raise SettingsError(
-                complain("cascade.hidden", 0, "1 or more with context_unet, which adds to these layers",
-                         "take 64")
+                complain(
+                    "cascade.hidden", 0, "1 or more with context_unet, which adds to these layers", "take 64"
+                )
             )
 
     @property
@@ -97,8 +100,11 @@ class LogitCascade(nn.Module):
             for parameter in last.parameters():
                 nn.init.zeros_(parameter)
             self.pixel_layers = nn.Sequential(
-                nn.Conv2d(2 * thresholds * len(lives), settings.hidden, 1), nn.GELU(),
-                nn.Conv2d(settings.hidden, settings.hidden, 1), nn.GELU(), last,
+                nn.Conv2d(2 * thresholds * len(lives), settings.hidden, 1),
+                nn.GELU(),
+                nn.Conv2d(settings.hidden, settings.hidden, 1),
+                nn.GELU(),
+                last,
             )
 
     def forward(self, past: Tensor, steps: int) -> Tensor:

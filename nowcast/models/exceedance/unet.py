@@ -31,9 +31,12 @@ class ContextUNetSettings:
     def __post_init__(self) -> None:
         if not self.widths or min(*self.widths, self.patch, self.frames) < 1:
             raise SettingsError(
-                complain("context_unet: widths, patch, frames",
-                         f"{list(self.widths)}, {self.patch}, {self.frames}",
-                         "whole numbers of 1 or more", "for example [48, 64, 96, 128], 4 and 5")
+                complain(
+                    "context_unet: widths, patch, frames",
+                    f"{list(self.widths)}, {self.patch}, {self.frames}",
+                    "whole numbers of 1 or more",
+                    "for example [48, 64, 96, 128], 4 and 5",
+                )
             )
 
     @property

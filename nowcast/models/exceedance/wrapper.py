@@ -45,15 +45,23 @@ class ExceedanceProbabilitySettings:
         rising = all(a < b for a, b in pairwise(self.thresholds_dbz))
         if len(self.thresholds_dbz) < 2 or not rising:
             raise SettingsError(
-                complain("exceedance_probability.thresholds_dbz", list(self.thresholds_dbz),
-                         "two or more rising values", "for example [20, 30, 40]")
+                complain(
+                    "exceedance_probability.thresholds_dbz",
+                    list(self.thresholds_dbz),
+                    "two or more rising values",
+                    "for example [20, 30, 40]",
+                )
             )
         if self.weights is not None and (
             len(self.weights) != len(self.thresholds_dbz) or min(self.weights) <= 0
         ):
             raise SettingsError(
-                complain("exceedance_probability.weights", list(self.weights),
-                         f"{len(self.thresholds_dbz)} numbers above 0, one a threshold", "or leave them out")
+                complain(
+                    "exceedance_probability.weights",
+                    list(self.weights),
+                    f"{len(self.thresholds_dbz)} numbers above 0, one a threshold",
+                    "or leave them out",
+                )
             )
 
     def scaled_thresholds(self, scaling: Scaling) -> tuple[float, ...]:
@@ -64,9 +72,13 @@ class ExceedanceProbabilitySettings:
         """
         if not scaling.low_dbz < self.thresholds_dbz[0] or not self.thresholds_dbz[-1] <= scaling.high_dbz:
             raise SettingsError(
-                complain("exceedance_probability.thresholds_dbz", list(self.thresholds_dbz),
-                         f"values above {scaling.low_dbz:g} and up to {scaling.high_dbz:g} dBZ, the range of "
-                         "data.scaling", "change one of them")
+                complain(
+                    "exceedance_probability.thresholds_dbz",
+                    list(self.thresholds_dbz),
+                    f"values above {scaling.low_dbz:g} and up to {scaling.high_dbz:g} dBZ, the range of "
+                    "data.scaling",
+                    "change one of them",
+                )
             )
         return tuple(scaling.scaled(dbz) for dbz in self.thresholds_dbz)
 
@@ -117,8 +129,7 @@ class ExceedanceProbabilityModel(ModelWrapper):
     """
 
     def __init__(
-        self, network: SequenceModel, scaled_thresholds: Sequence[float],
-        cascade: CascadeSettings | None = None,
+        self, network: SequenceModel, scaled_thresholds: Sequence[float], cascade: CascadeSettings | None = None
     ) -> None:
         super().__init__(network)
         below = [0.0, *scaled_thresholds]
@@ -135,8 +146,7 @@ class ExceedanceProbabilityModel(ModelWrapper):
         return ((frames - (top - width)) / width).clamp(0, 1)
 
     def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
-        observed: Tensor | None = None,
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
     ) -> Tensor:
         """Forecast probabilities (B, S, K, H, W) from ``past`` (B, T, 1, H, W)."""
         read = self.soft_exceedances(past)
@@ -149,7 +159,8 @@ class ExceedanceProbabilityModel(ModelWrapper):
     ) -> Iterator[OptimiserStep]:
         """Yield the network's own steps: logits, with events in place of soft exceedances as the target."""
         coded = ClipBatch(
-            self.soft_exceedances(clip.past), self.soft_exceedances(clip.future),
+            self.soft_exceedances(clip.past),
+            self.soft_exceedances(clip.future),
             clip.observed.expand(-1, -1, len(self.thresholds), -1, -1),
             self.soft_exceedances(clip.context) if clip.context.shape[1] else clip.context,
         )

@@ -43,16 +43,21 @@ class FlowSettings:
         falling = all(a > b for a, b in pairwise(self.levels))
         if not self.levels or not falling or self.levels[-1] < 1 or self.iterations < 1:
             raise SettingsError(
-                complain("lucas_kanade: levels, iterations", f"{self.levels}, {self.iterations}",
-                         "falling sides of at least one cell and at least one iteration",
-                         "for example (16, 8, 4, 2) and 2")
+                complain(
+                    "lucas_kanade: levels, iterations",
+                    f"{self.levels}, {self.iterations}",
+                    "falling sides of at least one cell and at least one iteration",
+                    "for example (16, 8, 4, 2) and 2",
+                )
             )
         if self.iterations > MOST_ITERATIONS or max(self.window * self.wide_factor, self.blur) > WIDEST_CELLS:
             raise SettingsError(
-                complain("lucas_kanade: iterations, window, wide_factor, blur",
-                         f"{self.iterations}, {self.window:g}, {self.wide_factor:g}, {self.blur:g}",
-                         f"up to {MOST_ITERATIONS} iterations and windows of {WIDEST_CELLS:g} cells",
-                         "for example 2, 20, 3 and 2")
+                complain(
+                    "lucas_kanade: iterations, window, wide_factor, blur",
+                    f"{self.iterations}, {self.window:g}, {self.wide_factor:g}, {self.blur:g}",
+                    f"up to {MOST_ITERATIONS} iterations and windows of {WIDEST_CELLS:g} cells",
+                    "for example 2, 20, 3 and 2",
+                )
             )
         if min(self.window, self.wide_factor, self.newest_weight) <= 0 or self.blur < 0:
             raise SettingsError("lucas_kanade: window, wide_factor, newest_weight must be above zero")

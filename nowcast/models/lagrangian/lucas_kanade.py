@@ -56,9 +56,7 @@ def _coarse_to_fine(frames: Tensor, observed: Tensor, settings: FlowSettings) ->
     return _resample(motion, before, 1, height, width)
 
 
-def _improved(
-    frames: Tensor, trusted: Tensor, motion: Tensor, side: int, settings: FlowSettings
-) -> Tensor:
+def _improved(frames: Tensor, trusted: Tensor, motion: Tensor, side: int, settings: FlowSettings) -> Tensor:
     """Improve the motion (B, 2, h, w) on one level, once."""
     weights = torch.linspace(1.0 / settings.newest_weight, 1.0, frames.shape[1] - 1).tolist()
     products = frames.new_zeros(len(frames), 5, frames.shape[-2], frames.shape[-1])

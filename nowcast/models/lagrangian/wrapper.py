@@ -36,8 +36,12 @@ class LagrangianSettings:
     def __post_init__(self) -> None:
         if not self.fastest > 0 or not self.contrast > 0:
             raise SettingsError(
-                complain("lagrangian: fastest, contrast", f"{self.fastest:g}, {self.contrast:g}",
-                         "numbers above 0", "for example 40 and 55")
+                complain(
+                    "lagrangian: fastest, contrast",
+                    f"{self.fastest:g}, {self.contrast:g}",
+                    "numbers above 0",
+                    "for example 40 and 55",
+                )
             )
 
 
@@ -63,8 +67,7 @@ class LagrangianModel(ModelWrapper):
         self.past_min = max(2, network.past_min)
 
     def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
-        observed: Tensor | None = None,
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
     ) -> Tensor:
         """Forecast as `SequenceModel.forward`; (B, S, C, H, W) with the network's C."""
         motion = self._flow(past, observed)
@@ -108,8 +111,10 @@ class LagrangianModel(ModelWrapper):
             future_observed = _sampled(clip.observed[:, length:], ahead, "nearest") > _HALF
             future_observed &= torch.stack([inside(places) for places in ahead], dim=1)
         return ClipBatch(
-            past.to(clip.past.dtype), (future * future_observed).to(clip.future.dtype),
-            torch.cat([past_observed, future_observed], dim=1), clip.context[:, :0],
+            past.to(clip.past.dtype),
+            (future * future_observed).to(clip.future.dtype),
+            torch.cat([past_observed, future_observed], dim=1),
+            clip.context[:, :0],
         )
 
     def _flow(self, past: Tensor, observed: Tensor | None) -> Tensor:

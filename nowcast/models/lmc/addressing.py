@@ -25,9 +25,7 @@ class MotionMemory(nn.Module):
     temperature 1 the addressing is close to uniform; a lower one sharpens it.
     """
 
-    def __init__(
-        self, slots: int, width: int, channels: int, *, pooled: bool, temperature: float
-    ) -> None:
+    def __init__(self, slots: int, width: int, channels: int, *, pooled: bool, temperature: float) -> None:
         super().__init__()
         self.slots = nn.Parameter(torch.randn(slots, width))
         self.pooled = pooled

@@ -175,9 +175,7 @@ def _summary(cosines: Floats, labels: list[str]) -> Similarity:
     names = np.array(labels)
     alike = names[:, None] == names[None, :]
     itself = np.eye(len(names), dtype=bool)
-    return Similarity(
-        _mean(cosines[itself]), _mean(cosines[alike & ~itself]), _mean(cosines[~alike])
-    )
+    return Similarity(_mean(cosines[itself]), _mean(cosines[alike & ~itself]), _mean(cosines[~alike]))
 
 
 def _between_classes(cosines: Floats, labels: list[str]) -> tuple[tuple[str, ...], Floats]:

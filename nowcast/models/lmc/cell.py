@@ -172,6 +172,7 @@ def one_space(states: Sequence[Any]) -> tuple[Any, ...]:
     shared: dict[tuple[torch.Size, ...], Workspace] = {}
     return tuple(
         state._replace(space=shared.setdefault(tuple(part.shape for part in state.space), state.space))
-        if isinstance(state, WinogradState) else state
+        if isinstance(state, WinogradState)
+        else state
         for state in states
     )

@@ -39,19 +39,26 @@ class SteadyTransposed(nn.ConvTranspose2d):
 def frame_encoder(channels: int, half: int, hidden: int) -> nn.Sequential:
     """Make what turns frames (N, C, H, W) into maps (N, K, H / 4, W / 4)."""
     return nn.Sequential(
-        nn.Conv2d(channels, half, 3, stride=2, padding=1), nn.ELU(inplace=True),
-        nn.Conv2d(half, half, 3, padding=1), nn.ELU(inplace=True),
-        nn.Conv2d(half, hidden, 3, stride=2, padding=1), nn.ELU(inplace=True),
-        nn.Conv2d(hidden, hidden, 3, padding=1), nn.ELU(inplace=True),
+        nn.Conv2d(channels, half, 3, stride=2, padding=1),
+        nn.ELU(inplace=True),
+        nn.Conv2d(half, half, 3, padding=1),
+        nn.ELU(inplace=True),
+        nn.Conv2d(half, hidden, 3, stride=2, padding=1),
+        nn.ELU(inplace=True),
+        nn.Conv2d(hidden, hidden, 3, padding=1),
+        nn.ELU(inplace=True),
     )
 
 
 def frame_decoder(width: int, half: int, hidden: int, channels: int, sigmoid: bool) -> nn.Sequential:
     """Make what turns maps (B, width, H / 4, W / 4) into frames (B, C, H, W)."""
     return nn.Sequential(
-        SteadyTransposed(width, hidden), nn.ELU(inplace=True),
-        nn.ConvTranspose2d(hidden, half, 3, stride=2, padding=1, output_padding=1), nn.ELU(inplace=True),
-        SteadyTransposed(half, half), nn.ELU(inplace=True),
+        SteadyTransposed(width, hidden),
+        nn.ELU(inplace=True),
+        nn.ConvTranspose2d(hidden, half, 3, stride=2, padding=1, output_padding=1),
+        nn.ELU(inplace=True),
+        SteadyTransposed(half, half),
+        nn.ELU(inplace=True),
         nn.ConvTranspose2d(half, channels, 3, stride=2, padding=1, output_padding=1),
         nn.Sigmoid() if sigmoid else nn.Identity(),
     )

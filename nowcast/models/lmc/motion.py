@@ -42,9 +42,7 @@ def long_motion(clip: ClipBatch, length: int, generator: torch.Generator) -> Ten
         frames, observed = torch.cat([clip.past, clip.future], dim=1), clip.observed
     batch, available = frames.shape[:2]
     length = min(length, available)
-    start = torch.randint(
-        available - length + 1, (batch, 1), generator=generator, device=generator.device
-    )
+    start = torch.randint(available - length + 1, (batch, 1), generator=generator, device=generator.device)
     index = start.to(frames.device) + torch.arange(length, device=frames.device)
     sample = torch.arange(batch, device=frames.device)[:, None]
     return difference_frames(frames[sample, index], None if observed is None else observed[sample, index])
@@ -69,12 +67,14 @@ class MotionEncoder(nn.Module):
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         half, quarter, eighth = width // 2, width // 4, width // 8
-        self.stages = nn.ModuleList([
-            _convolutions(channels, eighth),
-            _convolutions(eighth, quarter),
-            _convolutions(quarter, half, half),
-            _convolutions(half, width, width),
-        ])
+        self.stages = nn.ModuleList(
+            [
+                _convolutions(channels, eighth),
+                _convolutions(eighth, quarter),
+                _convolutions(quarter, half, half),
+                _convolutions(half, width, width),
+            ]
+        )
         self.save_memory = False
         """Compute each stage again in the backward pass instead of keeping what it computed."""
 
@@ -85,9 +85,7 @@ class MotionEncoder(nn.Module):
             if self.save_memory and torch.is_grad_enabled():
                 # Two samples at a time: the first stages' maps are the largest of the whole network.
                 pieces = [
-                    checkpoint(
-                        _stage, stage, number, piece, use_reentrant=False, preserve_rng_state=False
-                    )
+                    checkpoint(_stage, stage, number, piece, use_reentrant=False, preserve_rng_state=False)
                     for piece in torch.split(clip, 2)
                 ]
                 clip = torch.cat(pieces)

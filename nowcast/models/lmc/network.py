@@ -113,8 +113,11 @@ class LmcMemory(SequenceModel):
 
     def _add_memory(self, settings: LmcSettings, channels: int) -> None:
         self.memory = MotionMemory(
-            settings.slots, settings.slot_width, settings.hidden,
-            pooled=settings.variant == "pooled", temperature=settings.temperature,
+            settings.slots,
+            settings.slot_width,
+            settings.hidden,
+            pooled=settings.variant == "pooled",
+            temperature=settings.temperature,
         )
         self.attention = ChannelAttention(settings.hidden)
         self.match_encoder = MotionEncoder(channels, settings.slot_width)
@@ -129,8 +132,7 @@ class LmcMemory(SequenceModel):
             self.store_encoder.load_state_dict(self.match_encoder.state_dict())
 
     def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None,
-        observed: Tensor | None = None,
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
     ) -> Tensor:
         """Forecast: see `SequenceModel.forward`. The past's own motion addresses the memory."""
         check_past(self, past, self.channels)
@@ -194,9 +196,7 @@ class LmcMemory(SequenceModel):
             self.batches_seen += 1
         with frozen(self.match_encoder):
             check_past(self, clip.past, self.channels)
-            stored = unroll(
-                _Sequence(self, motion), clip.past, steps, targets, increments=self.increments
-            )
+            stored = unroll(_Sequence(self, motion), clip.past, steps, targets, increments=self.increments)
             yield OptimiserStep("store", stored, future, observed)
         del stored
         with frozen(self.store_encoder, self.memory.slots):

@@ -22,8 +22,9 @@ def parse_pairs(words: Sequence[str]) -> list[tuple[float, float]]:
     """
     parts = [part for word in words for part in word.replace(",", " ").split()]
     if len(parts) % 2:
-        raise SettingsError(complain("places", f"{len(parts)} numbers", "LAT LON, or more such pairs",
-                                     "for example 45.46 9.19"))
+        raise SettingsError(
+            complain("places", f"{len(parts)} numbers", "LAT LON, or more such pairs", "for example 45.46 9.19")
+        )
     return [parse_pair(parts[i], parts[i + 1]) for i in range(0, len(parts), 2)]
 
 
@@ -37,8 +38,11 @@ def parse_pair(first: str, second: str, what: str = "place") -> tuple[float, flo
     if lat_letter in set(_LONGITUDE) and lon_letter in set(_LATITUDE):
         (lat, lat_letter), (lon, lon_letter) = (lon, lon_letter), (lat, lat_letter)
     if lat_letter in set(_LONGITUDE) or lon_letter in set(_LATITUDE):
-        raise SettingsError(complain(what, f"{first} {second}", "a latitude and a longitude",
-                                     "write 45.46N 9.19E, or 45.46 9.19"))
+        raise SettingsError(
+            complain(
+                what, f"{first} {second}", "a latitude and a longitude", "write 45.46N 9.19E, or 45.46 9.19"
+            )
+        )
     return check_place(lat, lon, what)
 
 
@@ -49,11 +53,13 @@ def check_place(lat: float, lon: float, what: str = "place") -> tuple[float, flo
         SettingsError: a latitude beyond the poles, or a longitude beyond -180 to 360.
     """
     if not (math.isfinite(lat) and abs(lat) <= 90.0):
-        raise SettingsError(complain(what, f"latitude {lat:g}", "-90 to 90 degrees",
-                                     "latitude comes first, then longitude"))
+        raise SettingsError(
+            complain(what, f"latitude {lat:g}", "-90 to 90 degrees", "latitude comes first, then longitude")
+        )
     if not (math.isfinite(lon) and -180.0 <= lon <= 360.0):
-        raise SettingsError(complain(what, f"longitude {lon:g}", "-180 to 360 degrees east",
-                                     "west is negative"))
+        raise SettingsError(
+            complain(what, f"longitude {lon:g}", "-180 to 360 degrees east", "west is negative")
+        )
     return lat, lon - 360.0 if lon > 180.0 else lon
 
 
@@ -66,8 +72,9 @@ def _number(text: str, what: str) -> tuple[float, str]:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or (letter and value < 0.0):
-        raise SettingsError(complain(what, shown(text), "degrees such as 45.46, -33.9 or 33.9S",
-                                     "give LAT LON"))
+        raise SettingsError(
+            complain(what, shown(text), "degrees such as 45.46, -33.9 or 33.9S", "give LAT LON")
+        )
     return value * _SIGNS.get(letter, 1.0), letter
 
 

@@ -26,7 +26,8 @@ def to_document(found: xr.Dataset) -> Document:
     """Return what `nowcast.workflows.at.at_places` found as plain values; null is not known, or never."""
     leads, valid = found["lead_time"].values, found["valid_time"].values
     return {
-        "schema": SCHEMA, "version": VERSION,
+        "schema": SCHEMA,
+        "version": VERSION,
         "model": printable(found.attrs.get("model", "unknown")),
         "observed_from": printable(found.attrs.get("observed_from", "unknown")),
         "licence": printable(found.attrs.get("licence", "unknown")),
@@ -49,23 +50,34 @@ def to_json(found: xr.Dataset) -> str:
 
 def _place(place: PlaceRow) -> Document:
     described: Document = {
-        "name": place["place"], "kind": place["kind"],
-        "latitude": _plain(place["latitude"]), "longitude": _plain(place["longitude"]),
-        "within_km": _plain(place["within_km"]), "cells": int(place["cells"]), "status": place["status"],
-        "share_inside": _plain(place["share_inside"]), "smaller_than_cell": bool(place["smaller_than_cell"]),
-        "note": printable(place["note"]), "sentence": rain_sentence(place),
+        "name": place["place"],
+        "kind": place["kind"],
+        "latitude": _plain(place["latitude"]),
+        "longitude": _plain(place["longitude"]),
+        "within_km": _plain(place["within_km"]),
+        "cells": int(place["cells"]),
+        "status": place["status"],
+        "share_inside": _plain(place["share_inside"]),
+        "smaller_than_cell": bool(place["smaller_than_cell"]),
+        "note": printable(place["note"]),
+        "sentence": rain_sentence(place),
     }
     if not place.answered:
         return described
     described |= {
         "rain": {
-            "by": place.by, "probability": _plain(place["rain_probability"]),
-            "begins": _time(place["rain_begins"]), "ends": _time(place["rain_ends"]),
+            "by": place.by,
+            "probability": _plain(place["rain_probability"]),
+            "begins": _time(place["rain_begins"]),
+            "ends": _time(place["rain_ends"]),
             "begins_quantiles": _by_quantile(place, "rain_begins_quantile", _time),
             "ends_quantiles": _by_quantile(place, "rain_ends_quantile", _time),
         },
-        "peak": {"reflectivity_dbz": _plain(place["peak_reflectivity"]),
-                 "rain_rate_mm_h": _plain(place["peak_rain_rate"]), "time": _time(place["peak_time"])},
+        "peak": {
+            "reflectivity_dbz": _plain(place["peak_reflectivity"]),
+            "rain_rate_mm_h": _plain(place["peak_rain_rate"]),
+            "time": _time(place["peak_time"]),
+        },
         "series": {name: _plain(place[key]) for name, key in _SERIES.items() if key in place},
     }
     if "rain_sum" in place:
@@ -74,17 +86,23 @@ def _place(place: PlaceRow) -> Document:
         described["probability_source"] = place["probability_source"]
         described["exceedance_probability"] = _plain(place["exceedance_probability"])
     if "verified_frequency" in place:
-        described["verified"] = {"observed_frequency": _plain(place["verified_frequency"]),
-                                 "cases": _plain(place["verified_cases"])}
+        described["verified"] = {
+            "observed_frequency": _plain(place["verified_frequency"]),
+            "cases": _plain(place["verified_cases"]),
+        }
     if "rain_rate_quantile" in place:
         described["rain_rate_quantiles"] = _by_quantile(place, "rain_rate_quantile", _plain)
     return described
 
 
 _SERIES = {
-    "reflectivity_dbz": "reflectivity", "rain_rate_mm_h": "rain_rate",
-    "highest_rain_rate_mm_h": "highest_rain_rate", "wet_share": "wet_share", "known_share": "known_share",
-    "observed_reflectivity_dbz": "observed_reflectivity", "observed_rain_rate_mm_h": "observed_rain_rate",
+    "reflectivity_dbz": "reflectivity",
+    "rain_rate_mm_h": "rain_rate",
+    "highest_rain_rate_mm_h": "highest_rain_rate",
+    "wet_share": "wet_share",
+    "known_share": "known_share",
+    "observed_reflectivity_dbz": "observed_reflectivity",
+    "observed_rain_rate_mm_h": "observed_rain_rate",
 }
 
 

@@ -41,9 +41,14 @@ def read_places(path: Path | str, within_km: float = 0.0) -> list[Location]:
     try:
         place_of = _columns(Path(path), next(lines, []))
         found = [
-            _point(f"{path} line {lines.line_num}", [line[i] if i < len(line) else "" for i in place_of],
-                   delimiter, within_km)
-            for line in lines if any(cell.strip() for cell in line)
+            _point(
+                f"{path} line {lines.line_num}",
+                [line[i] if i < len(line) else "" for i in place_of],
+                delimiter,
+                within_km,
+            )
+            for line in lines
+            if any(cell.strip() for cell in line)
         ]
     except csv.Error as error:
         raise FileError(complain(str(path), f"line {lines.line_num}: {error}", "CSV", _CSV_REMEDY)) from error
@@ -63,8 +68,10 @@ def read_areas(areas: Path | str | Mapping[str, Any]) -> list[Location]:
     path = Path("areas") if isinstance(areas, Mapping) else Path(areas)
     document = areas if isinstance(areas, Mapping) else _json(path)
     _check_crs(path, document)
-    found = [_area(path, number, name, geometry)
-             for number, (name, geometry) in enumerate(_geometries(path, document), 1)]
+    found = [
+        _area(path, number, name, geometry)
+        for number, (name, geometry) in enumerate(_geometries(path, document), 1)
+    ]
     return _named_once(path, found)
 
 
@@ -72,11 +79,15 @@ def _text(path: Path) -> str:
     try:
         return read_at_most(path, _MOST_BYTES).decode("utf-8-sig")
     except OSError as error:
-        raise FileError(complain(str(path), error.strerror or str(error), "a file of places",
-                                 "check the path")) from error
+        raise FileError(
+            complain(str(path), error.strerror or str(error), "a file of places", "check the path")
+        ) from error
     except UnicodeDecodeError as error:
-        raise FileError(complain(str(path), f"bytes that are no text (at {error.start})", "text in UTF-8",
-                                 "save it as UTF-8")) from error
+        raise FileError(
+            complain(
+                str(path), f"bytes that are no text (at {error.start})", "text in UTF-8", "save it as UTF-8"
+            )
+        ) from error
 
 
 def _json(path: Path) -> Any:
@@ -92,8 +103,11 @@ def _columns(path: Path, head: Sequence[str]) -> list[int]:
     names = [cell.strip().lower() for cell in head]
     found = [[i for i, name in enumerate(names) if name in known] for known in _COLUMNS.values()]
     if any(len(places) != 1 for places in found):
-        raise FileError(complain(str(path), f"columns {shown(', '.join(names))}",
-                                 "name, lat and lon, each once", _CSV_REMEDY))
+        raise FileError(
+            complain(
+                str(path), f"columns {shown(', '.join(names))}", "name, lat and lon, each once", _CSV_REMEDY
+            )
+        )
     return [places[0] for places in found]
 
 
@@ -107,8 +121,11 @@ def _point(what: str, cells: Sequence[str], delimiter: str, within_km: float) ->
 def _name(text: object, what: str) -> str:
     name = printable(text)
     if not name or len(name) > _LONGEST_NAME:
-        raise SettingsError(complain(what, f"a name of {len(name)} characters",
-                                     f"1 to {_LONGEST_NAME} of them", "name the place"))
+        raise SettingsError(
+            complain(
+                what, f"a name of {len(name)} characters", f"1 to {_LONGEST_NAME} of them", "name the place"
+            )
+        )
     return name
 
 
@@ -128,8 +145,9 @@ def check_names(names: Sequence[str], what: str) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise SettingsError(complain(what, f"the name {shown(name)} twice", "a name of its own for each",
-                                         "rename one"))
+            raise SettingsError(
+                complain(what, f"the name {shown(name)} twice", "a name of its own for each", "rename one")
+            )
         seen.add(name)
 
 
@@ -140,8 +158,9 @@ def _check_crs(path: Path, document: Any) -> None:
     crs = document.get("crs")
     name = str(crs.get("properties", {})) if isinstance(crs, Mapping) else ""
     if crs is not None and not ("CRS84" in name or "4326" in name):
-        raise FileError(complain(str(path), f"crs {shown(crs)}", "longitude and latitude (CRS84)",
-                                 "transform it to WGS 84"))
+        raise FileError(
+            complain(str(path), f"crs {shown(crs)}", "longitude and latitude (CRS84)", "transform it to WGS 84")
+        )
 
 
 def _geometries(path: Path, document: Mapping[str, Any]) -> Iterator[tuple[object, Any]]:
@@ -154,12 +173,17 @@ def _geometries(path: Path, document: Mapping[str, Any]) -> Iterator[tuple[objec
     elif kind in _PARTS:
         features = [{"type": "Feature", "properties": None, "geometry": document}]
     else:
-        raise FileError(complain(str(path), f"GeoJSON of type {shown(kind)}",
-                                 "a FeatureCollection, Feature, Polygon or MultiPolygon", _GEOJSON_REMEDY))
+        raise FileError(
+            complain(
+                str(path),
+                f"GeoJSON of type {shown(kind)}",
+                "a FeatureCollection, Feature, Polygon or MultiPolygon",
+                _GEOJSON_REMEDY,
+            )
+        )
     for number, feature in enumerate(features, 1):
         if not isinstance(feature, Mapping) or feature.get("type") != "Feature":
-            raise FileError(complain(f"{path} feature {number}", shown(feature), "a Feature",
-                                     _GEOJSON_REMEDY))
+            raise FileError(complain(f"{path} feature {number}", shown(feature), "a Feature", _GEOJSON_REMEDY))
         properties = feature.get("properties")
         yield properties.get("name") if isinstance(properties, Mapping) else None, feature.get("geometry")
 
@@ -169,8 +193,9 @@ def _area(path: Path, number: int, given: object, geometry: Any) -> Location:
     what = f"{path} {shown(name)}"
     kind = geometry.get("type") if isinstance(geometry, Mapping) else None
     if kind not in _PARTS:
-        raise FileError(complain(what, f"a geometry of type {shown(kind)}", "a Polygon or MultiPolygon",
-                                 _GEOJSON_REMEDY))
+        raise FileError(
+            complain(what, f"a geometry of type {shown(kind)}", "a Polygon or MultiPolygon", _GEOJSON_REMEDY)
+        )
     coordinates = geometry.get("coordinates")
     parts = [coordinates] if kind == "Polygon" else coordinates
     if not isinstance(parts, list) or not parts or not all(isinstance(p, list) and p for p in parts):
@@ -192,12 +217,18 @@ def _ring(what: str, positions: Any) -> Array:
     except (TypeError, LookupError, ValueError):
         ring = np.array([])
     if ring.ndim != 2 or len(ring) < 4 or ring.dtype.kind not in "if" or (ring[0] != ring[-1]).any():
-        raise FileError(complain(what, f"a ring {shown(positions)}",
-                                 "at least four positions [longitude, latitude], the last as the first",
-                                 _GEOJSON_REMEDY))
+        raise FileError(
+            complain(
+                what,
+                f"a ring {shown(positions)}",
+                "at least four positions [longitude, latitude], the last as the first",
+                _GEOJSON_REMEDY,
+            )
+        )
     ring = ring.astype(np.float64)
     if not (np.isfinite(ring).all() and (np.abs(ring[:, 1]) <= 90).all() and (np.abs(ring[:, 0]) <= 360).all()):
         bad = ring[~((np.abs(ring[:, 1]) <= 90) & (np.abs(ring[:, 0]) <= 360))][0]
-        raise FileError(complain(what, f"a position {bad.tolist()}", "longitude and latitude in degrees",
-                                 _GEOJSON_REMEDY))
+        raise FileError(
+            complain(what, f"a position {bad.tolist()}", "longitude and latitude in degrees", _GEOJSON_REMEDY)
+        )
     return ring

@@ -68,8 +68,7 @@ class PlaceCells:
         if not len(self.index):
             return slice(0, 1), slice(0, 1)
         rows, columns = np.divmod(self.index, shape[1])
-        return (slice(int(rows.min()), int(rows.max()) + 1),
-                slice(int(columns.min()), int(columns.max()) + 1))
+        return (slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1))
 
     def moved_into(self, shape: tuple[int, int], window: tuple[slice, slice]) -> PlaceCells:
         """Return the same cells as indices into a window that holds them all."""
@@ -120,8 +119,14 @@ def locate(grid: Grid, places: Sequence[Location], progress: bool = False) -> Pl
         found[i] = found[i] if shape is None else _inside(grid, shape, found[i].flat)
         total += len(found[i].flat)
         if total > _MOST_CELLS:
-            raise SettingsError(complain("places", f"areas of more than {_MOST_CELLS} cells in all",
-                                         "fewer", "ask for fewer or smaller areas at a time"))
+            raise SettingsError(
+                complain(
+                    "places",
+                    f"areas of more than {_MOST_CELLS} cells in all",
+                    "fewer",
+                    "ask for fewer or smaller areas at a time",
+                )
+            )
     return PlaceCells(
         np.concatenate([each.flat for each in found]).astype(np.intp),
         np.array([len(each.flat) for each in found], np.intp),
@@ -134,8 +139,10 @@ def cell_at(grid: Grid, lat: Array, lon: Array) -> Indices:
     """Return the flat index of the cell that holds each place (P), -1 where none does."""
     row, column = _rows_and_columns(grid, lat, lon)
     inside = _on(row, grid.shape[0]) & _on(column, grid.shape[1])
-    i, j = (np.clip(np.floor(np.where(inside, at, 0.0) + 0.5), 0, size - 1).astype(np.intp)
-            for at, size in zip((row, column), grid.shape, strict=True))
+    i, j = (
+        np.clip(np.floor(np.where(inside, at, 0.0) + 0.5), 0, size - 1).astype(np.intp)
+        for at, size in zip((row, column), grid.shape, strict=True)
+    )
     return np.where(inside, i * grid.shape[1] + j, -1)
 
 
@@ -157,8 +164,9 @@ def _rows_and_columns(grid: Grid, lat: Array, lon: Array) -> tuple[Array, Array]
     column = (x - grid.x[0]) / dx
     if grid.crs.is_geographic:  # a whole turn further where that is nearer to the grid, for its outer edge
         turn = 360.0 / dx
-        column = np.where(column < -0.5 - 1e-9, np.where(column + turn <= len(grid.x) - 0.5, column + turn,
-                                                         column), column)
+        column = np.where(
+            column < -0.5 - 1e-9, np.where(column + turn <= len(grid.x) - 0.5, column + turn, column), column
+        )
     return (grid.y[0] - y) / dy, column
 
 
@@ -177,8 +185,10 @@ def _inside(grid: Grid, shape: BaseGeometry, middle: Indices) -> _Found:
         return _Found(middle, float(len(middle) > 0), len(middle) > 0)
     first = [int(np.floor(at[known].min())) for at in (row, column)]
     last = [int(np.ceil(at[known].max())) for at in (row, column)]
-    near = [np.arange(max(low, 0), min(high, size - 1) + 1)
-            for low, high, size in zip(first, last, grid.shape, strict=True)]
+    near = [
+        np.arange(max(low, 0), min(high, size - 1) + 1)
+        for low, high, size in zip(first, last, grid.shape, strict=True)
+    ]
     index = _cells_in(grid, shape, near[0], near[1])
     if len(near[0]) * len(near[1]) == (last[0] - first[0] + 1) * (last[1] - first[1] + 1):
         share = 1.0
@@ -200,8 +210,10 @@ def _cells_in(grid: Grid, shape: BaseGeometry, rows: Indices, columns: Indices) 
 
 def _share_inside(grid: Grid, shape: BaseGeometry, first: Sequence[int], last: Sequence[int]) -> float:
     """The share of a shape that lies on the grid, by cells of the grid carried on beyond its edges."""
-    i, j = (np.arange(low, high + 1, -(-(high - low + 1) // _MOST_SAMPLES))
-            for low, high in zip(first, last, strict=True))
+    i, j = (
+        np.arange(low, high + 1, -(-(high - low + 1) // _MOST_SAMPLES))
+        for low, high in zip(first, last, strict=True)
+    )
     i, j = (at.ravel() for at in np.meshgrid(i, j, indexing="ij"))
     dy, dx = grid.spacing
     lon, lat = grid.lonlat(grid.y[0] - i * dy, grid.x[0] + j * dx)

@@ -84,9 +84,12 @@ class PlaceSeries:
         places = self.places
         names = ("lead_time", "valid_time", "forecast_reference_time")
         return xr.Dataset(
-            {"note": ("place", _texts(p.note for p in places)),
-             "cells": ("place", self.cells.count), "share_inside": ("place", self.cells.share_inside),
-             "smaller_than_cell": ("place", self.cells.smaller)},
+            {
+                "note": ("place", _texts(p.note for p in places)),
+                "cells": ("place", self.cells.count),
+                "share_inside": ("place", self.cells.share_inside),
+                "smaller_than_cell": ("place", self.cells.smaller),
+            },
             coords={
                 "place": ("place", _texts(p.name for p in places)),
                 "latitude": ("place", np.array([p.latitude for p in places])),
@@ -95,8 +98,11 @@ class PlaceSeries:
                 "within_km": ("place", np.array([p.within_km for p in places])),
                 **{name: forecast[name].variable for name in names},
             },
-            attrs={**forecast.attrs, "rain_threshold_dbz": self.rain_dbz,
-                   "z_r_relation": str(self.relation) if self.relation else ""},
+            attrs={
+                **forecast.attrs,
+                "rain_threshold_dbz": self.rain_dbz,
+                "z_r_relation": str(self.relation) if self.relation else "",
+            },
         )
 
     def _field(self, field: PlaceValues, forecast: xr.Dataset) -> dict[str, Any]:
@@ -193,7 +199,8 @@ class PlaceSeries:
             attrs["threshold_dbz"] = f"{found['threshold'].values[rungs[0]]:g}"
         spread_dims = ("quantile", "place")
         return found.assign_coords(quantile=("quantile", QUANTILES)).assign(
-            rain_begins=("place", start + begins, attrs), rain_ends=("place", start + times.ends, attrs),
+            rain_begins=("place", start + begins, attrs),
+            rain_ends=("place", start + times.ends, attrs),
             rain_begins_quantile=(spread_dims, start + ranges.begins),
             rain_ends_quantile=(spread_dims, start + ranges.ends),
             rain_probability=("place", probability, {"units": "1"}),

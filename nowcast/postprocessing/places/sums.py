@@ -42,7 +42,8 @@ def with_sums(found: xr.Dataset, field: Array, members: Array | None, start: Arr
     rates = quantiles(members, QUANTILES.tolist())
     return _with_statistics(
         found.assign(rain_rate_quantile=(("quantile", "lead_time", "place"), rates, {"units": "mm/h"})),
-        quantiles(sums, QUANTILES.tolist()), share_reaching(sums, SUM_THRESHOLDS_MM.tolist()),
+        quantiles(sums, QUANTILES.tolist()),
+        share_reaching(sums, SUM_THRESHOLDS_MM.tolist()),
     )
 
 
@@ -79,10 +80,12 @@ def with_sum_products(found: xr.Dataset, forecast: xr.Dataset, reduction: PlaceR
 
 def _with_statistics(found: xr.Dataset, mm: Array, chances: Array) -> xr.Dataset:
     """Add quantiles (Q, P) of the sums and the probabilities (4, P) of reaching amounts."""
-    return found.assign_coords(rain_sum_threshold=("rain_sum_threshold", SUM_THRESHOLDS_MM)).assign({
-        OF_MEMBERS: (("quantile", "place"), mm, {"units": "mm"}),
-        CHANCES: (("rain_sum_threshold", "place"), chances, {"units": "1"}),
-    })
+    return found.assign_coords(rain_sum_threshold=("rain_sum_threshold", SUM_THRESHOLDS_MM)).assign(
+        {
+            OF_MEMBERS: (("quantile", "place"), mm, {"units": "mm"}),
+            CHANCES: (("rain_sum_threshold", "place"), chances, {"units": "1"}),
+        }
+    )
 
 
 def rain_sum(

@@ -10,12 +10,7 @@ from nowcast.core.rain import Z_R
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.text_table import text_table
 from nowcast.core.times import minutes, to_text
-from nowcast.postprocessing.places.labels import (
-    BY_FIELD,
-    BY_MEMBERS,
-    KNOWN,
-    OUTSIDE,
-)
+from nowcast.postprocessing.places.labels import BY_FIELD, BY_MEMBERS, KNOWN, OUTSIDE
 from nowcast.postprocessing.places.rows import PlaceRow, rows
 from nowcast.postprocessing.places.sums import SUM_PERIOD
 from nowcast.postprocessing.places.words import block, clock, percent, spread, title
@@ -54,12 +49,16 @@ def heading(found: xr.Dataset) -> list[str]:
 def missing(found: xr.Dataset) -> list[str]:
     """Return the Z-R relation, and what cannot be told and what it would take."""
     leads, relation = found["lead_time"].values, found.attrs["z_r_relation"]
-    lines = [f"mm/h by {printable(relation)}" if relation else
-             "no mm/h and no mm: the forecast names no Z-R relation; choose one with --z-r "
-             f"({', '.join(Z_R)})"]
+    lines = [
+        f"mm/h by {printable(relation)}"
+        if relation
+        else f"no mm/h and no mm: the forecast names no Z-R relation; choose one with --z-r ({', '.join(Z_R)})"
+    ]
     if leads[-1] < SUM_PERIOD:
-        lines.append(f"no sum of {minutes(SUM_PERIOD):g} min: the forecast reaches {minutes(leads[-1]):g} min; "
-                     "forecast more lead times")
+        lines.append(
+            f"no sum of {minutes(SUM_PERIOD):g} min: the forecast reaches {minutes(leads[-1]):g} min; "
+            "forecast more lead times"
+        )
     if "exceedance_probability" not in found:
         lines.append("no probabilities: the forecast holds neither probabilities nor members")
     return lines
@@ -68,8 +67,16 @@ def missing(found: xr.Dataset) -> list[str]:
 def _table(found: xr.Dataset, places: list[PlaceRow]) -> str:
     thresholds = [f"{t:g}" for t in found["threshold"].values] if "threshold" in found.coords else []
     rate = bool(found.attrs["z_r_relation"])
-    head = ["place", "remark", "begins", "ends", "peak dBZ", *(["mm/h"] if rate else []),
-            *(f"P({t}) %" for t in thresholds), *(["mm in 60 min"] if "rain_sum" in found else [])]
+    head = [
+        "place",
+        "remark",
+        "begins",
+        "ends",
+        "peak dBZ",
+        *(["mm/h"] if rate else []),
+        *(f"P({t}) %" for t in thresholds),
+        *(["mm in 60 min"] if "rain_sum" in found else []),
+    ]
     lines = [head, *(_line(place, len(head), rate) for place in places)]
     if not any(line[1] for line in lines[1:]):
         lines = [[line[0], *line[2:]] for line in lines]

@@ -82,8 +82,12 @@ class PlaceReduction:
 
     def _by_place(self, flat: Array, how: np.ufunc, empty: np.float32) -> Array:
         step = max(1, _AT_ONCE // max(1, len(self.cells.index)))
-        return np.concatenate([self._reduced(flat[i : i + step][:, self.cells.index], how, empty)
-                               for i in range(0, len(flat), step)])
+        return np.concatenate(
+            [
+                self._reduced(flat[i : i + step][:, self.cells.index], how, empty)
+                for i in range(0, len(flat), step)
+            ]
+        )
 
     def _sum(self, held: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
         return np.asarray(self._reduced(held.astype(np.float64), np.add, np.float64(0.0)))

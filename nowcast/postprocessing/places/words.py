@@ -10,13 +10,7 @@ from nowcast.core.errors import printable
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.text_table import text_table
 from nowcast.core.times import minutes, to_text
-from nowcast.postprocessing.places.labels import (
-    BY_FIELD,
-    BY_MEMBERS,
-    FROM_CELL,
-    OUTSIDE,
-    PARTLY,
-)
+from nowcast.postprocessing.places.labels import BY_FIELD, BY_MEMBERS, FROM_CELL, OUTSIDE, PARTLY
 from nowcast.postprocessing.places.locations import POINT
 from nowcast.postprocessing.places.rows import PlaceRow
 from nowcast.postprocessing.places.sums import SUM_PERIOD
@@ -148,8 +142,10 @@ def verified(place: PlaceRow) -> Iterable[str]:
         if cases[best] > 0 and said[best] >= _WORTH_TELLING:
             came = percent(place["verified_frequency"][k, best])
             many = f"{_thousands(cases[best])} {'case' if cases[best] == 1 else 'cases'}"
-            yield (f"{threshold:g} dBZ, +{minutes(place['lead_time'][best]):g} min: when we say "
-                   f"{percent(said[best])}, it comes in {came} of cases ({many})")
+            yield (
+                f"{threshold:g} dBZ, +{minutes(place['lead_time'][best]):g} min: when we say "
+                f"{percent(said[best])}, it comes in {came} of cases ({many})"
+            )
 
 
 def percent(share: float) -> str:
