@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "cycle": "run one scheduled nowcast: ingest, forecast, publish, verify",
     "watch": "run scheduled nowcasts on the radar's own clock",
     "status": "say how a service of scheduled nowcasts is doing",
+    "serve": "offer forecasts over HTTP: page, tiles, WMS, EDR queries and files",
     "demo": "run the main job on data that the package makes itself",
 }
 """Command name -> one line of help. ``nowcast.cli.NAME`` has ``add_arguments(parser)`` and ``run(args)``."""
