@@ -11,7 +11,12 @@ from nowcast.core.errors import SettingsError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("config", type=Path, help="YAML of a benchmark, see configs/bench")
+    parser.add_argument(
+        "config",
+        type=Path,
+        metavar="NAME|YAML",
+        help="a benchmark: a packaged one ('nowcast configs list') or a file",
+    )
     parser.add_argument(
         "--models",
         metavar="ROW",

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_service_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe what `cycle`, `watch` and `status` share."""
-    parser.add_argument("--config", type=Path, required=True, metavar="YAML", help="the service")
+    parser.add_argument("--config", type=Path, required=True, metavar="NAME|YAML", help="the service")
     parser.add_argument(
         "--set",
         action="append",

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mapping",
         type=Path,
-        metavar="FILE.yaml",
+        metavar="NAME|FILE.yaml",
         help="what files of any other naming hold, and where and when they are",
     )
     parser.add_argument(

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{args.checkpoint}",
                 f"a {loaded.meta.model} without memory",
                 "an LMC-Memory with one",
-                "train configs/experiment/italy_lmc.yaml, for example",
+                "'nowcast train italy_lmc' makes one, for example",
             )
         )
     kind, data = _data(args, loaded)

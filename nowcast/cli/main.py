@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "calibrate": "choose, on validation days, the thresholds at which forecasters call events",
     "verify": "score forecasters over a period and write the table and the page",
     "bench": "fill a table: train networks, test them once trained, time them",
+    "configs": "list, show and copy the configurations that come with the package",
     "models": "list what can be named as a model",
     "import-checkpoint": "turn weights of a paper's published code into a checkpoint",
     "fetch-weights": "fetch the pretrained weights that a score of frames needs",

@@ -17,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "rows",
         nargs="*",
         metavar="NAME|YAML",
-        help="networks of the catalog or files of configs/model; everything if none is given",
+        help="networks of the catalog, configurations of a paper's row ('nowcast configs list model') or such "
+        "files; every network if none is given",
     )
     parser.add_argument("--card", metavar="NAME", help="print the card of a network of the package")
     parser.add_argument(
@@ -88,11 +89,12 @@ def _forecasters() -> str:
 
 
 def _configuration(row: str, args: argparse.Namespace) -> tuple[str, ModelConfiguration]:
-    from nowcast.models.catalog import find_model
+    from nowcast.core.packaged_configs import config_names
+    from nowcast.models.catalog import MODELS, find_model
     from nowcast.models.choice import ModelChoice
     from nowcast.models.configuration import ModelConfiguration, read_configuration
 
-    if row.endswith((".yaml", ".yml")):
+    if row.endswith((".yaml", ".yml")) or (row not in MODELS and row in config_names("model")):
         return Path(row).stem, read_configuration(Path(row))
     entry = find_model(row)
     configuration = ModelConfiguration(

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `nowcast train` takes."""
-    parser.add_argument("config", type=Path, help="YAML of an experiment, see configs/experiment")
+    parser.add_argument(
+        "config",
+        type=Path,
+        metavar="NAME|YAML",
+        help="an experiment: a packaged one ('nowcast configs list') or a file",
+    )
     parser.add_argument(
         "--set",
         dest="assignments",
