@@ -5,7 +5,26 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.help_page import HelpPage
 from nowcast.core.packaged_configs import KINDS
+
+HELP = HelpPage(
+    """The configurations that come with the package go by their name wherever one is asked for:
+experiments with 'nowcast train', tables with 'nowcast bench', rows of papers with 'nowcast models',
+mappings of files with 'nowcast ingest --mapping', services with 'nowcast cycle --config'.
+
+A copy is whole: what a file stands on (its base) is merged in, so that everything that may be changed
+is in it. A short file of your own does as well: with 'base: italy_motionrnn' it stands on the packaged
+one.""",
+    examples=(
+        ("nowcast configs list", "all of them"),
+        ("nowcast configs list experiment", "of one kind"),
+        ("nowcast configs show italy_motionrnn", "as it is written"),
+        ("nowcast configs show italy_motionrnn --whole", "with what it stands on"),
+        ("nowcast configs copy italy_motionrnn own.yaml", "as a file to change; then: nowcast train own.yaml"),
+    ),
+    see=("nowcast train", "nowcast bench", "docs/reference/configuration.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,8 +7,26 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nowcast.cli.help_page import HelpPage
+
 if TYPE_CHECKING:
     from nowcast.models.configuration import ModelConfiguration
+
+HELP = HelpPage(
+    """Lists what can be named as a model: networks with their parameters and paper, baselines, and the
+trained networks of the package, whose cards say what they were trained on, how good they are and where
+they fail.""",
+    examples=(
+        ("nowcast models", "all"),
+        ("nowcast models --card motionrnn", "what is known of a network of the package"),
+        (
+            "nowcast models predrnn_shanghai motionrnn_predrnn_shanghai --measure",
+            "rows of a paper, counted and measured",
+        ),
+        ("nowcast models convlstm --size 64 64 --channels 1 --past 10 --steps 10 --measure", "at another size"),
+    ),
+    see=("nowcast forecast", "nowcast train", "docs/reference/skill.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -52,7 +52,10 @@ def test_show_prints_the_file_and_with_whole_what_it_stands_on(capsys):
 def test_a_copy_means_the_same_and_needs_no_other_file(kind, name, tmp_path, capsys):
     assert main(["configs", "copy", name, "copied.yaml"]) == 0
     assert "copied.yaml: copied from" in capsys.readouterr().out
-    if kind == "experiment":
+    original = configs_folder() / kind / f"{name}.yaml"
+    if "\nbase: " not in original.read_text():
+        assert (tmp_path / "copied.yaml").read_bytes() == original.read_bytes()
+    elif kind == "experiment":
         assert read_experiment("copied.yaml", ["name=x"]) == read_experiment(name, ["name=x"])
     else:
         assert READ[kind]("copied.yaml") == READ[kind](name)
