@@ -1,4 +1,4 @@
-"""Settings of the site (Sphinx, MyST, Furo): everything it shows lies in the built folder, no page asks the network.
+"""Settings of the site (Sphinx, MyST, Furo): all lies in the built folder, nothing is asked of the network.
 
 `python scripts/build_docs.py` gathers the pages and builds them with these settings.
 """

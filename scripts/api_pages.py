@@ -30,8 +30,9 @@ def write_api_pages(source: Path, out: Path) -> list[str]:
     lines = [f"| [`{p.path}`]({p.path}.md) | {_first_line(p)} |" for p in packages]
     toc = "\n".join(["```{toctree}", ":hidden:", "", *(p.path for p in packages), "```"])
     text = (
-        "# API\n\nEvery public class and function, from its docstring. The workflows that `import nowcast` gives "
-        "are\nin [`nowcast.workflows`](nowcast.workflows.md); a catalog names what can be chosen by name.\n\n"
+        "# API\n\nEvery public class and function, from its docstring. The workflows that "
+        "`import nowcast` gives are\nin [`nowcast.workflows`](nowcast.workflows.md);\n"
+        "a catalog names what can be chosen by name.\n\n"
         "| package | what it holds |\n|---|---|\n" + "\n".join(lines) + f"\n\n{toc}\n"
     )
     (out / "index.md").write_text(text, encoding="utf-8")

@@ -1,9 +1,9 @@
-"""Build the site of the documentation: gathers the pages, writes the API reference, runs Sphinx strictly, offline.
+"""Build the site of the documentation: pages gathered, API reference written, Sphinx run strictly.
 
     pip install '.[docs]'
     python scripts/build_docs.py --out build/site
 
-Warnings are errors: a page that is in no navigation, a link that leads nowhere, a docstring that cannot be shown.
+Warnings are errors: a page in no navigation, a link that leads nowhere, a docstring that cannot be shown.
 """
 
 from __future__ import annotations
@@ -85,9 +85,8 @@ def build(root: Path, out: Path, keep: Path | None = None) -> int:
         write_api_pages(root, pages / "reference" / "api")
         os.environ["PYTHONPATH"] = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
         sys.path.insert(0, str(root))
-        return int(
-            sphinx(["-b", "html", "-q", "-j", "2", "-W", "--keep-going", "-d", f"{scratch}/trees", str(pages), str(out)])
-        )
+        options = ["-b", "html", "-q", "-j", "2", "-W", "--keep-going", "-d"]
+        return int(sphinx([*options, f"{scratch}/trees", str(pages), str(out)]))
 
 
 def main() -> int:

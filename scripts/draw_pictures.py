@@ -1,4 +1,4 @@
-"""Draw the pictures of the documentation anew: runs every block of the pages that show some, stores them compactly.
+"""Draw the pictures of the documentation anew: runs the pages that show some, stores them compactly.
 
     python scripts/draw_pictures.py                       # all pages
     python scripts/draw_pictures.py docs/gallery.md

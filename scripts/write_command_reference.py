@@ -18,8 +18,8 @@ from nowcast.cli.main import COMMANDS
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "commands.md"
 HEAD = """# Commands
 
-Every command with its arguments and options, as `nowcast COMMAND --help` shows them. This page is written from the parsers by
-`python scripts/write_command_reference.py`.
+Every command with its arguments and options, as `nowcast COMMAND --help` shows them. This page is written
+from the parsers by `python scripts/write_command_reference.py`.
 
 """
 
