@@ -46,7 +46,7 @@ _SCRIPTS = (
     "page",
 )
 _MOST_CELLS = 1_500_000
-_MOST_THIN = 64
+_MOST_THIN = 256
 _SLACK_BYTES = 40_000
 
 
@@ -104,7 +104,8 @@ def page_parts(shown: ShownForecast) -> PageParts:
 
     style, script = _assets("")
     rows, columns = shown.frames.shape[1:]
-    thin = max(1, math.ceil(math.sqrt(rows * columns / _MOST_CELLS)))
+    most = max(1, min(rows, columns, _MOST_THIN) // 4)
+    thin = min(most, math.ceil(math.sqrt(rows * columns / _MOST_CELLS)))
     while True:
         seen = _thinned(shown, thin)
         moments = _moments(seen)
@@ -112,9 +113,10 @@ def page_parts(shown: ShownForecast) -> PageParts:
         taken = len(style) + len(script) + len(str(htmlsafe_json_dumps(lies))) + _SLACK_BYTES
         taken += sum(len(text) for pair in shown.metadata.items() for text in pair)
         made = build_layers(seen, moments, BUDGET_BYTES - taken)
-        if made.used + taken <= BUDGET_BYTES or thin >= _MOST_THIN:
+        if made.used + taken <= BUDGET_BYTES or thin >= most:
             break
-        thin += 1
+        room = max(1, BUDGET_BYTES - taken)
+        thin = min(most, max(thin + 1, math.ceil(thin * math.sqrt(made.used / room) * 0.9)))
     data = _data(seen, moments, lies, made)
     return PageParts(
         title=shown.title,
@@ -177,7 +179,7 @@ def _remarks(shown: ShownForecast, made: Layers, thin: int) -> tuple[str, ...]:
             f"mm/h are by {shown.relation}; what echoes like more than 150 mm/h, which is hail, counts as 150."
         )
     if thin > 1:
-        found.append(f"The map shows every {thin}th row and column of the file, so that the page stays small.")
+        found.append(f"The map shows one in {thin} rows and columns of the file, so that the page stays small.")
     if made.left_out:
         some = "; ".join(made.left_out[:4]) + (" and so on" if len(made.left_out) > 4 else "")
         found.append(f"The file holds more than the page has room for: {some}.")
