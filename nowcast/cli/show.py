@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--archive",
         type=Path,
-        help="archive that the forecast started from: the slider shows its frames before, and those observed since",
+        help="archive that the forecast started from: observed frames before it, and since, are shown, too",
     )
     parser.add_argument(
         "--z-r",

@@ -1,8 +1,8 @@
 """Where cells lie on the Earth, for a script: directions at the nodes of a coarse lattice, to be interpolated.
 
 Why not the projection itself: a page would need every projection there is. Between the nodes, directions (unit
-vectors) are interpolated and made one long again, which has no pole and no dateline. There are as many nodes as it
-takes for a fiftieth of a cell.
+vectors) are interpolated and made one long again, which has no pole and no dateline. There are as many nodes as
+it takes for a fiftieth of a cell.
 """
 
 from __future__ import annotations
