@@ -1,4 +1,4 @@
-"""CSI by hour of the day as charts, and by region as a table."""
+"""CSI by hour of the day as charts, and by region and by event as tables."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def hour_groups(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> list[Fig
     return [FigureGroup("hours", "By hour of the day", note, figures)] if figures else []
 
 
-def region_table(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> Table | None:
-    """CSI of each model in each region, at the lowest threshold that is shown; None without regions."""
-    found = _mean_csi(rows, "region")
+def region_table(rows: Sequence[GroupRow], styles: Mapping[str, int], by: str = "region") -> Table | None:
+    """CSI of each model in each region, or event, at the lowest threshold that is shown; None without any."""
+    found = _mean_csi(rows, by)
     if not found:
         return None
     threshold, models = min(found.items())
@@ -72,7 +72,7 @@ def region_table(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> Table |
         return Cell(f"{value:.3f}", best=len(others) > 1 and value == max(others))
 
     return Table(
-        f"CSI at {threshold:g} dBZ by region, mean over lead times",
+        f"CSI at {threshold:g} dBZ by {by}, mean over lead times",
         (Cell("Model"), *map(Cell, regions)),
         tuple((Cell(m, style=styles.get(m)), *(cell(m, region) for region in regions)) for m in models),
     )

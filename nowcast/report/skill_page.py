@@ -74,6 +74,7 @@ def render_skill_page(page: SkillPage) -> str:
         table=table,
         groups=figure_groups(page.diagrams, page.csi, table, styles) + hour_groups(page.groups, styles),
         regions=region_table(page.groups, styles),
+        events=region_table(page.groups, styles, "event"),
         differences=differences(page.comparisons, styles),
         horizons=skill_horizons(page.horizons, styles) if page.horizons else None,
         maps=_csi_maps(page.maps) if page.maps else None,
