@@ -56,8 +56,17 @@ def hour_groups(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> list[Fig
     return [FigureGroup("hours", "By hour of the day", note, figures)] if figures else []
 
 
+def event_table(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> Table | None:
+    """CSI of each event by each model, a row an event: `region_table` turned round; None without events."""
+    found = region_table(rows, styles, by="event")
+    if found is None:
+        return None
+    header, *body = zip(found.header, *found.rows, strict=True)
+    return Table(found.caption, (Cell("Event"), *header[1:]), tuple(body))
+
+
 def region_table(rows: Sequence[GroupRow], styles: Mapping[str, int], by: str = "region") -> Table | None:
-    """CSI of each model in each region, or event, at the lowest threshold that is shown; None without any."""
+    """CSI of each model in each region, at the lowest threshold that is shown; None without regions."""
     found = _mean_csi(rows, by)
     if not found:
         return None
