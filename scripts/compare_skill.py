@@ -58,7 +58,8 @@ from nowcast.workflows.drawn_members import DrawnMembers
 from nowcast.workflows.forecast import forecast_with_past, postprocess
 from nowcast.workflows.truth import read_truth
 
-PAST = 5
+PAST = 6
+"""Frames before a start, of which a forecaster may take fewer."""
 LADDER = (10.0, 20.0, 30.0, 35.0, 40.0, 45.0)
 OWN_PROBABILITIES = ("steps", "linda_p")
 

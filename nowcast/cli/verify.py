@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nowcast.cli.forecast import add_mask_argument, marks_of
+from nowcast.cli.motion import add_palette_argument
 from nowcast.cli.workers import add_worker_arguments, engine_of
 from nowcast.core.errors import SettingsError
 
@@ -91,6 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="folder for scores.csv, confidence.csv, index.html and, with --by, groups.csv",
     )
+    add_palette_argument(parser)
     add_worker_arguments(parser)
 
 
@@ -159,6 +161,7 @@ def run(args: argparse.Namespace) -> int:
             members=args.members,
             seed=args.seed,
             cases=max(0, args.cases),
+            palette=args.palette,
             progress=True,
             engine=engine,
         )

@@ -56,6 +56,7 @@ def write_skill(
     *,
     title: str = "",
     notes: Sequence[str] = (),
+    palette: str = "safe",
 ) -> SkillReport:
     """Compare the models and write scores.csv, confidence.csv and index.html into ``out``: all or none.
 
@@ -69,6 +70,7 @@ def write_skill(
         against: with which model the others are compared, and how.
         title: of the page; the days if empty.
         notes: further attribution beside what the archive says of its source and licence.
+        palette: of reflectivity, a name of `nowcast.report.palettes`.
 
     Raises:
         NowcastError: no such reference; the folder cannot be written.
@@ -93,6 +95,7 @@ def write_skill(
             csi=sure.csi,
             diagrams=diagrams_of(found, against.how),
             groups=found.groups,
+            palette=palette,
         )
     )
     groups = out / "groups.csv" if found.groups else None

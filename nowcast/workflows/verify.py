@@ -23,6 +23,7 @@ from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write
 from nowcast.evaluation.windows import MOST_MISSING_FUTURE, check_counts, is_held, wettest, windows
 from nowcast.postprocessing.members import Members
 from nowcast.report.content import Case
+from nowcast.report.palettes import palette_of
 from nowcast.scores.catalog import DEFAULT_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
 from nowcast.workflows.calibrated import read_calibrations
@@ -64,6 +65,7 @@ def verify(
     cases: int = 3,
     title: str = "",
     notes: Sequence[str] = (),
+    palette: str = "safe",
     progress: bool = False,
     engine: Engine | None = None,
 ) -> SkillReport:
@@ -96,6 +98,7 @@ def verify(
         region_km: width of such a block.
         cases: how many of the wettest nowcasts the page shows frame by frame.
         title, notes: of the page.
+        palette: colours of reflectivity on it, ``safe`` or ``radar``.
         progress: show a bar on stderr.
         engine: of `nowcast.open_engine`; None spreads long work over the cores of this machine. The values
             are the same to the last bit.
@@ -111,6 +114,7 @@ def verify(
         >>> skill.verification.value("motionrnn", "csi", 20.0)  # doctest: +SKIP
     """
     start, end = parse_period(period)
+    palette_of(name=palette)
     frames = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
     if step_minutes is not None:
         frames = thinned(frames, _step(step_minutes))
@@ -154,7 +158,14 @@ def verify(
     if mask:
         notes = (*notes, f"Past and truth are without what bears the quality marks: {', '.join(mask)}.")
     return write_skill(
-        None if out is None else Path(out), frames, found, (start, end), against, title=title, notes=notes
+        None if out is None else Path(out),
+        frames,
+        found,
+        (start, end),
+        against,
+        title=title,
+        notes=notes,
+        palette=palette,
     )
 
 
