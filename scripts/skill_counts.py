@@ -49,8 +49,9 @@ def write_counted(path: Path, counted: Counted) -> None:
         f"{i}/{key}": value for i, own in enumerate(counted.sums) for key, value in own.items()
     }
     arrays |= {f"power/{key}": value for key, value in counted.power.items()}
+    save: Any = np.savez
     with whole_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, seconds=np.asarray(counted.seconds), **{k: np.asarray(v) for k, v in arrays.items()})
+        save(file, seconds=np.asarray(counted.seconds), **{k: np.asarray(v) for k, v in arrays.items()})
 
 
 def read_counted(path: Path) -> Counted | None:
@@ -86,7 +87,7 @@ def write_tables(
         common = set.intersection(*(set(own) for own in some.values()))
         folders[f"{group}-common"] = {name: {at: own[at] for at in common} for name, own in some.items()}
     for folder, models in folders.items():
-        if models and next(iter(models.values())):
+        if any(models.values()):
             found = verification_of(models, lead_minutes, cell_km)
             _write(out / folder, found, reference if reference in models else None)
 
@@ -98,7 +99,7 @@ def verification_of(
 ) -> Verification:
     """The verification that the counts of the same starts of several models are."""
     metrics = metrics_of(cell_km)
-    starts = sorted(next(iter(models.values())))
+    starts = sorted({at for own in models.values() for at in own})
     rows, sums, tallies, seconds = [], {}, {}, {}
     for name, own in models.items():
         total, each, power = Tally(metrics), NowcastSums(metrics), Sums()

@@ -136,7 +136,8 @@ class PeriodScores:
         for metric in self._cells:
             known = self._in_cells.get(metric.threshold_dbz, {})
             self._in_cells[metric.threshold_dbz] = add(known, metric.sums(nowcast.dbz, observed))
-        self._groups.add(nowcast, own, forecast["forecast_reference_time"].values[()])
+        reference_time: np.datetime64 = forecast["forecast_reference_time"].values.reshape(1)[0]
+        self._groups.add(nowcast, own, reference_time)
         self._seconds.append(seconds)
 
     def merge(self, later: PeriodScores) -> None:
