@@ -17,8 +17,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from api_pages import write_api_pages
-
 ROOT = Path(__file__).resolve().parents[1]
 ELSEWHERE = {"README.md": "readme.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 """Pages at the root of the project -> where they stand in the site."""
@@ -77,6 +75,7 @@ def build(root: Path, out: Path, keep: Path | None = None) -> int:
     Returns:
         The exit code of Sphinx: 0 when there was no warning.
     """
+    from api_pages import write_api_pages
     from sphinx.cmd.build import main as sphinx
 
     with tempfile.TemporaryDirectory(prefix="nowcast-docs-") as scratch:
