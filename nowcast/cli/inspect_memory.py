@@ -162,7 +162,7 @@ def _clips(data: VideoDataset, chosen: list[int], labels: list[str], memory: _Sh
         clip = data[index]
         if memory.carry is not None:
             batch = ClipBatch(*(torch.from_numpy(part)[None] for part in clip))
-            clip = type(clip)(*(part[0].numpy() for part in memory.carry(batch)))
+            clip = type(clip)(*(part[0].numpy() for part in memory.carry(batch) if part is not None))
         around = clip.context if len(clip.context) else np.concatenate([clip.past, clip.future])
         yield NamedClip(clip.past, around[: memory.long_length], label)
 

@@ -13,6 +13,7 @@ import numpy as np
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.settings import build, formerly, override, read_yaml
 from nowcast.ingestion.polar.settings import PolarSettings
+from nowcast.report.palettes import SAFE, palette_of
 from nowcast.service.warning_settings import HookSettings, PlaceSettings, WarningSettings, within
 from nowcast.workflows.past import MOST_MISSING
 
@@ -70,9 +71,14 @@ class ProductSettings:
     maps: bool = True
     meteograms: bool = False
     """PNG of the places and areas, twelve to a picture."""
+    palette: str = SAFE
+    """Colours of the maps: ``safe`` or ``radar``, of `nowcast.report.palettes`."""
     forecast: tuple[str, ...] | dict[str, dict[str, Any]] = ()
     """What the forecast file holds beside the forecast: names of ``nowcast forecast --products``, or their
     settings by name."""
+
+    def __post_init__(self) -> None:
+        palette_of(name=self.palette)
 
 
 @dataclass(frozen=True)

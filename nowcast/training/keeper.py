@@ -126,8 +126,12 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         self._write({f"val_{name}": value for name, value in module.scores.items()}, module)
         score = module.scores[module.experiment.training.monitor]
         better = self.is_better(score, module.experiment.training.monitor)
-        told = ", ".join(f"{name} {value:.4f}" for name, value in module.scores.items())
-        LOG.info("iteration %d: validation %s%s", module.iteration, told, " (best)" if better else "")
+        LOG.info(
+            "iteration %d: validation %s%s", module.iteration, _told(module.scores), " (best)" if better else ""
+        )
+        if len(module.scores_by_source) > 1:
+            for name, scores in module.scores_by_source.items():
+                LOG.info("iteration %d: validation on %s %s", module.iteration, name, _told(scores))
         if better:
             self.best = {"score": score, "iteration": module.iteration}
             with self._writing:
@@ -211,6 +215,10 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
 def _ends_stretch(trainer: pl.Trainer, batch_idx: int) -> bool:
     """Whether a validation follows this iteration: the run then ends within it, so that it is not left out."""
     return bool(batch_idx + 1 == trainer.num_training_batches)
+
+
+def _told(scores: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
 
 
 def _module(module: pl.LightningModule) -> TrainingModule:

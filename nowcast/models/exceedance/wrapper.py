@@ -29,6 +29,7 @@ CERTAIN = 1e-5
 LARGEST_LOGIT = math.log((1.0 - CERTAIN) / CERTAIN)
 _REACHED = 1.0 - 1e-4
 _EVEN = 0.5
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -170,13 +171,15 @@ class ExceedanceProbabilityModel(ModelWrapper):
             self.soft_exceedances(clip.future),
             clip.observed.expand(-1, -1, len(self.thresholds), -1, -1),
             self.soft_exceedances(clip.context) if clip.context.shape[1] else clip.context,
+            clip.faintest,
         )
         for step in self.network.optimiser_steps(coded, self._coded(targets), generator):
             logits, target, observed = step.prediction, step.target, step.observed
             if self.cascade is not None:  # it has no weights for predictions made while reading
                 last = slice(-coded.future.shape[1], None)
                 logits, target, observed = logits[:, last], target[:, last], observed[:, last]
-            yield OptimiserStep(step.name, self._faded(coded.past, logits), _events(target), observed)
+            known = self._known(observed, clip.faintest)
+            yield OptimiserStep(step.name, self._faded(coded.past, logits), _events(target), known)
 
     def _faded(self, read: Tensor, logits: Tensor) -> Tensor:
         """Add the network's change of the newest logits (B, S, K, H, W) to the past's as they fade."""
@@ -187,11 +190,14 @@ class ExceedanceProbabilityModel(ModelWrapper):
         faded: Tensor = self.cascade(past, logits.shape[1])
         return faded + change
 
-    def compared(self, forecast: Tensor, future: Tensor, observed: Tensor) -> OptimiserStep:
+    def compared(
+        self, forecast: Tensor, future: Tensor, observed: Tensor, faintest: Tensor | None = None
+    ) -> OptimiserStep:
         """The logits of a forecast beside the events of observed frames (B, S, 1, H, W)."""
         events = _events(self.soft_exceedances(future))
         logits = torch.logit(forecast.float(), eps=CERTAIN)
-        return OptimiserStep("forecast", logits, events, observed.expand_as(events))
+        known = self._known(observed.expand_as(events), faintest)
+        return OptimiserStep("forecast", logits, events, known)
 
     def frames(self, forecast: Tensor) -> Tensor:
         """Frames (B, S, 1, H, W) of the highest threshold that is reached with probability 0.5, else 0.
@@ -217,6 +223,13 @@ class ExceedanceProbabilityModel(ModelWrapper):
             raise SettingsError(complain("memory", "a network without one", "an LMC-Memory", "choose one"))
         found: Tensor = inner(self.soft_exceedances(frames), long)
         return found
+
+    def _known(self, observed: Tensor, faintest: Tensor | None) -> Tensor:
+        """Leave the events out of ``observed`` (B, S, K, H, W) that the source cannot tell from dry."""
+        if faintest is None:
+            return observed
+        told = self.thresholds >= faintest[:, None].to(self.thresholds.dtype) - _ROUNDING
+        return observed & told[:, None, :, None, None]
 
     def _coded(self, targets: ScheduledTargets | None) -> ScheduledTargets | None:
         return None if targets is None else ScheduledTargets(self.soft_exceedances(targets.frames), targets.use)

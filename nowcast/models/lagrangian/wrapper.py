@@ -115,6 +115,7 @@ class LagrangianModel(ModelWrapper):
             (future * future_observed).to(clip.future.dtype),
             torch.cat([past_observed, future_observed], dim=1),
             clip.context[:, :0],
+            clip.faintest,
         )
 
     def _flow(self, past: Tensor, observed: Tensor | None) -> Tensor:
