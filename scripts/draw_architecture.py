@@ -18,6 +18,7 @@ TEXTS = {
     "cli": "one thin file a command",
     "demo": "the main job from nothing",
     "service": "a cycle on the radar's clock",
+    "serve": "forecasts over HTTP",
     "bench": "tables of papers",
     "workflows": "the way each thing is done, once; the Python API",
     "evaluation": "period, comparison, calibration",
@@ -50,7 +51,7 @@ def arrows() -> set[tuple[str, str]]:
     for module in graph.modules:
         for other in graph.find_modules_directly_imported_by(module):
             rooms = [name.split(".")[1] for name in (module, other) if name.count(".")]
-            if len(rooms) == 2 and rooms[0] != rooms[1]:
+            if len(rooms) == 2 and rooms[0] != rooms[1] and "__main__" not in rooms:
                 found.add((rooms[0], rooms[1]))
     return found
 

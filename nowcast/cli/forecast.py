@@ -6,10 +6,41 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nowcast.cli.help_page import HelpPage
+
 if TYPE_CHECKING:
     import xarray as xr
 
 _RAIN_DBZ = 10.0
+
+HELP = HelpPage(
+    """Forecasts the frames that follow the newest one of an archive, or another, with a baseline, a
+network of the package (motionrnn, lmc_memory, astm) or a checkpoint of yours. The file holds
+reflectivity, probabilities where the model knows them, and members and products where they are asked
+for.""",
+    examples=(
+        (
+            "nowcast forecast --archive italy.zarr --model motionrnn --out nowcast.nc",
+            "the newest, 10 frames ahead",
+        ),
+        (
+            "nowcast forecast --archive italy.zarr --model motionrnn --at 2025-03-22T12:00 --leads 6 "
+            "--out noon.nc",
+            "as it would have been at noon, 6 frames",
+        ),
+        (
+            "nowcast forecast --archive italy.zarr --model motionrnn --members 24 --products all --z-r "
+            "marshall_palmer --out rain.nc",
+            "24 equally likely fields; sums of rain and when it begins",
+        ),
+        (
+            "nowcast forecast --archive italy.zarr --model extrapolation --set method=tvl1 --out motion.nc",
+            "a baseline, with a setting of its own",
+        ),
+    ),
+    again="no file is written; run the same command again",
+    see=("nowcast show", "nowcast at", "nowcast models", "nowcast verify", "docs/howto/probabilities.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_mask_argument(parser)
     add_product_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
+    page = parser.add_mutually_exclusive_group()
+    page.add_argument(
+        "--page",
+        type=Path,
+        metavar="HTML",
+        help="page to look at the forecast; by default beside --out, as .html",
+    )
+    page.add_argument("--no-page", action="store_true", help="write no page")
 
 
 def add_mask_argument(parser: argparse.ArgumentParser) -> None:
@@ -117,10 +156,13 @@ def add_calibration_argument(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Forecast, write the file, and report in a few lines what is in it."""
+    from nowcast.archive.masked import masked
     from nowcast.core.settings import override
     from nowcast.products.cf_netcdf import write_forecast
     from nowcast.workflows.forecast import forecast
+    from nowcast.workflows.open_archive import open_archive
 
+    page = _page(args)
     settings = override({}, args.assignments)
     coming = forecast(
         args.archive,
@@ -139,7 +181,25 @@ def run(args: argparse.Namespace) -> int:
     )
     write_forecast(args.out, coming)
     print(summary(args.out, coming))
+    if page is not None:
+        from nowcast.workflows.show import show
+
+        show(coming, page, archive=masked(open_archive(args.archive), marks_of(args)))
+        print(f"  to look at it: {page}")
     return 0
+
+
+def _page(args: argparse.Namespace) -> Path | None:
+    """Return where the page goes: beside the forecast, unless that lies in an object store."""
+    from nowcast.core.files import check_place
+    from nowcast.core.places import ObjectPath, place_of
+    from nowcast.workflows.show import page_beside
+
+    if args.no_page or (args.page is None and isinstance(place_of(args.out), ObjectPath)):
+        return None
+    page: Path = args.page or page_beside(args.out)
+    check_place(page)
+    return page
 
 
 def products_of(args: argparse.Namespace) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def make_app(settings: ServeSettings) -> ASGIApp:
     files = FolderFiles(settings.place)
 
     def page(request: Request) -> Response:
-        """The page of the folder, else one made here, for browsers; for programs the landing page of the API."""
+        """For browsers the page of the folder, else one made here; for programs the landing page."""
         browser = "text/html" in request.headers.get("accept", "")
         if request.query_params.get("f") == "json" or not browser:
             return edr.landing(request)

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.rain import ZRelation
-from nowcast.products.open_forecast import Values
 from nowcast.report.palette_colours import EVEN_12
 from nowcast.report.palettes import BELOW_INDEX, DEFAULT_Z_R, NAMES, ColourScale, palette_of
 from nowcast.serve.layers import Layer, layers_of
@@ -26,7 +25,8 @@ _OTHERS = {
     "spread": ColourScale(STYLES[0], "spread", "dB", _SPREAD, EVEN_12),
     "minutes": ColourScale(STYLES[0], "minutes", "min", _MINUTES, EVEN_12[::-1]),
 }
-_CACHED_BYTES = 160 * 2**20
+Codes = npt.NDArray[np.uint8]
+_CACHED_BYTES = 96 * 2**20
 _ROW, _WIDTH, _BAR, _FONT = 18, 150, 26, 12
 _INK = (28, 36, 48, 255)
 _PAPER = (255, 255, 255, 255)
@@ -47,13 +47,13 @@ def scale_of(layer: Layer, style: str = "", code: str = "") -> ColourScale:
 
 
 class Painter:
-    """Draws frames of open forecasts; keeps the frames and places that were asked for last."""
+    """Draws frames of open forecasts; keeps the frames, as indices of colours, and places asked for last."""
 
     def __init__(self, z_r_name: str | None = None, most_bytes: int = _CACHED_BYTES) -> None:
         self._z_r = z_r_name
         self._most = most_bytes
         self._maps = PixelMaps()
-        self._frames: OrderedDict[tuple[str, str, tuple[int, ...]], Values] = OrderedDict()
+        self._frames: OrderedDict[tuple[str, str, tuple[int, ...], str], Codes] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -61,14 +61,23 @@ class Painter:
         """Every layer of a forecast by name."""
         return dict(layers_of(served.data, self._z_r))
 
-    def frame(self, served: ServedForecast, layer: Layer, index: tuple[int, ...]) -> Values:
-        """One frame (H, W) of a layer."""
-        key = served.tag, layer.name, index
+    def value(
+        self, served: ServedForecast, layer: Layer, index: tuple[int, ...], row: int, column: int
+    ) -> float:
+        """The value of one cell of a frame."""
+        picks = [[place] for place in index]
+        here = slice(row, row + 1), slice(column, column + 1)
+        return float(layer.of(served.data.block(layer.variable.name, picks, *here)).item())
+
+    def _codes(self, served: ServedForecast, layer: Layer, index: tuple[int, ...], scale: ColourScale) -> Codes:
+        """Index of the colour of each cell (H * W + 1); the last is that of no cell."""
+        key = served.tag, layer.name, index, scale.name
         with self._lock:
             if key in self._frames:
                 self._frames.move_to_end(key)
                 return self._frames[key]
-        found = layer.of(served.data.frame(layer.variable.name, index))
+        values = layer.of(served.data.frame(layer.variable.name, index))
+        found = np.append(scale.indices(values).ravel(), np.uint8(BELOW_INDEX))
         with self._lock:
             if key not in self._frames:
                 self._frames[key] = found
@@ -102,14 +111,10 @@ class Painter:
         """
         scale = scale_of(layer, style)
         cells = self._maps.cells(served.data.grid, crs, box, size)
-        codes = scale.indices(self.frame(served, layer, index).ravel()[cells])
-        codes[cells < 0] = BELOW_INDEX
-        return png_of(codes, scale, background)
+        return png_of(self._codes(served, layer, index, scale)[cells], scale, background)
 
 
-def png_of(
-    codes: npt.NDArray[np.uint8], scale: ColourScale, background: tuple[int, int, int] | None = None
-) -> bytes:
+def png_of(codes: Codes, scale: ColourScale, background: tuple[int, int, int] | None = None) -> bytes:
     """Write indices of colours (h, w) as a PNG with a palette."""
     from PIL import Image
 

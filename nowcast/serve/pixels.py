@@ -20,7 +20,7 @@ from nowcast.core.grid import Grid
 from nowcast.postprocessing.places.locations import rows_and_columns
 
 Array = npt.NDArray[np.floating]
-Cells = npt.NDArray[np.int32]
+CellIndices = npt.NDArray[np.int32]
 Box = tuple[float, float, float, float]
 """Left, bottom, right and top in the CRS of the picture."""
 LONLAT, MERCATOR = "OGC:CRS84", "EPSG:3857"
@@ -52,7 +52,7 @@ def positions(grid: Grid, crs: str, x: Array, y: Array) -> tuple[Array, Array]:
     return np.where(known, row, np.nan), np.where(known, column, np.nan)
 
 
-def cells_of(grid: Grid, crs: str, box: Box, size: tuple[int, int]) -> Cells:
+def cells_of(grid: Grid, crs: str, box: Box, size: tuple[int, int]) -> CellIndices:
     """Flat index of the cell that each pixel shows (h, w); -1 off the grid.
 
     Args:
@@ -108,11 +108,11 @@ class PixelMaps:
 
     def __init__(self, most_bytes: int = _CACHED_BYTES) -> None:
         self._most = most_bytes
-        self._held: OrderedDict[tuple[str, str, Box, tuple[int, int]], Cells] = OrderedDict()
+        self._held: OrderedDict[tuple[str, str, Box, tuple[int, int]], CellIndices] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def cells(self, grid: Grid, crs: str, box: Box, size: tuple[int, int]) -> Cells:
+    def cells(self, grid: Grid, crs: str, box: Box, size: tuple[int, int]) -> CellIndices:
         """As `cells_of`."""
         key = grid.fingerprint, crs, box, size
         with self._lock:

@@ -70,7 +70,8 @@ def _listener(settings: ServeSettings) -> socket.socket:
     """Take the address, so that one that is taken is said in one line."""
     host = settings.host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
+    # Only where the protocol is named asyncio turns Nagle's algorithm off, which costs 40 ms an answer.
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, settings.port))

@@ -147,7 +147,7 @@ class WebMapService:
         told |= {"longitude": None, "latitude": None} | said(served.data, layer, index)
         if inside:
             i, j = int(at_row + 0.5), int(at_column + 0.5)
-            value = float(self._painter.frame(served, layer, index)[i, j])
+            value = self._painter.value(served, layer, index, i, j)
             lon, lat = grid.lonlat(grid.y[i : i + 1], grid.x[j : j + 1])
             told["value"] = None if np.isnan(value) else float(f"{value:.5g}")
             told |= {"longitude": round(float(lon[0]), 5), "latitude": round(float(lat[0]), 5)}

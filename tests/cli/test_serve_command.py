@@ -33,11 +33,3 @@ def test_an_extra_that_is_missing_is_named(monkeypatch, capsys):
 def test_an_address_that_is_not_here_is_one_line(capsys):
     assert main(["serve", ".", "--host", "203.0.113.1", "--port", "0"]) == 2
     assert "203.0.113.1:0: got Cannot assign requested address" in capsys.readouterr().err
-
-
-def test_help_has_examples(capsys):
-    with pytest.raises(SystemExit):
-        main(["serve", "--help"])
-    text = capsys.readouterr().out
-    for word in ("nowcast serve service/out --host 0.0.0.0", "curl", "QGIS", "127.0.0.1"):
-        assert word in text
