@@ -86,7 +86,7 @@ def write_skill(
             title or f"Nowcast skill, {_days(found.reference_times[0], found.reference_times[-1])}",
             [as_page_case(case, found, under) for case in found.cases],
             found.rows,
-            [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
+            _cell_maps(archive, found),
             subtitle=_subtitle(found),
             metadata=_metadata(archive, found, period),
             notes=[*_attribution(archive), *notes],
@@ -96,6 +96,7 @@ def write_skill(
             diagrams=diagrams_of(found, against.how),
             groups=found.groups,
             palette=palette,
+            z_r=str(archive.attrs.get("z_r_relation", "")),
         )
     )
     groups = out / "groups.csv" if found.groups else None
@@ -112,7 +113,7 @@ def write_skill(
 
 
 def as_page_case(case: Case, found: Verification, threshold_dbz: float) -> Case:
-    """Return a case as the page shows it, with the CSI of this nowcast under each map."""
+    """Return a case as the page shows it: CSI of this nowcast under its maps, calibrated probabilities."""
     nowcast = found.reference_times.tolist().index(int(case.reference_time.astype(np.int64)))
     k = found.thresholds.index(threshold_dbz)
     captions = {
@@ -122,7 +123,9 @@ def as_page_case(case: Case, found: Verification, threshold_dbz: float) -> Case:
         ]
         for name in case.forecasts
     }
-    return replace(case, captions=captions)
+    raw = {name.removesuffix(CALIBRATED) for name in case.probabilities if name.endswith(CALIBRATED)}
+    best = {name: known for name, known in case.probabilities.items() if name not in raw}
+    return replace(case, captions=captions, probabilities=best)
 
 
 def summary(found: Verification) -> str:
@@ -142,6 +145,23 @@ def summary(found: Verification) -> str:
     first = found.lead_minutes[0], found.lead_minutes[-1]
     head = f"mean over lead times of {first[0]:g} to {first[1]:g} minutes, {found.nowcasts} nowcasts"
     return f"{head}\n{text_table(lines)}"
+
+
+def _cell_maps(archive: RadarFrames, found: Verification) -> list[CellMap]:
+    """Every map of the page."""
+    return [
+        CellMap(
+            model,
+            key.threshold_dbz,
+            archive.grid,
+            values,
+            found.block,
+            key.score,
+            None if key.lead is None else found.lead_minutes[key.lead],
+        )
+        for model, maps in found.cells.items()
+        for key, values in maps.items()
+    ]
 
 
 def _subtitle(found: Verification) -> str:

@@ -39,7 +39,7 @@ class Tally:
         is (`nowcast.scores.forecast_inputs`).
         """
         inputs = ForecastInputs(forecast, probabilities, members)
-        for key, metric in {_key(m): m for m in self.metrics}.items():
+        for key, metric in {counted_as(m): m for m in self.metrics}.items():
             self._sums[key] = add(self._sums.get(key, {}), metric.sums(inputs.of(metric), observed))
 
     def merge(self, other: Tally) -> None:
@@ -49,11 +49,11 @@ class Tally:
 
     def sums(self, metric: Metric) -> Sums:
         """What was counted for one metric."""
-        return self._sums[_key(metric)]
+        return self._sums[counted_as(metric)]
 
     def value(self, metric: Metric) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Finish one metric: (S,), NaN where nothing was counted."""
-        return np.asarray(metric.value(self._sums[_key(metric)]), dtype=np.float64)
+        return np.asarray(metric.value(self._sums[counted_as(metric)]), dtype=np.float64)
 
     def rows(
         self, model: str, lead_minutes: Sequence[float], metrics: Sequence[Metric] | None = None
@@ -89,6 +89,6 @@ def row_cells(row: ScoreRow) -> tuple[str, ...]:
     )
 
 
-def _key(metric: Metric) -> Any:
-    """Tell apart what is counted: the counting function and the metric's fields, which are its parameters."""
+def counted_as(metric: Metric) -> Any:
+    """What tells apart what is counted: the counting function and the metric's fields, its parameters."""
     return (type(metric).sums, tuple(sorted(vars(metric).items())))

@@ -16,9 +16,10 @@ from nowcast.archive.thinned import RadarFrames, thinned
 from nowcast.core.engine import Engine, InProcess, in_order, open_engine
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.times import minutes, parse_period
+from nowcast.evaluation.cell_maps import block_of
 from nowcast.evaluation.comparison import Against
 from nowcast.evaluation.grouping import REGION_KM, Grouping, Masks, area_masks, grouped_by
-from nowcast.evaluation.period import CALIBRATED, MAP_CELL_KM, PeriodScores, Verification
+from nowcast.evaluation.period import CALIBRATED, PeriodScores, Verification
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import check_counts, wettest, windows
 from nowcast.forecasters.calibration_file import ModelCalibration
@@ -204,7 +205,7 @@ def verify_period(
         min_wet_pixels: leave an initialisation time out if its newest frame has fewer pixels >= ``wet_dbz``.
         wet_dbz: what counts as wet for that.
         least_past: past frames of a window when no forecaster needs more.
-        map_thresholds: thresholds for which CSI is kept for each block of cells; None for all.
+        map_thresholds: thresholds for which scores are kept for each block of cells; None for all.
         block: cells of such a block, each way; None for about 5 km.
         grouping: into what scores are parted beside the whole.
         cases: of how many of the wettest nowcasts, hours apart, the fields are kept.
@@ -223,7 +224,7 @@ def verify_period(
     past = max(least_past, *(f.needs.past for f in models.values()))
     check_counts(stride=stride, least_past=least_past)
     check_threshold(wet_dbz)
-    block = block or max(1, round(MAP_CELL_KM / max(archive.grid.cell_km)))
+    block = block or block_of(archive.grid.shape, archive.grid.cell_km)
     mapped = thresholds if map_thresholds is None else map_thresholds
     empty = partial(PeriodScores, thresholds, scores, archive.grid.cell_km, mapped, block, grouping)
     counted = {name: empty() for name in readings}
@@ -231,7 +232,7 @@ def verify_period(
     starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress, engine)
     reference_times = np.array([times[past - 1] for times in starts.windows], "datetime64[ns]")
     shown = wettest(reference_times, starts.wet_pixels, cases)
-    score = NowcastScorer(archive, readings, leads, past, empty, tuple(shown))
+    score = NowcastScorer(archive, readings, leads, past, empty, tuple(shown), tuple(mapped))
     kept: list[Case] = []
     metadata: dict[str, dict[str, str]] = {}
     every_scored = in_order(engine or InProcess(), score, starts.windows)
@@ -248,7 +249,7 @@ def verify_period(
         reference_times=reference_times,
         wet_pixels=starts.wet_pixels,
         too_dry=starts.too_dry,
-        csi_cells={(n, t): values for n, c in counted.items() for t, values in c.csi_cells.items()},
+        cells={name: c.cells(len(leads)) for name, c in counted.items()},
         block=block,
         seconds={name: c.seconds for name, c in counted.items()},
         thresholds=tuple(thresholds),
