@@ -42,8 +42,8 @@ def scale_of(score: str, maps: Sequence[npt.NDArray[np.floating]]) -> ColourScal
 
 def bound_texts(scale: ColourScale) -> list[str]:
     """What a legend says where each class begins: as few digits as tell the bounds apart."""
-    if scale.colours == AROUND_ONE:
-        return [f"{bound:.2g}" for bound in scale.bounds]
+    if scale.bounds == _RATIOS:
+        return [f"{bound:.2f}".rstrip("0").rstrip(".") for bound in scale.bounds]
     return [f"{bound:.6g}" for bound in scale.bounds]
 
 

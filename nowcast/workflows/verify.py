@@ -28,7 +28,7 @@ from nowcast.forecasters.neural import Neural
 from nowcast.postprocessing.members import Members
 from nowcast.report.content import Case
 from nowcast.report.palettes import palette_of
-from nowcast.scores.catalog import DEFAULT_SCORES
+from nowcast.scores.catalog import DEFAULT_SCORES, PROBABILITY_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
 from nowcast.workflows.calibrated import calibration_of, read_calibrations, uncalibrated
 from nowcast.workflows.drawn_members import with_members
@@ -52,7 +52,7 @@ def verify(
     stride: int = 6,
     lead_times: int = 10,
     thresholds: Sequence[float] = DEFAULT_THRESHOLDS_DBZ,
-    scores: Sequence[str] = DEFAULT_SCORES,
+    scores: Sequence[str] | None = None,
     step_minutes: float | None = None,
     min_wet_pixels: int = 0,
     mask: Sequence[str] = (),
@@ -81,7 +81,8 @@ def verify(
         stride: frames between two initialisation times of an unbroken run.
         lead_times: how many, one step apart.
         thresholds: of events, in dBZ.
-        scores: names of docs/reference/scores.md.
+        scores: names of docs/reference/scores.md; None takes those that are always computed, and some of
+            probabilities where a network knows them.
         step_minutes: take frames so far apart; None takes the longest step that a model needs.
         min_wet_pixels: leave out initialisation times with fewer pixels of 20 dBZ or more.
         mask: quality marks left out of past and truth alike, as `nowcast.forecast` does.
@@ -136,7 +137,7 @@ def verify(
             stride=stride,
             lead_times=lead_times,
             thresholds=thresholds,
-            scores=scores,
+            scores=scores or default_scores(readings),
             min_wet_pixels=min_wet_pixels,
             map_thresholds=drawn_thresholds(thresholds),
             grouping=grouping,
@@ -259,6 +260,14 @@ def verify_period(
         groups=tuple(row for name, c in counted.items() for row in c.group_rows(name, lead_minutes)),
         cases=tuple(kept),
     )
+
+
+def default_scores(readings: Mapping[str, Reading]) -> tuple[str, ...]:
+    """What is scored when nobody says: more where a network knows probabilities."""
+    known = any(
+        isinstance(r.forecaster, Neural) and r.forecaster.knows_probabilities for r in readings.values()
+    )
+    return (*DEFAULT_SCORES, *(PROBABILITY_SCORES if known else ()))
 
 
 def with_calibrated(readings: Mapping[str, Reading], known: Sequence[ModelCalibration]) -> dict[str, Reading]:

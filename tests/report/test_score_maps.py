@@ -43,7 +43,7 @@ def test_scales_by_hand():
         WORSE,
         AROUND_ONE,
     ]
-    assert bound_texts(scale_of("bias", [np.ones(2)]))[:6] == ["0", "0.33", "0.5", "0.67", "0.8", "1.2"]
+    assert bound_texts(scale_of("bias", [np.ones(2)]))[:6] == ["0", "0.33", "0.5", "0.67", "0.8", "1.25"]
     assert bound_texts(scale_of("csi", [np.full(2, 0.25)]))[:3] == ["0", "0.025", "0.05"]
 
 

@@ -18,6 +18,7 @@
   function sheet(image, ...more) {
     const map = data.map;
     const over = make("svg", { viewBox: `0 0 ${map.columns} ${map.rows}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      ...["#border", "#coast"].map((href) => make("use", { href, class: "halo" })),
       make("use", { href: "#border" }), make("use", { href: "#coast" }));
     const km = [500, 200, 100, 50, 20, 10, 5, 2, 1].find((d) => d <= map.width_km / 4) || 1;
     const bar = make("div", { class: "km", style: `width:${(100 * km / map.width_km).toFixed(2)}%` }, `${km} km`);
