@@ -6,10 +6,41 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nowcast.cli.help_page import HelpPage
+
 if TYPE_CHECKING:
     import xarray as xr
 
 _RAIN_DBZ = 10.0
+
+HELP = HelpPage(
+    """Forecasts the frames that follow the newest one of an archive, or another, with a baseline, a
+network of the package (motionrnn, lmc_memory, astm) or a checkpoint of yours. The file holds
+reflectivity, probabilities where the model knows them, and members and products where they are asked
+for.""",
+    examples=(
+        (
+            "nowcast forecast --archive italy.zarr --model motionrnn --out nowcast.nc",
+            "the newest, 10 frames ahead",
+        ),
+        (
+            "nowcast forecast --archive italy.zarr --model motionrnn --at 2025-03-22T12:00 --leads 6 "
+            "--out noon.nc",
+            "as it would have been at noon, 6 frames",
+        ),
+        (
+            "nowcast forecast --archive italy.zarr --model motionrnn --members 24 --products all --z-r "
+            "marshall_palmer --out rain.nc",
+            "24 equally likely fields; sums of rain and when it begins",
+        ),
+        (
+            "nowcast forecast --archive italy.zarr --model extrapolation --set method=tvl1 --out motion.nc",
+            "a baseline, with a setting of its own",
+        ),
+    ),
+    again="no file is written; run the same command again",
+    see=("nowcast show", "nowcast at", "nowcast models", "nowcast verify", "docs/howto/probabilities.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
