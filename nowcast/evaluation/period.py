@@ -58,7 +58,9 @@ class Verification:
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
     """By model, what made its forecasts."""
     groups: tuple[GroupRow, ...] = ()
-    """Scores of parts of it, by hour of the day or region."""
+    """Scores of parts of it, by hour of the day, region or event."""
+    missing: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Of each lead time: nowcasts without an observed frame, which count nothing there."""
     cases: tuple[Case, ...] = ()
     """The wettest nowcasts with their fields, for pictures."""
 
@@ -140,7 +142,8 @@ class PeriodScores:
         self.tally.merge(own)
         self._nowcasts.add(own)
         self._cells.add(nowcast)
-        self._groups.add(nowcast, own, hour=int(forecast["forecast_reference_time"].dt.hour))
+        reference_time: np.datetime64 = forecast["forecast_reference_time"].values.reshape(1)[0]
+        self._groups.add(nowcast, own, reference_time)
         self._seconds.append(seconds)
 
     def merge(self, later: PeriodScores) -> None:

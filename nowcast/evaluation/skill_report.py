@@ -146,6 +146,16 @@ def _cell_maps(archive: RadarFrames, found: Verification) -> list[CellMap]:
     ]
 
 
+def left_out(found: Verification) -> str:
+    """How many lead times were not scored because no frame is there, by lead time; nothing where none was."""
+    if not found.missing.any():
+        return ""
+    each = ", ".join(
+        f"{n} at {lead:g} min" for n, lead in zip(found.missing, found.lead_minutes, strict=True) if n
+    )
+    return f"; left out, as no frame was observed: {each}"
+
+
 def _subtitle(found: Verification) -> str:
     plain = [model for model in found.models if not model.endswith(CALIBRATED)]
     names = ", ".join(plain) + (", raw and calibrated" if len(plain) < len(found.models) else "")
@@ -179,7 +189,7 @@ def _metadata(
     shown = {
         "Archive": f"{archive.path.name}, content {archive.fingerprint}",
         "Period": f"{to_text(period[0])} to {to_text(period[1])}, end excluded",
-        "Nowcasts": f"{found.nowcasts}, {to_text(first)} to {to_text(last)}{dry}",
+        "Nowcasts": f"{found.nowcasts}, {to_text(first)} to {to_text(last)}{dry}{left_out(found)}",
         "Grid": f"{rows} x {columns} cells of {km_y:.3g} x {km_x:.3g} km, {projection}",
         "Step": f"{minutes(archive.step):g} minutes; lead times of {found.lead_minutes[0]:g} minutes and more",
     }

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from nowcast.core.text_table import text_table
 from nowcast.evaluation.period import Verification
+from nowcast.evaluation.skill_report import left_out
 from nowcast.report.score_texts import text_of
 
 WIDTH = 100
@@ -17,7 +18,7 @@ def summary(found: Verification) -> str:
     """Means over lead times as tables, one row a model; a score keeps its thresholds together."""
     first = found.lead_minutes[0], found.lead_minutes[-1]
     nowcasts = f"{found.nowcasts} nowcast{'' if found.nowcasts == 1 else 's'}"
-    head = f"mean over lead times of {first[0]:g} to {first[1]:g} minutes, {nowcasts}"
+    head = f"mean over lead times of {first[0]:g} to {first[1]:g} minutes, {nowcasts}{left_out(found)}"
     values = {row[:3]: row.value for row in found.rows if row.lead_minutes is None}
     columns = {
         column: [_heading(column), *(_text(column[0], values[model, *column]) for model in found.models)]

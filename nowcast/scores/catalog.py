@@ -80,7 +80,7 @@ DEFAULT_SCORES = ("csi", "pod", "far", "bias", "mae", "mse", "rmse", "mean_error
 """What `nowcast verify` computes unless told otherwise."""
 
 PROBABILITY_SCORES = ("brier", "brier_skill", "reliability", "roc_area")
-"""What is scored as well, when nobody says, where a forecaster knows probabilities: diagrams are made of these."""
+"""Scored as well when nobody says what, where a network knows probabilities; diagrams are made of these."""
 SCORE_GROUPS: dict[str, tuple[str, ...]] = {
     "default": DEFAULT_SCORES,
     "events": ("csi", "pod", "far", "bias", "ets", "hss", "sedi", "acc"),
