@@ -121,7 +121,7 @@ def verification_of(
         reference_times=np.array(starts, "datetime64[ns]"),
         wet_pixels=np.zeros(len(starts), np.int64),
         too_dry=0,
-        csi_cells={},
+        cells={},
         block=1,
         seconds=seconds,
         thresholds=THRESHOLDS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nowcast.core.text_table import text_table
 from nowcast.evaluation.period import Verification
@@ -32,7 +32,7 @@ def summary(found: Verification) -> str:
     return "\n".join([head, *tables])
 
 
-def _parted(columns: dict[_Column, Sequence[str]], width: int) -> Iterator[list[_Column]]:
+def _parted(columns: Mapping[_Column, Sequence[str]], width: int) -> Iterator[list[_Column]]:
     """Columns of one table after the other: whole scores while they fit, one score at least."""
     part: list[_Column] = []
     used = 0

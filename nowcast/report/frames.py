@@ -94,8 +94,8 @@ def _case(case: Case, pictures: _Pictures, thresholds: Sequence[float]) -> dict[
     frames = []
     for moment, dbz in _moments(case.past):
         number = pictures.put(dbz)
-        numbers = [number if known is None else -1 for known in of_thresholds]
-        frames.append(_frame(case, moment, numbers, [""] * len(panels)))
+        same = [number if known is None else -1 for known in of_thresholds]
+        frames.append(_frame(case, moment, same, [""] * len(panels)))
     observed = {} if case.observed is None else dict(_moments(case.observed))
     leads = [f["lead_time"].values for f in case.forecasts.values()]
     for s, lead_time in enumerate(leads[0] if leads else ()):

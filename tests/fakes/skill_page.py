@@ -58,7 +58,7 @@ def full_skill_page():
     names, unit = ("persistence", EVIL), [0.0, 0.5, 1.0]
     diagrams = Diagrams(
         [ReliabilityCurve(m, 20.0, unit, unit, [9, 3, 1], unit, unit, 0.1) for m in names],
-        [DiagramCurve(m, 20.0, unit, unit, [EVIL] * 3) for m in names],
+        [DiagramCurve(m, 20.0, unit, [0.0, 0.8, 1.0], [EVIL] * 3) for m in names],
         performance=[DiagramCurve(m, 20.0, unit, unit) for m in names],
         ranks=[RankShares(m, 20.0, [1.5, 0.5]) for m in names],
     )
