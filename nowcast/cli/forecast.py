@@ -57,7 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_mask_argument(parser)
     add_product_arguments(parser)
-    parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="file to write; its end says what: .nc or .zarr (all), .tif, .h5 (reflectivity), .png, .gif, .mp4",
+    )
     page = parser.add_mutually_exclusive_group()
     page.add_argument(
         "--page",
@@ -158,11 +163,13 @@ def run(args: argparse.Namespace) -> int:
     """Forecast, write the file, and report in a few lines what is in it."""
     from nowcast.archive.masked import masked
     from nowcast.core.settings import override
-    from nowcast.products.cf_netcdf import write_forecast
+    from nowcast.workflows.at import newest_frames, reference_time_of
     from nowcast.workflows.forecast import forecast
     from nowcast.workflows.open_archive import open_archive
+    from nowcast.workflows.write_forecast import format_of, write_as
 
-    page = _page(args)
+    kind = format_of(args.out)
+    page = _page(args, beside=not kind.holds)
     settings = override({}, args.assignments)
     coming = forecast(
         args.archive,
@@ -179,23 +186,27 @@ def run(args: argparse.Namespace) -> int:
         z_r=args.z_r,
         progress=True,
     )
-    write_forecast(args.out, coming)
+    archive = masked(open_archive(args.archive), marks_of(args)) if page or kind.pictures else None
+    before = newest_frames(archive, reference_time_of(coming)) if archive else None
+    write_as(args.out, coming, before)
     print(summary(args.out, coming))
+    if kind.holds:
+        print(f"  {kind.holds}")
     if page is not None:
         from nowcast.workflows.show import show
 
-        show(coming, page, archive=masked(open_archive(args.archive), marks_of(args)))
+        show(coming, page, archive=archive)
         print(f"  to look at it: {page}")
     return 0
 
 
-def _page(args: argparse.Namespace) -> Path | None:
-    """Return where the page goes: beside the forecast, unless that lies in an object store."""
+def _page(args: argparse.Namespace, beside: bool) -> Path | None:
+    """Return where the page goes: where asked for, or beside a file of the whole forecast on this machine."""
     from nowcast.core.files import check_place
     from nowcast.core.places import ObjectPath, place_of
     from nowcast.workflows.show import page_beside
 
-    if args.no_page or (args.page is None and isinstance(place_of(args.out), ObjectPath)):
+    if args.no_page or (args.page is None and (not beside or isinstance(place_of(args.out), ObjectPath))):
         return None
     page: Path = args.page or page_beside(args.out)
     check_place(page)
