@@ -6,9 +6,36 @@ import argparse
 from pathlib import Path
 
 from nowcast.cli.forecast import add_mask_argument, marks_of
+from nowcast.cli.help_page import HelpPage
 from nowcast.cli.motion import add_palette_argument
 from nowcast.cli.workers import add_worker_arguments, engine_of
 from nowcast.core.errors import SettingsError
+
+HELP = HelpPage(
+    """Scores forecasters over a period, each from the same initialisation times and on the same
+observed cells, and leaves tables (scores.csv, confidence.csv) and a page with maps, cases and how sure
+the differences are.""",
+    examples=(
+        (
+            "nowcast verify --archive italy.zarr --models persistence,extrapolation,motionrnn --period "
+            "2025-03-21/2025-03-22 --out skill/",
+            "two baselines and a network over two days",
+        ),
+        (
+            "nowcast verify --archive italy.zarr --models motionrnn,runs/own/v0/best.ckpt --period "
+            "2025-03-21/2025-03-22 --thresholds 20 30 --scores default,probabilistic --members 24 --out "
+            "both/",
+            "probabilities and members as well",
+        ),
+        (
+            "nowcast verify --archive italy.zarr --models extrapolation,motionrnn --period "
+            "2025-03-01/2025-03-31 --stride 12 --by hour,region --workers 4 --out month/",
+            "a month by hour of the day and by region, on four cores",
+        ),
+    ),
+    again="nothing half-written stays; run the same command again",
+    see=("nowcast calibrate", "docs/reference/scores.md", "docs/reference/skill.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
