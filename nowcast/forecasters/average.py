@@ -168,11 +168,9 @@ class Average:
             values = np.asarray(probability.sel(threshold=kept).values, np.float32)
             known = ~np.isnan(values).any(axis=0)
             one = np.where(known, values, 0) * np.float32(part.weight)
-            if n == 0:
-                total, weight = one, known * np.float32(part.weight)
-            else:
-                total = total[[common.index(t) for t in kept]] + one
-                weight = weight + known * np.float32(part.weight)
+            share: Array = np.where(known, np.float32(part.weight), np.float32(0))
+            total = one if n == 0 else total[[common.index(t) for t in kept]] + one
+            weight = share if n == 0 else weight + share
             common = kept
         if not common:
             raise SettingsError(
