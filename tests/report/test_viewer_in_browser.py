@@ -251,11 +251,7 @@ def test_keys_alone_reach_and_work_everything(open_page):
     reached = set()
     for _ in range(40):
         page.keyboard.press("Tab")
-        reached.add(
-            page.evaluate(
-                "document.activeElement.id || document.activeElement.className || document.activeElement.tagName"
-            )
-        )
+        reached.add(page.evaluate("(e => e.id || e.className || e.tagName)(document.activeElement)"))
     expected = {"map", "leaflet-control-zoom-in", "leaflet-control-zoom-out", "back", "play", "on", "slider"}
     expected |= {"layer", "palette", "whole", "link", "place", "place-clear", "SUMMARY"}
     assert expected <= reached
