@@ -17,7 +17,8 @@ HELP = HelpPage(
     """Forecasts the frames that follow the newest one of an archive, or another, with a baseline, a
 network of the package (motionrnn, lmc_memory, astm) or a checkpoint of yours. The file holds
 reflectivity, probabilities where the model knows them, and members and products where they are asked
-for.""",
+for; beside it stands a page to look at, of the same name with .html. Other ends of --out give pictures, films
+and files of other programs.""",
     examples=(
         (
             "nowcast forecast --archive italy.zarr --model motionrnn --out nowcast.nc",
@@ -37,9 +38,13 @@ for.""",
             "nowcast forecast --archive italy.zarr --model extrapolation --set method=tvl1 --out motion.nc",
             "a baseline, with a setting of its own",
         ),
+        (
+            "nowcast forecast --archive italy.zarr --model motionrnn --out nowcast.gif",
+            "a map that moves; or .png, .mp4, .tif (COG), .h5 (ODIM_H5), .zarr",
+        ),
     ),
     again="no file is written; run the same command again",
-    see=("nowcast show", "nowcast at", "nowcast models", "nowcast verify", "docs/howto/probabilities.md"),
+    see=("nowcast show", "nowcast at", "nowcast models", "nowcast verify", "docs/howto/look-at-a-forecast.md"),
 )
 
 
