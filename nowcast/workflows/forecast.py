@@ -15,10 +15,11 @@ from nowcast.archive.thinned import RadarFrames
 from nowcast.core.errors import NowcastError, SettingsError, TimeError, complain
 from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.stages import Stages
-from nowcast.core.times import to_text
+from nowcast.core.times import minutes, to_text
 from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.interpolated_frames import with_interpolated
+from nowcast.forecasters.packaged import registry
 from nowcast.postprocessing.chain import Products, chain, check_relation
 from nowcast.postprocessing.rain_rate import relation_for
 from nowcast.workflows.calibrated import calibrated, read_calibrations
@@ -92,13 +93,15 @@ def forecast(
     with Stages("forecast", 2, progress) as stage:
         stage(f"{forecaster} is read" if isinstance(forecaster, (str, Path)) else "archive is opened")
         archive = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
+        asked = forecaster if isinstance(forecaster, (str, Path)) else None
         if isinstance(forecaster, (str, Path)):
-            forecaster = build_forecaster(forecaster, settings)
+            forecaster = build_forecaster(forecaster, settings, archive.step)
         if calibration is not None:
             forecaster, of_file = calibrated(forecaster, read_calibrations([calibration]))
             post = (*of_file, *post)
         steps = chain(post, members=members, seed=seed, products=products, z_r=z_r)
         check_relation(steps, archive.attrs)
+        chosen = {} if asked is None else _choice(asked, forecaster)
         relation = {} if z_r is None else {"z_r_relation": str(relation_for(archive.attrs, z_r, "forecast"))}
         stage(f"{forecaster.name} forecasts", left=len(steps))
         made = forecast_with_past(
@@ -111,7 +114,14 @@ def forecast(
             most_missing=most_missing,
             count=max((step.past for step in steps), default=0),
         )
-        return postprocess(made._replace(forecast=made.forecast.assign_attrs(relation)), steps, stage)
+        return postprocess(made._replace(forecast=made.forecast.assign_attrs(relation | chosen)), steps, stage)
+
+    def _choice(asked: Path | str, forecaster: Forecaster) -> dict[str, str]:
+        """Say which network was taken for the archive's step, where it is not the one of the name."""
+        step = forecaster.needs.step
+        if step is None or str(asked) == forecaster.name or str(asked) not in registry():
+            return {}
+        return {"network_choice": f"{forecaster.name}, which reads frames every {minutes(step):g} minutes"}
 
 
 class Made(NamedTuple):
@@ -140,7 +150,7 @@ def forecast_with_past(
     """
     archive = Archive.open(archive) if isinstance(archive, (str, Path)) else archive
     if isinstance(forecaster, (str, Path)):
-        forecaster = build_forecaster(forecaster, settings)
+        forecaster = build_forecaster(forecaster, settings, archive.step)
     frames, times, missing = choose_past(
         archive, forecaster, at, short_past=short_past, most_missing=most_missing, count=count
     )
