@@ -116,12 +116,13 @@ def forecast(
         )
         return postprocess(made._replace(forecast=made.forecast.assign_attrs(relation | chosen)), steps, stage)
 
-    def _choice(asked: Path | str, forecaster: Forecaster) -> dict[str, str]:
-        """Say which network was taken for the archive's step, where it is not the one of the name."""
-        step = forecaster.needs.step
-        if step is None or str(asked) == forecaster.name or str(asked) not in registry():
-            return {}
-        return {"network_choice": f"{forecaster.name}, which reads frames every {minutes(step):g} minutes"}
+
+def _choice(asked: Path | str, forecaster: Forecaster) -> dict[str, str]:
+    """Say which network was taken for the archive's step, where it is not the one of the name."""
+    step = forecaster.needs.step
+    if step is None or str(asked) == forecaster.name or str(asked) not in registry():
+        return {}
+    return {"network_choice": f"{forecaster.name}, which reads frames every {minutes(step):g} minutes"}
 
 
 class Made(NamedTuple):
