@@ -17,7 +17,8 @@ HELP = HelpPage(
     """Forecasts the frames that follow the newest one of an archive, or another, with a baseline, a
 network of the package (motionrnn, lmc_memory, astm) or a checkpoint of yours. The file holds
 reflectivity, probabilities where the model knows them, and members and products where they are asked
-for.""",
+for; beside it stands a page to look at, of the same name with .html. Other ends of --out give pictures, films
+and files of other programs.""",
     examples=(
         (
             "nowcast forecast --archive italy.zarr --model motionrnn --out nowcast.nc",
@@ -37,9 +38,13 @@ for.""",
             "nowcast forecast --archive italy.zarr --model extrapolation --set method=tvl1 --out motion.nc",
             "a baseline, with a setting of its own",
         ),
+        (
+            "nowcast forecast --archive italy.zarr --model motionrnn --out nowcast.gif",
+            "a map that moves; or .png, .mp4, .tif (COG), .h5 (ODIM_H5), .zarr",
+        ),
     ),
     again="no file is written; run the same command again",
-    see=("nowcast show", "nowcast at", "nowcast models", "nowcast verify", "docs/howto/probabilities.md"),
+    see=("nowcast show", "nowcast at", "nowcast models", "nowcast verify", "docs/howto/look-at-a-forecast.md"),
 )
 
 
@@ -260,6 +265,8 @@ def summary(path: Path, coming: xr.Dataset) -> str:
         f"{to_text(valid[-1])} (lead {minutes(leads[0]):g} to {minutes(leads[-1]):g} min)",
         f"  {_RAIN_DBZ:g} dBZ or more on {rain:.1%}, strongest {strongest}, unknown {1 - known.mean():.1%}",
     ]
+    if "network_choice" in coming.attrs:
+        lines.append(f"  chosen by the step of the archive: {coming.attrs['network_choice']}")
     if "interpolated_frames" in coming.attrs:
         lines.append(f"  past frames that are missing, interpolated: {coming.attrs['interpolated_frames']}")
     if "quality_masks" in coming.attrs:

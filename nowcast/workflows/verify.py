@@ -121,7 +121,7 @@ def verify(
     frames = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
     if step_minutes is not None:
         frames = thinned(frames, _step(step_minutes))
-    readings = {name: Reading(f) for name, f in named(models).items()}
+    readings = {name: Reading(f) for name, f in named(models, frames.step).items()}
     if calibration or decision_thresholds:
         readings = with_calibrated(readings, read_calibrations(calibration, decision_thresholds))
     if members is not None:
