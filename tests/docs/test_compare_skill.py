@@ -47,6 +47,7 @@ def archives(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_it_counts_each_start_once_and_writes_tables(archives, script, tmp_path, monkeypatch, capsys):
     out = tmp_path / "comparison"
 
