@@ -20,14 +20,14 @@ HEAD = """# Palettes
 Pictures and pages take their colours from one place, `nowcast.report.palettes`. Reflectivity, rain rates and
 rain sums have two palettes: `safe`, the default, gets darker with every class, so that stronger is darker for
 colour-blind eyes, in gray and on paper; `radar` has the colours that weather services have shown for decades.
-`--palette radar` of `nowcast verify` and `nowcast motion` and `products.palette` of the service choose it. A
-class begins at its value; the last has no upper end. This page is written by `python scripts/write_palettes.py`.
+`--palette radar` of `nowcast verify` and `nowcast motion` and `products.palette` of the service choose it.
+A class begins at its value; the last has no upper end. `python scripts/write_palettes.py` writes this page.
 """
 MEASURED = """## How well they are told apart
 
 Lightness is that of CIELAB, the distance of neighbouring classes is CIEDE2000. Red-blind (protanopia) and
-green-blind (deuteranopia) eyes are simulated by Machado, Oliveira and Fernandes 2009, severity 1. Rain sums have
-the colours of rain rates.
+green-blind (deuteranopia) eyes are simulated by Machado, Oliveira and Fernandes 2009, severity 1. Rain sums
+have the colours of rain rates.
 """
 QUANTITIES = {
     "reflectivity": "Reflectivity, dBZ",

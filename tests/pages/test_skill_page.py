@@ -5,8 +5,9 @@ import zlib
 
 import pytest
 
+from nowcast.report.coastlines import as_path
 from nowcast.report.palettes import palette_of
-from nowcast.report.skill_page import render_skill_page
+from nowcast.report.skill_page import SkillPage, render_skill_page
 from tests.fakes.accessibility import troubles_of
 from tests.fakes.skill_page import full_skill_page
 
@@ -184,3 +185,22 @@ def test_a_phone_shows_everything_and_says_what_scrolls(opened):
     assert regions.locator("tbody th").first.bounding_box()["x"] >= 0  # the name stays in view
     page.set_viewport_size({"width": 1360, "height": 900})
     page.wait_for_function("document.querySelectorAll('.scroll.over').length === 0")
+
+
+def test_a_page_of_maps_alone_has_coasts_and_no_slider(browser, tmp_path):
+    full = full_skill_page()
+    path = tmp_path / "index.html"
+    path.write_text(render_skill_page(SkillPage("maps", maps=full.maps)), encoding="utf-8")
+    page = browser.new_page()
+    troubles = []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto(path.as_uri())
+    assert page.locator("#map-figures img").count() == 2
+    lines = page.evaluate("[...document.querySelectorAll('#coast, #border')].map((e) => e.getAttribute('d'))")
+    assert lines == [as_path(full.maps[0].grid, kind) for kind in ("coast", "border")]
+    assert page.locator("#map-figures svg").first.get_attribute("viewBox") == "0 0 30 24"
+    assert not page.locator("#viewer").is_visible()
+    assert page.locator("nav a").all_text_contents() == ["Maps of scores", "What this is made of"]
+    page.close()
+    assert troubles == []
