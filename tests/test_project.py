@@ -18,15 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 TOP = {
     *("pyproject.toml", "nowcast", "configs", "tests", "scripts", "docs", ".ci"),
     *("README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CITATION.cff"),
-    *(
-        ".github",
-        ".pre-commit-config.yaml",
-        ".gitignore",
-        "Dockerfile",
-        "compose.yaml",
-        ".dockerignore",
-        ".gpu",
-    ),
+    *(".github", ".pre-commit-config.yaml", ".gitignore", "Dockerfile", "compose.yaml", ".dockerignore"),
 }
 CFF = {
     "type": "object",
