@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="output folder of a service, folder of forecast files, or one forecast file",
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1); that of this machine alone unless told otherwise"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen at (default 127.0.0.1); 0.0.0.0 opens it to others",
     )
     parser.add_argument(
         "--port", type=int, default=8080, help="port to listen at (default 8080); 0 takes a free one"
@@ -65,17 +67,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--z-r", metavar="NAME", help="Z-R relation of the layer rain_rate where the forecast names none"
     )
     parser.add_argument(
-        "--allow-origin",
-        default="",
-        metavar="ORIGIN",
-        help="web site whose pages may read the answers; * is any",
+        "--allow-origin", metavar="ORIGIN", help="web site whose pages may read the answers; * is any"
     )
     parser.add_argument(
         "--allow-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="name under which it may be asked beside those of this machine; any where --host is open to others",
+        help="name under which it may be asked, beside those of this machine; any where others can reach it",
     )
     parser.add_argument(
         "--behind-proxy",
