@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
             lead_times=args.leads,
             stride=args.stride,
             min_wet_pixels=args.min_wet_pixels,
+            most_missing=args.most_missing,
             progress=True,
             engine=engine,
         )

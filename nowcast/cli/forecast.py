@@ -27,6 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_mask_argument(parser)
     add_product_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
+    page = parser.add_mutually_exclusive_group()
+    page.add_argument(
+        "--page",
+        type=Path,
+        metavar="HTML",
+        help="page to look at the forecast; by default beside --out, as .html",
+    )
+    page.add_argument("--no-page", action="store_true", help="write no page")
 
 
 def add_mask_argument(parser: argparse.ArgumentParser) -> None:
@@ -117,10 +125,13 @@ def add_calibration_argument(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Forecast, write the file, and report in a few lines what is in it."""
+    from nowcast.archive.masked import masked
     from nowcast.core.settings import override
     from nowcast.products.cf_netcdf import write_forecast
     from nowcast.workflows.forecast import forecast
+    from nowcast.workflows.open_archive import open_archive
 
+    page = _page(args)
     settings = override({}, args.assignments)
     coming = forecast(
         args.archive,
@@ -139,7 +150,25 @@ def run(args: argparse.Namespace) -> int:
     )
     write_forecast(args.out, coming)
     print(summary(args.out, coming))
+    if page is not None:
+        from nowcast.workflows.show import show
+
+        show(coming, page, archive=masked(open_archive(args.archive), marks_of(args)))
+        print(f"  to look at it: {page}")
     return 0
+
+
+def _page(args: argparse.Namespace) -> Path | None:
+    """Return where the page goes: beside the forecast, unless that lies in an object store."""
+    from nowcast.core.files import check_place
+    from nowcast.core.places import ObjectPath, place_of
+    from nowcast.workflows.show import page_beside
+
+    if args.no_page or (args.page is None and isinstance(place_of(args.out), ObjectPath)):
+        return None
+    page: Path = args.page or page_beside(args.out)
+    check_place(page)
+    return page
 
 
 def products_of(args: argparse.Namespace) -> dict[str, Any]:

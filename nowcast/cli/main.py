@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "archive": "check archives; thin, crop, merge or copy them",
     "train": "train a network from a configuration",
     "forecast": "forecast from an archive and write a CF netCDF file",
+    "show": "show a forecast file on a map: one page, without a network",
     "hindcast": "forecast from every frame of a period into one Zarr store",
     "at": "say what a forecast holds for places and areas: table, JSON, meteogram",
     "motion": "draw the motion of a model and the optical flow as arrows on the map",

@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the members (0)")
     parser.add_argument(
-        "--by", metavar="A,B", help="hour, region: scores of each hour of the day and of each region as well"
+        "--by",
+        metavar="A,B",
+        help="hour, region, event: scores of each hour of the day, each region and each event as well",
     )
     parser.add_argument(
         "--regions", type=Path, metavar="GEOJSON", help="areas to take for regions in place of blocks"
@@ -73,6 +75,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("DBZ", "CSI"),
         help="skill horizon: the lead time at which CSI at a threshold falls under a value (30 0.25)",
     )
+    parser.add_argument(
+        "--block-hours",
+        type=float,
+        default=6.0,
+        metavar="H",
+        help="intervals are drawn from blocks of initialisation times so long (6)",
+    )
+    parser.add_argument(
+        "--storms", action="store_true", help="from storms instead, which end where H hours have no start"
+    )
     parser.add_argument("--cases", type=int, default=3, help="nowcasts that the page shows frame by frame (3)")
     parser.add_argument(
         "--out",
@@ -104,6 +116,13 @@ def add_forecast_arguments(parser: argparse.ArgumentParser, of_events: str) -> N
         metavar="N",
         help="leave out initialisation times with fewer pixels of 20 dBZ or more (0)",
     )
+    parser.add_argument(
+        "--most-missing",
+        type=int,
+        default=3,
+        metavar="N",
+        help="take initialisation times after which so many frames are missing; those are not scored (3)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -114,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
     parse_period(args.period)
     from nowcast.evaluation.comparison import Against, confidence_text
     from nowcast.evaluation.skill_report import summary
+    from nowcast.scores.confidence import Bootstrap
     from nowcast.workflows.verify import verify
 
     by = [name.strip() for name in (args.by or "").split(",") if name.strip()]
@@ -133,10 +153,11 @@ def run(args: argparse.Namespace) -> int:
             mask=marks_of(args),
             calibration=args.calibration,
             decision_thresholds=args.decision_thresholds,
-            against=Against(args.reference, **horizon),
+            against=Against(args.reference, **horizon, how=Bootstrap(args.block_hours, storms=args.storms)),
             by=by,
             regions=args.regions,
             region_km=args.region_km,
+            most_missing=args.most_missing,
             members=args.members,
             seed=args.seed,
             cases=max(0, args.cases),

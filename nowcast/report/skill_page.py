@@ -29,7 +29,7 @@ from nowcast.report.content import (
 from nowcast.report.diagram_content import Diagrams
 from nowcast.report.diagrams import figure_groups
 from nowcast.report.frames import frames_data
-from nowcast.report.group_parts import hour_groups, region_table
+from nowcast.report.group_parts import event_table, hour_groups, region_table
 from nowcast.report.palettes import SAFE, palette_of
 from nowcast.report.rendering import render
 from nowcast.report.score_tabs import ScoreTable
@@ -78,6 +78,7 @@ def render_skill_page(page: SkillPage) -> str:
         styles=styles,
         groups=figure_groups(page.diagrams, page.csi, table, styles) + hour_groups(page.groups, styles),
         regions=region_table(page.groups, styles),
+        events=event_table(page.groups, styles),
         differences=differences(page.comparisons, styles),
         horizons=skill_horizons(page.horizons, styles) if page.horizons else None,
         maps=_csi_maps(page.maps) if page.maps else None,
