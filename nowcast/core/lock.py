@@ -11,7 +11,6 @@ from pathlib import Path
 
 from nowcast.core.errors import FileError, NowcastError
 
-
 _LAST_SECONDS = 10.0
 """So long a holder that was killed may take to be gone altogether, its children included."""
 _PAUSE = 0.02
@@ -27,8 +26,8 @@ def sole_holder(
 ) -> Iterator[None]:
     """Hold the lock file ``path`` for the length of the block; its folder is made where there is none.
 
-    Why ``flock``: the kernel releases it with the process, so a kill -9 leaves nothing to clean up. Children that
-    a killed process had forked share its lock until they have ended as well, moments later; that is waited for.
+    Why ``flock``: the kernel releases it with the process, so a kill -9 leaves nothing to clean up. Children
+    that a killed process had forked share its lock until they have ended, moments later; that is waited for.
 
     Args:
         path: the lock file; it stays.

@@ -154,7 +154,9 @@ def test_events_that_a_source_cannot_tell_from_dry_are_not_learnt():
     """The second clip knows 0.4 and up: its event of 0.2 counts nowhere, in training and in validation."""
     model = ExceedanceProbabilityModel(Silent(), LEVELS)
     past, future = torch.rand(2, 2, 1, 4, 4), torch.rand(2, 3, 1, 4, 4)
-    clip = ClipBatch(past, future, torch.ones(2, 5, 1, 4, 4, dtype=torch.bool), past[:, :0], torch.tensor([0, 0.4]))
+    clip = ClipBatch(
+        past, future, torch.ones(2, 5, 1, 4, 4, dtype=torch.bool), past[:, :0], torch.tensor([0, 0.4])
+    )
     (step,) = model.optimiser_steps(clip, None, torch.Generator())
     checked = model.compared(model.soft_exceedances(future), future, clip.observed[:, 2:], clip.faintest)
     for observed in (step.observed[:, -3:], checked.observed):
