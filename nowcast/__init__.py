@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nowcast.workflows.ingest import ingest
     from nowcast.workflows.load_model import load_model
     from nowcast.workflows.open_archive import open_archive
+    from nowcast.workflows.show import show
     from nowcast.workflows.verify import verify
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "load_model",
     "open_archive",
     "open_engine",
+    "show",
     "verify",
 ]
 _ELSEWHERE = {"open_engine": "core.engine"}

@@ -39,8 +39,8 @@ from nowcast.workflows.initialisation import (
     named,
     wet_initialisations,
 )
+from nowcast.workflows.readings import with_calibrated
 from nowcast.workflows.score_nowcast import Reading
-from nowcast.workflows.verify import with_calibrated
 
 LEAST_SHARE = 0.01
 GAP = 0.05

@@ -6,8 +6,36 @@ import argparse
 from pathlib import Path
 
 from nowcast.cli.forecast import add_mask_argument, marks_of
+from nowcast.cli.help_page import HelpPage
+from nowcast.cli.motion import add_palette_argument
 from nowcast.cli.workers import add_worker_arguments, engine_of
 from nowcast.core.errors import SettingsError
+
+HELP = HelpPage(
+    """Scores forecasters over a period, each from the same initialisation times and on the same
+observed cells, and leaves tables (scores.csv, confidence.csv) and a page with maps, cases and how sure
+the differences are.""",
+    examples=(
+        (
+            "nowcast verify --archive italy.zarr --models persistence,extrapolation,motionrnn --period "
+            "2025-03-21/2025-03-22 --out skill/",
+            "two baselines and a network over two days",
+        ),
+        (
+            "nowcast verify --archive italy.zarr --models motionrnn,runs/own/v0/best.ckpt --period "
+            "2025-03-21/2025-03-22 --thresholds 20 30 --scores default,probabilistic --members 24 --out "
+            "both/",
+            "probabilities and members as well",
+        ),
+        (
+            "nowcast verify --archive italy.zarr --models extrapolation,motionrnn --period "
+            "2025-03-01/2025-03-31 --stride 12 --by hour,region --workers 4 --out month/",
+            "a month by hour of the day and by region, on four cores",
+        ),
+    ),
+    again="nothing half-written stays; run the same command again",
+    see=("nowcast calibrate", "docs/reference/scores.md", "docs/reference/skill.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the members (0)")
     parser.add_argument(
-        "--by", metavar="A,B", help="hour, region: scores of each hour of the day and of each region as well"
+        "--by",
+        metavar="A,B",
+        help="hour, region, event: scores of each hour of the day, each region and each event as well",
     )
     parser.add_argument(
         "--regions", type=Path, metavar="GEOJSON", help="areas to take for regions in place of blocks"
@@ -72,6 +102,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("DBZ", "CSI"),
         help="skill horizon: the lead time at which CSI at a threshold falls under a value (30 0.25)",
     )
+    parser.add_argument(
+        "--block-hours",
+        type=float,
+        default=6.0,
+        metavar="H",
+        help="intervals are drawn from blocks of initialisation times so long (6)",
+    )
+    parser.add_argument(
+        "--storms", action="store_true", help="from storms instead, which end where H hours have no start"
+    )
     parser.add_argument("--cases", type=int, default=3, help="nowcasts that the page shows frame by frame (3)")
     parser.add_argument(
         "--out",
@@ -79,6 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="folder for scores.csv, confidence.csv, index.html and, with --by, groups.csv",
     )
+    add_palette_argument(parser)
     add_worker_arguments(parser)
 
 
@@ -102,6 +143,13 @@ def add_forecast_arguments(parser: argparse.ArgumentParser, of_events: str) -> N
         metavar="N",
         help="leave out initialisation times with fewer pixels of 20 dBZ or more (0)",
     )
+    parser.add_argument(
+        "--most-missing",
+        type=int,
+        default=3,
+        metavar="N",
+        help="take initialisation times after which so many frames are missing; those are not scored (3)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -112,6 +160,7 @@ def run(args: argparse.Namespace) -> int:
     parse_period(args.period)
     from nowcast.evaluation.comparison import Against, confidence_text
     from nowcast.evaluation.skill_report import summary
+    from nowcast.scores.confidence import Bootstrap
     from nowcast.workflows.verify import verify
 
     by = [name.strip() for name in (args.by or "").split(",") if name.strip()]
@@ -131,13 +180,15 @@ def run(args: argparse.Namespace) -> int:
             mask=marks_of(args),
             calibration=args.calibration,
             decision_thresholds=args.decision_thresholds,
-            against=Against(args.reference, **horizon),
+            against=Against(args.reference, **horizon, how=Bootstrap(args.block_hours, storms=args.storms)),
             by=by,
             regions=args.regions,
             region_km=args.region_km,
+            most_missing=args.most_missing,
             members=args.members,
             seed=args.seed,
             cases=max(0, args.cases),
+            palette=args.palette,
             progress=True,
             engine=engine,
         )

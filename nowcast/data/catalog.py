@@ -41,7 +41,7 @@ SOURCES: dict[str, SourceEntry] = {
     "radar_cache": SourceEntry(
         "a memory-mapped cache without its archive, on a machine with numpy and torch alone",
         CacheSettings,
-        lambda settings, scaling: at_step(RadarCache(settings.path, scaling), settings.step_minutes),
+        lambda settings, scaling: at_step(RadarCache(settings.path, scaling, settings), settings.step_minutes),
     ),
     "video_folder": SourceEntry(
         "videos as folders of frame pictures, also in categories",

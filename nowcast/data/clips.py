@@ -22,7 +22,7 @@ from nowcast.core.errors import SettingsError, TimeError
 from nowcast.data.crops import Crop, Orientation, centre, draw, oriented
 from nowcast.data.importance_sampling import ImportanceSampling, window_weights
 from nowcast.data.missing_frames import GapFilledSource, check_missing
-from nowcast.data.source import FrameArray, FrameSource, fingerprint_of
+from nowcast.data.source import FrameArray, FrameSource, faintest_of, fingerprint_of
 from nowcast.data.windows import ClipWindow
 
 _LOG = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ class ClipSample(NamedTuple):
     """(T + S, C, H, W): True where the pixel was observed."""
     context: FrameArray
     """(N, C, H, W): the clip with the frames before and after it; N = 0 if none were asked for."""
+    faintest: FrameArray
+    """Without dimensions: the source does not tell what is fainter from dry; 0 where it tells all."""
 
 
 class Place(NamedTuple):
@@ -179,6 +181,10 @@ class VideoDataset:
         way = Orientation.draw(random, square) if self.flips_and_rotations else Orientation()
         return Place(source, first, crop, way)
 
+    def source_name(self, index: int) -> str:
+        """Return the name of the source that clip ``index`` of this epoch comes from."""
+        return self.sources[self.place(index).source].name
+
     def reference_time(self, index: int) -> np.datetime64:
         """Return the time of the newest past frame of clip ``index``: its forecast reference time."""
         place = self.place(index)
@@ -203,6 +209,7 @@ class VideoDataset:
             future=frames[reference:last],
             observed=observed[first:last],
             context=frames if has_context else frames[:0],
+            faintest=np.asarray(faintest_of(source), np.float32),
         )
 
     def _read(self, place: Place) -> FrameArray:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
-from nowcast.data.source import FrameSource
+from nowcast.data.source import FrameSource, sampling_weight_of
 from nowcast.data.windows import ClipWindow
 
 Weights = npt.NDArray[np.float64]
@@ -74,17 +74,21 @@ def window_weights(
 ) -> Weights:
     """Weigh every window of every source, in order: ``minimum_weight`` + wet share of its pixels.
 
+    Times the source's own weight, where it has one (`RadarSettings.weight`).
+
     Windows of a source that knows nothing of rain weigh ``minimum_weight + 1``: as a clip that is wet all over.
     """
     weights = []
     for source, firsts in zip(sources, starts, strict=True):
         blocks = wet_blocks(source)
         if blocks is None:
-            weights.append(np.full(len(firsts), minimum_weight + 1.0))
+            found = np.full(len(firsts), minimum_weight + 1.0)
+            weights.append(sampling_weight_of(source) * found)
             continue
         share = blocks.counts.sum(axis=(1, 2), dtype=np.float64) / blocks.pixels
         total = np.concatenate([[0.0], np.cumsum(share)])
-        weights.append(minimum_weight + (total[firsts + window.steps] - total[firsts]) / window.steps)
+        found = minimum_weight + (total[firsts + window.steps] - total[firsts]) / window.steps
+        weights.append(sampling_weight_of(source) * found)
     return np.concatenate(weights) if weights else np.zeros(0)
 
 

@@ -18,7 +18,7 @@ from nowcast.core.errors import ArchiveError, FileError
 from nowcast.core.files import whole_folder
 from nowcast.core.scaling import Scaling
 from nowcast.data.importance_sampling import WetBlocks
-from nowcast.data.radar_cache import FRAMES, WET, CacheMetadata, RadarCache
+from nowcast.data.radar_cache import FRAMES, WET, CacheMetadata, RadarCache, RadarSettings
 
 if TYPE_CHECKING:
     from nowcast.archive.masked import Masked
@@ -31,15 +31,13 @@ BLOCK = 16
 
 
 @dataclass(frozen=True)
-class ArchiveSettings:
+class ArchiveSettings(RadarSettings):
     """An archive, read through its cache; without ``cache`` it lies beside the archive."""
 
     path: Path
     cache: Path | None = None
     mask: tuple[str, ...] = ()
     """Quality marks (`nowcast.archive.quality`) that are left out of what is learnt from."""
-    step_minutes: float | None = None
-    """A longer step than its own: each phase of it (:00, :10 and :05, :15) is a source, no frame is lost."""
 
 
 def cache_folder(archive_path: Path, mask: Sequence[str] = ()) -> Path:
@@ -53,7 +51,7 @@ def cache_folder(archive_path: Path, mask: Sequence[str] = ()) -> Path:
 def open_cached(settings: ArchiveSettings, scaling: Scaling) -> RadarCache:
     """Open an archive for training: make its cache if there is none or the archive has changed."""
     folder = make_cache(settings.path, settings.cache, mask=settings.mask)
-    return RadarCache(folder, scaling)
+    return RadarCache(folder, scaling, settings)
 
 
 def make_cache(

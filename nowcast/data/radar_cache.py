@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nowcast.core.errors import FileError
+from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.scaling import Scaling
 from nowcast.core.times import Times
 from nowcast.data.importance_sampling import WetBlocks
@@ -26,13 +26,35 @@ FORMAT = 1
 FRAMES, WET, METADATA = "frames.npy", "wet.npy", "cache.json"
 
 
+@dataclass(frozen=True, kw_only=True)
+class RadarSettings:
+    """How the frames of one radar archive are taken, beside those of others."""
+
+    step_minutes: float | None = None
+    """A longer step than its own: each phase of it (:00, :10 and :05, :15) is a source, no frame is lost."""
+    taken_as_minutes: float | None = None
+    """Take frames for such as lie so far apart: every 6 minutes as if every 5. Their motion is estimated from
+    themselves and stays right; growth and decay are taught slower or faster by as much."""
+    faintest_dbz: float | None = None
+    """The archive does not tell fainter echoes from dry (classes from 15 dBZ on); events below are
+    not learnt."""
+    weight: float = 1.0
+    """How often its clips are drawn beside those of another source that are as wet; where wet clips are
+    preferred (``data.minimum_sampling_weight``)."""
+
+    def __post_init__(self) -> None:
+        if not self.weight > 0 or not (self.taken_as_minutes is None or self.taken_as_minutes > 0):
+            raise SettingsError(
+                f"data.sources: got weight={self.weight:g}, taken_as_minutes={self.taken_as_minutes}, expected "
+                "numbers above 0; leave them out to take the archive as it is"
+            )
+
+
 @dataclass(frozen=True)
-class CacheSettings:
+class CacheSettings(RadarSettings):
     """A cache that was made before, by `nowcast.data.radar_archive.make_cache`."""
 
     path: Path
-    step_minutes: float | None = None
-    """A longer step than its own: each phase of it (:00, :10 and :05, :15) is a source, no frame is lost."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +113,16 @@ class RadarCache(SentWithoutCaches):
     Args:
         path: the folder.
         scaling: how dBZ become what a network reads.
+        settings: how its frames are taken; `nowcast.data.phases` sees to ``step_minutes``.
 
     Raises:
         FileError: no cache, or a damaged one.
     """
 
-    def __init__(self, path: Path, scaling: Scaling | None = None) -> None:
+    def __init__(
+        self, path: Path, scaling: Scaling | None = None, settings: RadarSettings | None = None
+    ) -> None:
+        taken = settings or RadarSettings()
         self.path = Path(path)
         self.name = str(self.path)
         self.scaling = scaling or Scaling()
@@ -107,17 +133,29 @@ class RadarCache(SentWithoutCaches):
                 f"{self.path}: got {len(self._frames)} frames, expected {len(self.metadata.times_ns)}; "
                 "make it anew from its archive"
             )
-        self.step = np.timedelta64(self.metadata.step_ns, "ns")
+        own = np.timedelta64(self.metadata.step_ns, "ns")
+        minutes = taken.taken_as_minutes
+        self.step = own if minutes is None else np.timedelta64(round(minutes * 60e9), "ns")
+        self._own_step = own
+        faintest = taken.faintest_dbz
+        self.faintest = 0.0 if faintest is None else self.scaling.scaled(faintest)
+        """Scaled value below which an echo is not told from dry."""
+        self.sampling_weight = taken.weight
         self.grid_km = self.metadata.grid_km
         """Height and width of a cell on the ground, km."""
         self.frame_shape = (1, *self._frames.shape[1:])
         self.fingerprint = f"{self.metadata.fingerprint}:{self.scaling.low_dbz:g}:{self.scaling.high_dbz:g}"
         """The archive's and the scaling: changes when what is read changes."""
+        if self.step != own:
+            self.fingerprint += f":taken every {minutes:g}min"
 
     @cached_property
     def times(self) -> Times:
-        """Times of the frames, UTC ``datetime64[ns]``."""
-        return np.array(self.metadata.times_ns, dtype=np.int64).view("datetime64[ns]")
+        """Times of the frames, UTC ``datetime64[ns]``; spread or drawn together where the step is another."""
+        own: Times = np.array(self.metadata.times_ns, dtype=np.int64).view("datetime64[ns]")
+        if self.step == self._own_step:
+            return own
+        return own[:1] + ((own - own[:1]) // self._own_step).astype(np.int64) * self.step
 
     @cached_property
     def wet(self) -> WetBlocks:

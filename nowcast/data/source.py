@@ -47,6 +47,16 @@ def fingerprint_of(source: FrameSource) -> str:
     return str(getattr(source, "fingerprint", source.name))
 
 
+def faintest_of(source: FrameSource) -> float:
+    """Return the faintest scaled value that a source tells from dry; 0 where it knows no such."""
+    return float(getattr(source, "faintest", 0.0))
+
+
+def sampling_weight_of(source: FrameSource) -> float:
+    """Return how often a source's clips are drawn beside those of others that are as wet; 1 is as often."""
+    return float(getattr(source, "sampling_weight", 1.0))
+
+
 def place_of(source: FrameSource) -> str:
     """Return where the frames of a video lie on this machine; its name where it knows no better.
 
@@ -92,6 +102,7 @@ class SourceWrapper(SentWithoutCaches):
     def __init__(self, source: FrameSource) -> None:
         self.name, self.step, self.frame_shape = source.name, source.step, source.frame_shape
         self.place = place_of(source)
+        self.faintest, self.sampling_weight = faintest_of(source), sampling_weight_of(source)
         self._source = source
 
     @property

@@ -100,6 +100,7 @@ def compare(found: Verification, against: Against | None = None) -> Confidence:
                     against.how.resamples,
                     against.how.confidence,
                     score,
+                    against.how.storms,
                 )
                 for threshold, value, low, high in zip(thresholds, *drawn[:3], strict=True)
             ]
@@ -170,7 +171,8 @@ def _differences_text(comparisons: Sequence[Comparison]) -> str:
     """One row a pair, one score at all its thresholds."""
     how = comparisons[0]
     label = how.score.upper() if how.score == "csi" else how.score
-    blocks = f"{how.blocks} block{'' if how.blocks == 1 else 's'} of {how.block_hours:g} h"
+    s = "" if how.blocks == 1 else "s"
+    blocks = f"{how.blocks} storm{s}" if how.storms else f"{how.blocks} block{s} of {how.block_hours:g} h"
     head = f"{label} less that of the reference [{how.confidence:.0%} interval, bootstrap of {blocks}]"
     thresholds = list(dict.fromkeys(c.threshold_dbz for c in comparisons))
     rows = [["model", "reference", *(label if t is None else f"{label}{t:g}" for t in thresholds)]]

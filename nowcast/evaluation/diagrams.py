@@ -46,7 +46,7 @@ def diagrams_of(found: Verification, how: Bootstrap) -> Diagrams:
             RankShares(model, metric.least_dbz, (metric.classes * metric.shares(sums)[:, 0]).tolist())
             for model, metric, sums in _pooled(found, RankHistogram)
         ],
-        blocks=int(blocks_of(found.reference_times, how.block_hours).max()) + 1,
+        blocks=int(blocks_of(found.reference_times, how.block_hours, how.storms).max()) + 1,
     )
 
 

@@ -1,4 +1,4 @@
-"""Scores of parts of a verification: by hour of the day, and by region.
+"""Scores of parts of a verification: by hour of the day, by region and by event.
 
 Dimensions: S lead times, H rows, W columns.
 """
@@ -6,7 +6,7 @@ Dimensions: S lead times, H rows, W columns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +16,14 @@ import numpy.typing as npt
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.grid import Grid
 from nowcast.core.text_table import csv_text
+from nowcast.core.times import Times, to_text
+from nowcast.evaluation.windows import events_of
 from nowcast.report.content import GroupRow
 from nowcast.scores.base import Metric
 from nowcast.scores.categorical import Contingency
 from nowcast.scores.evaluate import HEADER, Tally, row_cells
 
-KINDS = ("hour", "region")
+KINDS = ("hour", "region", "event")
 REGION_KM = 200.0
 """About how wide a region is where nobody names any."""
 Masks = Mapping[str, npt.NDArray[np.bool_]]
@@ -55,6 +57,21 @@ class Grouping:
     """By the hour of the forecast reference time, UTC."""
     regions: Masks = field(default_factory=dict)
     """Named masks (H, W); they may overlap and need not cover all."""
+    by_event: bool = False
+    """By the event of the initialisation time."""
+    events: tuple[np.datetime64, ...] = ()
+    """When each event begins, in order (`nowcast.evaluation.windows.events_of`)."""
+
+    def with_events_of(self, reference_times: Times) -> Grouping:
+        """Return the grouping with the events that initialisation times form, where it parts by these."""
+        if not self.by_event:
+            return self
+        return replace(self, events=tuple(np.unique(events_of(reference_times))))
+
+    def event(self, reference_time: np.datetime64) -> str:
+        """The event of an initialisation time, by the hour and minute it begins at."""
+        last = int(np.searchsorted(np.array(self.events), reference_time, side="right")) - 1
+        return to_text(self.events[last])[:16] + "Z"
 
 
 class GroupScores:
@@ -71,10 +88,12 @@ class GroupScores:
         self._boxes = {name: (*_box(mask), mask) for name, mask in grouping.regions.items()}
         self._tallies: dict[tuple[str, str], Tally] = {}
 
-    def add(self, nowcast: NowcastArrays, whole: Tally, hour: int) -> None:
-        """Count one nowcast, of which ``whole`` has the sums over the grid; it starts in ``hour``."""
+    def add(self, nowcast: NowcastArrays, whole: Tally, reference_time: np.datetime64) -> None:
+        """Count one nowcast, of which ``whole`` has the sums over the grid."""
         if self._grouping.hours:
-            self._tally("hour", f"{hour:02d}").merge(whole)
+            self._tally("hour", to_text(reference_time)[11:13]).merge(whole)
+        if self._grouping.by_event:
+            self._tally("event", self._grouping.event(reference_time)).merge(whole)
         for name, box in self._boxes.items():
             part = nowcast.cropped(*box)
             self._tally("region", name).add(part.dbz, part.observed, part.probabilities, part.members)
@@ -105,7 +124,7 @@ def grouped_by(
     """The grouping that is asked for by name, on a grid.
 
     Args:
-        by: of ``hour`` and ``region``.
+        by: of ``hour``, ``region`` and ``event``.
         shape, cell_km: of the grid.
         regions: named masks, which also ask for ``region``; None takes `blocks_of_grid`.
         region_km: width of such a block.
@@ -129,7 +148,7 @@ def grouped_by(
                     "draw it where the archive has cells",
                 )
             )
-    return Grouping("hour" in by, regions or {})
+    return Grouping("hour" in by, regions or {}, "event" in by)
 
 
 def blocks_of_grid(shape: tuple[int, int], cell_km: tuple[float, float], region_km: float = REGION_KM) -> Masks:

@@ -59,7 +59,9 @@ class Verification:
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
     """By model, what made its forecasts."""
     groups: tuple[GroupRow, ...] = ()
-    """Scores of parts of it, by hour of the day or region."""
+    """Scores of parts of it, by hour of the day, region or event."""
+    missing: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Of each lead time: nowcasts without an observed frame, which count nothing there."""
     cases: tuple[Case, ...] = ()
     """The wettest nowcasts with their fields, for pictures."""
 
@@ -134,7 +136,8 @@ class PeriodScores:
         for metric in self._cells:
             known = self._in_cells.get(metric.threshold_dbz, {})
             self._in_cells[metric.threshold_dbz] = add(known, metric.sums(nowcast.dbz, observed))
-        self._groups.add(nowcast, own, hour=int(forecast["forecast_reference_time"].dt.hour))
+        reference_time: np.datetime64 = forecast["forecast_reference_time"].values.reshape(1)[0]
+        self._groups.add(nowcast, own, reference_time)
         self._seconds.append(seconds)
 
     def merge(self, later: PeriodScores) -> None:

@@ -56,6 +56,7 @@ def write_skill(
     *,
     title: str = "",
     notes: Sequence[str] = (),
+    palette: str = "safe",
 ) -> SkillReport:
     """Compare the models and write scores.csv, confidence.csv and index.html into ``out``: all or none.
 
@@ -69,6 +70,7 @@ def write_skill(
         against: with which model the others are compared, and how.
         title: of the page; the days if empty.
         notes: further attribution beside what the archive says of its source and licence.
+        palette: of reflectivity, a name of `nowcast.report.palettes`.
 
     Raises:
         NowcastError: no such reference; the folder cannot be written.
@@ -93,6 +95,7 @@ def write_skill(
             csi=sure.csi,
             diagrams=diagrams_of(found, against.how),
             groups=found.groups,
+            palette=palette,
         )
     )
     groups = out / "groups.csv" if found.groups else None
@@ -138,7 +141,17 @@ def summary(found: Verification) -> str:
     ]
     first = found.lead_minutes[0], found.lead_minutes[-1]
     head = f"mean over lead times of {first[0]:g} to {first[1]:g} minutes, {found.nowcasts} nowcasts"
-    return f"{head}\n{text_table(lines)}"
+    return f"{head}{left_out(found)}\n{text_table(lines)}"
+
+
+def left_out(found: Verification) -> str:
+    """How many lead times were not scored because no frame is there, by lead time; nothing where none was."""
+    if not found.missing.any():
+        return ""
+    each = ", ".join(
+        f"{n} at {lead:g} min" for n, lead in zip(found.missing, found.lead_minutes, strict=True) if n
+    )
+    return f"; left out, as no frame was observed: {each}"
 
 
 def _subtitle(found: Verification) -> str:
@@ -174,7 +187,7 @@ def _metadata(
     shown = {
         "Archive": f"{archive.path.name}, content {archive.fingerprint}",
         "Period": f"{to_text(period[0])} to {to_text(period[1])}, end excluded",
-        "Nowcasts": f"{found.nowcasts}, {to_text(first)} to {to_text(last)}{dry}",
+        "Nowcasts": f"{found.nowcasts}, {to_text(first)} to {to_text(last)}{dry}{left_out(found)}",
         "Grid": f"{rows} x {columns} cells of {km_y:.3g} x {km_x:.3g} km, {projection}",
         "Step": f"{minutes(archive.step):g} minutes; lead times of {found.lead_minutes[0]:g} minutes and more",
     }

@@ -173,6 +173,7 @@ class Neural:
             "scaling": f"{self._scaling.low_dbz:g} to {self._scaling.high_dbz:g} dBZ",
             "trained_on": meta.data_fingerprint,
             "trained_with": json.dumps(meta.provenance, sort_keys=True),
+            "trained_lead_minutes": f"{meta.future * meta.step_seconds / 60:g}",
         }
         if self.calibration is not None:
             described["calibration"] = self.calibration.digest

@@ -25,6 +25,9 @@ class ClipBatch(NamedTuple):
     """(B, T + S, C, H, W) bool: True where the pixel was observed."""
     context: Tensor
     """(B, N, C, H, W): a longer stretch around the clip that only training sees; N = 0 if not asked for."""
+    faintest: Tensor | None = None
+    """(B,): the source does not tell what is fainter from dry, so events below it are unknown; 0 where it tells
+    all. None is 0 for every clip."""
 
 
 class ScheduledTargets(NamedTuple):
@@ -134,8 +137,14 @@ class SequenceModel(nn.Module, ABC):
         first = frames.shape[1] - prediction.shape[1]
         yield OptimiserStep("forecast", prediction, frames[:, first:], clip.observed[:, first:])
 
-    def compared(self, forecast: Tensor, future: Tensor, observed: Tensor) -> OptimiserStep:
-        """A forecast (B, S, ...) beside the observed frames (B, S, C, H, W), as the loss takes them."""
+    def compared(
+        self, forecast: Tensor, future: Tensor, observed: Tensor, faintest: Tensor | None = None
+    ) -> OptimiserStep:
+        """A forecast (B, S, ...) beside the observed frames (B, S, C, H, W), as the loss takes them.
+
+        ``faintest`` is that of `ClipBatch`; networks of frames have no use for it.
+        """
+        del faintest
         return OptimiserStep("forecast", forecast, future, observed)
 
     def frames(self, forecast: Tensor) -> Tensor:

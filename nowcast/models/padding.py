@@ -94,7 +94,9 @@ class AnySize(ModelWrapper):
         """Yield the network's own steps, cropped back to the clip."""
         height, width = clip.past.shape[-2:]
         observed = F.pad(clip.observed, self._margin(height, width))
-        padded = ClipBatch(self._pad(clip.past), self._pad(clip.future), observed, self._pad(clip.context))
+        padded = ClipBatch(
+            self._pad(clip.past), self._pad(clip.future), observed, self._pad(clip.context), clip.faintest
+        )
         for step in self.network.optimiser_steps(padded, self._pad_targets(targets), generator):
             tensors = (step.prediction, step.target, step.observed)
             yield OptimiserStep(step.name, *(tensor[..., :height, :width] for tensor in tensors))

@@ -27,9 +27,11 @@ class ModelWrapper(SequenceModel):
         found: tuple[int, int] | None = getattr(self.network, "size", None)
         return found
 
-    def compared(self, forecast: Tensor, future: Tensor, observed: Tensor) -> OptimiserStep:
+    def compared(
+        self, forecast: Tensor, future: Tensor, observed: Tensor, faintest: Tensor | None = None
+    ) -> OptimiserStep:
         """Compare as the network inside does."""
-        return self.network.compared(forecast, future, observed)
+        return self.network.compared(forecast, future, observed, faintest)
 
     def frames(self, forecast: Tensor) -> Tensor:
         """Make frames as the network inside does."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nowcast.report.charts import Line, line_chart
-from nowcast.report.colours import STYLES
 from nowcast.report.content import Picture, Table
+from nowcast.report.model_colours import styles_of
 from nowcast.report.rendering import render
 
 
@@ -37,9 +37,10 @@ class BenchPage:
 def render_bench_page(page: BenchPage) -> str:
     """The page as HTML text."""
     models = list(dict.fromkeys(name for chart in page.charts for name in chart.lines))
+    styles = styles_of(models)
     charts = []
     for chart in page.charts:
-        lines = [Line(name, models.index(name) % STYLES, values) for name, values in chart.lines.items()]
+        lines = [Line(name, styles[name], values) for name, values in chart.lines.items()]
         leads = range(1, 1 + max(len(line.values) for line in lines))
         charts.append(line_chart(f"{chart.title} by lead time", leads, lines, axis="lead time, frames"))
-    return render("bench.html", page=page, models=models, charts=charts)
+    return render("bench.html", page=page, styles=styles, charts=charts)

@@ -61,6 +61,8 @@ class Comparison(NamedTuple):
     resamples: int
     confidence: float
     score: str = "csi"
+    storms: bool = False
+    """Whether the blocks are storms rather than hours of the clock."""
 
 
 FEW_BLOCKS = 10
@@ -97,7 +99,7 @@ class GroupRow(NamedTuple):
     """One score of one group of a model's nowcasts."""
 
     by: str
-    """``hour`` or ``region``."""
+    """``hour``, ``region`` or ``event``."""
     group: str
     score: ScoreRow
 

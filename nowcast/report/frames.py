@@ -12,6 +12,7 @@ from nowcast.core.grid import Grid
 from nowcast.core.times import minutes, to_text
 from nowcast.report.coastlines import as_path
 from nowcast.report.content import Case
+from nowcast.report.palettes import ColourScale
 from nowcast.report.pictures import frame_uri
 
 OBSERVED = "Observed"
@@ -25,7 +26,7 @@ class PageError(NowcastError):
     """Cases, scores or cells that do not fit together on one page."""
 
 
-def frames_data(cases: Sequence[Case]) -> dict[str, Any]:
+def frames_data(cases: Sequence[Case], palette: ColourScale | None = None) -> dict[str, Any]:
     """All frames and labels as plain data for the page's script.
 
     Raises:
@@ -39,7 +40,7 @@ def frames_data(cases: Sequence[Case]) -> dict[str, Any]:
     thin = max(1, -(-max(grid.shape) // LONGEST_SIDE))
     while True:
         images: list[str] = []
-        made = [_case(case, images, thin) for case in cases]
+        made = [_case(case, images, thin, palette) for case in cases]
         if sum(map(len, images)) <= BUDGET_BYTES or thin > 16:
             return {"cases": made, "images": images, "map": _map(grid)}
         thin += 1
@@ -52,11 +53,11 @@ def label(lead: float) -> str:
     return f"{'+' if lead > 0 else MINUS}{abs(lead):g} min"
 
 
-def _case(case: Case, images: list[str], thin: int) -> dict[str, Any]:
+def _case(case: Case, images: list[str], thin: int, palette: ColourScale | None) -> dict[str, Any]:
     """One case: its frames in order, each with one picture a panel (an index into ``images``)."""
 
     def put(dbz: Any) -> int:
-        images.append(frame_uri(np.asarray(dbz), thin))
+        images.append(frame_uri(np.asarray(dbz), thin, palette))
         return len(images) - 1
 
     def frame(moment: np.datetime64, panels: list[int], captions: list[str]) -> dict[str, Any]:

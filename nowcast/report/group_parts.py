@@ -1,4 +1,4 @@
-"""CSI by hour of the day as charts, and by region as a table."""
+"""CSI by hour of the day as charts, and by region and by event as tables."""
 
 from __future__ import annotations
 
@@ -56,9 +56,18 @@ def hour_groups(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> list[Fig
     return [FigureGroup("hours", "By hour of the day", note, figures)] if figures else []
 
 
-def region_table(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> Table | None:
+def event_table(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> Table | None:
+    """CSI of each event by each model, a row an event: `region_table` turned round; None without events."""
+    found = region_table(rows, styles, by="event")
+    if found is None:
+        return None
+    header, *body = zip(found.header, *found.rows, strict=True)
+    return Table(found.caption, (Cell("Event"), *header[1:]), tuple(body))
+
+
+def region_table(rows: Sequence[GroupRow], styles: Mapping[str, int], by: str = "region") -> Table | None:
     """CSI of each model in each region, at the lowest threshold that is shown; None without regions."""
-    found = _mean_csi(rows, "region")
+    found = _mean_csi(rows, by)
     if not found:
         return None
     threshold, models = min(found.items())
@@ -72,7 +81,7 @@ def region_table(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> Table |
         return Cell(f"{value:.3f}", best=len(others) > 1 and value == max(others))
 
     return Table(
-        f"CSI at {threshold:g} dBZ by region, mean over lead times",
+        f"CSI at {threshold:g} dBZ by {by}, mean over lead times",
         (Cell("Model"), *map(Cell, regions)),
         tuple((Cell(m, style=styles.get(m)), *(cell(m, region) for region in regions)) for m in models),
     )

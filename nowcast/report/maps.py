@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from nowcast.core.grid import Grid
 from nowcast.report.coastlines import on_grid
-from nowcast.report.colours import rgba
+from nowcast.report.palettes import ColourScale, palette_of
 
 Array = npt.NDArray[np.floating]
 INK = "#7c8591"
@@ -83,14 +83,14 @@ def base_map(grid: Grid, width_inches: float = WIDTH_INCHES) -> tuple[Figure, An
     return figure, axes
 
 
-def map_of_field(frame: xr.DataArray) -> Figure:
+def map_of_field(frame: xr.DataArray, palette: ColourScale | None = None) -> Figure:
     """Draw one frame (y, x) of dBZ: stepped colours, gray where not observed, clear where no echo is."""
     grid = Grid.of(frame)
     figure, axes = base_map(grid)
     # Axes.imshow: cartopy's own would resample, which the projection of the grid makes needless
     Axes.imshow(
         axes,
-        rgba(frame.values),
+        (palette or palette_of()).rgba(frame.values),
         extent=grid.extent,
         origin="upper",
         interpolation="nearest",

@@ -10,20 +10,26 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nowcast.report.colours import indices, palette
+from nowcast.report.palettes import ColourScale, palette_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def frame_uri(dbz: npt.NDArray[np.floating], thin: int = 1) -> str:
-    """Draw one frame of dBZ (H, W) as a PNG of 16 colours, every ``thin``-th row and column.
+def frame_uri(values: npt.NDArray[np.floating], thin: int = 1, palette: ColourScale | None = None) -> str:
+    """Draw one frame (H, W) as a PNG of at most 16 colours, every ``thin``-th row and column.
 
     Why an index and not a picture: 4 bits a pixel, so that dozens of frames fit into one page.
+
+    Args:
+        values: dBZ, or what ``palette`` is for.
+        thin: rows and columns a pixel.
+        palette: None takes the default of dBZ.
     """
-    codes = indices(dbz[::thin, ::thin])
+    palette = palette or palette_of()
+    codes = palette.indices(values[::thin, ::thin])
     indexed = Image.frombytes("P", (codes.shape[1], codes.shape[0]), codes.tobytes())
-    colours = palette()
+    colours = palette.table()
     indexed.putpalette(colours[:, :3].tobytes())
     return _png_uri(indexed, compress_level=6, bits=4, transparency=colours[:, 3].tobytes())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from nowcast.report import colours
+from nowcast.report import model_colours
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -29,5 +29,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    made.globals["colours"] = colours
+    made.globals["model_style"] = model_colours.model_style
     return made

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nowcast.core.score_row import ScoreRow
 from nowcast.report.charts import Line, line_chart
-from nowcast.report.colours import STYLES
 from nowcast.report.confidence import DASH
+from nowcast.report.model_colours import styles_of
 from nowcast.report.score_texts import text_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class ScoreTable:
     def __init__(self, scores: Sequence[ScoreRow]) -> None:
         self._values = {tuple(s[:4]): float(s[4]) for s in scores}
         self.models = list(dict.fromkeys(s.model for s in scores))
+        self.styles = styles_of(self.models)
+        """Number of each model, which decides its colour and dashes wherever it is drawn."""
         self.leads = sorted({s.lead_minutes for s in scores if s.lead_minutes is not None})
         self.of_events = list(dict.fromkeys(s.score for s in scores if s.threshold_dbz is not None))
         self.of_values = list(dict.fromkeys(s.score for s in scores if s.threshold_dbz is None))
@@ -93,7 +95,7 @@ class ScoreTable:
             line_chart(
                 f"{title} by lead time",
                 self.leads,
-                [Line(m, i % STYLES, v[1:]) for i, (m, v) in enumerate(zip(self.models, values, strict=True))],
+                [Line(m, self.styles[m], v[1:]) for m, v in zip(self.models, values, strict=True)],
                 text.digits,
                 None if text.better == "zero" or lowest < 0 else 0.0,
                 {"one": 1.0, "zero": 0.0}.get(text.better),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from nowcast.report.coastlines import CREDIT
 from nowcast.report.content import Picture
+from nowcast.report.palettes import SAFE, palette_of
 from nowcast.report.rendering import render
 
 
@@ -52,9 +53,12 @@ class ServicePage:
     """What the nowcast says of places and areas, a row each."""
     notes: Sequence[str] = ()
     """What one must know of the nowcast, a line each."""
+    palette: str = SAFE
+    """That of the pictures."""
 
 
 def render_service_page(page: ServicePage) -> str:
     """The page as HTML text; any web server (or none) can show it."""
     frames = [picture._asdict() for picture in page.pictures]
-    return render("service.html", page=page, frames=frames, credit=CREDIT)
+    legend = palette_of(name=page.palette).as_data()
+    return render("service.html", page=page, frames=frames, palette=legend, credit=CREDIT)

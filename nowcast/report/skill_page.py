@@ -15,7 +15,6 @@ import numpy as np
 
 from nowcast.core.score_row import ScoreRow
 from nowcast.report.coastlines import CREDIT
-from nowcast.report.colours import STYLES
 from nowcast.report.confidence import differences, skill_horizons
 from nowcast.report.content import (
     FEW_BLOCKS,
@@ -30,7 +29,8 @@ from nowcast.report.content import (
 from nowcast.report.diagram_content import Diagrams
 from nowcast.report.diagrams import figure_groups
 from nowcast.report.frames import frames_data
-from nowcast.report.group_parts import hour_groups, region_table
+from nowcast.report.group_parts import event_table, hour_groups, region_table
+from nowcast.report.palettes import SAFE, palette_of
 from nowcast.report.rendering import render
 from nowcast.report.score_tabs import ScoreTable
 
@@ -56,6 +56,8 @@ class SkillPage:
     groups: Sequence[GroupRow] = ()
     """Scores by hour of the day and by region."""
     horizons: Sequence[SkillHorizon] = ()
+    palette: str = SAFE
+    """Name of that of reflectivity."""
 
 
 def render_skill_page(page: SkillPage) -> str:
@@ -65,15 +67,18 @@ def render_skill_page(page: SkillPage) -> str:
         PageError: cases that do not fit together.
     """
     table = ScoreTable(page.scores)
-    styles = {model: i % STYLES for i, model in enumerate(table.models)}
+    styles, palette = table.styles, palette_of(name=page.palette)
     return render(
         "skill.html",
         page=page,
         few_blocks=FEW_BLOCKS,
-        frames=frames_data(page.cases),
+        frames=frames_data(page.cases, palette),
+        palette=palette.as_data(),
         table=table,
+        styles=styles,
         groups=figure_groups(page.diagrams, page.csi, table, styles) + hour_groups(page.groups, styles),
         regions=region_table(page.groups, styles),
+        events=event_table(page.groups, styles),
         differences=differences(page.comparisons, styles),
         horizons=skill_horizons(page.horizons, styles) if page.horizons else None,
         maps=_csi_maps(page.maps) if page.maps else None,

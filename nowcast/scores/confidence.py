@@ -34,6 +34,8 @@ class Bootstrap:
     resamples: int = 2000
     seed: int = 0
     confidence: float = 0.95
+    storms: bool = False
+    """Blocks are storms, which end where no initialisation time follows for ``block_hours``."""
 
     def __post_init__(self) -> None:
         if not self.block_hours > 0 or self.resamples < 1 or not 0 < self.confidence < 1 or self.seed < 0:
@@ -67,9 +69,13 @@ def mean_over_leads(values: Floats) -> Floats:
     return np.asarray(ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1)))
 
 
-def blocks_of(reference_times: npt.NDArray[np.datetime64], hours: float = 6.0) -> Integers:
-    """Number the blocks of initialisation times: (N,) from 0 without gaps, in order of time."""
+def blocks_of(
+    reference_times: npt.NDArray[np.datetime64], hours: float = 6.0, storms: bool = False
+) -> Integers:
+    """Number the blocks of initialisation times, in order: (N,) from 0 without gaps, in order of time."""
     seconds = reference_times.astype("datetime64[s]").astype(np.int64)
+    if storms:
+        return np.cumsum(np.diff(seconds, prepend=seconds[:1]) > round(hours * 3600))
     _, number = np.unique(seconds // round(hours * 3600), return_inverse=True)
     return np.asarray(number, np.int64)
 
@@ -129,7 +135,7 @@ def pooled_interval(
         finish: makes the value of sums (..., sums) that are pooled over nowcasts.
     """
     how = how or Bootstrap()
-    block = blocks_of(reference_times, how.block_hours)
+    block = blocks_of(reference_times, how.block_hours, how.storms)
     count = int(block.max()) + 1
     exact = np.int64 if np.issubdtype(sums.dtype, np.integer) else np.float64
     summed = np.zeros((count, *sums.shape[1:]), exact)

@@ -42,6 +42,13 @@ class Tally:
         for key, metric in {_key(m): m for m in self.metrics}.items():
             self._sums[key] = add(self._sums.get(key, {}), metric.sums(inputs.of(metric), observed))
 
+    @classmethod
+    def restored(cls, metrics: Sequence[Metric], sums: Sequence[Sums]) -> Tally:
+        """A tally that had counted these sums, those of each metric in order."""
+        tally = cls(metrics)
+        tally._sums = {_key(metric): own for metric, own in zip(tally.metrics, sums, strict=True)}
+        return tally
+
     def merge(self, other: Tally) -> None:
         """Add what another tally of the same metrics has counted (another rank, year or machine)."""
         for key, sums in other._sums.items():

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,11 @@ def _write_products(
         fallback = {"fallback": run.fallback} if run.fallback else {}
         write_forecast(folder / FORECAST_FILE, run.forecast, fallback)
         _answer(settings, folder, archive, run, note)
-    makers = {"odim": _write_odim, "geotiff": _write_geotiff, "maps": _draw}
+    makers: dict[str, Callable[..., None]] = {
+        "odim": _write_odim,
+        "geotiff": _write_geotiff,
+        "maps": partial(_draw, palette=settings.products.palette),
+    }
     for name, make in makers.items():
         if not getattr(settings.products, name):
             continue
@@ -187,10 +192,12 @@ def _each(forecast: xr.DataArray) -> Iterator[tuple[str, np.ndarray, np.datetime
         yield f"lead_{int(minutes(lead)):04d}", forecast.values[i], forecast["valid_time"].values[i]
 
 
-def _draw(folder: Path, archive: Archive, forecast: xr.DataArray) -> None:
+def _draw(folder: Path, archive: Archive, forecast: xr.DataArray, palette: str) -> None:
     from nowcast.report.loop import draw_loop
+    from nowcast.report.palettes import palette_of
 
-    draw_loop(folder, archive.frames(forecast[REFERENCE_TIME].values.reshape(1)), forecast)
+    newest = archive.frames(forecast[REFERENCE_TIME].values.reshape(1))
+    draw_loop(folder, newest, forecast, palette_of(name=palette))
 
 
 def _about(

@@ -70,6 +70,7 @@ def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> Non
         places_header=PLACES_HEADER,
         places=place_rows(settings.output / folder, manifest) if folder else (),
         notes=_notes(status, manifest),
+        palette=settings.products.palette,
     )
     _write(settings.output / "index.html", render_service_page(page))
 

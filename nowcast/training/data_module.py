@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -49,12 +50,16 @@ class ClipData(Protocol):
 
     def __len__(self) -> int: ...
 
+    def source_name(self, index: int) -> str:
+        """The source that clip ``index`` comes from."""
+        ...
+
     def set_epoch(self, epoch: int) -> None:
         """Go to an epoch."""
         ...
 
     def __getitem__(self, index: int) -> Any:
-        """An unbatched clip: past, future, observed, context as numpy arrays or tensors."""
+        """An unbatched clip: past, future, observed, context, faintest as numpy arrays or tensors."""
         ...
 
 
@@ -78,8 +83,11 @@ def _own_epoch(worker: int) -> None:
 
 def collate(clips: list[Any]) -> ClipBatch:
     """Stack unbatched clips of the data wing into one `ClipBatch` of tensors."""
-    stacked = (torch.stack([torch.as_tensor(p) for p in parts]) for parts in zip(*clips, strict=True))
-    return ClipBatch(*stacked)
+    return ClipBatch(*(_stacked(parts) for parts in zip(*clips, strict=True)))
+
+
+def _stacked(parts: tuple[Any, ...]) -> Any:
+    return None if parts[0] is None else torch.stack([torch.as_tensor(part) for part in parts])
 
 
 class Batches:
@@ -146,6 +154,8 @@ class ClipDataModule(pl.LightningDataModule):  # type: ignore[misc]  # Lightning
         super().__init__()
         self.train_data, self.val_data = train_data, val_data
         self.training, self.clips, self.iteration = training, clips, iteration
+        self.groups: list[str] = []
+        """The source of each validation batch of this device, in order."""
 
     def stretch(self) -> Stretch:
         """The iterations up to the next validation or the end."""
@@ -162,14 +172,25 @@ class ClipDataModule(pl.LightningDataModule):  # type: ignore[misc]  # Lightning
         return self._batches(self.train_data, keys)
 
     def val_dataloader(self) -> Batches:
-        """The same validation clips every time; every device gets its share."""
+        """The same validation clips every time, a batch of one source; every device gets its share."""
         rank, world = self._place()
         length = len(self.val_data)
         count = min(self.clips, length)
         chosen = [i * length // count for i in range(count)][rank::world]
         size = max(1, self.training.batch // world)
-        keys = [[(0, i) for i in chosen[at : at + size]] for at in range(0, len(chosen), size)]
+        keys: list[list[Key]] = []
+        self.groups = []
+        for name, found in groupby(chosen, self.val_data.source_name):
+            indices = list(found)
+            keys += [[(0, i) for i in indices[at : at + size]] for at in range(0, len(indices), size)]
+            self.groups += [name] * (len(keys) - len(self.groups))
         return self._batches(self.val_data, keys)
+
+    def validation_sources(self) -> list[str]:
+        """Names of all sources that are validated on, the same on every device."""
+        length = len(self.val_data)
+        count = min(self.clips, length)
+        return sorted({self.val_data.source_name(i * length // count) for i in range(count)})
 
     def _batches(self, clips: ClipData, keys: list[list[Key]]) -> Batches:
         pin = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nowcast.core.errors import SettingsError
+from nowcast.core.packaged_configs import config_path
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import build, formerly, override, plain, read_layered
 from nowcast.data.missing_frames import check_missing
@@ -70,6 +71,10 @@ class Training:
     batch: int = 8
     """Clips an iteration, over all devices. Source: MotionRNN's script."""
     learning_rate: LearningRate = field(default_factory=LearningRate)
+    weight_decay: float = 0.0
+    """Of AdamW (decoupled, times the learning rate); 0 is Adam. Published: none.
+
+    Source: Loshchilov and Hutter (2019), ICLR, Decoupled Weight Decay Regularization."""
     gradient_clip: float | None = None
     """Largest norm of the gradient; None: the published code of all three systems clips nothing."""
     precision: Literal["auto", "32", "bf16"] = "32"
@@ -184,6 +189,8 @@ class Experiment:
                 raise SettingsError(f"{name}: got {value}, expected a number above 0")
         if t.seed < 0 or t.workers < 0:
             raise SettingsError(f"training: got seed={t.seed}, workers={t.workers}, expected 0 or more")
+        if not 0 <= t.weight_decay < 1:
+            raise SettingsError(f"training.weight_decay: got {t.weight_decay}, expected 0 or more, below 1")
         if t.ema_decay is not None and not 0 < t.ema_decay < 1:
             raise SettingsError(f"training.ema_decay: got {t.ema_decay}, expected between 0 and 1, or null")
         if t.batch % t.processes:
@@ -192,12 +199,12 @@ class Experiment:
 
 
 def read_experiment(path: Path, assignments: Sequence[str] = ()) -> Experiment:
-    """Read a configuration, put ``a.b=c`` assignments over it and check it.
+    """Read a configuration, given as a path or a packaged name, put ``a.b=c`` assignments over it and check it.
 
     Raises:
-        SettingsError: no such file, an unknown key, a value of the wrong type or outside its range.
+        SettingsError: no such file or name, an unknown key, a value of the wrong type or outside its range.
     """
-    values = override(read_layered(path, Experiment), assignments, Experiment)
+    values = override(read_layered(config_path(path, "experiment"), Experiment), assignments, Experiment)
     values.setdefault("name", Path(path).stem)
     return build(Experiment, values)
 

@@ -64,8 +64,10 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         self.last_rate = math.nan
         self.scores: dict[str, float] = {}
         """Of the last validation."""
+        self.scores_by_source: dict[str, dict[str, float]] = {}
+        """The same by the name of the source."""
         self._started = time.monotonic()
-        self._sums: ValidationSums | None = None
+        self._sums: dict[str, ValidationSums] = {}
         self._swap = contextlib.ExitStack()
 
     @property
@@ -85,8 +87,12 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         return min(1.0, max(shares))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam with default betas over all parameters, as all three systems use."""
-        return torch.optim.Adam(self.network.parameters(), lr=self.experiment.training.learning_rate.start)
+        """Adam with default betas over all parameters, as all three systems use; AdamW with weight decay."""
+        training = self.experiment.training
+        rate, decay = training.learning_rate.start, training.weight_decay
+        if decay:
+            return torch.optim.AdamW(self.network.parameters(), lr=rate, weight_decay=decay)
+        return torch.optim.Adam(self.network.parameters(), lr=rate)
 
     def on_train_start(self) -> None:
         """Take up the optimiser of a resumed run; start the clock."""
@@ -154,26 +160,30 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         """Put the averaged weights in; start new sums."""
         if self.average is not None:
             self._swap.enter_context(self.average.swapped_in(self.network))
-        self._sums = ValidationSums(self.experiment.data.scaling, self.device)
+        names = self.trainer.datamodule.validation_sources()
+        self._sums = {name: ValidationSums(self.experiment.data.scaling, self.device) for name in names}
 
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
         """Forecast freely, as in use, and add up errors and counts."""
-        assert self._sums is not None
+        sums = self._sums[self.trainer.datamodule.groups[batch_idx]]
         length, steps = batch.past.shape[1], batch.future.shape[1]
         observed = batch.observed[:, length:]
         forecast = self.network(batch.past, steps, observed=batch.observed[:, :length])
-        _, prediction, target, counted = self.network.compared(forecast, batch.future, observed)
+        _, prediction, target, counted = self.network.compared(forecast, batch.future, observed, batch.faintest)
         loss = self.loss(prediction, target, counted)
-        self._sums.add(loss, self.network.frames(forecast), batch.future, observed)
+        sums.add(loss, self.network.frames(forecast), batch.future, observed)
 
     def on_validation_epoch_end(self) -> None:
         """Put the training weights back; pool the sums of all devices."""
         self._swap.close()
-        assert self._sums is not None
-        if self.trainer.world_size > 1:
-            torch.distributed.all_reduce(self._sums.total)
-        self.scores = self._sums.values()
-        self._sums = None
+        whole = ValidationSums(self.experiment.data.scaling, self.device)
+        for sums in self._sums.values():
+            if self.trainer.world_size > 1:
+                torch.distributed.all_reduce(sums.total)
+            whole.total += sums.total
+        self.scores = whole.values()
+        self.scores_by_source = {name: sums.values() for name, sums in self._sums.items()}
+        self._sums = {}
 
     def served_weights(self) -> dict[str, Tensor]:
         """The weights that forecast: the average where one is kept."""

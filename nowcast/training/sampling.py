@@ -91,4 +91,6 @@ def backwards(clip: ClipBatch) -> ClipBatch:
     """Turn the clip round in time: the last frames become the past (MotionRNN's reverse input)."""
     past = clip.past.shape[1]
     frames = torch.cat([clip.past, clip.future], dim=1).flip(1)
-    return ClipBatch(frames[:, :past], frames[:, past:], clip.observed.flip(1), clip.context.flip(1))
+    return ClipBatch(
+        frames[:, :past], frames[:, past:], clip.observed.flip(1), clip.context.flip(1), clip.faintest
+    )

@@ -35,6 +35,7 @@ from nowcast.workflows.initialisation import (
     named,
     wet_initialisations,
 )
+from nowcast.workflows.truth import read_truth
 
 NONE = Initialisations([], np.zeros(0, np.int64), 0)
 Period = tuple[np.datetime64, np.datetime64]
@@ -62,6 +63,7 @@ def calibrate(
     stride: int = 6,
     min_wet_pixels: int = 0,
     wet_dbz: float = 20.0,
+    most_missing: int = 0,
     least_past: int = LEAST_PAST,
     progress: bool = False,
     engine: Engine | None = None,
@@ -78,7 +80,7 @@ def calibrate(
         forecasters: by the name they go by in messages; a calibration that one has is left out.
         periods: half-open, UTC; keep them apart from what a network was trained and is tested on.
         thresholds: of events, in dBZ; sorted here.
-        lead_times, stride, min_wet_pixels, wet_dbz, least_past, progress, engine: as
+        lead_times, stride, min_wet_pixels, wet_dbz, most_missing, least_past, progress, engine: as
             `nowcast.workflows.verify.verify_period`.
 
     Raises:
@@ -86,9 +88,9 @@ def calibrate(
         TimeError: no window in any period of any archive, archives of different steps; a model needs
             another step or reaches less far.
     """
-    models = {name: uncalibrated(model) for name, model in named(forecasters).items()}
     if not archives or not periods:
         raise SettingsError("calibrate: got no archive or no period, expected at least one of each")
+    models = {n: uncalibrated(model) for n, model in named(forecasters, archives[0].step).items()}
     build_metrics(thresholds, ["csi"])
     check_counts(stride=stride, least_past=least_past)
     check_threshold(wet_dbz)
@@ -98,7 +100,7 @@ def calibrate(
     counts = {name: CalibrationCounts(sorted(thresholds), lead_times) for name in models}
     learners = {name: ProbabilityLearner(sorted(thresholds)) for name in models}
     starts = _initialisations(
-        archives, periods, past, lead_times, stride, min_wet_pixels, wet_dbz, progress, engine
+        archives, periods, past, lead_times, stride, min_wet_pixels, wet_dbz, most_missing, progress, engine
     )
     total = sum(len(found.windows) for found in starts)
     with tqdm(total=total, desc="calibrating", unit="nowcast", disable=not progress) as bar:
@@ -118,6 +120,7 @@ def calibrate(
         "stride": stride,
         "min_wet_pixels": min_wet_pixels,
         "wet_dbz": wet_dbz,
+        "most_missing": most_missing,
         "made_with": provenance(),
     }
     lead_minutes = tuple(minutes(lead) for lead in leads)
@@ -151,7 +154,7 @@ def _counted(
     times: Times,
 ) -> dict[str, tuple[CalibrationCounts, ProbabilityLearner]]:
     """Count the forecasts of all models from one window."""
-    observed = archive.frames(times[past:]).compute(scheduler="synchronous").values
+    observed = read_truth(archive, times[past:]).values
     found = {}
     for name, model in models.items():
         coming = forecast(archive, model, times[past - 1], leads)
@@ -194,6 +197,7 @@ def _initialisations(
     stride: int,
     min_wet_pixels: int,
     wet_dbz: float,
+    most_missing: int,
     progress: bool,
     engine: Engine | None,
 ) -> list[Initialisations]:
@@ -204,7 +208,16 @@ def _initialisations(
         every: list[Times] = []
         for start, end in periods:
             try:
-                every += windows(archive.times, archive.step, start, end, past + lead_times, stride)
+                every += windows(
+                    archive.times,
+                    archive.step,
+                    start,
+                    end,
+                    past + lead_times,
+                    stride,
+                    lead_times=lead_times,
+                    most_missing=most_missing,
+                )
             except TimeError as error:
                 problems.append(error)
         try:

@@ -21,6 +21,7 @@ from nowcast.forecasters.base import Forecaster, LeadTimes
 from nowcast.postprocessing.base import PostProcessing
 from nowcast.report.content import Case
 from nowcast.workflows.forecast import Made, forecast_with_past, postprocess
+from nowcast.workflows.truth import read_truth
 
 
 class Reading(NamedTuple):
@@ -63,21 +64,24 @@ class NowcastScorer:
     shown: tuple[np.datetime64, ...] = ()
 
     def __call__(self, times: Times) -> ScoredNowcast:
-        """Score the nowcast of one window: ``times`` are its past frames and those of the lead times."""
+        """Score the nowcast of one window: ``times`` are its past frames and those of the lead times.
+
+        A lead time without a frame counts as not observed anywhere, so that it adds nothing to any score.
+        """
         past = self.past
         reference_time = times[past - 1]
-        observed = self.archive.frames(times[past:]).compute(scheduler="synchronous")
+        truth = read_truth(self.archive, times[past:])
         found = ScoredNowcast({name: self.empty() for name in self.readings}, {}, None)
         fields: dict[str, xr.DataArray] = {}
         for name, coming, seconds in self._forecasts(reference_time):
-            found.scores[name].add(coming, observed.values, seconds)
+            found.scores[name].add(coming, truth.values, seconds)
             found.metadata[name] = {str(k): str(v) for k, v in coming.attrs.items()}
             fields[name] = coming[NAME]
             del coming
         if reference_time not in self.shown:
             return found
         before = self.archive.frames(times[:past]).compute(scheduler="synchronous")
-        return found._replace(case=Case(reference_time, before, fields, observed))
+        return found._replace(case=Case(reference_time, before, fields, truth.field))
 
     def _forecasts(self, reference_time: np.datetime64) -> Iterator[tuple[str, xr.Dataset, float]]:
         """Forecast once by each forecaster and read it in each way: (name, forecast, seconds).

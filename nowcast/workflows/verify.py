@@ -18,17 +18,15 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.times import minutes, parse_period
 from nowcast.evaluation.comparison import Against
 from nowcast.evaluation.grouping import REGION_KM, Grouping, Masks, area_masks, grouped_by
-from nowcast.evaluation.period import CALIBRATED, MAP_CELL_KM, PeriodScores, Verification
+from nowcast.evaluation.period import MAP_CELL_KM, PeriodScores, Verification
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
-from nowcast.evaluation.windows import check_counts, wettest, windows
-from nowcast.forecasters.calibration_file import ModelCalibration
-from nowcast.forecasters.decision_thresholds import check_identity
-from nowcast.forecasters.neural import Neural
+from nowcast.evaluation.windows import MOST_MISSING_FUTURE, check_counts, is_held, wettest, windows
 from nowcast.postprocessing.members import Members
 from nowcast.report.content import Case
+from nowcast.report.palettes import palette_of
 from nowcast.scores.catalog import DEFAULT_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
-from nowcast.workflows.calibrated import calibration_of, read_calibrations, uncalibrated
+from nowcast.workflows.calibrated import read_calibrations
 from nowcast.workflows.drawn_members import with_members
 from nowcast.workflows.initialisation import (
     LEAST_PAST,
@@ -38,6 +36,7 @@ from nowcast.workflows.initialisation import (
     named,
     wet_initialisations,
 )
+from nowcast.workflows.readings import readings_of, with_calibrated
 from nowcast.workflows.score_nowcast import NowcastScorer, Reading
 
 
@@ -53,6 +52,7 @@ def verify(
     scores: Sequence[str] = DEFAULT_SCORES,
     step_minutes: float | None = None,
     min_wet_pixels: int = 0,
+    most_missing: int = MOST_MISSING_FUTURE,
     mask: Sequence[str] = (),
     calibration: Sequence[Path | str] = (),
     decision_thresholds: Sequence[Path | str] = (),
@@ -65,6 +65,7 @@ def verify(
     cases: int = 3,
     title: str = "",
     notes: Sequence[str] = (),
+    palette: str = "safe",
     progress: bool = False,
     engine: Engine | None = None,
 ) -> SkillReport:
@@ -81,6 +82,8 @@ def verify(
         scores: names of docs/reference/scores.md.
         step_minutes: take frames so far apart; None takes the longest step that a model needs.
         min_wet_pixels: leave out initialisation times with fewer pixels of 20 dBZ or more.
+        most_missing: so many lead times of a nowcast may lack an observed frame; these add nothing to the
+            scores of any model. 0 takes initialisation times without a gap after them alone.
         mask: quality marks left out of past and truth alike, as `nowcast.forecast` does.
         calibration: files of `nowcast calibrate`: each model that one of them knows is scored calibrated, too.
         decision_thresholds: the same, of which the decision thresholds alone are taken.
@@ -88,12 +91,14 @@ def verify(
         members: draw so many from the probabilities of each model that knows some and has no members of its
         own.
         seed: of these.
-        by: ``hour``, ``region``: scores of each hour of the day and of each region as well, in groups.csv.
+        by: ``hour``, ``region``, ``event``: scores of each hour of the day, of each region and of each event
+            (`nowcast.evaluation.windows.events_of`) as well, in groups.csv.
         regions: named masks (y, x) of the grid, or a GeoJSON file of areas; None takes blocks of about
             ``region_km``.
         region_km: width of such a block.
         cases: how many of the wettest nowcasts the page shows frame by frame.
         title, notes: of the page.
+        palette: colours of reflectivity on it, ``safe`` or ``radar``.
         progress: show a bar on stderr.
         engine: of `nowcast.open_engine`; None spreads long work over the cores of this machine. The values
             are the same to the last bit.
@@ -109,10 +114,11 @@ def verify(
         >>> skill.verification.value("motionrnn", "csi", 20.0)  # doctest: +SKIP
     """
     start, end = parse_period(period)
+    palette_of(name=palette)
     frames = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
     if step_minutes is not None:
         frames = thinned(frames, _step(step_minutes))
-    readings = {name: Reading(f) for name, f in named(models).items()}
+    readings = {name: Reading(f) for name, f in named(models, frames.step).items()}
     if calibration or decision_thresholds:
         readings = with_calibrated(readings, read_calibrations(calibration, decision_thresholds))
     if members is not None:
@@ -133,6 +139,7 @@ def verify(
             thresholds=thresholds,
             scores=scores,
             min_wet_pixels=min_wet_pixels,
+            most_missing=most_missing,
             map_thresholds=drawn_thresholds(thresholds),
             grouping=grouping,
             cases=cases if out is not None else 0,
@@ -151,7 +158,14 @@ def verify(
     if mask:
         notes = (*notes, f"Past and truth are without what bears the quality marks: {', '.join(mask)}.")
     return write_skill(
-        None if out is None else Path(out), frames, found, (start, end), against, title=title, notes=notes
+        None if out is None else Path(out),
+        frames,
+        found,
+        (start, end),
+        against,
+        title=title,
+        notes=notes,
+        palette=palette,
     )
 
 
@@ -167,6 +181,7 @@ def verify_period(
     scores: Sequence[str] = DEFAULT_SCORES,
     min_wet_pixels: int = 0,
     wet_dbz: float = 20.0,
+    most_missing: int = 0,
     least_past: int = LEAST_PAST,
     map_thresholds: Sequence[float] | None = None,
     block: int | None = None,
@@ -177,10 +192,11 @@ def verify_period(
 ) -> Verification:
     """Forecast from every initialisation time of a period and score each lead time.
 
-    An initialisation time stands in a gap-free window of past and future frames that lies wholly in
-    [start, end); windows are built from times, so a missing frame is never bridged. A forecaster is handed
-    past frames alone. Counts are pooled over all nowcasts, in the order of their initialisation times,
-    before any score is finished. A worker has one window in memory at a time; the fields of ``cases`` stay.
+    An initialisation time stands in a window of past and future frames that lies wholly in [start, end);
+    windows are built from times, so a missing frame is never bridged. None is missing in the past, and in the
+    future ``most_missing`` at most: such a lead time is not scored. A forecaster is handed past frames alone.
+    Counts are pooled over all nowcasts, in the order of their initialisation times, before any score is
+    finished. A worker has one window in memory at a time; the fields of ``cases`` stay.
 
     Args:
         archive: where the frames are.
@@ -192,6 +208,7 @@ def verify_period(
         scores: names of `nowcast.scores.catalog.METRICS`.
         min_wet_pixels: leave an initialisation time out if its newest frame has fewer pixels >= ``wet_dbz``.
         wet_dbz: what counts as wet for that.
+        most_missing: so many lead times of a nowcast may lack an observed frame.
         least_past: past frames of a window when no forecaster needs more.
         map_thresholds: thresholds for which CSI is kept for each block of cells; None for all.
         block: cells of such a block, each way; None for about 5 km.
@@ -205,7 +222,7 @@ def verify_period(
         TimeError: no frames, no window or no wet window in the period; a model needs another step or
             reaches less far.
     """
-    readings = _readings(forecasters)
+    readings = readings_of(forecasters)
     models = {name: reading.forecaster for name, reading in readings.items()}
     archive = at_common_step(archive, models)
     leads = common_leads(archive, models, lead_times)
@@ -214,11 +231,13 @@ def verify_period(
     check_threshold(wet_dbz)
     block = block or max(1, round(MAP_CELL_KM / max(archive.grid.cell_km)))
     mapped = thresholds if map_thresholds is None else map_thresholds
-    empty = partial(PeriodScores, thresholds, scores, archive.grid.cell_km, mapped, block, grouping)
-    counted = {name: empty() for name in readings}
-    every = windows(archive.times, archive.step, start, end, past + lead_times, stride)
+    length, leads_only = past + lead_times, {"lead_times": lead_times, "most_missing": most_missing}
+    every = windows(archive.times, archive.step, start, end, length, stride, **leads_only)
     starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress, engine)
     reference_times = np.array([times[past - 1] for times in starts.windows], "datetime64[ns]")
+    grouping = grouping and grouping.with_events_of(reference_times)
+    empty = partial(PeriodScores, thresholds, scores, archive.grid.cell_km, mapped, block, grouping)
+    counted = {name: empty() for name in readings}
     shown = wettest(reference_times, starts.wet_pixels, cases)
     score = NowcastScorer(archive, readings, leads, past, empty, tuple(shown))
     kept: list[Case] = []
@@ -246,56 +265,8 @@ def verify_period(
         metadata=metadata,
         groups=tuple(row for name, c in counted.items() for row in c.group_rows(name, lead_minutes)),
         cases=tuple(kept),
+        missing=np.sum([~is_held(times[past:], archive.times) for times in starts.windows], axis=0),
     )
-
-
-def with_calibrated(readings: Mapping[str, Reading], known: Sequence[ModelCalibration]) -> dict[str, Reading]:
-    """Read every model that has a known calibration twice: without any, and calibrated.
-
-    A network that comes with one of its own is read in the same way, with this where none is known.
-
-    Raises:
-        SettingsError: a calibration under a model's name that was made for another one, for none of them, or
-            twice.
-    """
-    by_identity: dict[str, ModelCalibration] = {}
-    for one in known:
-        if by_identity.setdefault(one.identity, one) != one:
-            raise SettingsError(
-                complain(
-                    "calibration",
-                    f"two kinds for the same {one.model}",
-                    "one file a model",
-                    "leave one file out",
-                )
-            )
-    found: dict[str, Reading] = {}
-    for name, (model, _) in readings.items():
-        own = model.calibration if isinstance(model, Neural) else None
-        calibration = calibration_of(name, model, known) or own
-        if calibration is None:
-            found[name] = Reading(model)
-            continue
-        check_identity(calibration, model)
-        raw = uncalibrated(model)
-        found[name], found[name + CALIBRATED] = Reading(raw), Reading(raw, calibration.steps)
-    if len(found) == len(readings):
-        raise SettingsError(
-            complain(
-                "calibration",
-                f"that of {', '.join(m.model for m in known) or 'no model'}",
-                f"that of at least one of {', '.join(readings)}",
-                "calibrate one of these models",
-            )
-        )
-    return found
-
-
-def _readings(forecasters: Models | Mapping[str, Reading]) -> dict[str, Reading]:
-    if isinstance(forecasters, Mapping):
-        given = {n: f if isinstance(f, Reading) else Reading(f) for n, f in forecasters.items()}
-        return {n: given[n] for n in named({n: r.forecaster for n, r in given.items()})}
-    return {name: Reading(f) for name, f in named(forecasters).items()}
 
 
 def _step(step_minutes: float) -> np.timedelta64:

@@ -14,7 +14,8 @@ from nowcast.forecasters.decision import decide, recalibrate_dbz
 from nowcast.forecasters.decision_thresholds import DecisionThresholds, check_identity, identity_of
 from nowcast.forecasters.extrapolation import Extrapolation
 from nowcast.forecasters.persistence import Persistence
-from nowcast.workflows.verify import Reading, verify_period, with_calibrated
+from nowcast.workflows.readings import with_calibrated
+from nowcast.workflows.verify import Reading, verify_period
 from tests.fakes.fields import moving_disc, projected_grid, times
 from tests.fakes.forecasters import Probable, Weak
 from tests.fakes.memory_archive import MemoryArchive

@@ -13,6 +13,7 @@ from nowcast.report.content import Comparison, GroupRow, IntervalRow, SkillHoriz
 from nowcast.report.diagram_content import DiagramCurve, Diagrams, RankShares, ReliabilityCurve
 from nowcast.report.diagrams import figure_groups
 from nowcast.report.group_parts import hour_groups, region_table
+from nowcast.report.model_colours import styles_of
 from nowcast.report.plane import LEFT, RIGHT, TOP, WIDTH, Guide, Plane, PlaneAxis, PlaneCurve
 from nowcast.report.score_tabs import ScoreTable
 from nowcast.report.skill_page import SkillPage, render_skill_page
@@ -130,24 +131,25 @@ def test_bands_stand_around_their_line():
 def test_every_model_has_one_colour_wherever_it_is_drawn():
     text = render_skill_page(page())
     table = ScoreTable(page().scores)
-    styles = {model: i for i, model in enumerate(table.models)}
+    styles = styles_of(MODELS)
+    assert styles == table.styles
     seen = 0
     groups = figure_groups(page().diagrams, page().csi, table, styles)
     for group in [*groups, *hour_groups(page().groups, styles)]:
         for figure in group.figures:
             drawn = {g.get("class").split()[0] for g in parsed(figure.chart).iter(f"{SVG}g")}
-            assert drawn == {"m0", "m1", "m2"}, group.key
-            for i, model in enumerate(MODELS):
-                first = rf'class="m{i}[^"]*">(?:(?!</g>).)*?<title>([^:]*):'
+            assert drawn == {f"m{style}" for style in styles.values()}, group.key
+            for model, style in styles.items():
+                first = rf'class="m{style}[^"]*">(?:(?!</g>).)*?<title>([^:]*):'
                 for told in re.findall(first, str(figure.chart)):
                     assert unescape(told) == model
                     seen += 1
     assert seen == 15  # the first point of each curve that has some
     assert "alert(" in text
     assert "<script>alert" not in text
-    rows = re.findall(r'<i class="swatch m(\d)"></i>(one|two)', text)
+    rows = re.findall(r'<i class="swatch m(\d+)"></i>(one|two)', text)
     assert len(rows) > 8
-    assert set(rows) == {("0", "one"), ("1", "two")}
+    assert set(rows) == {(str(styles[model]), model) for model in ("one", "two")}
 
 
 def test_what_is_empty_is_left_out():

@@ -12,16 +12,8 @@ from PIL import Image
 
 from nowcast.core.grid import Grid
 from nowcast.report import coastlines, maps
-from nowcast.report.colours import (
-    MODELS,
-    NOT_OBSERVED,
-    REFLECTIVITY,
-    STYLES,
-    indices,
-    model_style,
-    palette,
-    rgb,
-)
+from nowcast.report.model_colours import MODELS, STYLES, model_style
+from nowcast.report.palettes import CLASSIC, NOT_OBSERVED, palette_of, rgb
 from nowcast.report.pictures import figure_uri, frame_uri
 from tests.fakes.fields import moving_disc, projected_grid
 
@@ -32,6 +24,9 @@ POLAR = Grid(
     -np.linspace(2.2e6, 3.4e6, 61),
     np.linspace(-4e5, 3.6e5, 39),
 )
+
+
+RADAR = palette_of(name=CLASSIC)
 
 
 @pytest.fixture(autouse=True)
@@ -50,11 +45,13 @@ def picture(uri: str) -> np.ndarray:
 
 def test_indices_by_hand():
     dbz = np.array([np.nan, -32.0, 4.9, 5.0, 9.9, 10.0, 19.9, 20.0, 69.9, 70.0, 100.0])
-    assert indices(dbz).tolist() == [1, 0, 0, 2, 2, 3, 4, 5, 14, 15, 15]
-    assert palette().shape == (16, 4)
-    assert palette()[:3, 3].tolist() == [0, 115, 255]
-    assert tuple(palette()[5, :3]) == rgb("#02fd02")  # 20 dBZ is the first green
-    assert len(set(REFLECTIVITY)) == len(REFLECTIVITY)
+    for name in ("safe", "radar"):
+        palette = palette_of(name=name)
+        assert palette.indices(dbz).tolist() == [1, 0, 0, 2, 2, 3, 4, 5, 14, 15, 15]
+        assert palette.table().shape == (16, 4)
+        assert palette.table()[:3, 3].tolist() == [0, 115, 255]
+        assert len(set(palette.colours)) == len(palette.colours)
+    assert tuple(RADAR.table()[5, :3]) == rgb("#02fd02")  # 20 dBZ is the first green
     assert len(set(MODELS)) == 8
 
 
@@ -65,7 +62,7 @@ def test_no_two_models_look_alike():
 
 
 def test_a_frame_shows_absent_dry_and_wet_apart():
-    shown = picture(frame_uri(np.array([[np.nan, -32.0, 22.0], [5.0, 52.0, 71.0]], np.float32)))
+    shown = picture(frame_uri(np.array([[np.nan, -32.0, 22.0], [5.0, 52.0, 71.0]], np.float32), palette=RADAR))
     assert shown[0, 0, :3].tolist() == list(rgb(NOT_OBSERVED))
     assert 0 < shown[0, 0, 3] < 255
     assert shown[0, 1, 3] == 0
@@ -77,7 +74,7 @@ def test_a_frame_shows_absent_dry_and_wet_apart():
 def test_thinning_takes_every_second_pixel():
     dbz = np.full((6, 8), -32.0, np.float32)
     dbz[2, 4] = 52.0
-    thin = picture(frame_uri(dbz, 2))
+    thin = picture(frame_uri(dbz, 2, RADAR))
     assert thin.shape == (3, 4, 4)
     assert thin[1, 2].tolist() == [*rgb("#fd0000"), 255]
 
@@ -125,7 +122,7 @@ def test_a_map_shows_wet_dry_and_unobserved_where_they_are(grid):
     dbz = np.full(grid.shape, -32.0, np.float32)
     dbz[: grid.shape[0] // 4] = np.nan
     dbz[-(grid.shape[0] // 4) :] = 52.0
-    figure = maps.map_of_field(field[0].copy(data=dbz))
+    figure = maps.map_of_field(field[0].copy(data=dbz), RADAR)
     axes = figure.axes[0]
     shown = picture(figure_uri(figure, dpi=60))
     h, w = shown.shape[:2]

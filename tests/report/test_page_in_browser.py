@@ -8,6 +8,7 @@ from nowcast.core.times import as_step
 from nowcast.forecasters.base import label_forecast
 from nowcast.report.content import Case, CellMap, GroupRow, IntervalRow
 from nowcast.report.diagram_content import DiagramCurve, Diagrams, RankShares, ReliabilityCurve
+from nowcast.report.model_colours import KNOWN
 from nowcast.report.skill_page import SkillPage, render_skill_page
 from tests.fakes.fields import geographic_grid, moving_disc
 
@@ -196,8 +197,12 @@ def test_diagrams_are_drawn_in_the_colours_of_the_legend_with_their_labels_apart
     ]
     told = page.locator("#diagrams .plane circle title")
     assert "persistence: probability 0.50, observed 0.50, 3 cases" in told.all_text_contents()
-    colours = page.evaluate("""[...document.querySelectorAll('#diagrams g.m1 circle, .models g.m1 path')].map(
-        (e) => getComputedStyle(e)[e.tagName === 'path' ? 'stroke' : 'fill'])""")
+    mark = f"g.m{KNOWN['persistence']}"
+    colours = page.evaluate(
+        """(marks) => [...document.querySelectorAll(marks)].map(
+        (e) => getComputedStyle(e)[e.tagName === 'path' ? 'stroke' : 'fill'])""",
+        f"#diagrams {mark} circle, .models {mark} path",
+    )
     assert len(set(colours)) == 1
     crossing = page.evaluate("""[...document.querySelectorAll('.plane')].flatMap((svg) => {
         const boxes = [...svg.querySelectorAll('.tick, .axis')].map((e) => e.getBoundingClientRect());

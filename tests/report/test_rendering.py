@@ -7,8 +7,8 @@ from jinja2 import UndefinedError
 
 from nowcast.report.bench_page import BenchPage
 from nowcast.report.charts import Line, line_chart
-from nowcast.report.colours import REFLECTIVITY
 from nowcast.report.content import Picture
+from nowcast.report.palettes import palette_of
 from nowcast.report.rendering import _environment, render
 from nowcast.report.service_page import ServicePage, render_service_page
 from nowcast.report.skill_page import SkillPage, render_skill_page
@@ -27,7 +27,7 @@ def test_the_skill_page_and_the_service_show_one_legend():
         for page in (render_skill_page(SkillPage("t")), service_page())
     ]
     assert legends[0] == legends[1]
-    assert tuple(re.findall(r"<li style=\"--c:(#\w+)\">", legends[0])) == REFLECTIVITY
+    assert tuple(re.findall(r"<li style=\"--c:(#\w+)\">", legends[0])) == palette_of().colours
     assert re.findall(r"<span>(\d+)</span>", legends[0]) == ["10", "20", "30", "40", "50", "60", "70"]
 
 

@@ -1,7 +1,7 @@
-"""Fast forecasts on a CPU: the same network with its weights packed once instead of at every call.
+"""Fast forecasts: the same network with its weights packed once instead of at every call.
 
-See `nowcast.models.cpu.onednn` for what packing is. Besides, maps lie channels-last and gates that read
-different inputs become one convolution over both.
+See `nowcast.models.cpu.onednn` for what packing is, which is done on a CPU alone. Besides, maps lie
+channels-last and gates that read different inputs become one convolution over both.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _KEPT_SHAPES = 4
 
 
 def fast(model: SequenceModel, dtype: torch.dtype | None = None) -> SequenceModel:
-    """A copy of the network that forecasts faster on this CPU and cannot be trained.
+    """A copy of the network that forecasts faster where it lies and cannot be trained.
 
-    Weights are packed once, maps lie channels-last, and gates that read different inputs are one
-    convolution over both. In float32 outputs agree to 1e-5; bfloat16 (about 3 decimal digits) is for CPUs
-    that multiply it natively. Where oneDNN is missing the copy only cannot be trained.
+    On a CPU weights are packed once; there and on a GPU maps lie channels-last, and gates that read different
+    inputs are one convolution over both. In float32 outputs agree to 1e-5; bfloat16 (about 3 decimal digits) is
+    for hardware that multiplies it natively. Where oneDNN is missing nothing is packed.
 
     Args:
         model: any network; it stays as it is.
         dtype: torch.float32, torch.bfloat16, or None for the network's own.
 
     Raises:
-        SettingsError: a network that is not on the CPU, or another dtype.
+        SettingsError: a network on a device that is neither CPU nor CUDA, or another dtype.
     """
-    if any(p.device.type != "cpu" for p in model.parameters()):
-        raise SettingsError("fast: got a network on another device, expected one on the CPU; move it there")
+    if any(p.device.type not in ("cpu", "cuda") for p in model.parameters()):
+        raise SettingsError("fast: got a network on another device, expected CPU or CUDA; move it there")
     chosen = dtype or next(model.parameters()).dtype
     if chosen not in DTYPES:
         raise SettingsError(f"fast: got {chosen}, expected torch.float32 or torch.bfloat16; give one of them")
@@ -60,6 +60,8 @@ class FastCopy(SequenceModel):
         self.past_min, self.multiple_of = model.past_min, model.multiple_of
         network = copy.deepcopy(model).to(dtype).eval().requires_grad_(False)
         self.network: SequenceModel = _replace(network)
+        if next(model.parameters()).is_cuda:
+            _lay_channels_last(self.network)
 
     def forward(
         self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
@@ -178,6 +180,13 @@ def _fused(part: nn.Module) -> nn.Module:
         made: nn.Module = twin()
         return made
     return part
+
+
+def _lay_channels_last(network: nn.Module) -> None:
+    """Lay the weights of convolutions so that their outputs, and with them all maps, lie channels-last."""
+    for part in network.modules():
+        if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d)):
+            part.weight.data = part.weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def _can_pack(part: nn.Module) -> TypeGuard[nn.Conv2d | nn.Conv3d]:

@@ -17,6 +17,7 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.scaling import Scaling
 from nowcast.models.base import ClipBatch, OptimiserStep, ScheduledTargets, SequenceModel
 from nowcast.models.exceedance.cascade import CascadeSettings, LogitCascade
+from nowcast.models.exceedance.stripes import falling, probabilities
 from nowcast.models.wrapper import ModelWrapper
 
 _MARGIN = 0.01
@@ -28,6 +29,7 @@ CERTAIN = 1e-5
 LARGEST_LOGIT = math.log((1.0 - CERTAIN) / CERTAIN)
 _REACHED = 1.0 - 1e-4
 _EVEN = 0.5
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,14 @@ class ExceedanceProbabilityModel(ModelWrapper):
         """Forecast probabilities (B, S, K, H, W) from ``past`` (B, T, 1, H, W)."""
         read = self.soft_exceedances(past)
         mask = None if observed is None else observed.expand_as(read)
-        logits = self._faded(read, self.network(read, steps, self._coded(targets), mask))
-        return torch.sigmoid(logits).cummin(dim=2).values
+        logits: Tensor = self.network(read, steps, self._coded(targets), mask)
+        if torch.is_grad_enabled() or torch.is_autocast_enabled(past.device.type):
+            return torch.sigmoid(self._faded(read, logits)).cummin(dim=2).values
+        logits = logits.float().contiguous()
+        if self.cascade is None:
+            falling(logits.flatten(0, 1))
+            return logits
+        return probabilities(self.cascade, INCREMENTS.value(read), logits, LARGEST_LOGIT)
 
     def optimiser_steps(
         self, clip: ClipBatch, targets: ScheduledTargets | None, generator: torch.Generator
@@ -163,13 +171,15 @@ class ExceedanceProbabilityModel(ModelWrapper):
             self.soft_exceedances(clip.future),
             clip.observed.expand(-1, -1, len(self.thresholds), -1, -1),
             self.soft_exceedances(clip.context) if clip.context.shape[1] else clip.context,
+            clip.faintest,
         )
         for step in self.network.optimiser_steps(coded, self._coded(targets), generator):
             logits, target, observed = step.prediction, step.target, step.observed
             if self.cascade is not None:  # it has no weights for predictions made while reading
                 last = slice(-coded.future.shape[1], None)
                 logits, target, observed = logits[:, last], target[:, last], observed[:, last]
-            yield OptimiserStep(step.name, self._faded(coded.past, logits), _events(target), observed)
+            known = self._known(observed, clip.faintest)
+            yield OptimiserStep(step.name, self._faded(coded.past, logits), _events(target), known)
 
     def _faded(self, read: Tensor, logits: Tensor) -> Tensor:
         """Add the network's change of the newest logits (B, S, K, H, W) to the past's as they fade."""
@@ -180,11 +190,14 @@ class ExceedanceProbabilityModel(ModelWrapper):
         faded: Tensor = self.cascade(past, logits.shape[1])
         return faded + change
 
-    def compared(self, forecast: Tensor, future: Tensor, observed: Tensor) -> OptimiserStep:
+    def compared(
+        self, forecast: Tensor, future: Tensor, observed: Tensor, faintest: Tensor | None = None
+    ) -> OptimiserStep:
         """The logits of a forecast beside the events of observed frames (B, S, 1, H, W)."""
         events = _events(self.soft_exceedances(future))
         logits = torch.logit(forecast.float(), eps=CERTAIN)
-        return OptimiserStep("forecast", logits, events, observed.expand_as(events))
+        known = self._known(observed.expand_as(events), faintest)
+        return OptimiserStep("forecast", logits, events, known)
 
     def frames(self, forecast: Tensor) -> Tensor:
         """Frames (B, S, 1, H, W) of the highest threshold that is reached with probability 0.5, else 0.
@@ -210,6 +223,13 @@ class ExceedanceProbabilityModel(ModelWrapper):
             raise SettingsError(complain("memory", "a network without one", "an LMC-Memory", "choose one"))
         found: Tensor = inner(self.soft_exceedances(frames), long)
         return found
+
+    def _known(self, observed: Tensor, faintest: Tensor | None) -> Tensor:
+        """Leave the events out of ``observed`` (B, S, K, H, W) that the source cannot tell from dry."""
+        if faintest is None:
+            return observed
+        told = self.thresholds >= faintest[:, None].to(self.thresholds.dtype) - _ROUNDING
+        return observed & told[:, None, :, None, None]
 
     def _coded(self, targets: ScheduledTargets | None) -> ScheduledTargets | None:
         return None if targets is None else ScheduledTargets(self.soft_exceedances(targets.frames), targets.use)

@@ -66,8 +66,9 @@ def sample(
     Beyond the edge lies 0 (``zeros``) or the edge's value (``border``).
     """
     height, width = maps.shape[-2:]
-    scale = places.new_tensor([2.0 / max(width - 1, 1), 2.0 / max(height - 1, 1)])
-    grid = places.flip(1).permute(0, 2, 3, 1) * scale - 1.0
+    rows, columns = places.unbind(1)
+    along, down = columns * (2.0 / max(width - 1, 1)), rows * (2.0 / max(height - 1, 1))
+    grid = torch.stack([along, down], dim=-1).sub_(1.0)
     return F.grid_sample(maps.to(places.dtype), grid, mode=mode, padding_mode=padding, align_corners=True)
 
 

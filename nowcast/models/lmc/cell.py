@@ -77,8 +77,9 @@ class LmcConvLSTM(RecurrentCell):
 
     def packable(self) -> RecurrentCell:
         """The twin for `nowcast.models.cpu.fast`: the two convolutions as one, for good."""
-        coarse = self.conv_x.weight.dtype == torch.bfloat16  # too coarse for Winograd's differences
-        return FusedLmcConvLSTM(self) if coarse else WinogradLmcConvLSTM(self)
+        weight = self.conv_x.weight
+        coarse = weight.dtype == torch.bfloat16  # too coarse for Winograd's differences; cuDNN has its own
+        return FusedLmcConvLSTM(self) if coarse or weight.is_cuda else WinogradLmcConvLSTM(self)
 
     def gates(self, x: Tensor, state: LmcState) -> Tensor:
         """Input, candidate, forget and output (B, 4 K, h, w) before the sigmoids."""
