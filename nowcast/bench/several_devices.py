@@ -1,8 +1,8 @@
 """A training on several devices, in a process of its own that `nowcast bench` waits for.
 
 Why a process of its own: Lightning starts the process of each further device by running its command again.
-Run again, a whole benchmark would score and write in each of them; here they are that training and nothing else,
-and none of them ever opens the test clips.
+Run again, a whole benchmark would score and write in each of them; here they are that training alone, and
+none of them ever opens the test clips.
 """
 
 from __future__ import annotations
