@@ -114,7 +114,7 @@ class LogitCascade(nn.Module):
             newest = self.split(past[:, -1].float())
             weights, constants = (GAIN * v[at].float() for v in (self.weights, self.constants))
             # Clip by clip on a GPU: in one product it sums the gradient of the few weights slowly.
-            parts = newest.split(1) if newest.is_cuda else (newest,)
+            parts = newest.chunk(len(newest)) if newest.is_cuda else (newest,)
             faded = torch.cat([torch.einsum("bklhw,skl->bskhw", part, weights) for part in parts])
             logits = faded + constants[None, :, :, None, None]
             if self.pixel_layers is None:
