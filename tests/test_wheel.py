@@ -110,7 +110,8 @@ FILES = """
 from pathlib import Path
 from nowcast.demo.run import DemoSettings, write_files
 from nowcast.demo.storm import StormSettings
-write_files(DemoSettings(storms=StormSettings(frames=14, size=64, cell_km=1.0, step_minutes=10)), Path("radar"), False)
+storms = StormSettings(frames=14, size=64, cell_km=1.0, step_minutes=10)
+write_files(DemoSettings(storms=storms), Path("radar"), False)
 """
 
 
