@@ -217,7 +217,7 @@ def test_a_stored_hindcast_is_scored_as_the_model_that_made_it(archive, tmp_path
     for one, other in zip(rows["unsure"], rows["unsure (h.zarr)"], strict=True):
         assert one[:3] == other[:3]
         assert other[3] == pytest.approx(one[3], abs=1e-4, nan_ok=True)
-    with pytest.raises(TimeError, match="longer step|lead times"):
+    with pytest.raises(TimeError, match="lead times"):
         verify_period(archive, [stored], *day, lead_times=4)
     with pytest.raises(TimeError, match="--hindcast: got none of 1 initialisation times"):
         verify_period(archive, [stored], archive.times[8], archive.times[14] + archive.step, lead_times=2)
