@@ -265,6 +265,8 @@ def summary(path: Path, coming: xr.Dataset) -> str:
         f"{to_text(valid[-1])} (lead {minutes(leads[0]):g} to {minutes(leads[-1]):g} min)",
         f"  {_RAIN_DBZ:g} dBZ or more on {rain:.1%}, strongest {strongest}, unknown {1 - known.mean():.1%}",
     ]
+    if "network_choice" in coming.attrs:
+        lines.append(f"  chosen by the step of the archive: {coming.attrs['network_choice']}")
     if "interpolated_frames" in coming.attrs:
         lines.append(f"  past frames that are missing, interpolated: {coming.attrs['interpolated_frames']}")
     if "quality_masks" in coming.attrs:

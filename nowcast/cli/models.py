@@ -94,6 +94,7 @@ def _forecasters() -> str:
     for name in FORECASTERS:
         told = (type(build_forecaster(name)).__doc__ or "").strip().split("\n\n")[0]
         lines.append(f"{name:<22} {0:>12}  {' '.join(told.split())}")
+    lines.append(f"{'average':<22} {'':>12}  The mean of the probabilities of several, as a+b+c names it, too.")
     for name in registry():
         loaded = load_network(weights_of(name))
         parameters = sum(p.numel() for p in loaded.model.parameters())

@@ -48,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scores",
         metavar="A,B,...",
         help="names of docs/reference/scores.md or groups of them (default, events, probabilistic, ensemble), "
-        "separated by commas (csi, pod, far, bias, mae, mse, rmse, mean_error, gdl, ssim)",
+        "separated by commas (csi, pod, far, bias, mae, mse, rmse, mean_error, gdl, ssim); without it, "
+        "networks that know probabilities bring brier, brier_skill, reliability and roc_area",
     )
     parser.add_argument(
         "--members",
@@ -159,7 +160,7 @@ def run(args: argparse.Namespace) -> int:
     thresholds, scores = parse_thresholds(args.thresholds), parse_scores(args.scores)
     parse_period(args.period)
     from nowcast.evaluation.comparison import Against, confidence_text
-    from nowcast.evaluation.skill_report import summary
+    from nowcast.evaluation.skill_text import summary
     from nowcast.scores.confidence import Bootstrap
     from nowcast.workflows.verify import verify
 
@@ -235,14 +236,14 @@ def parse_thresholds(texts: list[str]) -> list[float]:
     return found
 
 
-def parse_scores(text: str | None) -> list[str]:
-    """Read names of scores and of groups of them with commas between; None gives what is always computed.
+def parse_scores(text: str | None) -> list[str] | None:
+    """Read names of scores and of groups of them with commas between; None leaves the choice to `verify`.
 
     Raises:
         SettingsError: nothing named, an unknown name, or one twice.
     """
-    from nowcast.scores.catalog import DEFAULT_SCORES, named_scores
+    from nowcast.scores.catalog import named_scores
 
     if text is None:
-        return list(DEFAULT_SCORES)
+        return None
     return list(named_scores([n.strip() for n in text.split(",") if n.strip()]))

@@ -222,7 +222,7 @@ def check_model(settings: ServiceSettings) -> None:
         if settings.calibration is not None:
             calibrated(forecaster, known)
     else:
-        given = {k: v for k, v in settings.model_settings.items() if k != "raw"}
+        given = {k: v for k, v in settings.model_settings.items() if k not in ("raw", "step_minutes")}
         build(NeuralSettings, given, "model_settings")
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from html import unescape
 from xml.etree import ElementTree as ET
 
@@ -173,6 +174,28 @@ def test_what_is_empty_is_left_out():
     assert '<section id="diagrams" aria-labelledby="h-diagrams" hidden>' in text
 
 
+def test_charts_that_show_no_event_are_left_out():
+    scores = [ScoreRow("one", "csi", 50.0, lead, 0.0) for lead in (None, 10.0, 20.0)]
+    none = page(
+        scores=scores,
+        csi=[IntervalRow("one", 50.0, lead, 0.0, 0.0, 0.0, 4) for lead in (10.0, 20.0)],
+        groups=[GroupRow("hour", "12", ScoreRow("one", "csi", 40.0, None, 0.0))],
+        diagrams=Diagrams(
+            [ReliabilityCurve("one", 50.0, [0.1, 0.9], [0.0, NAN], [9, 0], [0.0] * 2, [0.0] * 2, 0.0)],
+            roc=[DiagramCurve("one", 50.0, [0.0, 0.5, 1.0], [0.0, 0.5, 1.0])],
+            performance=[DiagramCurve("one", 50.0, [0.0, 0.0], [0.0, 0.0])],
+            value=[DiagramCurve("one", 50.0, [0.1, 0.5], [0.0, -0.2])],
+        ),
+    )
+    text = render_skill_page(none)
+    assert "<svg class=" not in text
+    assert "0.000" in text  # the table says so
+    seen = replace(
+        none, diagrams=replace(none.diagrams, roc=[DiagramCurve("one", 50.0, [0.0, 0.1, 1.0], [0, 0.5, 1])])
+    )
+    assert render_skill_page(seen).count("<svg class=") == 1
+
+
 def test_few_blocks_are_warned_of_and_many_are_not():
     text = render_skill_page(page())
     assert "Intervals come from 4 blocks of initialisation times: with fewer than 10" in text
@@ -185,7 +208,7 @@ def test_few_blocks_are_warned_of_and_many_are_not():
 
 def test_differences_of_events_have_a_table_each_and_the_others_one_together():
     text = render_skill_page(page())
-    captions = re.findall(r"<caption>((?:CSI|Brier|Scores|CRPS)[^<]* reference)", text)
+    captions = re.findall(r"<caption><span>((?:CSI|Brier|Scores|CRPS)[^<]* reference)", text)
     assert captions == [
         "CSI less that of the reference",
         "Brier skill less that of the reference",
