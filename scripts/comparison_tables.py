@@ -18,6 +18,8 @@ BRIER = ("20", "30", "40")
 LEAST_SHARE = 0.001
 """Tenths of probability with a smaller share of all cases are left empty."""
 GROUP = "group.json"
+COMMON = "-common"
+"""End of the name of a folder with the starts that all models of a group have in common."""
 
 
 class GroupOfStarts(NamedTuple):
@@ -59,7 +61,7 @@ class GroupOfStarts(NamedTuple):
 
 
 def groups_of(place: Path, model: str | None = None) -> list[GroupOfStarts]:
-    """The groups of a comparison, those with all starts and those with starts in common alike; by name.
+    """The groups of a comparison, by name: with all starts where the model was counted on them, else in common.
 
     Raises:
         OSError: there is none in which the model was counted.
@@ -73,9 +75,17 @@ def groups_of(place: Path, model: str | None = None) -> list[GroupOfStarts]:
         for path in sorted(place.glob(f"*/{GROUP}"))
     ]
     found = [one for one in found if model is None or model in one.models]
+    whole = {one.name for one in found}
+    found = [one for one in found if one.name.removesuffix(COMMON) not in whole - {one.name}]
     if not found:
         raise FileNotFoundError(f"{place}: no group of a comparison with {model or 'any model'}")
     return found
+
+
+def beside_one(groups: list[GroupOfStarts]) -> list[GroupOfStarts]:
+    """Those of the groups that have the reference which most have."""
+    every = [group.reference for group in groups if group.reference]
+    return [group for group in groups if every and group.reference == max(every, key=every.count)]
 
 
 def by_country(groups: list[GroupOfStarts], model: str) -> list[str]:
