@@ -117,9 +117,9 @@ def test_what_is_shipped_is_whole_small_and_described(name):
     terms = {"CC BY-SA 4.0" if "italy" in path or "dpc" in path else "none are stated" for path in paths}
     for words in (registry()[name], "## Data, split", "## Skill", "## Where it fails", *terms):
         assert words in card
-    minutes = networks()[name].step_minutes
+    minutes = int(networks()[name].step_minutes)
     observed = moving_disc(projected_grid(64, 80), 6, (1.0, 2.0), minutes, peak_dbz=55.0)
-    leads = np.arange(1, 4) * np.timedelta64(int(minutes), "m")
+    leads = np.arange(1, 4) * np.timedelta64(minutes, "m")
     forecast = build_forecaster(name).forecast(observed, leads).reflectivity
     wet = forecast.values > 20
     assert wet.any(axis=(1, 2)).all()
