@@ -105,15 +105,15 @@ def _country(group: GroupOfStarts, model: str) -> list[str]:
     return [place_of(group), str(group.about["nowcasts"]), *cells, horizons]
 
 
-def brier(groups: list[GroupOfStarts], against: str = "steps") -> list[str]:
-    """A line a group and model: Brier skill, that of the models that were counted on the same starts."""
-    with_it = [group for group in groups if against in group.models] or groups
+def brier(groups: list[GroupOfStarts], model: str | None = None) -> list[str]:
+    """A line a group and forecaster: Brier skill, power; of one model those beside S-PROG and STEPS alone."""
     lines = []
-    for group in with_it:
-        for model in group.models:
-            values = [number(group.mean(model, "brier_skill", t), 3) for t in BRIER]
-            power = [number(group.mean(model, s), 2) for s in ("rapsd_ratio", "rapsd_ratio_members")]
-            lines.append([place_of(group), str(group.about["nowcasts"]), model, *values, *power])
+    for group in groups:
+        for name in group.models:
+            if model in (None, name) or name in ("sprog", "steps"):
+                values = [number(group.mean(name, "brier_skill", t), 3) for t in BRIER]
+                power = [number(group.mean(name, s), 2) for s in ("rapsd_ratio", "rapsd_ratio_members")]
+                lines.append([place_of(group), str(group.about["nowcasts"]), name, *values, *power])
     heads = (*(f"Brier skill {t} dBZ" for t in BRIER), "power at 8-16 km", "of members")
     return table(["country, season", "nowcasts", "model", *heads], lines)
 

@@ -140,7 +140,7 @@ def _comparison(place: Path, name: str) -> list[str]:
         "Brier skill against the climatology of the sample, mean over lead times; power as a share of what was "
         "observed, mean over lead times, of the single field and of members.",
         "",
-        *brier(groups),
+        *brier(groups, name),
         "",
         "## Skill: reliability",
         "",
