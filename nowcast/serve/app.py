@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from nowcast.serve.answers import as_bytes, endpoint, refusal
 from nowcast.serve.counts import Counts
 from nowcast.serve.edr import DataRetrieval
-from nowcast.serve.folder_files import PAGE, FolderFiles
+from nowcast.serve.folder_files import FolderFiles
 from nowcast.serve.front_page import front_page
 from nowcast.serve.guard import Guard
 from nowcast.serve.health import Health
@@ -37,8 +37,8 @@ def make_app(settings: ServeSettings) -> ASGIApp:
         browser = "text/html" in request.headers.get("accept", "")
         if request.query_params.get("f") == "json" or not browser:
             return edr.landing(request)
-        if files.has(PAGE):
-            return files.answer(request, PAGE)
+        if files.has_page():
+            return files.answer(request, files.page)
         text, policy = front_page(request, shelf, painter)
         headers = {"Content-Security-Policy": policy}
         return as_bytes(request, text.encode(), "text/html; charset=utf-8", headers=headers)

@@ -45,8 +45,18 @@ class FolderFiles:
     """Opens public files below a place: a folder, or one file of it."""
 
     def __init__(self, place: Path) -> None:
-        self._only = place.name if place.is_file() else ""
-        self._root = (place.parent if self._only else place).resolve()
+        alone = place.is_file()
+        self.page = place.with_suffix(".html").name if alone else PAGE
+        """Name of the page: of a file alone the one that `nowcast forecast` leaves beside it."""
+        self._only = (place.name, self.page) if alone else ()
+        self._root = (place.parent if alone else place).resolve()
+
+    def has_page(self) -> bool:
+        """Whether there is a page, of a file alone one that is not older than the file."""
+        if not self.has(self.page):
+            return False
+        times = [(self._root / name).stat().st_mtime_ns for name in self._only]
+        return times == sorted(times)
 
     def has(self, name: str) -> bool:
         """Whether a file is there and public."""
@@ -95,7 +105,7 @@ class FolderFiles:
             raise refused
         if len(parts) > 1 and (self._only or parts[0] not in _FOLDERS):
             raise refused
-        if self._only and name != self._only:
+        if self._only and name not in self._only:
             raise refused
         try:
             real = (self._root / name).resolve(strict=True)

@@ -116,6 +116,19 @@ def test_one_file_alone_is_served(tmp_path):
     assert b"another page" not in client.ask("/", headers=HTML).content
 
 
+def test_the_page_beside_a_file_is_its_page_unless_it_is_older(tmp_path):
+    path = write_known(tmp_path / "a.nc")
+    client = Client(path)
+    page = tmp_path / "a.html"
+    page.write_text("<!doctype html><title>beside</title>")
+    os.utime(path, (1000, 1000))
+    os.utime(page, (1001, 1001))
+    assert client.ask("/", headers=HTML).content == page.read_bytes()
+    os.utime(page, (999, 999))
+    assert "rain_rate" in client.ask("/", headers=HTML).text
+    assert client.raw("/b.html")[0] == 404
+
+
 def test_parts_of_a_file(client):
     path = f"/{LATEST}/maps/a.png"
     part = client.ask(path, headers={"Range": "bytes=10-19"})
