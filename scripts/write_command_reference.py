@@ -8,12 +8,13 @@ A test holds the page against the parsers: after a change of an option, run this
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from nowcast.cli.help_page import add_help_page
 from nowcast.cli.main import COMMANDS
+from nowcast.cli.parser import module_of, page_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "commands.md"
 HEAD = """# Commands
@@ -30,7 +31,9 @@ def page() -> str:
     parts = [HEAD + "\n".join(["| command | what it does |", "|---|---|", *index])]
     for name, text in COMMANDS.items():
         parser = argparse.ArgumentParser(prog=f"nowcast {name}", description=text)
-        importlib.import_module(f"nowcast.cli.{name.replace('-', '_')}").add_arguments(parser)
+        module_of(name).add_arguments(parser)
+        if (told := page_of(name)) is not None:
+            add_help_page(parser, told)
         parts += _command(parser, f"## nowcast {name}", text)
     return "\n\n".join(parts) + "\n"
 

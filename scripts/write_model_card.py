@@ -4,8 +4,10 @@
         --skill "Italy, 21 and 22 March 2025=skill" --skill "Finland=skill_fmi"
 
 Every number is read from files: the description within the weights, NAME.curve.csv, and scores.csv and
-confidence.csv of ``nowcast verify``. Where it fails is in words, from NAME.words.md. Without --skill the
-skill that the card has stays.
+confidence.csv of ``nowcast verify`` or all groups of scripts/compare_skill.py (--comparison): by country,
+season and threshold, with reliability and where S-PROG is ahead. Terms of the data stand in data_terms.yaml.
+Where it fails is in words, from NAME.words.md. Without --skill and --comparison the skill that the card has
+stays.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from comparison_tables import behind, brier, by_country, groups_of, reliability, table
 from skill_cells import interval, number, rows
 
 from nowcast.core.errors import NowcastError
@@ -37,6 +40,8 @@ def main() -> int:
     parser.add_argument(
         "--skill", action="append", default=[], metavar="TITLE=FOLDER", help="a folder of nowcast verify"
     )
+    parser.add_argument("--comparison", type=Path, help="the folder of scripts/compare_skill.py")
+    parser.add_argument("--counted-as", metavar="NAME", help="name that it has in the comparison (its own)")
     args = parser.parse_args()
     weights, card = folder() / f"{args.name}.safetensors", folder() / f"{args.name}.md"
     try:
@@ -51,10 +56,12 @@ def main() -> int:
             *_settings(loaded.meta),
             *_curve(folder() / f"{args.name}.curve.csv"),
         ]
+        if args.comparison is not None:
+            parts += _comparison(args.comparison, args.counted_as or f"{args.name}")
         for asked in args.skill:
             title, _, place = asked.partition("=")
             parts += _skill(title, Path(place))
-        if not args.skill:
+        if not args.skill and args.comparison is None:
             parts += re.findall(r"^## Skill: .*?(?=\n## )", card.read_text(encoding="utf-8"), flags=re.M | re.S)
         parts += [(folder() / f"{args.name}.words.md").read_text(encoding="utf-8").strip(), ""]
     except (NowcastError, OSError) as error:
@@ -99,6 +106,52 @@ def _settings(meta: CheckpointMeta) -> list[str]:
         "```yaml",
         yaml.safe_dump(kept, sort_keys=False, default_flow_style=None, width=110).strip(),
         "```",
+        "",
+        *_terms(data["sources"]),
+    ]
+
+
+def _terms(sources: list[dict[str, Any]]) -> list[str]:
+    """A line an archive it was trained on, with the terms of the data."""
+    known = yaml.safe_load(Path(__file__).with_name("data_terms.yaml").read_text(encoding="utf-8"))
+    names = [Path(str(one["settings"].get("path", one["kind"]))).name for one in sources]
+    unknown = {"data": "a source that data_terms.yaml does not know", "terms": "unknown"}
+    found = [(name, known.get(name, unknown)) for name in names]
+    lines = [[f"`{name}`", one["data"], one["terms"]] for name, one in found]
+    return [*table(["trained on", "data", "terms of the data"], lines), ""]
+
+
+def _comparison(place: Path, name: str) -> list[str]:
+    """Skill by country, season and threshold, reliability, and where the reference is ahead."""
+    groups = groups_of(place, name)
+    whole = [group for group in groups if not group.name.endswith("-common")] or groups
+    reference = whole[0].reference
+    worse = list(behind(whole, name))
+    return [
+        f"## Skill: by country and season, beside {reference}",
+        "",
+        f"CSI, mean over lead times; less that of {reference}, calibrated on the same days, with the 95 % "
+        "interval where there is more than one block of six hours (paired bootstrap).",
+        "",
+        *by_country(whole, name),
+        "",
+        "## Skill: probabilities and fine structure",
+        "",
+        "Brier skill against the climatology of the sample, mean over lead times; power as a share of what was "
+        "observed, mean over lead times, of the single field and of members.",
+        "",
+        *brier(groups),
+        "",
+        "## Skill: reliability",
+        "",
+        "How often the event came, by tenth of the probability, all lead times; empty where it is forecast in "
+        "less than one of a thousand cases.",
+        "",
+        *reliability(whole, name),
+        "",
+        f"## Skill: where {reference} is ahead",
+        "",
+        *(worse or [f"At none of the thresholds and in none of the groups is {reference} ahead."]),
         "",
     ]
 

@@ -6,7 +6,8 @@ A block of the page begins with ``<!-- KIND NAME ... -->`` and ends with ``<!-- 
 between is replaced, blocks of other names stay. Kinds: ``mean NAME``, mean scores over lead times; ``lead
 NAME SCORE [DBZ]``, one score by lead time; ``difference NAME``, mean CSI less that of the reference with its
 interval; ``horizon NAME``, the skill horizon; ``probabilities NAME``, what scripts/measure_probabilities.py has
-written. No number is typed by hand.
+written; ``countries NAME MODEL``, a model beside the reference by country and season, and ``brier NAME``, all
+groups of scripts/compare_skill.py in NAME. No number is typed by hand.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 import sys
 from pathlib import Path
 
+from comparison_tables import brier, by_country, groups_of
 from skill_cells import interval, number, rows
 
 from nowcast.core.files import whole_file
@@ -31,7 +33,8 @@ OTHERS = (
 )
 THRESHOLDS = ("10", "20", "30", "35", "40", "45")
 BLOCK = re.compile(
-    r"<!-- (mean|lead|difference|horizon|probabilities) (\S+)(?: ([^\n]*?))? -->\n((?!<!-- ).*\n)*<!-- end -->"
+    r"<!-- (mean|lead|difference|horizon|probabilities|countries|brier) (\S+)(?: ([^\n]*?))? -->\n"
+    r"((?!<!-- ).*\n)*<!-- end -->"
 )
 
 
@@ -150,6 +153,17 @@ def probabilities(folder: Path, rest: list[str]) -> list[str]:
     return _table([head, *(title for *_, title, _ in PROBABILITIES)], cells)
 
 
+def countries(folder: Path, rest: list[str]) -> list[str]:
+    """One line a group of a comparison: one model beside the reference, by threshold."""
+    groups = [group for group in groups_of(folder, rest[0]) if not group.name.endswith("-common")]
+    return by_country(groups, rest[0])
+
+
+def brier_skill(folder: Path, rest: list[str]) -> list[str]:
+    """One line a group and model of a comparison, those groups in which STEPS was counted."""
+    return brier(groups_of(folder, rest[0] if rest else None))
+
+
 def _formatted(form: str, value: float) -> str:
     return "-" if math.isnan(value) else form.format(value)
 
@@ -166,6 +180,8 @@ TABLES = {
     "difference": difference,
     "horizon": horizon,
     "probabilities": probabilities,
+    "countries": countries,
+    "brier": brier_skill,
 }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nowcast.core.errors import SettingsError, complain
+from nowcast.core.packaged_configs import config_path
 from nowcast.core.settings import build, override, plain, read_layered
 from nowcast.models.catalog import find_model
 from nowcast.models.choice import ModelChoice
@@ -252,14 +253,14 @@ def read_benchmark(path: Path, assignments: Sequence[str] = (), data: Path | Non
     """Read a configuration, put ``a.b=c`` assignments over it and check it.
 
     Args:
-        path: of the YAML file.
+        path: of the YAML file, or a packaged name.
         assignments: see `nowcast.core.settings.override`.
         data: the ``path`` of every source, whatever the file has; None leaves it as it is.
 
     Raises:
-        SettingsError: no such file, an unknown key, a value of the wrong type or outside its range.
+        SettingsError: no such file or name, an unknown key, a value of the wrong type or outside its range.
     """
-    values = override(read_layered(path, Benchmark), assignments, Benchmark)
+    values = override(read_layered(config_path(path, "bench"), Benchmark), assignments, Benchmark)
     if data is not None:
         shared = values.get("data")
         parts = shared if isinstance(shared, dict) else {}

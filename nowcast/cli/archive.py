@@ -6,12 +6,38 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Any
 
+from nowcast.cli.help_page import HelpPage
 from nowcast.cli.workers import add_worker_arguments, engine_of
 
 if TYPE_CHECKING:
     import numpy as np
 
 _SECONDS = {"s": 1.0, "min": 60.0, "": 60.0, "h": 3600.0}
+
+HELP = HelpPage(
+    """Checks an archive against its own record, or makes a new one from one or several: thinned to a
+longer step, cropped in space or time, merged, copied. What it is made from stays as it is.""",
+    examples=(
+        ("nowcast archive check italy.zarr", "is every frame still what was written?"),
+        (
+            "nowcast archive thin italy.zarr --every 10min --out italy_10min.zarr",
+            "every second of 5-minute frames",
+        ),
+        ("nowcast archive crop italy.zarr --box 6.5,44,14,47.5 --out north.zarr", "a part of the map"),
+        (
+            "nowcast archive crop italy.zarr --period 2025-03-01/2025-03-07 --out week.zarr",
+            "a part of the time",
+        ),
+        (
+            "nowcast archive merge one.zarr other.zarr --overlap fill --out both.zarr",
+            "gaps of one filled by the other",
+        ),
+        ("nowcast archive copy italy.zarr --out s3://bucket/italy.zarr", "to an object store"),
+    ),
+    exit_codes="0 done, 2 a mistake, or a check that finds damage.",
+    again="nothing half-made stays; run the same command again",
+    see=("nowcast info", "docs/howto/grids.md", "docs/howto/cluster.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

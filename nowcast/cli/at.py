@@ -8,12 +8,35 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nowcast.cli.help_page import HelpPage
+
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     import xarray as xr
 
     from nowcast.postprocessing.places.locations import Location
+
+HELP = HelpPage(
+    """Says what a forecast holds for points, for all within a distance of them, and for areas: when
+rain begins and ends, how strong and how likely it is, the sum of the next hour. As a table, as JSON
+with a schema, and as a meteogram.""",
+    examples=(
+        ("nowcast at 45.46 9.19 --forecast nowcast.nc", "a place, as a table"),
+        (
+            "nowcast at 45.46 9.19 --within 5 --forecast members.nc --out milan.png",
+            "5 km around it, as a meteogram",
+        ),
+        ("nowcast at -33.9 151.2 33.9S 151.3E --forecast nowcast.nc --json -", "two places, as JSON"),
+        (
+            "nowcast at --places towns.csv --areas basins.geojson --forecast rain.nc --json rain.json",
+            "from files",
+        ),
+        ("nowcast at 45.46 9.19 --archive italy.zarr --model motionrnn --members 24", "forecast at once"),
+    ),
+    exit_codes="0 done, 2 a mistake, or nothing is known of any of the places.",
+    see=("nowcast forecast", "docs/howto/places.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

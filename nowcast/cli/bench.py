@@ -6,12 +6,41 @@ import argparse
 import sys
 from pathlib import Path
 
+from nowcast.cli.help_page import HelpPage
 from nowcast.core.errors import SettingsError
+
+HELP = HelpPage(
+    """Fills a table of a paper or one of your own: trains each row, tests all once training is over,
+times them, and writes Markdown, CSV and a page. Those that end in _small need minutes and no data of
+others.""",
+    examples=(
+        ("nowcast bench digits_small", "all three systems on digits made on the fly"),
+        (
+            "nowcast bench v_mnist_small --data mnist --out runs/v_mnist",
+            "on MNIST's digits in the folder mnist",
+        ),
+        (
+            'nowcast bench motionrnn_table1 --data human36m --models PredRNN "MotionRNN on PredRNN"',
+            "two rows of a paper's table",
+        ),
+        (
+            "nowcast bench own.yaml --most-minutes 60",
+            "start no training after an hour, and test what is trained",
+        ),
+    ),
+    again="trained rows and last.ckpt of the one at work stay; the same command goes on",
+    see=("nowcast configs", "nowcast train", "docs/howto/bench.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("config", type=Path, help="YAML of a benchmark, see configs/bench")
+    parser.add_argument(
+        "config",
+        type=Path,
+        metavar="NAME|YAML",
+        help="a benchmark: a packaged one ('nowcast configs list') or a file",
+    )
     parser.add_argument(
         "--models",
         metavar="ROW",

@@ -5,8 +5,30 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.help_page import HelpPage
 from nowcast.cli.verify import add_forecast_arguments, parse_models, parse_thresholds
 from nowcast.cli.workers import add_worker_arguments, engine_of
+
+HELP = HelpPage(
+    """Learns, on validation days, at which values each forecaster calls an event and what its
+probabilities are worth. A baseline that knows dBZ alone gets probabilities. The file goes to
+--calibration of 'nowcast forecast' and 'nowcast verify'. Give days that neither training nor testing
+uses.""",
+    examples=(
+        (
+            "nowcast calibrate --archive italy.zarr --models extrapolation --period 2025-02-11/2025-02-11"
+            " 2025-02-25/2025-02-25 --out extrapolation.calibration.json",
+            "a baseline, on two days",
+        ),
+        (
+            "nowcast calibrate --archive north.zarr south.zarr --models runs/own/v0/best.ckpt --period "
+            "2025-03-11/2025-03-11 --min-wet-pixels 500 --out own.calibration.json",
+            "a network of yours, over two archives, where it rains",
+        ),
+    ),
+    again="no file is written; run the same command again",
+    see=("nowcast verify", "docs/howto/calibrate.md", "docs/explanation/calibration.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

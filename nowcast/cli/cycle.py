@@ -6,23 +6,41 @@ import argparse
 import logging
 from pathlib import Path
 
+from nowcast.cli.help_page import HelpPage
+
+HELP = HelpPage(
+    """Runs one scheduled nowcast for cron or a timer: takes in what files have come, forecasts,
+publishes whole or not at all, and verifies earlier nowcasts against what was observed since. A model
+that fails is replaced by extrapolation. Copy the example and set its folders: nowcast configs copy
+example service.yaml.""",
+    examples=(
+        ("nowcast cycle --config service.yaml", "one cycle now"),
+        (
+            "nowcast cycle --config example --set model=motionrnn output=out",
+            "the packaged example, with two settings",
+        ),
+        ("nowcast cycle --config service.yaml --log json", "events as JSON, for a log collector"),
+    ),
+    exit_codes="0 published, 3 nothing new, 4 published by the fallback, 1 failed, 2 bad settings.",
+    again="nothing half-published stays; the next cycle takes up what is left",
+    see=("nowcast watch", "nowcast status", "docs/howto/schedule-nowcasts.md"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
     add_service_arguments(parser)
     add_log_argument(parser)
     parser.add_argument("--now", metavar="TIME", help="run as if it were this moment (for trials)")
-    parser.epilog = (
-        "Exit codes: 0 published, 3 nothing new, 4 published by the fallback, 1 failed, 2 bad settings."
-    )
 
 
 def add_service_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe what `cycle`, `watch` and `status` share."""
-    parser.add_argument("--config", type=Path, required=True, metavar="YAML", help="the service")
+    parser.add_argument("--config", type=Path, required=True, metavar="NAME|YAML", help="the service")
     parser.add_argument(
         "--set",
-        action="append",
+        nargs="+",
+        action="extend",
         default=[],
         metavar="KEY=VALUE",
         dest="assignments",

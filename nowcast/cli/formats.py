@@ -6,10 +6,19 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from nowcast.cli.help_page import HelpPage
+
 if TYPE_CHECKING:
     from nowcast.ingestion.readers.base import FormatDescription, Reader
 
 _COLUMNS = ("reader", "files", "quantities", "library")
+
+HELP = HelpPage(
+    """Lists the formats that 'nowcast ingest' knows, what each may measure, and whether the optional
+library that some need is here; where it is not, the line says how to install it.""",
+    examples=(("nowcast formats", "as a table"), ("nowcast formats --json", "for programs")),
+    see=("nowcast doctor", "docs/howto/ingest-radar-files.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

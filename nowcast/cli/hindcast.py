@@ -5,7 +5,32 @@ from __future__ import annotations
 import argparse
 
 from nowcast.cli.forecast import add_post_processing_arguments, add_product_arguments, products_of
+from nowcast.cli.help_page import HelpPage
 from nowcast.cli.workers import add_worker_arguments, engine_of
+
+HELP = HelpPage(
+    """Makes the forecasts of a period, each as if made when it was due, into one CF Zarr store, on the
+cores of this machine or on a dask cluster. It goes on where it was stopped and ends in the same values.""",
+    examples=(
+        (
+            "nowcast hindcast --archive italy.zarr --model motionrnn --period 2025-03-21/2025-03-22 --out"
+            " march.zarr",
+            "two days, every frame",
+        ),
+        (
+            "nowcast hindcast --archive italy.zarr --model extrapolation --period 2025-03-01/2025-03-31 "
+            "--stride 6 --workers 4 --out month.zarr",
+            "a month, every sixth frame, on four cores",
+        ),
+        (
+            "nowcast hindcast --archive s3://bucket/italy.zarr --model motionrnn --period "
+            "2025-03-21/2025-03-22 --scheduler tcp://10.0.0.1:8786 --out s3://bucket/march.zarr",
+            "on a cluster, from and to an object store",
+        ),
+    ),
+    again="what is done stays in the store; the same command goes on",
+    see=("nowcast verify", "docs/howto/cluster.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,25 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.help_page import HelpPage
+
+HELP = HelpPage(
+    """Turns the weights of a paper's published code into a checkpoint that every command takes. What
+the shapes of the weights tell is read from them; the rest is said here.""",
+    examples=(
+        (
+            "nowcast import-checkpoint motionrnn.pth --model motionrnn_predrnn --out motionrnn.ckpt --dbz 0 70",
+            "for radar, where 0 and 1 stood for 0 and 70 dBZ",
+        ),
+        (
+            "nowcast import-checkpoint predrnn.pth --model predrnn --out predrnn.ckpt --past 10 --future "
+            "10 --size 64 64",
+            "for videos of 64 x 64, 10 frames given and 10 forecast",
+        ),
+    ),
+    see=("nowcast models", "docs/explanation/differences.md"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -22,10 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--set",
-        action="append",
+        nargs="+",
+        action="extend",
         default=[],
         metavar="KEY=VALUE",
-        help="a setting of the network that the shapes do not tell; may be given again",
+        help="settings of the network that the shapes do not tell",
     )
     parser.add_argument("--past", type=int, default=5, help="frames it was given in training (default 5)")
     parser.add_argument("--future", type=int, default=10, help="frames it was to forecast (default 10)")

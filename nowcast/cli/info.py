@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nowcast.cli.help_page import HelpPage
 from nowcast.cli.workers import add_worker_arguments, engine_of
 from nowcast.core.errors import printable
 
@@ -14,6 +15,21 @@ if TYPE_CHECKING:
     from nowcast.archive.reader import Archive
 
 _MOST_GAPS = 20
+
+HELP = HelpPage(
+    """Says what an archive holds without reading a frame: grid, times and gaps, the share observed and
+wet, the Z-R relation, source and licence. With --quality it looks at frames and counts what is hardly
+rain.""",
+    examples=(
+        ("nowcast info italy.zarr", "what there is"),
+        ("nowcast info italy.zarr --json", "the same for programs"),
+        (
+            "nowcast info italy.zarr --quality 500",
+            "speckle, spikes, rays and stuck frames in 500 of its frames",
+        ),
+    ),
+    see=("nowcast archive", "docs/explanation/missing-and-quality.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nowcast.cli.help_page import HelpPage
 from nowcast.cli.workers import add_scheduler_argument
 
 if TYPE_CHECKING:
@@ -15,6 +16,28 @@ if TYPE_CHECKING:
 
 _FILE_SECONDS = 3600.0
 """Most time for one file: beyond it, or where it crashes a library, it is a problem and the rest goes in."""
+
+HELP = HelpPage(
+    """Reads radar files of any known format (see 'nowcast formats') and of any naming by a mapping,
+puts them on one grid and into one Zarr archive in dBZ. Run again later, it reads only what is new. A
+file that cannot be taken is named with its reason, and the others go in.""",
+    examples=(
+        (
+            "nowcast ingest radar/ --archive italy.zarr",
+            "every file of a folder, format and step told from them",
+        ),
+        ("nowcast ingest mrms/ --archive mrms.zarr --grid EPSG:3857@2km --resample mean", "onto another grid"),
+        ("nowcast ingest rain/ --archive rain.zarr --z-r marshall_palmer", "rain rates, by a Z-R relation"),
+        (
+            "nowcast ingest own/ --archive own.zarr --mapping netcdf",
+            "files of another naming; a copy of the example is yours to change: nowcast configs copy netcdf",
+        ),
+        ("nowcast ingest volumes/ --archive radar.zarr --polar lowest_beam --grid grid.yaml", "polar volumes"),
+    ),
+    exit_codes="0 all files are in, 2 a mistake, or some files could not be taken.",
+    again="what has been read stays in the archive; the same command goes on",
+    see=("nowcast info", "nowcast archive", "docs/howto/ingest-radar-files.md", "docs/howto/grids.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mapping",
         type=Path,
-        metavar="FILE.yaml",
+        metavar="NAME|FILE.yaml",
         help="what files of any other naming hold, and where and when they are",
     )
     parser.add_argument(

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nowcast.cli.help_page import HelpPage
 from nowcast.core.errors import SettingsError, complain
 
 if TYPE_CHECKING:
@@ -19,6 +20,23 @@ if TYPE_CHECKING:
 SHOWN = 4
 _MULTIPLE = 16
 _WIDEST = 256
+
+HELP = HelpPage(
+    """Shows clips to a trained LMC-Memory and says what its memory holds: which slots are used, how
+alike clips of one class address it, and where on the map, as pictures and as numbers.""",
+    examples=(
+        (
+            "nowcast inspect-memory runs/italy_lmc/v0/best.ckpt --data italy.zarr --period "
+            "2025-03-21/2025-03-22",
+            "on radar of two days",
+        ),
+        (
+            "nowcast inspect-memory runs/digits/v0/best.ckpt --data moving_digits --clips 64 --out memory/",
+            "on digits",
+        ),
+    ),
+    see=("nowcast train", "docs/reference/lmc_memory.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{args.checkpoint}",
                 f"a {loaded.meta.model} without memory",
                 "an LMC-Memory with one",
-                "train configs/experiment/italy_lmc.yaml, for example",
+                "'nowcast train italy_lmc' makes one, for example",
             )
         )
     kind, data = _data(args, loaded)

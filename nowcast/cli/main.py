@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 
+from nowcast.cli.parser import build_parser, module_of, page_of
 from nowcast.core.errors import NowcastError, printable
-from nowcast.core.version import __version__
 
 COMMANDS: dict[str, str] = {
     "ingest": "read radar files into an archive",
@@ -26,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "calibrate": "choose, on validation days, the thresholds at which forecasters call events",
     "verify": "score forecasters over a period and write the table and the page",
     "bench": "fill a table: train networks, test them once trained, time them",
+    "configs": "list, show and copy the configurations that come with the package",
     "models": "list what can be named as a model",
     "import-checkpoint": "turn weights of a paper's published code into a checkpoint",
     "fetch-weights": "fetch the pretrained weights that a score of frames needs",
@@ -33,9 +32,10 @@ COMMANDS: dict[str, str] = {
     "cycle": "run one scheduled nowcast: ingest, forecast, publish, verify",
     "watch": "run scheduled nowcasts on the radar's own clock",
     "status": "say how a service of scheduled nowcasts is doing",
+    "doctor": "say what this machine has, what is missing and what will be slow",
     "demo": "run the main job on data that the package makes itself",
 }
-"""Command name -> one line of help. ``nowcast.cli.NAME`` has ``add_arguments(parser)`` and ``run(args)``."""
+"""Command name -> one line of help. ``nowcast.cli.NAME`` has ``HELP``, ``add_arguments`` and ``run``."""
 
 TRACEBACK = "NOWCAST_TRACEBACK"
 """Environment variable: when set, a fault of the package shows where in the code it lies."""
@@ -54,23 +54,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     os.environ.setdefault(*_PATIENT)
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="nowcast", description=__doc__.split(":")[0] + " of nowcast.")
-    parser.add_argument("--version", action="version", version=f"nowcast {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, text in COMMANDS.items():
-        sub = commands.add_parser(name, help=text, description=text)
-        if name in arguments[:1]:
-            importlib.import_module(_module(name)).add_arguments(sub)
-    args = parser.parse_args(arguments)
+    args = build_parser(COMMANDS, arguments[:1]).parse_args(arguments)
     try:
-        return int(importlib.import_module(_module(args.command)).run(args))
+        return int(module_of(args.command).run(args))
     except NowcastError as error:
         print(f"nowcast {args.command}: {_short(printable(error))}", file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
             print(f"  {printable(note)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"nowcast {args.command}: interrupted", file=sys.stderr)
+        page = page_of(args.command)
+        rest = f"; {page.again}" if page and page.again else ""
+        print(f"nowcast {args.command}: interrupted{rest}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -101,10 +96,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _short(line: str) -> str:
     return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 200]} ... {line[-200:]}"
-
-
-def _module(command: str) -> str:
-    return f"nowcast.cli.{command.replace('-', '_')}"
 
 
 if __name__ == "__main__":

@@ -7,8 +7,26 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nowcast.cli.help_page import HelpPage
+
 if TYPE_CHECKING:
     from nowcast.models.configuration import ModelConfiguration
+
+HELP = HelpPage(
+    """Lists what can be named as a model: networks with their parameters and paper, baselines, and the
+trained networks of the package, whose cards say what they were trained on, how good they are and where
+they fail.""",
+    examples=(
+        ("nowcast models", "all"),
+        ("nowcast models --card motionrnn", "what is known of a network of the package"),
+        (
+            "nowcast models predrnn_shanghai motionrnn_predrnn_shanghai --measure",
+            "rows of a paper, counted and measured",
+        ),
+        ("nowcast models convlstm --size 64 64 --channels 1 --past 10 --steps 10 --measure", "at another size"),
+    ),
+    see=("nowcast forecast", "nowcast train", "docs/reference/skill.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "rows",
         nargs="*",
         metavar="NAME|YAML",
-        help="networks of the catalog or files of configs/model; everything if none is given",
+        help="networks of the catalog, configurations of a paper's row ('nowcast configs list model') or such "
+        "files; every network if none is given",
     )
     parser.add_argument("--card", metavar="NAME", help="print the card of a network of the package")
     parser.add_argument(
@@ -75,6 +94,7 @@ def _forecasters() -> str:
     for name in FORECASTERS:
         told = (type(build_forecaster(name)).__doc__ or "").strip().split("\n\n")[0]
         lines.append(f"{name:<22} {0:>12}  {' '.join(told.split())}")
+    lines.append(f"{'average':<22} {'':>12}  The mean of the probabilities of several, as a+b+c names it, too.")
     for name in registry():
         loaded = load_network(weights_of(name))
         parameters = sum(p.numel() for p in loaded.model.parameters())
@@ -88,11 +108,12 @@ def _forecasters() -> str:
 
 
 def _configuration(row: str, args: argparse.Namespace) -> tuple[str, ModelConfiguration]:
-    from nowcast.models.catalog import find_model
+    from nowcast.core.packaged_configs import config_names
+    from nowcast.models.catalog import MODELS, find_model
     from nowcast.models.choice import ModelChoice
     from nowcast.models.configuration import ModelConfiguration, read_configuration
 
-    if row.endswith((".yaml", ".yml")):
+    if row.endswith((".yaml", ".yml")) or (row not in MODELS and row in config_names("model")):
         return Path(row).stem, read_configuration(Path(row))
     entry = find_model(row)
     configuration = ModelConfiguration(

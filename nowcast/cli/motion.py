@@ -5,6 +5,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.help_page import HelpPage
+
+HELP = HelpPage(
+    """Draws the motion that a model sees at a time as arrows on the map, beside that of the optical
+flow.""",
+    examples=(
+        ("nowcast motion --archive italy.zarr --model motionrnn --out motion.png", "of the newest frames"),
+        (
+            "nowcast motion --archive italy.zarr --model extrapolation --at 2025-03-22T12:00 --out noon.png",
+            "of a baseline at noon",
+        ),
+    ),
+    see=("nowcast forecast", "docs/explanation/advection-and-probabilities.md"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -5,6 +5,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.help_page import HelpPage
+
+HELP = HelpPage(
+    """Makes a page to look at from a forecast file: a map with zoom and pan, a slider over observed and
+forecast frames, probabilities, sums and members where the file has them, the value under the pointer and a
+meteogram of any place. One file, which needs no network. 'nowcast forecast' leaves such a page by itself.""",
+    examples=(
+        ("nowcast show nowcast.nc", "beside the file, as nowcast.html"),
+        (
+            "nowcast show nowcast.nc --archive italy.zarr --out page.html --open",
+            "with the observed frames before and since, in the browser",
+        ),
+        ("nowcast show rain.nc --z-r marshall_palmer --title Storms", "mm/h by a Z-R relation"),
+    ),
+    see=("nowcast forecast", "nowcast at", "docs/howto/look-at-a-forecast.md"),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

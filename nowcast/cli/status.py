@@ -5,15 +5,27 @@ from __future__ import annotations
 import argparse
 
 from nowcast.cli.cycle import add_service_arguments
+from nowcast.cli.help_page import HelpPage
+
+HELP = HelpPage(
+    """Says how a service of scheduled nowcasts is doing: newest frame, last nowcast, running skill,
+warnings, disk.""",
+    examples=(
+        ("nowcast status --config service.yaml", "for people"),
+        (
+            "nowcast status --config service.yaml --json",
+            "for monitoring; the exit code says enough for an alarm",
+        ),
+    ),
+    exit_codes="0 healthy, 1 something to look at, 2 bad settings, no service here or a damaged ledger.",
+    see=("nowcast watch", "docs/howto/schedule-nowcasts.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
     add_service_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.epilog = (
-        "Exit codes: 0 healthy, 1 something to look at, 2 bad settings, no service here or a damaged ledger."
-    )
 
 
 def run(args: argparse.Namespace) -> int:

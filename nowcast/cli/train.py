@@ -8,13 +8,44 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nowcast.cli.help_page import HelpPage
+
 if TYPE_CHECKING:
     from nowcast.training.interruption import Interruption
+
+HELP = HelpPage(
+    """Trains a network from an experiment: a packaged one by name, or a file of yours. The checkpoint
+that is best on validation lies in runs/NAME/vN/best.ckpt and goes wherever a model is asked for. The
+bar tells iterations a second, time left, the loss of training and of validation, and the best so far.
+
+Any setting is changed with --set; 'nowcast configs copy NAME' writes an experiment to change as a file.""",
+    examples=(
+        (
+            "nowcast train moving_digits_convlstm --set training.minutes=5",
+            "five minutes, on digits made on the fly",
+        ),
+        (
+            "nowcast train italy_motionrnn --set data.sources.0.settings.path=north.zarr "
+            "data.sources.1.settings.path=south.zarr",
+            "on archives of yours",
+        ),
+        ("nowcast train own.yaml --start-from motionrnn", "go on from weights that are there"),
+        ("nowcast train italy_motionrnn --resume runs/italy_motionrnn/v0/last.ckpt", "go on where a run ended"),
+    ),
+    exit_codes="0 done, 2 a mistake, 130 Ctrl-C, 143 SIGTERM.",
+    again="last.ckpt is written and the exact command that goes on is printed",
+    see=("nowcast configs", "nowcast bench", "docs/reference/configuration.md", "docs/howto/train-on-a-gpu.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `nowcast train` takes."""
-    parser.add_argument("config", type=Path, help="YAML of an experiment, see configs/experiment")
+    parser.add_argument(
+        "config",
+        type=Path,
+        metavar="NAME|YAML",
+        help="an experiment: a packaged one ('nowcast configs list') or a file",
+    )
     parser.add_argument(
         "--set",
         dest="assignments",

@@ -6,9 +6,36 @@ import argparse
 from pathlib import Path
 
 from nowcast.cli.forecast import add_mask_argument, marks_of
+from nowcast.cli.help_page import HelpPage
 from nowcast.cli.motion import add_palette_argument
 from nowcast.cli.workers import add_worker_arguments, engine_of
 from nowcast.core.errors import SettingsError
+
+HELP = HelpPage(
+    """Scores forecasters over a period, each from the same initialisation times and on the same
+observed cells, and leaves tables (scores.csv, confidence.csv) and a page with maps, cases and how sure
+the differences are.""",
+    examples=(
+        (
+            "nowcast verify --archive italy.zarr --models persistence,extrapolation,motionrnn --period "
+            "2025-03-21/2025-03-22 --out skill/",
+            "two baselines and a network over two days",
+        ),
+        (
+            "nowcast verify --archive italy.zarr --models motionrnn,runs/own/v0/best.ckpt --period "
+            "2025-03-21/2025-03-22 --thresholds 20 30 --scores default,probabilistic --members 24 --out "
+            "both/",
+            "probabilities and members as well",
+        ),
+        (
+            "nowcast verify --archive italy.zarr --models extrapolation,motionrnn --period "
+            "2025-03-01/2025-03-31 --stride 12 --by hour,region --workers 4 --out month/",
+            "a month by hour of the day and by region, on four cores",
+        ),
+    ),
+    again="nothing half-written stays; run the same command again",
+    see=("nowcast calibrate", "docs/reference/scores.md", "docs/reference/skill.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scores",
         metavar="A,B,...",
         help="names of docs/reference/scores.md or groups of them (default, events, probabilistic, ensemble), "
-        "separated by commas (csi, pod, far, bias, mae, mse, rmse, mean_error, gdl, ssim)",
+        "separated by commas (csi, pod, far, bias, mae, mse, rmse, mean_error, gdl, ssim); without it, "
+        "networks that know probabilities bring brier, brier_skill, reliability and roc_area",
     )
     parser.add_argument(
         "--members",
@@ -132,7 +160,7 @@ def run(args: argparse.Namespace) -> int:
     thresholds, scores = parse_thresholds(args.thresholds), parse_scores(args.scores)
     parse_period(args.period)
     from nowcast.evaluation.comparison import Against, confidence_text
-    from nowcast.evaluation.skill_report import summary
+    from nowcast.evaluation.skill_text import summary
     from nowcast.scores.confidence import Bootstrap
     from nowcast.workflows.verify import verify
 
@@ -208,14 +236,14 @@ def parse_thresholds(texts: list[str]) -> list[float]:
     return found
 
 
-def parse_scores(text: str | None) -> list[str]:
-    """Read names of scores and of groups of them with commas between; None gives what is always computed.
+def parse_scores(text: str | None) -> list[str] | None:
+    """Read names of scores and of groups of them with commas between; None leaves the choice to `verify`.
 
     Raises:
         SettingsError: nothing named, an unknown name, or one twice.
     """
-    from nowcast.scores.catalog import DEFAULT_SCORES, named_scores
+    from nowcast.scores.catalog import named_scores
 
     if text is None:
-        return list(DEFAULT_SCORES)
+        return None
     return list(named_scores([n.strip() for n in text.split(",") if n.strip()]))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nowcast.cli.cycle import add_log_argument, add_service_arguments, start_log
+from nowcast.cli.help_page import HelpPage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,21 @@ if TYPE_CHECKING:
     from nowcast.service.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
+
+HELP = HelpPage(
+    """Runs scheduled nowcasts on the radar's own clock, in the foreground, until it is told to end; or
+replays an archive as if it were happening now.""",
+    examples=(
+        ("nowcast watch --config service.yaml", "until Ctrl-C or SIGTERM"),
+        (
+            "nowcast watch --config example --replay italy.zarr --speed 60 --cycles 20",
+            "20 cycles of archived data",
+        ),
+    ),
+    exit_codes="0 ended as asked, 1 a cycle of a replay or of --cycles failed, 2 bad settings.",
+    again="the cycle at work is ended in good order; the same command goes on",
+    see=("nowcast cycle", "nowcast status", "docs/howto/schedule-nowcasts.md"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--start", metavar="TIME", help="replay from this time on")
     parser.add_argument("--cycles", type=int, metavar="N", help="end after so many cycles")
-    parser.epilog = "Exit codes: 0 ended as asked, 1 a cycle of a replay or of --cycles failed, 2 bad settings."
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nowcast.core.errors import SettingsError, printable, shown
+from nowcast.core.packaged_configs import base_path
 from nowcast.core.plain_values import parse_yaml, parse_yaml_file
 
 T = TypeVar("T")
@@ -131,8 +132,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def read_layered(path: Path, kind: type[Any] | None = None) -> dict[str, Any]:
     """Read a YAML file of settings on top of the file it names as its ``base``, if any.
 
-    Why: experiments on the same data differ in a few lines. ``base`` is a path from the folder of the file;
-    groups are merged key by key, lists and values replaced; ``kind`` (a dataclass) knows former names.
+    Why: experiments on the same data differ in a few lines. ``base`` is a path from the folder of the file, or
+    the name of a packaged experiment or bench; groups are merged key by key, lists and values replaced;
+    ``kind`` (a dataclass) knows former names.
 
     Raises:
         SettingsError: as `read_yaml`, or a file that is its own base.
@@ -152,7 +154,7 @@ def _layers(path: Path, above: tuple[Path, ...], kind: type[Any] | None) -> dict
         return values
     if not isinstance(base, str):
         raise SettingsError(f"{path}: base: got {shown(base)}, expected the path of a configuration")
-    return merged(_layers(path.parent / base, (*above, place), kind), values)
+    return merged(_layers(base_path(path.parent, base), (*above, place), kind), values)
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,3 +1,3 @@
-"""The version of the package."""
+"""The version of the package, told here alone: the wheel and the release routine read it."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -111,7 +111,7 @@ def run_demo(out: Path, settings: DemoSettings, say: Callable[[str], None], prog
         progress: show bars on stderr.
     """
     from nowcast.archive.reader import Archive
-    from nowcast.evaluation.skill_report import summary
+    from nowcast.evaluation.skill_text import summary
     from nowcast.forecasters.catalog import build_forecaster
     from nowcast.products.cf_netcdf import write_forecast
     from nowcast.workflows.forecast import forecast

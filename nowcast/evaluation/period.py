@@ -16,19 +16,18 @@ from nowcast.core.errors import SettingsError
 from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.score_row import ScoreRow
 from nowcast.core.times import Times
+from nowcast.evaluation.cell_maps import CellKey, CellMaps, Values
 from nowcast.evaluation.grouping import Grouping, GroupScores, NowcastArrays
 from nowcast.evaluation.nowcast_sums import NowcastSums
 from nowcast.report.content import Case, GroupRow
 from nowcast.scores.arrays import Floats
-from nowcast.scores.base import Sums, add, reads
+from nowcast.scores.base import reads
 from nowcast.scores.catalog import build_metrics
-from nowcast.scores.categorical import CellCounts, Csi
+from nowcast.scores.categorical import Csi
 from nowcast.scores.evaluate import Tally
 
 CALIBRATED = ", calibrated"
 """What a model's name has more where its events are called at calibrated decision thresholds."""
-MAP_CELL_KM = 5.0
-"""About how wide a block of the CSI map is when nobody says."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ class Verification:
     """Of each nowcast: pixels at or above ``wet_dbz`` in the newest observed frame."""
     too_dry: int
     """How many initialisation times were left out because fewer pixels than asked were wet."""
-    csi_cells: dict[tuple[str, float], npt.NDArray[np.float64]]
-    """CSI of each block of cells by model and threshold, pooled over lead times; NaN without events."""
+    cells: dict[str, dict[CellKey, Values]]
+    """By model, scores of each block of cells; NaN where nothing was counted."""
     block: int
     """Cells a block, each way."""
     seconds: dict[str, float]
@@ -64,6 +63,16 @@ class Verification:
     """Of each lead time: nowcasts without an observed frame, which count nothing there."""
     cases: tuple[Case, ...] = ()
     """The wettest nowcasts with their fields, for pictures."""
+
+    @property
+    def csi_cells(self) -> dict[tuple[str, float | None], Values]:
+        """CSI of each block of cells by model and threshold, pooled over lead times; NaN without events."""
+        return {
+            (model, key.threshold_dbz): values
+            for model, maps in self.cells.items()
+            for key, values in maps.items()
+            if key.score == "csi" and key.lead is None
+        }
 
     @property
     def counts(self) -> dict[str, Floats]:
@@ -98,7 +107,7 @@ class PeriodScores:
         scores: names of `nowcast.scores.catalog.METRICS` or of groups of them; what a forecast has not is made
             of what it has (`nowcast.scores.forecast_inputs`).
         cell_km: height and width of a grid cell.
-        map_thresholds: thresholds for which CSI is kept for each block of cells.
+        map_thresholds: thresholds for which scores are kept for each block of cells.
         block: cells of such a block, each way.
         grouping: into what the scores are parted beside the whole.
 
@@ -120,8 +129,7 @@ class PeriodScores:
         everything = dict.fromkeys([*self.tally.metrics, *self._events])
         self._all = tuple(everything)
         self._read = {reads(metric) for metric in self._all}
-        self._cells = [CellCounts(t, block) for t in map_thresholds]
-        self._in_cells: dict[float, Sums] = {}
+        self._cells = CellMaps(map_thresholds, scores, block)
         self._nowcasts = NowcastSums(self._all)
         self._groups = GroupScores(grouping or Grouping(), self._all, self.tally.metrics)
         self._seconds: list[float] = []
@@ -133,9 +141,7 @@ class PeriodScores:
         own.add(nowcast.dbz, observed, nowcast.probabilities, nowcast.members)
         self.tally.merge(own)
         self._nowcasts.add(own)
-        for metric in self._cells:
-            known = self._in_cells.get(metric.threshold_dbz, {})
-            self._in_cells[metric.threshold_dbz] = add(known, metric.sums(nowcast.dbz, observed))
+        self._cells.add(nowcast)
         reference_time: np.datetime64 = forecast["forecast_reference_time"].values.reshape(1)[0]
         self._groups.add(nowcast, own, reference_time)
         self._seconds.append(seconds)
@@ -146,8 +152,7 @@ class PeriodScores:
         Sums of one nowcast each, merged in order, are the same to the last bit as sums of all nowcasts.
         """
         self.tally.merge(later.tally)
-        for threshold, sums in later._in_cells.items():
-            self._in_cells[threshold] = add(self._in_cells.get(threshold, {}), sums)
+        self._cells.merge(later._cells)
         self._nowcasts.merge(later._nowcasts)
         self._groups.merge(later._groups)
         self._seconds += later._seconds
@@ -170,10 +175,9 @@ class PeriodScores:
         """Of each nowcast, what compared scores are made of: `nowcast.evaluation.nowcast_sums`."""
         return self._nowcasts.stacked()
 
-    @property
-    def csi_cells(self) -> dict[float, npt.NDArray[np.float64]]:
-        """CSI of each block of cells by threshold, pooled over lead times; NaN without events."""
-        return {m.threshold_dbz: np.asarray(m.value(self._in_cells[m.threshold_dbz])) for m in self._cells}
+    def cells(self, lead_times: int) -> dict[CellKey, Values]:
+        """Scores of each block of cells: `nowcast.evaluation.cell_maps`."""
+        return self._cells.values(lead_times)
 
     @property
     def seconds(self) -> float:

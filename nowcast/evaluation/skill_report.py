@@ -1,4 +1,4 @@
-"""A verification as a person keeps it: scores.csv, confidence.csv, the page and a table in words."""
+"""A verification as a person keeps it: scores.csv, confidence.csv and the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 
 from nowcast.archive.thinned import RadarFrames
 from nowcast.core.files import provenance, whole_file
-from nowcast.core.text_table import text_table
 from nowcast.core.times import minutes, to_text
 from nowcast.evaluation.comparison import Against, Confidence, compare, confidence_csv
 from nowcast.evaluation.diagrams import diagrams_of
@@ -25,9 +24,11 @@ from nowcast.scores.evaluate import scores_csv
 NOTE_DBZ = 20.0
 """Threshold of the CSI that stands under each map, if it is one of those that are scored."""
 MAP_DBZ = (20.0, 30.0, 40.0)
-"""Thresholds whose CSI is drawn on the map, those of them that are scored."""
+"""Thresholds whose scores are drawn on the map, those of them that are scored."""
 _OF_ARCHIVE = ("archive", "archive_fingerprint", "observed_from", "licence")
 """Metadata of a forecast that say where its frames are from; the page says that once."""
+_LONGEST = 300
+"""Characters of a metadata text on the page."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def write_skill(
             title or f"Nowcast skill, {_days(found.reference_times[0], found.reference_times[-1])}",
             [as_page_case(case, found, under) for case in found.cases],
             found.rows,
-            [CellMap(m, t, archive.grid, v, found.block) for (m, t), v in found.csi_cells.items()],
+            _cell_maps(archive, found),
             subtitle=_subtitle(found),
             metadata=_metadata(archive, found, period),
             notes=[*_attribution(archive), *notes],
@@ -96,6 +97,7 @@ def write_skill(
             diagrams=diagrams_of(found, against.how),
             groups=found.groups,
             palette=palette,
+            z_r=str(archive.attrs.get("z_r_relation", "")),
         )
     )
     groups = out / "groups.csv" if found.groups else None
@@ -112,7 +114,7 @@ def write_skill(
 
 
 def as_page_case(case: Case, found: Verification, threshold_dbz: float) -> Case:
-    """Return a case as the page shows it, with the CSI of this nowcast under each map."""
+    """Return a case as the page shows it: CSI of this nowcast under its maps, calibrated probabilities."""
     nowcast = found.reference_times.tolist().index(int(case.reference_time.astype(np.int64)))
     k = found.thresholds.index(threshold_dbz)
     captions = {
@@ -122,26 +124,26 @@ def as_page_case(case: Case, found: Verification, threshold_dbz: float) -> Case:
         ]
         for name in case.forecasts
     }
-    return replace(case, captions=captions)
+    raw = {name.removesuffix(CALIBRATED) for name in case.probabilities if name.endswith(CALIBRATED)}
+    best = {name: known for name, known in case.probabilities.items() if name not in raw}
+    return replace(case, captions=captions, probabilities=best)
 
 
-def summary(found: Verification) -> str:
-    """The means over lead times as a table of plain text, one row a model."""
-    wanted: dict[tuple[str, float | None], str] = {}
-    for row in found.rows:
-        if row.score == "csi":
-            wanted[row.score, row.threshold_dbz] = f"CSI{row.threshold_dbz:g}"
-        elif row.score in ("mae", "gdl", "ssim"):
-            wanted[row.score, None] = row.score.upper()
-    values = {row[:3]: row.value for row in found.rows if row.lead_minutes is None}
-    lines = [["model", *wanted.values()]]
-    lines += [
-        [model, *(f"{values[model, score, threshold]:.3f}" for score, threshold in wanted)]
-        for model in found.models
+def _cell_maps(archive: RadarFrames, found: Verification) -> list[CellMap]:
+    """Every map of the page."""
+    return [
+        CellMap(
+            model,
+            key.threshold_dbz,
+            archive.grid,
+            values,
+            found.block,
+            key.score,
+            None if key.lead is None else found.lead_minutes[key.lead],
+        )
+        for model, maps in found.cells.items()
+        for key, values in maps.items()
     ]
-    first = found.lead_minutes[0], found.lead_minutes[-1]
-    head = f"mean over lead times of {first[0]:g} to {first[1]:g} minutes, {found.nowcasts} nowcasts"
-    return f"{head}{left_out(found)}\n{text_table(lines)}"
 
 
 def left_out(found: Verification) -> str:
@@ -192,12 +194,18 @@ def _metadata(
         "Step": f"{minutes(archive.step):g} minutes; lead times of {found.lead_minutes[0]:g} minutes and more",
     }
     for name, metadata in found.metadata.items():
-        own = "; ".join(f"{k} {v}" for k, v in metadata.items() if v and v != "{}" and k not in _OF_ARCHIVE)
+        told = {k: v for k, v in metadata.items() if v and v != "{}" and k not in _OF_ARCHIVE}
+        own = "; ".join(f"{k} {_shortened(v)}" for k, v in told.items())
         shared = name.endswith(CALIBRATED) and name.removesuffix(CALIBRATED) in found.metadata
         more = " more than the forecast itself" if shared else ""
         shown[name] = f"{own}; {found.seconds[name]:.2g} s a nowcast{more}".removeprefix("; ")
     shown["Made with"] = ", ".join(f"{k} {v}" for k, v in provenance().items())
     return shown
+
+
+def _shortened(text: str) -> str:
+    """A text as the page shows it: of a long one, as a calibration is, its beginning."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\u2026 ({len(text)} characters)"
 
 
 def _attribution(archive: RadarFrames) -> list[str]:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.settings import build
+from nowcast.core.times import minutes
+from nowcast.forecasters.average import Average, Part
 from nowcast.forecasters.base import Forecaster
+from nowcast.forecasters.calibration_file import read_calibration
+from nowcast.forecasters.decision_thresholds import identity_of
 from nowcast.forecasters.extrapolation import Extrapolation
 from nowcast.forecasters.motion import MOTIONS
 from nowcast.forecasters.neural import Neural, NeuralSettings
-from nowcast.forecasters.packaged import packaged, registry
+from nowcast.forecasters.packaged import CALIBRATION, at_step, folder, networks, packaged, registry
 from nowcast.forecasters.persistence import Persistence
 from nowcast.forecasters.pysteps_cascades import Sprog, StepsMean
 from nowcast.forecasters.pysteps_ensembles import LindaP, Steps
@@ -46,6 +53,16 @@ def build_extrapolation(settings: Mapping[str, Any]) -> Extrapolation:
     return dataclasses.replace(build(Extrapolation, rest, "extrapolation"), motion=motion)
 
 
+@dataclass(frozen=True)
+class AverageSettings:
+    """Of which forecasters a mean is, and how."""
+
+    of: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    calibration: str | None = None
+    raw: bool = False
+
+
 FORECASTERS: dict[str, Callable[[Mapping[str, Any]], Forecaster]] = {
     "persistence": build_persistence,
     "extrapolation": build_extrapolation,
@@ -58,24 +75,63 @@ FORECASTERS: dict[str, Callable[[Mapping[str, Any]], Forecaster]] = {
 """Name of a baseline -> how it is built from plain settings."""
 
 
+def build_average(settings: Mapping[str, Any], step: np.timedelta64 | None = None) -> Average:
+    """Build the mean of several forecasters.
+
+    ``of`` lists their names, the networks of the package when left out; ``weights`` their weights;
+    ``calibration`` a file that baselines among them get probabilities from; ``raw`` leaves out the calibration
+    that comes with the mean.
+    """
+    chosen = build(AverageSettings, settings, "average")
+    names = list(chosen.of) or list(dict.fromkeys(one.system for one in networks().values()))
+    if step is not None:
+        names = at_step(names, minutes(step))
+    if len(chosen.weights) not in (0, len(names)):
+        raise SettingsError(
+            complain("average: weights", len(chosen.weights), f"{len(names)}", "one for each forecaster")
+        )
+    known = [] if chosen.calibration is None else read_calibration(Path(chosen.calibration)).models
+    parts = []
+    for n, name in enumerate(names):
+        one = build_forecaster(name, {"raw": True} if name in registry() else None)
+        steps = next((m.steps for m in known if m.identity == identity_of(one)), ())
+        parts.append(Part(one, steps, chosen.weights[n] if chosen.weights else 1.0))
+    made = Average(tuple(parts), "+".join(chosen.of) or "average")
+    own = folder() / f"average{CALIBRATION}"
+    if chosen.raw or not own.is_file():
+        return made
+    fitting = [m for m in read_calibration(own).models if m.identity == identity_of(made)]
+    return replace(made, calibration=fitting[0]) if fitting else made
+
+
 def builders() -> dict[str, Callable[[Mapping[str, Any]], Forecaster]]:
-    """Everything that can be named: baselines, and the networks that come with the package."""
-    return FORECASTERS | {name: partial(_packaged, name) for name in registry()}
+    """Everything that can be named: baselines, the networks that come with the package, and their mean."""
+    return FORECASTERS | {name: partial(_packaged, name) for name in registry()} | {"average": build_average}
 
 
-def build_forecaster(name: str | Path, settings: Mapping[str, Any] | None = None) -> Forecaster:
+def build_forecaster(
+    name: str | Path, settings: Mapping[str, Any] | None = None, step: np.timedelta64 | None = None
+) -> Forecaster:
     """Build a forecaster by its name, or from the network of a checkpoint.
 
     Args:
-        name: a key of `builders`, or the path of a file that `nowcast train` wrote.
+        name: a key of `builders`, the path of a file that `nowcast train` wrote, or several of both with ``+``
+            between: the mean of their probabilities.
         settings: plain values; what is left out keeps its default. ``raw`` leaves out the
-            calibration that comes with a network.
+            calibration that comes with a network, ``step_minutes`` names the step of its frames.
+        step: time between the frames of the archive, by which that of several networks of a system is chosen.
 
     Raises:
         SettingsError: neither a name nor a file; the message says what is near, or all names.
         CheckpointError: a file that is no checkpoint of radar.
     """
-    known = builders()
+    text = str(name)
+    if text not in (known := builders()) and "+" in text and not Path(text).exists():
+        return build_average({**(settings or {}), "of": [part.strip() for part in text.split("+")]}, step)
+    if text == "average":
+        return build_average(settings or {}, step)
+    if step is not None and "step_minutes" not in (settings or {}):
+        name = at_step([text], minutes(step))[0]
     if Path(name).is_file() or Path(name).suffix in (".ckpt", ".safetensors"):
         known.setdefault(str(name), partial(_checkpoint, Path(name)))
     if str(name) not in known:
@@ -90,6 +146,17 @@ def build_forecaster(name: str | Path, settings: Mapping[str, Any] | None = None
 def _packaged(name: str, settings: Mapping[str, Any]) -> Forecaster:
     rest = dict(settings)
     raw = rest.pop("raw", False) is True
+    wanted = rest.pop("step_minutes", None)
+    if wanted is not None:
+        known = networks()
+        same = {
+            str(one.step_minutes): other for other, one in known.items() if one.system == known[name].system
+        }
+        if str(float(wanted)) not in same:
+            raise SettingsError(
+                complain(f"{name}: step_minutes", wanted, f"one of {', '.join(same)}", "choose a step there is")
+            )
+        name = same[str(float(wanted))]
     return packaged(name, build(NeuralSettings, rest, "neural"), raw)
 
 

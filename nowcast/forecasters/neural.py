@@ -148,6 +148,11 @@ class Neural:
         return other
 
     @property
+    def knows_probabilities(self) -> bool:
+        """Whether its forecasts hold exceedance probabilities."""
+        return self._loaded.meta.exceedance_probability is not None
+
+    @property
     def decision(self) -> DecisionThresholds | None:
         """Thresholds at which its probabilities call events; None for even odds."""
         return None if self.calibration is None else self.calibration.decision

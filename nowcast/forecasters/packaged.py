@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from nowcast.core.errors import CheckpointError, SettingsError, complain
 from nowcast.core.files import sha256
@@ -21,10 +24,52 @@ def folder() -> Path:
     return Path(str(files("nowcast") / "weights"))
 
 
+@dataclass(frozen=True)
+class PackagedNetwork:
+    """What the registry says of a network that comes with the package."""
+
+    sha256: str
+    """Of its weights."""
+    system: str
+    """The name that `nowcast forecast` knows it by, shared by networks of other steps."""
+    step_minutes: float | None
+    """Time between its frames; None where the registry does not tell."""
+
+
+def networks() -> dict[str, PackagedNetwork]:
+    """The networks that come with the package, by name.
+
+    A system may have several, one a step: ``motionrnn`` for frames every 10 minutes, ``motionrnn_5min`` for 5.
+    """
+    found: dict[str, Any] = json.loads((folder() / REGISTRY).read_text(encoding="utf-8"))
+    return {
+        name: PackagedNetwork(one, name, None)
+        if isinstance(one, str)
+        else PackagedNetwork(one["sha256"], one["system"], one["step_minutes"])
+        for name, one in found.items()
+    }
+
+
 def registry() -> dict[str, str]:
     """The networks that come with the package: name -> sha256 of its weights."""
-    found: dict[str, str] = json.loads((folder() / REGISTRY).read_text(encoding="utf-8"))
-    return found
+    return {name: one.sha256 for name, one in networks().items()}
+
+
+def at_step(names: Sequence[str], step_minutes: float) -> list[str]:
+    """Name for each of some systems the network that reads an archive with frames so far apart.
+
+    It is that of the shortest step for which all of them have one, so that they can be set side by side, and
+    of which the archive's step is a whole part. Names of which there is none stay, as do those that are no
+    system's: ``motionrnn_5min`` is that network whatever the step.
+    """
+    known = networks()
+    systems = {name for name in names if name in known and known[name].system == name}
+    steps = {one.step_minutes for one in known.values() if one.step_minutes is not None}
+    for step in sorted(steps):
+        found = {one.system: other for other, one in known.items() if one.step_minutes == step}
+        if step % step_minutes == 0 and systems <= found.keys():
+            return [found[name] if name in systems else name for name in names]
+    return list(names)
 
 
 def weights_of(name: str) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from nowcast.core.packaged_configs import config_path
 from nowcast.core.settings import build, read_yaml
 from nowcast.models.base import SequenceModel
 from nowcast.models.choice import ModelChoice
@@ -41,9 +42,9 @@ class ModelConfiguration:
 
 
 def read_configuration(path: Path) -> ModelConfiguration:
-    """Read one file of ``configs/model``.
+    """Read one file of ``configs/model``, or one such as them, by its path or packaged name.
 
     Raises:
         SettingsError: absent, not YAML, an unknown or missing key.
     """
-    return build(ModelConfiguration, read_yaml(path), where=str(path))
+    return build(ModelConfiguration, read_yaml(config_path(path, "model")), where=str(path))

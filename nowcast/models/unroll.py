@@ -70,7 +70,9 @@ def unroll(
     for t in range(length - 1 + steps):
         if t < length:
             x = encoded[:, t]
-            value = past[:, t] if increments is None else increments.value(past[:, t])
+            value = past[:, t]
+            if increments is not None and (warm or t == length - 1):  # outputs before are not kept
+                value = increments.value(value)
         else:
             value, frame = _read(outputs[-1], targets, t - length, increments)
             x = net.encode(frame.to(past.dtype))  # values may be finer than what the network reads

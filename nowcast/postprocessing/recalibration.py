@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -81,7 +82,10 @@ class RecalibrationTable:
             if rows:
                 for s, lead in enumerate(lead_times):
                     found[k, s] = _mapped(found[k, s], self._at(rows, minutes(lead)))
-        return np.minimum.accumulate(found, axis=0) if self.changes else found
+        if self.changes:
+            for weaker, stronger in pairwise(found):
+                np.minimum(weaker, stronger, out=stronger)
+        return found
 
     def _at(self, rows: tuple[tuple[float, ...], ...], lead: float) -> Floats | None:
         if lead > self.lead_minutes[-1]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -109,20 +109,47 @@ def write_composite(
 
     Source: EUMETNET OPERA, ODIM_H5 version 2.4 (2022), tables 1-5, 7, 8, 15 and 16.
     """
-    if dbz.shape != grid.shape:
-        raise FieldError(
-            complain(
-                "ODIM composite",
-                f"values of shape {dbz.shape}",
-                f"the grid's {grid.shape}",
-                "give one frame (H, W) and its own grid",
+    return write_composites(
+        path, [(time, dbz)], time, grid, packing=packing, source=source, product=product, how=how
+    )
+
+
+def write_composites(
+    path: Path,
+    frames: Sequence[tuple[np.datetime64, npt.NDArray[np.floating]]],
+    time: np.datetime64,
+    grid: Grid,
+    *,
+    packing: OdimPacking | None = None,
+    source: str = "CMT:nowcast",
+    product: str = "COMP",
+    how: Mapping[str, str] | None = None,
+) -> Path:
+    """Write frames of several times as one ODIM_H5 composite, a data set each, whole or not at all.
+
+    Args:
+        path: the file to make; one that is there is replaced in one step.
+        frames: time and dBZ (H, W) of each, as of `write_composite`.
+        time: nominal time of the file, UTC.
+        grid, packing, source, product, how: as of `write_composite`; one packing for all frames.
+
+    Raises:
+        FieldError, FileError: as `write_composite`.
+    """
+    for _, dbz in frames:
+        if dbz.shape != grid.shape:
+            raise FieldError(
+                complain(
+                    "ODIM composite",
+                    f"values of shape {dbz.shape}",
+                    f"the grid's {grid.shape}",
+                    "give frames (H, W) and their own grid",
+                )
             )
-        )
-    packing = packing or OdimPacking.fitting(dbz)
-    codes = packing.encode(dbz)
-    day, clock = _stamp(time)
+    packing = packing or OdimPacking.fitting(np.stack([dbz for _, dbz in frames]))
     image = io.BytesIO()  # HDF5 itself crashes the process when the disk is full while it writes
     with h5py.File(image, "w") as file:
+        day, clock = _stamp(time)
         _write(file, {"Conventions": "ODIM_H5/V2_4"})
         _write(
             file.create_group("what"),
@@ -130,27 +157,34 @@ def write_composite(
         )
         _write(file.create_group("where"), _where(grid))
         _write(file.create_group("how"), {"software": "nowcast", "sw_version": __version__, **(how or {})})
-        dataset = file.create_group("dataset1")
-        _write(
-            dataset.create_group("what"),
-            {"product": product, "startdate": day, "starttime": clock, "enddate": day, "endtime": clock},
-        )
-        data = dataset.create_group("data1")
-        _write(
-            data.create_group("what"),
-            {
-                "quantity": "DBZH",
-                "gain": float(packing.gain),
-                "offset": float(packing.offset),
-                "nodata": float(packing.nodata),
-                "undetect": float(packing.undetect),
-            },
-        )
-        array = data.create_dataset("data", data=codes, compression="gzip", compression_opts=6)
-        _write(array, {"CLASS": "IMAGE", "IMAGE_VERSION": "1.2"})
+        for number, (valid, dbz) in enumerate(frames, start=1):
+            _write_dataset(file.create_group(f"dataset{number}"), dbz, valid, packing, product)
     with whole_file(path) as temporary:
         temporary.write_bytes(image.getbuffer())
     return Path(path)
+
+
+def _write_dataset(
+    dataset: Any, dbz: npt.NDArray[np.floating], valid: np.datetime64, packing: OdimPacking, product: str
+) -> None:
+    day, clock = _stamp(valid)
+    _write(
+        dataset.create_group("what"),
+        {"product": product, "startdate": day, "starttime": clock, "enddate": day, "endtime": clock},
+    )
+    data = dataset.create_group("data1")
+    _write(
+        data.create_group("what"),
+        {
+            "quantity": "DBZH",
+            "gain": float(packing.gain),
+            "offset": float(packing.offset),
+            "nodata": float(packing.nodata),
+            "undetect": float(packing.undetect),
+        },
+    )
+    array = data.create_dataset("data", data=packing.encode(dbz), compression="gzip", compression_opts=6)
+    _write(array, {"CLASS": "IMAGE", "IMAGE_VERSION": "1.2"})
 
 
 def _stamp(time: np.datetime64) -> tuple[str, str]:

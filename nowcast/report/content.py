@@ -29,6 +29,8 @@ class Case:
     """By model: one short line a lead time to stand under its map, for example its CSI."""
     name: str = ""
     """What the list of cases calls it; the forecast reference time if empty."""
+    probabilities: Mapping[str, xr.DataArray] = field(default_factory=dict)
+    """By model that knows some: of reaching thresholds (threshold, lead_time, y, x), to be shown beside."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,16 @@ class CellMap:
     """One score of each block of cells of a grid, to be drawn on the map."""
 
     model: str
-    threshold_dbz: float
+    threshold_dbz: float | None
+    """None for scores of values rather than of events."""
     grid: Grid
     """The grid of single cells."""
-    values: npt.NDArray[np.float64]
-    """(ceil(H / block), ceil(W / block)) in [0, 1]; NaN where it is undefined."""
+    values: npt.NDArray[np.floating]
+    """(ceil(H / block), ceil(W / block)); NaN where it is undefined."""
     block: int = 1
+    score: str = "csi"
+    lead_minutes: float | None = None
+    """None for all lead times together."""
 
 
 class Comparison(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nowcast.report.charts import Line, line_chart
 from nowcast.report.content import IntervalRow
 from nowcast.report.diagram_content import DiagramCurve, Diagrams, RankShares, ReliabilityCurve
-from nowcast.report.plane import Guide, Plane, PlaneAxis, PlaneCurve
+from nowcast.report.plane import Guide, Plane, PlaneAxis, PlaneCurve, tells
 from nowcast.report.score_tabs import ScoreTable
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ def _by_threshold(
     for threshold in sorted({curve.threshold_dbz for curve in curves}):
         caption = f"{name} at {threshold:g} dBZ"
         plane = draw(caption, [c for c in curves if c.threshold_dbz == threshold], styles)
-        if any(math.isfinite(x + y) for curve in plane.curves for x, y in curve.points):
+        points = [point for curve in plane.curves for point in curve.points]
+        if tells(x - y if draw is _roc else y for x, y in points if math.isfinite(x)):
             yield Figure(caption, plane.render())
 
 
@@ -249,7 +250,7 @@ def _csi(rows: Sequence[IntervalRow], styles: Styles) -> Iterator[Figure]:
                     [(own[lead].low, own[lead].high) for lead in leads],
                 )
             )
-        if any(math.isfinite(v) for line in lines for v in line.values):
+        if tells(v for line in lines for v in line.values):
             caption = f"CSI at {threshold:g} dBZ"
             yield Figure(caption, line_chart(f"{caption} by lead time with intervals", leads, lines, low=0.0))
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from nowcast.core.errors import NowcastError
 from nowcast.core.grid import Grid
 from nowcast.core.times import minutes, to_text
 from nowcast.report.coastlines import as_path
 from nowcast.report.content import Case
-from nowcast.report.palettes import ColourScale
+from nowcast.report.palettes import ColourScale, palette_of
 from nowcast.report.pictures import frame_uri
 
 OBSERVED = "Observed"
@@ -33,17 +35,42 @@ def frames_data(cases: Sequence[Case], palette: ColourScale | None = None) -> di
         PageError: cases on different grids, or forecasts of one case with different lead times.
     """
     if not cases:
-        return {"cases": [], "images": [], "map": None}
+        return {"cases": [], "images": [], "map": None, "thresholds": []}
     grid = Grid.of(cases[0].past)
     for case in cases:
         _check(case, grid)
     thin = max(1, -(-max(grid.shape) // LONGEST_SIDE))
+    known = (p["threshold"].values.tolist() for case in cases for p in case.probabilities.values())
+    thresholds = sorted({threshold for own in known for threshold in own})
+    palettes = palette or palette_of(), palette_of("probability")
     while True:
-        images: list[str] = []
-        made = [_case(case, images, thin, palette) for case in cases]
-        if sum(map(len, images)) <= BUDGET_BYTES or thin > 16:
-            return {"cases": made, "images": images, "map": _map(grid)}
+        pictures = _Pictures(*palettes, thin)
+        made = [_case(case, pictures, thresholds) for case in cases]
+        if sum(map(len, pictures.images)) <= BUDGET_BYTES or thin > 16:
+            return {"cases": made, "images": pictures.images, "map": map_data(grid), "thresholds": thresholds}
         thin += 1
+
+
+@dataclass
+class _Pictures:
+    """Pictures of frames, each found by its number."""
+
+    dbz: ColourScale
+    probability: ColourScale
+    thin: int
+    images: list[str] = field(default_factory=list)
+
+    def put(self, dbz: Any) -> int:
+        """Draw a frame of dBZ."""
+        return self._put(frame_uri(np.asarray(dbz), self.thin, self.dbz))
+
+    def put_probability(self, values: Any) -> int:
+        """Draw a frame of probabilities, with half as many rows and columns: they are smooth."""
+        return self._put(frame_uri(np.asarray(values), 2 * self.thin, self.probability))
+
+    def _put(self, image: str) -> int:
+        self.images.append(image)
+        return len(self.images) - 1
 
 
 def label(lead: float) -> str:
@@ -53,51 +80,69 @@ def label(lead: float) -> str:
     return f"{'+' if lead > 0 else MINUS}{abs(lead):g} min"
 
 
-def _case(case: Case, images: list[str], thin: int, palette: ColourScale | None) -> dict[str, Any]:
-    """One case: its frames in order, each with one picture a panel (an index into ``images``)."""
+def _case(case: Case, pictures: _Pictures, thresholds: Sequence[float]) -> dict[str, Any]:
+    """One case: its panels, and its frames in order with the number of each panel's picture (into ``images``).
 
-    def put(dbz: Any) -> int:
-        images.append(frame_uri(np.asarray(dbz), thin, palette))
-        return len(images) - 1
-
-    def frame(moment: np.datetime64, panels: list[int], captions: list[str]) -> dict[str, Any]:
-        lead = minutes(moment - case.reference_time)
-        return {
-            "lead": lead,
-            "label": label(lead),
-            "valid": _clock(moment),
-            "panels": panels,
-            "captions": ["", *captions],
-        }
-
-    names = list(case.forecasts)
+    Beside a model that knows probabilities stands a panel with a picture for each threshold.
+    """
+    panels = [OBSERVED]
+    of_thresholds: list[Sequence[float] | None] = [None]
+    for name in case.forecasts:
+        twice = name in case.probabilities
+        panels += [name] * (1 + twice)
+        of_thresholds += [None, thresholds] if twice else [None]
     frames = []
-    for moment, dbz in zip(case.past["time"].values, case.past.values, strict=True):
-        frames.append(frame(moment, [put(dbz)] * (1 + len(names)), [""] * len(names)))
-    observed = (
-        {}
-        if case.observed is None
-        else dict(zip(case.observed["time"].values, case.observed.values, strict=True))
-    )
-    for s, lead_time in enumerate(case.forecasts[names[0]]["lead_time"].values if names else ()):
+    for moment, dbz in _moments(case.past):
+        number = pictures.put(dbz)
+        same = [number if known is None else -1 for known in of_thresholds]
+        frames.append(_frame(case, moment, same, [""] * len(panels)))
+    observed = {} if case.observed is None else dict(_moments(case.observed))
+    leads = [f["lead_time"].values for f in case.forecasts.values()]
+    for s, lead_time in enumerate(leads[0] if leads else ()):
         moment = case.reference_time + lead_time
-        panels = [put(observed[moment]) if moment in observed else -1]
-        panels += [put(case.forecasts[name].values[s]) for name in names]
-        captions = [str(case.captions[n][s]) if n in case.captions else "" for n in names]
-        frames.append(frame(moment, panels, captions))
+        numbers: list[Any] = [pictures.put(observed[moment]) if moment in observed else -1]
+        captions = [""]
+        for name, forecast in case.forecasts.items():
+            numbers.append(pictures.put(forecast.values[s]))
+            captions.append(str(case.captions[name][s]) if name in case.captions else "")
+            if name in case.probabilities:
+                own = case.probabilities[name][:, s]
+                drawn = {t: pictures.put_probability(own.sel(threshold=t)) for t in own["threshold"].values}
+                numbers.append([drawn.get(t, -1) for t in thresholds])
+                captions.append("")
+        frames.append(_frame(case, moment, numbers, captions))
     return {
         "name": case.name or _clock(case.reference_time),
-        "panels": [OBSERVED, *names],
+        "panels": panels,
+        "thresholds": of_thresholds,
         "frames": frames,
         "start": min(len(case.past["time"]), len(frames) - 1),
     }
+
+
+def _frame(
+    case: Case, moment: np.datetime64, numbers: Sequence[Any], captions: Sequence[str]
+) -> dict[str, Any]:
+    lead = minutes(moment - case.reference_time)
+    return {
+        "lead": lead,
+        "label": label(lead),
+        "valid": _clock(moment),
+        "panels": list(numbers),
+        "captions": list(captions),
+    }
+
+
+def _moments(shown: xr.DataArray) -> Iterator[tuple[np.datetime64, Any]]:
+    """Times of a field and its frames."""
+    return zip(shown["time"].values, shown.values, strict=True)
 
 
 def _clock(moment: np.datetime64) -> str:
     return to_text(moment)[:16].replace("T", " ") + " UTC"
 
 
-def _map(grid: Grid) -> dict[str, Any]:
+def map_data(grid: Grid) -> dict[str, Any]:
     """The shape of the map on the ground, and coasts and borders as SVG paths in cells."""
     (h, w), (km_y, km_x) = grid.shape, grid.cell_km
     return {
@@ -111,7 +156,7 @@ def _map(grid: Grid) -> dict[str, Any]:
 
 
 def _check(case: Case, grid: Grid) -> None:
-    for part in (case.past, case.observed, *case.forecasts.values()):
+    for part in (case.past, case.observed, *case.forecasts.values(), *case.probabilities.values()):
         different = part is not None and grid.difference(Grid.of(part))
         if different:
             raise PageError(f"page: got cases on two grids ({different}), expected one; make a page for each")

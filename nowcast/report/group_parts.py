@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from nowcast.report.confidence import DASH
 from nowcast.report.content import Cell, GroupRow, Table
 from nowcast.report.diagrams import Figure, FigureGroup
-from nowcast.report.plane import Plane, PlaneAxis, PlaneCurve
+from nowcast.report.plane import Plane, PlaneAxis, PlaneCurve, tells
 
 SHOWN_DBZ = (20.0, 30.0, 40.0)
 _HOURS = [(float(hour), f"{hour:02d}") for hour in range(0, 25, 3)]
@@ -38,7 +38,7 @@ def hour_groups(rows: Sequence[GroupRow], styles: Mapping[str, int]) -> list[Fig
             )
             for model, values in models.items()
         ]
-        if any(math.isfinite(y) for curve in curves for _, y in curve.points):
+        if tells(y for curve in curves for _, y in curve.points):
             caption = f"CSI at {threshold:g} dBZ by hour of the day"
             figures.append(
                 Figure(

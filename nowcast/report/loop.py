@@ -36,15 +36,7 @@ def draw_loop(
         The pictures in order of time, then the loop.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    palette = palette or palette_of()
-    ground, box = _ground(Grid.of(forecast))
-    text = f"observed {to_text(observed['time'].values[0])}"
-    drawn = {0.0: _lay(ground, box, palette.rgba(observed.values[0]), text)}
-    for dbz, lead, valid in zip(
-        forecast.values, forecast["lead_time"].values, forecast["valid_time"].values, strict=True
-    ):
-        text = f"forecast {to_text(valid)} (+{minutes(lead):g} min)"
-        drawn[minutes(lead)] = _lay(ground, box, palette.rgba(dbz), text)
+    drawn = loop_pictures(observed, forecast, palette)
     paths = [folder / f"lead_{int(lead):04d}.png" for lead in drawn]
     few = [picture.quantize(128) for picture in drawn.values()]
     for path, picture in zip(paths, few, strict=True):
@@ -55,10 +47,35 @@ def draw_loop(
     return [*paths, loop]
 
 
-def _ground(grid: Grid) -> tuple[Image.Image, tuple[int, int, int, int]]:
+def loop_pictures(
+    observed: xr.DataArray | None, forecast: xr.DataArray, palette: ColourScale | None = None, dpi: int = _DPI
+) -> dict[float, Image.Image]:
+    """Draw observed frames and every lead time on the map, by lead time in minutes, in order of time.
+
+    Args:
+        observed: frames (time, y, x) up to the forecast reference time, if any.
+        forecast: dims (lead_time, y, x), on the same grid.
+        palette: None takes the default of dBZ.
+        dpi: 5.2 times so many pixels are the width.
+    """
+    palette = palette or palette_of()
+    ground, box = _ground(Grid.of(forecast), dpi)
+    start = forecast["valid_time"].values[0] - forecast["lead_time"].values[0]
+    drawn = {}
+    for dbz, time in () if observed is None else zip(observed.values, observed["time"].values, strict=True):
+        drawn[minutes(time - start)] = _lay(ground, box, palette.rgba(dbz), f"observed {to_text(time)}")
+    for dbz, lead, valid in zip(
+        forecast.values, forecast["lead_time"].values, forecast["valid_time"].values, strict=True
+    ):
+        text = f"forecast {to_text(valid)} (+{minutes(lead):g} min)"
+        drawn[minutes(lead)] = _lay(ground, box, palette.rgba(dbz), text)
+    return drawn
+
+
+def _ground(grid: Grid, dpi: int) -> tuple[Image.Image, tuple[int, int, int, int]]:
     """Coasts, borders and graticule on a clear ground, and the map's box in pixels."""
     figure, axes = base_map(grid)
-    picture, place = figure_picture(figure, _DPI), axes.get_position()
+    picture, place = figure_picture(figure, dpi), axes.get_position()
     width, height = picture.size
     box = (
         round(place.x0 * width),

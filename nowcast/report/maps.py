@@ -15,7 +15,6 @@ import xarray as xr
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from nowcast.core.grid import Grid
@@ -97,35 +96,6 @@ def map_of_field(frame: xr.DataArray, palette: ColourScale | None = None) -> Fig
         aspect="auto",
         zorder=2,
     )
-    return figure
-
-
-def map_of_cells(grid: Grid, values: Array, block: int, highest: float) -> Figure:
-    """Draw one score of each block of cells from 0 to ``highest``; clear where it is undefined (NaN).
-
-    Args:
-        grid: the grid of single cells.
-        values: (ceil(H / block), ceil(W / block)); the last row and column may be narrower.
-        block: cells a block, each way.
-        highest: value of the last colour.
-    """
-    figure, axes = base_map(grid)
-    (h, w), (dy, dx) = grid.shape, grid.spacing
-    west, east, south, north = grid.extent
-    columns = west + dx * np.minimum(np.arange(values.shape[1] + 1) * block, w)
-    rows = north - dy * np.minimum(np.arange(values.shape[0] + 1) * block, h)
-    axes.pcolormesh(
-        columns,
-        rows,
-        np.ma.masked_invalid(values),
-        cmap="viridis",
-        norm=Normalize(0, highest),
-        shading="flat",
-        rasterized=True,
-        zorder=2,
-    )
-    axes.set_xlim(west, east)
-    axes.set_ylim(south, north)
     return figure
 
 

@@ -72,3 +72,30 @@ PROBABILITY: tuple[str, ...] = (
     "#00245b",
 )
 """Pale yellow over green to dark blue, made alike: no hue of it is one of rain."""
+
+WORSE: tuple[str, ...] = (
+    "#fff1e5",
+    "#f2d2b2",
+    "#e4b382",
+    "#d39554",
+    "#bf792a",
+    "#ab5e00",
+    "#964000",
+    "#7e2300",
+    "#60140e",
+    "#3c1014",
+)
+"""Pale orange to dark brown, for scores of which less is better."""
+
+AROUND_ONE: tuple[str, ...] = (
+    "#0c1c4b",
+    "#0051a4",
+    "#3c87ca",
+    "#92bfdd",
+    "#f3f3f3",
+    "#e1a978",
+    "#b96811",
+    "#8e2b00",
+    "#490000",
+)
+"""Blue for too few, brown for too many, light where a ratio is near 1; darker is farther from it."""

@@ -6,7 +6,7 @@ Colours and dashes come from the page's style, by the number of the model.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -137,6 +137,11 @@ class Plane:
             "strip": path,
             "counts": shares,
         }
+
+
+def tells(values: Iterable[float]) -> bool:
+    """Whether a chart of these values shows anything: one at least that is known and not 0."""
+    return any(math.isfinite(value) and abs(value) > 1e-9 for value in values)
 
 
 def _share_y(share: float, top: float) -> float:

@@ -10,6 +10,7 @@ from nowcast.core.score_row import ScoreRow
 from nowcast.report.charts import Line, line_chart
 from nowcast.report.confidence import DASH
 from nowcast.report.model_colours import styles_of
+from nowcast.report.plane import tells
 from nowcast.report.score_texts import text_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Column(NamedTuple):
     title: str
     """Caption of the chart."""
     chart: Markup | None
-    """None where no value is known."""
+    """None where no value is known that is not 0."""
     cells: list[list[str]]
     """By model: the mean over lead times, then the value of each lead time."""
 
@@ -100,7 +101,7 @@ class ScoreTable:
                 None if text.better == "zero" or lowest < 0 else 0.0,
                 {"one": 1.0, "zero": 0.0}.get(text.better),
             )
-            if known
+            if tells(known)
             else None
         )
         cells = [[f"{v:.{text.digits}f}" if math.isfinite(v) else DASH for v in row] for row in values]

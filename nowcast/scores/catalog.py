@@ -79,6 +79,8 @@ METRICS: dict[str, MetricEntry] = {
 DEFAULT_SCORES = ("csi", "pod", "far", "bias", "mae", "mse", "rmse", "mean_error", "gdl", "ssim")
 """What `nowcast verify` computes unless told otherwise."""
 
+PROBABILITY_SCORES = ("brier", "brier_skill", "reliability", "roc_area")
+"""Scored as well when nobody says what, where a network knows probabilities; diagrams are made of these."""
 SCORE_GROUPS: dict[str, tuple[str, ...]] = {
     "default": DEFAULT_SCORES,
     "events": ("csi", "pod", "far", "bias", "ets", "hss", "sedi", "acc"),

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from nowcast.core.errors import SettingsError
 from nowcast.scores.arrays import pair, per_lead, ratio, reaches
 from nowcast.scores.base import Sums
@@ -73,6 +71,10 @@ class Contingency:
         counts = {name: per_lead(values, xp) for name, values in parts.items()}
         return {**counts, "correct_negatives": per_lead(observed_mask, xp) - sum(counts.values())}
 
+    def fields(self, forecast: Any, observed: Any) -> Sums:
+        """Where there is a hit, a miss and a false alarm."""
+        return self._parts(forecast, observed)[0]
+
     def _parts(self, forecast: Any, observed: Any) -> tuple[dict[str, Any], Any, Any]:
         """Where there is a hit, a miss and a false alarm, where it was observed, and the arrays' module."""
         both = pair(forecast, observed)
@@ -124,33 +126,3 @@ class FrequencyBias(Contingency):
     def value(self, sums: Mapping[str, Any]) -> Any:
         """Finish; NaN where the event was never observed."""
         return ratio(sums["hits"] + sums["false_alarms"], sums["hits"] + sums["misses"])
-
-
-@dataclass(frozen=True)
-class CellCounts(Csi):
-    """Hits, misses and false alarms of each block of ``block`` x ``block`` cells, for CSI on the map.
-
-    Why blocks: over a few dozen nowcasts one cell of 1 km sees too few events to mean anything. Counts
-    are added within a block before they are divided; rows and columns that fill no whole block at the
-    south and east edge are counted in a smaller one. Lead times are pooled.
-
-    numpy only: what is drawn is small and computed.
-    """
-
-    block: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.block < 1:
-            raise SettingsError(f"block: got {self.block}, expected a number of cells of at least 1")
-
-    def sums(self, forecast: Any, observed: Any) -> Sums:
-        """Count over (S, H, W): three int64 arrays of ceil(H / block) x ceil(W / block)."""
-        return {name: self._blocks(values) for name, values in self._parts(forecast, observed)[0].items()}
-
-    def _blocks(self, values: Any) -> Any:
-        counts = np.asarray(values).sum(axis=0, dtype=np.int64)
-        h, w = counts.shape
-        padded = np.pad(counts, ((0, -h % self.block), (0, -w % self.block)))
-        rows, columns = padded.shape[0] // self.block, padded.shape[1] // self.block
-        return padded.reshape(rows, self.block, columns, self.block).sum(axis=(1, 3))

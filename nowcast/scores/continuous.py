@@ -31,15 +31,15 @@ class Errors:
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Add up ``pixels`` (int64), ``error``, ``absolute`` (dB) and ``squared`` (dB^2), each (S,)."""
+        xp = pair(forecast, observed).xp
+        return {name: per_lead(values, xp) for name, values in self.fields(forecast, observed).items()}
+
+    def fields(self, forecast: Any, observed: Any) -> Sums:
+        """What each pixel adds to them."""
         both = pair(forecast, observed)
         predicted, true, observed_mask = bounded(both, self.floor_dbz)
         error = both.xp.where(observed_mask, predicted - true, 0.0)
-        return {
-            "pixels": per_lead(observed_mask, both.xp),
-            "error": per_lead(error, both.xp),
-            "absolute": per_lead(abs(error), both.xp),
-            "squared": per_lead(error * error, both.xp),
-        }
+        return {"pixels": observed_mask, "error": error, "absolute": abs(error), "squared": error * error}
 
     def value(self, sums: Mapping[str, Any]) -> Any:
         """Finish: the mean over pixels; NaN where nothing was observed."""

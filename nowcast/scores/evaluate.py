@@ -39,14 +39,14 @@ class Tally:
         is (`nowcast.scores.forecast_inputs`).
         """
         inputs = ForecastInputs(forecast, probabilities, members)
-        for key, metric in {_key(m): m for m in self.metrics}.items():
+        for key, metric in {counted_as(m): m for m in self.metrics}.items():
             self._sums[key] = add(self._sums.get(key, {}), metric.sums(inputs.of(metric), observed))
 
     @classmethod
     def restored(cls, metrics: Sequence[Metric], sums: Sequence[Sums]) -> Tally:
         """A tally that had counted these sums, those of each metric in order."""
         tally = cls(metrics)
-        tally._sums = {_key(metric): own for metric, own in zip(tally.metrics, sums, strict=True)}
+        tally._sums = {counted_as(metric): own for metric, own in zip(tally.metrics, sums, strict=True)}
         return tally
 
     def merge(self, other: Tally) -> None:
@@ -56,11 +56,11 @@ class Tally:
 
     def sums(self, metric: Metric) -> Sums:
         """What was counted for one metric."""
-        return self._sums[_key(metric)]
+        return self._sums[counted_as(metric)]
 
     def value(self, metric: Metric) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Finish one metric: (S,), NaN where nothing was counted."""
-        return np.asarray(metric.value(self._sums[_key(metric)]), dtype=np.float64)
+        return np.asarray(metric.value(self._sums[counted_as(metric)]), dtype=np.float64)
 
     def rows(
         self, model: str, lead_minutes: Sequence[float], metrics: Sequence[Metric] | None = None
@@ -96,6 +96,6 @@ def row_cells(row: ScoreRow) -> tuple[str, ...]:
     )
 
 
-def _key(metric: Metric) -> Any:
-    """Tell apart what is counted: the counting function and the metric's fields, which are its parameters."""
+def counted_as(metric: Metric) -> Any:
+    """What tells apart what is counted: the counting function and the metric's fields, its parameters."""
     return (type(metric).sums, tuple(sorted(vars(metric).items())))

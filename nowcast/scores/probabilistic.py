@@ -45,10 +45,14 @@ class BrierSums(ProbabilityScore):
         found = by_frames(self._frames, pair(forecast, observed), parts=3)
         return dict(zip(("squared", "events", "pixels"), found, strict=True))
 
-    def _frames(self, forecast: Any, observed: Any) -> Floats:
+    def fields(self, forecast: Any, observed: Any) -> Sums:
+        """What each pixel adds to them, of numpy arrays."""
         probability, event, observed_mask = self._judged(forecast, observed)
         squared = np.where(observed_mask, (probability - event) ** 2, 0.0)
-        return np.stack([part.sum(axis=(1, 2)) for part in (squared, event, observed_mask)])
+        return {"squared": squared, "events": event, "pixels": observed_mask}
+
+    def _frames(self, forecast: Any, observed: Any) -> Floats:
+        return np.stack([part.sum(axis=(1, 2)) for part in self.fields(forecast, observed).values()])
 
 
 @dataclass(frozen=True)

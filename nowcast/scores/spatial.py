@@ -6,7 +6,7 @@ Dimensions: N frames (batch and lead time together), H rows, W columns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -51,15 +51,28 @@ class Gdl(GradientDifference):
         """Finish; NaN where no pair was observed."""
         return ratio(sums["total"], sums["pairs" if self.reduction == "mean" else "frames"])
 
+    def fields(self, forecast: Any, observed: Any) -> Sums:
+        """What the pairs add whose northern or western pixel one is: ``total`` and ``pairs``, of numpy."""
+        total, pairs = np.zeros((2, *np.shape(observed)))
+        for gaps, joined in self._pairs(forecast, observed):
+            first = (..., slice(joined.shape[-2]), slice(joined.shape[-1]))
+            total[first] += gaps
+            pairs[first] += joined
+        return {"total": total, "pairs": pairs}
+
     def _frames(self, forecast: Any, observed: Any) -> Floats:
-        predicted, true, observed_mask = bounded(pair(forecast, observed), self.floor_dbz)
-        total, pairs = np.zeros((2, len(predicted)))
-        for axis in (-2, -1):
-            gaps = gradient_gaps(predicted, true, axis, self.alpha)
-            joined = np.logical_and(*_neighbours(observed_mask, axis))
-            total += np.where(joined, gaps, 0.0).sum(axis=(-2, -1))
+        total, pairs = np.zeros((2, len(forecast)))
+        for gaps, joined in self._pairs(forecast, observed):
+            total += gaps.sum(axis=(-2, -1))
             pairs += joined.sum(axis=(-2, -1))
         return np.stack([total, pairs, (pairs > 0).astype(np.float64)])
+
+    def _pairs(self, forecast: Any, observed: Any) -> Iterator[tuple[Any, Any]]:
+        """The gaps of vertical, then of horizontal neighbours, and which of the pairs were both observed."""
+        predicted, true, observed_mask = bounded(pair(forecast, observed), self.floor_dbz)
+        for axis in (-2, -1):
+            joined = np.logical_and(*_neighbours(observed_mask, axis))
+            yield np.where(joined, gradient_gaps(predicted, true, axis, self.alpha), 0.0), joined
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nowcast.core.errors import SettingsError, complain
+from nowcast.core.packaged_configs import config_path
 from nowcast.core.settings import build, formerly, override, read_yaml
 from nowcast.ingestion.polar.settings import PolarSettings
 from nowcast.report.palettes import SAFE, palette_of
@@ -218,13 +219,15 @@ def check_model(settings: ServiceSettings) -> None:
         if settings.calibration is not None:
             calibrated(forecaster, known)
     else:
-        given = {k: v for k, v in settings.model_settings.items() if k != "raw"}
+        given = {k: v for k, v in settings.model_settings.items() if k not in ("raw", "step_minutes")}
         build(NeuralSettings, given, "model_settings")
 
 
 def read_settings(path: Path, assignments: Sequence[str] = ()) -> ServiceSettings:
-    """Read a service's YAML file and put ``key=value`` assignments over it.
+    """Read a service's YAML file (its path or a packaged name), put ``key=value`` assignments over it.
 
     Relative paths in it are taken from the folder the command runs in.
     """
-    return build(ServiceSettings, override(read_yaml(path), assignments, ServiceSettings))
+    return build(
+        ServiceSettings, override(read_yaml(config_path(path, "service")), assignments, ServiceSettings)
+    )

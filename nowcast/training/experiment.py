@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nowcast.core.errors import SettingsError
+from nowcast.core.packaged_configs import config_path
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import build, formerly, override, plain, read_layered
 from nowcast.data.missing_frames import check_missing
@@ -198,12 +199,12 @@ class Experiment:
 
 
 def read_experiment(path: Path, assignments: Sequence[str] = ()) -> Experiment:
-    """Read a configuration, put ``a.b=c`` assignments over it and check it.
+    """Read a configuration, given as a path or a packaged name, put ``a.b=c`` assignments over it and check it.
 
     Raises:
-        SettingsError: no such file, an unknown key, a value of the wrong type or outside its range.
+        SettingsError: no such file or name, an unknown key, a value of the wrong type or outside its range.
     """
-    values = override(read_layered(path, Experiment), assignments, Experiment)
+    values = override(read_layered(config_path(path, "experiment"), Experiment), assignments, Experiment)
     values.setdefault("name", Path(path).stem)
     return build(Experiment, values)
 

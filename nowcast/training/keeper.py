@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
-from tqdm import tqdm
 
 from nowcast.models.checkpoint import CheckpointMeta, pack, save
 from nowcast.training.interruption import Interrupted, Interruption
 from nowcast.training.metrics_file import MetricsFile
 from nowcast.training.module import TrainingError, TrainingModule
+from nowcast.training.progress_bar import TrainingBar
 from nowcast.training.run_log import LOG
 
 _POINT_SECONDS = 2.0
@@ -52,7 +52,7 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         self._interruption = interruption
         self._point: dict[str, Any] = {}
         self._taken, self._saved, self._writing = 0.0, -1, threading.Lock()
-        self._bar: Any | None = None
+        self._bar: TrainingBar | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen to Ctrl-C and SIGTERM in place of Lightning; show the bar."""
@@ -60,14 +60,9 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         self._interruption.deferred = True
         self._interruption.listen()
         if trainer.is_global_zero:
-            self.metrics.cut_after(_module(pl_module).iteration)
-            self._bar = tqdm(
-                total=100,
-                unit="%",
-                desc="training",
-                disable=not self.progress,
-                bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
-            )
+            module = _module(pl_module)
+            self.metrics.cut_after(module.iteration)
+            self._bar = TrainingBar(module.experiment.training.monitor, module.progress, self.progress)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -86,11 +81,17 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         if trainer.is_global_zero:
             if module.iteration % every == 0 or module.iteration == 1:
                 self._write({"train_loss": module.last_loss, "learning_rate": module.last_rate}, module)
-            self._show(module, done)
+            if self._bar is not None:
+                self._bar.iteration(module.iteration, done, module.last_loss, module.scores, self.best)
         if done >= 1.0:
             trainer.should_stop = True
         if self._asked_to_end(trainer) and done < 1.0 and not _ends_stretch(trainer, batch_idx):
             self._end(lambda: self.save_last(module) if trainer.is_global_zero else None)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show that a validation runs."""
+        if self._bar is not None:
+            self._bar.validating()
 
     def on_validation_batch_start(
         self,
@@ -137,6 +138,8 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
             with self._writing:
                 save(self.folder / "best.ckpt", pack(module.served_weights(), self.meta))
         self.save_last(module)
+        if self._bar is not None:
+            self._bar.validated(module.scores, self.best)
 
     def is_better(self, score: float, monitor: str) -> bool:
         """Whether a validation score beats the best so far: a loss by falling, a CSI by rising."""
@@ -202,14 +205,6 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         self.metrics.add(module.iteration, module.seconds, values)
         if self.tensorboard is not None:
             self.tensorboard.log_metrics(values, step=module.iteration)
-
-    def _show(self, module: TrainingModule, done: float) -> None:
-        if self._bar is None:
-            return
-        told = {"loss": module.last_loss, **module.scores}
-        known = {name: f"{value:.4f}" for name, value in told.items() if math.isfinite(value)}
-        self._bar.set_postfix({"iteration": module.iteration, **known}, refresh=False)
-        self._bar.update(100.0 * done - self._bar.n)
 
 
 def _ends_stretch(trainer: pl.Trainer, batch_idx: int) -> bool:

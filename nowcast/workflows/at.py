@@ -22,7 +22,7 @@ from nowcast.postprocessing.places.sums import PRODUCTS
 from nowcast.products.cf_netcdf import read_forecast, read_grid
 
 if TYPE_CHECKING:
-    from nowcast.archive.reader import Archive
+    from nowcast.archive.thinned import RadarFrames
 
 Z_R_ATTRIBUTE = "z_r_relation"
 OBSERVED_FRAMES = 6
@@ -115,8 +115,14 @@ def at_places(
     return PlaceSeries(places, near, relation, rain_dbz).of(held, seen)
 
 
+def reference_time_of(forecast: xr.Dataset | xr.DataArray) -> np.datetime64:
+    """The time of the newest observation that a forecast starts from."""
+    first: np.datetime64 = forecast["valid_time"].values[0] - forecast["lead_time"].values[0]
+    return first
+
+
 def newest_frames(
-    archive: Archive, reference_time: np.datetime64, count: int = OBSERVED_FRAMES
+    archive: RadarFrames, reference_time: np.datetime64, count: int = OBSERVED_FRAMES
 ) -> xr.DataArray:
     """Read the frames of ``count`` steps that end with a forecast reference time; missing ones are left out."""
     first = reference_time - (count - 1) * archive.step

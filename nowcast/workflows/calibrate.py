@@ -88,9 +88,9 @@ def calibrate(
         TimeError: no window in any period of any archive, archives of different steps; a model needs
             another step or reaches less far.
     """
-    models = {name: uncalibrated(model) for name, model in named(forecasters).items()}
     if not archives or not periods:
         raise SettingsError("calibrate: got no archive or no period, expected at least one of each")
+    models = {n: uncalibrated(model) for n, model in named(forecasters, archives[0].step).items()}
     build_metrics(thresholds, ["csi"])
     check_counts(stride=stride, least_past=least_past)
     check_threshold(wet_dbz)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nowcast.core.errors import SettingsError, complain
+from nowcast.forecasters.average import Average
 from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.calibration_file import ModelCalibration, read_calibration
 from nowcast.forecasters.decision_thresholds import check_identity, identity_of
@@ -57,4 +58,4 @@ def calibration_of(name: str, model: Forecaster, known: Sequence[ModelCalibratio
 
 def uncalibrated(model: Forecaster) -> Forecaster:
     """The forecaster without the calibration that a network brings with it."""
-    return model.uncalibrated() if isinstance(model, Neural) else model
+    return model.uncalibrated() if isinstance(model, (Neural, Average)) else model

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
 
 from nowcast.archive.masked import QUALITY_MASKS, masked
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames
 from nowcast.core.errors import NowcastError, SettingsError, TimeError, complain
 from nowcast.core.field import MEMBERS, NAME, PROBABILITY
-from nowcast.core.times import to_text
+from nowcast.core.stages import Stages
+from nowcast.core.times import minutes, to_text
 from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.interpolated_frames import with_interpolated
+from nowcast.forecasters.packaged import registry
 from nowcast.postprocessing.chain import Products, chain, check_relation
 from nowcast.postprocessing.rain_rate import relation_for
 from nowcast.workflows.calibrated import calibrated, read_calibrations
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from nowcast.postprocessing.base import PostProcessing
 
 _MOST_LEADS = 1000
-_BAR_AFTER_S = 2.0
 
 
 def forecast(
@@ -73,7 +73,7 @@ def forecast(
         products: names of `nowcast.postprocessing.catalog.PRODUCTS` or ``all``; or settings by name.
         z_r: name of the Z-R relation (`nowcast.core.rain`) of products in mm, where the archive names none; the
             forecast names it, too.
-        progress: show how far members and products are.
+        progress: show, once it takes more than 5 s, what it is at: loading, forecasting, members, products.
 
     Returns:
         ``reflectivity`` (lead_time, y, x) in dBZ, NaN where nothing can be known; and
@@ -90,26 +90,39 @@ def forecast(
         >>> coming = nowcast.forecast("italy.zarr", "motionrnn", lead_times=6)  # doctest: +SKIP
         >>> coming.exceedance_probability.sel(threshold=30.0).max(("y", "x"))  # doctest: +SKIP
     """
-    archive = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
-    if isinstance(forecaster, (str, Path)):
-        forecaster = build_forecaster(forecaster, settings)
-    if calibration is not None:
-        forecaster, of_file = calibrated(forecaster, read_calibrations([calibration]))
-        post = (*of_file, *post)
-    steps = chain(post, members=members, seed=seed, products=products, z_r=z_r)
-    check_relation(steps, archive.attrs)
-    relation = {} if z_r is None else {"z_r_relation": str(relation_for(archive.attrs, z_r, "forecast"))}
-    made = forecast_with_past(
-        archive,
-        forecaster,
-        at,
-        lead_times,
-        settings=settings,
-        short_past=short_past,
-        most_missing=most_missing,
-        count=max((step.past for step in steps), default=0),
-    )
-    return postprocess(made._replace(forecast=made.forecast.assign_attrs(relation)), steps, progress)
+    with Stages("forecast", 2, progress) as stage:
+        stage(f"{forecaster} is read" if isinstance(forecaster, (str, Path)) else "archive is opened")
+        archive = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
+        asked = forecaster if isinstance(forecaster, (str, Path)) else None
+        if isinstance(forecaster, (str, Path)):
+            forecaster = build_forecaster(forecaster, settings, archive.step)
+        if calibration is not None:
+            forecaster, of_file = calibrated(forecaster, read_calibrations([calibration]))
+            post = (*of_file, *post)
+        steps = chain(post, members=members, seed=seed, products=products, z_r=z_r)
+        check_relation(steps, archive.attrs)
+        chosen = {} if asked is None else _choice(asked, forecaster)
+        relation = {} if z_r is None else {"z_r_relation": str(relation_for(archive.attrs, z_r, "forecast"))}
+        stage(f"{forecaster.name} forecasts", left=len(steps))
+        made = forecast_with_past(
+            archive,
+            forecaster,
+            at,
+            lead_times,
+            settings=settings,
+            short_past=short_past,
+            most_missing=most_missing,
+            count=max((step.past for step in steps), default=0),
+        )
+        return postprocess(made._replace(forecast=made.forecast.assign_attrs(relation | chosen)), steps, stage)
+
+
+def _choice(asked: Path | str, forecaster: Forecaster) -> dict[str, str]:
+    """Say which network was taken for the archive's step, where it is not the one of the name."""
+    step = forecaster.needs.step
+    if step is None or str(asked) == forecaster.name or str(asked) not in registry():
+        return {}
+    return {"network_choice": f"{forecaster.name}, which reads frames every {minutes(step):g} minutes"}
 
 
 class Made(NamedTuple):
@@ -138,7 +151,7 @@ def forecast_with_past(
     """
     archive = Archive.open(archive) if isinstance(archive, (str, Path)) else archive
     if isinstance(forecaster, (str, Path)):
-        forecaster = build_forecaster(forecaster, settings)
+        forecaster = build_forecaster(forecaster, settings, archive.step)
     frames, times, missing = choose_past(
         archive, forecaster, at, short_past=short_past, most_missing=most_missing, count=count
     )
@@ -174,12 +187,14 @@ def forecast_with_past(
     )
 
 
-def postprocess(made: Made, post: Sequence[PostProcessing], progress: bool = False) -> xr.Dataset:
-    """Apply post-processing steps one after the other, with a bar once they take a while."""
+def postprocess(
+    made: Made, post: Sequence[PostProcessing], stage: Callable[[str], None] | None = None
+) -> xr.Dataset:
+    """Apply post-processing steps one after the other; ``stage`` is told the name of each before it begins."""
     found = made.forecast
-    bar = tqdm(post, desc="members and products", unit="step", delay=_BAR_AFTER_S, disable=not progress)
-    for step in bar:
-        bar.set_postfix_str(step.name, refresh=False)
+    for step in post:
+        if stage is not None:
+            stage(step.name)
         found = step.apply(found, made.observed)
     return found
 

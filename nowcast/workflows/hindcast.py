@@ -109,7 +109,11 @@ def hindcast(
     start, end = parse_period(period)
     check_counts(stride=stride)
     given = Archive.open(archive) if isinstance(archive, (str, Path)) else archive
-    model = build_forecaster(forecaster, settings) if isinstance(forecaster, (str, Path)) else forecaster
+    model = (
+        build_forecaster(forecaster, settings, given.step)
+        if isinstance(forecaster, (str, Path))
+        else forecaster
+    )
     if not isinstance(forecaster, (str, Path)) and settings:
         raise SettingsError("hindcast: got settings beside a model that is loaded, expected one of both")
     if calibration is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.evaluation.period import CALIBRATED
+from nowcast.forecasters.average import Average
 from nowcast.forecasters.calibration_file import ModelCalibration
 from nowcast.forecasters.decision_thresholds import check_identity
 from nowcast.forecasters.neural import Neural
@@ -44,7 +45,7 @@ def with_calibrated(readings: Mapping[str, Reading], known: Sequence[ModelCalibr
             )
     found: dict[str, Reading] = {}
     for name, (model, _) in readings.items():
-        own = model.calibration if isinstance(model, Neural) else None
+        own = model.calibration if isinstance(model, (Neural, Average)) else None
         calibration = calibration_of(name, model, known) or own
         if calibration is None:
             found[name] = Reading(model)

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from nowcast.archive.thinned import RadarFrames
-from nowcast.core.field import NAME
+from nowcast.core.field import NAME, PROBABILITY
 from nowcast.core.times import Times
 from nowcast.evaluation.period import PeriodScores
 from nowcast.forecasters.base import Forecaster, LeadTimes
@@ -54,6 +54,7 @@ class NowcastScorer:
         past: past frames of a window.
         empty: makes the sums that nowcasts are added to.
         shown: forecast reference times of which the fields are kept.
+        drawn: thresholds of which probabilities are kept with them.
     """
 
     archive: RadarFrames
@@ -62,6 +63,7 @@ class NowcastScorer:
     past: int
     empty: Callable[[], PeriodScores]
     shown: tuple[np.datetime64, ...] = ()
+    drawn: tuple[float, ...] = ()
 
     def __call__(self, times: Times) -> ScoredNowcast:
         """Score the nowcast of one window: ``times`` are its past frames and those of the lead times.
@@ -73,15 +75,21 @@ class NowcastScorer:
         truth = read_truth(self.archive, times[past:])
         found = ScoredNowcast({name: self.empty() for name in self.readings}, {}, None)
         fields: dict[str, xr.DataArray] = {}
+        probabilities: dict[str, xr.DataArray] = {}
         for name, coming, seconds in self._forecasts(reference_time):
             found.scores[name].add(coming, truth.values, seconds)
             found.metadata[name] = {str(k): str(v) for k, v in coming.attrs.items()}
             fields[name] = coming[NAME]
+            if reference_time in self.shown and PROBABILITY in coming:
+                known = coming[PROBABILITY]
+                probabilities[name] = known[np.isin(known["threshold"], self.drawn)]
             del coming
         if reference_time not in self.shown:
             return found
         before = self.archive.frames(times[:past]).compute(scheduler="synchronous")
-        return found._replace(case=Case(reference_time, before, fields, truth.field))
+        return found._replace(
+            case=Case(reference_time, before, fields, truth.field, probabilities=probabilities)
+        )
 
     def _forecasts(self, reference_time: np.datetime64) -> Iterator[tuple[str, xr.Dataset, float]]:
         """Forecast once by each forecaster and read it in each way: (name, forecast, seconds).

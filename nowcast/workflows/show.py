@@ -17,9 +17,10 @@ from nowcast.core.files import whole_file
 from nowcast.core.grid import Grid
 from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import read_forecast
+from nowcast.products.forecast_zarr import read_newest
 from nowcast.report.viewer.content import ShownForecast
 from nowcast.report.viewer.page import render_forecast_page
-from nowcast.workflows.at import OBSERVED_FRAMES, relation_of
+from nowcast.workflows.at import OBSERVED_FRAMES, reference_time_of, relation_of
 
 TRAINED = "trained_lead_minutes"
 """Attribute of a forecast: longest lead time in minutes that its network was trained for."""
@@ -51,7 +52,8 @@ def show(
     """Write the page of a forecast, one HTML file that fetches nothing, whole or not at all.
 
     Args:
-        forecast: what `nowcast.forecast` returns, or a file that ``nowcast forecast`` wrote.
+        forecast: what `nowcast.forecast` returns, a file or store that ``nowcast forecast`` wrote, or a store
+            of ``nowcast hindcast``, of which the newest forecast is shown.
         out: the file to make.
         archive: where observed frames are read from: those before the forecast, and those of its valid
             times that are there already.
@@ -96,7 +98,7 @@ def shown_forecast(
 ) -> ShownForecast:
     """Gather what the page of a forecast shows; arguments as of `show`."""
     frames, variable = _held(forecast)
-    start = frames[NAME]["valid_time"].values[0] - frames[NAME]["lead_time"].values[0]
+    start = reference_time_of(frames)
     observed = None if archive is None else observed_around(archive, frames[NAME])
     model = str(frames.attrs.get("model", "unknown"))
     return ShownForecast(
@@ -118,7 +120,7 @@ def observed_around(archive: RadarFrames, frames: xr.DataArray) -> xr.DataArray 
     Raises:
         GridError: the archive lies on another grid.
     """
-    valid, start = frames["valid_time"].values, frames["valid_time"].values[0] - frames["lead_time"].values[0]
+    valid, start = frames["valid_time"].values, reference_time_of(frames)
     first = start - (OBSERVED_FRAMES - 1) * archive.step
     times = archive.times
     times = times[((times >= first) & (times <= start)) | np.isin(times, valid)]
@@ -144,6 +146,9 @@ def _held(forecast: xr.Dataset | Path | str) -> tuple[xr.Dataset, Callable[[str]
         held = forecast
         return held, held.get
     path = Path(forecast)
+    if path.is_dir():
+        held = read_newest(path)
+        return held, held.get
     return read_forecast(path, ()), lambda name: read_forecast(path, (name,)).get(name)
 
 

@@ -16,15 +16,17 @@ from nowcast.archive.thinned import RadarFrames, thinned
 from nowcast.core.engine import Engine, InProcess, in_order, open_engine
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.times import minutes, parse_period
+from nowcast.evaluation.cell_maps import block_of
 from nowcast.evaluation.comparison import Against
 from nowcast.evaluation.grouping import REGION_KM, Grouping, Masks, area_masks, grouped_by
-from nowcast.evaluation.period import MAP_CELL_KM, PeriodScores, Verification
+from nowcast.evaluation.period import PeriodScores, Verification
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import MOST_MISSING_FUTURE, check_counts, is_held, wettest, windows
+from nowcast.forecasters.neural import Neural
 from nowcast.postprocessing.members import Members
 from nowcast.report.content import Case
 from nowcast.report.palettes import palette_of
-from nowcast.scores.catalog import DEFAULT_SCORES
+from nowcast.scores.catalog import DEFAULT_SCORES, PROBABILITY_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
 from nowcast.workflows.calibrated import read_calibrations
 from nowcast.workflows.drawn_members import with_members
@@ -49,7 +51,7 @@ def verify(
     stride: int = 6,
     lead_times: int = 10,
     thresholds: Sequence[float] = DEFAULT_THRESHOLDS_DBZ,
-    scores: Sequence[str] = DEFAULT_SCORES,
+    scores: Sequence[str] | None = None,
     step_minutes: float | None = None,
     min_wet_pixels: int = 0,
     most_missing: int = MOST_MISSING_FUTURE,
@@ -79,7 +81,8 @@ def verify(
         stride: frames between two initialisation times of an unbroken run.
         lead_times: how many, one step apart.
         thresholds: of events, in dBZ.
-        scores: names of docs/reference/scores.md.
+        scores: names of docs/reference/scores.md; None takes those that are always computed, and some of
+            probabilities where a network knows them.
         step_minutes: take frames so far apart; None takes the longest step that a model needs.
         min_wet_pixels: leave out initialisation times with fewer pixels of 20 dBZ or more.
         most_missing: so many lead times of a nowcast may lack an observed frame; these add nothing to the
@@ -118,7 +121,7 @@ def verify(
     frames = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
     if step_minutes is not None:
         frames = thinned(frames, _step(step_minutes))
-    readings = {name: Reading(f) for name, f in named(models).items()}
+    readings = {name: Reading(f) for name, f in named(models, frames.step).items()}
     if calibration or decision_thresholds:
         readings = with_calibrated(readings, read_calibrations(calibration, decision_thresholds))
     if members is not None:
@@ -137,7 +140,7 @@ def verify(
             stride=stride,
             lead_times=lead_times,
             thresholds=thresholds,
-            scores=scores,
+            scores=scores or default_scores(readings),
             min_wet_pixels=min_wet_pixels,
             most_missing=most_missing,
             map_thresholds=drawn_thresholds(thresholds),
@@ -210,7 +213,7 @@ def verify_period(
         wet_dbz: what counts as wet for that.
         most_missing: so many lead times of a nowcast may lack an observed frame.
         least_past: past frames of a window when no forecaster needs more.
-        map_thresholds: thresholds for which CSI is kept for each block of cells; None for all.
+        map_thresholds: thresholds for which scores are kept for each block of cells; None for all.
         block: cells of such a block, each way; None for about 5 km.
         grouping: into what scores are parted beside the whole.
         cases: of how many of the wettest nowcasts, hours apart, the fields are kept.
@@ -229,7 +232,7 @@ def verify_period(
     past = max(least_past, *(f.needs.past for f in models.values()))
     check_counts(stride=stride, least_past=least_past)
     check_threshold(wet_dbz)
-    block = block or max(1, round(MAP_CELL_KM / max(archive.grid.cell_km)))
+    block = block or block_of(archive.grid.shape, archive.grid.cell_km)
     mapped = thresholds if map_thresholds is None else map_thresholds
     length, leads_only = past + lead_times, {"lead_times": lead_times, "most_missing": most_missing}
     every = windows(archive.times, archive.step, start, end, length, stride, **leads_only)
@@ -239,7 +242,7 @@ def verify_period(
     empty = partial(PeriodScores, thresholds, scores, archive.grid.cell_km, mapped, block, grouping)
     counted = {name: empty() for name in readings}
     shown = wettest(reference_times, starts.wet_pixels, cases)
-    score = NowcastScorer(archive, readings, leads, past, empty, tuple(shown))
+    score = NowcastScorer(archive, readings, leads, past, empty, tuple(shown), tuple(mapped))
     kept: list[Case] = []
     metadata: dict[str, dict[str, str]] = {}
     every_scored = in_order(engine or InProcess(), score, starts.windows)
@@ -256,7 +259,7 @@ def verify_period(
         reference_times=reference_times,
         wet_pixels=starts.wet_pixels,
         too_dry=starts.too_dry,
-        csi_cells={(n, t): values for n, c in counted.items() for t, values in c.csi_cells.items()},
+        cells={name: c.cells(len(leads)) for name, c in counted.items()},
         block=block,
         seconds={name: c.seconds for name, c in counted.items()},
         thresholds=tuple(thresholds),
@@ -267,6 +270,14 @@ def verify_period(
         cases=tuple(kept),
         missing=np.sum([~is_held(times[past:], archive.times) for times in starts.windows], axis=0),
     )
+
+
+def default_scores(readings: Mapping[str, Reading]) -> tuple[str, ...]:
+    """What is scored when nobody says: more where a network knows probabilities."""
+    known = any(
+        isinstance(r.forecaster, Neural) and r.forecaster.knows_probabilities for r in readings.values()
+    )
+    return (*DEFAULT_SCORES, *(PROBABILITY_SCORES if known else ()))
 
 
 def _step(step_minutes: float) -> np.timedelta64:

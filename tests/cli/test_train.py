@@ -1,5 +1,7 @@
 """`nowcast train`: from a configuration to a checkpoint, or one line and exit code 2."""
 
+import re
+
 import pytest
 import yaml
 
@@ -32,7 +34,11 @@ def place(tmp_path, monkeypatch):
 
 def test_train_says_where_the_best_is_and_resumes(place, capsys):
     assert main(["train", "tiny.yaml", "--set", "training.steps=1", "--out", "here"]) == 0
-    said = capsys.readouterr().out
+    said, shown = capsys.readouterr()
+    bars = [line for line in shown.split("\r") if line.startswith(("training:", "validating:"))]
+    last = r"training: 100%.*<00:00, 1 at .*, training loss [\d.]+, validation [\d.]+, best loss [\d.]+ at 1"
+    assert re.match(last, bars[-1])
+    assert any(line.startswith("validating:") for line in bars)
     assert said.splitlines()[0] == "best on validation: here/tiny/v0/best.ckpt"
     meta = load_network(place / "here/tiny/v0/best.ckpt").meta
     assert (meta.past, meta.future, meta.step_seconds, meta.grid_km) == (2, 2, 600.0, (1.0, 1.0))

@@ -7,6 +7,7 @@ import xarray as xr
 from nowcast.core.errors import NowcastError
 from nowcast.core.field import HIGHEST_DBZ
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.forecasters.average import Average, Part
 from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
 from nowcast.forecasters.neural import Neural
@@ -22,6 +23,7 @@ OTHERS = {
     "neural": lambda: Neural(loaded(Repeat(growth=0.01))),
     "short past": lambda: build_forecaster("extrapolation", {"past": 3}),
     "probable": Probable,
+    "average": lambda: Average((Part(Probable()), Part(Probable("sure", 0.9, sha256="a" * 64), weight=2.0))),
 }
 
 

@@ -42,7 +42,8 @@ def test_scores_are_of_all_nowcasts_together(scores):
 
 def test_the_map_is_of_all_lead_times_together(scores):
     # two columns in the west: 5 hits, 2 misses, 5 false alarms; one in the east: a miss and a false alarm
-    np.testing.assert_allclose(scores.csi_cells[20.0], [[5 / 12, 0.0]])
+    cells = scores.cells(3)
+    np.testing.assert_allclose(cells["csi", 20.0, None], [[5 / 12, 0.0]])
 
 
 def test_the_time_of_a_nowcast_is_the_mean(scores):
@@ -57,5 +58,7 @@ def test_sums_of_one_nowcast_each_merged_in_order_are_those_of_all(scores):
         merged.merge(one)
     assert merged.rows("m", [10, 20, 30]) == scores.rows("m", [10, 20, 30])
     assert merged.counts.tolist() == scores.counts.tolist()
-    np.testing.assert_array_equal(merged.csi_cells[20.0], scores.csi_cells[20.0])
+    assert list(merged.cells(3)) == list(scores.cells(3))
+    for key, values in scores.cells(3).items():
+        np.testing.assert_array_equal(merged.cells(3)[key], values)
     assert merged.seconds == scores.seconds

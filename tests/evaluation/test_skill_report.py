@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nowcast.evaluation.skill_report import _days, as_page_case, summary
+from nowcast.evaluation.skill_report import _days, as_page_case
+from nowcast.evaluation.skill_text import WIDTH, summary
 from nowcast.forecasters.persistence import Persistence
 from nowcast.workflows.verify import verify, verify_period
 from tests.fakes.fields import moving_disc, projected_grid, times
@@ -54,6 +55,28 @@ def test_the_written_table_is_that_of_the_verification(tmp_path):
     assert "<h1>Name &amp; title</h1>" in text
     assert "a note" in text
     lines = summary(skill.verification).splitlines()
-    assert lines[1].split() == ["model", "CSI20", "MAE", "GDL", "SSIM"]
+    columns = ["CSI20", "POD20", "FAR20", "BIAS20", "MAE", "MSE", "RMSE", "mean_error", "GDL", "SSIM"]
+    assert lines[1].split() == ["model", *columns]
     assert lines[2].split()[:2] == ["p", f"{mean:.3f}"]
     assert "3 nowcasts" in lines[0]
+
+
+def test_every_score_that_was_asked_for_is_told_and_wide_tables_are_parted():
+    source = MemoryArchive(moving_disc(projected_grid(), frames=9))
+    day = times(9)[0], times(9)[-1] + np.timedelta64(1, "m")
+    asked = ["csi", "fss_17", "brier", "mae"]
+    found = verify_period(
+        source, {"p": Persistence(), "a longer name": Persistence()}, *day, lead_times=2, scores=asked, stride=9
+    )
+    lines = summary(found).splitlines()
+    heads = [line.split()[1:] for line in lines if line.startswith("model")]
+    assert heads == [
+        [f"CSI{t}" for t in (10, 20, 30, 40, 50)],
+        [f"fss_17@{t}" for t in (10, 20, 30, 40, 50)],
+        [*(f"brier@{t}" for t in (10, 20, 30, 40, 50)), "MAE"],
+    ]
+    assert max(map(len, lines)) <= WIDTH
+    assert "1 nowcast" in lines[0]
+    told = dict(zip(heads[2], lines[-1].split()[-6:], strict=True))
+    assert told["brier@20"] == f"{found.value('a longer name', 'brier', 20.0):.4f}"
+    assert told["MAE"] == f"{found.value('a longer name', 'mae'):.3f}"

@@ -185,7 +185,7 @@ def test_few_blocks_are_warned_of_and_many_are_not():
 
 def test_differences_of_events_have_a_table_each_and_the_others_one_together():
     text = render_skill_page(page())
-    captions = re.findall(r"<caption>((?:CSI|Brier|Scores|CRPS)[^<]* reference)", text)
+    captions = re.findall(r"<caption><span>((?:CSI|Brier|Scores|CRPS)[^<]* reference)", text)
     assert captions == [
         "CSI less that of the reference",
         "Brier skill less that of the reference",

@@ -151,28 +151,10 @@ def test_a_kilometre_is_as_long_both_ways(height_m, rows, columns, shape):
     assert width == maps.WIDTH_INCHES
 
 
-def test_blocks_of_lopsided_cells_lie_where_they_are():
-    grid = projected_grid(25, 15, height_m=2000.0)
-    figure = maps.map_of_cells(grid, np.arange(6.0).reshape(3, 2), block=10, highest=5.0)
-    corners = figure.axes[0].collections[-1].get_coordinates()
-    west, east, south, north = grid.extent
-    assert corners[:, 0, 1].tolist() == pytest.approx([north, north - 20_000, north - 40_000, south])
-    assert corners[0, :, 0].tolist() == pytest.approx([west, west + 10_000, east])
-
-
-def test_cells_and_arrows_are_drawn():
-    values = np.array([[0.0, 0.5, np.nan], [1.0, np.nan, 0.25]])
+def test_arrows_are_drawn():
     grid = Grid(LATLON, np.linspace(46.0, 44.0, 15), np.linspace(12.0, 14.0, 25))
-    figure = maps.map_of_cells(grid, values, block=10, highest=1.0)
-    mesh = figure.axes[0].collections[-1]
-    drawn = mesh.get_array()
-    assert drawn.mask.sum() == 2
-    corners = mesh.get_coordinates()
-    west, east, south, north = grid.extent
-    assert corners[0, 0].tolist() == pytest.approx([west, north])
-    assert corners[-1, -1].tolist() == pytest.approx([east, south])  # the last block is narrower
-    assert corners[0, 1, 0] == pytest.approx(west + 10 * grid.spacing[1])
-    maps.add_arrows(figure.axes[0], grid, np.ones(grid.shape), np.zeros(grid.shape), every=6)
+    figure, axes = maps.base_map(grid)
+    maps.add_arrows(axes, grid, np.ones(grid.shape), np.zeros(grid.shape), every=6)
     arrows = figure.axes[0].collections[-1]
     assert arrows.U.tolist() == [1.0] * len(arrows.U)
     assert len(arrows.U) == 2 * 4

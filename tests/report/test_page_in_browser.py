@@ -1,82 +1,16 @@
 """The page in a real browser: the slider moves, a score is read, keys and tabs work, nothing is fetched."""
 
-import numpy as np
 import pytest
 
-from nowcast.core.score_row import ScoreRow
-from nowcast.core.times import as_step
-from nowcast.forecasters.base import label_forecast
-from nowcast.report.content import Case, CellMap, GroupRow, IntervalRow
-from nowcast.report.diagram_content import DiagramCurve, Diagrams, RankShares, ReliabilityCurve
 from nowcast.report.model_colours import KNOWN
-from nowcast.report.skill_page import SkillPage, render_skill_page
-from tests.fakes.fields import geographic_grid, moving_disc
-
-EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+from nowcast.report.skill_page import render_skill_page
+from tests.fakes.skill_page import full_skill_page
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    grid = geographic_grid(24, 30)
-    cases = []
-    for start in ("first", "second"):
-        field = moving_disc(grid, frames=6)
-        issued = field["time"].values[2]
-        leads = as_step(np.timedelta64(10, "m")) * np.arange(1, 4)
-        said = label_forecast(np.repeat(field.values[2][None], 3, 0), issued, leads, grid)["reflectivity"]
-        forecasts = {"persistence": said, EVIL: said}
-        cases.append(
-            Case(
-                issued,
-                field[:3],
-                forecasts,
-                field[3:5],
-                {"persistence": ["CSI 0.70", "CSI 0.60", "CSI 0.50"], EVIL: [EVIL] * 3},
-                start,
-            )
-        )
-    scores = [
-        ScoreRow(model, score, threshold, lead, value + (0 if lead is None else lead / 1000))
-        for model, base in (("persistence", 0.25), (EVIL, 0.375))
-        for score, threshold, value in (
-            ("csi", 20.0, base),
-            ("csi", 30.0, 0.5 - base),
-            ("mae", None, 10 * base),
-        )
-        for lead in (None, 10.0, 20.0, 30.0)
-    ]
-    maps = [
-        CellMap(model, threshold, grid, np.full((3, 3), 0.5), 10)
-        for model, threshold in (("persistence", 20.0), (EVIL, 20.0), ("persistence", 30.0))
-    ]
     path = tmp_path_factory.mktemp("site") / "index.html"
-    names, unit = ("persistence", EVIL), [0.0, 0.5, 1.0]
-    diagrams = Diagrams(
-        [ReliabilityCurve(m, 20.0, unit, unit, [9, 3, 1], unit, unit, 0.1) for m in names],
-        [DiagramCurve(m, 20.0, unit, unit, [EVIL] * 3) for m in names],
-        performance=[DiagramCurve(m, 20.0, unit, unit) for m in names],
-        ranks=[RankShares(m, 20.0, [1.5, 0.5]) for m in names],
-    )
-    csi = [IntervalRow(m, 20.0, lead, 0.5, 0.4, 0.6, 4) for m in names for lead in (10.0, 20.0, 30.0)]
-    groups = [
-        GroupRow(by, f"r{i}c{i}" if by == "region" else "12", ScoreRow(m, "csi", 20.0, None, 0.5))
-        for m in names
-        for by in ("hour", "region")
-        for i in range(12)
-    ]
-    page = SkillPage(
-        f"Skill {EVIL}",
-        cases,
-        scores,
-        maps,
-        EVIL,
-        {EVIL: EVIL},
-        [EVIL],
-        csi=csi,
-        diagrams=diagrams,
-        groups=groups,
-    )
-    path.write_text(render_skill_page(page), encoding="utf-8")
+    path.write_text(render_skill_page(full_skill_page()), encoding="utf-8")
     return path.as_uri()
 
 
@@ -110,7 +44,8 @@ def test_the_slider_moves_the_frames(page):
     assert second.locator("figcaption").text_content() == "persistenceCSI 0.60"
     assert "persistence, +20 min" in second.locator("img").get_attribute("alt")
     assert page.locator("#slider").get_attribute("aria-valuetext") == "+20 min, 2025-03-22 10:40 UTC"
-    assert page.evaluate("[...document.querySelectorAll('.panel img')].every(i => i.naturalWidth === 30)")
+    widths = page.evaluate("[...document.querySelectorAll('.panel img')].map((i) => i.naturalWidth)")
+    assert widths == [30, 30, 15, 30]  # probabilities are smooth: half as many columns
     page.locator("#slider").fill("0")
     assert label.text_content() == "\u221220 min"
     assert second.locator("small").text_content() == "observed so far"
@@ -140,7 +75,7 @@ def test_another_case_can_be_chosen(page):
     page.locator("#slider").fill("4")
     page.locator("#case").select_option(label="second")
     assert page.locator("#label").text_content() == "+10 min"
-    assert page.locator(".panel").count() == 3
+    assert page.locator(".panel").count() == 4
 
 
 def test_a_score_is_read_and_the_best_is_marked(page):
@@ -177,12 +112,61 @@ def test_a_chart_tells_its_values_and_follows_the_slider(page):
     assert "0.280" in page.locator("#tip").text_content()
 
 
-def test_the_map_of_csi_can_be_chosen(page):
-    assert page.locator(".maps:visible img").count() == 2
+def test_score_threshold_and_lead_time_of_the_maps_can_be_chosen(page):
+    shown = page.locator("#map-figures img")
+    assert shown.count() == 2
     page.locator("#map-threshold").select_option(label="≥ 30 dBZ")
-    alt = page.locator(".maps:visible img").first.get_attribute("alt")
-    assert page.locator(".maps:visible img").count() == 1
-    assert alt == "Map of the CSI of persistence at 30 dBZ"
+    assert shown.count() == 1
+    assert shown.first.get_attribute("alt") == "Map of the CSI at 30 dBZ, all lead times, of persistence"
+    page.locator("#map-score").select_option(label="GDL")
+    assert not page.locator("#map-threshold").is_visible()
+    assert shown.count() == 2
+    together = shown.first.get_attribute("src")
+    page.locator("#map-lead").select_option(label="+20 min")
+    assert shown.first.get_attribute("alt") == "Map of the GDL, +20 min, of persistence"
+    assert shown.first.get_attribute("src") != together
+    assert page.locator("#ramp-unit").text_content() == "dB, less is better"
+    assert page.locator("#ramp li").count() == 10
+    box, sheet = (page.locator(f"#map-figures {what}").first.bounding_box() for what in ("img", ".sheet"))
+    assert box["width"] / sheet["width"] == pytest.approx(1.0, abs=0.02)
+    assert box["height"] / sheet["height"] == pytest.approx(30 / 24, abs=0.02)  # the last block is narrower
+
+
+def test_a_map_is_enlarged_by_keys_and_by_click_and_goes_on_in_time(page):
+    page.locator("#panels .zoom").nth(1).focus()
+    page.keyboard.press("Enter")
+    small = page.locator(".panel .sheet").first.bounding_box()["width"]
+    assert page.locator("#zoom .sheet").bounding_box()["width"] > 1.5 * small
+    assert page.locator("#zoom-title").text_content() == "persistence"
+    before = page.locator("#zoom-note").text_content()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#zoom-note").text_content() != before
+    assert page.locator("#zoom-note").text_content().startswith(page.locator("#label").text_content())
+    page.keyboard.press("Escape")
+    assert not page.locator("#zoom").is_visible()
+    assert page.evaluate("document.activeElement.className") == "zoom"
+    page.locator("#map-figures .zoom").first.click()
+    assert page.locator("#zoom-title").text_content() == "CSI at 20 dBZ, persistence"
+    page.locator("#zoom-close").click()
+    assert not page.locator("#zoom").is_visible()
+
+
+def test_probabilities_stand_beside_the_field_and_begin_with_the_forecast(page):
+    assert page.locator(".panel figcaption span").all_text_contents()[:3] == [
+        "Observed",
+        "persistence",
+        "persistence, P(≥ 20 dBZ)",
+    ]
+    probability = page.locator(".panel").nth(2)
+    before = probability.locator("img").get_attribute("src")
+    page.locator("#probability").select_option(label="≥ 30 dBZ")
+    assert probability.locator("figcaption").text_content() == "persistence, P(≥ 30 dBZ)"
+    assert probability.locator("img").get_attribute("src") != before
+    assert "probability on a map" in probability.locator("img").get_attribute("alt")
+    page.locator("#slider").fill("0")
+    assert probability.locator(".absent").text_content() == "begins with the forecast"
+    assert probability.locator(".absent").is_visible()
+    assert page.get_by_text("looks smoother than reflectivity").is_visible()
 
 
 def test_diagrams_are_drawn_in_the_colours_of_the_legend_with_their_labels_apart(page):

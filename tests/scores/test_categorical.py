@@ -6,7 +6,8 @@ import torch
 
 from nowcast.core.errors import NowcastError
 from nowcast.scores.catalog import build_metrics
-from nowcast.scores.categorical import CellCounts, Contingency, Csi, Far, FrequencyBias, Pod
+from nowcast.scores.categorical import Contingency, Csi, Far, FrequencyBias, Pod
+from nowcast.scores.cells import CellSums
 
 NAN = np.nan
 # one lead time, threshold 20:  hit, miss, false alarm, correct negative, unobserved, silent miss
@@ -104,8 +105,10 @@ def test_cells_by_hand_with_a_ragged_edge():
     forecast[1, 2, 2] = 30  # false alarm in block (1, 1), which has one cell
     observed[0, 0, 2] = NAN
     forecast[0, 0, 2] = 30  # unobserved
-    cells = CellCounts(20.0, block=2)
-    sums = cells.sums(forecast, observed)
+    cells = CellSums(Csi(20.0), block=2)
+    by_lead = cells.sums(forecast, observed)
+    assert by_lead["misses"].tolist() == [[[0, 0], [0, 0]], [[1, 0], [0, 0]]]
+    sums = {name: part.sum(axis=0) for name, part in by_lead.items()}
     assert sums["hits"].tolist() == [[1, 0], [0, 0]]
     assert sums["misses"].tolist() == [[1, 0], [0, 0]]
     assert sums["false_alarms"].tolist() == [[0, 0], [0, 1]]
@@ -118,14 +121,14 @@ def test_all_cells_together_are_the_whole():
     observed[:, 4:9] = NAN
     whole = Contingency(20.0).sums(forecast, observed)
     for block in (1, 4, 50):
-        cells = CellCounts(20.0, block).sums(forecast, observed)
+        cells = CellSums(Csi(20.0), block).sums(forecast, observed)
         for key, values in cells.items():
             assert values.sum() == whole[key].sum()
 
 
 def test_bad_parameters_are_refused():
     with pytest.raises(NowcastError, match="block: got 0"):
-        CellCounts(20.0, block=0)
+        CellSums(Csi(20.0), block=0)
     with pytest.raises(NowcastError, match="each once"):
         build_metrics([20.0, 20.0])
     with pytest.raises(NowcastError, match="at least one"):

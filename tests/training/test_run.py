@@ -535,18 +535,3 @@ def test_log_and_metrics_on_a_full_disk_are_one_clear_error(tmp_path, capsys):
     assert "Traceback" not in capsys.readouterr().err
     with pytest.raises(FileError, match=r"metrics\.csv: cannot be written .No space left"):
         MetricsFile(tmp_path / "metrics.csv").add(1, 0.5, {"train_loss": 0.25})
-
-
-def test_the_bar_shows_only_what_is_known_yet():
-    """A resumed run has no loss before its first iterations are through."""
-    from types import SimpleNamespace
-
-    from nowcast.training.keeper import Keeper
-
-    shown = []
-    bar = SimpleNamespace(set_postfix=lambda told, refresh: shown.append(told), update=lambda _: None, n=0.0)
-    keeper = Keeper.__new__(Keeper)
-    keeper._bar = bar
-    keeper._show(SimpleNamespace(iteration=2, last_loss=float("nan"), scores={}), 0.5)
-    keeper._show(SimpleNamespace(iteration=3, last_loss=0.25, scores={"csi20": float("nan")}), 0.6)
-    assert shown == [{"iteration": 2}, {"iteration": 3, "loss": "0.2500"}]

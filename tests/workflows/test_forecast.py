@@ -229,3 +229,25 @@ def test_a_chosen_relation_is_named_and_products_without_one_cost_no_forecast(ar
     assert coming.attrs["z_r_relation"].startswith("marshall_palmer: Z = 200 R^1.6")
     with pytest.raises(SettingsError, match="expected one of marshall_palmer"):
         forecast(archive, Never(), z_r="palmer")
+
+
+def test_a_forecast_that_takes_a_while_says_what_it_is_at(archive, monkeypatch):
+    import nowcast.workflows.forecast as workflow
+    from nowcast.core.stages import Stages
+
+    told = []
+
+    class Told(Stages):
+        def __call__(self, name, left=None):
+            super().__call__(name, left)
+            told.append((self._begun, self._count, name))
+
+    monkeypatch.setattr(workflow, "Stages", Told)
+    forecast(archive, Probable(), lead_times=2, members=2, products=["ensemble_statistics"], progress=True)
+    name = Probable().name
+    assert told == [
+        (1, 2, "archive is opened"),
+        (2, 4, f"{name} forecasts"),
+        (3, 4, "members"),
+        (4, 4, "ensemble_statistics"),
+    ]

@@ -96,7 +96,7 @@ def mapped(mapping: Mapping | Path | str) -> Mapped:
 
     Example:
         >>> import nowcast
-        >>> own = mapped("configs/ingest/netcdf.yaml")  # doctest: +SKIP
+        >>> own = mapped("netcdf")  # doctest: +SKIP
         >>> nowcast.ingest(["radar/"], "own.zarr", reader=own)  # doctest: +SKIP
     """
     if isinstance(mapping, Mapping):

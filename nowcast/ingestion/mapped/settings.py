@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from nowcast.core.errors import SettingsError, complain
+from nowcast.core.packaged_configs import config_path
 from nowcast.core.rain import z_r
 from nowcast.core.settings import build, read_yaml
 from nowcast.ingestion.polar.settings import PolarSettings
@@ -128,13 +129,13 @@ class Mapping:
 
 
 def read_mapping(path: Path | str) -> Mapping:
-    """Read a mapping from a YAML file.
+    """Read a mapping from a YAML file, given as a path or a packaged name.
 
     Raises:
-        SettingsError: no such file, an unknown key, a value of the wrong type, or a contradiction.
+        SettingsError: no such file or name, an unknown key, a value of the wrong type, or a contradiction.
     """
     try:
-        return build(Mapping, read_yaml(Path(path)))
+        return build(Mapping, read_yaml(config_path(path, "ingest")))
     except SettingsError as error:
         text = str(error)
         raise error if text.startswith(str(path)) else SettingsError(f"{path}: {text}") from error

@@ -30,3 +30,20 @@ def bfloat16_or_say(what: str, device: str = "cpu") -> bool:
         return True
     LOG.warning("%s: this %s has no native bfloat16, computing in float32", what, device.upper())
     return False
+
+
+def vector_instructions() -> str:
+    """The widest vector instructions that torch computes with on this CPU, such as AVX2; DEFAULT is none."""
+    import torch
+
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
+def gpus() -> list[tuple[str, float]]:
+    """The GPUs that torch can compute on: name and memory in GB."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    found = (torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count()))
+    return [(str(one.name), one.total_memory / 1e9) for one in found]

@@ -18,12 +18,12 @@ from nowcast.models.smoothing import CUT, gaussian
 
 _LIFETIME = 0.4
 """Of a scale of one cell, in frames, before training; larger ones live longer in proportion."""
-_GAIN = 10.0
+GAIN = 10.0
 """Weights of cascade levels are kept this many times smaller than they act.
 
 Adam moves every parameter by about the same step; these are few, and have far to go.
 """
-_INPUT_SCALE = 0.3
+INPUT_SCALE = 0.3
 """Logits reach about 4.6 on either side; times this they have the spread that a layer expects."""
 
 
@@ -87,7 +87,7 @@ class LogitCascade(nn.Module):
         self.scales, self.hidden = settings.scales, settings.hidden
         lives = _LIFETIME * torch.tensor([*settings.scales, 2.0 * settings.scales[-1]])
         lead = torch.arange(1.0, settings.lead_times + 1)
-        kept = torch.exp(-lead[:, None] / lives) / _GAIN
+        kept = torch.exp(-lead[:, None] / lives) / GAIN
         self.weights = nn.Parameter(kept[:, None].repeat(1, thresholds, 1))
         """(S, K, L + 1), the last level being what is larger than all scales."""
         self.constants = nn.Parameter(torch.zeros(settings.lead_times, thresholds))
@@ -112,23 +112,26 @@ class LogitCascade(nn.Module):
         at = torch.arange(steps, device=past.device).clamp(max=len(self.weights) - 1)
         with torch.autocast(past.device.type, enabled=False):
             newest = self.split(past[:, -1].float())
-            weights, constants = (_GAIN * v[at].float() for v in (self.weights, self.constants))
+            weights, constants = (GAIN * v[at].float() for v in (self.weights, self.constants))
             logits = torch.einsum("bklhw,skl->bskhw", newest, weights) + constants[None, :, :, None, None]
             if self.pixel_layers is None:
                 return logits
-            change = past[:, -1] - (past[:, :-1].mean(dim=1) if past.shape[1] > 1 else past[:, -1])
-            read = torch.cat([newest, self.split(change.float())], dim=1) * _INPUT_SCALE
+            read = torch.cat([newest, self.split(self.change(past).float())], dim=1) * INPUT_SCALE
         hidden = self.pixel_layers[0](read.flatten(1, 2))
         if self.context_unet is not None:
-            hidden = hidden + self.context_unet(past.float().mean(dim=2) * _INPUT_SCALE)
+            hidden = hidden + self.context_unet(past.float().mean(dim=2) * INPUT_SCALE)
         added: Tensor = self.pixel_layers[1:](hidden).unflatten(1, self.constants.shape)
         return logits + added[:, at].float()
+
+    def change(self, past: Tensor) -> Tensor:
+        """How the newest logits (B, K, H, W) differ from their mean over the earlier frames."""
+        return past[:, -1] - (past[:, :-1].mean(dim=1) if past.shape[1] > 1 else past[:, -1])
 
     @property
     def bytes_per_pixel(self) -> float:
         """At most so much memory a forecast takes for each pixel, for all lead times together."""
-        lead_times, thresholds, levels = self.weights.shape
-        return 4.0 * (6 * thresholds * levels + 2 * self.hidden + 4 * lead_times * thresholds)
+        thresholds, levels = self.weights.shape[1:]
+        return 4.0 * thresholds * (3 * levels + 12)  # smoothed maps, and what makes one of them
 
     def split(self, logits: Tensor) -> Tensor:
         """Split (B, K, H, W) into cascade levels (B, K, L + 1, H, W) that add up to it, small scales first."""

@@ -80,6 +80,11 @@ class ContextUNet(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Describe the context of each pixel, (B, D, H, W), from frames (B, T, H, W)."""
         rows, columns = frames.shape[-2:]
+        context, side = self.coarse(frames)
+        return _enlarged(context, (context.shape[-2] * side, context.shape[-1] * side))[..., :rows, :columns]
+
+    def coarse(self, frames: Tensor) -> tuple[Tensor, int]:
+        """As `forward`, one value for each square of pixels, (B, D, h, w); and the side of the squares."""
         maps = [self.enter(F.pixel_unshuffle(self._padded(frames), self.settings.patch))]
         for down in self.down:
             maps.append(down(maps[-1]))
@@ -87,10 +92,7 @@ class ContextUNet(nn.Module):
         for up in reversed(self.up):
             fine = maps.pop()
             found = up(torch.cat([_enlarged(found, fine.shape[-2:]), fine], dim=1))
-        context: Tensor = self.head(found)
-        patch = self.settings.patch
-        size = (context.shape[-2] * patch, context.shape[-1] * patch)
-        return _enlarged(context, size)[..., :rows, :columns]
+        return self.head(found), self.settings.patch
 
     @property
     def bytes_per_pixel(self) -> float:

@@ -17,6 +17,7 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.scaling import Scaling
 from nowcast.models.base import ClipBatch, OptimiserStep, ScheduledTargets, SequenceModel
 from nowcast.models.exceedance.cascade import CascadeSettings, LogitCascade
+from nowcast.models.exceedance.stripes import falling, probabilities
 from nowcast.models.wrapper import ModelWrapper
 
 _MARGIN = 0.01
@@ -152,8 +153,14 @@ class ExceedanceProbabilityModel(ModelWrapper):
         """Forecast probabilities (B, S, K, H, W) from ``past`` (B, T, 1, H, W)."""
         read = self.soft_exceedances(past)
         mask = None if observed is None else observed.expand_as(read)
-        logits = self._faded(read, self.network(read, steps, self._coded(targets), mask))
-        return torch.sigmoid(logits).cummin(dim=2).values
+        logits: Tensor = self.network(read, steps, self._coded(targets), mask)
+        if torch.is_grad_enabled() or torch.is_autocast_enabled(past.device.type):
+            return torch.sigmoid(self._faded(read, logits)).cummin(dim=2).values
+        logits = logits.float().contiguous()
+        if self.cascade is None:
+            falling(logits.flatten(0, 1))
+            return logits
+        return probabilities(self.cascade, INCREMENTS.value(read), logits, LARGEST_LOGIT)
 
     def optimiser_steps(
         self, clip: ClipBatch, targets: ScheduledTargets | None, generator: torch.Generator

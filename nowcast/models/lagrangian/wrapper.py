@@ -17,6 +17,7 @@ from nowcast.models.base import ClipBatch, OptimiserStep, ScheduledTargets, Sequ
 from nowcast.models.lagrangian.flow_settings import FlowSettings
 from nowcast.models.lagrangian.lucas_kanade import lucas_kanade
 from nowcast.models.lagrangian.semilagrangian import inside, sample, trajectories
+from nowcast.models.lagrangian.shared_motion import estimated_once
 from nowcast.models.wrapper import ModelWrapper
 
 Mode = Literal["bilinear", "nearest"]
@@ -119,6 +120,10 @@ class LagrangianModel(ModelWrapper):
         )
 
     def _flow(self, past: Tensor, observed: Tensor | None) -> Tensor:
+        """Estimate the motion (B, 2, H, W), once where networks share it."""
+        return estimated_once(self.settings, past, observed, self._estimate)
+
+    def _estimate(self, past: Tensor, observed: Tensor | None) -> Tensor:
         """Estimate the motion (B, 2, H, W) from the mean over channels."""
         decibels = past.float().mean(dim=2) * self.settings.contrast
         whole = torch.ones_like(decibels, dtype=torch.bool) if observed is None else observed.all(dim=2)

@@ -69,7 +69,7 @@ const place = (() => {
   function table(rows, thresholds) {
     const made = element("table"), head = element("tr");
     made.append(element("caption", "At this place, every frame"));
-    for (const text of ["lead", "UTC", "", "dBZ", "mm/h", ...thresholds.map(t => `P \u2265 ${t}`)]) head.append(Object.assign(element("th", text), { scope: "col" }));
+    for (const text of ["min", "UTC", "what", "dBZ", "mm/h", ...thresholds.map(t => `P \u2265 ${t}`)]) head.append(Object.assign(element("th", text), { scope: "col" }));
     made.append(element("thead"), element("tbody"));
     made.tHead.append(head);
     for (const s of rows) {
