@@ -5,7 +5,7 @@ import pytest
 
 from nowcast.evaluation.comparison import Against
 from nowcast.evaluation.grouping import Grouping, groups_csv
-from nowcast.evaluation.skill_report import summary
+from nowcast.evaluation.skill_text import summary
 from nowcast.forecasters.persistence import Persistence
 from nowcast.scores.catalog import METRICS
 from nowcast.scores.confidence import Bootstrap
