@@ -40,19 +40,37 @@ def execute(path: Path, folder: Path) -> Any:
 
     notebook = nbformat.read(path, as_version=4)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    os.environ.setdefault("IPYTHONDIR", str(folder / "ipython"))
+    os.environ["IPYTHONDIR"] = str(folder)
     NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(folder)}}).execute()
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
         cell["metadata"] = {}
         if cell.cell_type == "code":
-            cell["outputs"] = [_tidy(output) for output in cell.outputs if output.get("name") != "stderr"]
+            cell["outputs"] = [_tidy(output, folder) for output in _joined(cell.outputs)]
     return notebook
 
 
-def _tidy(output: Any) -> Any:
-    output.setdefault("metadata", {}).clear() if output.output_type != "stream" else None
+def _joined(outputs: Any) -> list[Any]:
+    """What was printed in one piece, without what was said beside it."""
+    kept: list[Any] = []
+    for output in outputs:
+        if output.get("name") == "stderr":
+            continue
+        if output.output_type == "stream" and kept and kept[-1].output_type == "stream":
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
+
+
+def _tidy(output: Any, folder: Path) -> Any:
+    """Pictures of few colours; paths from the folder on."""
     data = output.get("data", {})
+    if output.output_type == "stream":
+        output["text"] = output["text"].replace(f"{folder}/", "")
+    else:
+        output["metadata"] = {}
+        data.pop("text/html", None)  # a Dataset's own is as long as ten pages
     if "image/png" in data:
         data["image/png"] = _small(data["image/png"])
     return output

@@ -1,7 +1,7 @@
 """The steps of CONTRIBUTING, followed: what is added passes every test at once.
 
-`tests/docs/steps/KIND` holds the files that the steps ask for (``.py.txt``), and in ``edits.toml`` the lines that
-they add to files that are there. All four go into one copy of the project, where the conformance tests run.
+`tests/docs/steps/KIND` holds the files that the steps ask for (``.py.txt``), and in ``edits.toml`` the lines
+that they add to files that are there. All four go into one copy of the project, where the tests run.
 """
 
 import os

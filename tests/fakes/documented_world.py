@@ -1,10 +1,13 @@
 """The files that the pages of the documentation take for given: made-up radar on the days that they name."""
 
+import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
 import pyproj
 
+from nowcast.cli.main import main
 from nowcast.core.grid import Grid
 from nowcast.demo.storm import StormSettings, make_storms
 from nowcast.products.odim_h5 import write_composite
@@ -18,8 +21,9 @@ FRAMES = 17
 STORMS = StormSettings(frames=FRAMES, size=96, cell_km=1.0, step_minutes=10, cells_at_once=6.0)
 TOWNS = "name,lat,lon\nMilan,45.46,9.19\nLodi,45.31,9.50\n"
 BASINS = (
-    '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"name": "Lambro"}, "geometry": '
-    '{"type": "Polygon", "coordinates": [[[9.1, 45.3], [9.4, 45.3], [9.4, 45.6], [9.1, 45.6], [9.1, 45.3]]]}}]}'
+    '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"name": "Lambro"}, '
+    '"geometry": {"type": "Polygon", "coordinates": '
+    "[[[9.1, 45.3], [9.4, 45.3], [9.4, 45.6], [9.1, 45.6], [9.1, 45.3]]]}}]}"
 )
 EXPERIMENT = """
 name: italy_motionrnn
@@ -46,14 +50,29 @@ def _day(folder: Path, day: str) -> list[Path]:
     grid = _grid(STORMS.size)
     name = day.replace("-", "")
     return [
-        write_composite(folder / f"{name}_{i:02d}.h5", frame, start + i * step, grid) for i, frame in enumerate(frames)
+        write_composite(folder / f"{name}_{i:02d}.h5", frame, start + i * step, grid)
+        for i, frame in enumerate(frames)
     ]
 
 
 def make_world(folder: Path) -> None:
-    """Write radar files, archives, places, a forecast and a checkpoint into a folder that is the working one."""
+    """Write radar files, archives, places, a forecast and a checkpoint into ``folder``."""
     radar = [path for day in TEST_DAYS for path in _day(folder / "radar", day)]
     older = [path for day in VALIDATION_DAYS for path in _day(folder / "older", day)]
+    for name, files in {"italy": radar[:6], "slovenia": radar[6:9], "newer": radar[9:12]}.items():
+        (folder / name).mkdir()
+        for path in files:
+            shutil.copy(path, folder / name)
     ingest(radar, folder / "italy.zarr", 1, licence="free", progress=False)
-    for name in ("italy_north.zarr", "italy_centre_south.zarr"):
-        ingest([*older, *radar], folder / name, 1, licence="free", progress=False)
+    ingest([*older, *radar], folder / "italy_north.zarr", 1, licence="free", progress=False)
+    shutil.copytree(folder / "italy_north.zarr", folder / "italy_centre_south.zarr")
+    for name, day in {"spring.zarr": TEST_DAYS[0], "summer.zarr": TEST_DAYS[1]}.items():
+        crop_archive(folder / "italy.zarr", folder / name, period=f"{day}/{day}")
+    (folder / "towns.csv").write_text(TOWNS)
+    (folder / "basins.geojson").write_text(BASINS)
+    (folder / "own.yaml").write_text(EXPERIMENT)
+    with chdir(folder):
+        assert main(["train", "own.yaml"]) == 0
+        (folder / "own.yaml").unlink()
+        forecast = ["forecast", "--archive", "italy.zarr", "--model", "extrapolation"]
+        assert main([*forecast, "--no-page", "--out", "nowcast.nc"]) == 0
