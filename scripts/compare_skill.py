@@ -5,9 +5,10 @@
     python scripts/compare_skill.py --archives archives --out comparison --models ... --tables
 
 Groups of starts and days of calibration stand in scripts/skill_groups.yaml. Each forecaster is calibrated on
-the days that belong to a group (kept in OUT/calibrations), forecasts from each start of the group, and what is
-counted of a start is kept in OUT/GROUP/counted. NAME=WHAT gives a name to a forecaster or checkpoint; WHAT@N
-takes N of the starts alone, for what is slow; ``steps`` is not calibrated: its members are its probabilities.
+the days that belong to a group (kept in OUT/calibrations), all forecast from one start before the next (a
+network that is also part of a mean once), and what is counted of a start is kept in OUT/GROUP/counted.
+NAME=WHAT gives a name to a forecaster or checkpoint; WHAT@N takes N of the starts alone, for what is slow;
+``steps`` is not calibrated: its members are its probabilities.
 
 Two folders a group are written as by ``nowcast verify`` (scores.csv, confidence.csv; and reliability.csv):
 OUT/GROUP with the forecasters that were counted on every start, and OUT/GROUP-common with all of them on the
@@ -18,7 +19,6 @@ frames may be missing. With another --reference the folders are OUT/less-REFEREN
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 import time
 from pathlib import Path
@@ -35,6 +35,7 @@ from skill_counts import (
     write_counted,
     write_tables,
 )
+from skill_forecasts import Days, Shared
 from tqdm import tqdm
 
 from nowcast.archive.reader import Archive
@@ -44,15 +45,11 @@ from nowcast.core.field import MEMBERS, NAME, PROBABILITY
 from nowcast.core.times import Times, parse_period, parse_time, to_text
 from nowcast.evaluation.windows import MOST_MISSING_FUTURE, is_held
 from nowcast.forecasters.base import Forecaster
-from nowcast.forecasters.calibration_file import ModelCalibration, read_calibration, write_calibration
 from nowcast.forecasters.catalog import build_forecaster
-from nowcast.forecasters.decision_thresholds import identity_of
-from nowcast.forecasters.packaged import CALIBRATION, folder
 from nowcast.postprocessing.base import PostProcessing
 from nowcast.postprocessing.members import Members
 from nowcast.scores.forecast_inputs import ForecastInputs
 from nowcast.scores.spectral import RapsdRatio
-from nowcast.workflows.calibrate import calibrate
 from nowcast.workflows.calibrated import uncalibrated
 from nowcast.workflows.drawn_members import DrawnMembers
 from nowcast.workflows.forecast import forecast_with_past, postprocess
@@ -60,7 +57,6 @@ from nowcast.workflows.truth import read_truth
 
 PAST = 6
 """Frames before a start, of which a forecaster may take fewer."""
-LADDER = (10.0, 20.0, 30.0, 35.0, 40.0, 45.0)
 OWN_PROBABILITIES = ("steps", "linda_p")
 
 
@@ -92,6 +88,8 @@ class Group(NamedTuple):
     min_wet_pixels: int
     calibration: str
     """Name of the days that forecasters are calibrated on."""
+    at: tuple[str, ...] = ()
+    """The starts themselves, where they are not to be chosen."""
 
 
 def main() -> int:
@@ -113,8 +111,7 @@ def main() -> int:
             group = known[name]
             starts = starts_of(args, name, group)
             if not args.tables:
-                for asked in models:
-                    count_all(args, file["calibrations"], name, group, asked, starts)
+                count_all(args, file["calibrations"], name, group, models, starts)
             counted = {
                 asked.name: {at: read_counted(path_of(args, name, asked, at)) for at in starts}
                 for asked in models
@@ -140,6 +137,8 @@ def parse_model(text: str) -> Asked:
 
 def starts_of(args: argparse.Namespace, name: str, group: Group) -> list[np.datetime64]:
     """The starts of a group, found once and kept."""
+    if group.at:
+        return [parse_time(text) for text in group.at]
     kept = args.out / name / "starts.txt"
     if kept.is_file():
         return [parse_time(line) for line in kept.read_text(encoding="utf-8").split()]
@@ -170,37 +169,6 @@ def wet_pixels(archive: RadarFrames, at: np.datetime64) -> int:
     return int((archive.frames(np.array([at])).compute(scheduler="synchronous").values >= 20.0).sum())
 
 
-def calibration_for(
-    args: argparse.Namespace, sets: dict[str, Any], name: str, asked: Asked, forecaster: Forecaster
-) -> ModelCalibration:
-    """The calibration of a forecaster on the days of a set, made once and kept.
-
-    One of the package brings its own, of the same days, where the set says so.
-    """
-    digest = hashlib.sha256(identity_of(forecaster).encode()).hexdigest()[:12]
-    path = args.out / "calibrations" / name / f"{forecaster.name}_{digest}.calibration.json"
-    packaged = folder() / f"{asked.what}{CALIBRATION}"
-    if sets[name].get("packaged") and packaged.is_file():
-        return read_calibration(packaged).models[0]
-    if not path.is_file():
-        days = sets[name]
-        step = np.timedelta64(round(days["step"] * 60e9), "ns")
-        found = calibrate(
-            [Thinned(Archive.open(args.archives / place), step) for place in days["archives"]],
-            [forecaster],
-            [parse_period(str(text)) for text in days["periods"]],
-            thresholds=LADDER,
-            lead_times=days["lead_times"],
-            stride=days["stride"],
-            min_wet_pixels=days["min_wet_pixels"],
-            most_missing=MOST_MISSING_FUTURE,
-            progress=True,
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_calibration(path, found.learnt, found.made)
-    return read_calibration(path).models[0]
-
-
 def path_of(args: argparse.Namespace, group: str, asked: Asked, at: np.datetime64) -> Path:
     """Where the counts of one start are kept."""
     moment = to_text(at).replace(":", "")
@@ -212,26 +180,35 @@ def count_all(
     sets: dict[str, Any],
     name: str,
     group: Group,
-    asked: Asked,
+    models: list[Asked],
     starts: list[np.datetime64],
 ) -> None:
-    """Count one forecaster on the starts that are not there yet."""
-    picked = starts
-    if asked.starts is not None:
-        places = np.linspace(0, len(starts) - 1, min(asked.starts, len(starts)))
-        picked = [starts[int(i)] for i in np.unique(places.round())]
-    order = spread(len(picked))
-    waiting = [picked[i] for i in order if not path_of(args, name, asked, picked[i]).is_file()]
-    drawn = {picked[i] for i in order[:STARTS_FOR_POWER]}
-    if not waiting:
-        return
-    forecaster = asked.forecaster
-    post: tuple[PostProcessing, ...] = ()
-    if asked.what not in OWN_PROBABILITIES:
-        post = calibration_for(args, sets, group.calibration, asked, forecaster).steps
+    """Count forecasters on the starts that are not there yet, all of them on one start before the next."""
+    order = [starts[i] for i in spread(len(starts))]
+    waiting = {asked: waiting_of(args, name, asked, starts) for asked in models}
+    waiting = {asked: missing for asked, missing in waiting.items() if missing}
+    shared = Shared()
+    made = {asked: shared.of(asked.forecaster) for asked in waiting}
+    fitted = [asked for asked in waiting if asked.what not in OWN_PROBABILITIES]
+    days = Days(args.archives, group.calibration, sets[group.calibration], args.out / "calibrations")
+    known = days.calibrations({asked.what: made[asked] for asked in fitted})
     archive = Archive.open(args.archives / group.archive)
-    for at in tqdm(waiting, f"{name} {asked.name}", unit="nowcast"):
-        write_counted(path_of(args, name, asked, at), count(archive, group, forecaster, post, at, at in drawn))
+    with tqdm(total=sum(map(len, waiting.values())), desc=name, unit="nowcast") as bar:
+        for n, at in enumerate(order):
+            for asked in (asked for asked, missing in waiting.items() if at in missing):
+                post = known[asked.what].steps if asked in fitted else ()
+                found = count(archive, group, made[asked], post, at, n < STARTS_FOR_POWER)
+                write_counted(path_of(args, name, asked, at), found)
+                bar.update()
+
+
+def waiting_of(
+    args: argparse.Namespace, group: str, asked: Asked, starts: list[np.datetime64]
+) -> set[np.datetime64]:
+    """The starts on which a forecaster is to be counted and was not."""
+    places = np.linspace(0, len(starts) - 1, min(asked.starts or len(starts), len(starts)))
+    picked = {starts[int(i)] for i in places.round()}
+    return {at for at in picked if not path_of(args, group, asked, at).is_file()}
 
 
 def spread(count: int) -> list[int]:

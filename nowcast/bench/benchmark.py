@@ -136,15 +136,6 @@ class Benchmark:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SettingsError(complain(name, value, "1 or more", "change it"))
-        if self.training is not None and self.training.processes > 1:
-            raise SettingsError(
-                complain(
-                    "training.devices",
-                    self.training.devices,
-                    "1",
-                    "train on several devices with 'nowcast train' and give the row its checkpoint",
-                )
-            )
 
     def _check_rows(self) -> None:
         if not self.rows:

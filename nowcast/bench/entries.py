@@ -77,6 +77,11 @@ def _trained(bench: Benchmark, row: Row, seed: int) -> Entry:
     experiment = build(
         Experiment, {"name": key, "model": plain(row.model), "data": plain(bench.data), "training": training}
     )
+    if experiment.training.nodes > 1:
+        remedy = "train on several machines with 'nowcast train' and give the row its checkpoint"
+        raise SettingsError(
+            complain(f"rows: '{row.name}' training.nodes", experiment.training.nodes, "1", remedy)
+        )
     counted = plain(experiment, first_names=True)  # so that a hash outlives renamings
     del counted["name"], counted["training"]["seed"]
     for name in NOT_COUNTED:

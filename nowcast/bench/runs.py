@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from nowcast.bench.several_devices import train_apart
 from nowcast.core.errors import CheckpointError
 from nowcast.core.lock import BusyError, sole_holder
 from nowcast.core.settings import plain
@@ -63,15 +64,19 @@ def carry_on(runs: Path, experiment: Experiment, data: ExperimentData, progress:
     clips = data.clips
     known = find_run(runs, experiment, clips.train.fingerprint)
     if known is None or not known.finished:
-        train(
-            experiment,
-            clips.train,
-            clips.validation,
-            runs,
-            grid_km=data.grid_km,
-            progress=progress,
-            resume=None if known is None else known.folder / "last.ckpt",
-        )
+        resume = None if known is None else known.folder / "last.ckpt"
+        if experiment.training.devices > 1:
+            train_apart(experiment, runs, resume, progress)
+        else:
+            train(
+                experiment,
+                clips.train,
+                clips.validation,
+                runs,
+                grid_km=data.grid_km,
+                progress=progress,
+                resume=resume,
+            )
         known = find_run(runs, experiment, clips.train.fingerprint)
     if known is None or not known.finished:
         folder = runs / experiment.name if known is None else known.folder

@@ -5,10 +5,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nowcast.core.errors import FileError, NowcastError
+
+_LAST_SECONDS = 10.0
+"""So long a holder that was killed may take to be gone altogether, its children included."""
+_PAUSE = 0.02
 
 
 class BusyError(NowcastError):
@@ -21,7 +26,8 @@ def sole_holder(
 ) -> Iterator[None]:
     """Hold the lock file ``path`` for the length of the block; its folder is made where there is none.
 
-    Why ``flock``: the kernel releases it with the process, so a kill -9 leaves nothing to clean up.
+    Why ``flock``: the kernel releases it with the process, so a kill -9 leaves nothing to clean up. Children
+    that a killed process had forked share its lock until they have ended, moments later; that is waited for.
 
     Args:
         path: the lock file; it stays.
@@ -49,10 +55,36 @@ def sole_holder(
 
 
 def _take(handle: int, busy: Callable[[str], NowcastError | None]) -> None:
+    patience = time.monotonic() + _LAST_SECONDS
+    while not _is_free(handle):
+        holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
+        if _is_gone(holder) and time.monotonic() < patience:
+            time.sleep(_PAUSE)
+            continue
+        refusal = busy(holder or "unknown")
+        if refusal is not None:
+            raise refusal
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return
+
+
+def _is_free(handle: int) -> bool:
+    """Take the lock unless somebody holds it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        refusal = busy(os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown")
-        if refusal is not None:
-            raise refusal from error
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_gone(holder: str) -> bool:
+    """Whether the process that took the lock is dead: children that share its lock are ending then, too."""
+    if not holder.isdecimal():
+        return False
+    try:
+        os.kill(int(holder), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False

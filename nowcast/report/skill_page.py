@@ -66,7 +66,12 @@ def render_skill_page(page: SkillPage) -> str:
         "skill.html",
         page=page,
         few_blocks=FEW_BLOCKS,
-        frames={**shown, "maps": maps, "map": shown["map"] or (map_data(page.maps[0].grid) if maps else None)},
+        frames={
+            **shown,
+            "styles": styles,
+            "maps": maps,
+            "map": shown["map"] or (map_data(page.maps[0].grid) if maps else None),
+        },
         palette=palette.as_data(z_r),
         probability=palette_of("probability", page.palette).as_data(),
         table=table,

@@ -45,7 +45,8 @@ ROW = {"name": "a", "model": {"name": "convlstm", "settings": TINY_STACK}}
         ({"test_clips": 0}, "test_clips: got 0"),
         ({"sheets": {"clips": [0, 0]}}, "sheets"),
         ({"training": None}, "training: got none"),
-        ({"training": {**TINY["training"], "devices": 2}}, "training.devices: got 2"),
+        ({"training": {**TINY["training"], "nodes": 2}}, "rows: 'ConvLSTM' training.nodes: got 2, expected 1"),
+        ({"rows": [{**ROW, "training": {"devices": 3}}]}, "training.batch: got 2, expected a multiple of"),
         ({"titel": "x"}, "titel: unknown setting; did you mean 'title'"),
     ],
 )

@@ -408,3 +408,17 @@ def test_times_are_taken_anew_for_another_checkpoint_and_on_another_machine(tmp_
     *_, outcome = bench_rows(tmp_path / "out", [row])
     assert len(asked) == 3
     assert outcome.lines[0].costs.machine == "another machine"
+
+
+@pytest.mark.slow
+def test_a_row_trained_by_two_processes_learns_what_one_does(tmp_path):
+    one = bench(tmp_path / "one", "seeds=[0]")[2]
+    rows = [{**TINY["rows"][1], "training": {"devices": 2}}]
+    two = bench_rows(tmp_path / "two", rows, seeds=[0])[2]
+    assert two.missing == ()
+    assert two.lines[0].records[0].iterations == 3
+    a, b = (weights_of(tmp_path / n / "runs/convlstm_seed0/v0/best.ckpt") for n in ("one", "two"))
+    assert all(torch.allclose(a[name], b[name], atol=2e-3) for name in a)
+    mine, its = (found.lines[-1].records[0].mean("mse_sum") for found in (two, one))
+    assert mine == pytest.approx(its, rel=0.01)
+    assert [p.name for p in (tmp_path / "two/runs/convlstm_seed0").iterdir()] == ["v0"]

@@ -187,11 +187,11 @@ def test_a_replay_publishes_the_right_times_wherever_the_real_inputs_are(archive
 
 def test_a_replay_goes_on_where_it_ended_and_ends_with_its_archive(config, archive, tmp_path, capsys):
     output = tmp_path / "out"
-    assert _replay(config, archive, output, "--cycles", "2", "--start", "2025-06-01T12:40") == 0
-    assert _replay(config, archive, output, "--start", "2025-06-01T12:40") == 0
-    assert "ended after 3 cycles: 3 published" in capsys.readouterr().out
+    assert _replay(config, archive, output, "--cycles", "1", "--start", "2025-06-01T13:00") == 0
+    assert _replay(config, archive, output, "--start", "2025-06-01T13:00") == 0
+    assert "ended after 2 cycles: 2 published" in capsys.readouterr().out
     issued = sorted(p.name for p in (output / "issued").iterdir())
-    assert issued == [f"20250601T{t}00Z" for t in ("1240", "1250", "1300", "1310", "1320")]
+    assert issued == [f"20250601T{t}00Z" for t in ("1300", "1310", "1320")]
     assert _replay(config, archive, output) == 2
     assert "up to which it was replayed" in capsys.readouterr().err
 
@@ -206,11 +206,11 @@ def test_real_and_replayed_nowcasts_are_kept_apart(service, config, archive, tmp
 
 def test_a_cycle_that_published_nothing_does_not_block_a_replay(service, config, archive, capsys):
     assert main(["cycle", "--config", str(config), *_at(0)]) == 3
-    assert _replay(config, archive, service.output, "--cycles", "2") == 0
-    assert "ended after 2 cycles: 2 published" in capsys.readouterr().out
+    assert _replay(config, archive, service.output, "--cycles", "1") == 0
+    assert "ended after 1 cycles: 1 published" in capsys.readouterr().out
     assert main(["status", "--config", str(config), "--json"]) == 0
     status = json.loads(capsys.readouterr().out)
-    assert (status["replay"], status["cycles"]) == (str(archive), {"published": 2})
+    assert (status["replay"], status["cycles"]) == (str(archive), {"published": 1})
 
 
 def test_a_replay_of_which_every_cycle_fails_does_not_end_well(config, archive, tmp_path, monkeypatch, capsys):
@@ -218,8 +218,8 @@ def test_a_replay_of_which_every_cycle_fails_does_not_end_well(config, archive, 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("nowcast.service.cycle.publish", full)
-    assert _replay(config, archive, tmp_path / "out", "--cycles", "5") == 1
-    assert capsys.readouterr().out == "ended after 5 cycles: 5 failed\n"
+    assert _replay(config, archive, tmp_path / "out", "--cycles", "2") == 1
+    assert capsys.readouterr().out == "ended after 2 cycles: 2 failed\n"
 
 
 def test_provenance_and_licence_survive_a_replay(config, tmp_path):

@@ -8,14 +8,16 @@ from nowcast.evaluation.probability_calibration import ProbabilityLearner
 from nowcast.forecasters.calibration_file import ModelCalibration
 from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
 from nowcast.forecasters.decision_thresholds import identity_of
-from tests.conformance.test_forecasters import OTHERS, PEERS, pasts
+from tests.conformance.test_forecasters import OTHERS, PEERS, SLOW, pasts
 
 LEADS = np.array([10, 20], "timedelta64[m]")
 MINUTES = [10.0, 20.0]
 THRESHOLDS = (15.0, 30.0)
 
 
-@pytest.mark.parametrize("name", [*FORECASTERS, *OTHERS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in (*FORECASTERS, *OTHERS)]
+)
 def test_it_is_calibrated_and_forecasts_probabilities(name):
     if name in PEERS:
         pytest.importorskip("pysteps", reason="the extra 'pysteps' is not installed")

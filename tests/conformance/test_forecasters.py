@@ -27,7 +27,13 @@ OTHERS = {
 }
 
 
-@pytest.fixture(params=[*FORECASTERS, *OTHERS])
+SLOW = ("linda_p",)
+"""What takes seconds a forecast, however small."""
+
+
+@pytest.fixture(
+    params=[pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in (*FORECASTERS, *OTHERS)]
+)
 def forecaster(request):
     if request.param in PEERS:
         pytest.importorskip("pysteps", reason="the extra 'pysteps' is not installed")

@@ -233,7 +233,11 @@ def whole(scenes):
 
 
 @each
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,  # tests/fuzz/test_radar_files.py tries many
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     edits=st.lists(st.tuples(st.integers(0, 4095), st.binary(min_size=1, max_size=8)), max_size=6),
     cut=st.none() | st.integers(0, 8000),

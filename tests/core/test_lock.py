@@ -52,6 +52,20 @@ def test_kill_9_frees_it_at_once(tmp_path):
         assert time.monotonic() - began < 1.0
 
 
+def test_the_child_of_a_killed_holder_is_waited_for(tmp_path):
+    """A forked child shares the lock, and ends a moment after its parent was killed."""
+    lock = tmp_path / ".lock"
+    forks = HOLD.replace("time.sleep(", "import os; time.sleep(0.5 if os.fork() == 0 else ")
+    holder = subprocess.Popen([sys.executable, "-c", forks, str(lock), "60"], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    time.sleep(0.1)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with sole_holder(lock):
+        pass
+    holder.stdout.close()
+
+
 def test_who_waits_gets_it_when_the_holder_is_done(tmp_path):
     lock = tmp_path / ".lock"
     told = []

@@ -114,6 +114,10 @@ def test_weights_of_windows_by_hand():
     starts = [window.starts(one.times, STEP) for one in (source, plain)]
     weights = window_weights([source, plain], starts, window, 0.05)
     np.testing.assert_allclose(weights, [0.05 + 0.1 / 5] * 4 + [1.05])
+    source.sampling_weight, plain.sampling_weight = 0.5, 3.0
+    weighed = window_weights([source, plain], starts, window, 0.05)
+    np.testing.assert_allclose(weighed, [(0.05 + 0.1 / 5) / 2] * 4 + [3 * 1.05])
+    source.sampling_weight = 1.0
     part = SourcePart(source, 2, 7)
     np.testing.assert_allclose(window_weights([part], [np.array([0])], window, 0.05), [0.05 + 0.1 / 5])
     later = SourcePart(source, 4, 8)

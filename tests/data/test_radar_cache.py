@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from nowcast.core.errors import FileError
+from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
-from nowcast.data.radar_cache import FRAMES, Decoder, RadarCache
+from nowcast.data.radar_cache import FRAMES, Decoder, RadarCache, RadarSettings
 from nowcast.data.source import FrameSource
 from tests.fakes.frames import FILL, NO_ECHO, OFFSET, SCALE, START, STEP, storm_codes, write_cache
 
@@ -44,6 +44,24 @@ def test_is_a_frame_source(tmp_path):
     assert cache.frame_shape == (1, 32, 40)
     assert cache.step == STEP
     assert cache.times[2] == START + 3 * STEP
+
+
+def test_frames_taken_at_another_step_keep_their_gaps_and_their_values(tmp_path):
+    folder = write_cache(tmp_path / "c", storm_codes(4), steps=[0, 1, 3, 4])
+    own, taken = RadarCache(folder), RadarCache(folder, settings=RadarSettings(taken_as_minutes=5))
+    minutes = (taken.times - START).astype("timedelta64[m]").astype(int)
+    assert minutes.tolist() == [0, 5, 15, 20]
+    assert taken.step == np.timedelta64(5, "m") != own.step
+    assert taken.fingerprint != own.fingerprint
+    np.testing.assert_array_equal(taken.read(0, 4, ALL, ALL), own.read(0, 4, ALL, ALL))
+
+
+def test_what_a_source_does_not_tell_from_dry_is_kept_on_the_scale_of_the_frames(tmp_path):
+    folder = write_cache(tmp_path / "c", storm_codes(3))
+    assert RadarCache(folder).faintest == 0
+    assert RadarCache(folder, settings=RadarSettings(faintest_dbz=35)).faintest == pytest.approx(0.5)
+    with pytest.raises(SettingsError, match="weight=0"):
+        RadarSettings(weight=0)
 
 
 def test_reading_outside_is_refused(tmp_path):

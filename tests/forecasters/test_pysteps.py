@@ -85,7 +85,7 @@ def test_the_mean_of_steps_depends_on_its_seed_alone(storm):
 
 
 @pytest.mark.usefixtures("pysteps")
-@pytest.mark.parametrize("name", ["steps", "linda_p"])
+@pytest.mark.parametrize("name", ["steps", pytest.param("linda_p", marks=pytest.mark.slow)])
 def test_members_depend_on_the_seed_and_differ_from_each_other(name, storm):
     first, again, other = (
         build_forecaster(name, {"members": 3, "seed": seed}).forecast(storm[:6], LEADS[:2])

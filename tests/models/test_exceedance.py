@@ -148,3 +148,19 @@ def test_frames_without_decibels_have_no_thresholds():
         chosen.build(channels=3)
     with pytest.raises(SettingsError, match="no dBZ scaling"):
         chosen.build(channels=1)
+
+
+def test_events_that_a_source_cannot_tell_from_dry_are_not_learnt():
+    """The second clip knows 0.4 and up: its event of 0.2 counts nowhere, in training and in validation."""
+    model = ExceedanceProbabilityModel(Silent(), LEVELS)
+    past, future = torch.rand(2, 2, 1, 4, 4), torch.rand(2, 3, 1, 4, 4)
+    clip = ClipBatch(
+        past, future, torch.ones(2, 5, 1, 4, 4, dtype=torch.bool), past[:, :0], torch.tensor([0, 0.4])
+    )
+    (step,) = model.optimiser_steps(clip, None, torch.Generator())
+    checked = model.compared(model.soft_exceedances(future), future, clip.observed[:, 2:], clip.faintest)
+    for observed in (step.observed[:, -3:], checked.observed):
+        assert observed[0].all()
+        assert not observed[1, :, 0].any()
+        assert observed[1, :, 1:].all()
+    assert model.compared(model.soft_exceedances(future), future, clip.observed[:, 2:]).observed.all()

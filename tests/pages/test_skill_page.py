@@ -1,17 +1,17 @@
-"""The skill page for everybody: keys alone, contrast as axe-core (axe.min.js) finds it, paper, a phone."""
+"""The skill page for everybody: keys alone, contrast as axe-core finds it, paper, a phone."""
 
 import re
 import zlib
-from pathlib import Path
 
 import pytest
 
+from nowcast.report.coastlines import as_path
 from nowcast.report.palettes import palette_of
-from nowcast.report.skill_page import render_skill_page
+from nowcast.report.skill_page import SkillPage, render_skill_page
+from tests.fakes.accessibility import troubles_of
 from tests.fakes.skill_page import full_skill_page
 
 pytestmark = pytest.mark.slow
-AXE = Path(__file__).with_name("axe.min.js")
 PAPER = {"width": 718, "height": 1000}
 """A4 upright with margins of a centimetre, in CSS pixels."""
 REACHABLE = "a[href], button, select, input, summary, .chart, .plane, .scroll.over"
@@ -49,23 +49,16 @@ def _outside(url, site):
     return [] if url.startswith("data:") or url.partition("#")[0] == site else [url]
 
 
-def violations(page):
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    assert len(found["passes"]) > 20
-    return {v["id"]: [n["html"][:120] for n in v["nodes"]] for v in found["violations"]}
-
-
 @pytest.mark.parametrize(("width", "scheme"), [(1360, "light"), (1360, "dark"), (390, "light")])
 def test_axe_finds_nothing_on_the_page_and_in_the_enlarged_map(opened, width, scheme):
     page = opened(width, scheme)
     page.locator("summary").click()
-    assert violations(page) == {}
+    assert troubles_of(page) == {}
     page.locator(".zoom").first.click()
-    assert violations(page) == {}
+    assert troubles_of(page) == {}
     page.keyboard.press("Escape")
     page.locator(".note").first.evaluate("(e) => e.style.color = '#9aa'")
-    assert set(violations(page)) == ({"color-contrast"} if scheme == "light" else set())
+    assert set(troubles_of(page)) == ({"color-contrast"} if scheme == "light" else set())
 
 
 @pytest.mark.parametrize("width", [1360, 390])
@@ -192,3 +185,22 @@ def test_a_phone_shows_everything_and_says_what_scrolls(opened):
     assert regions.locator("tbody th").first.bounding_box()["x"] >= 0  # the name stays in view
     page.set_viewport_size({"width": 1360, "height": 900})
     page.wait_for_function("document.querySelectorAll('.scroll.over').length === 0")
+
+
+def test_a_page_of_maps_alone_has_coasts_and_no_slider(browser, tmp_path):
+    full = full_skill_page()
+    path = tmp_path / "index.html"
+    path.write_text(render_skill_page(SkillPage("maps", maps=full.maps)), encoding="utf-8")
+    page = browser.new_page()
+    troubles = []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto(path.as_uri())
+    assert page.locator("#map-figures img").count() == 2
+    lines = page.evaluate("[...document.querySelectorAll('#coast, #border')].map((e) => e.getAttribute('d'))")
+    assert lines == [as_path(full.maps[0].grid, kind) for kind in ("coast", "border")]
+    assert page.locator("#map-figures svg").first.get_attribute("viewBox") == "0 0 30 24"
+    assert not page.locator("#viewer").is_visible()
+    assert page.locator("nav a").all_text_contents() == ["Maps of scores", "What this is made of"]
+    page.close()
+    assert troubles == []

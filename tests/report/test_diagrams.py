@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from html import unescape
 from xml.etree import ElementTree as ET
 
@@ -171,6 +172,28 @@ def test_what_is_empty_is_left_out():
     assert re.findall(r'<h3 id="(\w+)">', text) == []
     assert "<svg class=" not in text
     assert '<section id="diagrams" aria-labelledby="h-diagrams" hidden>' in text
+
+
+def test_charts_that_show_no_event_are_left_out():
+    scores = [ScoreRow("one", "csi", 50.0, lead, 0.0) for lead in (None, 10.0, 20.0)]
+    none = page(
+        scores=scores,
+        csi=[IntervalRow("one", 50.0, lead, 0.0, 0.0, 0.0, 4) for lead in (10.0, 20.0)],
+        groups=[GroupRow("hour", "12", ScoreRow("one", "csi", 40.0, None, 0.0))],
+        diagrams=Diagrams(
+            [ReliabilityCurve("one", 50.0, [0.1, 0.9], [0.0, NAN], [9, 0], [0.0] * 2, [0.0] * 2, 0.0)],
+            roc=[DiagramCurve("one", 50.0, [0.0, 0.5, 1.0], [0.0, 0.5, 1.0])],
+            performance=[DiagramCurve("one", 50.0, [0.0, 0.0], [0.0, 0.0])],
+            value=[DiagramCurve("one", 50.0, [0.1, 0.5], [0.0, -0.2])],
+        ),
+    )
+    text = render_skill_page(none)
+    assert "<svg class=" not in text
+    assert "0.000" in text  # the table says so
+    seen = replace(
+        none, diagrams=replace(none.diagrams, roc=[DiagramCurve("one", 50.0, [0.0, 0.1, 1.0], [0, 0.5, 1])])
+    )
+    assert render_skill_page(seen).count("<svg class=") == 1
 
 
 def test_few_blocks_are_warned_of_and_many_are_not():

@@ -152,7 +152,7 @@ def test_a_map_is_enlarged_by_keys_and_by_click_and_goes_on_in_time(page):
 
 
 def test_probabilities_stand_beside_the_field_and_begin_with_the_forecast(page):
-    assert page.locator(".panel figcaption span").all_text_contents()[:3] == [
+    assert page.locator(".panel figcaption > span").all_text_contents()[:3] == [
         "Observed",
         "persistence",
         "persistence, P(≥ 20 dBZ)",

@@ -1,10 +1,11 @@
 """Palettes: stronger is darker, neighbours stay apart for colour-blind eyes, legends tell both units."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
-from skimage.color import deltaE_ciede2000, rgb2lab
+from skimage.color import deltaE_ciede2000
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.rain import Z_R
@@ -12,39 +13,7 @@ from nowcast.forecasters.catalog import FORECASTERS
 from nowcast.models.catalog import MODELS as NETWORKS
 from nowcast.report.model_colours import KNOWN, MODELS, STYLES, style_of, styles_of
 from nowcast.report.palettes import PALETTES, palette_of
-
-LEAST_STEP = 2.0
-LEAST_APART = 6.0
-# Machado, Oliveira and Fernandes 2009 (IEEE TVCG 15), table 1, severity 1.0; on linear RGB.
-EYES = {
-    "normal": np.eye(3),
-    "protanopia": np.array(
-        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
-    ),
-    "deuteranopia": np.array(
-        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
-    ),
-}
-
-
-def seen(colours, eyes: str) -> np.ndarray:
-    """CIELAB (N, 3) of 8-bit sRGB colours (N, 3) as these eyes see them."""
-    encoded = np.asarray(colours) / 255
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    linear = np.clip(linear @ EYES[eyes].T, 0, 1)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.asarray(rgb2lab(encoded[None])[0])
-
-
-def faults(palette, eyes: str) -> set[str]:
-    """What is wrong with a palette for these eyes."""
-    lab = seen(palette.rgb(), eyes)
-    found = set()
-    if not (np.diff(lab[:, 0]) < -LEAST_STEP).all():
-        found.add("lightness does not fall")
-    if not (deltaE_ciede2000(lab[:-1], lab[1:]) > LEAST_APART).all():
-        found.add("neighbours look alike")
-    return found
+from tests.fakes.colour_vision import EYES, faults, seen
 
 
 @pytest.mark.parametrize("eyes", EYES)
@@ -124,3 +93,12 @@ def test_all_that_can_be_named_and_its_readings_look_different():
     many = styles_of([f"model {i}" for i in range(STYLES)])
     assert len(set(many.values())) == STYLES
     assert len(styles_of([f"model {i}" for i in range(STYLES + 3)])) == STYLES + 3  # no end, alike then
+
+
+def test_the_page_of_palettes_is_what_the_script_writes(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "scripts")
+    import write_palettes
+
+    stored = write_palettes.PAGE.read_text(encoding="utf-8")
+    assert stored == write_palettes.page(), "run: python scripts/write_palettes.py"
+    assert "| 20 | 0.65 | `#4dc2fc` | `#02fd02` |" in stored

@@ -13,8 +13,8 @@ from nowcast.report.content import CellMap
 from nowcast.report.palette_colours import AROUND_ONE, PROBABILITY, WORSE
 from nowcast.report.score_maps import maps_data
 from nowcast.report.score_scales import bound_texts, scale_of
+from tests.fakes.colour_vision import EYES, faults, seen
 from tests.fakes.fields import projected_grid
-from tests.report.test_palettes import EYES, faults, seen
 
 NAN = float("nan")
 GRID = projected_grid(25, 15, height_m=2000.0)

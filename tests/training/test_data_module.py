@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from nowcast.data.clips import VideoDataset
 from nowcast.models.base import ClipBatch
 from nowcast.training.data_module import Batches, ClipDataModule, collate, keys_of
 from tests.fakes.training_runs import clips, experiment
@@ -82,3 +83,19 @@ def test_a_clip_of_a_key_does_not_depend_on_what_came_before(index):
     first = next(iter(Batches(clips(), [[(1, index)]], 0, False)))
     later = list(Batches(clips(), [[(0, 2)], [(3, 1)], [(1, index)]], 0, False))[-1]
     assert torch.equal(first.past, later.past)
+
+
+def test_a_validation_batch_is_of_one_source_on_every_device(monkeypatch):
+    """Two sources, five clips of each: batches of four never hold both, and each says whose it is."""
+    lead = clips(train=False, frames=9)
+    data = VideoDataset(
+        [*lead.sources, *clips(train=False, frames=9, seed=3).sources], lead.window, crop=(4, 4), train=False
+    )
+    module = ClipDataModule(clips(), data, experiment().training, 10, lambda: 0)
+    assert module.validation_sources() == ["noise 1", "noise 3"]
+    for rank, world in ((0, 1), (0, 2), (1, 2)):
+        monkeypatch.setattr(module, "_place", lambda place=(rank, world): place)
+        batches = module.val_dataloader().keys
+        assert len(module.groups) == len(batches)
+        for name, batch in zip(module.groups, batches, strict=True):
+            assert {data.source_name(index) for _, index in batch} == {name}

@@ -14,6 +14,7 @@ import yaml
 
 from nowcast.core.errors import CheckpointError, FileError, MissingExtraError, SettingsError
 from nowcast.core.settings import plain
+from nowcast.data.clips import VideoDataset
 from nowcast.models import checkpoint
 from nowcast.models.catalog import MODELS
 from nowcast.models.cpu import capability
@@ -535,3 +536,22 @@ def test_log_and_metrics_on_a_full_disk_are_one_clear_error(tmp_path, capsys):
     assert "Traceback" not in capsys.readouterr().err
     with pytest.raises(FileError, match=r"metrics\.csv: cannot be written .No space left"):
         MetricsFile(tmp_path / "metrics.csv").add(1, 0.5, {"train_loss": 0.25})
+
+
+def test_each_source_is_validated_by_itself_and_weight_decay_shrinks(tmp_path):
+    """The log tells both sources beside the whole; AdamW draws the weights towards zero."""
+    lead = clips(train=False, seed=2)
+    val = VideoDataset(
+        [*lead.sources, *clips(train=False, seed=3).sources], lead.window, crop=(4, 4), train=False
+    )
+    steps = ("training.steps=3", "training.validate_every=3", "training.learning_rate.start=0.01")
+    plain_best = go(tmp_path / "a", *steps, val=val)
+    decayed = go(tmp_path / "b", *steps, "training.weight_decay=0.9", val=val)
+    log = (plain_best.parent / "train.log").read_text()
+    for name in ("noise 2", "noise 3"):
+        assert f"validation on {name} loss" in log
+    sizes = [
+        sum(float(w.square().sum()) for w in checkpoint.read(best)["state_dict"].values())
+        for best in (plain_best, decayed)
+    ]
+    assert sizes[1] < sizes[0]

@@ -113,7 +113,10 @@ class LogitCascade(nn.Module):
         with torch.autocast(past.device.type, enabled=False):
             newest = self.split(past[:, -1].float())
             weights, constants = (GAIN * v[at].float() for v in (self.weights, self.constants))
-            logits = torch.einsum("bklhw,skl->bskhw", newest, weights) + constants[None, :, :, None, None]
+            # Clip by clip on a GPU: in one product it sums the gradient of the few weights slowly.
+            parts = newest.chunk(len(newest)) if newest.is_cuda else (newest,)
+            faded = torch.cat([torch.einsum("bklhw,skl->bskhw", part, weights) for part in parts])
+            logits = faded + constants[None, :, :, None, None]
             if self.pixel_layers is None:
                 return logits
             read = torch.cat([newest, self.split(self.change(past).float())], dim=1) * INPUT_SCALE

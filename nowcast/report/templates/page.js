@@ -11,6 +11,8 @@
     made.append(...children);
     return made;
   };
+  // The mark of a model in its colour; nothing for what is none.
+  const swatch = (model) => (model in data.styles ? [make("i", { class: `swatch m${data.styles[model]}` })] : []);
   const options = (texts) => texts.map((text, i) => make("option", { value: i }, text));
   let chosen = null, at = 0, timer = null, panels = [];
 
@@ -34,7 +36,7 @@
       const tag = make("small", {}), name = make("span", {}, panel.name);
       const absent = make("div", { class: "absent" }, panel.thresholds ? "begins with the forecast" : "not observed yet");
       const zoom = zoomButton(panel.name, () => framed(i), (step) => show(at + step));
-      const figure = make("figure", { class: "panel" }, make("figcaption", {}, name, tag), sheet(image, absent, zoom));
+      const figure = make("figure", { class: "panel" }, make("figcaption", {}, make("span", {}, ...swatch(called), name), tag), sheet(image, absent, zoom));
       return { ...panel, image, tag, absent, figure, label: name, zoom };
     });
     $("panels").replaceChildren(...panels.map((p) => p.figure));

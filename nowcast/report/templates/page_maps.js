@@ -43,7 +43,7 @@
         return { title: `${inWords(then)[0]}, ${model}`, note: inWords(then)[1], keys: "← → lead time", legend: $("legend-maps"), map: sheet(found) };
       };
       const tag = make("small", {}, `${what}, ${when}`);
-      return make("figure", {}, make("figcaption", {}, make("span", {}, model), tag),
+      return make("figure", {}, make("figcaption", {}, make("span", {}, ...swatch(model), model), tag),
         sheet(image, zoomButton(`${what} of ${model}`, enlarged, stepLead)));
     }));
     refresh();
