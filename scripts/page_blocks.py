@@ -4,8 +4,8 @@ A block is run unless a comment right above its fence says why not:
 
     <!-- not run: it needs a GPU -->
 
-which the site shows; a comment behind a command, ``# not run: why``, leaves out that one. Blocks of a page share
-a folder and a namespace, from top to bottom.
+which the site shows; a comment behind a command, ``# not run: why``, leaves out that one. Blocks of a page
+share a folder and a namespace, from top to bottom.
 """
 
 from __future__ import annotations

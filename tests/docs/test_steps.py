@@ -84,7 +84,7 @@ def run(project, *words):
     return said
 
 
-def tests(project, *words):
+def asked(project, *words):
     return run(project, "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *words)
 
 
@@ -92,7 +92,7 @@ def tests(project, *words):
 def test_what_is_added_passes_every_test_of_its_catalog_at_once(project):
     places = [f"tests/{place}" for kind in KINDS for place in ASKED[kind]]
     named = ["tests/docs/test_reference.py", "tests/cli/test_models.py"]
-    said = tests(project, *places, *named, "-k", " or ".join([*KINDS.values(), "ConvGRU", "reference", "cli"]))
+    said = asked(project, *places, *named, "-k", " or ".join([*KINDS.values(), "ConvGRU", "reference", "cli"]))
     passed = re.search(r"(\d+) passed", said)
     assert passed is not None
     assert int(passed[1]) > 100, said
@@ -102,4 +102,4 @@ def test_what_is_added_passes_every_test_of_its_catalog_at_once(project):
 def test_what_is_added_keeps_the_style_the_types_and_the_floors(project):
     run(project, "ruff", "check", ".")
     run(project, "ruff", "format", "--check", "nowcast", "tests")
-    tests(project, "tests/test_names.py", "tests/test_floors.py")
+    asked(project, "tests/test_names.py", "tests/test_floors.py")
