@@ -18,6 +18,7 @@ TEXTS = {
     "cli": "one thin file a command",
     "demo": "the main job from nothing",
     "service": "a cycle on the radar's clock",
+    "serve": "forecasts over HTTP",
     "bench": "tables of papers",
     "workflows": "the way each thing is done, once; the Python API",
     "evaluation": "period, comparison, calibration",

@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "cycle": "run one scheduled nowcast: ingest, forecast, publish, verify",
     "watch": "run scheduled nowcasts on the radar's own clock",
     "status": "say how a service of scheduled nowcasts is doing",
+    "serve": "offer forecasts over HTTP: page, tiles, WMS, EDR queries and files",
     "doctor": "say what this machine has, what is missing and what will be slow",
     "demo": "run the main job on data that the package makes itself",
 }

@@ -51,8 +51,8 @@ class Stages(contextlib.AbstractContextManager["Stages"]):
             return
         often = _TERMINAL_S if sys.stderr.isatty() else _LOG_S
         form = "{desc}: {n}/{total}|{bar:10}| {elapsed}{postfix}"
-        with tqdm(total=self._count, desc=self._what, bar_format=form, leave=False, dynamic_ncols=True) as bar:
-            bar.start_t -= self._after_s
+        with tqdm(total=self._count, desc=self._what, bar_format=form, leave=False, delay=1e-9) as bar:
+            bar.start_t -= self._after_s  # the delay leaves out a first picture without a stage
             while True:
                 bar.n, bar.total = max(0, self._begun - 1), self._count
                 bar.set_postfix_str(self._name)

@@ -20,7 +20,13 @@ from nowcast.core.machine import core_quota, cpu_name, free_gb, memory_gb, usabl
 from nowcast.core.packaged_configs import KINDS, config_names
 from nowcast.core.version import __version__
 
-_MODULES = {"cf-units": "cf_units", "scikit-image": "skimage", "pillow": "PIL", "pyyaml": "yaml"}
+_MODULES = {
+    "jinja2": "jinja2",
+    "netcdf4": "netCDF4",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "scikit-image": "skimage",
+}
 """Library -> the module that it is imported as, where that is not its own name."""
 _FOR_DEVELOPERS = ("dev", "docs")
 _LITTLE_SPACE_GB, _LITTLE_MEMORY_GB = 5.0, 4.0

@@ -110,6 +110,10 @@ def test_what_has_to_be_mended(groups, said, monkeypatch, capsys):
     ("needed", "fault"),
     [
         ("numpy>=2", ""),
+        *(
+            (name, "")
+            for name in ("netcdf4", "netCDF4", "Pillow", "pyyaml", "cf-units", "scikit-image", "Jinja2")
+        ),
         ("numpy<1", "expected <1"),
         ("nothing-like-it>=3", "missing, expected >=3"),
         ("types-PyYAML", "cannot be imported (No module named 'types_PyYAML')"),

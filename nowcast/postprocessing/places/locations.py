@@ -137,7 +137,7 @@ def locate(grid: Grid, places: Sequence[Location], progress: bool = False) -> Pl
 
 def cell_at(grid: Grid, lat: Array, lon: Array) -> Indices:
     """Return the flat index of the cell that holds each place (P), -1 where none does."""
-    row, column = _rows_and_columns(grid, lat, lon)
+    row, column = rows_and_columns(grid, lat, lon)
     inside = _on(row, grid.shape[0]) & _on(column, grid.shape[1])
     i, j = (
         np.clip(np.floor(np.where(inside, at, 0.0) + 0.5), 0, size - 1).astype(np.intp)
@@ -157,7 +157,7 @@ def check_distance(within_km: float) -> float:
     return float(within_km)
 
 
-def _rows_and_columns(grid: Grid, lat: Array, lon: Array) -> tuple[Array, Array]:
+def rows_and_columns(grid: Grid, lat: Array, lon: Array) -> tuple[Array, Array]:
     """Rows and columns with fractions; whole numbers are cell centres, NaN is off the projection."""
     y, x = grid.yx(lon, lat)
     dy, dx = grid.spacing
@@ -179,7 +179,7 @@ def _on(at: Array, size: int) -> npt.NDArray[np.bool_]:
 def _inside(grid: Grid, shape: BaseGeometry, middle: Indices) -> _Found:
     """The cells whose centres lie in a shape, by their places on the Earth."""
     lon, lat = edge(shape)
-    row, column = _rows_and_columns(grid, lat, lon)
+    row, column = rows_and_columns(grid, lat, lon)
     known = np.isfinite(row) & np.isfinite(column)
     if not known.any():
         return _Found(middle, float(len(middle) > 0), len(middle) > 0)
