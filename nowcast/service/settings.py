@@ -70,7 +70,10 @@ class ProductSettings:
 
     geotiff: bool = False
     odim: bool = False
+    page: bool = True
+    """The map of the service's page."""
     maps: bool = True
+    """PNG of every frame and a loop."""
     meteograms: bool = False
     """PNG of the places and areas, twelve to a picture."""
     palette: str = SAFE
