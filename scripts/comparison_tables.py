@@ -18,6 +18,8 @@ BRIER = ("20", "30", "40")
 LEAST_SHARE = 0.001
 """Tenths of probability with a smaller share of all cases are left empty."""
 GROUP = "group.json"
+COMMON = "-common"
+"""End of the name of a folder with the starts that all models of a group have in common."""
 
 
 class GroupOfStarts(NamedTuple):
@@ -59,7 +61,7 @@ class GroupOfStarts(NamedTuple):
 
 
 def groups_of(place: Path, model: str | None = None) -> list[GroupOfStarts]:
-    """The groups of a comparison, those with all starts and those with starts in common alike; by name.
+    """The groups of a comparison, by name: with all starts where the model was counted on them, else in common.
 
     Raises:
         OSError: there is none in which the model was counted.
@@ -73,9 +75,17 @@ def groups_of(place: Path, model: str | None = None) -> list[GroupOfStarts]:
         for path in sorted(place.glob(f"*/{GROUP}"))
     ]
     found = [one for one in found if model is None or model in one.models]
+    whole = {one.name for one in found}
+    found = [one for one in found if one.name.removesuffix(COMMON) not in whole - {one.name}]
     if not found:
         raise FileNotFoundError(f"{place}: no group of a comparison with {model or 'any model'}")
     return found
+
+
+def beside_one(groups: list[GroupOfStarts]) -> list[GroupOfStarts]:
+    """Those of the groups that have the reference which most have."""
+    every = [group.reference for group in groups if group.reference]
+    return [group for group in groups if every and group.reference == max(every, key=every.count)]
 
 
 def by_country(groups: list[GroupOfStarts], model: str) -> list[str]:
@@ -95,15 +105,15 @@ def _country(group: GroupOfStarts, model: str) -> list[str]:
     return [place_of(group), str(group.about["nowcasts"]), *cells, horizons]
 
 
-def brier(groups: list[GroupOfStarts], against: str = "steps") -> list[str]:
-    """A line a group and model: Brier skill, that of the models that were counted on the same starts."""
-    with_it = [group for group in groups if against in group.models] or groups
+def brier(groups: list[GroupOfStarts], model: str | None = None) -> list[str]:
+    """A line a group and forecaster: Brier skill, power; of one model those beside S-PROG and STEPS alone."""
     lines = []
-    for group in with_it:
-        for model in group.models:
-            values = [number(group.mean(model, "brier_skill", t), 3) for t in BRIER]
-            power = [number(group.mean(model, s), 2) for s in ("rapsd_ratio", "rapsd_ratio_members")]
-            lines.append([place_of(group), str(group.about["nowcasts"]), model, *values, *power])
+    for group in groups:
+        for name in group.models:
+            if model in (None, name) or name in ("sprog", "steps"):
+                values = [number(group.mean(name, "brier_skill", t), 3) for t in BRIER]
+                power = [number(group.mean(name, s), 2) for s in ("rapsd_ratio", "rapsd_ratio_members")]
+                lines.append([place_of(group), str(group.about["nowcasts"]), name, *values, *power])
     heads = (*(f"Brier skill {t} dBZ" for t in BRIER), "power at 8-16 km", "of members")
     return table(["country, season", "nowcasts", "model", *heads], lines)
 

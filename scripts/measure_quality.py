@@ -49,6 +49,10 @@ class Without:
         """Return these frames."""
         return self.archive.frames(times)
 
+    def read(self, times: Times) -> xr.DataArray:
+        """Read these frames."""
+        return self.archive.read(times)
+
 
 def main() -> None:
     """Forecast in all ways, count, print."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from comparison_tables import GROUP
+from comparison_tables import COMMON, GROUP
 
 from nowcast.core.files import whole_file
 from nowcast.core.text_table import csv_text, text_table
@@ -88,7 +88,7 @@ def write_tables(
     folders = {group: whole}
     if len(some) > len(whole):
         common = set.intersection(*(set(own) for own in some.values()))
-        folders[f"{group}-common"] = {name: {at: own[at] for at in common} for name, own in some.items()}
+        folders[group + COMMON] = {name: {at: own[at] for at in common} for name, own in some.items()}
     for folder, models in folders.items():
         if any(models.values()):
             found = verification_of(models, lead_minutes, cell_km)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from comparison_tables import behind, brier, by_country, groups_of, reliability, table
+from comparison_tables import behind, beside_one, brier, by_country, groups_of, reliability, table
 from skill_cells import interval, number, rows
 
 from nowcast.core.errors import NowcastError
@@ -124,30 +124,30 @@ def _terms(sources: list[dict[str, Any]]) -> list[str]:
 def _comparison(place: Path, name: str) -> list[str]:
     """Skill by country, season and threshold, reliability, and where the reference is ahead."""
     groups = groups_of(place, name)
-    whole = [group for group in groups if not group.name.endswith("-common")] or groups
-    reference = whole[0].reference
-    worse = list(behind(whole, name))
+    compared = beside_one(groups)
+    reference = compared[0].reference
+    worse = list(behind(compared, name))
     return [
         f"## Skill: by country and season, beside {reference}",
         "",
         f"CSI, mean over lead times; less that of {reference}, calibrated on the same days, with the 95 % "
         "interval where there is more than one block of six hours (paired bootstrap).",
         "",
-        *by_country(whole, name),
+        *by_country(compared, name),
         "",
         "## Skill: probabilities and fine structure",
         "",
         "Brier skill against the climatology of the sample, mean over lead times; power as a share of what was "
         "observed, mean over lead times, of the single field and of members.",
         "",
-        *brier(groups),
+        *brier(groups, name),
         "",
         "## Skill: reliability",
         "",
         "How often the event came, by tenth of the probability, all lead times; empty where it is forecast in "
         "less than one of a thousand cases.",
         "",
-        *reliability(whole, name),
+        *reliability(compared, name),
         "",
         f"## Skill: where {reference} is ahead",
         "",

@@ -18,7 +18,7 @@ import re
 import sys
 from pathlib import Path
 
-from comparison_tables import brier, by_country, groups_of
+from comparison_tables import beside_one, brier, by_country, groups_of
 from skill_cells import interval, number, rows
 
 from nowcast.core.files import whole_file
@@ -155,8 +155,7 @@ def probabilities(folder: Path, rest: list[str]) -> list[str]:
 
 def countries(folder: Path, rest: list[str]) -> list[str]:
     """One line a group of a comparison: one model beside the reference, by threshold."""
-    groups = [group for group in groups_of(folder, rest[0]) if not group.name.endswith("-common")]
-    return by_country(groups, rest[0])
+    return by_country(beside_one(groups_of(folder, rest[0])), rest[0])
 
 
 def brier_skill(folder: Path, rest: list[str]) -> list[str]:

@@ -60,13 +60,37 @@ class Source:
     source_grid: str = ""
 
 
+_FIELDS = frozenset(field.name for field in dataclasses.fields(Source))
+_LISTS = ("problems", "replaced")
+
+
 def read_ledger(archive: DataPath) -> list[Source]:
     """Read all sources in the order of their indices.
 
     Raises:
         ArchiveError: a page is damaged.
     """
-    return [source for page in _pages(archive) for source in _sources(page)]
+    return [source for page in _pages(archive) for source in _read(page)]
+
+
+_Signature = tuple[int, int, int]
+_READ: dict[str, tuple[_Signature, list[Source]]] = {}
+"""Pages as they were last read: a run of ingest reads the ledger several times, and changes one page of it."""
+_MOST_READ = 512
+
+
+def _read(page: DataPath) -> list[Source]:
+    """The sources of a page; of a file that is still the same one, those that were read before."""
+    if not isinstance(page, Path):
+        return list(_sources(page))
+    found = page.stat()
+    signature = found.st_ino, found.st_mtime_ns, found.st_size
+    known = _READ.get(str(page))
+    if known is None or known[0] != signature:
+        if len(_READ) >= _MOST_READ:
+            _READ.clear()
+        known = _READ[str(page)] = signature, list(_sources(page))
+    return known[1]
 
 
 def _pages(archive: DataPath) -> Iterator[DataPath]:
@@ -79,10 +103,13 @@ def _pages(archive: DataPath) -> Iterator[DataPath]:
 def _sources(page: DataPath) -> Iterator[Source]:
     try:
         for entry in read_json(page)["attributes"]["files"]:
-            known = {f.name: entry[f.name] for f in dataclasses.fields(Source) if f.name in entry}
-            known |= {name: tuple(map(str, known.get(name, ()))) for name in ("problems", "replaced")}
-            if any(type(known[name]) is not kind for name, kind in _KINDS.items() if name in known):
-                raise TypeError(f"an entry with {entry}"[:200])
+            known = {name: value for name, value in entry.items() if name in _FIELDS}
+            for name in _LISTS:
+                if name in known:
+                    known[name] = tuple(map(str, known[name]))
+            for name, value in known.items():
+                if name not in _LISTS and type(value) is not _KINDS[name]:
+                    raise TypeError(f"an entry with {entry}"[:200])
             yield Source(**known)
     except (KeyError, TypeError, AttributeError) as error:
         raise ArchiveError(

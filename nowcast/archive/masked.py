@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -80,6 +79,8 @@ class Masked:
         Raises:
             TimeError: naming the first that the archive does not hold.
         """
+        import dask.array as da
+
         field = self.archive.frames(times)
         height, width = self.grid.shape
         values = da.map_blocks(  # type: ignore[no-untyped-call]
@@ -91,6 +92,17 @@ class Masked:
             meta=np.empty((0, 0, 0), np.float32),
         )
         return field.copy(data=values).assign_attrs({QUALITY_MASKS: self.attrs[QUALITY_MASKS]})
+
+    def read(self, times: Times) -> xr.DataArray:
+        """Read exactly these frames into memory, as `Archive.read`.
+
+        Raises:
+            TimeError: naming the first that the archive does not hold.
+        """
+        field = self.archive.read(times)
+        for frame, time in zip(field.values, field["time"].values, strict=True):
+            frame[:] = self.dbz(time)
+        return field.assign_attrs({QUALITY_MASKS: self.attrs[QUALITY_MASKS]})
 
     def _block(self, times: Times) -> npt.NDArray[np.float32]:
         return self.dbz(times[0])[np.newaxis]

@@ -26,6 +26,7 @@ class RadarFrames(Protocol):
     @property
     def fingerprint(self) -> str: ...  # noqa: D102
     def frames(self, times: Times) -> xr.DataArray: ...  # noqa: D102
+    def read(self, times: Times) -> xr.DataArray: ...  # noqa: D102
 
 
 class Thinned:
@@ -73,6 +74,10 @@ class Thinned:
     def frames(self, times: Times) -> xr.DataArray:
         """Return exactly these frames, as `Archive.frames`; the field says the longer step by its times."""
         return self.archive.frames(times)
+
+    def read(self, times: Times) -> xr.DataArray:
+        """Read exactly these frames into memory, as `Archive.read`."""
+        return self.archive.read(times)
 
 
 def thinned(

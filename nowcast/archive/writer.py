@@ -93,9 +93,11 @@ class ArchiveWriter:
     def sweep(self) -> None:
         """Remove chunks that do not count; call it when no worker is writing."""
         whole = {frame_name(s) for s in np.flatnonzero(self.whole).tolist()}
-        for chunk in (self.path / "reflectivity").iterdir():
-            if chunk.name != "zarr.json" and chunk.name not in whole:
-                chunk.unlink(missing_ok=True)
+        folder = self.path / "reflectivity"
+        with os.scandir(folder) as chunks:
+            left = [c.name for c in chunks if c.name != "zarr.json" and c.name not in whole]
+        for name in left:
+            (folder / name).unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove an archive that holds nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.forecast import add_mask_argument, marks_of
 from nowcast.cli.help_page import HelpPage
 from nowcast.cli.verify import add_forecast_arguments, parse_models, parse_thresholds
 from nowcast.cli.workers import add_worker_arguments, engine_of
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_forecast_arguments(
         parser, "events are at or above these (10 20 30 40 50); a network of probabilities has its own"
     )
+    add_mask_argument(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -64,13 +66,14 @@ def run(args: argparse.Namespace) -> int:
     check_place(args.out)
     thresholds = parse_thresholds(args.thresholds)
     periods = [parse_period(text) for text in args.period]
+    from nowcast.archive.masked import masked
     from nowcast.archive.reader import Archive
     from nowcast.forecasters.calibration_file import write_calibration
     from nowcast.workflows.calibrate import calibrate, summary
 
     with engine_of(args) as engine:
         found = calibrate(
-            [Archive.open(path) for path in args.archive],
+            [masked(Archive.open(path), marks_of(args)) for path in args.archive],
             parse_models(args.models),
             periods,
             thresholds=thresholds,

@@ -66,7 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         required=True,
-        help="file to write; its end says what: .nc or .zarr (all), .tif, .h5 (reflectivity), .png, .gif, .mp4",
+        help="file to write; its end says what: everything in .nc or .zarr, reflectivity in .tif or .h5, "
+        "pictures in .png, .gif or .mp4",
     )
     page = parser.add_mutually_exclusive_group()
     page.add_argument(

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from nowcast.cli.forecast import add_post_processing_arguments, add_product_arguments, products_of
+from nowcast.cli.forecast import (
+    add_mask_argument,
+    add_post_processing_arguments,
+    add_product_arguments,
+    marks_of,
+    products_of,
+)
 from nowcast.cli.help_page import HelpPage
 from nowcast.cli.workers import add_worker_arguments, engine_of
 
@@ -67,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STORE.zarr",
         help="Zarr store to make, or to go on with where it was stopped: a folder or s3://...",
     )
+    add_mask_argument(parser)
     add_post_processing_arguments(parser)
     add_product_arguments(parser)
     add_worker_arguments(parser)
@@ -86,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
             args.out,
             stride=args.stride,
             lead_times=args.leads,
+            mask=marks_of(args),
             settings=settings,
             calibration=args.calibration,
             members=args.members,

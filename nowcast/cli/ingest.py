@@ -119,12 +119,14 @@ def _reader(args: argparse.Namespace) -> str | Reader | None:
 def run(args: argparse.Namespace) -> int:
     """Ingest, say what was done, list what could not be taken; 2 when there was any."""
     import numpy as np
+    from tqdm import tqdm
 
     from nowcast.core.engine import open_engine
     from nowcast.core.errors import SettingsError
     from nowcast.ingestion.polar.settings import polar_settings
     from nowcast.workflows.ingest import ingest
 
+    tqdm.monitor_interval = 0  # a thread of its own, with which no worker could be forked
     step = None
     if args.step is not None:
         if not 0 < args.step <= 24 * 60:

@@ -43,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--archive", type=Path, required=True, help="a folder made by 'nowcast ingest'")
     parser.add_argument("--period", required=True, metavar="START/END", help="UTC; a bare end date is included")
     add_forecast_arguments(parser, "events are at or above these (10 20 30 40 50)")
+    parser.add_argument(
+        "--hindcast",
+        nargs="+",
+        default=[],
+        metavar="STORE.zarr",
+        help="stores of 'nowcast hindcast', scored beside the models at the times of their forecasts",
+    )
     add_mask_argument(parser)
     parser.add_argument(
         "--scores",
@@ -155,12 +162,14 @@ def add_forecast_arguments(parser: argparse.ArgumentParser, of_events: str) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Verify and report in a table what was found."""
+    from nowcast.core.places import place_of
     from nowcast.core.times import parse_period
 
     thresholds, scores = parse_thresholds(args.thresholds), parse_scores(args.scores)
     parse_period(args.period)
     from nowcast.evaluation.comparison import Against, confidence_text
     from nowcast.evaluation.skill_text import summary
+    from nowcast.forecasters.stored import StoredHindcast
     from nowcast.scores.confidence import Bootstrap
     from nowcast.workflows.verify import verify
 
@@ -169,7 +178,7 @@ def run(args: argparse.Namespace) -> int:
     with engine_of(args) as engine:
         skill = verify(
             args.archive,
-            parse_models(args.models),
+            [*parse_models(args.models), *(StoredHindcast(place_of(store)) for store in args.hindcast)],
             args.period,
             args.out,
             stride=args.stride,

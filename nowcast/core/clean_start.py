@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""What the environment of a worker says."""
 _OF_DASK = ("PYTHONHASHSEED", "MALLOC_TRIM_THRESHOLD_")
 """Variables that dask sets when it starts a process and leaves behind."""
 
@@ -45,8 +46,8 @@ def clean_start() -> Iterator[None]:
 
 
 def _hide() -> None:
-    _CleanStart.environment = {name: os.environ.get(name) for name in (*_ONE_THREAD, *_OF_DASK)}
-    os.environ.update(_ONE_THREAD)
+    _CleanStart.environment = {name: os.environ.get(name) for name in (*ONE_THREAD, *_OF_DASK)}
+    os.environ.update(ONE_THREAD)
     main = sys.modules["__main__"].__dict__
     _CleanStart.script = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
     main["__spec__"] = None

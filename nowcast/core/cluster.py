@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import sys
 import uuid
@@ -10,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nowcast.core.clean_start import clean_start
+from nowcast.core.clean_start import ONE_THREAD, clean_start
 from nowcast.core.cluster_worker import Answer, Function, call, versions
 from nowcast.core.engine import Lost
 from nowcast.core.errors import NowcastError, SettingsError, printable
@@ -27,7 +28,7 @@ _MOST_WAITING = 1000
 """Tasks that a scheduler is handed at a time: enough for hundreds of workers, and a bounded memory."""
 _SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,
-    "distributed.worker.multiprocessing-method": "spawn",
+    "distributed.worker.multiprocessing-method": "forkserver" if sys.platform == "linux" else "spawn",
     "distributed.comm.timeouts.connect": _CONNECT_SECONDS,
     "distributed.admin.large-graph-warning-threshold": "1 GiB",
 }
@@ -156,6 +157,7 @@ def start_local(workers: int, dashboard: bool = False, failures: int | None = No
 
     settings = _SETTINGS | ({} if failures is None else {"distributed.scheduler.allowed-failures": failures})
     with dask.config.set(settings), _quiet():
+        _start_fork_server()
         try:
             cluster = PatientCluster(
                 n_workers=workers,
@@ -165,6 +167,7 @@ def start_local(workers: int, dashboard: bool = False, failures: int | None = No
                 worker_class=CleanNanny,
                 silence_logs=logging.CRITICAL,
                 preload="nowcast.core.cluster_worker",
+                env=os.environ | ONE_THREAD,
                 dashboard_address="127.0.0.1:0" if dashboard else None,
             )
             client = Client(cluster, set_as_default=False)
@@ -177,6 +180,23 @@ def start_local(workers: int, dashboard: bool = False, failures: int | None = No
     if dashboard:
         print(f"dashboard: {cluster.dashboard_link}", file=sys.stderr)
     return Cluster(client, (client, cluster))
+
+
+def _start_fork_server() -> None:
+    """Start the process that workers are forked from; it imports what is imported here, once for all of them.
+
+    Why not a clean start of each: importing torch takes seconds of a core, for every worker anew. And dask
+    starts a process with a variable (MALLOC_TRIM_THRESHOLD_) by which every large array comes fresh from the
+    system: a network then takes three times as long.
+    """
+    if sys.platform != "linux":
+        return
+    from multiprocessing import forkserver
+
+    with clean_start():
+        mine = [name for name in sys.modules if name.split(".")[0] == "nowcast" and name != "nowcast.cli.main"]
+        forkserver.set_forkserver_preload([*mine, "nowcast.core.cluster_worker", "distributed.nanny"])
+        forkserver.ensure_running()
 
 
 def connect(scheduler: Client | str) -> Cluster:

@@ -51,21 +51,25 @@ def _wait_and_end(sentinel: int) -> None:
 class Workers(contextlib.AbstractContextManager["Workers"]):
     """A number of processes of one thread each, started when there is work and ended by `close`.
 
-    Without ``seconds`` they are spawned, so that they start clean. With it they are forked on Linux, unless
-    this process has threads (one may hold a lock of HDF5 that nobody would release in the copy), as a
-    spawned one imports everything anew, which takes longer than the file that a service reads in it.
+    They are spawned, so that they start clean, or forked: a spawned one imports everything anew, which takes
+    longer than many files that are read in it.
     """
 
-    def __init__(self, count: int | None = None, seconds: float | None = None) -> None:
+    def __init__(
+        self, count: int | None = None, seconds: float | None = None, forked: bool | None = None
+    ) -> None:
         """Start nothing yet.
 
         Args:
             count: most processes at a time; None is one a core.
             seconds: most time that a task may take; then its process is killed. Every task lost that way
                 halves the time of the next ones, down to a second, so that many do not add up.
+            forked: copy this process, on Linux and where it has no threads (one may hold a lock of HDF5 that
+                nobody would release in the copy). None: where ``seconds`` are given.
         """
         self.count = max(1, count if count is not None else os.cpu_count() or 1)
         self._seconds = seconds
+        self._forked = seconds is not None if forked is None else forked
         self._idle: list[_Worker] = []
         self._alive: set[_Worker] = set()
 
@@ -142,7 +146,7 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
             self._end(worker)
 
     def _start(self) -> _Worker:
-        worker = _Worker(forked=self._seconds is not None)
+        worker = _Worker(self._forked)
         self._alive.add(worker)
         return worker
 

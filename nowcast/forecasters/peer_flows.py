@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from nowcast.core.errors import MissingExtraError
 
@@ -102,4 +101,6 @@ def _median(frames: Array, pairs: int, smooth: float, flow: Callable[[Array, Arr
     first = max(len(frames) - 1 - pairs, 0)
     flows = [flow(frames[t], frames[t + 1]) for t in range(first, len(frames) - 1)]
     middle = np.nan_to_num(np.median(flows, axis=0)).astype(np.float32)
+    from scipy import ndimage
+
     return np.stack([ndimage.gaussian_filter(m, smooth, mode="nearest") for m in middle])

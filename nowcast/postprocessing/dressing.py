@@ -19,7 +19,6 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy.ndimage import uniform_filter
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import NAME, PROBABILITY
@@ -148,6 +147,8 @@ class Shares:
 
 def _mean(values: Array, cells: int) -> Array:
     """The mean of squares of ``cells``, 0 beyond the edge; it divides out of a share of the known."""
+    from scipy.ndimage import uniform_filter
+
     return np.asarray(uniform_filter(values, cells, mode="constant"))
 
 

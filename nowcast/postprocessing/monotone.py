@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
 
 Floats = npt.NDArray[np.float64]
 MOST_ROUNDS = 20
@@ -25,6 +24,8 @@ def rising_fit(values: npt.ArrayLike, weights: npt.ArrayLike) -> Floats:
     given = np.asarray(values, np.float64)
     if (given[1:] >= given[:-1]).all():
         return given
+    from scipy.optimize import isotonic_regression
+
     return np.asarray(isotonic_regression(given, weights=np.asarray(weights, np.float64)).x, np.float64)
 
 

@@ -1,4 +1,4 @@
-"""The page of a running service: newest nowcast, its age, running skill, state. Static HTML and pictures."""
+"""The page of a running service: its newest nowcast on a map, with age, state, warnings and running skill."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nowcast.report.coastlines import CREDIT
-from nowcast.report.content import Picture
-from nowcast.report.palettes import SAFE, palette_of
-from nowcast.report.rendering import render
+from nowcast.report.viewer.page import PageParts, render_parts
 
 
 class WarningLine(NamedTuple):
@@ -32,14 +29,16 @@ class ServicePage:
     healthy: bool
     complaints: Sequence[str]
     metadata: Mapping[str, str]
-    pictures: Sequence[Picture]
-    """Frames of the loop, in order."""
     skill_header: Sequence[str]
     skill: Sequence[Sequence[str]]
     reference_time: str
     """ISO 8601 time of the observation that the nowcast starts from."""
     downloads: Sequence[tuple[str, str]]
     """Label and path relative to the page."""
+    files: Sequence[tuple[str, str]] = ()
+    """The same of files that stand folded away."""
+    shown: PageParts | None = None
+    """The newest nowcast on its map; None before there is one."""
     age: str = ""
     """Age of that observation when the page was made."""
     stale_minutes: float | None = None
@@ -53,12 +52,8 @@ class ServicePage:
     """What the nowcast says of places and areas, a row each."""
     notes: Sequence[str] = ()
     """What one must know of the nowcast, a line each."""
-    palette: str = SAFE
-    """That of the pictures."""
 
 
 def render_service_page(page: ServicePage) -> str:
     """The page as HTML text; any web server (or none) can show it."""
-    frames = [picture._asdict() for picture in page.pictures]
-    legend = palette_of(name=page.palette).as_data()
-    return render("service.html", page=page, frames=frames, palette=legend, credit=CREDIT)
+    return render_parts(page.shown, "viewer/service.html", ("service",), page=page)

@@ -150,9 +150,10 @@ def as_tensors(arrays: Any, like: Any) -> list[Any]:
 
 
 def _stacked(function: Callable[..., Any], forecast: Any, observed: Any) -> Any:
-    """Pool the axes in front of lead time: (parts, S)."""
+    """Pool the axes in front of lead time: (parts, S). One frame after the other: copies stay in the cache."""
     s, h, w = forecast.shape[-3:]
-    found = function(forecast.reshape(-1, h, w), observed.reshape(-1, h, w))
+    frames = zip(forecast.reshape(-1, 1, h, w), observed.reshape(-1, 1, h, w), strict=True)
+    found = np.concatenate([function(*frame) for frame in frames], axis=1)
     return found.reshape(len(found), -1, s).sum(axis=1)
 
 
@@ -170,6 +171,9 @@ def _lazily(function: Callable[..., Any], both: Pair, parts: int) -> Any:
 
 
 def _bound(values: Any, xp: Any, low: float, high: float | None) -> Any:
+    if type(values) is np.ndarray:  # two passes over one copy; fmax takes the number where one is NaN
+        wide = np.fmax(values, low, dtype=np.float64)
+        return wide if high is None else np.minimum(wide, high, out=wide)
     wide = values.to(xp.float64) if _is_tensor(values) else values.astype(np.float64)
     return xp.where(xp.isnan(wide), low, wide.clip(low, high))
 

@@ -67,10 +67,10 @@ def similarity_map(forecast: Floats, observed: Floats, data_range: float, window
     unbias = n / (n - 1) if window == "uniform" else 1.0
     c1, c2 = ((k * data_range) ** 2 for k in (0.01, 0.03))
     mf, mo = weigh(forecast, weights), weigh(observed, weights)
-    vf = unbias * (weigh(forecast * forecast, weights) - mf * mf)
-    vo = unbias * (weigh(observed * observed, weights) - mo * mo)
-    vfo = unbias * (weigh(forecast * observed, weights) - mf * mo)
-    index = ((2 * mf * mo + c1) * (2 * vfo + c2)) / ((mf**2 + mo**2 + c1) * (vf + vo + c2))
+    product, squares = mf * mo, mf * mf + mo * mo
+    variances = unbias * (weigh(forecast * forecast + observed * observed, weights) - squares)
+    covariance = unbias * (weigh(forecast * observed, weights) - product)
+    index = ((2 * product + c1) * (2 * covariance + c2)) / ((squares + c1) * (variances + c2))
     return np.asarray(index)
 
 

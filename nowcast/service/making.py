@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
+from nowcast.archive.masked import masked
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError, TimeError
 from nowcast.core.rain import z_r
@@ -89,7 +90,7 @@ def _made(
 
     def forecast(count: int) -> Made:
         return forecast_with_past(
-            archive,
+            masked(archive, settings.mask),
             forecaster,
             reference_time,
             lead_times,

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 WARNINGS = "warnings.json"
 MANIFEST = "manifest.json"
 ISSUED = "issued"
+MAP = "map.json"
+"""The newest nowcast as the page shows it."""
 REFERENCE_TIME = "forecast_reference_time"
 
 
@@ -109,6 +111,7 @@ def _write_products(
         write_forecast(folder / FORECAST_FILE, run.forecast, fallback)
         _answer(settings, folder, archive, run, note)
     makers: dict[str, Callable[..., None]] = {
+        "page": partial(_write_map, palette=settings.products.palette),
         "odim": _write_odim,
         "geotiff": _write_geotiff,
         "maps": partial(_draw, palette=settings.products.palette),
@@ -126,6 +129,14 @@ def _write_products(
             log.warning("%s", name, exc_info=error)
             note(f"no {name}: {error}")
             shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _write_map(place: Path, archive: Archive, _forecast: xr.DataArray, palette: str) -> None:
+    from nowcast.report.viewer.page import page_parts
+    from nowcast.workflows.show import shown_forecast
+
+    shown = shown_forecast(place.parent / FORECAST_FILE, archive=archive)
+    (place.parent / MAP).write_text(page_parts(shown, palette).as_json(), encoding="utf-8")
 
 
 def _answer(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nowcast.archive.quality import CELL_MARKS
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.packaged_configs import config_path
 from nowcast.core.settings import build, formerly, override, read_yaml
@@ -69,7 +70,10 @@ class ProductSettings:
 
     geotiff: bool = False
     odim: bool = False
+    page: bool = True
+    """The map of the service's page."""
     maps: bool = True
+    """PNG of every frame and a loop."""
     meteograms: bool = False
     """PNG of the places and areas, twelve to a picture."""
     palette: str = SAFE
@@ -131,6 +135,8 @@ class ServiceSettings:
     """Z-R relation of what is in mm, where the archive names none."""
     most_missing: int = MOST_MISSING
     """So many frames of the model's past may be missing; they are interpolated, and the forecast says so."""
+    mask: tuple[str, ...] = ()
+    """Quality marks left out of the model's past: ``speckle``, ``spike``, ``ray``."""
     places: Path | tuple[PlaceSettings, ...] = ()
     """A CSV file (name, lat, lon) or a list."""
     areas: Path | None = None
@@ -168,6 +174,9 @@ class ServiceSettings:
             within(key, getattr(self, key), low, high)
         for index, threshold in enumerate(self.thresholds_dbz):
             within(f"thresholds_dbz[{index}]", threshold, *_DBZ)
+        for mark in self.mask:
+            if mark not in CELL_MARKS:  # those of frames would read the whole archive in each cycle
+                raise SettingsError(complain("mask", mark, f"some of {', '.join(CELL_MARKS)}", "correct it"))
         for key in ("warnings", "hooks"):
             names = [each.name for each in getattr(self, key)]
             if len(set(names)) < len(names):

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from nowcast.core.files import whole_file
-from nowcast.report.content import Picture
 from nowcast.report.service_page import ServicePage, WarningLine, render_service_page
+from nowcast.report.viewer.page import PageParts
 from nowcast.service.clock import Clock
 from nowcast.service.ledger import Ledger
 from nowcast.service.model_child import FORECAST_FILE
 from nowcast.service.place_rows import PLACES_HEADER, place_rows
-from nowcast.service.publish import MANIFEST, REFERENCE_TIME, WARNINGS
+from nowcast.service.publish import MANIFEST, MAP, WARNINGS
 from nowcast.service.settings import ServiceSettings
 from nowcast.service.status import Status, age_text, as_json, as_prometheus, csi_text, read_status
 from nowcast.service.warning_status import record_text
@@ -54,7 +54,6 @@ def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> Non
         healthy=status.healthy,
         complaints=status.complaints,
         metadata=_metadata(status, manifest),
-        pictures=_pictures(folder, manifest),
         skill_header=("at least", "nowcast", "persistence"),
         skill=[
             (f"{s.threshold_dbz:g} dBZ", csi_text(s.published), csi_text(s.persistence)) for s in status.skill
@@ -63,6 +62,8 @@ def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> Non
         age=age_text(status.nowcast_age_minutes) if status.nowcast_age_minutes is not None else "",
         stale_minutes=None if status.replay else settings.stale_minutes,
         downloads=_downloads(folder, manifest),
+        files=_files(folder, manifest),
+        shown=_shown(settings.output / folder, manifest),
         warnings=[
             WarningLine(w.headline if w.raised else f"{w.name}: none", record_text(w), w.raised, w.until)
             for w in status.warnings
@@ -70,7 +71,6 @@ def write_page(settings: ServiceSettings, ledger: Ledger, status: Status) -> Non
         places_header=PLACES_HEADER,
         places=place_rows(settings.output / folder, manifest) if folder else (),
         notes=_notes(status, manifest),
-        palette=settings.products.palette,
     )
     _write(settings.output / "index.html", render_service_page(page))
 
@@ -109,12 +109,13 @@ def _notes(status: Status, manifest: dict[str, Any]) -> list[str]:
     return notes + ([status.calibration] if status.calibration and not status.calibration_drifted else [])
 
 
-def _pictures(folder: str, manifest: dict[str, Any]) -> list[Picture]:
-    names = sorted(n for n in manifest.get("files", {}) if n.startswith("maps/lead_"))
-    valid = manifest.get("valid_times", [])
-    observed = manifest.get(REFERENCE_TIME, manifest.get("issued", ""))
-    captions = [f"observed {observed}", *(f"forecast for {v}" for v in valid)]
-    return [Picture(f"{folder}/{name}", caption) for name, caption in zip(names, captions, strict=False)]
+def _shown(folder: Path, manifest: dict[str, Any]) -> PageParts | None:
+    """Return the newest nowcast as the page shows it; None where it has none, or it cannot be read."""
+    if MAP not in manifest.get("files", {}):
+        return None
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return PageParts.from_json((folder / MAP).read_text(encoding="utf-8"))
+    return None
 
 
 def _downloads(folder: str, manifest: dict[str, Any]) -> list[tuple[str, str]]:
@@ -127,3 +128,10 @@ def _downloads(folder: str, manifest: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     status = ("state of the service (JSON)", "status.json")
     return [*named, ("manifest with checksums", f"{folder}/{MANIFEST}"), status] if there else [status]
+
+
+def _files(folder: str, manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Every file of the nowcast that has no label of its own."""
+    named = {target for _, target in _downloads(folder, manifest)}
+    every = [(name, f"{folder}/{name}") for name in sorted(manifest.get("files", {})) if name != MAP]
+    return [(name, target) for name, target in every if target not in named]

@@ -127,7 +127,7 @@ def newest_frames(
     """Read the frames of ``count`` steps that end with a forecast reference time; missing ones are left out."""
     first = reference_time - (count - 1) * archive.step
     times = archive.times[(archive.times >= first) & (archive.times <= reference_time)]
-    return archive.frames(times).compute(scheduler="synchronous")
+    return archive.read(times)
 
 
 def relation_of(forecast: xr.Dataset, observed: xr.DataArray | None, name: str | None) -> ZRelation | None:

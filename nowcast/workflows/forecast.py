@@ -161,7 +161,7 @@ def forecast_with_past(
     if leads.dtype.kind != "m":
         raise SettingsError(complain("lead times", lead_times, "how many, or times as timedelta64", "give 10"))
     leads = np.atleast_1d(leads)
-    observed = frames.frames(np.setdiff1d(times, missing)).compute(scheduler="synchronous")
+    observed = frames.read(np.setdiff1d(times, missing))
     if len(missing):
         observed = with_interpolated(observed, times)
     own = observed.isel(time=slice(-forecaster.needs.past, None))

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
+from nowcast.archive.masked import masked
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames
 from nowcast.core.engine import Engine, one_thread, open_engine
@@ -62,6 +63,7 @@ def hindcast(
     *,
     stride: int = 1,
     lead_times: int = 10,
+    mask: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     calibration: Path | str | None = None,
     post: Sequence[PostProcessing] = (),
@@ -85,6 +87,7 @@ def hindcast(
         out: Zarr store to make or to go on with: a folder, or an address such as ``s3://bucket/name.zarr``.
         stride: frames between two initialisation times of an unbroken run.
         lead_times: how many, one step apart.
+        mask: quality marks left out of the past, as `nowcast.forecast` does.
         settings: of the model where it is named.
         calibration, post, members, seed, products, z_r: as `nowcast.forecast`.
         progress: show a bar on stderr.
@@ -108,7 +111,7 @@ def hindcast(
     place = place_of(out)
     start, end = parse_period(period)
     check_counts(stride=stride)
-    given = Archive.open(archive) if isinstance(archive, (str, Path)) else archive
+    given = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
     model = (
         build_forecaster(forecaster, settings, given.step)
         if isinstance(forecaster, (str, Path))

@@ -197,7 +197,7 @@ def _pool(
     workers_count: int | None, file_seconds: float | None, engine: Engine | None
 ) -> AbstractContextManager[Engine]:
     if engine is None:
-        return Workers(workers_count, file_seconds)
+        return Workers(workers_count, file_seconds, forked=True)
     return nullcontext(engine if file_seconds is None else TimeLimited(engine, file_seconds))
 
 

@@ -151,5 +151,5 @@ def wet_initialisations(
 
 def _wet_pixels(archive: RadarFrames, wet_dbz: float, frames: list[Times]) -> npt.NDArray[np.int64]:
     """Count the pixels at or above the wet threshold in each of some frames."""
-    fields = (archive.frames(time).compute(scheduler="synchronous") for time in frames)
+    fields = (archive.read(time) for time in frames)
     return np.array([int((field.values >= wet_dbz).sum()) for field in fields], np.int64)

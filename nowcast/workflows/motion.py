@@ -24,6 +24,6 @@ def find_motions(
     """
     flow = Extrapolation()
     frames, times = observed_past(archive, forecaster, at, count=flow.needs.past)
-    observed = frames.frames(times).compute(scheduler="synchronous")
+    observed = frames.read(times)
     own = {forecaster.motion_name: forecaster.velocity(observed)} if isinstance(forecaster, Neural) else {}
     return observed[-1], own | {"optical flow": flow.velocity(observed)}

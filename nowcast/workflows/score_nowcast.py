@@ -86,7 +86,7 @@ class NowcastScorer:
             del coming
         if reference_time not in self.shown:
             return found
-        before = self.archive.frames(times[:past]).compute(scheduler="synchronous")
+        before = self.archive.read(times[:past])
         return found._replace(
             case=Case(reference_time, before, fields, truth.field, probabilities=probabilities)
         )

@@ -126,7 +126,7 @@ def observed_around(archive: RadarFrames, frames: xr.DataArray) -> xr.DataArray 
     times = times[((times >= first) & (times <= start)) | np.isin(times, valid)]
     if not len(times):
         return None
-    observed = archive.frames(times).compute(scheduler="synchronous")
+    observed = archive.read(times)
     different = Grid.of(observed).difference(Grid.of(frames))
     if different:
         raise GridError(

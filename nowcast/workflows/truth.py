@@ -28,7 +28,7 @@ class Truth(NamedTuple):
 def read_truth(archive: RadarFrames, times: Times) -> Truth:
     """Read what was observed at these times, one of which at least has a frame."""
     there = is_held(times, archive.times)
-    field = archive.frames(np.asarray(times[there])).compute(scheduler="synchronous")
+    field = archive.read(np.asarray(times[there]))
     if there.all():
         return Truth(field, np.asarray(field.values))
     values = np.full((len(times), *field.shape[1:]), np.nan, np.float32)

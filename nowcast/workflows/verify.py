@@ -23,6 +23,7 @@ from nowcast.evaluation.period import PeriodScores, Verification
 from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write_skill
 from nowcast.evaluation.windows import MOST_MISSING_FUTURE, check_counts, is_held, wettest, windows
 from nowcast.forecasters.neural import Neural
+from nowcast.forecasters.stored import StoredHindcast, at_stored_times
 from nowcast.postprocessing.members import Members
 from nowcast.report.content import Case
 from nowcast.report.palettes import palette_of
@@ -78,7 +79,7 @@ def verify(
         models: names and checkpoints, or forecasters, or a mapping of names to forecasters.
         period: START/END, UTC; a bare end date is included.
         out: folder for scores.csv, confidence.csv and index.html, all or none; None writes nothing.
-        stride: frames between two initialisation times of an unbroken run.
+        stride: frames between two initialisation times of an unbroken run; of a stored hindcast all are taken.
         lead_times: how many, one step apart.
         thresholds: of events, in dBZ.
         scores: names of docs/reference/scores.md; None takes those that are always computed, and some of
@@ -205,7 +206,7 @@ def verify_period(
         archive: where the frames are.
         forecasters: by the name they have in the table; a `Reading` calls events its own way.
         start, end: the period, UTC.
-        stride: frames between two initialisation times of an unbroken run.
+        stride: frames between two initialisation times of an unbroken run; of a stored hindcast all are taken.
         lead_times: how many, each one step longer.
         thresholds: of events, in dBZ.
         scores: names of `nowcast.scores.catalog.METRICS`.
@@ -235,7 +236,9 @@ def verify_period(
     block = block or block_of(archive.grid.shape, archive.grid.cell_km)
     mapped = thresholds if map_thresholds is None else map_thresholds
     length, leads_only = past + lead_times, {"lead_times": lead_times, "most_missing": most_missing}
-    every = windows(archive.times, archive.step, start, end, length, stride, **leads_only)
+    stored = any(isinstance(model, StoredHindcast) for model in models.values())
+    every = windows(archive.times, archive.step, start, end, length, 1 if stored else stride, **leads_only)
+    every = at_stored_times(every, past, list(models.values())) if stored else every
     starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress, engine)
     reference_times = np.array([times[past - 1] for times in starts.windows], "datetime64[ns]")
     grouping = grouping and grouping.with_events_of(reference_times)

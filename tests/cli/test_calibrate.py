@@ -40,8 +40,9 @@ def calibrate(archive, out, *extra, models="persistence,extrapolation", period=P
 
 def test_decision_thresholds_are_written_and_told(disc, tmp_path, capsys):
     out = tmp_path / "chosen.json"
-    assert calibrate(disc, out) == 0
+    assert calibrate(disc, out, "--mask", "speckle") == 0
     found = read_calibration(out)
+    assert found.made["archives"][0]["content"].endswith("/without speckle")
     assert [m.model for m in found.models] == ["persistence", "extrapolation"]
     assert [m.decision.thresholds_dbz for m in found.models] == [(20.0, 30.0)] * 2
     assert found.made["archives"][0]["name"] == "disc.zarr"

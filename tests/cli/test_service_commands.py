@@ -53,8 +53,10 @@ def test_the_exit_code_says_how_a_cycle_went(service, config, capsys):
     service.deliver(0)
     assert main([*cycle, *_at(0)]) == 4
     service.deliver(1)
-    assert main([*cycle, *_at(1)]) == 0
+    assert main([*cycle, *_at(1), "--set", "mask=[speckle]"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("published: ")
+    with xr.open_dataset(service.output / "latest" / "nowcast.nc", engine="netcdf4") as nowcast:
+        assert nowcast.attrs["quality_masks"] == "speckle"
     assert main([*cycle, *_at(1)]) == 3
     assert main([*cycle, "--set", f"archive={config}"]) == 1
     with only_one(service.output):
@@ -86,6 +88,7 @@ def test_the_exit_code_says_how_a_cycle_went(service, config, capsys):
         ("thresholds_dbz=[20,.nan]", "got nan"),
         ("thresholds_dbz=[400]", "thresholds_dbz[0]: got 400"),
         ("catch_up_limit=-1", "catch_up_limit: got -1"),
+        ("mask=[stuck]", "mask: got stuck, expected some of speckle, spike, ray"),
         ("inputs.0.patterns=[]", "inputs.patterns: got ''"),
         ("inputs.0.patterns=['/etc/*']", "got '/etc/*'"),
     ],

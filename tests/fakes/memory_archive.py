@@ -23,6 +23,9 @@ class MemoryArchive:
     def times(self):
         return self.whole["time"].values
 
+    def read(self, times):
+        return self.frames(times).compute()
+
     def frames(self, times):
         for moment in times:
             if moment not in self.times:

@@ -33,7 +33,7 @@ class StormService:
             settle_seconds=0.0,
             lead_times=3,
             step_minutes=10.0,
-            products=ProductSettings(maps=False),
+            products=ProductSettings(page=False, maps=False),
             thresholds_dbz=(20.0,),
         )
         self.settings = replace(settings, **changes)

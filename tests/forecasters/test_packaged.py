@@ -14,7 +14,7 @@ from nowcast.forecasters import packaged as module
 from nowcast.forecasters.calibration_file import ModelCalibration, write_calibration
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.decision_thresholds import DecisionThresholds
-from nowcast.forecasters.packaged import folder, packaged, registry
+from nowcast.forecasters.packaged import folder, networks, packaged, registry
 from nowcast.models import weights_file
 from nowcast.models.checkpoint import CheckpointMeta, load_network, pack
 from nowcast.models.choice import ModelChoice
@@ -113,10 +113,14 @@ def test_what_is_shipped_is_whole_small_and_described(name):
     assert sha256(weights) == registry()[name]
     assert weights.stat().st_size <= 8_000_000
     card = (folder() / f"{name}.md").read_text(encoding="utf-8")
-    for words in (registry()[name], "## Data, split", "## Skill", "## Where it fails", "CC BY-SA 4.0"):
+    paths = [source["settings"]["path"] for source in load_network(weights).meta.experiment["data"]["sources"]]
+    terms = {"CC BY-SA 4.0" if "italy" in path or "dpc" in path else "none are stated" for path in paths}
+    for words in (registry()[name], "## Data, split", "## Skill", "## Where it fails", *terms):
         assert words in card
-    observed = moving_disc(projected_grid(64, 80), frames=6, velocity=(1.0, 2.0), peak_dbz=55.0)
-    forecast = build_forecaster(name).forecast(observed, LEADS).reflectivity
+    minutes = int(networks()[name].step_minutes)
+    observed = moving_disc(projected_grid(64, 80), 6, (1.0, 2.0), minutes, peak_dbz=55.0)
+    leads = np.arange(1, 4) * np.timedelta64(minutes, "m")
+    forecast = build_forecaster(name).forecast(observed, leads).reflectivity
     wet = forecast.values > 20
     assert wet.any(axis=(1, 2)).all()
     places = [np.argwhere(w).mean(axis=0) for w in wet]

@@ -1,5 +1,7 @@
 """Networks that no machine can hold are one line at once; those that can be are built as ever."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -82,3 +84,15 @@ def test_what_is_around_a_network_is_counted_as_well():
     huge = ModelChoice("convlstm", {"hidden": [10**5] * 2, "filter_size": 5}, events)
     with pytest.raises(SettingsError, match=r"no memory can hold|more than"):
         huge.build(1, None, Scaling(5, 65))
+
+
+def test_counting_a_network_loads_no_compiler():
+    """Sums on torch's device without memory load one, which takes longer than a forecast's first frame."""
+    code = (
+        "import sys, pathlib, nowcast\n"
+        "from nowcast.models.checkpoint import load_network\n"
+        "for path in (pathlib.Path(nowcast.__file__).parent / 'weights').glob('*.safetensors'):\n"
+        "    load_network(path)\n"
+        "assert not {'torch._dynamo', 'sympy', 'xarray', 'scipy'} & set(sys.modules), 'a compiler is loaded'\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

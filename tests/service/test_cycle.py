@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from contextlib import closing
 
 import h5py
@@ -46,6 +47,7 @@ def test_a_whole_nowcast_is_published(service):
     assert {
         "nowcast.nc",
         "manifest.json",
+        "map.json",
         "maps/loop.gif",
         "maps/lead_0030.png",
         "odim/lead_0010.h5",
@@ -60,7 +62,10 @@ def test_a_whole_nowcast_is_published(service):
         assert sha256(folder / name) == digest
     assert set(manifest["files"]) == names - {"manifest.json"}
     page = (service.output / "index.html").read_text()
-    assert "issued/20250601T124000Z/maps/lead_0010.png" in page
+    assert 'href="issued/20250601T124000Z/maps/lead_0010.png"' in page
+    shown = json.loads(re.search(r'id="forecast">(.*?)</script>', page, re.DOTALL)[1])
+    assert [m["valid"] for m in shown["moments"] if not m["observed"]] == manifest["valid_times"]
+    assert [m["lead"] for m in shown["moments"] if m["observed"]] == [-40, -30, -20, -10, 0]
     assert json.loads((service.output / "status.json").read_text())["model"] == "extrapolation"
 
 
@@ -102,7 +107,7 @@ def test_before_any_file_there_is_nothing_to_do(service):
     cycle = service.cycle(0)
     assert cycle.exit_code == NOTHING_NEW
     assert "no usable file" in cycle.message
-    assert "no map yet" in (service.output / "index.html").read_text()
+    assert "No map yet." in (service.output / "index.html").read_text()
 
 
 def test_one_frame_alone_gives_persistence_and_says_so(service):

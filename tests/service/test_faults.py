@@ -164,6 +164,19 @@ def test_a_picture_that_cannot_be_drawn_does_not_keep_the_forecast_back(service,
     assert set(_manifest(service, 1)["files"]) == {"nowcast.nc"} | {f"odim/lead_00{m}0.h5" for m in (1, 2, 3)}
 
 
+def test_a_map_that_cannot_be_made_does_not_keep_the_forecast_back(service, monkeypatch):
+    def never(*_):
+        raise ValueError("no such projection")
+
+    monkeypatch.setattr("nowcast.report.viewer.page.page_parts", never)
+    service.deliver(0, 1)
+    cycle = service.cycle(1, products=replace(service.settings.products, page=True))
+    assert cycle.exit_code == PUBLISHED
+    assert "no page: no such projection" in cycle.message
+    assert set(_manifest(service, 1)["files"]) == {"nowcast.nc"}
+    assert "No map yet." in (service.output / "index.html").read_text()
+
+
 def test_a_fault_nobody_thought_of_is_the_cycles_not_the_watchs(service, monkeypatch):
     def surprise(*_):
         raise KeyError("unheard of")

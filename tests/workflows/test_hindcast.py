@@ -1,5 +1,6 @@
 """Hindcast: the forecasts of the one workflow in one store, whole or marked, gone on with where it stopped."""
 
+import pickle
 import signal
 import subprocess
 import sys
@@ -18,9 +19,11 @@ from nowcast.core.field import NAME, PROBABILITY
 from nowcast.core.grid import Grid
 from nowcast.forecasters.base import Needs, label_forecast
 from nowcast.forecasters.persistence import Persistence
+from nowcast.forecasters.stored import StoredHindcast
 from nowcast.products.hindcast_zarr import HindcastStore, open_hindcast
 from nowcast.workflows.forecast import forecast
 from nowcast.workflows.hindcast import hindcast
+from nowcast.workflows.verify import verify_period
 from tests.fakes.small_archive import write_archive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,3 +202,31 @@ def test_the_period_is_that_of_forecast_reference_times_and_their_past_lies_befo
     assert report.forecasts == 1
     with xr.open_zarr(tmp_path / "h.zarr", chunks=None) as found:
         assert found["forecast_reference_time"].values.tolist() == [newest.astype("datetime64[ns]").astype(int)]
+
+
+def test_a_stored_hindcast_is_scored_as_the_model_that_made_it(archive, tmp_path):
+    hindcast(archive, Unsure(), PERIOD, tmp_path / "h.zarr", stride=2, lead_times=3)
+    stored = pickle.loads(pickle.dumps(StoredHindcast(tmp_path / "h.zarr")))
+    assert (stored.name, stored.describe()["model"]) == ("unsure (h.zarr)", "unsure")
+    day = np.datetime64(DAY, "ns"), np.datetime64(DAY, "ns") + np.timedelta64(1, "D")
+    scores = ["csi", "mae", "brier"]
+    found = verify_period(archive, [Unsure(), stored], *day, lead_times=3, thresholds=[20.0], scores=scores)
+    assert found.reference_times.tolist() == archive.times[[11]].tolist()  # the others lack a frame to score
+    rows = {name: [row[1:] for row in found.rows if row[0] == name] for name in found.models}
+    assert len(rows["unsure"]) == len(rows["unsure (h.zarr)"]) > 6
+    for one, other in zip(rows["unsure"], rows["unsure (h.zarr)"], strict=True):
+        assert one[:3] == other[:3]
+        assert other[3] == pytest.approx(one[3], abs=1e-4, nan_ok=True)
+    with pytest.raises(TimeError, match="lead times"):
+        verify_period(archive, [stored], *day, lead_times=4)
+    with pytest.raises(TimeError, match="--hindcast: got none of 1 initialisation times"):
+        verify_period(archive, [stored], archive.times[8], archive.times[14] + archive.step, lead_times=2)
+
+
+def test_a_hindcast_leaves_marked_echoes_out_and_says_so(archive, tmp_path):
+    hindcast(archive, Unsure(), PERIOD, tmp_path / "h.zarr", stride=4, lead_times=2, mask=["speckle"])
+    with xr.open_zarr(tmp_path / "h.zarr", chunks=None) as found:
+        assert found.attrs["quality_masks"] == "speckle"
+        assert found.attrs["archive_fingerprint"] == f"{archive.fingerprint}/without speckle"
+    with pytest.raises(FileError, match="got a hindcast with archive_fingerprint"):
+        hindcast(archive, Unsure(), PERIOD, tmp_path / "h.zarr", stride=4, lead_times=2)

@@ -60,7 +60,7 @@ class FastCopy(SequenceModel):
         self.past_min, self.multiple_of = model.past_min, model.multiple_of
         network = copy.deepcopy(model).to(dtype).eval().requires_grad_(False)
         self.network: SequenceModel = _replace(network)
-        if next(model.parameters()).is_cuda:
+        if any(parameter.is_cuda for parameter in model.parameters()):
             _lay_channels_last(self.network)
 
     def forward(

@@ -85,10 +85,11 @@ class LogitCascade(nn.Module):
     def __init__(self, thresholds: int, settings: CascadeSettings) -> None:
         super().__init__()
         self.scales, self.hidden = settings.scales, settings.hidden
-        lives = _LIFETIME * torch.tensor([*settings.scales, 2.0 * settings.scales[-1]])
-        lead = torch.arange(1.0, settings.lead_times + 1)
+        here = torch.get_default_device()  # sums on the device without memory load a compiler: a second
+        lives = _LIFETIME * torch.tensor([*settings.scales, 2.0 * settings.scales[-1]], device="cpu")
+        lead = torch.arange(1.0, settings.lead_times + 1, device="cpu")
         kept = torch.exp(-lead[:, None] / lives) / GAIN
-        self.weights = nn.Parameter(kept[:, None].repeat(1, thresholds, 1))
+        self.weights = nn.Parameter(kept[:, None].repeat(1, thresholds, 1).to(here))
         """(S, K, L + 1), the last level being what is larger than all scales."""
         self.constants = nn.Parameter(torch.zeros(settings.lead_times, thresholds))
         self.pixel_layers: nn.Sequential | None = None

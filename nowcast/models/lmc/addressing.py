@@ -27,7 +27,9 @@ class MotionMemory(nn.Module):
 
     def __init__(self, slots: int, width: int, channels: int, *, pooled: bool, temperature: float) -> None:
         super().__init__()
-        self.slots = nn.Parameter(torch.randn(slots, width))
+        self.slots = nn.Parameter(torch.empty(slots, width))
+        if not self.slots.is_meta:
+            nn.init.normal_(self.slots)
         self.pooled = pooled
         self.temperature = temperature
         self.embed = nn.Sequential(

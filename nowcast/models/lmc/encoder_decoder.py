@@ -78,7 +78,7 @@ def draw_scaled(network: nn.Module, last: nn.Module) -> None:
     """
     gated = {id(c) for cell in network.modules() if isinstance(cell, LmcConvLSTM) for c in cell.children()}
     for part in network.modules():
-        if not isinstance(part, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)):
+        if not isinstance(part, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)) or part.weight.is_meta:
             continue
         gain = _FAINT if part is last else _GATED if id(part) in gated else _RECTIFIED
         part.weight.normal_(0.0, gain / math.sqrt(_inputs_of(part)))

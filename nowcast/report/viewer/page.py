@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -22,14 +23,12 @@ from nowcast.core.grid import Grid
 from nowcast.core.times import minutes, to_text
 from nowcast.report.coastlines import CREDIT as LINES_CREDIT
 from nowcast.report.gazetteer import CREDIT as PLACES_CREDIT
+from nowcast.report.palettes import NAMES
 from nowcast.report.rendering import render
 from nowcast.report.viewer.content import BUDGET_BYTES, Moment, ShownForecast
 from nowcast.report.viewer.ground import ground
 from nowcast.report.viewer.layers import Layers, build_layers
 from nowcast.report.viewer.scales import ASSUMED, scales
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 CREDIT = f"Map: Leaflet 1.9.4. {LINES_CREDIT} {PLACES_CREDIT}"
 _SCRIPTS = (
@@ -60,11 +59,25 @@ class PageParts:
     """ISO 8601."""
     reference_text: str
     metadata: Mapping[str, str]
-    notes: tuple[str, ...]
+    notes: Sequence[str]
     """Beside the map: what one must know of the forecast."""
-    remarks: tuple[str, ...]
+    remarks: Sequence[str]
     """Folded away: what one may want to know of the page."""
-    data: Markup
+    data: Mapping[str, Any]
+    """What the page's script reads."""
+
+    def as_json(self) -> str:
+        """Return it as text, to be kept until a page is made of it."""
+        return json.dumps(asdict(self), allow_nan=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> PageParts:
+        """Read it back.
+
+        Raises:
+            ValueError, TypeError: the text is something else.
+        """
+        return cls(**json.loads(text))
 
 
 def render_forecast_page(shown: ShownForecast) -> str:
@@ -72,22 +85,25 @@ def render_forecast_page(shown: ShownForecast) -> str:
     return render_parts(page_parts(shown))
 
 
-def render_parts(parts: PageParts, template: str = "viewer/viewer.html", more: str = "", **values: Any) -> str:
+def render_parts(
+    parts: PageParts | None, template: str = "viewer/viewer.html", more: Sequence[str] = (), **values: Any
+) -> str:
     """Fill a template that is, or extends, that of the page of a forecast.
 
     Args:
-        parts: what stands on it.
+        parts: what stands on it; None for a page that extends it and has no forecast yet.
         template: its name below ``templates/``.
-        more: further script, at the end of the page's own.
+        more: names of further scripts, which follow those of the map.
         values: further values of the template.
     """
+    from jinja2.utils import htmlsafe_json_dumps
     from markupsafe import Markup
 
-    style, script = _assets(more)
+    style, script = _assets((*_SCRIPTS, *more) if parts else tuple(more))
     return render(
         template,
         shown=parts,
-        data=parts.data,
+        data=htmlsafe_json_dumps(parts.data, allow_nan=False, separators=(",", ":")) if parts else "",
         style=Markup(style),
         script=Markup(script),
         policy=f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; "
@@ -98,11 +114,14 @@ def render_parts(parts: PageParts, template: str = "viewer/viewer.html", more: s
     )
 
 
-def page_parts(shown: ShownForecast) -> PageParts:
-    """Pack a forecast for its page, thinned until it fits."""
-    from jinja2.utils import htmlsafe_json_dumps
+def page_parts(shown: ShownForecast, palette: str = NAMES[0]) -> PageParts:
+    """Pack a forecast for its page, thinned until it fits.
 
-    style, script = _assets("")
+    Args:
+        shown: the forecast.
+        palette: the colours that the page begins with, of `nowcast.report.palettes`.
+    """
+    style, script = _assets(_SCRIPTS)
     rows, columns = shown.frames.shape[1:]
     most = max(1, min(rows, columns, _MOST_THIN) // 4)
     thin = min(most, math.ceil(math.sqrt(rows * columns / _MOST_CELLS)))
@@ -110,14 +129,13 @@ def page_parts(shown: ShownForecast) -> PageParts:
         seen = _thinned(shown, thin)
         moments = _moments(seen)
         lies = ground(Grid.of(seen.frames))
-        taken = len(style) + len(script) + len(str(htmlsafe_json_dumps(lies))) + _SLACK_BYTES
+        taken = len(style) + len(script) + len(json.dumps(lies)) + _SLACK_BYTES
         taken += sum(len(text) for pair in shown.metadata.items() for text in pair)
         made = build_layers(seen, moments, BUDGET_BYTES - taken)
         if made.used + taken <= BUDGET_BYTES or thin >= most:
             break
         room = max(1, BUDGET_BYTES - taken)
         thin = min(most, max(thin + 1, math.ceil(thin * math.sqrt(made.used / room) * 0.9)))
-    data = _data(seen, moments, lies, made)
     return PageParts(
         title=shown.title,
         model=shown.model,
@@ -126,7 +144,7 @@ def page_parts(shown: ShownForecast) -> PageParts:
         metadata=shown.metadata,
         notes=(*shown.notes, *_beyond(shown, moments)),
         remarks=_remarks(shown, made, thin),
-        data=htmlsafe_json_dumps(data, allow_nan=False, separators=(",", ":")),
+        data=_data(seen, moments, lies, made) | {"palette": palette},
     )
 
 
@@ -205,10 +223,11 @@ def _clock(moment: np.datetime64) -> str:
 
 
 @lru_cache(maxsize=4)
-def _assets(more: str) -> tuple[str, str]:
-    """Return style and script of a page."""
-    own = "\n".join(_template(f"{name}.js") for name in _SCRIPTS) + more
-    script = f'{_vendored("leaflet.js")}\n(() => {{\n"use strict";\n{own}\n}})();\n'
+def _assets(scripts: tuple[str, ...]) -> tuple[str, str]:
+    """Return the style, and the script that some of ours make, after Leaflet where they draw a map."""
+    own = "\n".join(_template(f"{name}.js") for name in scripts)
+    library = _vendored("leaflet.js") if "map" in scripts else ""
+    script = f'{library}\n(() => {{\n"use strict";\n{own}\n}})();\n'
     return f"{_vendored('leaflet.css')}\n{_template('viewer.css')}", script
 
 

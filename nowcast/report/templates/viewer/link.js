@@ -6,7 +6,7 @@ const link = (() => {
     parts.set("t", data.moments[state.frame].lead);
     parts.set("show", layerAt().key);
     if (variantAt().label) parts.set("of", variantAt().label);
-    if (state.palette !== "safe") parts.set("colours", state.palette);
+    if (state.palette !== data.palette) parts.set("colours", state.palette);
     if (centre) {
       const { lat, lon } = lattice.lonLat(centre.row, centre.column);
       parts.set("map", `${lat.toFixed(5)},${lon.toFixed(5)},${map.shown.getZoom().toFixed(2)}`);

@@ -85,4 +85,4 @@ map.shown.on("move", underCross);
 for (const [when, query] of [["beforeprint", true], ["afterprint", false]])
   addEventListener(when, () => { const bounds = map.shown.getBounds(); document.body.classList.toggle("printed", query); map.shown.invalidateSize({ animate: false, pan: false }); map.shown.fitBounds(bounds, { animate: false }); });
 
-change({ ...link.read(), first: true }).then(() => { document.body.dataset.ready = "yes"; });
+change({ ...link.read(), first: true }).then(() => { document.body.dataset.ready = "yes"; performance.mark("ready"); });
