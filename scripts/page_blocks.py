@@ -4,7 +4,8 @@ A block is run unless a comment right above its fence says why not:
 
     <!-- not run: it needs a GPU -->
 
-which the site shows. Blocks of a page share one folder and one namespace, from top to bottom.
+which the site shows; a comment behind a command, ``# not run: why``, leaves out that one. Blocks of a page
+share a folder and a namespace, from top to bottom.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 NOTE = re.compile(r"<!-- not run: (?P<why>[^>]+?) -->\s*\Z", flags=re.S)
 _FENCE = re.compile(r"^```(?P<language>[\w{}:-]*)[^\n]*\n(?P<code>.*?)^```$", flags=re.M | re.S)
 _HEREDOC = re.compile(r"cat > (?P<file>\S+) <<'(?P<end>\w+)'\n(?P<text>.*?)^(?P=end)$", flags=re.M | re.S)
+_LEFT_OUT = "# not run: "
 RUNNABLE = ("bash", "python")
 
 
@@ -34,11 +36,18 @@ class Block:
     @property
     def commands(self) -> list[str]:
         """What a block of bash runs, one command each, comments and continued lines resolved."""
+        return [line for line in self._lines() if _LEFT_OUT not in line]
+
+    @property
+    def skipped(self) -> list[str]:
+        """The commands whose comment says ``not run: why``."""
+        return [line for line in self._lines() if _LEFT_OUT in line]
+
+    def _lines(self) -> list[str]:
         if self.language != "bash":
             return []
         lines = _HEREDOC.sub(lambda m: f"cat > {m['file']}", self.code).replace("\\\n", " ").splitlines()
-        found = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-        return [line for line in found if shlex.split(line, comments=True)]
+        return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def blocks(text: str) -> list[Block]:
