@@ -1,12 +1,14 @@
 """Measure what workers are worth: verification and ingest by 1, 2 and 8 local workers, in turns.
 
-    python scripts/benchmark_cluster.py [--size CELLS] [--nowcasts N] [--rounds N]
+    python scripts/benchmark_cluster.py [--size CELLS] [--nowcasts N] [--rounds N] [--files N]
                                         [--archive ARCHIVE --period START/END]
 
 Without an archive, storms of the demo are made: files for ingest, and what is verified. Ratios are of the wall
 clock within a round, median over rounds, so that a machine that is busy slows all alike; each worker has one
-thread. Verification has its workers started before the clock (--cold counts that, too) and scores persistence,
-extrapolation and a network; the tables must be the same to the last bit whatever the number of workers.
+thread. Ingest reads ``--files`` files of 512 x 512 (30 storms, again and again) by the command, start-up
+included: with few files that is all one sees. Verification has its workers started before the clock (--cold
+counts that, too) and scores persistence, extrapolation and a network; the tables must be the same to the last
+bit whatever the number of workers.
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ from nowcast.archive.reader import Archive
 from nowcast.core.engine import Engine, open_engine
 from nowcast.core.times import parse_period, to_text
 from nowcast.demo.run import DemoSettings, write_files
-from nowcast.demo.storm import StormSettings
+from nowcast.demo.storm import StormSettings, make_storms, storm_grid
 from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.catalog import build_forecaster
+from nowcast.products.odim_h5 import write_composite
+from nowcast.workflows.ingest import ingest
 from nowcast.workflows.verify import verify_period
 
 WORKERS = (1, 2, 8)
@@ -43,7 +47,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=192, help="cells of a frame each way")
     parser.add_argument("--nowcasts", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--files", type=int, default=600, help="files to ingest; 0 leaves ingest out")
     parser.add_argument("--network", default="astm")
     parser.add_argument("--archive", type=Path)
     parser.add_argument("--period")
@@ -56,14 +61,27 @@ def main() -> int:
             frames = args.nowcasts + 16
             storms = StormSettings(frames=frames, step_minutes=10, size=args.size, cell_km=1.0)
             files = write_files(DemoSettings(storms=storms), Path(folder) / "radar", False)
-            measure_ingest(files, Path(folder), args.rounds)
-            archive = Archive.open(Path(folder) / "0.zarr")
+            ingest([files[0].parent], Path(folder) / "storms.zarr", progress=False)
+            archive = Archive.open(Path(folder) / "storms.zarr")
             period = archive.times[0], archive.times[-1] + archive.step
         else:
             archive, period = Archive.open(args.archive), parse_period(args.period)
+        if args.files:
+            measure_ingest(many_files(args.files, Path(folder) / "many"), Path(folder), args.rounds)
         measure_verify(archive, models, period, args)
     print(f"load {os.getloadavg()[0]:.1f} in the end")
     return 0
+
+
+def many_files(count: int, folder: Path) -> list[Path]:
+    """Write so many ODIM_H5 files of 512 x 512, of thirty storms in turn."""
+    storms = StormSettings(frames=30, step_minutes=10, size=512, cell_km=1.0)
+    frames, grid = list(make_storms(storms)), storm_grid(storms)
+    first, step = np.datetime64("2025-01-01T00:00", "ns"), np.timedelta64(10, "m")
+    return [
+        write_composite(folder / f"{i:05d}.h5", frames[i % len(frames)], first + i * step, grid)
+        for i in range(count)
+    ]
 
 
 def measure_ingest(files: list[Path], folder: Path, rounds: int) -> None:
