@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import urllib.request
 import venv
 import zipfile
 from importlib.util import find_spec
@@ -102,8 +103,25 @@ def nowcast(wheel, tmp_path):
         assert done.returncode == code, f"{arguments}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    run.here, run.site = here, site
+    run.here, run.site, run.command, run.environment = here, site, str(home / "bin" / "nowcast"), environment
     return run
+
+
+def asks_the_server(nowcast, place, path):
+    """What `nowcast serve` answers, in a process that is ended afterwards."""
+    with subprocess.Popen(
+        [nowcast.command, "serve", place, "--port", "0"],
+        cwd=nowcast.here,
+        env=nowcast.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            address = re.match(r"http://127\.0\.0\.1:\d+", server.stdout.readline())[0]
+            with urllib.request.urlopen(address + path) as answer:
+                return answer.status, answer.read().decode()
+        finally:
+            server.terminate()
 
 
 FILES = """
@@ -145,6 +163,7 @@ def test_the_installed_package_does_everything_by_name(nowcast):
     assert (nowcast.here / "nowcast.nc").stat().st_size > 1000
     text = nowcast("at", "45.0", "10.0", "--forecast", "nowcast.nc", "--z-r", "marshall_palmer", "--json", "-")
     assert json.loads(text)
+    assert asks_the_server(nowcast, "nowcast.nc", "/health")[0] == 200
     period = json.loads(nowcast("info", "storms.zarr", "--json"))
     span = f"{period['first'].rstrip('Z')}/{period['last'].rstrip('Z')}"
     models = ["--models", "persistence,motionrnn", "--leads", "2", "--workers", "1"]
