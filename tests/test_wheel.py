@@ -19,7 +19,7 @@ import pytest
 from nowcast.core.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
-LARGEST_MB = 20.0
+LARGEST_MB = 25.0
 """What a download may take; the weights are most of it."""
 
 pytestmark = pytest.mark.slow
