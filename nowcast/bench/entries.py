@@ -15,7 +15,7 @@ from nowcast.core.settings import build, current_names, merged, plain
 from nowcast.data.splits import parse_periods
 from nowcast.training.experiment import Experiment, Training
 
-LATER = (("data", "missing", 0), ("training", "start_from", None))
+LATER = (("data", "missing", 0), ("training", "start_from", None), ("training", "weight_decay", 0.0))
 """Settings that tables were filled without: at these values they are not counted, so that hashes stay."""
 NOT_COUNTED = ("workers", "accelerator", "log_every", "logger", "devices", "nodes")
 """Settings of training that change where and how it runs, but not what comes out."""

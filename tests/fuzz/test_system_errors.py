@@ -166,13 +166,13 @@ def test_a_full_disk(case, kit, tmp_path):
 
 @pytest.mark.parametrize("case", ["forecast", "motion", "calibrate"])
 def test_a_pipe_is_not_replaced(case, kit, tmp_path):
-    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe.nc")
     arguments = [a.split("/o.")[0] for a in WRITTEN[case]]
-    command = filled_in(arguments, kit, tmp_path / "pipe", tmp_path)
+    command = filled_in(arguments, kit, tmp_path / "pipe.nc", tmp_path)
     code, line, _ = ended(command, seconds=20, kind="places to write")
     assert code == 2
     assert "is a device, a pipe or a socket" in line
-    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert stat.S_ISFIFO((tmp_path / "pipe.nc").stat().st_mode)
 
 
 @pytest.mark.parametrize("case", [*READ, *(f"to {name}" for name in WRITTEN)])
