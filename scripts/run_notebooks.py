@@ -38,7 +38,7 @@ def execute(path: Path, folder: Path) -> Any:
     import nbformat
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     os.environ["IPYTHONDIR"] = str(folder)
     NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(folder)}}).execute()
@@ -102,7 +102,7 @@ def main() -> int:
     for path in parser.parse_args().notebooks:
         with tempfile.TemporaryDirectory(prefix="nowcast-notebook-") as folder:
             notebook = execute(path, Path(folder))
-        nbformat.write(notebook, path)
+        nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
         print(f"{path}: {path.stat().st_size / 1024:.0f} kB", flush=True)
     return 0
 
