@@ -44,6 +44,7 @@ def test_names_choose_by_their_start():
 def test_a_mistake_is_tried_on_the_copy_and_taken_out_again(tmp_path, monkeypatch):
     file = tmp_path / "nowcast" / "one.py"
     file.parent.mkdir()
+    (file.parent / "__init__.py").touch()
     file.write_text("VALUE = 1\n", encoding="utf-8")
     (tmp_path / "test_one.py").write_text(
         "from nowcast.one import VALUE\n\ndef test_one():\n    assert VALUE == 1\n", encoding="utf-8"

@@ -173,7 +173,8 @@ def test_a_replay_publishes_the_right_times_wherever_the_real_inputs_are(archive
     assert len(issued) == 3
     assert str((output / "latest").readlink()) == f"issued/{issued[-1]}"
     manifest = json.loads((output / "latest" / "manifest.json").read_text())
-    assert manifest["files"] == {"nowcast.nc": sha256(output / "latest" / "nowcast.nc")}
+    files = ("nowcast.nc", "map.json")
+    assert manifest["files"] == {name: sha256(output / "latest" / name) for name in files}
     assert issued == ["20250601T124000Z", "20250601T125000Z", "20250601T130000Z"]
     assert manifest["forecast_reference_time"] == "2025-06-01T13:00:00Z"
     assert re.fullmatch("2025-06-01T13:0[345]:[0-9][0-9]Z", manifest["published"])

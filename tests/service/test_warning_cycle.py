@@ -117,6 +117,7 @@ def test_places_areas_and_warnings_are_published_as_files(published):
         "areas.csv",
         "warnings.json",
         "nowcast.nc",
+        "map.json",
         "meteograms/places_01.png",
         "meteograms/areas_01.png",
     }
