@@ -176,7 +176,8 @@ def test_no_cluster_there(monkeypatch):
 
 
 UNGUARDED = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where tests run in the background
 from nowcast.core.engine import open_engine
 from tests.fakes.work import kill_itself_once, where
 from pathlib import Path

@@ -73,7 +73,7 @@ def test_it_runs(path, tmp_path, script, monkeypatch):
         assert [pair for pair in zip(shown, stored, strict=True) if not close(*pair)] == []
         return
     assert "13 new frames" in "".join(shown)
-    lines = [line.split() for line in "".join(shown).splitlines() if "CSI at 20 dBZ" in line]
+    lines = [line.split() for line in "\n".join(shown).splitlines() if "CSI at 20 dBZ" in line]
     scores = {line[0]: float(line[-1]) for line in lines}
     assert set(scores) == {"persistence", "extrapolation", "motionrnn"}
     assert all(0.4 < score < 1 for score in scores.values()), scores

@@ -34,7 +34,10 @@ def test_the_gallery_draws_what_it_shows(script, tmp_path):
     stored_here = tmp_path / "stored"
     stored_here.mkdir()
     for path in drawn:
-        stored = Image.open(script.store(path, stored_here)).convert("RGB")
-        picture = np.asarray(Image.open(PICTURES / path.name).convert("RGB"))
-        assert picture.shape == np.asarray(stored).shape, path.name
+        with (
+            Image.open(script.store(path, stored_here)) as drawn_now,
+            Image.open(PICTURES / path.name) as shown,
+        ):
+            stored, picture = (np.asarray(image.convert("RGB")) for image in (drawn_now, shown))
+        assert picture.shape == stored.shape, path.name
         assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 8, path.name
