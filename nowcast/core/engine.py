@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from nowcast.core.errors import SettingsError
+from nowcast.core.machine import usable_cores
 from nowcast.core.processes import lost_is_an_error
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ class Spreading:
             yield from InProcess().each(work, [rest.pop(0)])
             done = len(tasks) - len(rest)
             left = (time.monotonic() - began) / done * len(rest)
-            if cores() > 1 and len(rest) > 1 and left > _WORTHWHILE_SECONDS:
-                self._cluster = _local_cluster(cores())
+            if usable_cores() > 1 and len(rest) > 1 and left > _WORTHWHILE_SECONDS:
+                self._cluster = _local_cluster(usable_cores())
         if self._cluster is not None:
             yield from self._cluster.each(work, rest, lost or lost_is_an_error)
 
@@ -140,7 +141,7 @@ def open_engine(
     elif workers == 1:
         engine = InProcess()
     else:
-        engine = _local_cluster(workers or cores(), dashboard)
+        engine = _local_cluster(workers or usable_cores(), dashboard)
     try:
         yield engine
     finally:
@@ -224,13 +225,6 @@ def wanted(boss: int) -> bool:
     worker = sys.modules.get("nowcast.core.cluster_worker")
     asked: bool | None = worker.is_wanted() if worker is not None else None
     return boss in (os.getpid(), os.getppid()) if asked is None else asked
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -143,6 +143,33 @@ class Sprog(Cascade):
         return found
 
 
+def steps_members(
+    cascade: Cascade,
+    members: int,
+    seed: int,
+    frames: npt.NDArray[np.float64],
+    motion: npt.NDArray[np.float64],
+    steps: list[float],
+    past: Past,
+) -> npt.NDArray[np.floating]:
+    """Run STEPS of pysteps with its defaults: dBZ of each member (M, S, H, W)."""
+    run: Any = function(cascade.name, "pysteps.nowcasts.steps", "forecast")
+    assert past.step is not None
+    found: npt.NDArray[np.floating] = run(
+        frames,
+        motion,
+        steps,
+        n_ens_members=members,
+        n_cascade_levels=cascade.cascade_levels,
+        precip_thr=cascade.rain_dbz,
+        kmperpixel=float(np.mean(past.grid.cell_km)),
+        timestep=minutes(past.step),
+        seed=seed,
+        num_workers=1,
+    )
+    return found
+
+
 @dataclass(frozen=True)
 class StepsMean(Cascade):
     """Mean of a STEPS ensemble of pysteps: the mean is scored, as one forecast, not the ensemble.
@@ -176,20 +203,7 @@ class StepsMean(Cascade):
     def _run(
         self, frames: npt.NDArray[np.float64], motion: npt.NDArray[np.float64], steps: list[float], past: Past
     ) -> npt.NDArray[np.floating]:
-        run: Any = function(self.name, "pysteps.nowcasts.steps", "forecast")
-        assert past.step is not None
-        ensemble = run(
-            frames,
-            motion,
-            steps,
-            n_ens_members=self.members,
-            n_cascade_levels=self.cascade_levels,
-            precip_thr=self.rain_dbz,
-            kmperpixel=float(np.mean(past.grid.cell_km)),
-            timestep=minutes(past.step),
-            seed=self.seed,
-            num_workers=1,
-        )
+        ensemble = steps_members(self, self.members, self.seed, frames, motion, steps, past)
         relation = z_r("marshall_palmer")
         total = np.zeros(ensemble.shape[1:])
         for member in ensemble:

@@ -19,7 +19,7 @@ from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.core.times import minutes
 from nowcast.forecasters.base import LeadTimes, label_forecast
 from nowcast.forecasters.inputs import Past
-from nowcast.forecasters.pysteps_cascades import Cascade
+from nowcast.forecasters.pysteps_cascades import Cascade, steps_members
 from nowcast.forecasters.pysteps_lk import function, quietly
 
 Array = npt.NDArray[np.float32]
@@ -110,21 +110,7 @@ class Steps(PystepsEnsemble):
     def _run(
         self, frames: npt.NDArray[np.float64], motion: npt.NDArray[np.float64], steps: list[float], past: Past
     ) -> npt.NDArray[np.floating]:
-        run: Any = function(self.name, "pysteps.nowcasts.steps", "forecast")
-        assert past.step is not None
-        found: npt.NDArray[np.floating] = run(
-            frames,
-            motion,
-            steps,
-            n_ens_members=self.members,
-            n_cascade_levels=self.cascade_levels,
-            precip_thr=self.rain_dbz,
-            kmperpixel=float(np.mean(past.grid.cell_km)),
-            timestep=minutes(past.step),
-            seed=self.seed,
-            num_workers=1,
-        )
-        return found
+        return steps_members(self, self.members, self.seed, frames, motion, steps, past)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def test_long_work_is_spread_after_its_first_task(monkeypatch):
             yield from super().each(function, tasks)
 
     monkeypatch.setattr(engines, "_local_cluster", Fake)
-    monkeypatch.setattr(engines, "cores", lambda: 3)
+    monkeypatch.setattr(engines, "usable_cores", lambda: 3)
     monkeypatch.setattr(engines, "_WORTHWHILE_SECONDS", 0.0)
     with open_engine() as engine:
         assert list(in_order(engine, work.square, [5, 1, 2])) == [25, 1, 4]
