@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nowcast.cli.help_page import HelpPage
+from nowcast.cli.set_argument import add_set_argument
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -79,15 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--members", type=int, metavar="N", help="with --archive: draw N members, for spread, sums and areas"
     )
     parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
-    parser.add_argument(
-        "--set",
-        dest="assignments",
-        metavar="KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="with --archive: settings of the model",
-    )
+    add_set_argument(parser, "with --archive: settings of the model")
     parser.add_argument(
         "--z-r", metavar="NAME", help="Z-R relation for mm/h and mm; by default the one that the forecast names"
     )

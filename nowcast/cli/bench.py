@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from nowcast.cli.help_page import HelpPage
+from nowcast.cli.set_argument import add_set_argument
 from nowcast.core.errors import SettingsError
 
 HELP = HelpPage(
@@ -49,14 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="only these rows are trained and scored (default: all); the table shows all that is known",
     )
-    parser.add_argument(
-        "--set",
-        dest="assignments",
-        metavar="KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="put values over the configuration, for example data.sources.0.settings.path=mnist",
+    add_set_argument(
+        parser, "put values over the configuration, for example data.sources.0.settings.path=mnist"
     )
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER", help="where the data lies: the path of every source"

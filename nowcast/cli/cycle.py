@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from nowcast.cli.help_page import HelpPage
+from nowcast.cli.set_argument import add_set_argument
 
 HELP = HelpPage(
     """Runs one scheduled nowcast for cron or a timer: takes in what files have come, forecasts,
@@ -37,15 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_service_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe what `cycle`, `watch` and `status` share."""
     parser.add_argument("--config", type=Path, required=True, metavar="NAME|YAML", help="the service")
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="assignments",
-        help="put a setting over the file's, for example output=out",
-    )
+    add_set_argument(parser, "put a setting over the file's, for example output=out")
 
 
 def add_log_argument(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nowcast.cli.help_page import HelpPage
+from nowcast.cli.set_argument import add_set_argument
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -144,15 +145,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="forecast reference time, UTC, such as 2025-03-22T12:00; the default is the newest frame",
     )
-    parser.add_argument(
-        "--set",
-        dest="assignments",
-        metavar="KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="settings of the model, for example method=tvl1 or memory_gb=2",
-    )
+    add_set_argument(parser, "settings of the model, for example method=tvl1 or memory_gb=2")
 
 
 def add_calibration_argument(parser: argparse.ArgumentParser) -> None:

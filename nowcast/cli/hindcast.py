@@ -12,6 +12,7 @@ from nowcast.cli.forecast import (
     products_of,
 )
 from nowcast.cli.help_page import HelpPage
+from nowcast.cli.set_argument import add_set_argument
 from nowcast.cli.workers import add_worker_arguments, engine_of
 
 HELP = HelpPage(
@@ -50,15 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CKPT_OR_NAME",
         help="a name (see 'nowcast models') or a checkpoint of 'nowcast train'",
     )
-    parser.add_argument(
-        "--set",
-        dest="assignments",
-        metavar="KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="settings of the model, for example method=tvl1 or memory_gb=2",
-    )
+    add_set_argument(parser, "settings of the model, for example method=tvl1 or memory_gb=2")
     parser.add_argument(
         "--period",
         required=True,

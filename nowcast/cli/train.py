@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nowcast.cli.help_page import HelpPage
+from nowcast.cli.set_argument import add_set_argument
 
 if TYPE_CHECKING:
     from nowcast.training.interruption import Interruption
@@ -46,14 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|YAML",
         help="an experiment: a packaged one ('nowcast configs list') or a file",
     )
-    parser.add_argument(
-        "--set",
-        dest="assignments",
-        metavar="KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="put values over the configuration, for example training.minutes=5 "
+    add_set_argument(
+        parser,
+        "put values over the configuration, for example training.minutes=5 "
         "data.sources.0.settings.path=my.zarr",
     )
     parser.add_argument("--resume", type=Path, metavar="LAST.ckpt", help="go on exactly where this run ended")
