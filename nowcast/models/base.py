@@ -47,6 +47,8 @@ class OptimiserStep(NamedTuple):
     target: Tensor
     observed: Tensor
     """All three (B, N, C, H, W)."""
+    penalty: Tensor | None = None
+    """A scalar that is added to the loss: a network's own term (a divergence of latents, an orthogonality)."""
 
 
 class Increments(Protocol):
@@ -93,6 +95,13 @@ class SequenceModel(nn.Module, ABC):
     multiple_of: tuple[int, int] = (1, 1)
     """Rows and columns must be multiples of these; `nowcast.models.padding` takes care of others."""
 
+    feeds_back: bool = True
+    """Every forecast frame is read again to make the next, so scheduled sampling can put the true one in its
+    place. False for networks that forecast all frames from the past alone; they ignore ``targets``."""
+
+    stochastic: bool = False
+    """The network has a future for each seed (`draw`); `forward` gives that of its setting ``seed``."""
+
     left_out: tuple[str, ...] = ()
     """What the names of parameters start with that `forecast_only` dropped; a checkpoint may hold them."""
 
@@ -112,6 +121,22 @@ class SequenceModel(nn.Module, ABC):
         Returns:
             (B, S, C, H, W).
         """
+
+    def draw(self, past: Tensor, steps: int, seed: int, observed: Tensor | None = None) -> Tensor:
+        """Forecast one of the futures that a stochastic network holds possible.
+
+        Args:
+            past: as in `forward`.
+            steps: S.
+            seed: the same one gives the same future, alone or in any batch.
+            observed: as in `forward`.
+
+        Returns:
+            (B, S, C, H, W); that of `forward`, whatever the seed, from a network that is not stochastic.
+        """
+        del seed
+        forecast: Tensor = self(past, steps, observed=observed)
+        return forecast
 
     def rollout(self, past: Tensor, steps: int, targets: ScheduledTargets | None = None) -> Tensor:
         """Forecast like `forward`, with the one-step predictions of the past in front where there are any.

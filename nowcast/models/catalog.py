@@ -49,6 +49,9 @@ class ModelEntry:
     """A frozen dataclass; every default is the paper's."""
     build: Callable[[Any, FrameSpec], SequenceModel]
     """(settings, the frames it is built for) -> network."""
+    changes: bool = True
+    """Its outputs can be read as changes of the frame before, which an exceedance-probability head needs; not
+    those of a network that moves the pixels of frames."""
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -146,5 +149,10 @@ def build_model(
     if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
         raise SettingsError(f"channels: got {channels!r}, expected 1 or more; radar has 1, colour video 3")
     spec = FrameSpec(channels, size, increments)
+    if increments is not None and not entry.changes:
+        raise SettingsError(
+            f"model.exceedance_probability: got '{name}', which moves the pixels of frames, expected a network "
+            "whose outputs can be changes; leave exceedance_probability out, or take another network"
+        )
     chosen: Any = build(entry.settings, settings, where="model.settings")
     return build_within_memory(lambda: entry.build(chosen, spec))

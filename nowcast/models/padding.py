@@ -99,7 +99,8 @@ class AnySize(ModelWrapper):
         )
         for step in self.network.optimiser_steps(padded, self._pad_targets(targets), generator):
             tensors = (step.prediction, step.target, step.observed)
-            yield OptimiserStep(step.name, *(tensor[..., :height, :width] for tensor in tensors))
+            prediction, target, seen = (tensor[..., :height, :width] for tensor in tensors)
+            yield OptimiserStep(step.name, prediction, target, seen, step.penalty)
 
     def _margin(self, height: int, width: int) -> tuple[int, int, int, int]:
         rows, columns = self.network.multiple_of

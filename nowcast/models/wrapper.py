@@ -20,6 +20,7 @@ class ModelWrapper(SequenceModel):
         super().__init__()
         self.network = network
         self.past_min, self.multiple_of = network.past_min, network.multiple_of
+        self.feeds_back, self.stochastic = network.feeds_back, network.stochastic
 
     @property
     def size(self) -> tuple[int, int] | None:

@@ -143,7 +143,8 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         return losses
 
     def _loss_of(self, step: OptimiserStep) -> Tensor:
-        return self.loss(step.prediction, step.target, step.observed)
+        loss = self.loss(step.prediction, step.target, step.observed)
+        return loss if step.penalty is None else loss + step.penalty.float()
 
     def _note_loss(self, loss: Tensor, rate: float) -> None:
         if self.iteration % self.experiment.training.log_every and self.iteration > 1:
@@ -169,8 +170,8 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         length, steps = batch.past.shape[1], batch.future.shape[1]
         observed = batch.observed[:, length:]
         forecast = self.network(batch.past, steps, observed=batch.observed[:, :length])
-        _, prediction, target, counted = self.network.compared(forecast, batch.future, observed, batch.faintest)
-        loss = self.loss(prediction, target, counted)
+        compared = self.network.compared(forecast, batch.future, observed, batch.faintest)
+        loss = self.loss(compared.prediction, compared.target, compared.observed)
         sums.add(loss, self.network.frames(forecast), batch.future, observed)
 
     def on_validation_epoch_end(self) -> None:

@@ -4,9 +4,12 @@ import pytest
 import torch
 
 from nowcast.core.errors import SettingsError
+from nowcast.core.scaling import Scaling
 from nowcast.models.base import ClipBatch, ScheduledTargets
 from nowcast.models.catalog import MODELS, build_model
-from nowcast.models.lagrangian.wrapper import LagrangianModel
+from nowcast.models.choice import ModelChoice
+from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
+from nowcast.models.lagrangian.wrapper import LagrangianModel, LagrangianSettings
 from nowcast.models.padding import AnySize
 from tests.fakes.tiny_models import PAST, frames, size_of, tiny_model, tiny_settings
 
@@ -74,6 +77,8 @@ def test_later_frames_do_not_change_earlier_outputs(name):
     early = before.shape[1] - STEPS
     assert torch.equal(before[:, :early], after[:, :early])
     assert not torch.equal(before[:, early], after[:, early])
+    if not model.feeds_back:
+        return
     truth = frames(name, 2, STEPS, seed=3)
     other = truth.clone()
     other[:, 1:] = 1 - other[:, 1:]
@@ -108,10 +113,49 @@ def test_targets_count_only_where_they_are_used(name):
     assert (forecast(model, past, targets=ScheduledTargets(truth, unused)) - free).abs().max() <= 1e-6
     half = unused.clone()
     half[1] = True
+    if not model.feeds_back:
+        assert torch.equal(forecast(model, past, targets=ScheduledTargets(truth, half)), free)
+        return
     guided = forecast(model, past, targets=ScheduledTargets(truth, half))
     assert (guided[0] - free[0]).abs().max() <= 1e-6
     assert (guided[1, 0] - free[1, 0]).abs().max() <= 1e-6
     assert not torch.equal(guided[1, 1], free[1, 1])
+
+
+@every_model
+def test_a_seed_is_a_future(name):
+    model, past = tiny_model(name), frames(name, 3, PAST)
+    with torch.no_grad():
+        one, again, other = (model.draw(past, STEPS, seed) for seed in (3, 3, 4))
+        alone = model.draw(past[1:2], STEPS, 3)
+    assert torch.equal(one, again)
+    assert (one[1:2] - alone).abs().max() <= 1e-6
+    assert torch.equal(one, other) is not model.stochastic
+
+
+@every_model
+def test_the_exceedance_head_takes_it_or_says_why_not(name):
+    choice = ModelChoice(
+        name,
+        tiny_settings(name),
+        exceedance_probability=ExceedanceProbabilitySettings(thresholds_dbz=(20.0, 30.0, 40.0)),
+        lagrangian=LagrangianSettings(),
+    )
+    if not MODELS[name].changes:
+        with pytest.raises(SettingsError, match="moves the pixels"):
+            choice.build(1, size_of(name), Scaling())
+        return
+    torch.manual_seed(0)
+    model, past = choice.build(1, size_of(name), Scaling()), frames(name, 2, PAST)
+    found = forecast(model, past)
+    assert found.shape == (2, STEPS, 3, *size_of(name))
+    assert float(found.min()) >= 0.0
+    assert float(found.max()) <= 1.0
+    clip = ClipBatch(
+        past, frames(name, 2, STEPS, seed=2), torch.ones(2, PAST + STEPS, 1, *size_of(name)) > 0, past[:, :0]
+    )
+    (step, *_) = model.optimiser_steps(clip, None, torch.Generator().manual_seed(0))
+    assert step.prediction.shape == step.target.shape == step.observed.shape
 
 
 @every_model

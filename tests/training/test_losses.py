@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
 from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
-from nowcast.training.losses import LOSSES, IntensityWeights, l1_l2, make_loss, mse
+from nowcast.training.losses import LOSSES, IntensityWeights, cross_entropy, l1_l2, make_loss, mse
 
 SCALING = Scaling(0.0, 50.0)
 EVENTS = ExceedanceProbabilitySettings((20.0, 30.0))
@@ -36,6 +36,16 @@ def test_weights_by_hand():
     expected = (2 * (0.2 + 0.04) + 0.0 + 7 * (0.4 + 0.16)) / 3
     assert loss(SAID, frames(0.3, 0.1, 0.5, 0.0), SEEN).item() == pytest.approx(expected, rel=1e-6)
     assert intensity.of(frames(0.0, 0.2999, 0.3, 0.41), SCALING).flatten().tolist() == [1, 1, 2, 7]
+
+
+def test_the_cross_entropy_by_hand():
+    everything = torch.ones(1, 1, 1, 64, 64, dtype=torch.bool)
+    half, ink = torch.full((1, 1, 1, 64, 64), 0.5), torch.rand(1, 1, 1, 64, 64)
+    assert float(cross_entropy(half, ink, everything)) * 4096 == pytest.approx(2839.13, abs=0.01)
+    assert float(cross_entropy(half * 0, half * 2, everything)) == pytest.approx(13.8155, abs=1e-3)
+    quarter = torch.full_like(half, 0.25)
+    expected = -(0.5 * math.log(0.25) + 0.5 * math.log(0.75))
+    assert float(cross_entropy(quarter, half, everything)) == pytest.approx(expected)
 
 
 def test_the_log_score_by_hand():

@@ -179,7 +179,9 @@ class ExceedanceProbabilityModel(ModelWrapper):
                 last = slice(-coded.future.shape[1], None)
                 logits, target, observed = logits[:, last], target[:, last], observed[:, last]
             known = self._known(observed, clip.faintest)
-            yield OptimiserStep(step.name, self._faded(coded.past, logits), _events(target), known)
+            yield OptimiserStep(
+                step.name, self._faded(coded.past, logits), _events(target), known, step.penalty
+            )
 
     def _faded(self, read: Tensor, logits: Tensor) -> Tensor:
         """Add the network's change of the newest logits (B, S, K, H, W) to the past's as they fade."""
