@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nowcast.bench.benchmark import Benchmark, Row, check_apart, check_frames, slug
+from nowcast.bench.benchmark import Benchmark, Row, slug
+from nowcast.bench.checks import check_apart, check_frames
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.files import sha256
 from nowcast.core.settings import build, current_names, merged, plain
@@ -141,6 +142,10 @@ def _hash(bench: Benchmark, what: Any) -> str:
         "clips": bench.test_clips,
         "stride": bench.test_stride,
     }
+    if bench.test_future is not None:
+        tested["future"] = bench.test_future
+    if bench.scores_dbz:
+        tested["scaling"] = plain(bench.data.scaling)
     if "fvd" in bench.scores and bench.weights.fvd_sha256 is not None:
         tested["fvd_sha256"] = bench.weights.fvd_sha256.lower()
     return hashlib.sha256(json.dumps(_without_places(tested), sort_keys=True).encode()).hexdigest()[:12]

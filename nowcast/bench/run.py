@@ -62,6 +62,7 @@ class BenchmarkRun:
         rows: only these are trained and scored; None takes all. The table shows whatever is known.
         most_minutes: no further training starts later than this after the call.
         progress: log to stderr what goes on.
+        runs: folder of the trainings, where several tables may share those that are the same; None: in ``out``.
 
     Raises:
         NowcastError: settings, data and networks that do not fit, before anything is trained.
@@ -74,9 +75,10 @@ class BenchmarkRun:
         rows: Sequence[Row] | None = None,
         most_minutes: float | None = None,
         progress: bool = False,
+        runs: Path | None = None,
     ) -> None:
         self.bench, self.progress = bench, progress
-        self.runs, self.records = Path(out) / "runs", Records(Path(out) / "results")
+        self.runs, self.records = runs or Path(out) / "runs", Records(Path(out) / "results")
         self._until = None if most_minutes is None else time.monotonic() + 60 * most_minutes
         self._picked = {row.name for row in (bench.rows if rows is None else rows)}
         self._opened: tuple[int, ExperimentData] | None = None
@@ -87,7 +89,7 @@ class BenchmarkRun:
         data = None if first is None else self._open(first)
         self._train_data = "" if data is None else data.clips.train.fingerprint
         self.held_out = HeldOut(bench, None if data is None else data.clips)
-        self._metrics, self._not_computed = computable(bench.scores, bench.weights)
+        self._metrics, self._not_computed = computable(bench.scores, bench.weights, bench.data.scaling)
         self.device = _device(bench)
         self._wanted = [e for e in self._entries if e.row.name in self._picked and self._known(e) is None]
         self._check_networks()
@@ -241,7 +243,7 @@ class BenchmarkRun:
 
     @property
     def _shape(self) -> Sequences:
-        window, clips = self.bench.data.window, self.held_out.clips
+        window, clips = self.bench.test_window, self.held_out.clips
         return Sequences(window.past, window.future, clips.size, clips.channels)
 
     def _costs(self, row: Row) -> Costs | None:

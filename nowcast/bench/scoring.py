@@ -6,7 +6,7 @@ Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W colu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,10 +17,12 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from nowcast.core.errors import MissingWeightsError, NowcastError
+from nowcast.core.scaling import Scaling
 from nowcast.data.clips import VideoDataset
 from nowcast.models.base import ClipBatch
 from nowcast.scores import i3d, lpips_weights
 from nowcast.scores.base import Metric, Sums, add
+from nowcast.scores.frames import FrameCsi
 from nowcast.scores.fvd import Fvd
 from nowcast.scores.lpips import Lpips
 from nowcast.scores.protocols import Backbones, build_protocols
@@ -54,8 +56,15 @@ class Scored:
     """Number of a test clip -> its forecast (S, C, H, W)."""
 
 
-def computable(names: Sequence[str], weights: Backbones) -> tuple[dict[str, Metric], dict[str, str]]:
+def computable(
+    names: Sequence[str], weights: Backbones, scaling: Scaling | None = None
+) -> tuple[dict[str, Metric], dict[str, str]]:
     """Make the scores; those whose pretrained weights are missing are named with the reason.
+
+    Args:
+        names: of `nowcast.scores.protocols.PROTOCOLS`.
+        weights: where pretrained ones lie.
+        scaling: how dBZ became what is scored, for scores of dBZ.
 
     Raises:
         FileError: weights that are there and are not the right ones.
@@ -68,8 +77,13 @@ def computable(names: Sequence[str], weights: Backbones) -> tuple[dict[str, Metr
         except MissingWeightsError as error:
             missing[name] = str(error)
         else:
+            made[name] = _of_this_data(made[name], scaling)
             _read_weights(made[name])
     return made, missing
+
+
+def _of_this_data(metric: Metric, scaling: Scaling | None) -> Metric:
+    return replace(metric, scaling=scaling) if isinstance(metric, FrameCsi) and scaling else metric
 
 
 def _read_weights(metric: Metric) -> None:
