@@ -1,6 +1,7 @@
 """The layers of FRNN, each of which is crossed upwards and downwards.
 
-Dimensions: B batch, I channels below a layer, O channels above it, k side of its convolutions, h rows, w columns.
+Dimensions: B batch, I channels below a layer, O channels above it, k side of its convolutions, h rows,
+w columns.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from torch import Tensor, nn
 class BijectiveGRU(nn.Module):
     """A convolutional GRU with a state above and one below it, and gates for either way.
 
-    Upwards, the state below is the input that changes the one above; downwards it is the other way round. The ways
-    share states and no weights.
+    Upwards, the state below is the input that changes the one above; downwards it is the other way round. The
+    ways share states and no weights.
 
     Source: Oliu, Selva, Escalera 2018, the double-mapping (in preprints: bijective) GRU.
     """

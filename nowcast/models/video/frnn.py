@@ -1,12 +1,13 @@
 """FRNN: a stack of recurrent layers that can be folded; it encodes upwards and forecasts downwards.
 
-Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W columns of a frame, h rows, w columns of
-a map.
+Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W columns of a frame, h rows, w
+columns of a map.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, cast
 
 import torch
@@ -72,11 +73,11 @@ class FoldedState(NamedTuple):
 class Frnn(SequenceModel):
     """Video prediction with a folded recurrent network.
 
-    A layer can be crossed both ways: upwards its input changes the state above it, downwards that state changes the
-    one below, and both ways share the states. Reading a past crosses all layers upwards, and no frame is decoded;
-    forecasting crosses them downwards, and no frame is read again, so an error of one frame is no input of the next
-    and there is nothing for scheduled sampling to replace. Between two forecast frames only the top layer is crossed
-    upwards.
+    A layer can be crossed both ways: upwards its input changes the state above it, downwards that state changes
+    the one below, and both ways share the states. Reading a past crosses all layers upwards, decoding nothing;
+    forecasting crosses them downwards and reads no frame again, so the error of a frame is no input of the next
+    and there is nothing for scheduled sampling to replace. Between two forecast frames only the top layer is
+    crossed upwards.
 
     Frames are worked on in [-1, 1]. The last convolution ends with a tanh, which is left out where outputs are
     increments; each is then added to the value of the newest frame.
@@ -94,12 +95,12 @@ class Frnn(SequenceModel):
         wide, side = (spec.channels, *settings.convolutions), settings.convolution_filter_size
         self.convolutions = nn.ModuleList(
             TiedConvolution(below, above, side, squash=n > 0 or spec.increments is None)
-            for n, (below, above) in enumerate(zip(wide, wide[1:], strict=False))
+            for n, (below, above) in enumerate(pairwise(wide))
         )
         wide = (wide[-1], *settings.hidden)
         self.layers = nn.ModuleList(
             BijectiveGRU(below, above, side)
-            for below, above, side in zip(wide, wide[1:], settings.filter_sizes, strict=False)
+            for (below, above), side in zip(pairwise(wide), settings.filter_sizes, strict=True)
         )
 
     def forward(
@@ -140,7 +141,7 @@ class Frnn(SequenceModel):
         return FoldedState(tuple(below), states[-1])
 
     def predict(self, state: FoldedState, steps: int) -> Tensor:
-        """Cross all layers downwards for each frame, the top one upwards in between: (B, S, C, H, W) in [-1, 1]."""
+        """Cross all layers downwards for each frame (B, S, C, H, W) of [-1, 1], the top one upwards between."""
         layers, below, top = self._layers(), list(state.below), state.top
         lowest: list[Tensor] = []
         for s in range(steps):

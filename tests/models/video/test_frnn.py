@@ -33,9 +33,9 @@ def gradients(part):
 def test_counts_of_the_published_network():
     with torch.device("meta"):
         net = Frnn(FrnnSettings(), FrameSpec(1))
-    assert [count_parameters(part) for part in (*net.convolutions, *net.layers)] == [
-        833, 51_296, 2_765_504, 4_916_096, 11_060_608, 19_662_592, 15_928_064, 28_315_136, 15_927_808, 7_079_680,
-    ]  # fmt: skip
+    counts = [count_parameters(part) for part in (*net.convolutions, *net.layers)]
+    assert counts[:6] == [833, 51_296, 2_765_504, 4_916_096, 11_060_608, 19_662_592]
+    assert counts[6:] == [15_928_064, 28_315_136, 15_927_808, 7_079_680]
     assert count_parameters(net) == 105_707_617
     assert net.multiple_of == (16, 16)
 
