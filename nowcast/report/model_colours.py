@@ -49,9 +49,9 @@ KNOWN: Mapping[str, int] = {
     "motionrnn_mim": _PURPLE + 40,
     "motionrnn_e3d": _BROWN + 40,
     "motionrnn_astm": _GREEN + 40,
-    "simvp": _BLUE + 48,
-    "tau": _TEAL + 48,
-    "phydnet": _OCHRE + 48,
+    "simvp": _BLUE + 56,
+    "tau": _TEAL + 56,
+    "frnn": _ORANGE + 40,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8
