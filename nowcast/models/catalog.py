@@ -35,6 +35,7 @@ from nowcast.models.lmc.network import LmcSettings, build_lmc
 from nowcast.models.persistence import PersistenceNetworkSettings, build_persistence
 from nowcast.models.size_limit import build_within_memory
 from nowcast.models.video.cdna import CDNASettings, build_cdna
+from nowcast.models.video.frnn import FrnnSettings, build_frnn
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -98,6 +99,12 @@ MODELS: dict[str, ModelEntry] = {
         build_astm,
     ),
     "motionrnn_astm": ModelEntry("MotionRNN on ASTM", MOTIONRNN, MotionASTMSettings, build_astm),
+    "frnn": ModelEntry(
+        "FRNN",
+        "Oliu et al., Folded Recurrent Neural Networks for Future Video Prediction, ECCV 2018",
+        FrnnSettings,
+        build_frnn,
+    ),
     "lagrangian_persistence": ModelEntry(
         "Lagrangian persistence",
         "no network: the newest frame and one learnt number, to compare with",
