@@ -34,6 +34,7 @@ from nowcast.models.base import FrameSpec, Increments, SequenceModel
 from nowcast.models.lmc.network import LmcSettings, build_lmc
 from nowcast.models.persistence import PersistenceNetworkSettings, build_persistence
 from nowcast.models.size_limit import build_within_memory
+from nowcast.models.video.cdna import CDNASettings, build_cdna
 from nowcast.models.video.frnn import FrnnSettings, build_frnn
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
 from nowcast.models.video.tau import TAUSettings, build_tau
@@ -113,6 +114,13 @@ MODELS: dict[str, ModelEntry] = {
         "no network: the newest frame and one learnt number, to compare with",
         PersistenceNetworkSettings,
         build_persistence,
+    ),
+    "cdna": ModelEntry(
+        "CDNA",
+        "Finn et al., Unsupervised Learning for Physical Interaction through Video Prediction, NeurIPS 2016",
+        CDNASettings,
+        build_cdna,
+        changes=False,
     ),
 }
 """Name -> network, as ``model.name`` in an experiment and ``--model`` on the command line know it."""
