@@ -170,6 +170,10 @@ class Benchmark:
         """Whether a score needs to know which value is which dBZ."""
         return any(name.startswith("csi_dbz") for name in self.scores)
 
+    def shows(self, setting: str) -> bool:
+        """Whether a paper's setting, for example ``10->20``, is among the columns."""
+        return setting == self.setting or setting in self.leads
+
     def reported_of(self, row: Row) -> dict[tuple[str, str], float]:
         """What a paper prints of a row: (name of the lead times, empty for all; score) -> value."""
         own = {("", name): value for name, value in row.reported.items()}
