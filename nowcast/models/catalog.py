@@ -36,6 +36,7 @@ from nowcast.models.persistence import PersistenceNetworkSettings, build_persist
 from nowcast.models.size_limit import build_within_memory
 from nowcast.models.video.cdna import CDNASettings, build_cdna
 from nowcast.models.video.frnn import FrnnSettings, build_frnn
+from nowcast.models.video.savp.network import SavpVaeSettings, build_savp_vae
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
 from nowcast.models.video.tau import TAUSettings, build_tau
 
@@ -108,6 +109,13 @@ MODELS: dict[str, ModelEntry] = {
         "Oliu et al., Folded Recurrent Neural Networks for Future Video Prediction, ECCV 2018",
         FrnnSettings,
         build_frnn,
+    ),
+    "savp_vae": ModelEntry(
+        "SAVP-VAE",
+        "Lee et al., Stochastic Adversarial Video Prediction, arXiv 1804.01523, 2018",
+        SavpVaeSettings,
+        build_savp_vae,
+        changes=False,
     ),
     "lagrangian_persistence": ModelEntry(
         "Lagrangian persistence",

@@ -53,6 +53,7 @@ KNOWN: Mapping[str, int] = {
     "tau": _TEAL + 56,
     "cdna": _BLUE + 48,
     "frnn": _ORANGE + 40,
+    "savp_vae": _OCHRE + 40,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8
