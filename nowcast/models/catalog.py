@@ -34,6 +34,7 @@ from nowcast.models.base import FrameSpec, Increments, SequenceModel
 from nowcast.models.lmc.network import LmcSettings, build_lmc
 from nowcast.models.persistence import PersistenceNetworkSettings, build_persistence
 from nowcast.models.size_limit import build_within_memory
+from nowcast.models.video.crevnet.network import CrevNetSettings, build_crevnet
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -97,6 +98,12 @@ MODELS: dict[str, ModelEntry] = {
         build_astm,
     ),
     "motionrnn_astm": ModelEntry("MotionRNN on ASTM", MOTIONRNN, MotionASTMSettings, build_astm),
+    "crevnet": ModelEntry(
+        "CrevNet",
+        "Yu et al., Efficient and Information-Preserving Future Frame Prediction and Beyond, ICLR 2020",
+        CrevNetSettings,
+        build_crevnet,
+    ),
     "lagrangian_persistence": ModelEntry(
         "Lagrangian persistence",
         "no network: the newest frame and one learnt number, to compare with",
