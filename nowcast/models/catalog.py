@@ -35,6 +35,7 @@ from nowcast.models.lmc.network import LmcSettings, build_lmc
 from nowcast.models.persistence import PersistenceNetworkSettings, build_persistence
 from nowcast.models.size_limit import build_within_memory
 from nowcast.models.video.crevnet.network import CrevNetSettings, build_crevnet
+from nowcast.models.video.frnn import FrnnSettings, build_frnn
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -103,6 +104,12 @@ MODELS: dict[str, ModelEntry] = {
         "Yu et al., Efficient and Information-Preserving Future Frame Prediction and Beyond, ICLR 2020",
         CrevNetSettings,
         build_crevnet,
+    ),
+    "frnn": ModelEntry(
+        "FRNN",
+        "Oliu et al., Folded Recurrent Neural Networks for Future Video Prediction, ECCV 2018",
+        FrnnSettings,
+        build_frnn,
     ),
     "lagrangian_persistence": ModelEntry(
         "Lagrangian persistence",

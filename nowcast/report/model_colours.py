@@ -50,6 +50,7 @@ KNOWN: Mapping[str, int] = {
     "motionrnn_e3d": _BROWN + 40,
     "motionrnn_astm": _GREEN + 40,
     "crevnet": _TEAL + 40,
+    "frnn": _ORANGE + 40,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8

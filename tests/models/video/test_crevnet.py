@@ -9,7 +9,7 @@ from nowcast.models.catalog import build_model
 from nowcast.models.counts import count_parameters
 from nowcast.models.size_limit import build_without_memory
 from nowcast.models.video.crevnet.network import packed
-from nowcast.models.video.crevnet.predictor import PacketSTLSTM, PacketState, ReversiblePredictor
+from nowcast.models.video.crevnet.predictor import PacketState, PacketSTLSTM, ReversiblePredictor
 from nowcast.models.video.crevnet.reversible import (
     Halves,
     ReversibleAutoencoder,
@@ -26,9 +26,8 @@ def crevnet(seed=0, channels=1, **settings):
 
 
 def emptied(model):
-    for name, parameter in model.named_parameters():
-        if "norm" not in name:
-            torch.nn.init.zeros_(parameter)
+    for parameter in model.parameters():
+        torch.nn.init.zeros_(parameter)
     return model
 
 
@@ -99,6 +98,7 @@ def test_features_before_follow_from_those_after_and_the_hidden_maps():
     assert (moved - before.second).abs().max() < 1e-10
 
 
+@torch.no_grad()
 def test_zero_weights_of_the_cell():
     cell = emptied(PacketSTLSTM(2))
     old, memory = torch.rand(2, 1, 2, 3, 2, 2)
