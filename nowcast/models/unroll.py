@@ -55,8 +55,9 @@ def unroll(
         net: what takes one step.
         past: (B, T, C, h, w).
         steps: S, how many frames to forecast.
-        targets: true frames (B, S, C, h, w), where to use them (B, S - 1), and where to use the past
-            (B, T - 1); None runs free.
+        targets: true frames (B, S, C, h, w) and where to use them (B, S - 1), or (B, S - 1, C) to take single
+            channels of a frame; steps beyond their end run free, and None runs free throughout. Where to use
+            the past (B, T - 1), if not everywhere.
         warm: also return the one-step predictions made while reading the past.
         watch: called after each step with t = 0 ... T + S - 2 and the state.
         increments: how outputs change the frame that was read; None takes them as frames.
@@ -97,15 +98,15 @@ def _read(
 ) -> tuple[Tensor, Tensor]:
     """The value and the frame that step t starts from: its own, or the true one's where that is used."""
     frame = value if increments is None else increments.frame(value)
-    if targets is None:
-        return value, frame
     ahead = t - past.shape[1]
+    if targets is None or ahead >= targets.use.shape[1]:
+        return value, frame
     if ahead >= 0:
         true, use = targets.frames[:, ahead], targets.use[:, ahead]
     else:
         assert targets.use_past is not None
         true, use = past[:, t], targets.use_past[:, t - 1]
-    true, use = true.to(frame.dtype), use.view(-1, 1, 1, 1)
+    true, use = true.to(frame.dtype), use.view(len(frame), -1, 1, 1)
     mixed = torch.where(use, true, frame)
     if increments is None:
         return mixed, mixed
