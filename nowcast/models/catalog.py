@@ -34,6 +34,7 @@ from nowcast.models.base import FrameSpec, Increments, SequenceModel
 from nowcast.models.lmc.network import LmcSettings, build_lmc
 from nowcast.models.persistence import PersistenceNetworkSettings, build_persistence
 from nowcast.models.size_limit import build_within_memory
+from nowcast.models.video.mcnet import MCNetSettings, build_mcnet
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -97,6 +98,9 @@ MODELS: dict[str, ModelEntry] = {
         build_astm,
     ),
     "motionrnn_astm": ModelEntry("MotionRNN on ASTM", MOTIONRNN, MotionASTMSettings, build_astm),
+    "mcnet": ModelEntry(
+        "MCNet", "Villegas et al., Decomposing Motion and Content, ICLR 2017", MCNetSettings, build_mcnet
+    ),
     "lagrangian_persistence": ModelEntry(
         "Lagrangian persistence",
         "no network: the newest frame and one learnt number, to compare with",

@@ -49,6 +49,7 @@ KNOWN: Mapping[str, int] = {
     "motionrnn_mim": _PURPLE + 40,
     "motionrnn_e3d": _BROWN + 40,
     "motionrnn_astm": _GREEN + 40,
+    "mcnet": _BLUE + 40,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8

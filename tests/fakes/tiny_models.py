@@ -7,7 +7,8 @@ from nowcast.models.catalog import MODELS, build_model
 
 RECURRENT = {"hidden": [8, 8, 8], "filter_size": 3, "patch": 2}
 TINY: dict[str, dict] = {
-    "lmc_memory": {"hidden": 8, "slot_width": 16, "slots": 5, "layers": 2, "long_length": 6}
+    "lmc_memory": {"hidden": 8, "slot_width": 16, "slots": 5, "layers": 2, "long_length": 6},
+    "mcnet": {"width": 6},
 }
 """Networks that need other settings than `RECURRENT`, or another size than `SIZE`."""
 SIZE = (16, 24)
