@@ -34,7 +34,12 @@ from nowcast.models.base import FrameSpec, Increments, SequenceModel
 from nowcast.models.lmc.network import LmcSettings, build_lmc
 from nowcast.models.persistence import PersistenceNetworkSettings, build_persistence
 from nowcast.models.size_limit import build_within_memory
+from nowcast.models.video.cdna import CDNASettings, build_cdna
+from nowcast.models.video.crevnet.network import CrevNetSettings, build_crevnet
+from nowcast.models.video.frnn import FrnnSettings, build_frnn
 from nowcast.models.video.mcnet import MCNetSettings, build_mcnet
+from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
+from nowcast.models.video.tau import TAUSettings, build_tau
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -98,6 +103,20 @@ MODELS: dict[str, ModelEntry] = {
         build_astm,
     ),
     "motionrnn_astm": ModelEntry("MotionRNN on ASTM", MOTIONRNN, MotionASTMSettings, build_astm),
+    "crevnet": ModelEntry(
+        "CrevNet",
+        "Yu et al., Efficient and Information-Preserving Future Frame Prediction and Beyond, ICLR 2020",
+        CrevNetSettings,
+        build_crevnet,
+    ),
+    "simvp": ModelEntry("SimVP", "Gao et al., SimVP, CVPR 2022", SimVPSettings, build_simvp),
+    "tau": ModelEntry("TAU", "Tan et al., Temporal Attention Unit, CVPR 2023", TAUSettings, build_tau),
+    "frnn": ModelEntry(
+        "FRNN",
+        "Oliu et al., Folded Recurrent Neural Networks for Future Video Prediction, ECCV 2018",
+        FrnnSettings,
+        build_frnn,
+    ),
     "mcnet": ModelEntry(
         "MCNet", "Villegas et al., Decomposing Motion and Content, ICLR 2017", MCNetSettings, build_mcnet
     ),
@@ -106,6 +125,13 @@ MODELS: dict[str, ModelEntry] = {
         "no network: the newest frame and one learnt number, to compare with",
         PersistenceNetworkSettings,
         build_persistence,
+    ),
+    "cdna": ModelEntry(
+        "CDNA",
+        "Finn et al., Unsupervised Learning for Physical Interaction through Video Prediction, NeurIPS 2016",
+        CDNASettings,
+        build_cdna,
+        changes=False,
     ),
 }
 """Name -> network, as ``model.name`` in an experiment and ``--model`` on the command line know it."""

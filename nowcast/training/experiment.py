@@ -15,6 +15,7 @@ from nowcast.data.missing_frames import check_missing
 from nowcast.data.windows import ClipWindow
 from nowcast.models.choice import ModelChoice
 from nowcast.training.losses import LOSSES, IntensityWeights
+from nowcast.training.optimizer import OptimizerName, check_optimizer
 from nowcast.training.sampling import ScheduledSampling
 from nowcast.training.schedule import LearningRate
 
@@ -71,8 +72,11 @@ class Training:
     batch: int = 8
     """Clips an iteration, over all devices. Source: MotionRNN's script."""
     learning_rate: LearningRate = field(default_factory=LearningRate)
+    optimizer: OptimizerName = "adam"
+    """adam becomes adamw once weight_decay is above 0; lion only where this torch has it. Source: Adam in the
+    code of all three systems."""
     weight_decay: float = 0.0
-    """Of AdamW (decoupled, times the learning rate); 0 is Adam. Published: none.
+    """Decoupled, times the learning rate: adam is AdamW with it. Published: none.
 
     Source: Loshchilov and Hutter (2019), ICLR, Decoupled Weight Decay Regularization."""
     gradient_clip: float | None = None
@@ -141,6 +145,7 @@ class Experiment:
             )
         if t.loss not in LOSSES:
             raise SettingsError(f"training.loss: got '{t.loss}', expected one of {', '.join(LOSSES)}")
+        check_optimizer(t.optimizer)
         if d.scaling is None and (t.loss == "weighted_l1_l2" or t.monitor != "loss"):
             raise SettingsError(
                 "training: loss weighted_l1_l2 and monitor csi20, csi30 need dBZ, and data.scaling is null; "
