@@ -36,6 +36,7 @@ from nowcast.models.persistence import PersistenceNetworkSettings, build_persist
 from nowcast.models.size_limit import build_within_memory
 from nowcast.models.video.cdna import CDNASettings, build_cdna
 from nowcast.models.video.frnn import FrnnSettings, build_frnn
+from nowcast.models.video.phydnet import PhyDNetSettings, build_phydnet
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
 from nowcast.models.video.tau import TAUSettings, build_tau
 
@@ -101,6 +102,12 @@ MODELS: dict[str, ModelEntry] = {
         build_astm,
     ),
     "motionrnn_astm": ModelEntry("MotionRNN on ASTM", MOTIONRNN, MotionASTMSettings, build_astm),
+    "phydnet": ModelEntry(
+        "PhyDNet",
+        "Le Guen and Thome, Disentangling Physical Dynamics from Unknown Factors, CVPR 2020",
+        PhyDNetSettings,
+        build_phydnet,
+    ),
     "simvp": ModelEntry("SimVP", "Gao et al., SimVP, CVPR 2022", SimVPSettings, build_simvp),
     "tau": ModelEntry("TAU", "Tan et al., Temporal Attention Unit, CVPR 2023", TAUSettings, build_tau),
     "frnn": ModelEntry(

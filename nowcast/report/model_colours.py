@@ -51,6 +51,7 @@ KNOWN: Mapping[str, int] = {
     "motionrnn_astm": _GREEN + 40,
     "simvp": _BLUE + 56,
     "tau": _TEAL + 56,
+    "phydnet": _OCHRE + 56,
     "cdna": _BLUE + 48,
     "frnn": _ORANGE + 40,
 }
