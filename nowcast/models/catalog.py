@@ -35,6 +35,7 @@ from nowcast.models.lmc.network import LmcSettings, build_lmc
 from nowcast.models.persistence import PersistenceNetworkSettings, build_persistence
 from nowcast.models.size_limit import build_within_memory
 from nowcast.models.video.cdna import CDNASettings, build_cdna
+from nowcast.models.video.crevnet.network import CrevNetSettings, build_crevnet
 from nowcast.models.video.frnn import FrnnSettings, build_frnn
 from nowcast.models.video.phydnet import PhyDNetSettings, build_phydnet
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
@@ -107,6 +108,12 @@ MODELS: dict[str, ModelEntry] = {
         "Le Guen and Thome, Disentangling Physical Dynamics from Unknown Factors, CVPR 2020",
         PhyDNetSettings,
         build_phydnet,
+    ),
+    "crevnet": ModelEntry(
+        "CrevNet",
+        "Yu et al., Efficient and Information-Preserving Future Frame Prediction and Beyond, ICLR 2020",
+        CrevNetSettings,
+        build_crevnet,
     ),
     "simvp": ModelEntry("SimVP", "Gao et al., SimVP, CVPR 2022", SimVPSettings, build_simvp),
     "tau": ModelEntry("TAU", "Tan et al., Temporal Attention Unit, CVPR 2023", TAUSettings, build_tau),

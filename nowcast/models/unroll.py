@@ -53,7 +53,8 @@ def unroll(
         net: what takes one step.
         past: (B, T, C, h, w).
         steps: S, how many frames to forecast.
-        targets: true frames (B, S, C, h, w) and where to use them (B, S - 1); None runs free.
+        targets: true frames (B, S, C, h, w) and where to use them (B, S - 1), or (B, S - 1, C) to take single
+            channels of a frame; steps beyond their end run free, and None runs free throughout.
         warm: also return the one-step predictions made while reading the past.
         watch: called after each step with t = 0 ... T + S - 2 and the state.
         increments: how outputs change the frame that was read; None takes them as frames.
@@ -91,9 +92,9 @@ def _read(
 ) -> tuple[Tensor, Tensor]:
     """The value and the frame that the next step starts from: its own, or the target's where it is used."""
     frame = value if increments is None else increments.frame(value)
-    if targets is None:
+    if targets is None or index >= targets.use.shape[1]:
         return value, frame
-    use = targets.use[:, index].view(-1, 1, 1, 1)
+    use = targets.use[:, index].view(len(frame), -1, 1, 1)
     true = targets.frames[:, index].to(frame.dtype)
     mixed = torch.where(use, true, frame)
     if increments is None:
