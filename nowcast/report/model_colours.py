@@ -55,6 +55,7 @@ KNOWN: Mapping[str, int] = {
     "phydnet": _OCHRE + 56,
     "cdna": _BLUE + 48,
     "frnn": _ORANGE + 40,
+    "mcnet": _BLUE + 40,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8

@@ -14,6 +14,7 @@ TINY: dict[str, dict] = {
     "tau": {"past": 4, "hidden": 4, "translator_hidden": 8, "layers": 2, "blocks": 2, "expansion": 2},
     "cdna": {"hidden": [4, 6, 8], "masks": 3, "filter_size": 3},
     "frnn": {"convolutions": [4, 4], "hidden": [6, 6, 8], "filter_sizes": [3, 3, 3]},
+    "mcnet": {"width": 6},
 }
 """Networks that need other settings than `RECURRENT`, or another size than `SIZE`."""
 SIZE = (16, 24)
