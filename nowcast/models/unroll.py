@@ -68,15 +68,14 @@ def unroll(
     """
     batch, length = past.shape[:2]
     use_past = None if targets is None else targets.use_past
-    known = length if use_past is None else 1
-    encoded = net.encode(past[:, :known].flatten(0, 1))
-    encoded = encoded.view(batch, known, *encoded.shape[1:])
+    encoded = net.encode(past.flatten(0, 1))
+    encoded = encoded.view(batch, length, *encoded.shape[1:])
     early = warm or use_past is not None
     state = net.start(encoded[:, 0], past)
     outputs: list[Tensor] = []
     for t in range(length - 1 + steps):
         emit = early or t >= length - 1
-        if t < known:
+        if t < length and (use_past is None or not outputs):
             x = encoded[:, t]
             value = past[:, t]
             if increments is not None and emit:
@@ -88,6 +87,8 @@ def unroll(
         if watch is not None:
             watch(t, state)
         if emit:
+            if output is None and not warm and t < length - 1:
+                continue  # a network of differences has read one frame alone
             assert output is not None
             outputs.append(output if increments is None else increments.add(value, output))
     return torch.stack(outputs if warm else outputs[-steps:], dim=1)

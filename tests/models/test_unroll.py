@@ -58,6 +58,17 @@ def test_own_predictions_are_fed_in_place_of_the_past():
     assert torch.equal(unroll(Counter(), past, 2, as_observed), unroll(Counter(), past, 2))
 
 
+def test_the_past_is_read_as_observed_until_a_network_can_predict():
+    class Late(Counter):
+        def step(self, x, state, emit):
+            output, state = super().step(x, state, emit)
+            return (output if state > 1 else None), state
+
+    targets = ScheduledTargets(frames(100, 200), torch.zeros(1, 1).bool(), torch.zeros(1, 2).bool())
+    # step 1 reads the observed 2, step 2 the 2 + 10 that step 1 forecast
+    assert unroll(Late(), frames(1, 2, 3), 2, targets).flatten().tolist() == [32, 62]
+
+
 class Doubling:
     """Keeps twice the frame, bounded by 100, as its value."""
 
