@@ -55,6 +55,7 @@ KNOWN: Mapping[str, int] = {
     "cdna": _BLUE + 48,
     "frnn": _ORANGE + 40,
     "mcnet": _BLUE + 40,
+    "vpn": _OCHRE + 40,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8

@@ -14,6 +14,7 @@ TINY: dict[str, dict] = {
     "cdna": {"hidden": [4, 6, 8], "masks": 3, "filter_size": 3},
     "frnn": {"convolutions": [4, 4], "hidden": [6, 6, 8], "filter_sizes": [3, 3, 3]},
     "mcnet": {"width": 6},
+    "vpn": {"channels": 4, "encoder_blocks": 2, "decoder_blocks": 2, "dilations": [1, 2]},
 }
 """Networks that need other settings than `RECURRENT`, or another size than `SIZE`."""
 SIZE = (16, 24)
