@@ -52,6 +52,7 @@ KNOWN: Mapping[str, int] = {
     "crevnet": _TEAL + 40,
     "simvp": _BLUE + 56,
     "tau": _TEAL + 56,
+    "phydnet": _OCHRE + 56,
     "cdna": _BLUE + 48,
     "frnn": _ORANGE + 40,
     "mcnet": _BLUE + 40,
