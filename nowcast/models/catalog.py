@@ -42,6 +42,7 @@ from nowcast.models.video.phydnet import PhyDNetSettings, build_phydnet
 from nowcast.models.video.savp.network import SavpVaeSettings, build_savp_vae
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
 from nowcast.models.video.tau import TAUSettings, build_tau
+from nowcast.models.video.vpn.network import VPNSettings, build_vpn
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -135,6 +136,7 @@ MODELS: dict[str, ModelEntry] = {
     "mcnet": ModelEntry(
         "MCNet", "Villegas et al., Decomposing Motion and Content, ICLR 2017", MCNetSettings, build_mcnet
     ),
+    "vpn": ModelEntry("VPN", "Kalchbrenner et al., Video Pixel Networks, ICML 2017", VPNSettings, build_vpn),
     "lagrangian_persistence": ModelEntry(
         "Lagrangian persistence",
         "no network: the newest frame and one learnt number, to compare with",

@@ -57,6 +57,7 @@ KNOWN: Mapping[str, int] = {
     "frnn": _ORANGE + 40,
     "savp_vae": _OCHRE + 40,
     "mcnet": _BLUE + 40,
+    "vpn": _OCHRE + 40,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8
