@@ -44,7 +44,8 @@ class MaskedConvolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, in, H, W)."""
-        return self._conv_forward(x, self.masked_weight(), self.bias)
+        out: Tensor = self._conv_forward(x, self.masked_weight(), self.bias)
+        return out
 
 
 class MultiplicativeUnit(nn.Module):

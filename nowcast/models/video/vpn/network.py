@@ -143,13 +143,14 @@ class VPN(SequenceModel):
         """Forecast each of the frames (B, S, C, H, W) after the past from all true ones before it."""
         steps = future.shape[1]
         read = torch.cat([past, future], dim=1)[:, :-1]
-        maps = self.encode(read.flatten(0, 1)).unflatten(0, read.shape[:2])
+        maps = self.encode(read.flatten(0, 1))
+        maps = maps.view(*read.shape[:2], *maps.shape[1:])
         state, contexts = self.start(maps[:, 0], past), []
         for t in range(read.shape[1]):
             state = self.lstm(maps[:, t], state)
             contexts.append(state.hidden)
         context = torch.stack(contexts[-steps:], dim=1)
-        outputs = self._opened(self.decoder(context.flatten(0, 1))).unflatten(0, future.shape[:2])
+        outputs = self._opened(self.decoder(context.flatten(0, 1))).view(future.shape)
         if self.increments is None:
             return outputs
         return self.increments.add(self.increments.value(read[:, -steps:]), outputs)
