@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +17,16 @@ from nowcast.core.settings import build, current_names, merged, plain
 from nowcast.data.splits import parse_periods
 from nowcast.training.experiment import Experiment, Training
 
-LATER = (("data", "missing", 0), ("training", "start_from", None), ("training", "weight_decay", 0.0))
+LATER: tuple[tuple[str, Any], ...] = (
+    ("data.missing", 0),
+    ("training.start_from", None),
+    ("training.weight_decay", 0.0),
+    ("training.optimizer", "adam"),
+    ("training.learning_rate.initial_share", 0.04),
+    ("training.learning_rate.rise_share", 0.3),
+    ("training.learning_rate.patience", 10),
+    ("training.sampling.reverse", None),
+)
 """Settings that tables were filled without: at these values they are not counted, so that hashes stay."""
 NOT_COUNTED = ("workers", "accelerator", "log_every", "logger", "devices", "nodes")
 """Settings of training that change where and how it runs, but not what comes out."""
@@ -86,9 +97,11 @@ def _trained(bench: Benchmark, row: Row, seed: int) -> Entry:
     del counted["name"], counted["training"]["seed"]
     for name in NOT_COUNTED:
         del counted["training"][name]
-    for group, name, value in LATER:
-        if counted[group][name] == value:
-            del counted[group][name]
+    for path, value in LATER:
+        *groups, name = path.split(".")
+        group = functools.reduce(operator.getitem, groups, counted)
+        if group[name] == value:
+            del group[name]
     return Entry(row, seed, experiment, key, _hash(bench, counted))
 
 

@@ -47,7 +47,8 @@ def count(
     Raises:
         SettingsError: as `build_model`.
     """
-    with FakeTensorMode(), torch.no_grad():
+    # Batch norm that is first built without memory counts its batches in a tensor that is not fake.
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
         network = build_model(name, settings, channels, size).eval()
         frames = torch.empty(1, past, channels, *size)
         with FlopCounterMode(display=False) as counter:

@@ -49,6 +49,15 @@ KNOWN: Mapping[str, int] = {
     "motionrnn_mim": _PURPLE + 40,
     "motionrnn_e3d": _BROWN + 40,
     "motionrnn_astm": _GREEN + 40,
+    "crevnet": _TEAL + 40,
+    "simvp": _BLUE + 56,
+    "tau": _TEAL + 56,
+    "phydnet": _OCHRE + 56,
+    "cdna": _BLUE + 48,
+    "frnn": _ORANGE + 40,
+    "savp_vae": _OCHRE + 40,
+    "mcnet": _BLUE + 40,
+    "vpn": _OCHRE + 40,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8

@@ -15,6 +15,7 @@ from nowcast.data.missing_frames import check_missing
 from nowcast.data.windows import ClipWindow
 from nowcast.models.choice import ModelChoice
 from nowcast.training.losses import LOSSES, IntensityWeights
+from nowcast.training.optimizer import OptimizerName, check_optimizer
 from nowcast.training.sampling import ScheduledSampling
 from nowcast.training.schedule import LearningRate
 
@@ -71,8 +72,11 @@ class Training:
     batch: int = 8
     """Clips an iteration, over all devices. Source: MotionRNN's script."""
     learning_rate: LearningRate = field(default_factory=LearningRate)
+    optimizer: OptimizerName = "adam"
+    """adam becomes adamw once weight_decay is above 0; lion only where this torch has it. Source: Adam in the
+    code of all three systems."""
     weight_decay: float = 0.0
-    """Of AdamW (decoupled, times the learning rate); 0 is Adam. Published: none.
+    """Decoupled, times the learning rate: adam is AdamW with it. Published: none.
 
     Source: Loshchilov and Hutter (2019), ICLR, Decoupled Weight Decay Regularization."""
     gradient_clip: float | None = None
@@ -141,6 +145,7 @@ class Experiment:
             )
         if t.loss not in LOSSES:
             raise SettingsError(f"training.loss: got '{t.loss}', expected one of {', '.join(LOSSES)}")
+        check_optimizer(t.optimizer)
         if d.scaling is None and (t.loss == "weighted_l1_l2" or t.monitor != "loss"):
             raise SettingsError(
                 "training: loss weighted_l1_l2 and monitor csi20, csi30 need dBZ, and data.scaling is null; "
@@ -157,6 +162,11 @@ class Experiment:
             raise SettingsError(
                 f"training.sampling.start: got {t.sampling.start:g} with model.exceedance_probability.cascade, "
                 "expected 0: the cascade starts from the past, not from a true frame fed later; set it to 0"
+            )
+        if events is not None and events.cascade and t.sampling.reverse is not None:
+            raise SettingsError(
+                "training.sampling.reverse: got one with model.exceedance_probability.cascade, expected none: "
+                "the cascade starts from the past as it was observed; set it to null"
             )
         self._check_missing()
         self._check_positive()

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ from nowcast.training.metrics_file import MetricsFile
 from nowcast.training.module import TrainingError, TrainingModule
 from nowcast.training.progress_bar import TrainingBar
 from nowcast.training.run_log import LOG
+from nowcast.training.validation import is_better
 
 _POINT_SECONDS = 2.0
 """So long a run goes on before the point to resume it from is taken anew: an iteration may last longer than a
@@ -142,10 +144,8 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
             self._bar.validated(module.scores, self.best)
 
     def is_better(self, score: float, monitor: str) -> bool:
-        """Whether a validation score beats the best so far: a loss by falling, a CSI by rising."""
-        if self.best is None or math.isnan(self.best["score"]):
-            return True
-        return bool(score < self.best["score"] if monitor == "loss" else score > self.best["score"])
+        """Whether a validation score beats the best so far."""
+        return is_better(score, None if self.best is None else self.best["score"], monitor)
 
     def save_last(self, module: TrainingModule) -> None:
         """Write last.ckpt: everything a run needs to go on exactly."""
@@ -185,9 +185,14 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
             "pytorch-lightning_version": pl.__version__,
             "epoch": 0,
             "global_step": module.iteration,
-            "optimizer_states": [module.adam.state_dict()],
+            "optimizer_states": [module.bare_optimizer.state_dict()],
             "average": None if module.average is None else module.average.state(),
-            "run": {"iteration": module.iteration, "seconds": module.seconds, "best": self.best},
+            "run": {
+                "iteration": module.iteration,
+                "seconds": module.seconds,
+                "best": self.best,
+                "plateau": asdict(module.plateau),
+            },
         }
 
     def close(self) -> None:

@@ -67,6 +67,11 @@ def mse(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
     return _mean(_error(prediction, target, observed).square(), observed)
 
 
+def l1(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
+    """Mean absolute error: FRNN and SAVP-VAE."""
+    return _mean(_error(prediction, target, observed).abs(), observed)
+
+
 def l1_l2(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
     """Mean absolute plus mean squared error: the papers of MotionRNN and LMC-Memory.
 
@@ -144,6 +149,7 @@ def _of_events(events: ExceedanceProbabilitySettings | None) -> Loss:
 _Maker = Callable[[Scaling | None, IntensityWeights, ExceedanceProbabilitySettings | None], Loss]
 LOSSES: Mapping[str, _Maker] = {
     "l1_l2": lambda scaling, intensity, events: l1_l2,
+    "l1": lambda scaling, intensity, events: l1,
     "mse": lambda scaling, intensity, events: mse,
     "cross_entropy": lambda scaling, intensity, events: cross_entropy,
     "weighted_l1_l2": lambda scaling, intensity, events: _weighted(scaling, intensity),

@@ -20,6 +20,8 @@ from nowcast.training import sampling
 from nowcast.training.ema import WeightAverage
 from nowcast.training.experiment import Experiment
 from nowcast.training.losses import make_loss
+from nowcast.training.optimizer import make_optimizer
+from nowcast.training.schedule import Plateau
 from nowcast.training.validation import ValidationSums
 
 
@@ -60,6 +62,8 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         """Seconds on the clock that earlier parts of a resumed run took."""
         self.optimizer_state: dict[str, Any] | None = None
         """Of a checkpoint that is resumed; taken up when training starts."""
+        self.plateau = Plateau()
+        """Where validation stopped getting better, for the schedule of that name."""
         self.last_loss = math.nan
         self.last_rate = math.nan
         self.scores: dict[str, float] = {}
@@ -87,17 +91,15 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         return min(1.0, max(shares))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam with default betas over all parameters, as all three systems use; AdamW with weight decay."""
+        """The chosen optimiser over all parameters; by default Adam, as all three systems use."""
         training = self.experiment.training
         rate, decay = training.learning_rate.start, training.weight_decay
-        if decay:
-            return torch.optim.AdamW(self.network.parameters(), lr=rate, weight_decay=decay)
-        return torch.optim.Adam(self.network.parameters(), lr=rate)
+        return make_optimizer(training.optimizer, self.network.parameters(), rate, decay)
 
     def on_train_start(self) -> None:
         """Take up the optimiser of a resumed run; start the clock."""
         if self.optimizer_state is not None:
-            self.adam.load_state_dict(self.optimizer_state)
+            self.bare_optimizer.load_state_dict(self.optimizer_state)
             self.optimizer_state = None
         self._started = time.monotonic()
 
@@ -105,15 +107,15 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         """Take all optimiser steps of one iteration."""
         training = self.experiment.training
         progress, number = self.progress, self.iteration + 1
-        rate = training.learning_rate.at(number, progress)
-        for group in self.adam.param_groups:
+        rate = training.learning_rate.at(number, progress, self.plateau.times)
+        for group in self.bare_optimizer.param_groups:
             group["lr"] = rate
         seed, rank = training.seed, self.global_rank
         torch.manual_seed(sampling.draw_seed(seed, number, rank, sampling.GLOBAL))
         eta = training.sampling.eta(number, progress)
         drawn = sampling.generator(seed, number, rank, sampling.TARGETS)
         inner = sampling.generator(seed, number, rank, sampling.STEPS)
-        targets = sampling.make_targets(batch, eta, drawn)
+        targets = sampling.make_targets(batch, eta, drawn, training.sampling.past_eta(number, progress))
         losses = self._take_steps(batch, targets, inner)
         if training.reverse_input:
             reversed_batch = sampling.backwards(batch)
@@ -185,14 +187,18 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         self.scores = whole.values()
         self.scores_by_source = {name: sums.values() for name, sums in self._sums.items()}
         self._sums = {}
+        training = self.experiment.training
+        if self.iteration % training.validate_every == 0:  # not the one more that the end of a budget brings
+            score, patience = self.scores[training.monitor], training.learning_rate.patience
+            self.plateau.validated(score, training.monitor, patience)
 
     def served_weights(self) -> dict[str, Tensor]:
         """The weights that forecast: the average where one is kept."""
         return self.average.weights if self.average is not None else self.network.state_dict()
 
     @property
-    def adam(self) -> torch.optim.Optimizer:
-        """The bare optimiser."""
+    def bare_optimizer(self) -> torch.optim.Optimizer:
+        """The optimiser of torch, without Lightning around it."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         return optimizer

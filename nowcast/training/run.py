@@ -27,6 +27,7 @@ from nowcast.training.interruption import Interrupted, Interruption
 from nowcast.training.keeper import Keeper
 from nowcast.training.module import TrainingError, TrainingModule
 from nowcast.training.run_log import LOG, first_device, log_to, quiet_lightning
+from nowcast.training.schedule import Plateau
 from nowcast.training.start import start_from
 
 
@@ -220,6 +221,7 @@ def _take_up(
     try:
         module.optimizer_state = content["optimizer_states"][0]
         module.iteration, module.seconds_before = int(run["iteration"]), float(run["seconds"])
+        module.plateau = Plateau(**run.get("plateau", {}))  # runs of before have none
         if module.average is not None:
             average = content["average"]
             module.average.load(int(average["updates"]), average["weights"])

@@ -17,6 +17,13 @@ from nowcast.scores.categorical import csi
 THRESHOLDS_DBZ = (20.0, 30.0)
 
 
+def is_better(score: float, best: float | None, monitor: str) -> bool:
+    """Whether a score beats the best so far (None: there is none): a loss by falling, a CSI by rising."""
+    if best is None or math.isnan(best):
+        return True
+    return score < best if monitor == "loss" else score > best
+
+
 class ValidationSums:
     """Sums over validation clips that add up over batches and devices.
 

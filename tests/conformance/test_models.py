@@ -61,7 +61,8 @@ def test_every_parameter_gets_a_gradient(name):
     for step in model.optimiser_steps(clip, None, torch.Generator().manual_seed(0)):
         model.zero_grad()
         assert step.prediction.shape == step.target.shape == step.observed.shape
-        (step.prediction - step.target).square().sum().backward()
+        error = (step.prediction - step.target).square().sum()
+        (error if step.penalty is None else error + step.penalty).backward()
         for parameter, p in model.named_parameters():
             reached[parameter] |= p.grad is not None and bool(p.grad.abs().max() > 0)
     assert [p for p, found in reached.items() if not found] == []
@@ -111,6 +112,8 @@ def test_targets_count_only_where_they_are_used(name):
     free = forecast(model, past)
     unused = torch.zeros(2, STEPS - 1, dtype=torch.bool)
     assert (forecast(model, past, targets=ScheduledTargets(truth, unused)) - free).abs().max() <= 1e-6
+    as_observed = ScheduledTargets(truth, unused, torch.ones(2, PAST - 1, dtype=torch.bool))
+    assert (forecast(model, past, targets=as_observed) - free).abs().max() <= 1e-6
     half = unused.clone()
     half[1] = True
     if not model.feeds_back:

@@ -42,3 +42,11 @@ def test_counting_leaves_no_trace_in_later_networks():
     count("convlstm", {"hidden": [4], "patch": 2}, 2, 2, (8, 8))
     assert torch.zeros(1).device.type == "cpu"
     assert torch.is_grad_enabled()
+
+
+def test_batch_norm_is_counted_without_values():
+    tiny = {"translator": "gsta", "past": 2, "hidden": 4, "translator_hidden": 8, "layers": 2, "blocks": 2}
+    counts = [
+        count("simvp", {**tiny, "norm": norm}, past=2, steps=2, size=(8, 8)) for norm in ("group", "batch")
+    ]
+    assert counts[0] == counts[1]

@@ -47,7 +47,8 @@ def test_an_entry_of_a_list_is_named_by_its_number():
         ("training.workers=-1", "workers=-1"),
         ("training.lr=1", r"training\.lr: unknown setting"),
         ("training.batch=2.5", "training.batch: got 2.5, expected int"),
-        ("training.learning_rate.schedule=step", "expected one of constant, cosine, exponential"),
+        ("training.learning_rate.schedule=step", "expected one of constant, cosine, exponential, one"),
+        ("training.optimizer=sgd", "expected one of adam, adamw, adafactor, lion"),
         ("data.scaling={low_dbz: 9, high_dbz: 3}", "scaling: got low_dbz=9"),
         ("data.window.past=0", "window.past"),
         ("data.missing=9", r"data\.missing: got 9, expected 0 to"),
@@ -73,6 +74,8 @@ def test_a_cascade_of_odds_is_not_trained_on_true_frames_fed_later():
     with pytest.raises(SettingsError, match=r"start: got 0.5 with model.exceedance_probability.cascade"):
         experiment(*assignments)
     experiment(*assignments[:2], "training.sampling.start=0")
+    with pytest.raises(SettingsError, match=r"reverse: got one with model.exceedance_probability.cascade"):
+        experiment(*assignments[:2], "training.sampling={start: 0, reverse: {}}")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
 from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
-from nowcast.training.losses import LOSSES, IntensityWeights, cross_entropy, l1_l2, make_loss, mse
+from nowcast.training.losses import LOSSES, IntensityWeights, cross_entropy, l1, l1_l2, make_loss, mse
 
 SCALING = Scaling(0.0, 50.0)
 EVENTS = ExceedanceProbabilitySettings((20.0, 30.0))
@@ -26,6 +26,7 @@ SAID, WAS = frames(0.5, 0.1, 0.9, 0.7), frames(0.3, 0.1, 0.5, 0.0)
 
 def test_by_hand():
     assert l1_l2(SAID, WAS, SEEN).item() == pytest.approx((0.2 + 0.04 + 0.4 + 0.16) / 3)
+    assert l1(SAID, WAS, SEEN).item() == pytest.approx((0.2 + 0.4) / 3)
     assert mse(SAID, WAS, SEEN).item() == pytest.approx((0.04 + 0.16) / 3)
 
 

@@ -118,7 +118,7 @@ def test_reverse_input_takes_the_batch_both_ways():
 
 def test_the_rate_follows_the_schedule():
     module, _ = fit("training.learning_rate={start: 0.1, warmup: 2, schedule: constant}", steps=1)
-    assert module.adam.param_groups[0]["lr"] == pytest.approx(0.05)
+    assert module.bare_optimizer.param_groups[0]["lr"] == pytest.approx(0.05)
 
 
 def test_scheduled_sampling_feeds_the_truth_at_eta_one_and_nothing_at_zero():

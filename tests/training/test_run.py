@@ -143,6 +143,42 @@ def test_a_signal_leaves_last_ckpt_from_which_the_run_goes_on_exactly(tmp_path, 
     assert same(everything(whole), everything(resumed))
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
+def test_a_cut_run_goes_on_exactly_with_every_optimiser_and_schedule(tmp_path, optimizer):
+    """The rate of a plateau depends on the validations before the cut, of which one was no better."""
+    schedule = "plateau" if optimizer == "adafactor" else "one_cycle"
+    chosen = (
+        f"training.optimizer={optimizer}",
+        "training.weight_decay=0.1",
+        f"training.learning_rate={{start: 0.3, schedule: {schedule}, patience: 0, factor: 0.5}}",
+        "training.validate_every=3",
+        "training.steps=14",
+    )
+    whole = go(tmp_path / "whole", *chosen)
+    with pytest.raises(SystemExit):
+        go(tmp_path / "cut", *chosen, data=Signals(signal.SIGTERM, at=4 * 10 + 2))
+    last = tmp_path / "cut" / "tiny" / "v0" / "last.ckpt"
+    resumed = go(tmp_path / "cut", *chosen, resume=last)
+    assert same(everything(whole), everything(resumed))
+    rates = [float(r["learning_rate"]) for r in rows(resumed) if r["learning_rate"]]
+    assert checkpoint.read(last)["run"]["plateau"]["times"] >= 1
+    assert len({*rates}) == (14 if schedule == "one_cycle" else 2)
+
+
+def test_the_validation_at_the_end_of_a_budget_does_not_count_for_a_plateau(tmp_path):
+    chosen = (
+        "training.learning_rate={start: 0.3, schedule: plateau, patience: 0}",
+        "training.validate_every=3",
+    )
+    whole = go(tmp_path / "whole", *chosen, "training.steps=8")
+    part = go(tmp_path / "part", *chosen, "training.steps=4")
+    longer = go(tmp_path / "part", *chosen, "training.steps=8", resume=part.parent / "last.ckpt")
+    left, right = everything(whole), everything(longer)
+    assert left["run"].pop("best") or right["run"].pop("best")
+    assert same(left["state_dict"], right["state_dict"])
+    assert left["run"]["plateau"] == right["run"]["plateau"]
+
+
 def stop_at(monkeypatch, iteration):
     was = TrainingModule.training_step
 
@@ -285,6 +321,8 @@ def test_a_run_of_before_a_setting_was_known_resumes(tmp_path):
     content = checkpoint.read(last)
     del content["nowcast"]["experiment"]["data"]["missing"]
     del content["nowcast"]["experiment"]["training"]["start_from"]
+    del content["nowcast"]["experiment"]["training"]["optimizer"]
+    del content["run"]["plateau"]
     checkpoint.save(last, content)
     assert rows(go(tmp_path, "training.steps=3", resume=last))[-1]["iteration"] == "3"
 

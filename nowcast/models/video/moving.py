@@ -1,0 +1,94 @@
+"""Frames made by moving the pixels of a frame: by kernels for all places, for each place, or affinely.
+
+Dimensions: B batch, C channels, H rows, W columns, M kernels or transforms, K side of a kernel (odd).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Border = Literal["zeros", "replicate"]
+"""What lies beyond the edge of a frame: nothing, or the value of the edge."""
+LEAST = 1e-12
+"""Least weight of a tap before the taps are made to sum to 1."""
+
+
+def shares(weights: Tensor, dim: int) -> Tensor:
+    """Cut weights off below `LEAST` and divide them by their sum along ``dim``; all below it are alike.
+
+    Source: Finn et al. 2016, in the form of the released code.
+    """
+    kept = F.relu(weights - LEAST) + LEAST
+    return kept / kept.sum(dim=dim, keepdim=True)
+
+
+def moved_by_kernels(frame: Tensor, kernels: Tensor, border: Border = "zeros") -> Tensor:
+    """Cross-correlate each frame with kernels of its own, the same for all its places and channels.
+
+    Args:
+        frame: (B, C, H, W).
+        kernels: (B, M, K, K).
+        border: see `Border`.
+
+    Returns:
+        (B, M, C, H, W).
+    """
+    batch, count, side, _ = kernels.shape
+    channels, height, width = frame.shape[1:]
+    padded = _padded(frame, side // 2, border).transpose(0, 1)  # each sample is a group of one channel
+    moved = F.conv2d(padded, kernels.reshape(batch * count, 1, side, side).to(frame.dtype), groups=batch)
+    return moved.view(channels, batch, count, height, width).permute(1, 2, 0, 3, 4)
+
+
+def moved_place_by_place(frame: Tensor, kernels: Tensor, border: Border = "zeros") -> Tensor:
+    """Sum the neighbours of each place with the weights that the place has for them.
+
+    Args:
+        frame: (B, C, H, W).
+        kernels: (B, K * K, H, W), the neighbours row by row.
+        border: see `Border`.
+
+    Returns:
+        (B, C, H, W).
+    """
+    batch, channels, height, width = frame.shape
+    taps = kernels.shape[1]
+    side = round(taps**0.5)
+    around = F.unfold(_padded(frame, side // 2, border), side).view(batch, channels, taps, height, width)
+    return (around * kernels.unsqueeze(1)).sum(dim=2)
+
+
+def moved_affinely(frame: Tensor, transforms: Tensor, border: Border = "zeros") -> Tensor:
+    """Read each frame at affinely transformed places, bilinearly.
+
+    Args:
+        frame: (B, C, H, W).
+        transforms: (B, M, 6): both rows of the matrix that takes (x, y, 1) to the place that is read, where
+            x and y go from -1 to 1 between the middles of the outermost pixels.
+        border: see `Border`.
+
+    Returns:
+        (B, M, C, H, W).
+    """
+    batch, count = transforms.shape[:2]
+    maps = frame.float().unsqueeze(1).expand(-1, count, -1, -1, -1).flatten(0, 1)
+    matrices = transforms.float().reshape(batch * count, 2, 3)
+    places = F.affine_grid(matrices, list(maps.shape), align_corners=True)
+    beyond = "zeros" if border == "zeros" else "border"
+    read = F.grid_sample(maps, places, padding_mode=beyond, align_corners=True)
+    return read.view(batch, count, *frame.shape[1:]).to(frame.dtype)
+
+
+def composed(masks: Tensor, images: Tensor) -> Tensor:
+    """Sum images (B, M, C, H, W) with masks (B, M, H, W): (B, C, H, W)."""
+    return torch.einsum("bmhw,bmchw->bchw", masks, images.to(masks.dtype))
+
+
+def _padded(frame: Tensor, margin: int, border: Border) -> Tensor:
+    if margin == 0:
+        return frame
+    return F.pad(frame, (margin,) * 4, mode="constant" if border == "zeros" else "replicate")
