@@ -1,0 +1,44 @@
+"""How far the edges of frames differ: a term of MCNet's loss.
+
+Dimensions: B batch, N frames, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def gradient_difference(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
+    """Mean difference of the sizes of gradients, along columns plus along rows, in float32.
+
+    A gradient is the step to the next pixel; beyond the last one a frame is 0. Its sign does not count. Only
+    steps between two observed pixels count.
+
+    Args:
+        prediction: (B, N, C, H, W).
+        target: (B, N, C, H, W).
+        observed: (B, N, C, H, W) bool.
+
+    Returns:
+        A scalar.
+
+    Source: Mathieu et al., Deep multi-scale video prediction beyond mean square error, ICLR 2016, alpha 1, in
+    the form of Villegas et al. 2017 (MCNet).
+    """
+    made, true = (F.pad(frames.float(), (0, 1, 0, 1)) for frames in (prediction, target))
+    seen = F.pad(observed, (0, 1, 0, 1), value=True)
+    total = made.new_zeros(())
+    for axis in (-1, -2):
+        here, beyond = slice(0, -1), slice(1, None)
+        difference = made.diff(dim=axis).abs() - true.diff(dim=axis).abs()
+        both = _cut(seen, axis, here) & _cut(seen, axis, beyond)
+        term = torch.where(both, difference.abs(), torch.zeros_like(difference))
+        other = -3 - axis  # the padded pixel of the other axis is none
+        total = total + _cut(term, other, here).sum() / _cut(both, other, here).sum().clamp(min=1)
+    return total
+
+
+def _cut(maps: Tensor, axis: int, part: slice) -> Tensor:
+    return maps[..., part] if axis == -1 else maps[..., part, :]
