@@ -38,6 +38,7 @@ from nowcast.models.video.cdna import CDNASettings, build_cdna
 from nowcast.models.video.crevnet.network import CrevNetSettings, build_crevnet
 from nowcast.models.video.frnn import FrnnSettings, build_frnn
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
+from nowcast.models.video.stmfanet.network import STMFANetSettings, build_stmfanet
 from nowcast.models.video.tau import TAUSettings, build_tau
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
@@ -115,6 +116,12 @@ MODELS: dict[str, ModelEntry] = {
         "Oliu et al., Folded Recurrent Neural Networks for Future Video Prediction, ECCV 2018",
         FrnnSettings,
         build_frnn,
+    ),
+    "stmfanet": ModelEntry(
+        "STMFANet",
+        "Jin et al., Exploring Spatial-Temporal Multi-Frequency Analysis, CVPR 2020",
+        STMFANetSettings,
+        build_stmfanet,
     ),
     "lagrangian_persistence": ModelEntry(
         "Lagrangian persistence",
