@@ -37,6 +37,8 @@ from nowcast.models.size_limit import build_within_memory
 from nowcast.models.video.cdna import CDNASettings, build_cdna
 from nowcast.models.video.crevnet.network import CrevNetSettings, build_crevnet
 from nowcast.models.video.frnn import FrnnSettings, build_frnn
+from nowcast.models.video.mcnet import MCNetSettings, build_mcnet
+from nowcast.models.video.phydnet import PhyDNetSettings, build_phydnet
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
 from nowcast.models.video.stmfanet.network import STMFANetSettings, build_stmfanet
 from nowcast.models.video.tau import TAUSettings, build_tau
@@ -103,6 +105,12 @@ MODELS: dict[str, ModelEntry] = {
         build_astm,
     ),
     "motionrnn_astm": ModelEntry("MotionRNN on ASTM", MOTIONRNN, MotionASTMSettings, build_astm),
+    "phydnet": ModelEntry(
+        "PhyDNet",
+        "Le Guen and Thome, Disentangling Physical Dynamics from Unknown Factors, CVPR 2020",
+        PhyDNetSettings,
+        build_phydnet,
+    ),
     "crevnet": ModelEntry(
         "CrevNet",
         "Yu et al., Efficient and Information-Preserving Future Frame Prediction and Beyond, ICLR 2020",
@@ -122,6 +130,9 @@ MODELS: dict[str, ModelEntry] = {
         "Jin et al., Exploring Spatial-Temporal Multi-Frequency Analysis, CVPR 2020",
         STMFANetSettings,
         build_stmfanet,
+    ),
+    "mcnet": ModelEntry(
+        "MCNet", "Villegas et al., Decomposing Motion and Content, ICLR 2017", MCNetSettings, build_mcnet
     ),
     "lagrangian_persistence": ModelEntry(
         "Lagrangian persistence",

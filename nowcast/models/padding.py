@@ -117,4 +117,4 @@ class AnySize(ModelWrapper):
         return None if observed is None else self._pad(observed.float()) > 0
 
     def _pad_targets(self, targets: ScheduledTargets | None) -> ScheduledTargets | None:
-        return None if targets is None else ScheduledTargets(self._pad(targets.frames), targets.use)
+        return None if targets is None else targets._replace(frames=self._pad(targets.frames))

@@ -53,8 +53,10 @@ KNOWN: Mapping[str, int] = {
     "stmfanet": _OCHRE + 40,
     "simvp": _BLUE + 56,
     "tau": _TEAL + 56,
+    "phydnet": _OCHRE + 56,
     "cdna": _BLUE + 48,
     "frnn": _ORANGE + 40,
+    "mcnet": _BLUE + 40,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8

@@ -234,7 +234,7 @@ class ExceedanceProbabilityModel(ModelWrapper):
         return observed & told[:, None, :, None, None]
 
     def _coded(self, targets: ScheduledTargets | None) -> ScheduledTargets | None:
-        return None if targets is None else ScheduledTargets(self.soft_exceedances(targets.frames), targets.use)
+        return None if targets is None else targets._replace(frames=self.soft_exceedances(targets.frames))
 
 
 def _events(soft: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class LagrangianModel(ModelWrapper):
         advected = _to_reference(past, _origins(past, motion))
         if targets is not None:
             ahead = trajectories(-motion, targets.frames.shape[1])
-            targets = ScheduledTargets(_sampled(targets.frames, ahead), targets.use)
+            targets = targets._replace(frames=_sampled(targets.frames, ahead))
         forecast: Tensor = self.network(advected.to(past.dtype), steps, targets)
         ahead = trajectories(motion, steps)
         if torch.is_grad_enabled():
@@ -95,7 +95,7 @@ class LagrangianModel(ModelWrapper):
         """Yield the network's own steps on the clip in Lagrangian coordinates."""
         advected = self.advected(clip)
         if targets is not None:
-            targets = ScheduledTargets(advected.future, targets.use)
+            targets = targets._replace(frames=advected.future)
         yield from self.network.optimiser_steps(advected, targets, generator)
 
     def advected(self, clip: ClipBatch) -> ClipBatch:

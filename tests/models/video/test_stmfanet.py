@@ -8,8 +8,8 @@ from nowcast.models.base import ClipBatch
 from nowcast.models.catalog import build_model
 from nowcast.models.counts import count_parameters
 from nowcast.models.size_limit import build_without_memory
+from nowcast.models.video.gradient_difference import signed_gradient_difference
 from nowcast.models.video.stmfanet.network import _decoder
-from nowcast.models.video.stmfanet.signed_gradients import signed_gradient_difference
 from nowcast.models.video.stmfanet.wavelets import count_time_bands, haar, time_bands
 
 SMALL = {"growth": 4, "layers": 1, "width": 2, "window": 4}

@@ -18,8 +18,8 @@ from nowcast.models.base import ClipBatch, FrameSpec, OptimiserStep, ScheduledTa
 from nowcast.models.padding import check_past, check_size
 from nowcast.models.unroll import unroll
 from nowcast.models.video.basic_lstm import BasicConvLSTM, BasicLSTMState
+from nowcast.models.video.gradient_difference import signed_gradient_difference
 from nowcast.models.video.stmfanet.encoders import LEVELS, Normalise, SpatialEncoder, TemporalEncoder
-from nowcast.models.video.stmfanet.signed_gradients import signed_gradient_difference
 
 _DEEPEST = 8
 """Channels of the recurrent layer, in widths."""
