@@ -39,6 +39,7 @@ from nowcast.models.video.crevnet.network import CrevNetSettings, build_crevnet
 from nowcast.models.video.frnn import FrnnSettings, build_frnn
 from nowcast.models.video.mcnet import MCNetSettings, build_mcnet
 from nowcast.models.video.phydnet import PhyDNetSettings, build_phydnet
+from nowcast.models.video.predrnn_v2 import PredRNNV2Settings, build_predrnn_v2
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
 from nowcast.models.video.tau import TAUSettings, build_tau
 
@@ -132,6 +133,12 @@ MODELS: dict[str, ModelEntry] = {
         "no network: the newest frame and one learnt number, to compare with",
         PersistenceNetworkSettings,
         build_persistence,
+    ),
+    "predrnn_v2": ModelEntry(
+        "PredRNN-V2",
+        "Wang et al., PredRNN: A Recurrent Neural Network for Spatiotemporal Predictive Learning, TPAMI 2022",
+        PredRNNV2Settings,
+        build_predrnn_v2,
     ),
     "cdna": ModelEntry(
         "CDNA",

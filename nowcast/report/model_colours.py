@@ -54,6 +54,7 @@ KNOWN: Mapping[str, int] = {
     "tau": _TEAL + 56,
     "phydnet": _OCHRE + 56,
     "cdna": _BLUE + 48,
+    "predrnn_v2": _OCHRE + 40,
     "frnn": _ORANGE + 40,
     "mcnet": _BLUE + 40,
 }
