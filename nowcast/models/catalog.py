@@ -40,8 +40,10 @@ from nowcast.models.video.frnn import FrnnSettings, build_frnn
 from nowcast.models.video.mcnet import MCNetSettings, build_mcnet
 from nowcast.models.video.phydnet import PhyDNetSettings, build_phydnet
 from nowcast.models.video.predrnn_v2 import PredRNNV2Settings, build_predrnn_v2
+from nowcast.models.video.savp.network import SavpVaeSettings, build_savp_vae
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
 from nowcast.models.video.tau import TAUSettings, build_tau
+from nowcast.models.video.vpn.network import VPNSettings, build_vpn
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -125,9 +127,17 @@ MODELS: dict[str, ModelEntry] = {
         FrnnSettings,
         build_frnn,
     ),
+    "savp_vae": ModelEntry(
+        "SAVP-VAE",
+        "Lee et al., Stochastic Adversarial Video Prediction, arXiv 1804.01523, 2018",
+        SavpVaeSettings,
+        build_savp_vae,
+        changes=False,
+    ),
     "mcnet": ModelEntry(
         "MCNet", "Villegas et al., Decomposing Motion and Content, ICLR 2017", MCNetSettings, build_mcnet
     ),
+    "vpn": ModelEntry("VPN", "Kalchbrenner et al., Video Pixel Networks, ICML 2017", VPNSettings, build_vpn),
     "lagrangian_persistence": ModelEntry(
         "Lagrangian persistence",
         "no network: the newest frame and one learnt number, to compare with",
