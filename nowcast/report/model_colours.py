@@ -55,8 +55,11 @@ KNOWN: Mapping[str, int] = {
     "tau": _TEAL + 56,
     "phydnet": _OCHRE + 56,
     "cdna": _BLUE + 48,
+    "predrnn_v2": _OCHRE + 40,
     "frnn": _ORANGE + 40,
+    "savp_vae": _OCHRE + 40,
     "mcnet": _BLUE + 40,
+    "vpn": _OCHRE + 40,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8

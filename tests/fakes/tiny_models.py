@@ -15,7 +15,9 @@ TINY: dict[str, dict] = {
     "tau": {"past": 4, "hidden": 4, "translator_hidden": 8, "layers": 2, "blocks": 2, "expansion": 2},
     "cdna": {"hidden": [4, 6, 8], "masks": 3, "filter_size": 3},
     "frnn": {"convolutions": [4, 4], "hidden": [6, 6, 8], "filter_sizes": [3, 3, 3]},
+    "savp_vae": {"width": 4, "latent": 3, "kernels": 2, "posterior_width": 4},
     "mcnet": {"width": 6},
+    "vpn": {"channels": 4, "encoder_blocks": 2, "decoder_blocks": 2, "dilations": [1, 2]},
 }
 """Networks that need other settings than `RECURRENT`, or another size than `SIZE`."""
 SIZE = (16, 24)
