@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from nowcast.bench.benchmark import Benchmark, Row, slug
-from nowcast.bench.costs import Costs, Sequences, machine_of, measure
+from nowcast.bench.costs import Costs, Sequences, measure
 from nowcast.bench.entries import Entry, entries_of
+from nowcast.bench.fits import check_networks
 from nowcast.bench.held_out import HeldOut
+from nowcast.bench.kept_costs import KeptCosts
 from nowcast.bench.records import Record, Records, as_json
 from nowcast.bench.runs import Run, alone, carry_on, find_run
 from nowcast.bench.scoring import ForecastError, Scored, computable, copy_last, score
-from nowcast.core.errors import SettingsError, complain
-from nowcast.core.files import commit, sha256
-from nowcast.core.settings import plain
-from nowcast.models.base import SequenceModel
+from nowcast.core.errors import CheckpointError, FileError, NowcastError, SettingsError, complain, printable
+from nowcast.core.files import commit
 from nowcast.models.checkpoint import LoadedNetwork, load_network
-from nowcast.models.counts import count
-from nowcast.models.padding import check_size
 from nowcast.training.experiment import Experiment
 from nowcast.training.module import TrainingError
 from nowcast.workflows.training_data import ExperimentData, open_data
@@ -84,18 +81,24 @@ class BenchmarkRun:
         self._opened: tuple[int, ExperimentData] | None = None
         self._why: dict[str, str] = {}
         self._entries = entries_of(bench)
-        self._given = {row.name: sha256(row.checkpoint) for row in bench.rows if row.checkpoint is not None}
         first = next((e.experiment for e in self._entries if e.experiment is not None), None)
         data = None if first is None else self._open(first)
         self._train_data = "" if data is None else data.clips.train.fingerprint
         self.held_out = HeldOut(bench, None if data is None else data.clips)
         self._metrics, self._not_computed = computable(bench.scores, bench.weights, bench.data.scaling)
         self.device = _device(bench)
+        self.costs = KeptCosts(bench, self.records, self._shape, self.device)
         self._wanted = [e for e in self._entries if e.row.name in self._picked and self._known(e) is None]
-        self._check_networks()
+        check_networks({e.row.name: e.row for e in self._wanted}.values(), self._shape, progress)
 
-    def __call__(self) -> BenchmarkOutcome:
+    def __call__(self, write: Callable[[BenchmarkOutcome], object] | None = None) -> BenchmarkOutcome:
         """Do what is left to do and return what there is.
+
+        A row whose scoring or timing fails is named with the reason and leaves the others their turn.
+
+        Args:
+            write: called with what there is when all is scored and something is still to be timed, so that a
+                crash of the timing leaves a table.
 
         Raises:
             NowcastError: as training and scoring.
@@ -105,12 +108,27 @@ class BenchmarkRun:
         self.held_out.unseal()
         for number, (entry, run) in enumerate(ready):
             self._log(f"score {number + 1} of {len(ready)}: {_title(entry)}")
-            self._score(entry, run)
-        for row in self.bench.rows:
-            if row.name in self._picked:
-                self._measure(row)
+            self._attempt("scoring", entry.key, self._score, entry, run)
+        todo = [row for row in self.bench.rows if row.name in self._picked and self._untimed(row)]
+        if todo and write is not None:
+            write(self._outcome())
+        for row in todo:
+            self._attempt("timing", _timing(row), self._measure, row)
+        return self._outcome()
+
+    def _outcome(self) -> BenchmarkOutcome:
         lines = [self._line(row) for row in self.bench.rows]
         return BenchmarkOutcome(tuple(line for line in lines if line.records), tuple(self._missing()))
+
+    def _attempt(self, what: str, key: str, work: Callable[..., None], *given: Any) -> None:
+        """Do the work of one row; what goes wrong with it is told in the table. A full disk ends all."""
+        try:
+            work(*given)
+        except FileError:
+            raise
+        except Exception as error:
+            told = str(error) if isinstance(error, NowcastError) else f"{type(error).__name__}: {error}"
+            self._why[key] = f"its {what} failed ({printable(told)[:300]})"
 
     def _train_all(self) -> list[tuple[Entry, Run | None]]:
         """Bring every run to its end that time allows; return those that can be scored."""
@@ -185,22 +203,22 @@ class BenchmarkRun:
         self.records.put(entry.key, record, found.frames)
 
     def _measure(self, row: Row) -> None:
-        """Time a row that is scored and was not timed yet; without a network there is nothing to time."""
-        entry = next((e for e in self._entries if e.row is row and self._known(e) is not None), None)
-        if entry is None or self._costs(row) is not None:
-            return
+        """Time the network of a row, of the first of its seeds that is known."""
+        entry = next(e for e in self._entries if e.row is row and self._known(e) is not None)
         loaded = self._load(entry, self._run_of(entry))
         if loaded is None:
-            return
+            raise CheckpointError(
+                f"{self.runs / entry.key}: got no checkpoint, expected the one that was scored"
+            )
         self._log(f"time {row.name}")
         network = loaded.model.to(self.device)
         costs = measure(loaded.meta.model, loaded.meta.settings, network, self._shape, self.device)
-        self.records.put_costs(slug(row.name), self._about(row), costs)
+        self.costs.put(row, costs)
 
     def _line(self, row: Row) -> TableLine:
         found = [(e.key, r) for e in self._entries if e.row is row and (r := self._known(e)) is not None]
         frames = self.records.frames(found[0][0]) if found else {}
-        return TableLine(row, tuple(record for _, record in found), frames, self._costs(row))
+        return TableLine(row, tuple(record for _, record in found), frames, self.costs.of(row))
 
     def _missing(self) -> list[str]:
         found = []
@@ -212,7 +230,8 @@ class BenchmarkRun:
             elif entry.experiment is None or entry.seed == self.bench.seeds[0]:
                 reasons = record.not_computed.items()
                 found += [f"{entry.row.name}: {name} not computed: {why}" for name, why in reasons]
-        return found
+        untimed = [row for row in self.bench.rows if self._untimed(row)]
+        return found + [f"{row.name}: {self._why.get(_timing(row), 'not timed yet')}" for row in untimed]
 
     def _known(self, entry: Entry) -> Record | None:
         """The record of an entry if it is of just these settings and data, and as whole as can be."""
@@ -246,55 +265,20 @@ class BenchmarkRun:
         window, clips = self.bench.test_window, self.held_out.clips
         return Sequences(window.past, window.future, clips.size, clips.channels)
 
-    def _costs(self, row: Row) -> Costs | None:
-        """The costs of a row if they were measured of just this network, shape and machine."""
-        found = self.records.costs(slug(row.name), self._about(row))
-        return found if found is not None and found.machine == machine_of(self.device) else None
-
-    def _about(self, row: Row) -> dict[str, Any]:
-        given = self._given.get(row.name)
-        about = {"model": plain(row.model), "checkpoint": given, "shape": plain(self._shape)}
-        if row.model is not None and row.model.lagrangian is not None:
-            about["counted"] = False  # what was kept with counts of the inner network alone is measured anew
-        return about
-
-    def _check_networks(self) -> None:
-        """Refuse networks that cannot take these clips, before anything is trained."""
-        rows = {entry.row.name: entry.row for entry in self._wanted if entry.row.forecaster is None}
-        for row in tqdm(rows.values(), desc="check", unit="network", disable=not self.progress, delay=3):
-            try:
-                self._check_network(row)
-            except SettingsError as error:
-                raise SettingsError(f"rows: '{row.name}': {error}") from error
-
-    def _check_network(self, row: Row) -> None:
-        shape = self._shape
-        if row.model is not None:
-            count(row.model.name, row.model.settings, shape.past, shape.steps, shape.size, shape.channels)
-        elif row.checkpoint is not None:
-            _check_fit(load_network(row.checkpoint, shape.channels).model, shape)
+    def _untimed(self, row: Row) -> bool:
+        """Whether a row is scored and was not timed yet; without a network there is nothing to time."""
+        if row.forecaster is not None or self.costs.of(row) is not None:
+            return False
+        return any(entry.row is row and self._known(entry) is not None for entry in self._entries)
 
     def _log(self, text: str) -> None:
         if self.progress:
             print(text, file=sys.stderr, flush=True)
 
 
-def _check_fit(network: SequenceModel, shape: Sequences) -> None:
-    check_size(network.multiple_of, *shape.size)
-    tied = getattr(network, "size", None)
-    if tied is not None and tuple(tied) != shape.size:
-        raise SettingsError(
-            complain(
-                "frame size",
-                f"{shape.size[0]} x {shape.size[1]}",
-                f"{tied[0]} x {tied[1]}, to which layer norm ties the network",
-                "use frames of that size",
-            )
-        )
-    if shape.past < network.past_min:
-        raise SettingsError(
-            complain("data.window.past", shape.past, f"{network.past_min} or more", "give more past frames")
-        )
+def _timing(row: Row) -> str:
+    """The key under which the reason is kept why a row has no times; no entry has such a one."""
+    return f"{slug(row.name)} timing"
 
 
 def _title(entry: Entry) -> str:

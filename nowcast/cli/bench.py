@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
     out = args.out or Path("runs/bench") / args.config.stem
     work = BenchmarkRun(bench, out, rows, args.most_minutes, progress=True, runs=args.runs)
-    outcome = work()
+    outcome = work(lambda scored: write_results(out, bench, scored, work.held_out))
     written = write_results(out, bench, outcome, work.held_out)
     print(written.table.read_text(encoding="utf-8"))
     for text in outcome.missing:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from nowcast.bench import fits, kept_costs
 from nowcast.bench import run as bench_run
 from nowcast.bench import runs as bench_runs
 from nowcast.bench.costs import Costs
@@ -43,7 +44,7 @@ def bench(out, *assignments, rows=None, most_minutes=None, **values):
 
 
 def never(*_args, **_kwargs):
-    raise AssertionError("done twice")
+    pytest.fail("done twice")
 
 
 def scores_of(outcome):
@@ -291,6 +292,54 @@ def test_a_training_that_fails_leaves_the_other_rows_their_turn(tmp_path, monkey
     assert text.startswith("ConvLSTM, seed 0: its training failed (")
 
 
+def test_a_table_is_written_when_all_is_scored_and_again_when_all_is_timed(tmp_path):
+    chosen = tiny("seeds=[0]")
+    work, written = BenchmarkRun(chosen, tmp_path), []
+    outcome = work(written.append)
+    (scored,) = written
+    assert [[r.scores for r in line.records] for line in scored.lines] == [
+        [r.scores for r in line.records] for line in outcome.lines
+    ]
+    assert [line.costs for line in scored.lines] == [None, None]
+    assert scored.missing == ("ConvLSTM: not timed yet",)
+    assert outcome.missing == ()
+    assert BenchmarkRun(chosen, tmp_path)(never).missing == ()
+
+
+def two_rows(tmp_path, write=None):
+    rows = [TINY["rows"][1], {"name": "other", "model": {"name": "convlstm", "settings": TINY_STACK}}]
+    return BenchmarkRun(tiny("seeds=[0]", rows=rows), tmp_path)(write)
+
+
+@pytest.mark.parametrize(("what", "words"), [("measure", "its timing"), ("score", "its scoring")])
+def test_a_row_that_fails_leaves_the_others_their_turn_and_is_tried_again(tmp_path, monkeypatch, what, words):
+    was, calls = getattr(bench_run, what), []
+
+    def fails_first(*given, **named):
+        calls.append(given)
+        if len(calls) == 1:
+            raise RuntimeError("out of\nmemory")
+        return was(*given, **named)
+
+    monkeypatch.setattr(bench_run, what, fails_first)
+    outcome = two_rows(tmp_path)
+    where = "ConvLSTM" if what == "measure" else "ConvLSTM, seed 0"
+    assert outcome.missing == (f"{where}: {words} failed (RuntimeError: out of memory)",)
+    assert outcome.lines[-1].row.name == "other"
+    assert outcome.lines[-1].costs is not None
+    assert two_rows(tmp_path).missing == ()
+    assert len(calls) == 3
+
+
+def test_a_full_disk_is_no_fault_of_a_row(tmp_path, monkeypatch):
+    def full(*_):
+        raise FileError("results: cannot be written; make room")
+
+    monkeypatch.setattr(bench_run.Records, "put", full)
+    with pytest.raises(FileError):
+        two_rows(tmp_path)
+
+
 def test_radar_is_tested_on_its_periods_and_what_was_not_seen_does_not_count(tmp_path):
     write_cache(tmp_path / "storms.cache", storm_codes(60))
     data = {
@@ -337,7 +386,7 @@ def test_checkpoints_that_cannot_take_the_frames_are_refused_before_anything_is_
 
 def test_a_checkpoint_of_another_size_that_it_is_tied_to_is_refused(tmp_path, monkeypatch):
     row = write_checkpoint(tmp_path / "best.ckpt")
-    monkeypatch.setattr(bench_run, "load_network", lambda *a: load_network(*a)._replace(model=Tied()))
+    monkeypatch.setattr(fits, "load_network", lambda *a: load_network(*a)._replace(model=Tied()))
     with pytest.raises(SettingsError, match="'given': frame size: got 32 x 32, expected 16 x 24, to which"):
         BenchmarkRun(tiny(rows=[row]), tmp_path / "out")
 
@@ -395,7 +444,7 @@ def test_times_are_taken_anew_for_another_checkpoint_and_on_another_machine(tmp_
 
     def measured(*_):
         asked.append(sha256(path))
-        return Costs(1, 2, 0.5, 2.0, None, bench_run.machine_of(torch.device("cpu")))
+        return Costs(1, 2, 0.5, 2.0, None, kept_costs.machine_of(torch.device("cpu")))
 
     monkeypatch.setattr(bench_run, "measure", measured)
     for _ in range(2):
@@ -404,7 +453,7 @@ def test_times_are_taken_anew_for_another_checkpoint_and_on_another_machine(tmp_
     write_checkpoint(path)
     bench_rows(tmp_path / "out", [row])
     assert len({*asked}) == 2
-    monkeypatch.setattr(bench_run, "machine_of", lambda _: "another machine")
+    monkeypatch.setattr(kept_costs, "machine_of", lambda _: "another machine")
     *_, outcome = bench_rows(tmp_path / "out", [row])
     assert len(asked) == 3
     assert outcome.lines[0].costs.machine == "another machine"

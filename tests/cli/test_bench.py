@@ -97,6 +97,41 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_no_half_table(place, capsys
     assert {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
 
 
+KILLED_WHILE_IT_TIMES = """
+import os, signal, sys
+from nowcast.bench import run
+from nowcast.cli.main import main
+was, timed = run.measure, []
+def measure(*given):
+    if timed:
+        os.kill(os.getpid(), signal.SIGKILL)
+    timed.append(given)
+    return was(*given)
+run.measure = measure
+main(["bench", "tiny.yaml", "--out", "here"])
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_while_it_times_loses_the_times_of_one_row(place):
+    """kill -9 while the second of two rows is timed: the table of all scores and the first times are there."""
+    two = {"name": "other", "model": TINY["rows"][1]["model"]}
+    (place / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "seeds": [0], "rows": [TINY["rows"][1], two]}))
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_TIMES], cwd=place, env=env, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    table = (place / "here/results.md").read_text()
+    assert table.count("not timed yet") == 2
+    assert (place / "here/results/convlstm.costs.json").exists()
+    assert not (place / "here/results/other.costs.json").exists()
+    command = [sys.executable, "-m", "nowcast.cli.main", "bench", "tiny.yaml", "--out", "here"]
+    done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, check=True)
+    assert [line for line in done.stderr.splitlines() if line.startswith(("train", "score", "time"))] == [
+        "time other"
+    ]
+    assert "not timed yet" not in (place / "here/results.md").read_text()
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path):
     """kill -9 while the second of two runs trains: the first is not trained again, the second goes on."""

@@ -1,4 +1,4 @@
-"""The ConvLSTM layer of TensorFlow's days: CDNA, VPN, MCNet and STMFANet are built with it.
+"""The ConvLSTM layer of TensorFlow's days: CDNA, VPN, MCNet, STMFANet and PhyDNet are built with it.
 
 Dimensions: B batch, C channels, h rows, w columns.
 """
@@ -22,7 +22,7 @@ class BasicLSTMState(NamedTuple):
 
 
 class BasicConvLSTM(nn.Module):
-    """One convolution with bias over input and hidden map gives all gates: no peephole, forget bias 1.
+    """One convolution with bias over input and hidden map gives all gates: no peephole, a constant forget bias.
 
     Why beside `nowcast.models.cells.convlstm`: that one is counted without bias and with a peephole, these
     networks with a bias and without.
@@ -30,10 +30,12 @@ class BasicConvLSTM(nn.Module):
     Source: Shi et al., Convolutional LSTM Network, NeurIPS 2015, in the form of Finn et al. 2016 (CDNA).
     """
 
-    def __init__(self, in_channels: int, hidden_channels: int, filter_size: int) -> None:
+    def __init__(
+        self, in_channels: int, hidden_channels: int, filter_size: int, forget_bias: float = FORGET_BIAS
+    ) -> None:
         super().__init__()
         check_filter_size("filter_size", filter_size)
-        self.hidden_channels = hidden_channels
+        self.hidden_channels, self.forget_bias = hidden_channels, forget_bias
         joined = in_channels + hidden_channels
         self.gates = nn.Conv2d(joined, 4 * hidden_channels, filter_size, padding=filter_size // 2)
 
@@ -45,5 +47,5 @@ class BasicConvLSTM(nn.Module):
     def forward(self, x: Tensor, state: BasicLSTMState) -> BasicLSTMState:
         """Take one time step; the new hidden map is ``state.hidden`` of what comes out."""
         i, g, f, o = self.gates(torch.cat([x, state.hidden], dim=1)).chunk(4, dim=1)
-        cell = state.cell * torch.sigmoid(f + FORGET_BIAS) + torch.sigmoid(i) * torch.tanh(g)
+        cell = state.cell * torch.sigmoid(f + self.forget_bias) + torch.sigmoid(i) * torch.tanh(g)
         return BasicLSTMState(cell, torch.tanh(cell) * torch.sigmoid(o))
