@@ -43,6 +43,7 @@ from nowcast.models.video.phydnet import PhyDNetSettings, build_phydnet
 from nowcast.models.video.predrnn_v2 import PredRNNV2Settings, build_predrnn_v2
 from nowcast.models.video.savp.network import SavpVaeSettings, build_savp_vae
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
+from nowcast.models.video.stmfanet.network import STMFANetSettings, build_stmfanet
 from nowcast.models.video.tau import TAUSettings, build_tau
 from nowcast.models.video.vpn.network import VPNSettings, build_vpn
 
@@ -127,6 +128,12 @@ MODELS: dict[str, ModelEntry] = {
         "Oliu et al., Folded Recurrent Neural Networks for Future Video Prediction, ECCV 2018",
         FrnnSettings,
         build_frnn,
+    ),
+    "stmfanet": ModelEntry(
+        "STMFANet",
+        "Jin et al., Exploring Spatial-Temporal Multi-Frequency Analysis, CVPR 2020",
+        STMFANetSettings,
+        build_stmfanet,
     ),
     "savp_vae": ModelEntry(
         "SAVP-VAE",

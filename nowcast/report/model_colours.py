@@ -50,6 +50,7 @@ KNOWN: Mapping[str, int] = {
     "motionrnn_e3d": _BROWN + 40,
     "motionrnn_astm": _GREEN + 40,
     "crevnet": _TEAL + 40,
+    "stmfanet": _OCHRE + 40,
     "simvp": _BLUE + 56,
     "tau": _TEAL + 56,
     "phydnet": _OCHRE + 56,
