@@ -25,6 +25,7 @@ LATER: tuple[tuple[str, Any], ...] = (
     ("training.learning_rate.initial_share", 0.04),
     ("training.learning_rate.rise_share", 0.3),
     ("training.learning_rate.patience", 10),
+    ("training.sampling.reverse", None),
 )
 """Settings that tables were filled without: at these values they are not counted, so that hashes stay."""
 NOT_COUNTED = ("workers", "accelerator", "log_every", "logger", "devices", "nodes")

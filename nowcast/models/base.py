@@ -37,6 +37,9 @@ class ScheduledTargets(NamedTuple):
     """(B, S, C, H, W)"""
     use: Tensor
     """(B, S - 1) bool"""
+    use_past: Tensor | None = None
+    """(B, T - 1) bool, for reverse scheduled sampling: where it does not hold, frame t + 1 of the past is read
+    as the network predicted it. None reads the past as it is."""
 
 
 class OptimiserStep(NamedTuple):

@@ -36,11 +36,16 @@ from nowcast.models.persistence import PersistenceNetworkSettings, build_persist
 from nowcast.models.size_limit import build_within_memory
 from nowcast.models.video.cdna import CDNASettings, build_cdna
 from nowcast.models.video.crevnet.network import CrevNetSettings, build_crevnet
+from nowcast.models.video.dfn import DFNSettings, build_dfn
 from nowcast.models.video.frnn import FrnnSettings, build_frnn
 from nowcast.models.video.mcnet import MCNetSettings, build_mcnet
 from nowcast.models.video.phydnet import PhyDNetSettings, build_phydnet
+from nowcast.models.video.predrnn_v2 import PredRNNV2Settings, build_predrnn_v2
+from nowcast.models.video.savp.network import SavpVaeSettings, build_savp_vae
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
+from nowcast.models.video.stmfanet.network import STMFANetSettings, build_stmfanet
 from nowcast.models.video.tau import TAUSettings, build_tau
+from nowcast.models.video.vpn.network import VPNSettings, build_vpn
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -124,14 +129,41 @@ MODELS: dict[str, ModelEntry] = {
         FrnnSettings,
         build_frnn,
     ),
+    "stmfanet": ModelEntry(
+        "STMFANet",
+        "Jin et al., Exploring Spatial-Temporal Multi-Frequency Analysis, CVPR 2020",
+        STMFANetSettings,
+        build_stmfanet,
+    ),
+    "savp_vae": ModelEntry(
+        "SAVP-VAE",
+        "Lee et al., Stochastic Adversarial Video Prediction, arXiv 1804.01523, 2018",
+        SavpVaeSettings,
+        build_savp_vae,
+        changes=False,
+    ),
     "mcnet": ModelEntry(
         "MCNet", "Villegas et al., Decomposing Motion and Content, ICLR 2017", MCNetSettings, build_mcnet
     ),
+    "vpn": ModelEntry("VPN", "Kalchbrenner et al., Video Pixel Networks, ICML 2017", VPNSettings, build_vpn),
     "lagrangian_persistence": ModelEntry(
         "Lagrangian persistence",
         "no network: the newest frame and one learnt number, to compare with",
         PersistenceNetworkSettings,
         build_persistence,
+    ),
+    "dfn": ModelEntry(
+        "DFN",
+        "De Brabandere et al., Dynamic Filter Networks, NeurIPS 2016",
+        DFNSettings,
+        build_dfn,
+        changes=False,
+    ),
+    "predrnn_v2": ModelEntry(
+        "PredRNN-V2",
+        "Wang et al., PredRNN: A Recurrent Neural Network for Spatiotemporal Predictive Learning, TPAMI 2022",
+        PredRNNV2Settings,
+        build_predrnn_v2,
     ),
     "cdna": ModelEntry(
         "CDNA",

@@ -34,9 +34,10 @@ class _Recording(NamedTuple):
 class Graphed(ModelWrapper):
     """A network whose forecasts on a GPU are recorded at the first call of each shape and then played back.
 
-    Frames on a CPU, training, and scheduled sampling go through the network itself. A recording reads the
-    weights where they lie: weights that are moved to other memory (``to``, ``half``) need a new wrapper,
-    weights that are written over in place do not. It keeps the memory of one forecast as long as it lives.
+    Frames on a CPU, training, scheduled sampling and stochastic networks, whose noise is drawn on the CPU, go
+    through the network itself. A recording reads the weights where they lie: weights that are moved to other
+    memory (``to``, ``half``) need a new wrapper, weights that are written over in place do not. It keeps the
+    memory of one forecast as long as it lives.
 
     Source: CUDA graphs, https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
     """
@@ -49,7 +50,7 @@ class Graphed(ModelWrapper):
         self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
     ) -> Tensor:
         """Forecast as `SequenceModel.forward`."""
-        if not past.is_cuda or torch.is_grad_enabled() or targets is not None:
+        if not past.is_cuda or torch.is_grad_enabled() or targets is not None or self.stochastic:
             found: Tensor = self.network(past, steps, targets, observed)
             return found
         key = past.shape, past.dtype, past.device, steps, observed is None, torch.is_autocast_enabled("cuda")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.models.base import ClipBatch, OptimiserStep, ScheduledTargets, SequenceModel
-from nowcast.models.wrapper import ModelWrapper
+from nowcast.models.wrapper import Inner, ModelWrapper
 
 
 def check_size(multiple_of: tuple[int, int], height: int, width: int) -> None:
@@ -68,14 +68,17 @@ class AnySize(ModelWrapper):
         super().__init__(network)
         self.multiple_of = (1, 1)
 
-    def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
+    def around(
+        self,
+        network: Inner,
+        past: Tensor,
+        steps: int,
+        targets: ScheduledTargets | None,
+        observed: Tensor | None,
     ) -> Tensor:
-        """Forecast as `SequenceModel.forward` at any H and W."""
+        """Forecast with ``network`` at any H and W."""
         height, width = past.shape[-2:]
-        padded: Tensor = self.network(
-            self._pad(past), steps, self._pad_targets(targets), self._pad_mask(observed)
-        )
+        padded = network(self._pad(past), steps, self._pad_targets(targets), self._pad_mask(observed))
         return padded[..., :height, :width]
 
     def rollout(self, past: Tensor, steps: int, targets: ScheduledTargets | None = None) -> Tensor:
@@ -117,4 +120,4 @@ class AnySize(ModelWrapper):
         return None if observed is None else self._pad(observed.float()) > 0
 
     def _pad_targets(self, targets: ScheduledTargets | None) -> ScheduledTargets | None:
-        return None if targets is None else ScheduledTargets(self._pad(targets.frames), targets.use)
+        return None if targets is None else targets._replace(frames=self._pad(targets.frames))

@@ -122,7 +122,7 @@ class RecurrentStack(SequenceModel):
         """Run the loop of `forward` and `rollout`; ``watch`` is called after each time step."""
         self.check_input(past)
         if targets is not None:
-            targets = ScheduledTargets(to_patches(targets.frames, self.patch), targets.use)
+            targets = targets._replace(frames=to_patches(targets.frames, self.patch))
         patches = unroll(self, to_patches(past, self.patch), steps, targets, warm, watch, self.increments)
         return from_patches(patches, self.patch)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.models.base import ScheduledTargets, SequenceModel
-from nowcast.models.wrapper import ModelWrapper
+from nowcast.models.wrapper import Inner, ModelWrapper
 
 _NEXT_TO_NOTHING = 1e-6
 
@@ -45,28 +45,35 @@ class Tiled(ModelWrapper):
         super().__init__(network)
         self.side, self.overlap, self.margin, self.one_size = side, overlap, margin, one_size
 
-    def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
+    def around(
+        self,
+        network: Inner,
+        past: Tensor,
+        steps: int,
+        targets: ScheduledTargets | None,
+        observed: Tensor | None,
     ) -> Tensor:
-        """Forecast as `SequenceModel.forward`; without true frames, as nobody trains on tiles."""
+        """Forecast with ``network``; without true frames, as nobody trains on tiles."""
         del targets
         height, width = past.shape[-2:]
         tile = self.side(height, width)
 
         def make(rows: slice, columns: slice) -> Tensor:
             mask = None if observed is None else observed[..., rows, columns]
-            return self._tile(past[..., rows, columns], steps, mask, tile)
+            return self._tile(network, past[..., rows, columns], steps, mask, tile)
 
         overlap = min(self.overlap, min(tile) // 2)
         return blended(make, (height, width), tile, overlap, min(self.margin, max(overlap // 2 - 1, 0)))
 
-    def _tile(self, past: Tensor, steps: int, observed: Tensor | None, tile: tuple[int, int]) -> Tensor:
+    def _tile(
+        self, network: Inner, past: Tensor, steps: int, observed: Tensor | None, tile: tuple[int, int]
+    ) -> Tensor:
         rows, columns = past.shape[-2:]
         over = 0, max(tile[1] - columns, 0), 0, max(tile[0] - rows, 0)
         if any(over) and self.one_size:
             past = F.pad(past, over)
             observed = None if observed is None else F.pad(observed, over, value=True)
-        found: Tensor = self.network(past, steps, None, observed)
+        found = network(past, steps, None, observed)
         return found[..., :rows, :columns]
 
 

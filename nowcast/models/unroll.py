@@ -49,12 +49,15 @@ def unroll(
 ) -> Tensor:
     """Feed the past, then the network's own predictions (or the scheduled-sampling targets).
 
+    Where targets say so (reverse scheduled sampling), own predictions are fed in place of the past as well.
+
     Args:
         net: what takes one step.
         past: (B, T, C, h, w).
         steps: S, how many frames to forecast.
         targets: true frames (B, S, C, h, w) and where to use them (B, S - 1), or (B, S - 1, C) to take single
-            channels of a frame; steps beyond their end run free, and None runs free throughout.
+            channels of a frame; steps beyond their end run free, and None runs free throughout. Where to use
+            the past (B, T - 1), if not everywhere.
         warm: also return the one-step predictions made while reading the past.
         watch: called after each step with t = 0 ... T + S - 2 and the state.
         increments: how outputs change the frame that was read; None takes them as frames.
@@ -64,38 +67,47 @@ def unroll(
         increments. Predictions are not clipped between steps.
     """
     batch, length = past.shape[:2]
+    use_past = None if targets is None else targets.use_past
     encoded = net.encode(past.flatten(0, 1))
     encoded = encoded.view(batch, length, *encoded.shape[1:])
+    early = warm or use_past is not None
     state = net.start(encoded[:, 0], past)
     outputs: list[Tensor] = []
     for t in range(length - 1 + steps):
-        if t < length:
+        emit = early or t >= length - 1
+        if t < length and (use_past is None or not outputs):
             x = encoded[:, t]
             value = past[:, t]
-            if increments is not None and (warm or t == length - 1):  # outputs before are not kept
+            if increments is not None and emit:
                 value = increments.value(value)
         else:
-            value, frame = _read(outputs[-1], targets, t - length, increments)
+            value, frame = _read(t, outputs[-1], past, targets, increments)
             x = net.encode(frame.to(past.dtype))  # values may be finer than what the network reads
-        emit = warm or t >= length - 1
         output, state = net.step(x, state, emit)
         if watch is not None:
             watch(t, state)
         if emit:
+            if output is None and not warm and t < length - 1:
+                continue  # a network of differences has read one frame alone
             assert output is not None
             outputs.append(output if increments is None else increments.add(value, output))
-    return torch.stack(outputs, dim=1)
+    return torch.stack(outputs if warm else outputs[-steps:], dim=1)
 
 
 def _read(
-    value: Tensor, targets: ScheduledTargets | None, index: int, increments: Increments | None
+    t: int, value: Tensor, past: Tensor, targets: ScheduledTargets | None, increments: Increments | None
 ) -> tuple[Tensor, Tensor]:
-    """The value and the frame that the next step starts from: its own, or the target's where it is used."""
+    """The value and the frame that step t starts from: its own, or the true one's where that is used."""
     frame = value if increments is None else increments.frame(value)
-    if targets is None or index >= targets.use.shape[1]:
+    ahead = t - past.shape[1]
+    if targets is None or ahead >= targets.use.shape[1]:
         return value, frame
-    use = targets.use[:, index].view(len(frame), -1, 1, 1)
-    true = targets.frames[:, index].to(frame.dtype)
+    if ahead >= 0:
+        true, use = targets.frames[:, ahead], targets.use[:, ahead]
+    else:
+        assert targets.use_past is not None
+        true, use = past[:, t], targets.use_past[:, t - 1]
+    true, use = true.to(frame.dtype), use.view(len(frame), -1, 1, 1)
     mixed = torch.where(use, true, frame)
     if increments is None:
         return mixed, mixed

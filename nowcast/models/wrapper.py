@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Protocol, Self
 
 from torch import Tensor
 
 from nowcast.core.errors import SettingsError, complain
-from nowcast.models.base import OptimiserStep, SequenceModel
+from nowcast.models.base import OptimiserStep, ScheduledTargets, SequenceModel
+
+
+class Inner(Protocol):
+    """What a wrapper calls: the network inside, or the future of a seed that it holds possible."""
+
+    def __call__(
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
+    ) -> Tensor:
+        """Forecast as `SequenceModel.forward`."""
+        ...
 
 
 class ModelWrapper(SequenceModel):
@@ -27,6 +37,33 @@ class ModelWrapper(SequenceModel):
         """(H, W) that layer norm ties the network inside to, else None."""
         found: tuple[int, int] | None = getattr(self.network, "size", None)
         return found
+
+    def forward(
+        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
+    ) -> Tensor:
+        """Forecast as `SequenceModel.forward`."""
+        return self.around(self.network, past, steps, targets, observed)
+
+    def draw(self, past: Tensor, steps: int, seed: int, observed: Tensor | None = None) -> Tensor:
+        """Forecast one of the futures that the network inside holds possible."""
+
+        def future(
+            past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
+        ) -> Tensor:
+            return self.network.draw(past, steps, seed, observed)
+
+        return self.around(future, past, steps, None, observed)
+
+    def around(
+        self,
+        network: Inner,
+        past: Tensor,
+        steps: int,
+        targets: ScheduledTargets | None,
+        observed: Tensor | None,
+    ) -> Tensor:
+        """Forecast with what stands around the network; the arguments are those of `SequenceModel.forward`."""
+        return network(past, steps, targets, observed)
 
     def compared(
         self, forecast: Tensor, future: Tensor, observed: Tensor, faintest: Tensor | None = None

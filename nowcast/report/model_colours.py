@@ -50,12 +50,17 @@ KNOWN: Mapping[str, int] = {
     "motionrnn_e3d": _BROWN + 40,
     "motionrnn_astm": _GREEN + 40,
     "crevnet": _TEAL + 40,
+    "stmfanet": _OCHRE + 40,
     "simvp": _BLUE + 56,
     "tau": _TEAL + 56,
     "phydnet": _OCHRE + 56,
-    "cdna": _BLUE + 48,
+    "dfn": _GREEN + 16,
+    "cdna": _BLUE + 16,
+    "predrnn_v2": _OCHRE + 16,
     "frnn": _ORANGE + 40,
+    "savp_vae": _OCHRE + 40,
     "mcnet": _BLUE + 40,
+    "vpn": _OCHRE + 40,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8

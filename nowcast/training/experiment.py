@@ -163,6 +163,11 @@ class Experiment:
                 f"training.sampling.start: got {t.sampling.start:g} with model.exceedance_probability.cascade, "
                 "expected 0: the cascade starts from the past, not from a true frame fed later; set it to 0"
             )
+        if events is not None and events.cascade and t.sampling.reverse is not None:
+            raise SettingsError(
+                "training.sampling.reverse: got one with model.exceedance_probability.cascade, expected none: "
+                "the cascade starts from the past as it was observed; set it to null"
+            )
         self._check_missing()
         self._check_positive()
 

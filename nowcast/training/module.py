@@ -115,7 +115,7 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         eta = training.sampling.eta(number, progress)
         drawn = sampling.generator(seed, number, rank, sampling.TARGETS)
         inner = sampling.generator(seed, number, rank, sampling.STEPS)
-        targets = sampling.make_targets(batch, eta, drawn)
+        targets = sampling.make_targets(batch, eta, drawn, training.sampling.past_eta(number, progress))
         losses = self._take_steps(batch, targets, inner)
         if training.reverse_input:
             reversed_batch = sampling.backwards(batch)

@@ -1,6 +1,6 @@
 """Scheduled sampling and every other draw of training: each comes from ``(seed, iteration)`` alone.
 
-Dimensions: B batch, S forecast steps.
+Dimensions: B batch, T past frames, S forecast steps.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nowcast.core.errors import SettingsError
 from nowcast.models.base import ClipBatch, ScheduledTargets
+from nowcast.training.reverse_sampling import ReverseSampling
 
 TARGETS, STEPS, GLOBAL = range(3)
 """Streams of draws that never meet."""
@@ -34,6 +35,8 @@ class ScheduledSampling:
     decrease: float = 2e-5
     stop: int = 50_000
     share: float | None = None
+    reverse: ReverseSampling | None = None
+    """Read the past as `ReverseSampling` says; None reads it as it was observed."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= 1 or self.decrease < 0 or self.stop < 0:
@@ -51,11 +54,20 @@ class ScheduledSampling:
             iteration: counted from 1.
             progress: share of the budget that is used up, [0, 1].
         """
+        most = 1.0 if self.reverse is None else self.reverse.start
         if self.share is not None:
-            return self.start * max(0.0, 1.0 - progress / self.share)
+            return min(most, self.start * max(0.0, 1.0 - progress / self.share))
         if iteration >= self.stop:
             return 0.0
-        return max(0.0, self.start - self.decrease * iteration)
+        return min(most, max(0.0, self.start - self.decrease * iteration))
+
+    def past_eta(self, iteration: int, progress: float) -> float:
+        """The chance that a frame of the past is read as it was observed; with ``share``, over that share."""
+        if self.reverse is None:
+            return 1.0
+        if self.share is not None:
+            return self.reverse.chance(self.reverse.stop * progress / self.share)
+        return self.reverse.chance(iteration)
 
 
 def draw_seed(seed: int, iteration: int, rank: int, stream: int) -> int:
@@ -70,21 +82,26 @@ def generator(seed: int, iteration: int, rank: int, stream: int) -> torch.Genera
 
 
 def draw_use(eta: float, batch: int, steps: int, source: torch.Generator) -> Tensor:
-    """Draw one Bernoulli(eta) per sample and step, whole frames: (B, S - 1) bool."""
+    """Draw one Bernoulli(eta) per sample and step but one, whole frames: (B, S - 1) bool."""
     return torch.rand((batch, max(steps - 1, 0)), generator=source) < eta
 
 
-def make_targets(clip: ClipBatch, eta: float, source: torch.Generator) -> ScheduledTargets | None:
-    """Draw the scheduled-sampling targets of a batch; None where eta is 0: the network then runs free.
+def make_targets(
+    clip: ClipBatch, eta: float, source: torch.Generator, past_eta: float = 1.0
+) -> ScheduledTargets | None:
+    """Draw the scheduled-sampling targets of a batch; None where the network reads the past and runs free.
 
     A frame of which nothing was observed is no target: it is missing (`data.missing`).
     """
-    if eta <= 0.0:
+    if eta <= 0.0 and past_eta >= 1.0:
         return None
     batch, steps = clip.future.shape[:2]
     use = draw_use(eta, batch, steps, source).to(clip.future.device)
     there = clip.observed[:, -steps:-1].flatten(2).any(dim=2) if steps > 1 else use
-    return ScheduledTargets(clip.future, use & there)
+    use_past = None
+    if past_eta < 1.0:
+        use_past = draw_use(past_eta, batch, clip.past.shape[1], source).to(use.device)
+    return ScheduledTargets(clip.future, use & there, use_past)
 
 
 def backwards(clip: ClipBatch) -> ClipBatch:

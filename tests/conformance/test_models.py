@@ -112,6 +112,8 @@ def test_targets_count_only_where_they_are_used(name):
     free = forecast(model, past)
     unused = torch.zeros(2, STEPS - 1, dtype=torch.bool)
     assert (forecast(model, past, targets=ScheduledTargets(truth, unused)) - free).abs().max() <= 1e-6
+    as_observed = ScheduledTargets(truth, unused, torch.ones(2, PAST - 1, dtype=torch.bool))
+    assert (forecast(model, past, targets=as_observed) - free).abs().max() <= 1e-6
     half = unused.clone()
     half[1] = True
     if not model.feeds_back:

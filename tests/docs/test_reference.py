@@ -22,6 +22,7 @@ from nowcast.scores.lpips_weights import default_file
 from nowcast.scores.protocols import PROTOCOLS, build_protocols
 from nowcast.service.settings import ServiceSettings
 from nowcast.training.experiment import Experiment
+from nowcast.training.reverse_sampling import ReverseSampling
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -62,6 +63,10 @@ def test_every_setting_of_an_experiment_stands_there_with_its_default():
     }
     for part, settings in around.items():
         found |= {f"model.{part}.{f.name}": getattr(settings, f.name) for f in dataclasses.fields(settings)}
+    reverse = ReverseSampling()
+    found |= {
+        f"training.sampling.reverse.{f.name}": getattr(reverse, f.name) for f in dataclasses.fields(reverse)
+    }
     found["model.lagrangian.flow"] = {}
     assert set(told) == set(found)
     for name, value in found.items():

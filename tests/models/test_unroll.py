@@ -46,6 +46,29 @@ def test_each_sample_has_its_own_targets():
     assert out[..., 0, 0, 0].tolist() == [[12, 120], [12, 32]]
 
 
+def test_own_predictions_are_fed_in_place_of_the_past():
+    past, truth = frames(1, 2, 3).expand(2, -1, -1, -1, -1), frames(100, 200).expand(2, -1, -1, -1, -1)
+    never, use_past = torch.zeros(2, 1).bool(), torch.tensor([[False, False], [False, True]])
+    targets = ScheduledTargets(truth, never, use_past)
+    # step 1 reads the 1 that step 0 forecast, step 2 reads 1 + 10, or the 3 that was observed
+    warm = unroll(Counter(), past, 2, targets, warm=True)[..., 0, 0, 0]
+    assert warm.tolist() == [[1, 11, 31, 61], [1, 11, 23, 53]]
+    assert torch.equal(unroll(Counter(), past, 2, targets)[..., 0, 0, 0], warm[:, 2:])
+    as_observed = targets._replace(use_past=torch.ones(2, 2).bool())
+    assert torch.equal(unroll(Counter(), past, 2, as_observed), unroll(Counter(), past, 2))
+
+
+def test_the_past_is_read_as_observed_until_a_network_can_predict():
+    class Late(Counter):
+        def step(self, x, state, emit):
+            output, state = super().step(x, state, emit)
+            return (output if state > 1 else None), state
+
+    targets = ScheduledTargets(frames(100, 200), torch.zeros(1, 1).bool(), torch.zeros(1, 2).bool())
+    # step 1 reads the observed 2, step 2 the 2 + 10 that step 1 forecast
+    assert unroll(Late(), frames(1, 2, 3), 2, targets).flatten().tolist() == [32, 62]
+
+
 class Doubling:
     """Keeps twice the frame, bounded by 100, as its value."""
 
@@ -66,6 +89,9 @@ def test_increments_are_added_to_the_value_of_the_frame_that_was_read():
     targets = ScheduledTargets(frames(60, 0, 0), torch.tensor([[True, False]]))
     found = unroll(Counter(), frames(1, 2), 2, targets, increments=Doubling()).flatten().tolist()
     assert found == [16, 100 + 60 + 20]  # the value of 60 is 120, of which 100 is kept
+    targets = targets._replace(use=torch.tensor([[False]]), use_past=torch.tensor([[False]]))
+    found = unroll(Counter(), frames(1, 2), 2, targets, warm=True, increments=Doubling()).flatten().tolist()
+    assert found == [3, 3 + 1.5 + 10, 14.5 + 7.25 + 20]  # 1 has the value 2, and 3 is read as 1.5
 
 
 def test_watch_is_shown_every_step():

@@ -74,6 +74,8 @@ def test_a_cascade_of_odds_is_not_trained_on_true_frames_fed_later():
     with pytest.raises(SettingsError, match=r"start: got 0.5 with model.exceedance_probability.cascade"):
         experiment(*assignments)
     experiment(*assignments[:2], "training.sampling.start=0")
+    with pytest.raises(SettingsError, match=r"reverse: got one with model.exceedance_probability.cascade"):
+        experiment(*assignments[:2], "training.sampling={start: 0, reverse: {}}")
 
 
 @pytest.mark.parametrize(

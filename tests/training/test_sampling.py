@@ -8,6 +8,7 @@ import torch
 
 from nowcast.core.errors import SettingsError
 from nowcast.models.base import ClipBatch
+from nowcast.training.reverse_sampling import ReverseSampling
 from nowcast.training.sampling import (
     TARGETS,
     ScheduledSampling,
@@ -37,6 +38,41 @@ def test_eta_falls_as_in_the_papers():
 def test_eta_over_a_share_of_the_budget():
     half = ScheduledSampling(start=0.8, share=0.5)
     assert [half.eta(7, p) for p in (0.0, 0.25, 0.5, 0.9)] == pytest.approx([0.8, 0.4, 0.0, 0.0])
+
+
+def test_the_past_is_read_as_in_predrnn_v2():
+    paper = ScheduledSampling(reverse=ReverseSampling())
+    assert [paper.eta(k, 0.0) for k in (1, 25_000, 37_500, 50_000)] == pytest.approx([0.5, 0.5, 0.25, 0.0])
+    read = [paper.past_eta(k, 0.0) for k in (1, 24_999, 25_000, 30_000, 49_999, 50_000)]
+    assert read == pytest.approx([0.5, 0.5, 0.5, 1 - 0.5 / math.e, 1 - 0.5 * math.exp(-24_999 / 5000), 1.0])
+    assert ScheduledSampling().past_eta(1, 0.0) == 1.0
+
+
+@pytest.mark.parametrize(("growth", "middle"), [("linear", 0.75), ("sigmoid", 0.75), ("exponential", None)])
+def test_the_past_is_read_over_a_share_of_the_budget(growth, middle):
+    half = ScheduledSampling(share=0.5, reverse=ReverseSampling(growth=growth))
+    read = [half.past_eta(7, p) for p in (0.0, 0.2, 0.375, 0.5, 1.0)]
+    assert read == pytest.approx([0.5, 0.5, middle or 1 - 0.5 * math.exp(-2.5), 1.0, 1.0])
+    assert [half.eta(7, p) for p in (0.0, 0.25, 0.375, 0.5)] == pytest.approx([0.5, 0.5, 0.25, 0.0])
+
+
+def test_the_past_is_drawn_after_the_targets_which_stay_as_they_were():
+    clip = ClipBatch(
+        torch.rand(64, 5, 1, 2, 2), torch.rand(64, 3, 1, 2, 2), torch.ones(64, 8, 1, 2, 2) > 0, None
+    )
+    plain = make_targets(clip, 0.5, generator(1, 2, 0, TARGETS))
+    both = make_targets(clip, 0.5, generator(1, 2, 0, TARGETS), 0.7)
+    assert plain.use_past is None
+    assert torch.equal(both.use, plain.use)
+    assert both.use_past.shape == (64, 4)
+    assert both.use_past.float().mean().item() == pytest.approx(0.7, abs=0.12)
+    assert not make_targets(clip, 0.0, generator(1, 2, 0, TARGETS), 0.7).use.any()
+
+
+@pytest.mark.parametrize("wrong", [{"start": 2.0}, {"hold": 9, "stop": 9}, {"alpha": 0.0}])
+def test_impossible_reading_of_the_past_is_refused(wrong):
+    with pytest.raises(SettingsError, match=r"training\.sampling\.reverse"):
+        ReverseSampling(**wrong)
 
 
 def test_draws_are_bernoulli_and_repeat():

@@ -58,6 +58,7 @@ class FastCopy(SequenceModel):
         super().__init__()
         self.dtype = dtype
         self.past_min, self.multiple_of = model.past_min, model.multiple_of
+        self.feeds_back, self.stochastic = model.feeds_back, model.stochastic
         network = copy.deepcopy(model).to(dtype).eval().requires_grad_(False)
         self.network: SequenceModel = _replace(network)
         if any(parameter.is_cuda for parameter in model.parameters()):
@@ -72,6 +73,10 @@ class FastCopy(SequenceModel):
     def rollout(self, past: Tensor, steps: int, targets: ScheduledTargets | None = None) -> Tensor:
         """Forecast as `SequenceModel.rollout`."""
         return self._run(self.network.rollout, past, steps, targets)
+
+    def draw(self, past: Tensor, steps: int, seed: int, observed: Tensor | None = None) -> Tensor:
+        """Forecast as `SequenceModel.draw`."""
+        return self._run(self.network.draw, past, steps, seed, observed)
 
     def motion(self, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
         """The motion of the network inside (`RecurrentStack.motion`).

@@ -18,7 +18,7 @@ from nowcast.core.scaling import Scaling
 from nowcast.models.base import ClipBatch, OptimiserStep, ScheduledTargets, SequenceModel
 from nowcast.models.exceedance.cascade import CascadeSettings, LogitCascade
 from nowcast.models.exceedance.stripes import falling, probabilities
-from nowcast.models.wrapper import ModelWrapper
+from nowcast.models.wrapper import Inner, ModelWrapper
 
 _MARGIN = 0.01
 """A frame's soft exceedances are this far from 0 and 1 before their logits are taken."""
@@ -147,13 +147,18 @@ class ExceedanceProbabilityModel(ModelWrapper):
         top, width = (v.to(frames.dtype).view(-1, 1, 1) for v in (self.thresholds, self.widths))
         return ((frames - (top - width)) / width).clamp(0, 1)
 
-    def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
+    def around(
+        self,
+        network: Inner,
+        past: Tensor,
+        steps: int,
+        targets: ScheduledTargets | None,
+        observed: Tensor | None,
     ) -> Tensor:
         """Forecast probabilities (B, S, K, H, W) from ``past`` (B, T, 1, H, W)."""
         read = self.soft_exceedances(past)
         mask = None if observed is None else observed.expand_as(read)
-        logits: Tensor = self.network(read, steps, self._coded(targets), mask)
+        logits = network(read, steps, self._coded(targets), mask)
         if torch.is_grad_enabled() or torch.is_autocast_enabled(past.device.type):
             return torch.sigmoid(self._faded(read, logits)).cummin(dim=2).values
         logits = logits.float().contiguous()
@@ -234,7 +239,7 @@ class ExceedanceProbabilityModel(ModelWrapper):
         return observed & told[:, None, :, None, None]
 
     def _coded(self, targets: ScheduledTargets | None) -> ScheduledTargets | None:
-        return None if targets is None else ScheduledTargets(self.soft_exceedances(targets.frames), targets.use)
+        return None if targets is None else targets._replace(frames=self.soft_exceedances(targets.frames))
 
 
 def _events(soft: Tensor) -> Tensor:

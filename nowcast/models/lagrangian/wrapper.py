@@ -18,7 +18,7 @@ from nowcast.models.lagrangian.flow_settings import FlowSettings
 from nowcast.models.lagrangian.lucas_kanade import lucas_kanade
 from nowcast.models.lagrangian.semilagrangian import inside, sample, trajectories
 from nowcast.models.lagrangian.shared_motion import estimated_once
-from nowcast.models.wrapper import ModelWrapper
+from nowcast.models.wrapper import Inner, ModelWrapper
 
 Mode = Literal["bilinear", "nearest"]
 _HALF = 0.5
@@ -67,16 +67,21 @@ class LagrangianModel(ModelWrapper):
         self.settings = settings or LagrangianSettings()
         self.past_min = max(2, network.past_min)
 
-    def forward(
-        self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
+    def around(
+        self,
+        network: Inner,
+        past: Tensor,
+        steps: int,
+        targets: ScheduledTargets | None,
+        observed: Tensor | None,
     ) -> Tensor:
-        """Forecast as `SequenceModel.forward`; (B, S, C, H, W) with the network's C."""
+        """Forecast (B, S, C, H, W) with ``network`` and its C."""
         motion = self._flow(past, observed)
         advected = _to_reference(past, _origins(past, motion))
         if targets is not None:
             ahead = trajectories(-motion, targets.frames.shape[1])
-            targets = ScheduledTargets(_sampled(targets.frames, ahead), targets.use)
-        forecast: Tensor = self.network(advected.to(past.dtype), steps, targets)
+            targets = targets._replace(frames=_sampled(targets.frames, ahead))
+        forecast = network(advected.to(past.dtype), steps, targets)
         ahead = trajectories(motion, steps)
         if torch.is_grad_enabled():
             return _sampled(forecast, ahead).to(past.dtype)
@@ -95,7 +100,7 @@ class LagrangianModel(ModelWrapper):
         """Yield the network's own steps on the clip in Lagrangian coordinates."""
         advected = self.advected(clip)
         if targets is not None:
-            targets = ScheduledTargets(advected.future, targets.use)
+            targets = targets._replace(frames=advected.future)
         yield from self.network.optimiser_steps(advected, targets, generator)
 
     def advected(self, clip: ClipBatch) -> ClipBatch:

@@ -1,0 +1,1 @@
+"""SAVP-VAE: frames moved by kernels, with a latent vector a step that training reads from the truth."""
