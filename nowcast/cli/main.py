@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "motion": "draw the motion of a model and the optical flow as arrows on the map",
     "calibrate": "choose, on validation days, the thresholds at which forecasters call events",
     "verify": "score forecasters over a period and write the table and the page",
+    "predict": "forecast one video with a checkpoint: a film, a sheet or arrays",
     "bench": "fill a table: train networks, test them once trained, time them",
     "configs": "list, show and copy the configurations that come with the package",
     "models": "list what can be named as a model",

@@ -156,7 +156,9 @@ def build_convlstm(settings: ConvLSTMSettings, spec: FrameSpec) -> RecurrentStac
     return build_stack(settings, spec, cell)
 
 
-def build_predrnn(settings: PredRNNSettings, spec: FrameSpec) -> RecurrentStack:
+def build_predrnn(
+    settings: PredRNNSettings, spec: FrameSpec, stack: type[RecurrentStack] = RecurrentStack
+) -> RecurrentStack:
     """Build PredRNN, under MotionRNN where the settings have ``motion``."""
     map_size = map_of(spec.size, settings) if settings.layer_norm else None
 
@@ -164,7 +166,7 @@ def build_predrnn(settings: PredRNNSettings, spec: FrameSpec) -> RecurrentStack:
         del layer
         return STLSTM(wide_in, wide, settings.filter_size, map_size)
 
-    return build_stack(settings, spec, cell, tied=settings.layer_norm)
+    return build_stack(settings, spec, cell, tied=settings.layer_norm, stack=stack)
 
 
 def build_mim(settings: MIMSettings, spec: FrameSpec) -> RecurrentStack:

@@ -39,8 +39,10 @@ from nowcast.models.video.crevnet.network import CrevNetSettings, build_crevnet
 from nowcast.models.video.frnn import FrnnSettings, build_frnn
 from nowcast.models.video.mcnet import MCNetSettings, build_mcnet
 from nowcast.models.video.phydnet import PhyDNetSettings, build_phydnet
+from nowcast.models.video.predrnn_v2 import PredRNNV2Settings, build_predrnn_v2
 from nowcast.models.video.savp.network import SavpVaeSettings, build_savp_vae
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
+from nowcast.models.video.stmfanet.network import STMFANetSettings, build_stmfanet
 from nowcast.models.video.tau import TAUSettings, build_tau
 from nowcast.models.video.vpn.network import VPNSettings, build_vpn
 
@@ -126,6 +128,12 @@ MODELS: dict[str, ModelEntry] = {
         FrnnSettings,
         build_frnn,
     ),
+    "stmfanet": ModelEntry(
+        "STMFANet",
+        "Jin et al., Exploring Spatial-Temporal Multi-Frequency Analysis, CVPR 2020",
+        STMFANetSettings,
+        build_stmfanet,
+    ),
     "savp_vae": ModelEntry(
         "SAVP-VAE",
         "Lee et al., Stochastic Adversarial Video Prediction, arXiv 1804.01523, 2018",
@@ -142,6 +150,12 @@ MODELS: dict[str, ModelEntry] = {
         "no network: the newest frame and one learnt number, to compare with",
         PersistenceNetworkSettings,
         build_persistence,
+    ),
+    "predrnn_v2": ModelEntry(
+        "PredRNN-V2",
+        "Wang et al., PredRNN: A Recurrent Neural Network for Spatiotemporal Predictive Learning, TPAMI 2022",
+        PredRNNV2Settings,
+        build_predrnn_v2,
     ),
     "cdna": ModelEntry(
         "CDNA",

@@ -50,7 +50,12 @@ class StackSettings:
 
 
 def build_stack(
-    settings: StackSettings, spec: FrameSpec, cell: CellMaker, tied: bool = False, ends: Ends | None = None
+    settings: StackSettings,
+    spec: FrameSpec,
+    cell: CellMaker,
+    tied: bool = False,
+    ends: Ends | None = None,
+    stack: type[RecurrentStack] = RecurrentStack,
 ) -> RecurrentStack:
     """Put the cells one above the other, each in a `MotionCell` where the settings have ``motion``.
 
@@ -60,6 +65,7 @@ def build_stack(
         cell: makes the cell of one layer.
         tied: the cells hold weights of the map's size, so only this size will do.
         ends: what stands before the bottom and after the top cell, where it is not the usual.
+        stack: what the cells are put into.
 
     Raises:
         SettingsError: a size, hidden channels or layers that do not fit.
@@ -98,7 +104,7 @@ def build_stack(
     if ends is None and settings.embed is not None:
         ends = _embedded(depth, settings.embed, cells)
     from_input = motion is not None and motion.highway and motion.variant == "released"
-    return RecurrentStack(cells, spec if tied else spec._replace(size=None), settings.patch, from_input, ends)
+    return stack(cells, spec if tied else spec._replace(size=None), settings.patch, from_input, ends)
 
 
 def _embedded(depth: int, narrow: int, cells: list[RecurrentCell]) -> Ends:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import xarray as xr
 from PIL import Image, ImageDraw, ImageFont
 
-from nowcast.core.errors import MissingExtraError
 from nowcast.core.files import whole_file
+from nowcast.report.films import write_film
 from nowcast.report.loop import loop_pictures
 from nowcast.report.palettes import ColourScale, palette_of
 
@@ -73,46 +69,7 @@ def draw_forecast_animation(
         frame.paste(picture, (0, 0))
         _legend(frame, palette)
         frames.append(frame)
-    content = _mp4(frames) if path.suffix.lower() == ".mp4" else _gif(frames)
-    with whole_file(path) as part:
-        part.write_bytes(content)
-    return path
-
-
-def _gif(frames: list[Image.Image]) -> bytes:
-    few = [frame.quantize(128) for frame in frames]
-    image = io.BytesIO()
-    times = [_EACH_MS] * (len(few) - 1) + [_LAST_MS]
-    few[0].save(image, "GIF", save_all=True, append_images=few[1:], duration=times, loop=0)
-    return image.getvalue()
-
-
-def _mp4(frames: list[Image.Image]) -> bytes:
-    """H.264 in MP4; the last frame stands longer."""
-    av = load_av()
-    image = io.BytesIO()
-    with av.open(image, "w", format="mp4") as film:
-        stream = film.add_stream("libx264", rate=Fraction(1000, _EACH_MS), options={"crf": "20"})
-        stream.width, stream.height = (side // 2 * 2 for side in frames[0].size)
-        stream.pix_fmt = "yuv420p"
-        for frame in [*frames, *[frames[-1]] * (_LAST_MS // _EACH_MS)]:
-            even = np.asarray(frame)[: stream.height, : stream.width]
-            film.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
-        film.mux(stream.encode())
-    return image.getvalue()
-
-
-def load_av() -> Any:
-    """Return the library that writes films.
-
-    Raises:
-        MissingExtraError: the extra ``video`` is not installed.
-    """
-    try:
-        import av
-    except ImportError as error:
-        raise MissingExtraError("MP4 output", "av", "video") from error
-    return av
+    return write_film(path, frames, _EACH_MS, _LAST_MS, 128)
 
 
 def _legend(sheet: Image.Image, palette: ColourScale) -> None:

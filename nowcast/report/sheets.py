@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from nowcast.core.files import whole_file
+from nowcast.report.films import write_film
 
 Pixels = npt.NDArray[np.uint8]
 _GAP = 3
@@ -32,22 +33,25 @@ class SheetRow(NamedTuple):
     """(S, C, H, W)"""
 
 
-def draw_sheet(path: Path, past: Pixels, future: Pixels, rows: Sequence[SheetRow], columns: int = 12) -> Path:
+def draw_sheet(
+    path: Path, past: Pixels, future: Pixels | None, rows: Sequence[SheetRow], columns: int = 12
+) -> Path:
     """Draw the truth on top and each model below it, as the figures of papers do, into one PNG.
 
     Args:
         path: the file, whole or not at all.
         past: (T, C, H, W), what all models were given.
-        future: (S, C, H, W), what was observed then.
+        future: (S, C, H, W), what was observed then; None where nobody knows it.
         rows: forecasts of the same steps.
         columns: at most so many times; about a quarter show the past, the last one is the last lead time.
     """
-    given, forecast = _columns(len(past), len(future), columns)
-    stacks = [(t, [past[t]]) for t in given]
-    stacks += [(len(past) + t, [future[t], *(row.frames[t] for row in rows)]) for t in forecast]
-    names = ["truth", *(row.name for row in rows)]
-    zoom, font = _zoom(future), ImageFont.load_default(12)
-    high, wide = (side * zoom for side in future.shape[-2:])
+    films = _beside(future, rows)
+    given, forecast = _columns(len(past), len(films[0].frames), columns)
+    stacks = [(t, {0: past[t]}) for t in given]
+    stacks += [(len(past) + t, {number: film.frames[t] for number, film in enumerate(films)}) for t in forecast]
+    names = [film.name for film in films]
+    zoom, font = _zoom(past), ImageFont.load_default(12)
+    high, wide = (side * zoom for side in past.shape[-2:])
     margin = 10 + max(round(font.getlength(name)) for name in names)
     size = (margin + len(stacks) * (wide + _GAP), _HEAD + len(names) * (high + _GAP))
     picture = Image.new("RGB", size, "white")
@@ -55,7 +59,7 @@ def draw_sheet(path: Path, past: Pixels, future: Pixels, rows: Sequence[SheetRow
     for column, (time, frames) in enumerate(stacks):
         left = margin + column * (wide + _GAP)
         draw.text((left + 2, 3), f"t = {time + 1}", font=font, fill=_DIM if time < len(past) else _INK)
-        for number, frame in enumerate(frames):
+        for number, frame in frames.items():
             picture.paste(_picture(frame, zoom), (left, _HEAD + number * (high + _GAP)))
     for number, name in enumerate(names):
         draw.text((4, _HEAD + number * (high + _GAP) + high // 2 - 8), name, font=font, fill=_INK)
@@ -64,28 +68,25 @@ def draw_sheet(path: Path, past: Pixels, future: Pixels, rows: Sequence[SheetRow
     return path
 
 
-def draw_animation(path: Path, past: Pixels, future: Pixels, rows: Sequence[SheetRow]) -> Path:
-    """Draw truth and models side by side as they move, every frame, into one GIF.
+def draw_animation(path: Path, past: Pixels, future: Pixels | None, rows: Sequence[SheetRow]) -> Path:
+    """Draw truth and models side by side as they move, every frame, into one GIF or MP4.
 
     Args:
-        path: the file, whole or not at all.
+        path: the file, whole or not at all; its end says which.
         past: (T, C, H, W), shown by all until the forecast begins.
-        future: (S, C, H, W), what was observed then.
+        future: (S, C, H, W), what was observed then; None where nobody knows it.
         rows: forecasts of the same steps.
+
+    Raises:
+        MissingExtraError: an MP4 without the extra ``video``.
     """
-    films = [SheetRow(name, np.concatenate([past, frames])) for name, frames in (("truth", future), *rows)]
-    pictures = [_panels(films, time, len(past)) for time in range(len(past) + len(future))]
-    few = [picture.quantize(64 if future.shape[1] == 1 else 255) for picture in pictures]
-    with whole_file(path) as part:
-        few[0].save(
-            part,
-            format="GIF",
-            save_all=True,
-            append_images=few[1:],
-            loop=0,
-            duration=[_STEP_MS] * (len(few) - 1) + [_LAST_MS],
-        )
-    return path
+    films = [SheetRow(name, np.concatenate([past, frames])) for name, frames in _beside(future, rows)]
+    pictures = [_panels(films, time, len(past)) for time in range(len(films[0].frames))]
+    return write_film(path, pictures, _STEP_MS, _LAST_MS, 64 if past.shape[1] == 1 else 255)
+
+
+def _beside(future: Pixels | None, rows: Sequence[SheetRow]) -> list[SheetRow]:
+    return list(rows) if future is None else [SheetRow("truth", future), *rows]
 
 
 def _panels(films: Sequence[SheetRow], time: int, past: int) -> Image.Image:

@@ -81,7 +81,7 @@ def _check_geotiff() -> None:
 
 
 def _check_film() -> None:
-    from nowcast.report.forecast_pictures import load_av
+    from nowcast.report.films import load_av
 
     load_av()
 

@@ -8,6 +8,7 @@ from nowcast.models.catalog import MODELS, build_model
 RECURRENT = {"hidden": [8, 8, 8], "filter_size": 3, "patch": 2}
 TINY: dict[str, dict] = {
     "lmc_memory": {"hidden": 8, "slot_width": 16, "slots": 5, "layers": 2, "long_length": 6},
+    "stmfanet": {"temporal": True, "window": 5, "growth": 4, "layers": 1, "width": 2},
     "phydnet": {"hidden": 8, "lstm_hidden": [6, 8], "filter_size": 3, "groups": 2},
     "crevnet": {"blocks": [1], "layers": 2},
     "simvp": {"past": 4, "hidden": 4, "translator_hidden": 16, "layers": 2, "blocks": 2},

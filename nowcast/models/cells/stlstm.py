@@ -15,10 +15,12 @@ from nowcast.models.cells.convlstm import FORGET_BIAS
 
 
 class STLSTMState(NamedTuple):
-    """Both (B, hidden_channels, h, w)."""
+    """All (B, hidden_channels, h, w)."""
 
     hidden: Tensor
     cell: Tensor
+    taken_in: tuple[Tensor, Tensor] | None = None
+    """What the input gates let into C and into M at this step, where the cell keeps it."""
 
 
 class STLSTM(RecurrentCell):
@@ -32,6 +34,8 @@ class STLSTM(RecurrentCell):
     """
 
     carries_memory = True
+    keeps_taken_in = False
+    """Keep `STLSTMState.taken_in` while gradients are computed, for a loss on it."""
 
     def __init__(
         self,
@@ -73,19 +77,25 @@ class STLSTM(RecurrentCell):
         """Take one time step; ``relay.memory`` None stands for zeros."""
         memory = torch.zeros_like(state.cell) if relay.memory is None else relay.memory
         time, space, output = self.gates(x, state.hidden, memory)
-        cell = _update(time, state.cell)
-        memory = _update(space, memory)
+        cell, into_cell = _update(time, state.cell)
+        memory, into_memory = _update(space, memory)
         both = torch.cat([cell, memory], dim=1)
         gate = torch.sigmoid(output + self.norm_o(self.conv_o(both)))
         hidden = gate * torch.tanh(self.conv_last(both))
-        return CellOutput(hidden, STLSTMState(hidden, cell), relay._replace(memory=memory), gate)
+        taken_in = (into_cell, into_memory) if self.keeps_taken_in and torch.is_grad_enabled() else None
+        new = STLSTMState(hidden, cell, taken_in)
+        return CellOutput(hidden, new, relay._replace(memory=memory), gate)
 
 
 def _norm(channels: int, map_size: tuple[int, int] | None) -> nn.Module:
     return nn.LayerNorm([channels, *map_size]) if map_size else nn.Identity()
 
 
-def _update(gates: Tensor, old: Tensor) -> Tensor:
-    """Forget and take in: ``gates`` (B, 3C, h, w) in the order input, forget, candidate."""
+def _update(gates: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
+    """Forget and take in; also return what was taken in.
+
+    ``gates`` (B, 3C, h, w) are in the order input, forget, candidate.
+    """
     i, f, g = gates.chunk(3, dim=1)
-    return torch.sigmoid(f + FORGET_BIAS) * old + torch.sigmoid(i) * torch.tanh(g)
+    taken_in = torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(f + FORGET_BIAS) * old + taken_in, taken_in

@@ -1,4 +1,4 @@
-"""How far the edges of frames differ: a term of MCNet's loss.
+"""How far the edges of frames differ: terms of the losses of MCNet and of STMFANet.
 
 Dimensions: B batch, N frames, C channels, H rows, W columns.
 """
@@ -37,6 +37,34 @@ def gradient_difference(prediction: Tensor, target: Tensor, observed: Tensor) ->
         term = torch.where(both, difference.abs(), torch.zeros_like(difference))
         other = -3 - axis  # the padded pixel of the other axis is none
         total = total + _cut(term, other, here).sum() / _cut(both, other, here).sum().clamp(min=1)
+    return total
+
+
+def signed_gradient_difference(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
+    """Mean absolute difference of the steps from pixel to pixel, along columns plus along rows, in float32.
+
+    The sign of a step counts, unlike in MCNet's loss. Outside a frame both are 0, so its edge pixels count as a
+    step too. Only steps between two observed pixels count.
+
+    Args:
+        prediction: (B, N, C, H, W).
+        target: (B, N, C, H, W).
+        observed: (B, N, C, H, W) bool.
+
+    Returns:
+        A scalar.
+
+    Source: the published code of Jin et al., CVPR 2020.
+    """
+    error = prediction.float() - target.float()
+    total = error.new_zeros(())
+    for axis, edge in ((-1, (1, 1)), (-2, (0, 0, 1, 1))):
+        seen = F.pad(observed, edge, value=True)
+        step = F.pad(error, edge).diff(dim=axis)
+        size = seen.shape[axis] - 1
+        both = seen.narrow(axis, 0, size) & seen.narrow(axis, 1, size)
+        term = torch.where(both, step.abs(), torch.zeros_like(step))
+        total = total + term.sum() / both.sum(dtype=torch.float32).clamp(min=1.0)
     return total
 
 
