@@ -74,8 +74,8 @@ class Draws:
         """How a row's scores came about."""
         ways = {
             "mean": f"each score is the mean of its values for {self.count} futures, each of all clips",
-            "best": f"best of {self.count} futures of each clip, by each score and with the truth in sight; not "
-            "to be compared with one forecast, and never marked as best",
+            "best": f"best of {self.count} futures of each clip, by each score and with the truth in sight; "
+            "not to be compared with one forecast, and never marked as best",
             "first": f"the first of {self.count} futures",
         }
         return f"{row} ({self.told}): {ways[self.protocol]}."
