@@ -5,7 +5,7 @@ Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W colu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -37,6 +37,8 @@ class Forecast(Protocol):
         ...
 
 
+Sink = Callable[[ClipBatch, Tensor], None]
+"""Takes each batch with its forecast (B, S, C, H, W)."""
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -97,6 +99,7 @@ def score(
     device: torch.device | None = None,
     name: str = "",
     progress: bool = False,
+    sink: Sink | None = None,
 ) -> Scored:
     """Forecast test clips and score them.
 
@@ -113,6 +116,7 @@ def score(
         device: where the network lies.
         name: for the bar.
         progress: show a bar on stderr.
+        sink: is given every forecast, as it is scored.
 
     Raises:
         ForecastError: a forecast that is not finite.
@@ -122,6 +126,8 @@ def score(
         found = _frames(forecast, clip, device)
         for key, metric in metrics.items():
             sums[key] = add(sums[key], metric.sums(found, clip.future))
+        if sink is not None:
+            sink(clip, found)
     values = {key: np.atleast_1d(metric.value(sums[key])).tolist() for key, metric in metrics.items()}
     kept = {}
     for number in keep:
