@@ -8,7 +8,8 @@ clock within a round, median over rounds, so that a machine that is busy slows a
 thread. Ingest reads ``--files`` files of 512 x 512 (30 storms, again and again) by the command, start-up
 included: with few files that is all one sees. Verification has its workers started before the clock (--cold
 counts that, too) and scores persistence, extrapolation and a network; the tables must be the same to the last
-bit whatever the number of workers.
+bit whatever the number of workers. What two cores of the machine are worth at most is measured in the same
+rounds: two processes that know nothing of each other verify the same, each on its own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -40,6 +43,7 @@ from nowcast.workflows.ingest import ingest
 from nowcast.workflows.verify import verify_period
 
 WORKERS = (1, 2, 8)
+ONE, TWO = "one alone", "two alone"
 
 
 def main() -> int:
@@ -133,19 +137,41 @@ def measure_verify(
             run(workers, engine)
             return time.perf_counter() - began
 
-    taken: dict[str, list[float]] = {str(n): [] for n in WORKERS}
+    def alone(processes: int) -> float:
+        """Seconds of so many processes that each verify everything, by processes."""
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+            list(pool.map(_verified, [(archive, models, period, 1)] * processes))  # started and warm
+            began = time.perf_counter()
+            list(pool.map(_verified, [(archive, models, period, None)] * processes))
+            return (time.perf_counter() - began) / processes
+
+    taken: dict[str, list[float]] = {str(n): [] for n in (*WORKERS, ONE, TWO)}
     for _ in range(args.rounds):
         for workers in WORKERS:
             taken[str(workers)].append(timed(workers))
+        taken[ONE].append(alone(1))
+        taken[TWO].append(alone(2))
     print(
         f"verify: {tables[-1]} nowcasts of 10 leads by {', '.join(models)}, {archive.grid.shape} cells, "
         f"from {to_text(period[0])}; all tables the same to the last bit"
     )
-    for name, seconds in taken.items():
+    print(f"two processes that know nothing of each other: {times_faster(taken, ONE, TWO):.2f} x one")
+    for name in map(str, WORKERS):
+        seconds = taken[name]
         print(
             f"verify, {name} workers: {median(seconds):7.1f} s, {times_faster(taken, '1', name):.2f} x one, "
             f"{times_faster(taken, '2', name):.2f} x two"
         )
+
+
+def _verified(
+    task: tuple[Archive, dict[str, Forecaster], tuple[np.datetime64, np.datetime64], int | None],
+) -> int:
+    """Verify a period, or the first nowcast of it, in this process."""
+    archive, models, (start, end), most = task
+    if most is not None:
+        end = start + 25 * archive.step
+    return verify_period(archive, models, start, end, lead_times=10, thresholds=[20.0, 30.0]).nowcasts
 
 
 if __name__ == "__main__":

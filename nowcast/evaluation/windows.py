@@ -11,6 +11,8 @@ from nowcast.core.times import Times, to_text, unbroken_runs
 CASES_APART = np.timedelta64(6, "h")
 MOST_MISSING_FUTURE = 3
 """Lead times of a nowcast that may lack an observed frame unless the user says otherwise."""
+Windows = npt.NDArray[np.datetime64]
+"""(windows, frames): the times of each. One array, as ten years of frames have a million windows."""
 EVENT_PAUSE = np.timedelta64(6, "h")
 """A longer pause between initialisation times ends an event."""
 LONGEST_EVENT = np.timedelta64(24, "h")
@@ -37,7 +39,7 @@ def windows(
     *,
     lead_times: int = 0,
     most_missing: int = 0,
-) -> list[Times]:
+) -> Windows:
     """Times of every window in [start, end), every ``stride`` frames of an unbroken run.
 
     A window has no gap but among its lead times, of which some may lack a frame: their times are in it all the
@@ -69,20 +71,21 @@ def windows(
             f"part of what it holds ({have}); choose another period"
         )
     past, most = length - lead_times, min(most_missing, max(lead_times - 1, 0))
-    found = [
-        wanted
-        for first, last in unbroken_runs(times, step)
-        for begin in range(first, last - past + 1, stride)
-        if (wanted := times[begin] + step * np.arange(length))[-1] <= times[-1]
-        and int((~is_held(wanted[past:], times)).sum()) <= most
-    ]
-    if not found:
+    runs = unbroken_runs(times, step)
+    begins = np.concatenate([times[first : max(first, last - past + 1) : stride] for first, last in runs])
+    begins = begins[begins + step * (length - 1) <= times[-1]]
+    missing = np.zeros(len(begins), np.int64)
+    for lead in range(past, length):
+        missing += ~is_held(begins + step * lead, times)
+    begins = begins[missing <= most]
+    if not len(begins):
         raise TimeError(
             f"period: got {len(times)} frames without one gap-free run of {length} (past and future"
             f"{f', of which {most} may be missing' if most else ''}), "
             "expected at least one; choose a longer period or fewer lead times"
         )
-    return found
+    every: Windows = begins[:, np.newaxis] + step * np.arange(length)
+    return every
 
 
 def is_held(wanted: Times, held: Times) -> npt.NDArray[np.bool_]:

@@ -103,15 +103,16 @@ class StoredHindcast:
         return found.assign(single).drop_encoding().drop_attrs(deep=False)
 
 
-def at_stored_times(windows: list[Times], past: int, forecasters: Sequence[object]) -> list[Times]:
-    """Leave of windows those of which every stored hindcast holds the forecast.
+def at_stored_times(windows: Times, past: int, forecasters: Sequence[object]) -> Times:
+    """Leave of windows (windows, frames) those of which every stored hindcast holds the forecast.
 
     Raises:
         TimeError: none.
     """
     stores = [f for f in forecasters if isinstance(f, StoredHindcast)]
-    found = [w for w in windows if all(w[past - 1] in store.reference_times for store in stores)]
-    if not found:
+    newest = windows[:, past - 1]
+    found = windows[np.all([np.isin(newest, store.reference_times) for store in stores], axis=0)]
+    if not len(found):
         raise TimeError(
             complain(
                 "--hindcast",

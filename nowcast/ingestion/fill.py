@@ -52,6 +52,13 @@ class Filled:
     same: int = 0
     replaced: int = 0
 
+    def add(self, other: Filled) -> None:
+        """Add what was done after it."""
+        self.problems += other.problems
+        self.frames += other.frames
+        self.same += other.same
+        self.replaced += other.replaced
+
 
 def fill(pool: Engine, target: Path, scans: Sequence[Scan], settings: FillSettings) -> Filled:
     """Read the scanned files into the archive ``target``, making it when it is not there.

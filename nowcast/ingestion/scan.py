@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -124,11 +124,12 @@ def scan_all(
     """
     by_digest = {s.sha256: s for s in known}
     results: dict[Path, Scan | Problem | str] = {}
+    grids: dict[tuple[str, bytes, bytes], Grid] = {}
     work = partial(_scan_one, choice=choice, known=frozenset(by_digest))
     disable = not progress or len(files) < 2
     with tqdm(total=len(files), desc="scan", unit="file", disable=disable) as bar:
         for path, result in pool.each(work, files, _lost):
-            results[path] = result
+            results[path] = _of_one_grid(result, grids) if isinstance(result, Scan) else result
             bar.update()
     scans: dict[str, Scan] = {}
     problems: list[Problem] = []
@@ -145,6 +146,13 @@ def scan_all(
         else:
             scans[found.sha256] = found
     return list(scans.values()), problems, twice
+
+
+def _of_one_grid(scan: Scan, grids: dict[tuple[str, bytes, bytes], Grid]) -> Scan:
+    """Keep each grid once: every file brings its own copy, on a continent 66 kB."""
+    grid = scan.grid
+    one = grids.setdefault((grid.crs_wkt, grid.y.tobytes(), grid.x.tobytes()), grid)
+    return scan if one is grid else replace(scan, grid=one)
 
 
 def _scan_one(path: Path, choice: ReaderChoice, known: frozenset[str]) -> tuple[Path, Scan | Problem | str]:

@@ -36,6 +36,7 @@ from nowcast.models.persistence import PersistenceNetworkSettings, build_persist
 from nowcast.models.size_limit import build_within_memory
 from nowcast.models.video.cdna import CDNASettings, build_cdna
 from nowcast.models.video.crevnet.network import CrevNetSettings, build_crevnet
+from nowcast.models.video.dfn import DFNSettings, build_dfn
 from nowcast.models.video.frnn import FrnnSettings, build_frnn
 from nowcast.models.video.mcnet import MCNetSettings, build_mcnet
 from nowcast.models.video.phydnet import PhyDNetSettings, build_phydnet
@@ -150,6 +151,13 @@ MODELS: dict[str, ModelEntry] = {
         "no network: the newest frame and one learnt number, to compare with",
         PersistenceNetworkSettings,
         build_persistence,
+    ),
+    "dfn": ModelEntry(
+        "DFN",
+        "De Brabandere et al., Dynamic Filter Networks, NeurIPS 2016",
+        DFNSettings,
+        build_dfn,
+        changes=False,
     ),
     "predrnn_v2": ModelEntry(
         "PredRNN-V2",

@@ -18,7 +18,7 @@ from nowcast.core.text_table import text_table
 from nowcast.core.times import Times, minutes, to_text
 from nowcast.evaluation.calibration import CalibrationCounts
 from nowcast.evaluation.probability_calibration import LearntProbabilities, ProbabilityLearner
-from nowcast.evaluation.windows import check_counts, windows
+from nowcast.evaluation.windows import Windows, check_counts, windows
 from nowcast.forecasters.base import Forecaster, LeadTimes
 from nowcast.forecasters.calibration_file import ModelCalibration
 from nowcast.forecasters.decision_thresholds import DecisionThresholds, identity_of
@@ -37,7 +37,7 @@ from nowcast.workflows.initialisation import (
 )
 from nowcast.workflows.truth import read_truth
 
-NONE = Initialisations([], np.zeros(0, np.int64), 0)
+NONE = Initialisations(np.zeros((0, 0), "datetime64[ns]"), np.zeros(0, np.int64), 0)
 Period = tuple[np.datetime64, np.datetime64]
 
 
@@ -106,7 +106,7 @@ def calibrate(
     with tqdm(total=total, desc="calibrating", unit="nowcast", disable=not progress) as bar:
         for archive, found in zip(archives, starts, strict=True):
             count = partial(_counted, archive, models, leads, past, sorted(thresholds))
-            for one in in_order(engine or InProcess(), count, found.windows):
+            for one in in_order(engine or InProcess(), count, list(found.windows)):
                 for name, (decisions, probabilities) in one.items():
                     counts[name].merge(decisions)
                     learners[name].merge(probabilities)
@@ -205,24 +205,28 @@ def _initialisations(
     found: list[Initialisations] = []
     problems: list[TimeError] = []
     for archive in archives:
-        every: list[Times] = []
+        every: list[Windows] = []
         for start, end in periods:
             try:
-                every += windows(
-                    archive.times,
-                    archive.step,
-                    start,
-                    end,
-                    past + lead_times,
-                    stride,
-                    lead_times=lead_times,
-                    most_missing=most_missing,
+                every.append(
+                    windows(
+                        archive.times,
+                        archive.step,
+                        start,
+                        end,
+                        past + lead_times,
+                        stride,
+                        lead_times=lead_times,
+                        most_missing=most_missing,
+                    )
                 )
             except TimeError as error:
                 problems.append(error)
         try:
             found.append(
-                wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress, engine)
+                wet_initialisations(
+                    archive, np.concatenate(every), past, min_wet_pixels, wet_dbz, progress, engine
+                )
                 if every
                 else NONE
             )

@@ -127,7 +127,7 @@ def hindcast(
     steps = tuple(chain(post, members=members, seed=seed, products=products, z_r=z_r))
     past = max(LEAST_PAST, model.needs.past, *(step.past for step in steps))
     found = windows(frames.times, frames.step, start - (past - 1) * frames.step, end, past, stride)
-    times = np.array([window[-1] for window in found], "datetime64[ns]")
+    times = found[:, -1]
     make = _Make(frames, model, leads, steps, place)
     held, waiting = make.prepare(times)
     with (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,9 @@ from nowcast.ingestion.regridding.settings import ResampleSettings, resample_set
 from nowcast.ingestion.regridding.target import wanted_grid
 from nowcast.ingestion.scan import scan_all
 from nowcast.ingestion.work import Reissued
+
+_FILES_A_TIME = 20_000
+"""Files that are looked at and read before the next are looked at; they found an archive together."""
 
 __all__ = ["IngestReport", "Problem", "ingest"]
 
@@ -165,17 +168,25 @@ def ingest(
             problems += [p for path, source in unread.items() for p in repeated(path, source)]
             fresh = [path for path in files if path not in unread]
             fresh = volumes.taken_from(pool, fresh, known, progress)
-            scans, more, twice = scan_all(pool, fresh, choice, known, progress)
-            problems += [*volumes.problems, *more]
-            scans += volumes.scans
-            twice += volumes.known_files
-            if regridding is not None:
-                scans = regridding.applied(scans)
+            problems += volumes.problems
+            twice, scans = volumes.known_files, volumes.scans
+            filled = Filled()
             settings = FillSettings(step, licence, now or now_utc(), progress, reissued, choice.relation)
-            filled = fill(pool, target, scans, settings) if scans else Filled()
+            for number, part in enumerate(_parts(fresh)):
+                if number:
+                    known = _known(target, again=reissued == "replace")
+                    regridding = Regridding.of(target, wanted, how)
+                found, more, again = scan_all(pool, part, choice, known, progress)
+                problems += more
+                scans = [*found, *(volumes.scans if number == 0 else ())]
+                twice += again
+                if regridding is not None:
+                    scans = regridding.applied(scans)
+                if scans:
+                    filled.add(fill(pool, target, scans, settings))
+                    if regridding is not None:
+                        regridding.note(target, scans)
             volumes.write_heights()
-            if regridding is not None:
-                regridding.note(target, scans)
     except NowcastError as error:
         _note(error, problems)
         raise
@@ -191,6 +202,12 @@ def ingest(
         clock.monotonic() - began,
         filled.replaced,
     )
+
+
+def _parts(files: list[Path]) -> Iterator[list[Path]]:
+    """So many files at a time that what is known of them takes little memory; one part at least."""
+    for at in range(0, max(len(files), 1), _FILES_A_TIME):
+        yield files[at : at + _FILES_A_TIME]
 
 
 def _pool(

@@ -15,7 +15,7 @@ from nowcast.archive.thinned import RadarFrames, Thinned
 from nowcast.core.engine import Engine, InProcess, in_order
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.times import Times, minutes
-from nowcast.evaluation.windows import check_counts
+from nowcast.evaluation.windows import Windows, check_counts
 from nowcast.forecasters.base import Forecaster, LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.packaged import at_step
@@ -31,7 +31,7 @@ Models = Mapping[str, Forecaster] | Iterable[Forecaster | str]
 class Initialisations(NamedTuple):
     """Where forecasts start from."""
 
-    windows: list[Times]
+    windows: Windows
     """Past and future frames of each."""
     wet_pixels: npt.NDArray[np.int64]
     """Of each: pixels at or above the wet threshold in the newest observed frame."""
@@ -117,7 +117,7 @@ def common_leads(archive: RadarFrames, models: Mapping[str, Forecaster], lead_ti
 
 def wet_initialisations(
     archive: RadarFrames,
-    windows: list[Times],
+    windows: Windows,
     past: int,
     min_wet_pixels: int,
     wet_dbz: float,
@@ -131,7 +131,7 @@ def wet_initialisations(
     Raises:
         TimeError: all are too dry; the wettest is named.
     """
-    newest = [np.asarray(times[past - 1 : past]) for times in windows]
+    newest = windows[:, past - 1]
     parts = [newest[at : at + _FRAMES_A_TASK] for at in range(0, len(newest), _FRAMES_A_TASK)]
     counted = []
     with tqdm(total=len(windows), desc="looking for rain", unit="frame", disable=not progress) as bar:
@@ -145,11 +145,10 @@ def wet_initialisations(
             f"period: got {len(windows)} initialisation times of which none has {min_wet_pixels} pixels >= "
             f"{wet_dbz:g} dBZ (the wettest has {wet.max()}), expected at least one; lower --min-wet-pixels"
         )
-    kept = [times for times, yes in zip(windows, keep, strict=True) if yes]
-    return Initialisations(kept, wet[keep], int((~keep).sum()))
+    return Initialisations(windows[keep], wet[keep], int((~keep).sum()))
 
 
-def _wet_pixels(archive: RadarFrames, wet_dbz: float, frames: list[Times]) -> npt.NDArray[np.int64]:
+def _wet_pixels(archive: RadarFrames, wet_dbz: float, frames: Times) -> npt.NDArray[np.int64]:
     """Count the pixels at or above the wet threshold in each of some frames."""
-    fields = (archive.read(time) for time in frames)
+    fields = (archive.read(frames[at : at + 1]) for at in range(len(frames)))
     return np.array([int((field.values >= wet_dbz).sum()) for field in fields], np.int64)

@@ -240,7 +240,7 @@ def verify_period(
     every = windows(archive.times, archive.step, start, end, length, 1 if stored else stride, **leads_only)
     every = at_stored_times(every, past, list(models.values())) if stored else every
     starts = wet_initialisations(archive, every, past, min_wet_pixels, wet_dbz, progress, engine)
-    reference_times = np.array([times[past - 1] for times in starts.windows], "datetime64[ns]")
+    reference_times = starts.windows[:, past - 1]
     grouping = grouping and grouping.with_events_of(reference_times)
     empty = partial(PeriodScores, thresholds, scores, archive.grid.cell_km, mapped, block, grouping)
     counted = {name: empty() for name in readings}
@@ -248,7 +248,7 @@ def verify_period(
     score = NowcastScorer(archive, readings, leads, past, empty, tuple(shown), tuple(mapped))
     kept: list[Case] = []
     metadata: dict[str, dict[str, str]] = {}
-    every_scored = in_order(engine or InProcess(), score, starts.windows)
+    every_scored = in_order(engine or InProcess(), score, list(starts.windows))
     for scored in tqdm(every_scored, "verifying", len(starts.windows), unit="nowcast", disable=not progress):
         for name, sums in scored.scores.items():
             counted[name].merge(sums)
@@ -271,7 +271,7 @@ def verify_period(
         metadata=metadata,
         groups=tuple(row for name, c in counted.items() for row in c.group_rows(name, lead_minutes)),
         cases=tuple(kept),
-        missing=np.sum([~is_held(times[past:], archive.times) for times in starts.windows], axis=0),
+        missing=(~is_held(starts.windows[:, past:], archive.times)).sum(axis=0),
     )
 
 

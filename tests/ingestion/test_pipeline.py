@@ -10,6 +10,9 @@ import xarray as xr
 
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import ArchiveError, SettingsError, TimeError
+from nowcast.core.processes import Workers
+from nowcast.ingestion.readers.choice import ReaderChoice
+from nowcast.ingestion.scan import scan_all
 from nowcast.workflows.ingest import ingest
 from tests.fakes import cf, odim, pictures
 
@@ -221,3 +224,26 @@ def test_a_script_without_the_guard_of_its_main_part_ingests_with_workers_too(tm
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["once"]
+
+
+def test_files_that_are_looked_at_in_parts_give_the_same_archive(tmp_path, monkeypatch):
+    starts = [f"2025-03-01T{hour:02d}:00" for hour in range(5)]
+    folder = days(tmp_path / "in", *starts)
+    (folder / "again.nc").write_bytes((folder / f"{starts[4]}.nc").read_bytes())
+    (folder / "broken.nc").write_bytes(b"no radar")
+    whole = run(folder, tmp_path / "whole.zarr")
+    monkeypatch.setattr("nowcast.workflows.ingest._FILES_A_TIME", 2)
+    parts = run(folder, tmp_path / "parts.zarr")
+    assert contents(tmp_path / "parts.zarr") == contents(tmp_path / "whole.zarr")
+    assert (parts.frames, parts.files, parts.known_files) == (whole.frames, whole.files, whole.known_files)
+    assert parts.problems == whole.problems
+    assert len(parts.problems) == 1
+    assert run(folder, tmp_path / "parts.zarr").known_files == 6
+
+
+def test_a_grid_is_kept_once_for_all_files_that_lie_on_it(tmp_path):
+    folder = days(tmp_path / "in", "2025-03-01T00:00", "2025-03-01T01:00")
+    with Workers(1) as pool:
+        scans, _, _ = scan_all(pool, sorted(folder.iterdir()), ReaderChoice(None, None), [], progress=False)
+    assert len(scans) == 2
+    assert scans[0].grid is scans[1].grid
