@@ -64,7 +64,7 @@ class Exports:
                 shutil.rmtree(part, ignore_errors=True)
             with whole_folder(store) as folder:
                 made = PredictionStore(folder, held_out.chosen, _of_clips(held_out) | dict(attributes))
-                yield lambda clip, forecast: made.add(_part(clip, forecast))
+                yield lambda clip, forecast, draw, draws: made.add(_part(clip, forecast), draw, draws)
 
     def _store(self, key: str) -> Path:
         return self.folder / f"{key}.zarr"

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nowcast.bench.benchmark import Benchmark, Row, slug
-from nowcast.bench.costs import Costs, Sequences, measure
+from nowcast.bench.costs import Costs, Sequences, device_of, measure
 from nowcast.bench.entries import Entry, entries_of
 from nowcast.bench.exports import Exports
 from nowcast.bench.fits import check_networks
@@ -22,7 +20,7 @@ from nowcast.bench.known import Known
 from nowcast.bench.records import Record, Records, as_json
 from nowcast.bench.runs import Run, alone, carry_on
 from nowcast.bench.scoring import ForecastError, Scored, computable, copy_last, score
-from nowcast.core.errors import CheckpointError, FileError, NowcastError, SettingsError, complain, printable
+from nowcast.core.errors import CheckpointError, FileError, NowcastError, printable
 from nowcast.core.files import commit
 from nowcast.models.checkpoint import LoadedNetwork, load_network
 from nowcast.training.experiment import Experiment
@@ -90,7 +88,7 @@ class BenchmarkRun:
         self.held_out = HeldOut(bench, None if data is None else data.clips)
         self._metrics, self._not_computed = computable(bench.scores, bench.weights)
         self.known = Known(bench, self.runs, self.records, self.held_out, train_data, self._not_computed)
-        self.device = _device(bench)
+        self.device = device_of("auto" if bench.training is None else bench.training.accelerator)
         self.costs = KeptCosts(bench, self.records, self._shape, self.device)
         self._wanted = [e for e in self._entries if e.row.name in self._picked and self._is_wanted(e)]
         check_networks({e.row.name: e.row for e in self._wanted}.values(), self._shape, progress)
@@ -145,8 +143,11 @@ class BenchmarkRun:
             else:
                 todo.append(entry)
         for number, entry in enumerate(todo):
+            known = self.known.run(entry)
+            if known is not None and known.finished:  # the run of a row before
+                ready.append((entry, known))
+                continue
             if self._until is not None and time.monotonic() >= self._until:
-                known = self.known.run(entry)
                 done = "not begun" if known is None else f"at iteration {known.iterations}"
                 self._why[entry.key] = f"{done} when the time was up"
                 continue
@@ -157,7 +158,7 @@ class BenchmarkRun:
 
     def _train(self, entry: Entry) -> Run | None:
         assert entry.experiment is not None
-        with alone(self.runs, entry.key) as free:
+        with alone(self.runs, entry.experiment.name) as free:
             if not free:
                 self._why[entry.key] = "another process trains it now"
                 return None
@@ -186,6 +187,7 @@ class BenchmarkRun:
                     self.held_out.clips,
                     self.held_out.chosen,
                     self._metrics if known is None else {},
+                    draws=entry.row.drawn,
                     keep=self.known.drawn if known is None else (),
                     batch=self.bench.test_batch,
                     workers=0 if self.bench.training is None else self.bench.training.workers,
@@ -205,6 +207,7 @@ class BenchmarkRun:
             train_seconds=run.seconds if run is not None else 0.0,
             scores={name: as_json(values) for name, values in found.scores.items()},
             not_computed=self._not_computed,
+            draws=found.draws,
             failed=failed,
         )
         self.records.put(entry.key, record, found.frames)
@@ -288,10 +291,3 @@ def _timing(row: Row) -> str:
 
 def _title(entry: Entry) -> str:
     return entry.row.name if entry.seed is None else f"{entry.row.name}, seed {entry.seed}"
-
-
-def _device(bench: Benchmark) -> torch.device:
-    asked = "auto" if bench.training is None else bench.training.accelerator
-    if asked == "gpu" and not torch.cuda.is_available():
-        raise SettingsError(complain("training.accelerator", asked, "a GPU on this machine", "take auto"))
-    return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
