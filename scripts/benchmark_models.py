@@ -1,22 +1,29 @@
 """Times every backbone at the papers' sizes: forecast and training step, against a naive variant, in one run.
 
     python scripts/benchmark_models.py [--models motionrnn_predrnn ...] [--threads 2] [--rounds 5]
+    python scripts/benchmark_models.py --page docs/reference/networks.md
 
 All variants of a network take turns in each round, so that a busy machine slows them alike; the table
 gives the median of the times and of the ratios within a round. Memory is the peak of the resident set of
 a process of its own.
+
+With ``--page`` it compares the networks instead: every configuration of ``configs/model`` that continues
+10 frames of 64 x 64 by 10, and the networks of the catalog that have none, each in a process of its own with
+one thread. The table is put between the marks of that page; `network_rows` says what its columns are.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 import torch
 from interleaved import Job, interleaved, peak_of, print_peak, times_faster
 from naive_networks import naive
+from network_rows import measured_row, write_table
 
 from nowcast.models.base import SequenceModel
 from nowcast.models.catalog import MODELS, build_model
@@ -50,9 +57,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-training", action="store_true", help="time forecasts only")
     parser.add_argument("--cpu-time", action="store_true", help="CPU seconds instead of wall time")
+    parser.add_argument("--page", type=Path, help="write the table of all networks into this page")
     parser.add_argument("--alone", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--row", help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.row:
+        print(measured_row(args.row))
+        return
+    if args.page:
+        write_table(args.page, __file__)
+        return
     setting = SETTINGS[args.setting]
     if args.alone:
         name, work, variant = args.alone

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from nowcast.bench.draws import DrawProtocol, Draws
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.packaged_configs import config_path
 from nowcast.core.settings import build, override, plain, read_layered
@@ -41,6 +42,10 @@ class Row:
     reported: dict[str, float] = field(default_factory=dict)
     """What the paper prints: name of a score, or of a cost in `COSTS` -> value. It stands in a column of
     its own and is never mixed with what was computed."""
+    draws: int = 1
+    """So many futures of a stochastic network are scored; any other network has one."""
+    draw_protocol: DrawProtocol = "mean"
+    """What counts of several draws, see `nowcast.bench.draws.Draws`; the table tells them apart."""
 
     def __post_init__(self) -> None:
         where = f"rows: '{self.name}'"
@@ -56,11 +61,18 @@ class Row:
                     "keep one",
                 )
             )
+        if self.draws < 1:
+            raise SettingsError(complain(f"{where} draws", self.draws, "1 or more", "change it"))
         if self.model is None and self.training:
             raise SettingsError(complain(where, f"training with a {given[0]}", "a model with it", "drop it"))
         if self.model is not None:
             build(find_model(self.model.name).settings, self.model.settings, where=f"{where} model.settings")
             check_frames(self.model.exceedance_probability is not None, f"{where} model.exceedance_probability")
+
+    @property
+    def drawn(self) -> Draws:
+        """Which futures are scored, and how."""
+        return Draws(self.draws, self.draw_protocol)
 
 
 @dataclass(frozen=True)
@@ -161,6 +173,7 @@ class Benchmark:
                         "give training.steps or training.minutes",
                     )
                 )
+            row.drawn.check(f"rows: '{row.name}'", self.scores)
             for key in row.reported:
                 if key not in (*self.scores, *COSTS):
                     raise SettingsError(

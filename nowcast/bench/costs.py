@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nowcast.bench.scoring import Forecast
+from nowcast.bench.draws import Forecast
 from nowcast.core.errors import SettingsError
 from nowcast.models.base import SequenceModel
 from nowcast.models.counts import count

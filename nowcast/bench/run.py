@@ -139,8 +139,11 @@ class BenchmarkRun:
             else:
                 todo.append(entry)
         for number, entry in enumerate(todo):
+            known = self._run_of(entry)
+            if known is not None and known.finished:  # the run of a row before
+                ready.append((entry, known))
+                continue
             if self._until is not None and time.monotonic() >= self._until:
-                known = self._run_of(entry)
                 done = "not begun" if known is None else f"at iteration {known.iterations}"
                 self._why[entry.key] = f"{done} when the time was up"
                 continue
@@ -151,7 +154,7 @@ class BenchmarkRun:
 
     def _train(self, entry: Entry) -> Run | None:
         assert entry.experiment is not None
-        with alone(self.runs, entry.key) as free:
+        with alone(self.runs, entry.experiment.name) as free:
             if not free:
                 self._why[entry.key] = "another process trains it now"
                 return None
@@ -173,6 +176,7 @@ class BenchmarkRun:
                 self.held_out.clips,
                 self.held_out.chosen,
                 self._metrics,
+                draws=entry.row.drawn,
                 keep=keep,
                 batch=self.bench.test_batch,
                 workers=0 if self.bench.training is None else self.bench.training.workers,
@@ -196,6 +200,7 @@ class BenchmarkRun:
             train_seconds=run.seconds if run is not None else 0.0,
             scores={name: as_json(values) for name, values in found.scores.items()},
             not_computed=self._not_computed,
+            draws=found.draws,
             failed=failed,
         )
         self.records.put(entry.key, record, found.frames)

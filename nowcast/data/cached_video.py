@@ -1,7 +1,7 @@
-"""A video in the cache, as a frame source: packed uint8 frames in a memory map. numpy only.
+"""A video in the cache, as a frame source: packed frames in a memory map. numpy only.
 
-A cached video is two files: ``NAME.npy`` (T, C, H, W) uint8, which any numpy reads, and ``NAME.json``
-with its metadata, written last.
+A cached video is two files: ``NAME.npy`` (T, C, H, W), which any numpy reads, and ``NAME.json`` with its
+metadata, written last. Pictures are uint8; fields whose values are no pixels are float32 in [0, 1].
 
 Dimensions: T frames, C channels, H rows, W columns.
 """
@@ -13,6 +13,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,6 @@ from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.files import whole_file
 from nowcast.core.settings import build
 from nowcast.core.times import Times
-from nowcast.data.frame_transform import Pixels
 from nowcast.data.source import FrameArray, SentWithoutCaches, check_span, from_bytes
 
 FORMAT = 2
@@ -61,6 +61,14 @@ class VideoMetadata:
     """16 hexadecimal digits of the SHA-256 of the frames."""
     problem: str = ""
     """Why the video cannot be used; empty if it can."""
+    dtype: Literal["|u1", "<f4"] = "|u1"
+    """Bytes 0 ... 255, or float32 in [0, 1] where NaN is not observed."""
+    missing: int | None = None
+    """The byte that says not observed; None where all were."""
+    start: int = 0
+    """Time of number 0, nanoseconds since 1970."""
+    counts_from: int = 1
+    """Number that lists and names of pictures give to number 0."""
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
@@ -80,7 +88,7 @@ class VideoMetadata:
     def is_whole(self, folder: Path) -> bool:
         """Tell whether the frames lie there in full, as far as their size tells; of a damaged one none do."""
         path = frames_path(folder, self.name)
-        size = HEADER_BYTES + int(np.prod(self.shape))
+        size = HEADER_BYTES + int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
         return bool(self.problem) or (path.is_file() and path.stat().st_size == size)
 
     def problem_within(self, shortest: int) -> str:
@@ -91,7 +99,8 @@ class VideoMetadata:
 
 
 class CachedVideo(SentWithoutCaches):
-    """One video as a frame source; time starts at 1970 with frame 0 and leaves a gap for a missing frame.
+    """One video as a frame source; time leaves a gap for a missing frame, and starts at 1970 with frame 0
+    where the video knows no better.
 
     Args:
         folder: of the cache.
@@ -109,8 +118,8 @@ class CachedVideo(SentWithoutCaches):
         self._path = frames_path(folder, metadata.name)
         rate = frames_per_second or (metadata.rate[0] / metadata.rate[1] if metadata.rate else 25.0)
         self._between = round(1e9 / rate)
-        self.step = np.timedelta64(self._between * metadata.every, "ns")
-        """Time between two frames that are kept."""
+        self.step = np.timedelta64(round(1e9 * metadata.every / rate), "ns")
+        """Time between two frames that are kept; every third at 30 a second are as far apart as all at 10."""
         self.frame_shape = metadata.shape[1:]
         self.fingerprint = f"{metadata.name}:{metadata.content}"
         """Name and content: not where the frames lie, nor when they were decoded."""
@@ -123,21 +132,30 @@ class CachedVideo(SentWithoutCaches):
 
     @cached_property
     def times(self) -> Times:
-        """Number of each frame times the time between two of them, from 1970 on."""
-        return (self.numbers * self._between).view("datetime64[ns]")
+        """Number of each frame times the time between two of them, from the start of the video on."""
+        numbers, step = self.numbers, self.step.astype(np.int64)
+        kept = (numbers - numbers[0]) // self.metadata.every
+        first = self.metadata.start + numbers[0] * self._between
+        return np.asarray(first + kept * step, np.int64).view("datetime64[ns]")
 
     def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
-        """Read frames cut to rows and columns: (T, C, h, w) in [0, 1].
+        """Read frames cut to rows and columns: (T, C, h, w) in [0, 1]; NaN is not observed.
 
         Raises:
             FileError: the cache has gone or was damaged since the video was opened.
         """
         check_span(self, first, count, self.metadata.shape[0])
-        return from_bytes(_map(self._path, self.metadata)[first : first + count, :, rows, columns])
+        found = _map(self._path, self.metadata)[first : first + count, :, rows, columns]
+        if self.metadata.dtype == "<f4":
+            return found.astype(np.float32)
+        frames = from_bytes(found)
+        if self.metadata.missing is not None:
+            frames[found == self.metadata.missing] = np.nan
+        return frames
 
 
 @lru_cache(maxsize=_OPEN_MAPS)
-def _map(path: Path, metadata: VideoMetadata) -> Pixels:
+def _map(path: Path, metadata: VideoMetadata) -> npt.NDArray[Any]:
     now = VideoMetadata.read(path.with_suffix(".json"))
     if now is not None and now.content != metadata.content:
         raise FileError(
@@ -145,7 +163,7 @@ def _map(path: Path, metadata: VideoMetadata) -> Pixels:
             f"'{metadata.name}'; give each folder of videos a 'cache' of its own"
         )
     try:
-        return np.memmap(path, np.uint8, "r", HEADER_BYTES, metadata.shape).view(np.ndarray)
+        return np.memmap(path, np.dtype(metadata.dtype), "r", HEADER_BYTES, metadata.shape).view(np.ndarray)
     except (OSError, ValueError) as error:
         raise FileError(
             f"{path}: damaged or missing ({error}); start again, and the video is decoded anew"

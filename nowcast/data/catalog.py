@@ -9,16 +9,21 @@ from typing import Any
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import Scaling
 from nowcast.core.settings import build
+from nowcast.data.caltech import CaltechSettings, open_caltech
 from nowcast.data.human36m import Human36mSettings, open_human36m
+from nowcast.data.kitti import KittiSettings, open_kitti
 from nowcast.data.kth import KthSettings, open_kth
 from nowcast.data.moving_digits import DigitSettings, MovingDigits
 from nowcast.data.moving_mnist_file import MovingMnistFile, MovingMnistFileSettings
 from nowcast.data.phases import at_step
 from nowcast.data.radar_archive import ArchiveSettings, open_cached
 from nowcast.data.radar_cache import CacheSettings, RadarCache
+from nowcast.data.sevir import SevirSettings, open_sevir
 from nowcast.data.source import FrameSource
+from nowcast.data.taxibj import TaxiBjSettings, open_taxibj
 from nowcast.data.video_files import VideoFilesSettings, open_video_files
 from nowcast.data.video_folder import VideoFolderSettings, open_videos
+from nowcast.data.weather_bench import WeatherBenchSettings, open_weather_bench
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ SOURCES: dict[str, SourceEntry] = {
         lambda settings, _: open_videos(settings),
     ),
     "moving_digits": SourceEntry(
-        "digits that move and bounce (Moving MNIST), also rotate and scale (V-MNIST), made on the fly",
+        "digits or clothes that move and bounce (Moving MNIST, Moving Fashion-MNIST), also rotate and scale "
+        "(V-MNIST), made on the fly",
         DigitSettings,
         lambda settings, _: [MovingDigits(settings)],
     ),
@@ -72,6 +78,31 @@ SOURCES: dict[str, SourceEntry] = {
         "Human3.6M, parted by subject, as mp4 files or extracted frames, decoded once",
         Human36mSettings,
         lambda settings, _: open_human36m(settings),
+    ),
+    "kitti": SourceEntry(
+        "KITTI's raw recordings, parted by recording, as pictures or PredNet's stacks (.hkl)",
+        KittiSettings,
+        lambda settings, _: open_kitti(settings),
+    ),
+    "caltech": SourceEntry(
+        "Caltech's pedestrians, parted by set, as films or pictures",
+        CaltechSettings,
+        lambda settings, _: open_caltech(settings),
+    ),
+    "taxibj": SourceEntry(
+        "TaxiBJ: taxis that enter and leave squares of Beijing, as dataset.npz or the published HDF5 files",
+        TaxiBjSettings,
+        lambda settings, _: open_taxibj(settings),
+    ),
+    "sevir": SourceEntry(
+        "SEVIR: storm events of vertically integrated liquid, parted by date",
+        SevirSettings,
+        lambda settings, _: open_sevir(settings),
+    ),
+    "weather_bench": SourceEntry(
+        "global fields in netCDF as WeatherBench has them, a channel a variable, with real times",
+        WeatherBenchSettings,
+        lambda settings, _: open_weather_bench(settings),
     ),
 }
 

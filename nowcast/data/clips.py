@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError, TimeError
+from nowcast.data.clip_starts import described_starts, starts_of
 from nowcast.data.crops import Crop, Orientation, centre, draw, oriented
 from nowcast.data.importance_sampling import ImportanceSampling, window_weights
 from nowcast.data.missing_frames import GapFilledSource, check_missing
@@ -107,7 +108,7 @@ class VideoDataset:
         """Rows and columns of a clip."""
         if seed < 0 or (length is not None and length < 1):
             raise SettingsError(f"data: got seed={seed}, length={length}, expected seed >= 0, length >= 1")
-        starts = [_starts(source, window, missing) for source in self.sources]
+        starts = [starts_of(source, window, missing) for source in self.sources]
         self._source = np.repeat(np.arange(len(starts)), [len(found) for found in starts])
         self._first = np.concatenate(starts)
         if len(self._first) == 0:
@@ -151,6 +152,7 @@ class VideoDataset:
         digest = hashlib.sha256(described.encode())
         for source in self.sources:
             digest.update(fingerprint_of(source).encode())
+            digest.update(described_starts(source).encode())
             digest.update(np.ascontiguousarray(source.times).tobytes())
         return digest.hexdigest()[:16]
 
@@ -244,12 +246,6 @@ class VideoDataset:
         self.__dict__.update(state)
         if isinstance(state["_epoch"], int):
             self._epoch = RawValue("q", state["_epoch"])
-
-
-def _starts(source: FrameSource, window: ClipWindow, missing: int) -> npt.NDArray[np.int64]:
-    if isinstance(source, GapFilledSource):
-        return source.starts(window, missing)
-    return window.starts(source.times, source.step)
 
 
 def _whole(missing: int) -> str:

@@ -17,7 +17,7 @@ from nowcast.core.errors import SettingsError
 
 Pixels = npt.NDArray[np.uint8]
 Colour = Literal["gray", "rgb"]
-Resize = Literal["bilinear", "antialiased"]
+Resize = Literal["bilinear", "antialiased", "cover"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class FrameTransform:
     """Share of the rows and of the columns that is kept around the middle, before resizing."""
     resize: Resize = "antialiased"
     """``bilinear`` weighs the four nearest pixels (as cv2.resize, which MotionRNN's loader calls);
-    ``antialiased`` weighs all that a new pixel covers, which is what shrinking calls for."""
+    ``antialiased`` weighs all that a new pixel covers, which is what shrinking calls for; ``cover`` does so and
+    keeps the proportions: the frame covers the size, and what stands over is cut off on both sides."""
     step: int = 1
     """Keep frames 0, step, 2 step, ... of a video."""
 
@@ -62,10 +63,41 @@ class FrameTransform:
         """Cut, resize and lay frames (T, H, W) or (T, H, W, 3) as (T, C, h, w), contiguous."""
         rows, columns = (_middle(length, self.middle) for length in frames.shape[1:3])
         frames = frames[:, rows, columns]
+        if self.colour == "gray" and frames.ndim == 4:
+            frames = luma(frames)
+        elif self.colour == "rgb" and frames.ndim == 3:
+            frames = np.repeat(frames[..., np.newaxis], 3, axis=-1)
         stacked = frames[:, np.newaxis] if frames.ndim == 3 else frames.transpose(0, 3, 1, 2)
         if self.size is None or stacked.shape[2:] == self.size:
             return np.ascontiguousarray(stacked)
+        if self.resize == "cover":
+            return _covering(stacked, self.size)
         return resized(stacked, self.size, self.resize == "antialiased")
+
+    def apply_around(self, frames: Pixels, missing: int) -> Pixels:
+        """Do as `apply`, and where a new pixel was made of one that is ``missing`` it is missing, too."""
+        gaps = frames == missing
+        made = self.apply(np.where(gaps, np.uint8(0), frames))
+        made[made == missing] = missing - 1
+        if gaps.any():
+            made[self.apply(np.where(gaps, np.uint8(255), np.uint8(0))) > 0] = missing
+        return made
+
+
+def luma(frames: Pixels) -> Pixels:
+    """Make gray (T, H, W) of colour (T, H, W, 3): the luma of ITU-R BT.601, rounded."""
+    shares = np.array([0.299, 0.587, 0.114], np.float32)
+    return (frames.astype(np.float32) @ shares + np.float32(0.5)).astype(np.uint8)
+
+
+def _covering(frames: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resize frames (..., H, W) to cover ``size``, and cut off what stands over, half on each side."""
+    *_, height, width = frames.shape
+    scale = max(size[0] / height, size[1] / width)
+    rows, columns = max(size[0], round(scale * height)), max(size[1], round(scale * width))
+    top, left = (rows - size[0]) // 2, (columns - size[1]) // 2
+    whole = resized(frames, (rows, columns), antialiased=True)
+    return np.ascontiguousarray(whole[..., top : top + size[0], left : left + size[1]])
 
 
 def resized(frames: Pixels, size: tuple[int, int], antialiased: bool) -> Pixels:

@@ -10,12 +10,15 @@ apart: kept are every 5th (``frame_step``), a clip takes every second of those (
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from nowcast.data.cached_video import CachedVideo
+from nowcast.data.clip_list import read_clip_list, with_listed_clips
 from nowcast.data.frame_transform import Colour, Resize
 from nowcast.data.published_split import SplitPart, check_choices, of_part
-from nowcast.data.raw_videos import find_videos
+from nowcast.data.raw_videos import RawVideo, find_videos
+from nowcast.data.source import FrameSource
 from nowcast.data.video_cache import VideoSettings
 from nowcast.data.video_files import open_named
 
@@ -73,6 +76,9 @@ class Human36mSettings(VideoSettings):
     """Empty takes all fifteen."""
     cameras: tuple[str, ...] = ()
     """Only these; empty takes all four."""
+    clips: Path | None = None
+    """Only the clips that this text file lists, one a line as ``images/S1_Walking.54138969_,1621``: OpenSTL's
+    ``train.txt`` and ``test.txt``. None takes every clip of the window."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,27 +97,37 @@ class Human36mSettings(VideoSettings):
         return of_part(self.part, TRAIN, self.validation_subjects, TEST)
 
 
-def open_human36m(settings: Human36mSettings, progress: bool = True) -> list[CachedVideo]:
+def open_human36m(settings: Human36mSettings, progress: bool = True) -> Sequence[FrameSource]:
     """Open the films of a part, each camera a video of its own.
 
     Raises:
-        FileError: Human3.6M is not there (the message says where to get it), or no film can be used.
+        FileError: Human3.6M is not there (the message says where to get it), no film can be used, or the list
+            of clips is none or names no clip of these.
         MissingExtraError: something must be decoded and PyAV is not installed.
     """
-    return open_named(
-        find_videos(settings.path, _film_of_picture) if settings.path.exists() else None,
+    listed = None if settings.clips is None else read_clip_list(settings.clips, film_name)
+    films = open_named(
+        find_videos(settings.path, film_of_picture) if settings.path.exists() else None,
         settings,
-        lambda video: film_name(f"{video.name}/" if video.pictures else video.name),
+        name_of_video,
         lambda name: _is_wanted(name, settings),
         f"got no films of Human3.6M of the subjects, scenarios and cameras asked for; {HOW_TO_GET}",
         progress,
     )
+    if listed is None or settings.clips is None:
+        return films
+    return with_listed_clips(films, listed, settings.clips)
 
 
-def _film_of_picture(stem: str) -> str:
+def film_of_picture(stem: str) -> str:
     """Name the film of a picture that lies among those of others (``S1_Walking_1.54138969_000001``)."""
     film = _FLAT.fullmatch(stem)
     return film[1] if film and _SCENARIO.search(film[1]) else ""
+
+
+def name_of_video(video: RawVideo) -> str | None:
+    """Name a film by where it lies; None for what is none of the data set."""
+    return film_name(f"{video.name}/" if video.pictures else video.name)
 
 
 def film_name(path: str) -> str | None:

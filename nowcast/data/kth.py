@@ -10,18 +10,19 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from nowcast.core.errors import FileError
+from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.files import whole_file
 from nowcast.data.cached_video import CachedVideo
+from nowcast.data.clip_starts import StartsChosen
 from nowcast.data.frame_transform import Resize
 from nowcast.data.published_split import SplitPart, check_choices, of_part
 from nowcast.data.raw_videos import RawVideo, find_videos
-from nowcast.data.source import FrameSource
+from nowcast.data.source import ClipStarts, FrameSource
 from nowcast.data.splits import SourcePart
 from nowcast.data.video_cache import VideoSettings
 from nowcast.data.video_files import open_named
@@ -61,6 +62,10 @@ class KthSettings(VideoSettings):
     """Only these of 1 outdoors, 2 with scale, 3 with other clothes, 4 indoors; empty takes all."""
     sequences: bool = True
     """Take only the frame ranges of 00sequences.txt, each an unbroken run, where the folder has it."""
+    strides: dict[str, int] = field(default_factory=dict)
+    """Steps between the starts of two clips, by action; of the others the window tells. In the protocol of
+    PredRNN, E3D-LSTM and OpenSTL they are 3 for jogging and running, and as long as a clip (20) for the
+    rest."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,8 +75,12 @@ class KthSettings(VideoSettings):
                 "validation_persons": (self.validation_persons, TRAIN),
                 "actions": (self.actions, ACTIONS),
                 "scenarios": (self.scenarios, (1, 2, 3, 4)),
+                "strides": (tuple(self.strides), ACTIONS),
             },
         )
+        for action, stride in self.strides.items():
+            if stride < 1:
+                raise SettingsError(f"kth.strides: got {stride} for {action}, expected a whole number >= 1")
 
     @property
     def persons(self) -> tuple[int, ...]:
@@ -90,7 +99,7 @@ def open_kth(settings: KthSettings, progress: bool = True) -> list[FrameSource]:
     videos = open_named(
         find_videos(settings.path) if there else None,
         settings,
-        _name,
+        video_name,
         lambda name: _is_wanted(name, settings),
         f"got no KTH videos of the persons, actions and scenarios asked for; {HOW_TO_GET}",
         progress,
@@ -98,9 +107,9 @@ def open_kth(settings: KthSettings, progress: bool = True) -> list[FrameSource]:
     listed = settings.cache_folder / SEQUENCES
     if there:
         listed = _keep(settings.path / SEQUENCES, listed)
-    if not settings.sequences or not listed.is_file():
-        return list(videos)
-    return list(_cut(videos, read_sequences(listed)))
+    cut = settings.sequences and listed.is_file()
+    found = _cut(videos, read_sequences(listed)) if cut else iter(videos)
+    return [_strided(source, settings.strides) for source in found]
 
 
 def read_sequences(path: Path) -> dict[str, list[tuple[int, int]]]:
@@ -152,7 +161,13 @@ def _cut(
         _LOG.warning("%s: %d frame ranges end beyond their video and were cut", SEQUENCES, beyond)
 
 
-def _name(video: RawVideo) -> str | None:
+def _strided(source: FrameSource, strides: Mapping[str, int]) -> FrameSource:
+    stride = strides.get(source.name.split("/", 1)[0])
+    return source if stride is None else StartsChosen(source, ClipStarts(stride))
+
+
+def video_name(video: RawVideo) -> str | None:
+    """Name a video ``walking/person01_walking_d1``; None for what is none of the data set."""
     match = _NAME.fullmatch(video.path.name if video.pictures else video.path.stem)
     return f"{match[2]}/person{match[1]}_{match[2]}_d{match[3]}" if match else None
 

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nowcast.core.errors import FileError, SettingsError, complain
+from nowcast.data.frame_stack import DamagedVideoError
 from nowcast.data.frame_transform import FrameTransform, Pixels
 from nowcast.data.raw_videos import RawVideo, find_videos
 from nowcast.data.video_decode import check_decoder
-from nowcast.data.video_frames import DamagedVideoError, open_frames
+from nowcast.data.video_frames import open_frames
 
 ARRAYS = (".npy", ".npz")
 _AT_A_TIME = 64

@@ -37,3 +37,10 @@ def of_part(part: SplitPart, train: Sequence[T], validation: Sequence[T], test: 
     if part == "test":
         return tuple(test)
     return tuple(who for who in train if (who in validation) == (part == "validation"))
+
+
+def part_names(who: T, validation: Sequence[T], test: Sequence[T]) -> SplitPart:
+    """Return the part that someone belongs to who is to train on unless named."""
+    if who in test:
+        return "test"
+    return "validation" if who in validation else "train"

@@ -1,4 +1,4 @@
-"""Videos as they lie on disk: video files, and folders of pictures numbered by frame.
+"""Videos as they lie on disk: video files, folders of pictures numbered by frame, and parts of array files.
 
 What is one video: a video file, or a folder that holds pictures with numbers in their names. Folders
 above it are its category (``category/video.avi``), as in UCF-101.
@@ -19,6 +19,7 @@ import numpy as np
 
 from nowcast.core.errors import FileError
 from nowcast.data.cached_video import FORMAT
+from nowcast.data.frame_stack import FrameStack
 from nowcast.data.frame_transform import Colour, FrameTransform
 
 VIDEO_SUFFIXES = {
@@ -43,7 +44,7 @@ _EIGHT_BITS = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}
 
 @dataclass(frozen=True)
 class RawVideo:
-    """One video on disk: a video file, or pictures by frame number."""
+    """One video on disk: a video file, pictures by frame number, or a stack of frames in a file of arrays."""
 
     name: str
     """With slashes for folders; also the place of its cache file."""
@@ -51,11 +52,31 @@ class RawVideo:
     """The video file, or the folder of the pictures."""
     pictures: tuple[tuple[int, Path], ...] = ()
     """Frame number and file, rising; empty for a video file."""
+    stack: FrameStack | None = None
+    """How its frames lie in files of arrays; None for a video file and for pictures."""
 
     @property
     def place(self) -> str:
         """Where it lies, links resolved: two videos of one name are two where this differs."""
-        return os.path.realpath(self.pictures[0][1] if self.pictures else self.path)
+        where = os.path.realpath(self.pictures[0][1] if self.pictures else self.path)
+        return where if self.stack is None else f"{where}:{self.name}"
+
+    @property
+    def counts_from(self) -> int:
+        """Number of the first frame: names of pictures count from 1, or from 0 where there is a 0."""
+        return min(self.pictures[0][0], 1) if self.pictures else 1
+
+    @property
+    def files(self) -> tuple[tuple[int, Path], ...]:
+        """Every file that its frames come from, numbered."""
+        if self.stack is not None:
+            return tuple(enumerate(self.stack.files))
+        return self.pictures or ((0, self.path),)
+
+    @property
+    def needs_decoder(self) -> bool:
+        """Whether FFmpeg must read it."""
+        return not self.pictures and self.stack is None
 
     @property
     def spacing(self) -> int:
@@ -69,8 +90,9 @@ class RawVideo:
         Raises:
             FileError: a file has gone.
         """
-        digest = hashlib.sha256(f"{FORMAT}:{transform}".encode())
-        for number, path in self.pictures or ((0, self.path),):
+        what = "" if self.stack is None else f":{self.stack}"
+        digest = hashlib.sha256(f"{FORMAT}:{transform}{what}".encode())
+        for number, path in self.files:
             try:
                 found = path.stat()
             except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,6 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 FrameArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ClipStarts:
+    """Where the clips of one source start, instead of at every ``stride`` of the window.
+
+    Why: protocols take more clips of some videos than of others, or list every clip.
+    """
+
+    stride: int | None = None
+    """Steps between the starts of two clips of an unbroken run."""
+    times: tuple[int, ...] | None = None
+    """The only times, nanoseconds since 1970, at which the first frame of a clip may stand."""
 
 
 @runtime_checkable
@@ -65,6 +79,12 @@ def place_of(source: FrameSource) -> str:
     return str(getattr(source, "place", source.name))
 
 
+def clip_starts_of(source: FrameSource) -> ClipStarts | None:
+    """Return where clips of a source start, where it says so itself; None leaves that to the window."""
+    found: ClipStarts | None = getattr(source, "clip_starts", None)
+    return found
+
+
 def check_span(source: FrameSource, first: int, count: int, total: int) -> None:
     """Refuse frames beyond the ends of a source.
 
@@ -103,6 +123,7 @@ class SourceWrapper(SentWithoutCaches):
         self.name, self.step, self.frame_shape = source.name, source.step, source.frame_shape
         self.place = place_of(source)
         self.faintest, self.sampling_weight = faintest_of(source), sampling_weight_of(source)
+        self.clip_starts = clip_starts_of(source)
         self._source = source
 
     @property

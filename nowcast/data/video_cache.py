@@ -28,15 +28,62 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class VideoSettings:
-    """What all kinds of videos have in common.
+class CachedSettings:
+    """What all data that is laid into a cache has in common.
 
     Raises:
         SettingsError: a value outside its range.
     """
 
     path: Path
-    """The video, or the folder of videos."""
+    """The file, or the folder."""
+    shortest: int = 2
+    """Videos with fewer frames are skipped."""
+    cache: Path | None = None
+    """Where decoded frames lie; None is beside the videos, as NAME.cache."""
+    processes: int = 2
+    """That decode side by side."""
+
+    def __post_init__(self) -> None:
+        for name in ("shortest", "processes"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"video.{name}: got {getattr(self, name)}, expected >= 1")
+
+    @property
+    def transform(self) -> FrameTransform:
+        """How frames become those of a clip."""
+        return FrameTransform()
+
+    @property
+    def key(self) -> str:
+        """A folder name that differs between any two ways in which frames may be laid into the cache."""
+        return self.transform.key
+
+    @property
+    def rate(self) -> float | None:
+        """Frames a second instead of what a video says."""
+        return None
+
+    @property
+    def transform_folder(self) -> Path:
+        """Where frames that were decoded in this way lie."""
+        return self.cache_folder / self.key
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where decoded frames lie: ``videos/kth`` -> ``videos/kth.cache`` beside it."""
+        path = Path(os.path.abspath(self.path))  # noqa: PTH100 - not resolved: a link stays where it is
+        return self.cache if self.cache is not None else path.with_name(f"{path.name}.cache")
+
+
+@dataclass(frozen=True)
+class VideoSettings(CachedSettings):
+    """What all kinds of videos have in common.
+
+    Raises:
+        SettingsError: a value outside its range.
+    """
+
     colour: Colour = "gray"
     size: tuple[int, int] | None = None
     """Rows and columns to which frames are resized; None keeps them."""
@@ -48,20 +95,12 @@ class VideoSettings:
     """Keep every n-th frame. `ClipWindow.every` does the same later and leaves the others in the cache."""
     frames_per_second: float | None = None
     """Instead of what a video says; None takes that, and 25 for pictures. Nothing is interpolated."""
-    shortest: int = 2
-    """Videos with fewer frames are skipped."""
-    cache: Path | None = None
-    """Where decoded frames lie; None is beside the videos, as NAME.cache."""
-    processes: int = 2
-    """That decode side by side."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _ = self.transform
         if self.frames_per_second is not None and not 0 < self.frames_per_second <= 1e6:
             raise SettingsError(f"video.frames_per_second: got {self.frames_per_second:g}, expected above 0")
-        for name in ("shortest", "processes"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"video.{name}: got {getattr(self, name)}, expected >= 1")
 
     @property
     def transform(self) -> FrameTransform:
@@ -69,19 +108,13 @@ class VideoSettings:
         return FrameTransform(self.colour, self.size, self.middle, self.resize, self.frame_step)
 
     @property
-    def transform_folder(self) -> Path:
-        """Where frames that were decoded with this transform lie."""
-        return self.cache_folder / self.transform.key
-
-    @property
-    def cache_folder(self) -> Path:
-        """Where decoded frames lie: ``videos/kth`` -> ``videos/kth.cache`` beside it."""
-        path = Path(os.path.abspath(self.path))  # noqa: PTH100 - not resolved: a link stays where it is
-        return self.cache if self.cache is not None else path.with_name(f"{path.name}.cache")
+    def rate(self) -> float | None:
+        """Frames a second instead of what a video says."""
+        return self.frames_per_second
 
 
 def open_decoded(
-    videos: Sequence[RawVideo], settings: VideoSettings, progress: bool = True
+    videos: Sequence[RawVideo], settings: CachedSettings, progress: bool = True
 ) -> list[CachedVideo]:
     """Open every usable video as a frame source, decoding those that the cache does not hold.
 
@@ -94,7 +127,7 @@ def open_decoded(
     folder, transform = settings.transform_folder, settings.transform
     known = _fresh(videos, transform, folder)
     if len(known) < len(videos):
-        if any(not video.pictures for video in videos if video.name not in known):
+        if any(video.needs_decoder for video in videos if video.name not in known):
             check_decoder()
         wait = partial(_wait_for, settings.cache_folder)
         with sole_holder(settings.cache_folder / ".lock", wait, "set another place as 'cache'"):
@@ -107,7 +140,7 @@ def open_decoded(
     return _sources([known[video.name] for video in videos], settings, {v.name: v.place for v in videos})
 
 
-def open_without_files(settings: VideoSettings) -> list[CachedVideo]:
+def open_without_files(settings: CachedSettings) -> list[CachedVideo]:
     """Open the videos that a cache holds where the videos themselves are not: on a GPU box, say.
 
     Returns:
@@ -132,7 +165,7 @@ def _fresh(videos: Sequence[RawVideo], transform: FrameTransform, folder: Path) 
 
 
 def _decode(
-    videos: Sequence[RawVideo], settings: VideoSettings, folder: Path, progress: bool
+    videos: Sequence[RawVideo], settings: CachedSettings, folder: Path, progress: bool
 ) -> Iterator[VideoMetadata]:
     work, crashed = (
         partial(function, transform=settings.transform, folder=folder) for function in (cache_video, _crashed)
@@ -164,7 +197,7 @@ def _crashed(video: RawVideo, how: str, transform: FrameTransform, folder: Path)
 
 
 def _sources(
-    known: Sequence[VideoMetadata], settings: VideoSettings, places: Mapping[str, str]
+    known: Sequence[VideoMetadata], settings: CachedSettings, places: Mapping[str, str]
 ) -> list[CachedVideo]:
     problems = {one.name: problem for one in known if (problem := one.problem_within(settings.shortest))}
     for name, problem in problems.items():
@@ -181,7 +214,7 @@ def _sources(
         CachedVideo(
             settings.transform_folder,
             metadata,
-            settings.frames_per_second,
+            settings.rate,
             places.get(metadata.name) or str(settings.cache_folder / metadata.name),
         )
         for metadata in known

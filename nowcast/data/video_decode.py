@@ -9,15 +9,17 @@ import hashlib
 import importlib.util
 import io
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from nowcast.core.errors import FileError, MissingExtraError
 from nowcast.core.files import whole_file
 from nowcast.data.cached_video import HEADER_BYTES, VideoMetadata, frames_path, metadata_path
+from nowcast.data.frame_stack import DamagedVideoError
 from nowcast.data.frame_transform import FrameTransform
 from nowcast.data.raw_videos import RawVideo
-from nowcast.data.video_frames import DamagedVideoError, open_frames
+from nowcast.data.video_frames import open_frames
 
 
 def check_decoder() -> None:
@@ -54,11 +56,19 @@ def _write(video: RawVideo, transform: FrameTransform, identity: str, path: Path
     numbers: list[int] = []
     content = hashlib.sha256()
     shape: tuple[int, ...] = ()
+    kind: Literal["|u1", "<f4"] = "|u1"
+    stack = video.stack
+    missing = None if stack is None else stack.missing
     told_rate, batches = open_frames(video, transform)
     with path.open("wb") as file:
         file.write(bytes(HEADER_BYTES))
         for batch in batches:
-            frames = transform.apply(batch.frames)
+            if batch.frames.dtype == np.float32:
+                frames, kind = np.ascontiguousarray(batch.frames, "<f4"), "<f4"
+            elif missing is None:
+                frames = transform.apply(batch.frames)
+            else:
+                frames = transform.apply_around(batch.frames, missing)
             if shape and frames.shape[1:] != shape:
                 raise DamagedVideoError(f"got frames of {shape[1:]} and of {frames.shape[2:]}; set a size")
             shape = frames.shape[1:]
@@ -68,7 +78,7 @@ def _write(video: RawVideo, transform: FrameTransform, identity: str, path: Path
         if not numbers:
             raise DamagedVideoError("got no frame")
         file.seek(0)
-        file.write(_header((len(numbers), *shape)))
+        file.write(_header((len(numbers), *shape), kind))
     rate = None if told_rate is None else (told_rate.numerator, told_rate.denominator)
     every = int(np.lcm(video.spacing, transform.step))
     return VideoMetadata(
@@ -79,13 +89,17 @@ def _write(video: RawVideo, transform: FrameTransform, identity: str, path: Path
         runs=_runs(numbers, every),
         rate=rate,
         content=content.hexdigest()[:16],
+        dtype=kind,
+        missing=missing,
+        start=0 if stack is None else stack.start,
+        counts_from=video.counts_from,
     )
 
 
-def _header(shape: tuple[int, ...]) -> bytes:
-    """Make the head of a .npy file of uint8, as long as was set aside."""
+def _header(shape: tuple[int, ...], kind: str) -> bytes:
+    """Make the head of a .npy file, as long as was set aside."""
     head = io.BytesIO()
-    described = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    described = {"descr": kind, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(head, described)
     if len(head.getvalue()) != HEADER_BYTES:
         raise FileError(f"cache: got a head of {len(head.getvalue())} bytes, expected {HEADER_BYTES}")

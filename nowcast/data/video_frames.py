@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nowcast.core.errors import FileError
-from nowcast.data.frame_transform import FrameTransform, Pixels
+from nowcast.data.frame_stack import DamagedVideoError, FrameBatch
+from nowcast.data.frame_transform import FrameTransform
 from nowcast.data.raw_videos import RawVideo, decode_picture
 
 _BATCH_BYTES = 4_000_000
@@ -30,18 +31,6 @@ _OFF_BEAT = 0.25
 """So far, in times between two frames, may a frame be from where its number is."""
 _COUNTED = {"avi"}
 """Formats without times: a frame has the place at which it lies in the file."""
-
-
-class DamagedVideoError(Exception):
-    """A video that cannot be used; the message says why."""
-
-
-class FrameBatch(NamedTuple):
-    """Frames that were decoded together."""
-
-    numbers: list[int]
-    frames: Pixels
-    """(T, H, W) or (T, H, W, 3)"""
 
 
 class _Packets(NamedTuple):
@@ -66,6 +55,8 @@ def open_frames(video: RawVideo, transform: FrameTransform) -> tuple[Fraction | 
     Raises:
         DamagedVideoError: it cannot be opened; the iteration raises it too.
     """
+    if video.stack is not None:
+        return video.stack.rate, _kept(video.stack.batches(), transform.step)
     if video.pictures:
         return None, _batched(_pictures(video, transform))
     import av
@@ -82,9 +73,19 @@ def open_frames(video: RawVideo, transform: FrameTransform) -> tuple[Fraction | 
     return packets.rate, _batched(_decode(video.path, transform, packets))
 
 
+def _kept(batches: Iterator[FrameBatch], step: int) -> Iterator[FrameBatch]:
+    """Leave out the frames whose number is no multiple of ``step``."""
+    for numbers, frames in batches:
+        kept = [place for place, number in enumerate(numbers) if number % step == 0]
+        if len(kept) == len(numbers):
+            yield FrameBatch(numbers, frames)
+        elif kept:
+            yield FrameBatch([numbers[place] for place in kept], frames[kept])
+
+
 def _pictures(video: RawVideo, transform: FrameTransform) -> Iterator[tuple[int, Any]]:
     first = video.pictures[0][0]
-    origin = min(first, 1)  # names count from 1, or from 0 where there is a 0
+    origin = video.counts_from
     for number, path in video.pictures:
         if (number - first) % transform.step == 0:
             try:

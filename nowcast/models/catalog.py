@@ -36,6 +36,7 @@ from nowcast.models.persistence import PersistenceNetworkSettings, build_persist
 from nowcast.models.size_limit import build_within_memory
 from nowcast.models.video.cdna import CDNASettings, build_cdna
 from nowcast.models.video.crevnet.network import CrevNetSettings, build_crevnet
+from nowcast.models.video.dfn import DFNSettings, build_dfn
 from nowcast.models.video.frnn import FrnnSettings, build_frnn
 from nowcast.models.video.mcnet import MCNetSettings, build_mcnet
 from nowcast.models.video.phydnet import PhyDNetSettings, build_phydnet
@@ -44,7 +45,8 @@ from nowcast.models.video.savp.network import SavpVaeSettings, build_savp_vae
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
 from nowcast.models.video.stmfanet.network import STMFANetSettings, build_stmfanet
 from nowcast.models.video.tau import TAUSettings, build_tau
-from nowcast.models.video.vpn.network import VPNSettings, build_vpn
+from nowcast.models.video.vpn.network import build_vpn
+from nowcast.models.video.vpn.settings import VPNSettings
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 
@@ -150,6 +152,13 @@ MODELS: dict[str, ModelEntry] = {
         "no network: the newest frame and one learnt number, to compare with",
         PersistenceNetworkSettings,
         build_persistence,
+    ),
+    "dfn": ModelEntry(
+        "DFN",
+        "De Brabandere et al., Dynamic Filter Networks, NeurIPS 2016",
+        DFNSettings,
+        build_dfn,
+        changes=False,
     ),
     "predrnn_v2": ModelEntry(
         "PredRNN-V2",

@@ -54,12 +54,13 @@ KNOWN: Mapping[str, int] = {
     "simvp": _BLUE + 56,
     "tau": _TEAL + 56,
     "phydnet": _OCHRE + 56,
-    "cdna": _BLUE + 48,
-    "predrnn_v2": _OCHRE + 40,
+    "dfn": _GREEN + 16,
+    "cdna": _BLUE + 16,
+    "predrnn_v2": _OCHRE + 16,
     "frnn": _ORANGE + 40,
-    "savp_vae": _OCHRE + 40,
+    "savp_vae": _PURPLE + 16,
     "mcnet": _BLUE + 40,
-    "vpn": _OCHRE + 40,
+    "vpn": _BROWN + 16,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8

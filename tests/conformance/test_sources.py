@@ -15,6 +15,16 @@ from nowcast.data.frame_transform import FrameTransform
 from nowcast.data.moving_digits import DigitSettings, make_sequence
 from nowcast.data.source import FrameSource
 from nowcast.data.windows import ClipWindow
+from tests.fakes.data_sets import (
+    SEVIR_EVENTS,
+    sevir_frames,
+    weather_values,
+    write_caltech,
+    write_kitti,
+    write_sevir,
+    write_taxi_clips,
+    write_weather,
+)
 from tests.fakes.frames import storm_codes, write_cache
 from tests.fakes.small_archive import write_archive
 from tests.fakes.video_files import blob, write_avi, write_human36m, write_kth, write_moving_mnist
@@ -38,6 +48,11 @@ def choice(request, tmp_path):
         "video_files": lambda: {"path": str(write_avi(tmp_path / "v.avi", blob(12, (16, 20))))},
         "kth": lambda: {"path": str(write_kth(tmp_path / "kth", [1], frames=12)), "size": [16, 20]},
         "human36m": lambda: {"path": str(write_human36m(tmp_path / "h", ["S5"])), "size": [16, 20]},
+        "kitti": lambda: {"path": str(write_kitti(tmp_path / "k")), "size": [16, 20]},
+        "caltech": lambda: {"path": str(write_caltech(tmp_path / "c", ["set00"])), "size": [16, 20]},
+        "taxibj": lambda: {"path": str(write_taxi_clips(tmp_path / "t"))},
+        "sevir": lambda: {"path": str(write_sevir(tmp_path / "s", SEVIR_EVENTS[:1]))},
+        "weather_bench": lambda: {"path": str(write_weather(tmp_path / "w"))},
     }[kind]()
     return {"kind": kind, "settings": settings}
 
@@ -83,12 +98,24 @@ def known_frames(kind, path):
         frames = np.broadcast_to(np.arange(2, 5)[:, None, None, None], (3, 1, 16, 20)).copy()
         frames[..., 0] = np.arange(16)
         return frames / 255
+    if kind == "taxibj":
+        frames = np.broadcast_to(np.arange(2, 5)[:, None, None, None] / 100, (3, 2, 32, 32)).copy()
+        frames[..., 0] = np.arange(32) / 100
+        return (frames + 1) / 2
+    if kind == "sevir":
+        frames = sevir_frames(0)[2:5, np.newaxis] / np.float32(255)
+        frames[frames == 1] = np.nan
+        return frames
+    if kind == "weather_bench":
+        return (weather_values(5)[2:5, np.newaxis, ::-1] - 170) / 180
     gray = FrameTransform("gray", (16, 20), resize="bilinear")
     middle = FrameTransform("rgb", (16, 20), 0.5, "bilinear")
     return {
         "video_folder": lambda: counting_pictures(12, (16, 20))[2:5, np.newaxis],
         "video_files": lambda: blob(12, (16, 20))[2:5, np.newaxis],
         "kth": lambda: gray.apply(blob(12, start=1)[2:5]),
+        "kitti": lambda: blob(8, (16, 20), colour=True)[2:5].transpose(0, 3, 1, 2),
+        "caltech": lambda: blob(24, (16, 20), colour=True)[6:15:3].transpose(0, 3, 1, 2),
         "human36m": lambda: middle.apply(blob(40, (24, 32), colour=True)[10:25:5]),
     }[kind]() / 255
 

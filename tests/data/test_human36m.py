@@ -132,3 +132,31 @@ def test_where_it_is_missing_the_error_says_what_to_get(tmp_path):
         wanted = r"vision\.imar\.ro/human3\.6m .*research only.*S1/Videos/Walking 1\."
         with pytest.raises(FileError, match=wanted):
             films(path)
+
+
+def test_the_lists_of_openstl_name_the_clips(tmp_path, caplog):
+    """A flat folder of every fifth frame, and a list of the first frames: those clips and no other."""
+    root = write_human36m(tmp_path / "human", ["S1", "S5"], layout="flat", frames=60, every=5)
+    listed = tmp_path / "human" / "train.txt"
+    name = f"images/S1_Walking_1.{CAMERAS[0]}_"
+    listed.write_text(f"{name},11\n{name},6,0\n{name},13\nimages/S6_Walking.{CAMERAS[0]}_,1\n")
+    [film] = films(root, clips=listed)
+    assert film.name == f"S1/Walking 1.{CAMERAS[0]}"
+    assert "1 clips start at a frame that is not there" in caplog.text
+    window = ClipWindow(2, 2, stride=3, before=1)
+    clips = VideoDataset([film], window, train=False)
+    drawn = Human36mSettings(root).transform.apply(blob(60, (24, 32), colour=True)[::5])
+    assert [int(clip.past.size) for clip in clips] == [2 * 3 * 128 * 128] * 2
+    for clip, first in zip(clips, (1, 2), strict=True):
+        np.testing.assert_array_equal(np.rint(clip.past * 255), drawn[first : first + 2])
+    assert clips.fingerprint != VideoDataset(films(root)[:1], window, train=False).fingerprint
+
+
+@pytest.mark.parametrize("line", ["images/S1_Walking.54138969_", "S1_Flying.54138969_,3", "x,y", ""])
+def test_a_list_that_names_no_clip_is_refused(tmp_path, line):
+    root = write_human36m(tmp_path / "human", ["S1"], layout="flat", frames=10)
+    (tmp_path / "train.txt").write_text(line)
+    with pytest.raises(FileError, match=r"train\.txt: got"):
+        films(root, clips=tmp_path / "train.txt")
+    with pytest.raises(FileError, match=r"absent\.txt: no list of clips"):
+        films(root, clips=tmp_path / "absent.txt")

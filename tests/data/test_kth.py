@@ -191,3 +191,22 @@ def test_where_it_is_missing_the_command_says_what_to_get_and_ends_with_2(tmp_pa
     ):
         assert part in said
     assert said.strip().count("\n") == 0
+
+
+@pytest.mark.parametrize("layout", ["mp4", "frames"])
+def test_running_gives_more_clips_than_walking_where_the_protocol_says_so(tmp_path, layout):
+    root = write_kth(tmp_path / "kth", [1], ("jogging", "walking"), layout=layout, frames=30)
+    found = kth(root, strides={"jogging": 3, "running": 3})
+    window = ClipWindow(5, 5, stride=20)
+    clips = [VideoDataset([source], window, train=False) for source in found]
+    assert [len(data) for data in clips] == [7, 2]
+    np.testing.assert_array_equal(np.rint(clips[0][1].past[:, 0] * 255), blob(30, start=1)[3:8])
+    bridged = VideoDataset(found, window, train=False, missing=1)
+    assert len(bridged) == 9
+    plain = VideoDataset(kth(root), window, train=False)
+    assert len(plain) == 4
+    assert plain.fingerprint != VideoDataset(found, window, train=False).fingerprint
+    with pytest.raises(SettingsError, match=r"kth\.strides: got flying"):
+        KthSettings(root, strides={"flying": 3})
+    with pytest.raises(SettingsError, match=r"kth\.strides: got 0 for jogging"):
+        KthSettings(root, strides={"jogging": 0})

@@ -13,6 +13,7 @@ TINY: dict[str, dict] = {
     "crevnet": {"blocks": [1], "layers": 2},
     "simvp": {"past": 4, "hidden": 4, "translator_hidden": 16, "layers": 2, "blocks": 2},
     "tau": {"past": 4, "hidden": 4, "translator_hidden": 8, "layers": 2, "blocks": 2, "expansion": 2},
+    "dfn": {"hidden": [4, 6, 8], "kernel": 3},
     "cdna": {"hidden": [4, 6, 8], "masks": 3, "filter_size": 3},
     "frnn": {"convolutions": [4, 4], "hidden": [6, 6, 8], "filter_sizes": [3, 3, 3]},
     "savp_vae": {"width": 4, "latent": 3, "kernels": 2, "posterior_width": 4},

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def _measure(request: Mapping[str, Any]) -> float:
     from nowcast.models.catalog import build_model
 
     device = torch.device(request["device"])
-    _warm(device)
+    warm_libraries(device)
     network = build_model(request["name"], request["settings"], request["channels"], tuple(request["size"]))
     network.eval().to(device)
     past = torch.rand(request["batch"], request["past"], request["channels"], *request["size"]).to(device)
@@ -99,14 +99,22 @@ def _measure(request: Mapping[str, Any]) -> float:
             before = torch.cuda.memory_allocated(device)
             network(past, request["steps"])
             return (torch.cuda.max_memory_allocated(device) - before) / _MB
-        _RESET.write_text("5")  # the peak starts anew from what is resident now
-        before = _status("VmRSS")
-        network(past, request["steps"])
-        return (_status("VmHWM") - before) / _MB
+        return resident_peak(lambda: network(past, request["steps"]))
 
 
-def _warm(device: Any) -> None:
-    """Let the libraries load what any network needs, so that it is not counted as this network's."""
+def resident_peak(work: Callable[[], object]) -> float:
+    """Megabytes (10^6 bytes) that a call takes at its peak above what is resident before it; on Linux alone.
+
+    It tells the truth in a process that has done little else: what other work has left behind is taken first.
+    """
+    _RESET.write_text("5")  # the peak starts anew from what is resident now
+    before = _status("VmRSS")
+    work()
+    return (_status("VmHWM") - before) / _MB
+
+
+def warm_libraries(device: Any) -> None:
+    """Let the libraries load what any network needs, so that it is not counted as one network's."""
     import torch
     from torch import nn
 

@@ -6,7 +6,7 @@ by row, from left to right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -106,7 +106,7 @@ class MultiplicativeBlock(nn.Module):
         return x + out if self.residual else out
 
 
-def run(blocks: Iterable[nn.Module], x: Tensor, save_memory: bool) -> Tensor:
+def run(blocks: Iterable[Callable[[Tensor], Tensor]], x: Tensor, save_memory: bool) -> Tensor:
     """Take x through blocks; to save memory, their activations are computed again in the backward pass."""
     for block in blocks:
         if save_memory and torch.is_grad_enabled():
