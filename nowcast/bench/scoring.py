@@ -5,7 +5,7 @@ Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W colu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,8 @@ from nowcast.scores.lpips import Lpips
 from nowcast.scores.protocols import Backbones, build_protocols
 from nowcast.training.data_module import collate
 
+Sink = Callable[[ClipBatch, Tensor, int, int], None]
+"""Takes each batch with a forecast of it (B, S, C, H, W), which of how many futures that is."""
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -90,6 +92,7 @@ def score(
     device: torch.device | None = None,
     name: str = "",
     progress: bool = False,
+    sink: Sink | None = None,
 ) -> Scored:
     """Forecast test clips and score them.
 
@@ -107,6 +110,7 @@ def score(
         device: where the network lies.
         name: for the bar.
         progress: show a bar on stderr.
+        sink: is given every forecast, as it is scored.
 
     Raises:
         ForecastError: a forecast that is not finite.
@@ -115,7 +119,10 @@ def score(
     scores = tally(metrics, draws, len(drawn))
     for clip in _batches(clips, chosen, batch, workers, name, progress):
         for number, future in enumerate(drawn):
-            scores.add(number, _frames(future, clip, device), clip.future)
+            found = _frames(future, clip, device)
+            scores.add(number, found, clip.future)
+            if sink is not None:
+                sink(clip, found, number, len(drawn))
         scores.next_batch()
     kept = {}
     for number in keep:
