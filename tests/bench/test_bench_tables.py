@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from nowcast.bench.costs import Costs, Sequences, machine_of, measure
+from nowcast.bench.csv_files import long_csv, wide_csv
 from nowcast.bench.records import Record, Records, as_json
 from nowcast.bench.run import BenchmarkOutcome, TableLine
-from nowcast.bench.tables import charts_of, long_csv, markdown, number, tables_of, wide_csv
+from nowcast.bench.shown import number
+from nowcast.bench.tables import charts_of, markdown, tables_of
 from tests.fakes.benchmarks import TINY_STACK, tiny
 
 COSTS = Costs(1234567, 4_500_000_000, 0.0123, 810.5, 12.5, "CPU, 1 thread")
@@ -55,7 +57,7 @@ def outcome(**values):
 
 def test_means_last_thirds_spread_and_what_is_reported():
     chosen, found = outcome()
-    scores, late, costs, origin = tables_of(chosen, found)
+    _, scores, late, costs, origin = tables_of(chosen, found)
     assert [c.text for c in scores.header] == ["model", "mse_sum ↓", "mse_sum, reported", "ssim ↑"]
     assert [c.text for c in scores.rows[0]] == ["copy | <b>last</b>", "4.000", "-", "0.9000"]
     # seeds: (1+1+1+1+2+4)/6 = 1.667, (3+3+3+3+4+6)/6 = 3.667, mean 2.667; what is undefined leaves the mean
@@ -87,6 +89,68 @@ def test_means_last_thirds_spread_and_what_is_reported():
         "c0ffee",
         "ck0, ck1",
     ]
+
+
+def test_rows_are_ranked_with_intervals_over_seeds_and_over_clips():
+    chosen, found = outcome(leads={"late": [5, 6]}, reported=[])
+    copied, net = found.lines
+    one, two = np.full((4, 6), 2.0), np.full((4, 6), 4.0)
+    each = ({"score_mse_sum": one}, {"score_mse_sum": two})
+    clips = np.array([[3.0], [4.0], [5.0], [4.0]]).repeat(6, axis=1)
+    lines = (replace(copied, details=({"score_mse_sum": clips},)), replace(net, details=each))
+    ranking = tables_of(chosen, BenchmarkOutcome(lines, ()))[0]
+    assert ranking.caption == "Ranked by mse_sum, 2->6"
+    best, other = ([c.text for c in row] for row in ranking.rows)
+    # two seeds 5/3 and 11/3: t(1) = 12.706, half = 12.706 * 1.4142 / 1.4142
+    assert best == ["net", "1", "2.667", "± 12.71", "-", "-", "1"]
+    # clips: 3 - 3, 4 - 3, 5 - 3, 4 - 3: mean 1, sd 0.8165, t(3) = 3.182: 1 -+ 1.299
+    assert other == ["copy | <b>last</b>", "2", "4.000", "-", "+1.333", "-0.2992 to +2.299", "-"]
+
+
+def test_it_says_which_rows_stand_in_another_order_than_the_papers():
+    chosen, found = outcome()
+    rows = (replace(chosen.rows[0], reported={"mse_sum": 30.0}), chosen.rows[1])
+    lines = tuple(replace(line, row=row) for line, row in zip(found.lines, rows, strict=True))
+    text = markdown(replace(chosen, rows=rows), BenchmarkOutcome(lines, ()))
+    told = (
+        "Of 1 pairs of rows that the paper orders by mse_sum, 1 stand the other way round here: net before copy"
+    )
+    assert told in text
+    assert "Told apart by the clips: none of them." in text
+
+
+def test_lead_times_of_a_paper_have_columns_of_their_own_and_lpips_its_unit():
+    rows = [{"name": "LMC-Memory", "model": {"name": "convlstm", "settings": TINY_STACK}}]
+    table = {"paper": "LMC-Memory", "table": "3", "data": "Human3.6M", "scores": {"LPIPS": "lpips"}}
+    last = "10->40, last 10"
+    chosen = tiny(
+        "data.window.past=10",
+        "data.window.future=40",
+        rows=rows,
+        scores=["psnr", "lpips"],
+        leads={last: [31, 40]},
+        reported=[table],
+    )
+    one = record("LMC-Memory", 0, [1.0], [1.0])
+    one = replace(one, scores={"psnr": as_json([20.0] * 30 + [10.0] * 10), "lpips": as_json([0.05] * 40)})
+    found = BenchmarkOutcome((TableLine(chosen.rows[0], (one,), {}, None),), ())
+    scores = tables_of(chosen, found)[0]
+    assert [c.text for c in scores.header[1:5]] == [
+        "psnr, 10->40, dB ↑",
+        "psnr, 10->40, reported",
+        f"psnr, {last}, dB ↑",
+        f"psnr, {last}, reported",
+    ]
+    assert [c.text for c in scores.rows[0][1:5]] == ["17.50", "24.97", "10.00", "23.46"]
+    assert scores.header[5].text == "lpips, 10->40, 0.001 ↓"
+    assert [c.text for c in scores.rows[0][5:7]] == ["50.00", "63.2"]
+    (wide,) = csv.DictReader(io.StringIO(wide_csv(chosen, found)))
+    assert (wide[f"psnr {last}"], wide[f"psnr {last}_reported"], wide["lpips_reported"]) == (
+        "10",
+        "23.46",
+        "0.0632",
+    )
+    assert f'LMC-Memory,0,psnr,"{last}",10' in long_csv(chosen, found)
 
 
 def test_csv_holds_exact_numbers_and_every_lead_time():
@@ -178,7 +242,7 @@ def test_costs_of_which_a_part_is_not_counted_are_dashes_with_a_reason():
     chosen, found = outcome()
     costs = replace(COSTS, multiply_accumulates=None, memory_mb=None, uncounted="the flow is not counted")
     found = BenchmarkOutcome((found.lines[0], replace(found.lines[1], costs=costs)), ())
-    told = [c.text for c in tables_of(chosen, found)[2].rows[1]]
+    told = [c.text for c in tables_of(chosen, found)[3].rows[1]]
     assert told == ["net", "1,234,567", "3,000,000", "-", "0.01230", "810.5", "-"]
     assert "- net: no GMAC and MB: the flow is not counted." in markdown(chosen, found)
     net = list(csv.DictReader(io.StringIO(wide_csv(chosen, found))))[1]
