@@ -74,10 +74,11 @@ class MultiplicativeUnit(nn.Module):
 
     def mixed(self, raw: Tensor, h: Tensor) -> Tensor:
         """Gates and update before their activations (B, 4 K, ...) and h (B, K, ...) to (B, K, ...)."""
-        wide = h.shape[1]
-        first, second, third = torch.sigmoid(raw[:, : 3 * wide]).chunk(3, dim=1)
+        first, second, third, update = raw.chunk(4, dim=1)
+        second = torch.sigmoid(second)
         kept = second * h if self.skips else second
-        return first * torch.tanh(torch.addcmul(kept, third, torch.tanh(raw[:, 3 * wide :])))
+        mixed = torch.addcmul(kept, torch.sigmoid(third), torch.tanh(update))
+        return torch.sigmoid(first) * torch.tanh(mixed)
 
 
 class MultiplicativeBlock(nn.Module):
