@@ -11,7 +11,7 @@ from nowcast.core.errors import FileError
 from nowcast.data import caltech, human36m, kitti, kth
 from nowcast.data.clip_list import read_clip_list
 from nowcast.data.published_split import of_part
-from nowcast.data.raw_videos import RawVideo, find_videos
+from nowcast.data.raw_videos import VIDEO_SUFFIXES, RawVideo, find_videos
 from nowcast.data.survey import Group, Survey, absent_of_product, shortly
 from nowcast.data.video_files import absent_of, part_of_folder, read_names
 
@@ -147,7 +147,8 @@ def survey_caltech(root: Path) -> Survey | None:
 
 def survey_video_files(root: Path) -> Survey | None:
     """Any videos, in folders of parts or of categories, with lists of them."""
-    videos = tuple(find_videos(root)) if root.is_dir() else ()
+    is_video = root.is_dir() or root.suffix.lower() in VIDEO_SUFFIXES
+    videos = tuple(find_videos(root)) if is_video else ()
     if not videos:
         return None
     folders = {v.name: v.name.split("/", 1)[0] for v in videos}
