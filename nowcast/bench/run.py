@@ -59,6 +59,7 @@ class BenchmarkRun:
         rows: only these are trained and scored; None takes all. The table shows whatever is known.
         most_minutes: no further training starts later than this after the call.
         progress: log to stderr what goes on.
+        runs: folder of the trainings, where several tables may share those that are the same; None: in ``out``.
         predictions: also write every forecast of the test clips, see `nowcast.bench.exports`.
 
     Raises:
@@ -73,9 +74,10 @@ class BenchmarkRun:
         most_minutes: float | None = None,
         progress: bool = False,
         predictions: bool = False,
+        runs: Path | None = None,
     ) -> None:
         self.bench, self.progress = bench, progress
-        self.runs, self.records = Path(out) / "runs", Records(Path(out) / "results")
+        self.runs, self.records = runs or Path(out) / "runs", Records(Path(out) / "results")
         self.exports = Exports(Path(out) / "predictions", predictions)
         self._until = None if most_minutes is None else time.monotonic() + 60 * most_minutes
         self._picked = {row.name for row in (bench.rows if rows is None else rows)}
@@ -86,7 +88,7 @@ class BenchmarkRun:
         data = None if first is None else self._open(first)
         train_data = "" if data is None else data.clips.train.fingerprint
         self.held_out = HeldOut(bench, None if data is None else data.clips)
-        self._metrics, self._not_computed = computable(bench.scores, bench.weights)
+        self._metrics, self._not_computed = computable(bench.scores, bench.weights, bench.data.scaling)
         self.known = Known(bench, self.runs, self.records, self.held_out, train_data, self._not_computed)
         self.device = device_of("auto" if bench.training is None else bench.training.accelerator)
         self.costs = KeptCosts(bench, self.records, self._shape, self.device)
@@ -270,7 +272,7 @@ class BenchmarkRun:
 
     @property
     def _shape(self) -> Sequences:
-        window, clips = self.bench.data.window, self.held_out.clips
+        window, clips = self.bench.test_window, self.held_out.clips
         return Sequences(window.past, window.future, clips.size, clips.channels)
 
     def _untimed(self, row: Row) -> bool:

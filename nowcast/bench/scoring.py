@@ -6,7 +6,7 @@ Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W colu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,12 @@ from tqdm import tqdm
 
 from nowcast.bench.draws import ONE, Draws, Forecast, futures, tally
 from nowcast.core.errors import MissingWeightsError, NowcastError
+from nowcast.core.scaling import Scaling
 from nowcast.data.clips import VideoDataset
 from nowcast.models.base import ClipBatch
 from nowcast.scores import i3d, lpips_weights
 from nowcast.scores.base import Metric
+from nowcast.scores.frames import FrameCsi
 from nowcast.scores.fvd import Fvd
 from nowcast.scores.lpips import Lpips
 from nowcast.scores.protocols import Backbones, build_protocols
@@ -48,8 +50,15 @@ class Scored:
     """Where several futures were scored: ``best of 100``, as `Draws.told` has it."""
 
 
-def computable(names: Sequence[str], weights: Backbones) -> tuple[dict[str, Metric], dict[str, str]]:
+def computable(
+    names: Sequence[str], weights: Backbones, scaling: Scaling | None = None
+) -> tuple[dict[str, Metric], dict[str, str]]:
     """Make the scores; those whose pretrained weights are missing are named with the reason.
+
+    Args:
+        names: of `nowcast.scores.protocols.PROTOCOLS`.
+        weights: where pretrained ones lie.
+        scaling: how dBZ became what is scored, for scores of dBZ.
 
     Raises:
         FileError: weights that are there and are not the right ones.
@@ -62,8 +71,13 @@ def computable(names: Sequence[str], weights: Backbones) -> tuple[dict[str, Metr
         except MissingWeightsError as error:
             missing[name] = str(error)
         else:
+            made[name] = _of_this_data(made[name], scaling)
             _read_weights(made[name])
     return made, missing
+
+
+def _of_this_data(metric: Metric, scaling: Scaling | None) -> Metric:
+    return replace(metric, scaling=scaling) if isinstance(metric, FrameCsi) and scaling else metric
 
 
 def _read_weights(metric: Metric) -> None:
