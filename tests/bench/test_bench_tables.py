@@ -286,3 +286,78 @@ def test_costs_are_those_of_the_network(monkeypatch):
     assert 0 < found.seconds < 10
     assert 0 < found.frames_per_second < math.inf
     assert found.machine == machine_of(cpu)
+
+
+def test_scores_of_clips_and_what_is_inside_a_network_are_kept():
+    import torch
+
+    from nowcast.bench.details import PerClip, inside, of_clips, score_of_clips
+    from nowcast.models.catalog import build_model
+    from nowcast.scores.protocols import build_protocols
+
+    draw = torch.Generator().manual_seed(0)
+    forecast, future = torch.rand(2, 3, 2, 1, 16, 16, generator=draw)
+    each = PerClip(dict(zip(["mse_sum"], build_protocols(["mse_sum"]), strict=True)), 1)
+    each.add(forecast[:2], future[:2])
+    each.next_batch()
+    each.add(forecast[2:], future[2:])
+    each.next_batch()
+    expected = ((forecast - future) ** 2).sum((2, 3, 4)).mean(1).numpy()
+    np.testing.assert_allclose(score_of_clips([each.details()], "mse_sum", slice(None)), expected, rtol=1e-5)
+    assert score_of_clips([each.details(), {}], "mse_sum", slice(None)) is None
+    past = {4: torch.rand(1, 3, 1, 32, 32, generator=draw), 7: torch.rand(1, 3, 1, 32, 32, generator=draw)}
+    settings = {"hidden": 4, "slot_width": 8, "slots": 5, "layers": 1, "long_length": 6}
+    assert of_clips(inside(build_model("lmc_memory", settings), past), "slots")[7].shape == (2, 2)
+    assert inside(build_model("lmc_memory", {**settings, "variant": "none"}), past) == {}
+    motion = {"hidden": [4, 4], "filter_size": 3, "patch": 2}
+    assert of_clips(inside(build_model("motionrnn_predrnn", motion), past), "motion")[4].shape == (2, 8, 8)
+    assert inside(len, past) == {}
+
+
+def test_figures_are_drawn_of_what_is_known(tmp_path):
+    from types import SimpleNamespace
+
+    from nowcast.bench.figures import draw
+
+    rows = [
+        {"name": f"alpha {a:g}", "model": {"name": "motionrnn_predrnn", "settings": {"motion": {"alpha": a}}}}
+        for a in (0.25, 0.5)
+    ]
+    chosen = tiny(rows=rows, sweep="motion.alpha")
+    rng = np.random.default_rng(0)
+    frames = {0: rng.integers(0, 256, (3, 1, 32, 32), dtype=np.uint8)}
+    inside = {"motion_0": rng.normal(size=(2, 4, 4)).astype(np.float32), "slots_0": np.arange(4).reshape(2, 2)}
+    lines = tuple(
+        TableLine(
+            row, tuple(record(row.name, s, [1, 2 + s, 3], [0.5] * 3) for s in (0, 1)), frames, None, (inside,)
+        )
+        for row in chosen.rows
+    )
+    clip = SimpleNamespace(
+        past=np.zeros((2, 1, 32, 32), np.float32), future=np.ones((3, 1, 32, 32), np.float32)
+    )
+    found = draw(tmp_path, chosen, BenchmarkOutcome(lines, ()), SimpleNamespace(clips=[clip]))
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+        "figures/mse_sum.png",
+        "figures/ssim.png",
+        "figures/sweep.png",
+        "sheets/clip_0000.png",
+        "sheets/clip_0000_differences.png",
+        "sheets/clip_0000.gif",
+        "sheets/clip_0000_slots.png",
+        "sheets/clip_0000_motion.png",
+    ]
+    assert all(path.stat().st_size > 500 for path in found)
+
+
+def test_differences_are_red_above_and_blue_below(tmp_path):
+    from PIL import Image
+
+    from nowcast.report.sheets import SheetRow, draw_differences
+
+    truth = np.full((1, 1, 4, 4), 100, np.uint8)
+    forecast = truth.copy()
+    forecast[0, 0, 0, 0], forecast[0, 0, 3, 3] = 200, 0
+    path = draw_differences(tmp_path / "d.png", truth, [SheetRow("net", forecast)])
+    colours = {colour for _, colour in Image.open(path).convert("RGB").getcolors(10_000)}
+    assert {(255, 155, 155), (155, 155, 255), (255, 255, 255)} <= colours
