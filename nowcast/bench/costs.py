@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nowcast.bench.scoring import Forecast
-from nowcast.core.errors import SettingsError
+from nowcast.bench.draws import Forecast
+from nowcast.core.errors import SettingsError, complain
 from nowcast.models.base import SequenceModel
 from nowcast.models.counts import count
 from nowcast.models.cpu.fast import fast
@@ -85,6 +85,17 @@ def _times(forecast: Forecast, shape: Sequences, device: torch.device) -> tuple[
     frames = torch.rand(_BATCH, shape.past, shape.channels, *shape.size, device=device)
     together = _median(forecast, frames, shape.steps)
     return _median(forecast, frames[:1], shape.steps), _BATCH * shape.steps / together
+
+
+def device_of(accelerator: str) -> torch.device:
+    """The device that scores and times, by the name that training gives it.
+
+    Raises:
+        SettingsError: a GPU that is not there.
+    """
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise SettingsError(complain("training.accelerator", accelerator, "a GPU on this machine", "take auto"))
+    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def machine_of(device: torch.device) -> str:

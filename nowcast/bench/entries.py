@@ -7,10 +7,11 @@ import hashlib
 import json
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from nowcast.bench.benchmark import Benchmark, Row, check_apart, check_frames, slug
+from nowcast.bench.benchmark import Benchmark, Row, slug
+from nowcast.bench.checks import check_apart, check_frames
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.files import sha256
 from nowcast.core.settings import build, current_names, merged, plain
@@ -43,7 +44,7 @@ class Entry:
     """None for what is not trained here."""
     experiment: Experiment | None
     key: str
-    """Name of its run and of what is written about it."""
+    """Name of what is written about it, and of its run where no row before is trained just so."""
     hash: str
     """12 hexadecimal digits, the same for all seeds of a row, that change with any setting that can change
     its numbers. `PLACES` are left out: what data holds, not where it lies, is the fingerprint's part."""
@@ -59,10 +60,11 @@ def entries_of(bench: Benchmark, rows: Sequence[Row] | None = None) -> list[Entr
     """
     chosen = bench.rows if rows is None else rows
     found = []
+    runs: dict[str, str] = {}
     for number, seed in enumerate(bench.seeds):
         for row in chosen:
             if row.model is not None:
-                found.append(_trained(bench, row, seed))
+                found.append(_trained(bench, row, seed, runs))
             elif number == 0:
                 found.append(_given(bench, row))
     return found
@@ -82,7 +84,15 @@ def pick_rows(bench: Benchmark, names: Sequence[str]) -> list[Row]:
     return [row for row in bench.rows if not names or row.name in names]
 
 
-def _trained(bench: Benchmark, row: Row, seed: int) -> Entry:
+def _trained(bench: Benchmark, row: Row, seed: int, runs: dict[str, str]) -> Entry:
+    """The entry of a row and a seed; rows that differ in the scoring alone share the run of the first.
+
+    Args:
+        bench: what to do.
+        row: one that names a model.
+        seed: of the training.
+        runs: from what is trained to the name of its run, filled on the way.
+    """
     key = f"{slug(row.name)}_seed{seed}"
     training = merged(plain(bench.training), current_names(Training, row.training)) | {"seed": seed}
     experiment = build(
@@ -102,12 +112,13 @@ def _trained(bench: Benchmark, row: Row, seed: int) -> Entry:
         group = functools.reduce(operator.getitem, groups, counted)
         if group[name] == value:
             del group[name]
-    return Entry(row, seed, experiment, key, _hash(bench, counted))
+    run = runs.setdefault(json.dumps([seed, counted], sort_keys=True), key)
+    return Entry(row, seed, replace(experiment, name=run), key, _hash(bench, counted, row))
 
 
 def _given(bench: Benchmark, row: Row) -> Entry:
     if row.checkpoint is None:
-        return Entry(row, None, None, slug(row.name), _hash(bench, row.forecaster))
+        return Entry(row, None, None, slug(row.name), _hash(bench, row.forecaster, row))
     from nowcast.models.checkpoint import load_network
 
     loaded = load_network(row.checkpoint)
@@ -117,7 +128,7 @@ def _given(bench: Benchmark, row: Row) -> Entry:
         check_apart(plain(test), [*learned.get("sources", ()), *learned.get("validation_sources", ())])
     for part, sources in (("train", "sources"), ("validation", "validation_sources")):
         _check_periods(bench, row.name, learned.get(part, ()), learned.get(sources, ()))
-    return Entry(row, None, None, slug(row.name), _hash(bench, sha256(row.checkpoint)))
+    return Entry(row, None, None, slug(row.name), _hash(bench, sha256(row.checkpoint), row))
 
 
 def _check_periods(bench: Benchmark, row: str, periods: Sequence[str], sources: Sequence[Any]) -> None:
@@ -144,7 +155,7 @@ def _check_periods(bench: Benchmark, row: str, periods: Sequence[str], sources: 
         )
 
 
-def _hash(bench: Benchmark, what: Any) -> str:
+def _hash(bench: Benchmark, what: Any, row: Row) -> str:
     tested = {
         "what": what,
         "window": plain(bench.data.window),
@@ -154,6 +165,12 @@ def _hash(bench: Benchmark, what: Any) -> str:
         "clips": bench.test_clips,
         "stride": bench.test_stride,
     }
+    if bench.test_future is not None:
+        tested["future"] = bench.test_future
+    if bench.scores_dbz:
+        tested["scaling"] = plain(bench.data.scaling)
+    if row.draws > 1:
+        tested["draws"] = row.drawn.told
     if "fvd" in bench.scores and bench.weights.fvd_sha256 is not None:
         tested["fvd_sha256"] = bench.weights.fvd_sha256.lower()
     return hashlib.sha256(json.dumps(_without_places(tested), sort_keys=True).encode()).hexdigest()[:12]

@@ -44,6 +44,8 @@ class Record:
     """A value a lead time; None is not a number."""
     not_computed: dict[str, str]
     """Name of a score -> why."""
+    draws: str = ""
+    """Which futures of a stochastic network were scored, ``best of 100``; empty where there is one."""
     failed: str = ""
     """Why its forecasts cannot be scored at all; empty if they can."""
 

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nowcast.bench.benchmark import Benchmark, Row, slug
-from nowcast.bench.costs import Costs, Sequences, measure
+from nowcast.bench.costs import Costs, Sequences, device_of, measure
 from nowcast.bench.entries import Entry, entries_of
+from nowcast.bench.exports import Exports
 from nowcast.bench.fits import check_networks
 from nowcast.bench.held_out import HeldOut
 from nowcast.bench.kept_costs import KeptCosts
+from nowcast.bench.known import Known
 from nowcast.bench.records import Record, Records, as_json
-from nowcast.bench.runs import Run, alone, carry_on, find_run
+from nowcast.bench.runs import Run, alone, carry_on
 from nowcast.bench.scoring import ForecastError, Scored, computable, copy_last, score
-from nowcast.core.errors import CheckpointError, FileError, NowcastError, SettingsError, complain, printable
+from nowcast.core.errors import CheckpointError, FileError, NowcastError, printable
 from nowcast.core.files import commit
 from nowcast.models.checkpoint import LoadedNetwork, load_network
 from nowcast.training.experiment import Experiment
@@ -59,6 +59,8 @@ class BenchmarkRun:
         rows: only these are trained and scored; None takes all. The table shows whatever is known.
         most_minutes: no further training starts later than this after the call.
         progress: log to stderr what goes on.
+        runs: folder of the trainings, where several tables may share those that are the same; None: in ``out``.
+        predictions: also write every forecast of the test clips, see `nowcast.bench.exports`.
 
     Raises:
         NowcastError: settings, data and networks that do not fit, before anything is trained.
@@ -71,9 +73,12 @@ class BenchmarkRun:
         rows: Sequence[Row] | None = None,
         most_minutes: float | None = None,
         progress: bool = False,
+        predictions: bool = False,
+        runs: Path | None = None,
     ) -> None:
         self.bench, self.progress = bench, progress
-        self.runs, self.records = Path(out) / "runs", Records(Path(out) / "results")
+        self.runs, self.records = runs or Path(out) / "runs", Records(Path(out) / "results")
+        self.exports = Exports(Path(out) / "predictions", predictions)
         self._until = None if most_minutes is None else time.monotonic() + 60 * most_minutes
         self._picked = {row.name for row in (bench.rows if rows is None else rows)}
         self._opened: tuple[int, ExperimentData] | None = None
@@ -81,12 +86,13 @@ class BenchmarkRun:
         self._entries = entries_of(bench)
         first = next((e.experiment for e in self._entries if e.experiment is not None), None)
         data = None if first is None else self._open(first)
-        self._train_data = "" if data is None else data.clips.train.fingerprint
+        train_data = "" if data is None else data.clips.train.fingerprint
         self.held_out = HeldOut(bench, None if data is None else data.clips)
-        self._metrics, self._not_computed = computable(bench.scores, bench.weights)
-        self.device = _device(bench)
+        self._metrics, self._not_computed = computable(bench.scores, bench.weights, bench.data.scaling)
+        self.known = Known(bench, self.runs, self.records, self.held_out, train_data, self._not_computed)
+        self.device = device_of("auto" if bench.training is None else bench.training.accelerator)
         self.costs = KeptCosts(bench, self.records, self._shape, self.device)
-        self._wanted = [e for e in self._entries if e.row.name in self._picked and self._known(e) is None]
+        self._wanted = [e for e in self._entries if e.row.name in self._picked and self._is_wanted(e)]
         check_networks({e.row.name: e.row for e in self._wanted}.values(), self._shape, progress)
 
     def __call__(self, write: Callable[[BenchmarkOutcome], object] | None = None) -> BenchmarkOutcome:
@@ -133,14 +139,17 @@ class BenchmarkRun:
         ready: list[tuple[Entry, Run | None]] = []
         todo = []
         for entry in self._wanted:
-            known = self._run_of(entry)
+            known = self.known.run(entry)
             if entry.experiment is None or (known is not None and known.finished):
                 ready.append((entry, known))
             else:
                 todo.append(entry)
         for number, entry in enumerate(todo):
+            known = self.known.run(entry)
+            if known is not None and known.finished:  # the run of a row before
+                ready.append((entry, known))
+                continue
             if self._until is not None and time.monotonic() >= self._until:
-                known = self._run_of(entry)
                 done = "not begun" if known is None else f"at iteration {known.iterations}"
                 self._why[entry.key] = f"{done} when the time was up"
                 continue
@@ -151,7 +160,7 @@ class BenchmarkRun:
 
     def _train(self, entry: Entry) -> Run | None:
         assert entry.experiment is not None
-        with alone(self.runs, entry.key) as free:
+        with alone(self.runs, entry.experiment.name) as free:
             if not free:
                 self._why[entry.key] = "another process trains it now"
                 return None
@@ -161,49 +170,66 @@ class BenchmarkRun:
                 self._why[entry.key] = f"its training failed ({error})"
                 return None
 
+    def _is_wanted(self, entry: Entry) -> bool:
+        record = self.known.record(entry)
+        return record is None or self.exports.lacks(entry.key, record)
+
     def _score(self, entry: Entry, run: Run | None) -> None:
-        """Forecast the test clips of one entry, score them, and keep what was found."""
+        """Forecast the test clips of one entry, score them unless they are, and keep what was found."""
         loaded = self._load(entry, run)
-        network = None if loaded is None else loaded.model.to(self.device)
-        keep = [number for number in self.bench.sheets.clips if number < len(self.held_out.clips)]
+        made_from = self._origin(entry, loaded)
+        known = self.known.record(entry)
+        if known is not None and known.checkpoint != made_from["checkpoint"]:
+            known = None  # it was trained anew
         failed = ""
         try:
-            found = score(
-                copy_last if network is None else network,
-                self.held_out.clips,
-                self.held_out.chosen,
-                self._metrics,
-                keep=keep,
-                batch=self.bench.test_batch,
-                workers=0 if self.bench.training is None else self.bench.training.workers,
-                device=self.device,
-                name=_title(entry),
-                progress=self.progress,
-            )
+            with self.exports.sink(entry.key, self.held_out, made_from) as sink:
+                found = score(
+                    copy_last if loaded is None else loaded.model.to(self.device),
+                    self.held_out.clips,
+                    self.held_out.chosen,
+                    self._metrics if known is None else {},
+                    draws=entry.row.drawn,
+                    keep=self.known.drawn if known is None else (),
+                    batch=self.bench.test_batch,
+                    workers=0 if self.bench.training is None else self.bench.training.workers,
+                    device=self.device,
+                    name=_title(entry),
+                    progress=self.progress,
+                    sink=sink,
+                )
         except ForecastError as error:
             found, failed = Scored({}), str(error)
-        made = loaded.meta.provenance.get("commit", "unknown") if loaded is not None else commit()
+        if known is not None:
+            return
         record = Record(
-            row=entry.row.name,
-            seed=entry.seed,
-            hash=entry.hash,
-            train_data=loaded.meta.data_fingerprint if loaded is not None else "",
-            test_data=self.held_out.clips.fingerprint,
+            **made_from,
             test_clips=len(self.held_out.chosen),
-            commit=made,
-            checkpoint=loaded.sha256[:12] if loaded is not None else "",
             iterations=run.iterations if run is not None else 0,
             train_seconds=run.seconds if run is not None else 0.0,
             scores={name: as_json(values) for name, values in found.scores.items()},
             not_computed=self._not_computed,
+            draws=found.draws,
             failed=failed,
         )
         self.records.put(entry.key, record, found.frames)
 
+    def _origin(self, entry: Entry, loaded: LoadedNetwork | None) -> dict[str, Any]:
+        """What a record and its predictions say about where they come from."""
+        return {
+            "row": entry.row.name,
+            "seed": entry.seed,
+            "hash": entry.hash,
+            "train_data": loaded.meta.data_fingerprint if loaded is not None else "",
+            "test_data": self.held_out.clips.fingerprint,
+            "commit": loaded.meta.provenance.get("commit", "unknown") if loaded is not None else commit(),
+            "checkpoint": loaded.sha256[:12] if loaded is not None else "",
+        }
+
     def _measure(self, row: Row) -> None:
         """Time the network of a row, of the first of its seeds that is known."""
-        entry = next(e for e in self._entries if e.row is row and self._known(e) is not None)
-        loaded = self._load(entry, self._run_of(entry))
+        entry = next(e for e in self._entries if e.row is row and self.known.record(e) is not None)
+        loaded = self._load(entry, self.known.run(entry))
         if loaded is None:
             raise CheckpointError(
                 f"{self.runs / entry.key}: got no checkpoint, expected the one that was scored"
@@ -214,38 +240,24 @@ class BenchmarkRun:
         self.costs.put(row, costs)
 
     def _line(self, row: Row) -> TableLine:
-        found = [(e.key, r) for e in self._entries if e.row is row and (r := self._known(e)) is not None]
+        found = [(e.key, r) for e in self._entries if e.row is row and (r := self.known.record(e)) is not None]
         frames = self.records.frames(found[0][0]) if found else {}
         return TableLine(row, tuple(record for _, record in found), frames, self.costs.of(row))
 
     def _missing(self) -> list[str]:
         found = []
         for entry in self._entries:
-            if (record := self._known(entry)) is None:
+            if (record := self.known.record(entry)) is None:
                 found.append(f"{_title(entry)}: {self._why.get(entry.key, 'not asked for, not done yet')}")
             elif record.failed:
                 found.append(f"{_title(entry)}: {record.failed}")
             elif entry.experiment is None or entry.seed == self.bench.seeds[0]:
                 reasons = record.not_computed.items()
                 found += [f"{entry.row.name}: {name} not computed: {why}" for name, why in reasons]
+            if record is not None and entry.row.name in self._picked and self.exports.lacks(entry.key, record):
+                found.append(f"{_title(entry)}: predictions: {self._why.get(entry.key, 'not written yet')}")
         untimed = [row for row in self.bench.rows if self._untimed(row)]
         return found + [f"{row.name}: {self._why.get(_timing(row), 'not timed yet')}" for row in untimed]
-
-    def _known(self, entry: Entry) -> Record | None:
-        """The record of an entry if it is of just these settings and data, and as whole as can be."""
-        record = self.records.get(entry.key)
-        if record is None or record.hash != entry.hash or record.test_data != self.held_out.clips.fingerprint:
-            return None
-        if entry.experiment is not None and record.train_data != self._train_data:
-            return None
-        shown = {number for number in self.bench.sheets.clips if number < len(self.held_out.clips)}
-        drawn = shown <= set(self.records.frames(entry.key)) or record.failed
-        return record if drawn and not set(record.not_computed) - set(self._not_computed) else None
-
-    def _run_of(self, entry: Entry) -> Run | None:
-        if entry.experiment is None:
-            return None
-        return find_run(self.runs, entry.experiment, self._train_data)
 
     def _load(self, entry: Entry, run: Run | None) -> LoadedNetwork | None:
         path = entry.row.checkpoint if run is None else run.best
@@ -260,14 +272,14 @@ class BenchmarkRun:
 
     @property
     def _shape(self) -> Sequences:
-        window, clips = self.bench.data.window, self.held_out.clips
+        window, clips = self.bench.test_window, self.held_out.clips
         return Sequences(window.past, window.future, clips.size, clips.channels)
 
     def _untimed(self, row: Row) -> bool:
         """Whether a row is scored and was not timed yet; without a network there is nothing to time."""
         if row.forecaster is not None or self.costs.of(row) is not None:
             return False
-        return any(entry.row is row and self._known(entry) is not None for entry in self._entries)
+        return any(entry.row is row and self.known.record(entry) is not None for entry in self._entries)
 
     def _log(self, text: str) -> None:
         if self.progress:
@@ -281,10 +293,3 @@ def _timing(row: Row) -> str:
 
 def _title(entry: Entry) -> str:
     return entry.row.name if entry.seed is None else f"{entry.row.name}, seed {entry.seed}"
-
-
-def _device(bench: Benchmark) -> torch.device:
-    asked = "auto" if bench.training is None else bench.training.accelerator
-    if asked == "gpu" and not torch.cuda.is_available():
-        raise SettingsError(complain("training.accelerator", asked, "a GPU on this machine", "take auto"))
-    return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")

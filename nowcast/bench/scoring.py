@@ -5,9 +5,9 @@ Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W colu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,27 +16,21 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from nowcast.bench.draws import ONE, Draws, Forecast, futures, tally
 from nowcast.core.errors import MissingWeightsError, NowcastError
+from nowcast.core.scaling import Scaling
 from nowcast.data.clips import VideoDataset
 from nowcast.models.base import ClipBatch
 from nowcast.scores import i3d, lpips_weights
-from nowcast.scores.base import Metric, Sums, add
+from nowcast.scores.base import Metric
+from nowcast.scores.frames import FrameCsi
 from nowcast.scores.fvd import Fvd
 from nowcast.scores.lpips import Lpips
 from nowcast.scores.protocols import Backbones, build_protocols
 from nowcast.training.data_module import collate
 
-
-class Forecast(Protocol):
-    """What is scored: a `SequenceModel`, or what is called like one."""
-
-    def __call__(
-        self, past: Tensor, steps: int, targets: None = None, observed: Tensor | None = None
-    ) -> Tensor:
-        """Forecast (B, S, C, H, W) from ``past`` (B, T, C, H, W) and its observed mask."""
-        ...
-
-
+Sink = Callable[[ClipBatch, Tensor, int, int], None]
+"""Takes each batch with a forecast of it (B, S, C, H, W), which of how many futures that is."""
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -51,11 +45,20 @@ class Scored:
     scores: dict[str, list[float]]
     """Name -> value a lead time; one value for scores of whole videos."""
     frames: dict[int, Pixels] = field(default_factory=dict)
-    """Number of a test clip -> its forecast (S, C, H, W)."""
+    """Number of a test clip -> its forecast (S, C, H, W), of the first draw."""
+    draws: str = ""
+    """Where several futures were scored: ``best of 100``, as `Draws.told` has it."""
 
 
-def computable(names: Sequence[str], weights: Backbones) -> tuple[dict[str, Metric], dict[str, str]]:
+def computable(
+    names: Sequence[str], weights: Backbones, scaling: Scaling | None = None
+) -> tuple[dict[str, Metric], dict[str, str]]:
     """Make the scores; those whose pretrained weights are missing are named with the reason.
+
+    Args:
+        names: of `nowcast.scores.protocols.PROTOCOLS`.
+        weights: where pretrained ones lie.
+        scaling: how dBZ became what is scored, for scores of dBZ.
 
     Raises:
         FileError: weights that are there and are not the right ones.
@@ -68,8 +71,13 @@ def computable(names: Sequence[str], weights: Backbones) -> tuple[dict[str, Metr
         except MissingWeightsError as error:
             missing[name] = str(error)
         else:
+            made[name] = _of_this_data(made[name], scaling)
             _read_weights(made[name])
     return made, missing
+
+
+def _of_this_data(metric: Metric, scaling: Scaling | None) -> Metric:
+    return replace(metric, scaling=scaling) if isinstance(metric, FrameCsi) and scaling else metric
 
 
 def _read_weights(metric: Metric) -> None:
@@ -91,12 +99,14 @@ def score(
     chosen: Sequence[int],
     metrics: Mapping[str, Metric],
     *,
+    draws: Draws = ONE,
     keep: Sequence[int] = (),
     batch: int = 8,
     workers: int = 0,
     device: torch.device | None = None,
     name: str = "",
     progress: bool = False,
+    sink: Sink | None = None,
 ) -> Scored:
     """Forecast test clips and score them.
 
@@ -107,27 +117,33 @@ def score(
         clips: the test split.
         chosen: which of them are scored.
         metrics: by name.
+        draws: which futures of a stochastic network.
         keep: numbers of clips whose forecast is given back.
         batch: clips at a time; no score changes with it.
         workers: processes that load clips.
         device: where the network lies.
         name: for the bar.
         progress: show a bar on stderr.
+        sink: is given every forecast, as it is scored.
 
     Raises:
         ForecastError: a forecast that is not finite.
     """
-    sums: dict[str, Sums] = {key: {} for key in metrics}
+    drawn = futures(forecast, draws)
+    scores = tally(metrics, draws, len(drawn))
     for clip in _batches(clips, chosen, batch, workers, name, progress):
-        found = _frames(forecast, clip, device)
-        for key, metric in metrics.items():
-            sums[key] = add(sums[key], metric.sums(found, clip.future))
-    values = {key: np.atleast_1d(metric.value(sums[key])).tolist() for key, metric in metrics.items()}
+        for number, future in enumerate(drawn):
+            found = _frames(future, clip, device)
+            scores.add(number, found, clip.future)
+            if sink is not None:
+                sink(clip, found, number, len(drawn))
+        scores.next_batch()
     kept = {}
     for number in keep:
         clip = next(_batches(clips, [number], 1, 0, name, False))
-        kept[number] = to_pixels(_frames(forecast, clip, device)[0])
-    return Scored(values, kept)
+        kept[number] = to_pixels(_frames(drawn[0], clip, device)[0])
+    several = draws.told if drawn[0] is not forecast else ""
+    return Scored(scores.values(), kept, several)
 
 
 def to_pixels(frames: Tensor | npt.NDArray[np.floating[Any]]) -> Pixels:

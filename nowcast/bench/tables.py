@@ -59,6 +59,7 @@ def sentences(bench: Benchmark, outcome: BenchmarkOutcome) -> list[str]:
     for line in outcome.lines:
         if line.costs is not None and line.costs.uncounted:
             found.append(f"{line.row.name}: no GMAC and MB: {line.costs.uncounted}.")
+    found += [line.row.drawn.sentence(line.row.name) for line in outcome.lines if _drawn(line)]
     return [*found, *bench.notes]
 
 
@@ -70,7 +71,7 @@ def charts_of(bench: Benchmark, outcome: BenchmarkOutcome) -> list[Chart]:
         for line in outcome.lines:
             seeds = [values for r in line.records if len(values := r.values(name)) > 1]
             if seeds:
-                lines[line.row.name] = [statistics.fmean(step) for step in zip(*seeds, strict=True)]
+                lines[shown_name(line)] = [statistics.fmean(step) for step in zip(*seeds, strict=True)]
         if lines:
             found.append(Chart(name, lines))
     return found
@@ -121,7 +122,7 @@ def wide_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
     ]
     lines: list[list[str]] = [heads]
     for line in outcome.lines:
-        cells = [line.row.name]
+        cells = [shown_name(line)]
         for name in bench.scores:
             means = _finite(r.mean(name) for r in line.records)
             spread = statistics.stdev(means) if len(means) > 1 else math.nan
@@ -144,8 +145,23 @@ def long_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
                 values = record.values(name)
                 told = [(str(i + 1), v) for i, v in enumerate(values)] if len(values) > 1 else []
                 told += [("mean", record.mean(name)), ("last_third", record.late(name))]
-                lines += [[line.row.name, seed, name, lead, _exact(value) or "nan"] for lead, value in told]
+                lines += [[shown_name(line), seed, name, lead, _exact(value) or "nan"] for lead, value in told]
     return csv_text(lines)
+
+
+def shown_name(line: TableLine) -> str:
+    """The name of a row, and how its futures were scored where there are several: ``SAVP-VAE (best of 9)``."""
+    drawn = _drawn(line)
+    return f"{line.row.name} ({drawn})" if drawn else line.row.name
+
+
+def _drawn(line: TableLine) -> str:
+    return next((record.draws for record in line.records if record.draws), "")
+
+
+def _knows_the_truth(line: TableLine) -> bool:
+    """Whether its forecasts were chosen by what came, so that it is not compared with the others."""
+    return _drawn(line) != "" and line.row.draw_protocol == "best"
 
 
 def number(value: float) -> str:
@@ -167,9 +183,13 @@ def _scores(
         entry = PROTOCOLS[name]
         values = [_finite(of(record, name) for record in line.records) for line in lines]
         sign, arrow = (1, "↑") if entry.better == "higher" else (-1, "↓")
-        top = max((sign * finite_mean(v) for v in values if v), default=math.nan)
+        fair = [v for line, v in zip(lines, values, strict=True) if v and not _knows_the_truth(line)]
+        top = max((sign * finite_mean(v) for v in fair), default=math.nan)
         pairs = zip(lines, values, strict=True)
-        cells = [_score_cell(line, name, v, sign * finite_mean(v) == top) for line, v in pairs]
+        cells = [
+            _score_cell(line, name, v, sign * finite_mean(v) == top and not _knows_the_truth(line))
+            for line, v in pairs
+        ]
         columns.append((name, name, f"{', ' + entry.unit if entry.unit else ''} {arrow}", cells))
     return _table(caption, lines, columns, (lambda _, value: f"{value:g}") if reported else None)
 
@@ -196,7 +216,7 @@ def _table(
     reported: Callable[[str, float], str] | None,
 ) -> Table:
     """A table of columns (name, title, unit, cells), each followed by what is reported where anything is."""
-    header, filled = [Cell("model")], [[Cell(line.row.name) for line in lines]]
+    header, filled = [Cell("model")], [[Cell(shown_name(line)) for line in lines]]
     for name, title, unit, cells in columns:
         header.append(Cell(title + unit))
         filled.append(cells)
@@ -227,7 +247,7 @@ def _origin(lines: Sequence[TableLine]) -> Table:
         "commit",
         "checkpoints",
     )
-    told = [(line.row.name, *_origin_cells(line.records, ", ")) for line in lines]
+    told = [(shown_name(line), *_origin_cells(line.records, ", ")) for line in lines]
     rows = tuple(tuple(Cell(text or DASH) for text in row) for row in told)
     return Table("Where each row comes from", tuple(map(Cell, header)), rows)
 

@@ -63,7 +63,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="start no training later than this; what is trained by then is scored",
     )
     parser.add_argument(
+        "--predictions",
+        action="store_true",
+        help="also write every forecast of the test clips: one Zarr for each row and seed",
+    )
+    parser.add_argument(
         "--out", type=Path, help="folder of runs and tables (default: runs/bench/NAME of the configuration)"
+    )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of the trainings (default: runs in --out); tables that name the same one train a row "
+        "with the same name, network, data and training once",
     )
 
 
@@ -81,11 +93,15 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.bench.run import BenchmarkRun
 
     out = args.out or Path("runs/bench") / args.config.stem
-    work = BenchmarkRun(bench, out, rows, args.most_minutes, progress=True)
+    work = BenchmarkRun(
+        bench, out, rows, args.most_minutes, progress=True, predictions=args.predictions, runs=args.runs
+    )
     outcome = work(lambda scored: write_results(out, bench, scored, work.held_out))
     written = write_results(out, bench, outcome, work.held_out)
     print(written.table.read_text(encoding="utf-8"))
     for text in outcome.missing:
         print(f"missing: {text}", file=sys.stderr)
+    if args.predictions:
+        print(f"predictions: {work.exports.folder}")
     print(f"table: {written.table}, {written.csv}\nscores: {written.scores}\npage:  {written.page}")
     return 0

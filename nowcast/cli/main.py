@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "formats": "list the files that can be read, and the libraries they need",
     "info": "say what an archive holds",
     "archive": "check archives; thin, crop, merge or copy them",
+    "data": "check a folder of videos or fields: what is there, what is missing",
     "train": "train a network from a configuration",
     "forecast": "forecast from an archive and write a CF netCDF file",
     "show": "show a forecast file on a map: one page, without a network",

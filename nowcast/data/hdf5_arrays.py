@@ -5,6 +5,7 @@ h5py is imported when the first file is opened: reading from a cache does withou
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 
 from nowcast.core.errors import FileError
 
+_LARGEST_CHUNK = 1 << 26
 _LAST_NUMBER = re.compile(r"(\d+)$")
 
 
@@ -42,7 +44,7 @@ def array_of(file: Any, name: str, axes: int) -> Any:
 
     found = file.get(name) if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
     if not isinstance(found, h5py.Dataset) or len(found.shape) != axes:
-        had = ", ".join(sorted(file)[:9]) or "nothing"
+        had = ", ".join(sorted(map(str, file))[:9]) or "nothing"
         shape = getattr(found, "shape", None)
         raise FileError(
             f"{file.filename}: got {had if shape is None else shape}, expected an array '{name}' of {axes} "
@@ -52,6 +54,15 @@ def array_of(file: Any, name: str, axes: int) -> Any:
     if found.is_virtual or found.external:
         raise FileError(
             f"{file.filename}: '{name}' lies in other files, expected it in this one; copy it whole"
+        )
+    item = found.dtype.itemsize
+    chunk, whole = math.prod(found.chunks or ()) * item, (found.size or 0) * item
+    if found.dtype.hasobject and axes > 1:
+        raise FileError(f"{file.filename}: '{name}' holds objects, expected plain numbers; save it anew")
+    if chunk > max(_LARGEST_CHUNK, 2 * whole):
+        raise FileError(
+            f"{file.filename}: got chunks of {chunk} bytes of '{name}', expected no more than its own {whole}; "
+            "it is not read"
         )
     return found
 

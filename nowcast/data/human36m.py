@@ -17,7 +17,7 @@ from pathlib import Path
 from nowcast.data.clip_list import read_clip_list, with_listed_clips
 from nowcast.data.frame_transform import Colour, Resize
 from nowcast.data.published_split import SplitPart, check_choices, of_part
-from nowcast.data.raw_videos import find_videos
+from nowcast.data.raw_videos import RawVideo, find_videos
 from nowcast.data.source import FrameSource
 from nowcast.data.video_cache import VideoSettings
 from nowcast.data.video_files import open_named
@@ -109,7 +109,7 @@ def open_human36m(settings: Human36mSettings, progress: bool = True) -> Sequence
     films = open_named(
         find_videos(settings.path, film_of_picture) if settings.path.exists() else None,
         settings,
-        lambda video: film_name(f"{video.name}/" if video.pictures else video.name),
+        name_of_video,
         lambda name: _is_wanted(name, settings),
         f"got no films of Human3.6M of the subjects, scenarios and cameras asked for; {HOW_TO_GET}",
         progress,
@@ -123,6 +123,11 @@ def film_of_picture(stem: str) -> str:
     """Name the film of a picture that lies among those of others (``S1_Walking_1.54138969_000001``)."""
     film = _FLAT.fullmatch(stem)
     return film[1] if film and _SCENARIO.search(film[1]) else ""
+
+
+def name_of_video(video: RawVideo) -> str | None:
+    """Name a film by where it lies; None for what is none of the data set."""
+    return film_name(f"{video.name}/" if video.pictures else video.name)
 
 
 def film_name(path: str) -> str | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -151,9 +152,9 @@ def recording_name(path: str) -> str | None:
     return f"kitti/{recordings[-1]}/{camera[1]}" if recordings and camera else None
 
 
-def only_name(file: object) -> str:
+def only_name(file: Any) -> str:
     """Return the name of the one thing that a file of hickle holds."""
-    names = sorted(file)  # type: ignore[call-overload]
+    names = list(file)
     if len(names) != 1:
         raise FileError(f"got {len(names)} arrays in a file of hickle, expected one; get it again")
     return str(names[0])
@@ -162,6 +163,13 @@ def only_name(file: object) -> str:
 def _of_stack(path: Path, sources: Path, part: str) -> Iterator[RawVideo]:
     with open_hdf5(sources) as file:
         names = texts_of(file, only_name(file))
+    with open_hdf5(path) as file:
+        count = len(array_of(file, only_name(file), 4))
+    if count != len(names):
+        raise FileError(
+            f"{path}: got {count} frames and {len(names)} sources of them, expected as many of both; get "
+            f"both again"
+        )
     first, seen = 0, 0
     for name, run in groupby(names):
         count, seen = len(list(run)), seen + 1

@@ -99,7 +99,7 @@ def open_kth(settings: KthSettings, progress: bool = True) -> list[FrameSource]:
     videos = open_named(
         find_videos(settings.path) if there else None,
         settings,
-        _name,
+        video_name,
         lambda name: _is_wanted(name, settings),
         f"got no KTH videos of the persons, actions and scenarios asked for; {HOW_TO_GET}",
         progress,
@@ -166,7 +166,8 @@ def _strided(source: FrameSource, strides: Mapping[str, int]) -> FrameSource:
     return source if stride is None else StartsChosen(source, ClipStarts(stride))
 
 
-def _name(video: RawVideo) -> str | None:
+def video_name(video: RawVideo) -> str | None:
+    """Name a video ``walking/person01_walking_d1``; None for what is none of the data set."""
     match = _NAME.fullmatch(video.path.name if video.pictures else video.path.stem)
     return f"{match[2]}/person{match[1]}_{match[2]}_d{match[3]}" if match else None
 

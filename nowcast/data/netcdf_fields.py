@@ -6,6 +6,7 @@ Dimensions: T times, H latitudes from the north, W longitudes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,3 +141,36 @@ def check_times(channels: tuple[Channel, ...], parts: list[list[FilePart]]) -> N
                 f"expected files of "
                 "the same years of both; get those that lack"
             )
+
+
+class Contents(NamedTuple):
+    """What some files hold."""
+
+    variables: list[str]
+    """Those over time, latitudes and longitudes; of several levels the first, as in ``z/500``."""
+    whole: tuple[Path, ...]
+    """Files that can be read."""
+    faults: list[str]
+    """What is wrong with the others."""
+
+
+def contents_of(paths: Sequence[Path]) -> Contents:
+    """Look into every file."""
+    found: dict[str, None] = {}
+    whole, faults = [], []
+    for path in paths:
+        try:
+            with _opened(path) as file:
+                found |= dict.fromkeys(_fields(file))
+            whole.append(path)
+        except (FileError, KeyError, IndexError, OSError, RuntimeError, ValueError) as error:
+            faults.append(str(error) if str(path) in str(error) else f"{path}: {error}")
+    return Contents(list(found), tuple(whole), faults)
+
+
+def _fields(file: Any) -> Iterator[str]:
+    for name, variable in file.variables.items():
+        axes = variable.dimensions
+        kept = [axes[0], *axes[-2:]] if len(axes) in (3, 4) else []
+        if len(kept) == 3 and all(axis in names for axis, names in zip(kept, _AXES, strict=True)):
+            yield f"{name}/{float(file.variables[axes[1]][0]):g}" if len(axes) == 4 else name

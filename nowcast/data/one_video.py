@@ -25,8 +25,6 @@ from nowcast.data.video_frames import open_frames
 ARRAYS = (".npy", ".npz")
 _AT_A_TIME = 64
 _BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Source: ITU-R BT.601, as Pillow turns pictures gray."""
 
 
 class VideoStretch(NamedTuple):
@@ -61,7 +59,7 @@ def read_stretch(path: Path, transform: FrameTransform, first: int, most: int) -
                 places = [number // every for number in numbers]
                 seen = places[-1] + 1
                 if first < 0 or seen > first:
-                    made = transform.apply(_in_colour(frames, transform.channels))
+                    made = transform.apply(frames)
                     kept += zip(places, made, strict=True)
                 if first >= 0 and seen >= first + most:
                     break
@@ -152,11 +150,3 @@ def _pixels(frames: Any, path: Path) -> Pixels:
     scaled = np.rint(frames.astype(np.float64) * 255) if top == 1.0 else frames
     made: Pixels = scaled.astype(np.uint8)
     return made
-
-
-def _in_colour(frames: Pixels, channels: int) -> Pixels:
-    """Gray frames as colour or colour as gray, where an array holds the other."""
-    if frames.ndim == 4 and channels == 1:
-        gray: Pixels = np.rint(frames.astype(np.float32) @ _LUMA).astype(np.uint8)
-        return gray
-    return np.repeat(frames[..., np.newaxis], 3, axis=3) if frames.ndim == 3 and channels == 3 else frames

@@ -115,7 +115,7 @@ class SevirEvent:
         try:
             with open_hdf5(self.path) as file:
                 vil, names = array_of(file, "vil", 4), array_of(file, "id", 1)
-                if vil.dtype != np.uint8 or not self.index < min(len(vil), len(names)):
+                if vil.dtype != np.uint8 or 0 in vil.shape or not self.index < min(len(vil), len(names)):
                     raise DamagedVideoError(
                         f"got {vil.dtype} of {len(vil)} events, expected bytes of more than {self.index} events"
                     )

@@ -141,6 +141,10 @@ class TaxiCounts:
         try:
             with open_hdf5(self.path) as file:
                 counts, times = array_of(file, "data", 4), _times(file, self.path)
+                if len(counts) != len(times) or 0 in counts.shape:
+                    raise DamagedVideoError(
+                        f"got {counts.shape} of {len(times)} slots, expected as many of both"
+                    )
                 numbers = ((times - times[0]) // _SLOT).tolist()
                 for first in range(0, len(numbers), _CHUNK):
                     frames = np.divide(counts[first : first + _CHUNK], self.highest, dtype=np.float32)

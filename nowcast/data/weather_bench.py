@@ -12,7 +12,7 @@ Dimensions: T frames, C channels, H latitudes from the north, W longitudes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -187,19 +187,36 @@ def find_fields(settings: WeatherBenchSettings) -> RawVideo:
         FileError: no netCDF files, none with a variable, times that do not rise evenly.
     """
     root = settings.path
-    paths = (root,) if root.is_file() else tuple(sorted(p for s in _SUFFIXES for p in root.rglob(f"*{s}")))
+    paths = netcdf_files(root)
     if not paths:
         raise FileError(f"{root}: got no netCDF files; {HOW_TO_GET}")
     parts = [parts_of(paths, variable) for variable in settings.variables]
     check_times(settings.channels, parts)
-    times = np.concatenate([part.times for part in parts[0]])
+    step, first = step_of(root, parts[0]), int(parts[0][0].times[0].astype(np.int64))
+    used = tuple(sorted({part.path for found in parts for part in found}))
+    name = "+".join(variable.replace("/", "_") for variable in settings.variables)
+    stack = WeatherFields(used, settings.channels, settings.frame_step, first, step)
+    return RawVideo(name, root, stack=stack)
+
+
+def netcdf_files(root: Path) -> tuple[Path, ...]:
+    """Return the one file, or all netCDF files under a folder."""
+    if root.is_file():
+        return (root,) if root.suffix in _SUFFIXES else ()
+    return tuple(sorted(path for suffix in _SUFFIXES for path in root.rglob(f"*{suffix}")))
+
+
+def step_of(root: Path, parts: Sequence[FilePart]) -> int:
+    """Return the seconds between two times.
+
+    Raises:
+        FileError: times that do not lie whole steps apart.
+    """
+    times = np.concatenate([part.times for part in parts])
     apart = np.diff(times).astype("timedelta64[s]").astype(np.int64)
     step = int(np.median(apart)) if len(apart) else 3600
     if step < 1 or (apart % step != 0).any() or (apart < 1).any():
         raise FileError(
             f"{root}: got times {apart.min()} to {apart.max()} s apart, expected whole steps of one; mend them"
         )
-    used = tuple(sorted({part.path for found in parts for part in found}))
-    name = "+".join(variable.replace("/", "_") for variable in settings.variables)
-    stack = WeatherFields(used, settings.channels, settings.frame_step, int(times[0].astype(np.int64)), step)
-    return RawVideo(name, root, stack=stack)
+    return step

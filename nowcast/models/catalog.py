@@ -45,7 +45,8 @@ from nowcast.models.video.savp.network import SavpVaeSettings, build_savp_vae
 from nowcast.models.video.simvp.network import SimVPSettings, build_simvp
 from nowcast.models.video.stmfanet.network import STMFANetSettings, build_stmfanet
 from nowcast.models.video.tau import TAUSettings, build_tau
-from nowcast.models.video.vpn.network import VPNSettings, build_vpn
+from nowcast.models.video.vpn.network import build_vpn
+from nowcast.models.video.vpn.settings import VPNSettings
 
 MOTIONRNN = "Wu et al., MotionRNN, CVPR 2021"
 

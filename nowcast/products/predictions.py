@@ -50,32 +50,54 @@ class PredictionStore:
         made = {f"version_{k}" if k != "commit" else k: v for k, v in provenance().items()}
         attributes = {"format": FORMAT, **made, **attributes}
         self._group = zarr.create_group(str(folder), overwrite=True, attributes=attributes)
-        numbers = self._array("clip", (len(clips),), np.dtype(np.int64), ("clip",), len(clips))
+        numbers = self._array("clip", (len(clips),), np.dtype(np.int64), ("clip",), (max(1, len(clips)),))
         numbers[:] = np.array(clips, np.int64)
         self._clips, self._filled = len(clips), 0
 
-    def add(self, part: PredictedClips) -> None:
-        """Take in the next clips."""
+    def add(self, part: PredictedClips, draw: int = 0, draws: int = 1) -> None:
+        """Take in the next clips, or another of the futures that were drawn for them.
+
+        Args:
+            part: the clips.
+            draw: which future their prediction is, from 0.
+            draws: how many each clip has; with several, predictions are (N, draw, S, C, H, W).
+        """
         first, last = self._filled, self._filled + len(part.prediction)
-        for name, step, values in (
-            ("past", "past_step", part.past),
-            ("prediction", "step", part.prediction),
-            ("truth", "step", part.truth),
-            ("observed", "step", part.observed),
-        ):
-            if values is None:
-                continue
-            if first == 0:
-                shape = (self._clips, *values.shape[1:])
-                self._array(name, shape, values.dtype, ("clip", step, *_FRAME), 1)
-            self._group[name][first:last] = values
-        self._filled = last
+        if draws == 1:
+            self._put("prediction", ("clip", "step"), part.prediction, first)
+        else:
+            if first == draw == 0:
+                shape = (self._clips, draws, *part.prediction.shape[1:])
+                dims = ("clip", "draw", "step", *_FRAME)
+                self._array("prediction", shape, part.prediction.dtype, dims, (1, 1))
+            self._group["prediction"][first:last, draw] = part.prediction
+        if draw == 0:
+            self._put("past", ("clip", "past_step"), part.past, first)
+            self._put("truth", ("clip", "step"), part.truth, first)
+            self._put("observed", ("clip", "step"), part.observed, first)
+        if draw == draws - 1:
+            self._filled = last
+
+    def _put(self, name: str, dims: tuple[str, ...], values: npt.NDArray[Any] | None, first: int) -> None:
+        if values is None:
+            return
+        if first == 0:
+            self._array(name, (self._clips, *values.shape[1:]), values.dtype, (*dims, *_FRAME), (1,))
+        self._group[name][first : first + len(values)] = values
 
     def _array(
-        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], dims: tuple[str, ...], at_a_time: int
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        dims: tuple[str, ...],
+        chunk: tuple[int, ...],
     ) -> Any:
-        """Make an array; a chunk of True, which most of ``observed`` is, is left out of the store."""
-        chunks = (max(1, at_a_time), *shape[1:])
+        """Make an array; a chunk of True, which most of ``observed`` is, is left out of the store.
+
+        ``chunk`` is the size along the first axes; the others are whole.
+        """
+        chunks = (*chunk, *shape[len(chunk) :])
         fill = dtype.type(dtype == np.bool_)
         return self._group.create_array(
             name, shape=shape, dtype=dtype, chunks=chunks, dimension_names=dims, fill_value=fill

@@ -58,9 +58,9 @@ KNOWN: Mapping[str, int] = {
     "cdna": _BLUE + 16,
     "predrnn_v2": _OCHRE + 16,
     "frnn": _ORANGE + 40,
-    "savp_vae": _OCHRE + 40,
+    "savp_vae": _PURPLE + 16,
     "mcnet": _BLUE + 40,
-    "vpn": _OCHRE + 40,
+    "vpn": _BROWN + 16,
 }
 """Style of each forecaster by the name that it is asked for with."""
 _OTHER_READING = 8

@@ -20,7 +20,7 @@ import xarray as xr
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import NowcastError, printable
 from nowcast.core.settings import plain
-from nowcast.core.times import parse_time, to_text
+from nowcast.core.times import minutes, parse_time, to_text
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.service.asked import BASELINES, Note
@@ -83,6 +83,7 @@ class ModelProcess:
             str(os.getpid()),
             str(self._settings.memory_gb or 0.0),
             str(self._folder / STEP),
+            str(self._archive_seconds()),
         ]
         with (self._folder / "log").open("wb") as out:
             self._child = subprocess.Popen(
@@ -93,6 +94,14 @@ class ModelProcess:
                 start_new_session=True,
                 env=_environment(),
             )
+
+    def _archive_seconds(self) -> int:
+        """Seconds between two frames of the archive; 0 while nobody can tell."""
+        step = self._settings.step
+        if step is None:
+            with contextlib.suppress(NowcastError):
+                step = Archive.open(self._settings.archive).step
+        return 0 if step is None else round(minutes(step) * 60)
 
     def answer(
         self, settings: ServiceSettings, archive: Archive, reference_time: np.datetime64, note: Note

@@ -149,7 +149,7 @@ def _needed(settings: ServiceSettings, step: np.timedelta64) -> int:
     try:
         if model.exists() and not model.is_file():
             raise NowcastError(f"{model}: no file")
-        needs = build_forecaster(settings.model, settings.model_settings).needs
+        needs = build_forecaster(settings.model, settings.model_settings, step).needs
     except NowcastError as error:
         log.warning("%s", error)
         return _USUAL_PAST

@@ -97,6 +97,18 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_no_half_table(place, capsys
     assert {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
 
 
+def test_predictions_are_written_on_request_of_rows_that_are_scored_already_too(place, capsys):
+    command = ["bench", "tiny.yaml", "--models", "copy last", "--set", "test_clips=1", "sheets.clips=[]"]
+    assert main(command) == 0
+    assert not (place / "runs/bench/tiny/predictions").exists()
+    capsys.readouterr()
+    assert main([*command, "--predictions"]) == 0
+    said = capsys.readouterr()
+    assert "predictions: runs/bench/tiny/predictions\n" in said.out
+    found = {p.name for p in (place / "runs/bench/tiny/predictions").glob("*.zarr")}
+    assert found == {"copy_last.zarr"}
+
+
 KILLED_WHILE_IT_TIMES = """
 import os, signal, sys
 from nowcast.bench import run

@@ -59,6 +59,10 @@ def test_stacks_that_say_something_else_are_refused(tmp_path):
     root = write_kitti_stacks(tmp_path / "kitti_hkl", parts=("train",))
     with h5py.File(root / "X_train.hkl", "w") as file:
         file["data_0"] = np.zeros((7, 16, 20, 3), np.float32)
+    with pytest.raises(FileError, match="got 7 frames and 11 sources"):
+        kitti(root)
+    with h5py.File(root / "X_train.hkl", "w") as file:
+        file["data_0"] = np.zeros((11, 16, 20, 3), np.float32)
     with pytest.raises(FileError, match="expected bytes"):
         kitti(root)
     (root / "sources_train.hkl").unlink()

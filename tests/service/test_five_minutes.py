@@ -1,4 +1,4 @@
-"""A radar every five minutes and a network of ten-minute frames: the service publishes by the network."""
+"""A radar every five minutes: the service publishes by the network of such frames, or of a step it is told."""
 
 import json
 
@@ -29,22 +29,34 @@ def published(service):
     return json.loads((folder / "manifest.json").read_text()), read_forecast(folder / "nowcast.nc")
 
 
-def test_it_publishes_by_the_network_with_its_probabilities(service):
-    cycle = service.cycle(4.5)  # the newest frame is that of 45 minutes
+TEN = {"model_settings": {"step_minutes": 10}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "model", "leads"), [({}, "motionrnn_5min", [5, 10, 15]), (TEN, "motionrnn", [10, 20, 30])]
+)
+def test_it_publishes_by_the_network_with_its_probabilities(service, changes, model, leads):
+    cycle = service.cycle(4.5, **changes)  # the newest frame is that of 45 minutes
     assert cycle.exit_code == PUBLISHED, cycle.message
     manifest, coming = published(service)
-    assert (manifest["model"], manifest["fallback"]) == ("motionrnn", "")
+    assert (manifest["model"], manifest["fallback"]) == (model, "")
     assert coming["forecast_reference_time"].values == START + 9 * STEP
-    assert (coming["lead_time"].values / np.timedelta64(1, "m")).tolist() == [10, 20, 30]
+    assert (coming["lead_time"].values / np.timedelta64(1, "m")).tolist() == leads
     assert coming.exceedance_probability.dims == ("threshold", "lead_time", "y", "x")
     assert coming.exceedance_probability.max() > 0.2
     assert coming.attrs["licence"]
 
 
 @pytest.mark.slow
+def test_it_chooses_by_the_step_of_its_first_files_too(service):
+    assert service.cycle(4.5, step_minutes=None).exit_code == PUBLISHED
+    assert published(service)[0]["model"] == "motionrnn_5min"
+
+
+@pytest.mark.slow
 def test_what_is_published_in_its_place_has_the_same_lead_times(service):
     (service.inbox / "05.h5").unlink()  # the network's past has a gap, that of the motion is short
-    cycle = service.cycle(4.5, most_missing=0)
+    cycle = service.cycle(4.5, most_missing=0, **TEN)
     assert cycle.exit_code == FALLBACK, cycle.message
     manifest, coming = published(service)
     assert manifest["model"] == "extrapolation"
@@ -55,7 +67,7 @@ def test_what_is_published_in_its_place_has_the_same_lead_times(service):
 @pytest.mark.slow
 def test_where_frames_may_be_missing_the_network_goes_on_and_says_which_it_interpolated(service):
     (service.inbox / "05.h5").unlink()
-    cycle = service.cycle(4.5)
+    cycle = service.cycle(4.5, **TEN)
     assert cycle.exit_code == PUBLISHED, cycle.message
     manifest, coming = published(service)
     assert (manifest["model"], manifest["fallback"]) == ("motionrnn", "")
@@ -65,7 +77,7 @@ def test_where_frames_may_be_missing_the_network_goes_on_and_says_which_it_inter
 
 @pytest.mark.slow
 def test_a_network_that_cannot_even_be_loaded_leaves_the_lead_times_as_they_were(service):
-    assert service.cycle(4.5).exit_code == PUBLISHED
+    assert service.cycle(4.5, **TEN).exit_code == PUBLISHED
     write_composite(service.inbox / "10.h5", make_storms(STORMS)[-1], START + 10 * STEP, storm_grid(STORMS))
     broken = service.output.parent / "broken.ckpt"
     broken.write_bytes(b"not a checkpoint")

@@ -132,9 +132,13 @@ def test_scheduled_sampling_feeds_the_truth_at_eta_one_and_nothing_at_zero():
     settings = TwoPhaseSettings()
     fit("training.sampling={start: 1.0, decrease: 0}", network=Note(settings, 1), steps=1)
     fit("training.sampling={start: 0.0}", network=Note(settings, 1), steps=1)
+    fit("training.sampling={start: 0.0, reverse: {start: 0.0}}", network=Note(settings, 1), steps=1)
     assert given[0].use.all()
     assert given[0].use.shape == (4, 2)
+    assert given[0].use_past is None
     assert given[1] is None
+    assert not given[2].use.any()
+    assert not given[2].use_past.any()
 
 
 def test_a_loss_that_is_not_finite_ends_the_run():

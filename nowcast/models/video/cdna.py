@@ -174,7 +174,7 @@ class CDNA(SequenceModel):
             images.append(torch.sigmoid(self.scratch(enc6)).unsqueeze(1))
         images.append(self.head(frame, small, enc6))
         masks = torch.softmax(self.masks(enc6), dim=1)
-        return composed(masks, torch.cat([image.to(masks.dtype) for image in images], dim=1))
+        return composed(masks, torch.cat([image.to(frame.dtype) for image in images], dim=1)).to(frame.dtype)
 
 
 def build_cdna(settings: CDNASettings, spec: FrameSpec) -> CDNA:

@@ -110,7 +110,7 @@ class DFN(SequenceModel):
         state = DFNState(self.encoder(x) + self.recurrence(state.hidden))
         if not emit:
             return None, state
-        return moved_place_by_place(x, self.filters(state), self.settings.border), state
+        return moved_place_by_place(x, self.filters(state), self.settings.border).to(x.dtype), state
 
     def filters(self, state: DFNState) -> Tensor:
         """The filter of each place: (B, K * K, H, W), row by row, summing to 1."""

@@ -29,6 +29,8 @@ def shares(weights: Tensor, dim: int) -> Tensor:
 def moved_by_kernels(frame: Tensor, kernels: Tensor, border: Border = "zeros") -> Tensor:
     """Cross-correlate each frame with kernels of its own, the same for all its places and channels.
 
+    In the precision of the frame, whatever autocast says: a pixel that only moves keeps its value.
+
     Args:
         frame: (B, C, H, W).
         kernels: (B, M, K, K).
@@ -40,12 +42,17 @@ def moved_by_kernels(frame: Tensor, kernels: Tensor, border: Border = "zeros") -
     batch, count, side, _ = kernels.shape
     channels, height, width = frame.shape[1:]
     padded = _padded(frame, side // 2, border).transpose(0, 1)  # each sample is a group of one channel
-    moved = F.conv2d(padded, kernels.reshape(batch * count, 1, side, side).to(frame.dtype), groups=batch)
+    weights = kernels.reshape(batch * count, 1, side, side).to(frame.dtype)
+    with torch.autocast(frame.device.type, enabled=False):
+        moved = F.conv2d(padded, weights, groups=batch)
     return moved.view(channels, batch, count, height, width).permute(1, 2, 0, 3, 4)
 
 
 def moved_place_by_place(frame: Tensor, kernels: Tensor, border: Border = "zeros") -> Tensor:
     """Sum the neighbours of each place with the weights that the place has for them.
+
+    Without gradients tap by tap, so that a continent is never there K * K times; with them all at once, which
+    is then faster.
 
     Args:
         frame: (B, C, H, W).
@@ -58,8 +65,16 @@ def moved_place_by_place(frame: Tensor, kernels: Tensor, border: Border = "zeros
     batch, channels, height, width = frame.shape
     taps = kernels.shape[1]
     side = round(taps**0.5)
-    around = F.unfold(_padded(frame, side // 2, border), side).view(batch, channels, taps, height, width)
-    return (around * kernels.unsqueeze(1)).sum(dim=2)
+    padded = _padded(frame, side // 2, border)
+    if torch.is_grad_enabled():
+        around = F.unfold(padded, side).view(batch, channels, taps, height, width)
+        return (around * kernels.unsqueeze(1)).sum(dim=2)
+    moved = torch.zeros((), dtype=kernels.dtype, device=frame.device)
+    for tap, weight in enumerate(kernels.unbind(1)):
+        row, column = divmod(tap, side)
+        here = padded[:, :, row : row + height, column : column + width]
+        moved = torch.addcmul(moved, here.to(kernels.dtype), weight.unsqueeze(1))
+    return moved
 
 
 def moved_affinely(frame: Tensor, transforms: Tensor, border: Border = "zeros") -> Tensor:
@@ -85,7 +100,7 @@ def moved_affinely(frame: Tensor, transforms: Tensor, border: Border = "zeros") 
 
 def composed(masks: Tensor, images: Tensor) -> Tensor:
     """Sum images (B, M, C, H, W) with masks (B, M, H, W): (B, C, H, W)."""
-    return torch.einsum("bmhw,bmchw->bchw", masks, images.to(masks.dtype))
+    return (masks.unsqueeze(2) * images).sum(dim=1)
 
 
 def _padded(frame: Tensor, margin: int, border: Border) -> Tensor:

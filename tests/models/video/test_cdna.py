@@ -72,7 +72,16 @@ def test_kernels_move_by_the_tap_they_hold():
 def test_a_kernel_for_each_place_is_that_for_all_where_they_are_alike():
     kernels = shares(torch.randn(3, 1, 25), dim=2).view(3, 1, 5, 5)
     everywhere = kernels.view(3, 25, 1, 1).expand(-1, -1, *SIZE)
-    torch.testing.assert_close(moved_place_by_place(FRAME, everywhere), moved_by_kernels(FRAME, kernels)[:, 0])
+    by_hand = moved_by_kernels(FRAME, kernels)[:, 0]
+    torch.testing.assert_close(moved_place_by_place(FRAME, everywhere), by_hand)
+    with torch.no_grad():
+        torch.testing.assert_close(moved_place_by_place(FRAME, everywhere), by_hand)
+
+
+def test_half_precision_weighs_pixels_but_does_not_round_those_that_only_move():
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(moved_by_kernels(FRAME, one_hot(2, 2))[:, 0], FRAME)
+        assert tiny()(FRAME[:, :1].unsqueeze(1), 1).dtype == torch.float32
 
 
 def test_affine_transforms_stay_and_mirror():

@@ -6,7 +6,7 @@ by row, from left to right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -74,10 +74,11 @@ class MultiplicativeUnit(nn.Module):
 
     def mixed(self, raw: Tensor, h: Tensor) -> Tensor:
         """Gates and update before their activations (B, 4 K, ...) and h (B, K, ...) to (B, K, ...)."""
-        wide = h.shape[1]
-        first, second, third = torch.sigmoid(raw[:, : 3 * wide]).chunk(3, dim=1)
+        first, second, third, update = raw.chunk(4, dim=1)
+        second = torch.sigmoid(second)
         kept = second * h if self.skips else second
-        return first * torch.tanh(torch.addcmul(kept, third, torch.tanh(raw[:, 3 * wide :])))
+        mixed = torch.addcmul(kept, torch.sigmoid(third), torch.tanh(update))
+        return torch.sigmoid(first) * torch.tanh(mixed)
 
 
 class MultiplicativeBlock(nn.Module):
@@ -106,7 +107,7 @@ class MultiplicativeBlock(nn.Module):
         return x + out if self.residual else out
 
 
-def run(blocks: Iterable[nn.Module], x: Tensor, save_memory: bool) -> Tensor:
+def run(blocks: Iterable[Callable[[Tensor], Tensor]], x: Tensor, save_memory: bool) -> Tensor:
     """Take x through blocks; to save memory, their activations are computed again in the backward pass."""
     for block in blocks:
         if save_memory and torch.is_grad_enabled():

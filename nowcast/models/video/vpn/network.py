@@ -7,88 +7,28 @@ multiplicative unit, 2 K of the maps between blocks.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.models.base import ClipBatch, FrameSpec, OptimiserStep, ScheduledTargets, SequenceModel
 from nowcast.models.padding import check_past
 from nowcast.models.unroll import unroll
 from nowcast.models.video.basic_lstm import BasicConvLSTM, BasicLSTMState
-from nowcast.models.video.vpn.blocks import MultiplicativeBlock, run
-
-
-@dataclass(frozen=True)
-class VPNSettings:
-    """Settings of VPN; the defaults are the sizes of the paper, with the decoder of its baseline."""
-
-    decoder: Literal["baseline"] = "baseline"
-    """``baseline``: all pixels of a frame at once, independent given the frames before."""
-    channels: int = 128
-    """K: of the multiplicative units; maps between blocks and the ConvLSTM have twice as many."""
-    encoder_blocks: int = 8
-    decoder_blocks: int = 12
-    dilations: tuple[int, ...] = (1, 2, 4, 8)
-    """Of the encoder's blocks in turn; [1] for none."""
-    teacher_forced: bool = True
-    """Train every forecast on the true frames before it, in one pass, as the likelihood asks; false reads
-    the network's own forecasts (and scheduled sampling's frames), as in use."""
-    save_memory: bool = False
-    """Training only: compute activations again in the backward pass instead of keeping them."""
-
-    def __post_init__(self) -> None:
-        for name in ("channels", "encoder_blocks", "decoder_blocks"):
-            if getattr(self, name) < 1:
-                raise SettingsError(complain(name, getattr(self, name), "1 or more", "take the default"))
-        if not self.dilations or min(self.dilations) < 1:
-            raise SettingsError(
-                complain("dilations", list(self.dilations), "one or more numbers from 1 on", "[1] for none")
-            )
-
-
-class FullSizeEncoder(nn.Module):
-    """A frame to maps of its own size: a 1 x 1 convolution and residual multiplicative blocks."""
-
-    def __init__(self, settings: VPNSettings, channels: int) -> None:
-        super().__init__()
-        dilations = settings.dilations
-        self.save_memory = settings.save_memory
-        self.enter = nn.Conv2d(channels, 2 * settings.channels, 1)
-        self.blocks = nn.ModuleList(
-            MultiplicativeBlock(settings.channels, dilation=dilations[n % len(dilations)])
-            for n in range(settings.encoder_blocks)
-        )
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """Take (N, C, H, W); return (N, 2 K, H, W)."""
-        return run(self.blocks, self.enter(frames), self.save_memory)
-
-
-class BaselineDecoder(nn.Module):
-    """Residual multiplicative blocks without a mask: it does not read the frame that it forecasts."""
-
-    def __init__(self, settings: VPNSettings, channels: int) -> None:
-        super().__init__()
-        self.save_memory = settings.save_memory
-        self.blocks = nn.ModuleList(
-            MultiplicativeBlock(settings.channels) for _ in range(settings.decoder_blocks - 1)
-        )
-        self.last = MultiplicativeBlock(settings.channels, channels)
-
-    def forward(self, context: Tensor) -> Tensor:
-        """Take the ConvLSTM's maps (N, 2 K, H, W); return logits (N, C, H, W)."""
-        logits: Tensor = self.last(run(self.blocks, context, self.save_memory))
-        return logits
+from nowcast.models.video.vpn.full_size import BaselineDecoder, FullSizeEncoder
+from nowcast.models.video.vpn.pixel_by_pixel import draw_frame
+from nowcast.models.video.vpn.pixel_decoder import PixelDecoder
+from nowcast.models.video.vpn.settings import VPNSettings
 
 
 class VPN(SequenceModel):
     """Video pixel network: a likelihood of frames, from encoders and decoders that never shrink a map.
 
-    Forecasts are probabilities of ink (grey values in [0, 1] are read as such); train it with
-    ``training.loss: cross_entropy``. A forecast is read on as a frame.
+    Grey values in [0, 1] are read as probabilities of ink; train it with ``training.loss: cross_entropy``. The
+    baseline's forecasts are these probabilities; those of the PixelCNN decoder are drawn by them, pixel by
+    pixel (or expected ones). A forecast is read on as a frame.
 
     Source: Kalchbrenner et al., "Video Pixel Networks", ICML 2017. Its code was never published; the order of
     layers follows public re-implementations (``docs/reference/networks.md``).
@@ -100,7 +40,12 @@ class VPN(SequenceModel):
         wide = 2 * settings.channels
         self.encoder = FullSizeEncoder(settings, spec.channels)
         self.lstm = BasicConvLSTM(wide, wide, 3)
-        self.decoder = BaselineDecoder(settings, spec.channels)
+        self.decoder: BaselineDecoder | PixelDecoder
+        if settings.decoder == "pixelcnn":
+            self.decoder = PixelDecoder(settings, spec.channels)
+            self.stochastic = settings.pixels == "drawn"
+        else:
+            self.decoder = BaselineDecoder(settings, spec.channels)
 
     def forward(
         self, past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
@@ -110,8 +55,16 @@ class VPN(SequenceModel):
         Raises:
             SettingsError: channels or a number of frames that the network cannot take.
         """
+        return self._unrolled(past, steps, targets, self.settings.seed)
+
+    def draw(self, past: Tensor, steps: int, seed: int, observed: Tensor | None = None) -> Tensor:
+        """Forecast one of the futures held possible, as `SequenceModel.draw`; no gradient comes through."""
+        return self._unrolled(past, steps, None, seed)
+
+    def _unrolled(self, past: Tensor, steps: int, targets: ScheduledTargets | None, seed: int) -> Tensor:
         check_past(self, past, self.channels)
-        return unroll(self, past, steps, targets, increments=self.increments)
+        net = _Sequence(self, seed) if isinstance(self.decoder, PixelDecoder) else self
+        return unroll(net, past, steps, targets, increments=self.increments)
 
     def encode(self, frames: Tensor) -> Tensor:
         """Return the maps (N, 2 K, H, W) of frames."""
@@ -140,7 +93,10 @@ class VPN(SequenceModel):
         yield OptimiserStep("forecast", forecast, clip.future, clip.observed[:, clip.past.shape[1] :])
 
     def given_truth(self, past: Tensor, future: Tensor) -> Tensor:
-        """Forecast each of the frames (B, S, C, H, W) after the past from all true ones before it."""
+        """Forecast each of the frames (B, S, C, H, W) after the past from all true ones before it.
+
+        The PixelCNN decoder reads the true pixels before each pixel, too.
+        """
         steps = future.shape[1]
         read = torch.cat([past, future], dim=1)[:, :-1]
         maps = self.encode(read.flatten(0, 1))
@@ -150,7 +106,10 @@ class VPN(SequenceModel):
             state = self.lstm(maps[:, t], state)
             contexts.append(state.hidden)
         context = torch.stack(contexts[-steps:], dim=1)
-        outputs = self._opened(self.decoder(context.flatten(0, 1))).view(future.shape)
+        given = [context.flatten(0, 1)]
+        if isinstance(self.decoder, PixelDecoder):
+            given.append(future.flatten(0, 1))
+        outputs = self._opened(self.decoder(*given)).view(future.shape)
         if self.increments is None:
             return outputs
         return self.increments.add(self.increments.value(read[:, -steps:]), outputs)
@@ -160,6 +119,47 @@ class VPN(SequenceModel):
         return torch.sigmoid(logits.float()) if self.increments is None else logits
 
 
+class _Sequence:
+    """A forecast whose pixels come one after the other, as `unroll` takes it."""
+
+    def __init__(self, net: VPN, seed: int) -> None:
+        self.net, self.settings = net, net.settings
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def encode(self, frames: Tensor) -> Tensor:
+        return self.net.encode(frames)
+
+    def start(self, first: Tensor, past: Tensor) -> BasicLSTMState:
+        return self.net.start(first, past)
+
+    def step(self, x: Tensor, state: BasicLSTMState, emit: bool) -> tuple[Tensor | None, BasicLSTMState]:
+        state = self.net.lstm(x, state)
+        if not emit:
+            return None, state
+        noise = None
+        if self.settings.pixels == "drawn":  # one map of noise for all samples: each equals itself alone
+            shape = (self.net.channels, *x.shape[-2:])
+            noise = torch.rand(shape, generator=self.generator).to(x.device)
+        return draw_frame(cast(PixelDecoder, self.net.decoder), state.hidden, noise), state
+
+
 def build_vpn(settings: VPNSettings, spec: FrameSpec) -> VPN:
-    """Build it for the catalog."""
+    """Build it for the catalog.
+
+    Raises:
+        SettingsError: a PixelCNN decoder whose outputs were to be changes, or with too few channels.
+    """
+    if settings.decoder == "pixelcnn":
+        _check_pixelcnn(settings, spec)
     return VPN(settings, spec)
+
+
+def _check_pixelcnn(settings: VPNSettings, spec: FrameSpec) -> None:
+    if spec.increments is not None:
+        raise SettingsError(
+            "decoder: got pixelcnn behind exceedance_probability, where it would draw events, expected "
+            "baseline; take that, or leave exceedance_probability out"
+        )
+    if settings.first_block == "joined" and settings.channels <= spec.channels:
+        expected = f"more than the {spec.channels} of a frame with first_block joined"
+        raise SettingsError(complain("channels", settings.channels, expected, "take 32 or more"))
