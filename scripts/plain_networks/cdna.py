@@ -112,8 +112,6 @@ class PlainCDNA(nn.Module):
         identity = prev.new_tensor([1.0, 0, 0, 0, 1, 0])
         warped = []
         for head in self.affine_heads:
-            grid = F.affine_grid(
-                (head(hidden) + identity).view(-1, 2, 3), list(prev.shape), align_corners=False
-            )
-            warped.append(F.grid_sample(prev, grid, align_corners=False))
+            grid = F.affine_grid((head(hidden) + identity).view(-1, 2, 3), list(prev.shape), align_corners=True)
+            warped.append(F.grid_sample(prev, grid, align_corners=True))
         return [scratch, *warped]

@@ -5,6 +5,8 @@ Dimensions: B batch, C channels, P = 3 frames of a packet, H rows, W columns.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -88,7 +90,7 @@ class STCell(nn.Module):
 
 
 class ConvCell(nn.Module):
-    """A ConvLSTM in its place, gates i, j, f, o with a forget bias of 1; the memory M passes by."""
+    """A ConvLSTM in its place, gates i, f, g, o without a forget bias; the memory M passes by."""
 
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -96,8 +98,8 @@ class ConvCell(nn.Module):
 
     def forward(self, x: Tensor, m: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The new h and c, and M as it was."""
-        i, j, f, o = self.gates(torch.cat([x, h], dim=1)).chunk(4, dim=1)
-        c = c * torch.sigmoid(f + 1) + torch.sigmoid(i) * torch.tanh(j)
+        i, f, g, o = self.gates(torch.cat([x, h], dim=1)).chunk(4, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.tanh(c) * torch.sigmoid(o), c, m
 
 
@@ -124,6 +126,7 @@ class PlainCrevNet(nn.Module):
         state: list[Pair] | None = None
         memory: Tensor | None = None
         forecast: list[Tensor] = []
+        predicted = past.transpose(1, 2)  # the first step replaces it
         for i in range(known - 3 + steps):
             if i <= known - 3:
                 packet = torch.stack(frames[i : i + 3], dim=2)
@@ -149,6 +152,6 @@ class PlainCrevNet(nn.Module):
             states[i] = h, c
             g = torch.sigmoid(attention(h))
             x1, x2 = (1 - g) * x2 + g * h, x1
-        for block in reversed(self.coupling):
+        for block in reversed(cast(list[CouplingBlock], list(self.coupling))):
             x1, x2 = block.inverse((x1, x2))
         return spread(torch.cat([x1, x2], dim=1)), states, m

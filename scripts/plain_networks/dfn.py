@@ -18,7 +18,7 @@ class PlainDFN(nn.Module):
     def __init__(self, hidden: tuple[int, int, int] = (32, 64, 128), kernel: int = 9) -> None:
         super().__init__()
         a, b, c = hidden
-        self.kernel = kernel
+        self.kernel, self.wide = kernel, c
         self.encoder = nn.ModuleList(
             [
                 nn.Conv2d(1, a, 3, padding=1),
@@ -38,7 +38,7 @@ class PlainDFN(nn.Module):
     def forward(self, past: Tensor, steps: int) -> Tensor:
         """(B, T, 1, H, W) -> (B, S, 1, H, W)."""
         rows, columns = past.shape[3:]
-        state = past.new_zeros(len(past), self.memory[0].in_channels, rows // 2, columns // 2)
+        state = past.new_zeros(len(past), self.wide, rows // 2, columns // 2)
         forecast: list[Tensor] = []
         for t in range(past.shape[1] + steps - 1):
             frame = past[:, t] if t < past.shape[1] else forecast[-1]

@@ -5,6 +5,9 @@ Dimensions: B batch, C channels, H rows, W columns.
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -66,7 +69,7 @@ class PlainFRNN(nn.Module):
         super().__init__()
         wide = (1, *convolutions)
         self.convolutions = nn.ModuleList(
-            TiedConvolution(i, o, convolution_filter_size) for i, o in zip(wide[:-1], convolutions, strict=True)
+            TiedConvolution(i, o, convolution_filter_size) for i, o in pairwise(wide)
         )
         inputs = (convolutions[-1], *hidden[:-1])
         self.grus = nn.ModuleList(BijectiveGRU(*g) for g in zip(inputs, hidden, filter_sizes, strict=True))
@@ -74,29 +77,31 @@ class PlainFRNN(nn.Module):
     def forward(self, past: Tensor, steps: int) -> Tensor:
         """(B, T, 1, H, W) -> (B, S, 1, H, W)."""
         inputs, top = self.encode(2 * past - 1)
+        convolutions, grus = self.layers()
         forecast: list[Tensor] = []
         for s in range(steps):
             if s:
-                top = self.grus[-1].up(inputs[-1], top)
+                top = grus[-1].up(inputs[-1], top)
             y = top
-            for layer in reversed(range(len(self.grus))):
-                y = inputs[layer] = self.grus[layer].down(inputs[layer], y)
+            for layer in reversed(range(len(grus))):
+                y = inputs[layer] = grus[layer].down(inputs[layer], y)
                 if layer % 2 == 0:
                     y = F.interpolate(y, scale_factor=2, mode="nearest")
-            for conv in reversed(self.convolutions):
+            for conv in reversed(convolutions):
                 y = conv.down(y)
             forecast.append((y + 1) / 2)
         return torch.stack(forecast, dim=1)
 
     def encode(self, past: Tensor) -> tuple[list[Tensor], Tensor]:
         """The last input of each GRU and the output of the top one."""
-        states: list[Tensor | None] = [None] * len(self.grus)
+        convolutions, grus = self.layers()
+        states: list[Tensor | None] = [None] * len(grus)
         inputs: list[Tensor] = []
         for frame in past.unbind(1):
             x, inputs = frame, []
-            for conv in self.convolutions:
+            for conv in convolutions:
                 x = conv.up(x)
-            for layer, gru in enumerate(self.grus):
+            for layer, gru in enumerate(grus):
                 if layer % 2 == 0:
                     x = F.max_pool2d(x, 2)
                 inputs.append(x)
@@ -105,3 +110,7 @@ class PlainFRNN(nn.Module):
                     old = gru.start.view(1, -1, 1, 1).expand(len(x), -1, *x.shape[2:])
                 x = states[layer] = gru.up(x, old)
         return inputs, x
+
+    def layers(self) -> tuple[list[TiedConvolution], list[BijectiveGRU]]:
+        """The layers from bottom to top."""
+        return cast(list[TiedConvolution], list(self.convolutions)), cast(list[BijectiveGRU], list(self.grus))

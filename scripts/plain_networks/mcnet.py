@@ -5,13 +5,11 @@ Dimensions: B batch, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .parts import BasicConvLSTM, State, unpool
+from .parts import BasicConvLSTM, State, rectified, unpool
 
 
 class PlainMCNet(nn.Module):
@@ -24,18 +22,20 @@ class PlainMCNet(nn.Module):
         self.lstm = BasicConvLSTM(n3, n3, 3)
         self.content = nn.ModuleList(
             [
-                nn.ModuleList([conv(1, n1), conv(n1, n1)]),
-                nn.ModuleList([conv(n1, n2), conv(n2, n2)]),
-                nn.ModuleList([conv(n2, n3), conv(n3, n3), conv(n3, n3)]),
+                rectified([conv(1, n1), conv(n1, n1)]),
+                rectified([conv(n1, n2), conv(n2, n2)]),
+                rectified([conv(n2, n3), conv(n3, n3), conv(n3, n3)]),
             ]
         )
-        self.combination = nn.ModuleList([conv(2 * n3, n3), conv(n3, n2), conv(n2, n3)])
-        self.residual = nn.ModuleList(nn.ModuleList([conv(2 * n, n), conv(n, n)]) for n in (n1, n2, n3))
+        self.combination = rectified([conv(2 * n3, n3), conv(n3, n2), conv(n2, n3)])
+        self.residual = nn.ModuleList(
+            nn.Sequential(conv(2 * n, n), nn.ReLU(), conv(n, n)) for n in (n1, n2, n3)
+        )
         self.decoder = nn.ModuleList(
             [
-                nn.ModuleList([deconv(n3, n3), deconv(n3, n3), deconv(n3, n2)]),
-                nn.ModuleList([deconv(n2, n2), deconv(n2, n1)]),
-                nn.ModuleList([deconv(n1, n1)]),
+                rectified([deconv(n3, n3), deconv(n3, n3), deconv(n3, n2)]),
+                rectified([deconv(n2, n2), deconv(n2, n1)]),
+                rectified([deconv(n1, n1)]),
             ]
         )
         self.last = deconv(n1, 1)
@@ -68,14 +68,13 @@ class PlainMCNet(nn.Module):
         """The next frame in [-1, 1]."""
         content, x = [], frame
         for layers in self.content:
-            content.append(rectified(layers, x))
+            content.append(layers(x))
             x = F.max_pool2d(content[-1], 2)
-        x = rectified(self.combination, torch.cat([dynamics, x], dim=1))
+        x = self.combination(torch.cat([dynamics, x], dim=1))
         for scale in (2, 1, 0):
-            inner, outer = self.residual[scale]
             joined = torch.cat([motion[scale], content[scale]], dim=1)
-            x = F.relu(unpool(x) + outer(F.relu(inner(joined))))
-            x = rectified(self.decoder[2 - scale], x)
+            x = F.relu(unpool(x) + self.residual[scale](joined))
+            x = self.decoder[2 - scale](x)
         return torch.tanh(self.last(x))
 
 
@@ -87,10 +86,3 @@ def conv(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:
 def deconv(inputs: int, outputs: int) -> nn.ConvTranspose2d:
     """A transposed one that keeps the size."""
     return nn.ConvTranspose2d(inputs, outputs, 3, padding=1)
-
-
-def rectified(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
-    """Each layer followed by a ReLU."""
-    for layer in layers:
-        x = F.relu(layer(x))
-    return x

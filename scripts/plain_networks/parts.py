@@ -5,6 +5,8 @@ Dimensions: B batch, C channels, H rows, W columns.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,6 +58,11 @@ def shifts(frame: Tensor, size: int) -> Tensor:
     batch, channels, rows, columns = frame.shape
     taps = F.unfold(frame, size, padding=size // 2)
     return taps.view(batch, channels, size * size, rows, columns).transpose(1, 2)
+
+
+def rectified(layers: Iterable[nn.Module]) -> nn.Sequential:
+    """Each layer followed by a ReLU."""
+    return nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))
 
 
 def unpool(x: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ Dimensions: B batch, C channels, H rows, W columns.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -27,7 +29,8 @@ class PhyCell(nn.Module):
         """The new state."""
         predicted = h + self.differences(h)
         gain = torch.sigmoid(self.gate(torch.cat([u, h], dim=1)))
-        return predicted + gain * (u - predicted)
+        corrected: Tensor = predicted + gain * (u - predicted)
+        return corrected
 
 
 class Cell(nn.Module):
@@ -63,7 +66,7 @@ class PlainPhyDNet(nn.Module):
     ) -> None:
         super().__init__()
         n, half = hidden, hidden // 2
-        self.hidden = hidden
+        self.hidden, self.lstm_hidden = hidden, lstm_hidden
 
         def keeping(kind: type[nn.Conv2d] | type[nn.ConvTranspose2d]) -> nn.Sequential:
             return nn.Sequential(*(normed(kind(n, n, 3, padding=1), n, groups) for _ in range(2)))
@@ -76,7 +79,7 @@ class PlainPhyDNet(nn.Module):
         self.physical_in, self.residual_in = keeping(nn.Conv2d), keeping(nn.Conv2d)
         self.phycell = PhyCell(n, filter_size)
         wide = (n, *lstm_hidden)
-        self.lstm = nn.ModuleList(Cell(*pair) for pair in zip(wide[:-1], wide[1:], strict=True))
+        self.lstm = nn.ModuleList(Cell(*pair) for pair in pairwise(wide))
         self.physical_out, self.residual_out = keeping(nn.ConvTranspose2d), keeping(nn.ConvTranspose2d)
         self.decoder = nn.Sequential(
             normed(nn.ConvTranspose2d(n, half, 3, stride=2, padding=1, output_padding=1), half, groups),
@@ -88,7 +91,8 @@ class PlainPhyDNet(nn.Module):
         """(B, T, 1, H, W) -> (B, S, 1, H, W)."""
         size = past.shape[3] // 4, past.shape[4] // 4
         h = past.new_zeros(len(past), self.hidden, *size)
-        states = [(zero, zero) for zero in (h.new_zeros(len(h), cell.hidden, *size) for cell in self.lstm)]
+        zeros = [past.new_zeros(len(past), wide, *size) for wide in self.lstm_hidden]
+        states = [(zero, zero) for zero in zeros]
         forecast: list[Tensor] = []
         for t in range(past.shape[1] + steps - 1):
             frame = past[:, t] if t < past.shape[1] else forecast[-1]

@@ -160,9 +160,9 @@ class PlainSAVP(nn.Module):
             new = states[3 + i] = self.lstm[3 + i](self.up[i](tiled(x, rz)), rz, states[3 + i])
             x = new[0]
         x = self.up[2](tiled(torch.cat([x, skips[0]], dim=1), rz))
-        raw = self.kernel_head(deepest.flatten(1)).view(-1, 25, self.kernels).clone()
-        raw[:, 12] += 1
-        kernels = positive_kernels(raw, dim=1).transpose(1, 2).reshape(-1, self.kernels, 5, 5)
+        raw = self.kernel_head(deepest.flatten(1)).view(-1, self.kernels, 25).clone()
+        raw[:, :, 12] += 1
+        kernels = positive_kernels(raw, dim=2).view(-1, self.kernels, 5, 5)
         images = torch.stack([*move(mirrored(frame), kernels).unbind(1), frame, first, self.scratch(x)], dim=1)
         masks = torch.softmax(self.mask_out(torch.cat([self.mask_in(x), images.flatten(1, 2)], dim=1)), dim=1)
         return (masks.unsqueeze(2) * images).sum(dim=1)

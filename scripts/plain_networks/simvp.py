@@ -89,9 +89,11 @@ class Gate(nn.Module):
         f = self.mix(self.far(self.near(u)))
         if self.tau:
             weights = torch.sigmoid(self.excite(F.relu(self.squeeze(u.mean(dim=(2, 3))))))
-            return weights[:, :, None, None] * f * u
-        f, g = f.chunk(2, dim=1)
-        return torch.sigmoid(g) * f
+            gated: Tensor = weights[:, :, None, None] * f * u
+        else:
+            f, g = f.chunk(2, dim=1)
+            gated = torch.sigmoid(g) * f
+        return gated
 
 
 class AttentionBlock(nn.Module):
@@ -110,21 +112,21 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps of the same shape."""
-        y = self.norm1(x)
-        x = x + self.scale1.view(-1, 1, 1) * (self.leave(self.gate(F.gelu(self.enter(y)))) + y)
-        y = self.narrow(F.gelu(self.spatial(self.widen(self.norm2(x)))))
+        normed = self.norm1(x)
+        attended = self.leave(self.gate(F.gelu(self.enter(normed)))) + normed
+        x = x + self.scale1.view(-1, 1, 1) * attended
+        y: Tensor = self.narrow(F.gelu(self.spatial(self.widen(self.norm2(x)))))
         return x + self.scale2.view(-1, 1, 1) * y
 
 
 def attention_stack(channels: int, hidden: int, blocks: int, expansion: int, tau: bool) -> nn.Sequential:
     """The first block as wide as its input, the others ``hidden`` wide."""
-    inner = (AttentionBlock(hidden, tau, expansion) for _ in range(blocks - 1))
-    return nn.Sequential(
-        AttentionBlock(channels, tau, expansion),
-        nn.Conv2d(channels, hidden, 1),
-        *inner,
-        nn.Conv2d(hidden, channels, 1),
-    )
+    stack = nn.Sequential(AttentionBlock(channels, tau, expansion))
+    stack.add_module("narrow", nn.Conv2d(channels, hidden, 1))
+    for n in range(1, blocks):
+        stack.add_module(str(n), AttentionBlock(hidden, tau, expansion))
+    stack.add_module("widen", nn.Conv2d(hidden, channels, 1))
+    return stack
 
 
 class PlainSimVP(nn.Module):
@@ -146,7 +148,8 @@ class PlainSimVP(nn.Module):
         strides = [1 + i % 2 for i in range(layers)]
         inputs = [channels] + [n] * (layers - 1)
         self.encoder = nn.ModuleList(ConvSC(i, n, stride=s) for i, s in zip(inputs, strides, strict=True))
-        self.decoder = nn.ModuleList(ConvSC(n, n, enlarge=s == 2) for s in reversed(strides))
+        self.decoder = nn.ModuleList(ConvSC(n, n, enlarge=s == 2) for s in reversed(strides[1:]))
+        self.last = ConvSC(n, n)
         self.readout = nn.Conv2d(n, channels, 1)
         if translator == "incepu":
             self.translator: nn.Module = IncepU(wide, translator_hidden, blocks)
@@ -167,7 +170,7 @@ class PlainSimVP(nn.Module):
         for layer in self.encoder[1:]:
             x = layer(x)
         x = self.translator(x.reshape(batch, -1, *x.shape[2:])).reshape(x.shape)
-        for layer in self.decoder[:-1]:
+        for layer in self.decoder:
             x = layer(x)
-        x = self.readout(self.decoder[-1](x + first))
-        return x.view(batch, length, *x.shape[1:])
+        found: Tensor = self.readout(self.last(x + first))
+        return found.view(batch, length, *found.shape[1:])

@@ -5,11 +5,12 @@ Dimensions: B batch, C channels, H rows, W columns, K frames of the window.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .parts import BasicConvLSTM, State, unpool
+from .parts import BasicConvLSTM, State, rectified, unpool
 
 
 class Bottleneck(nn.Module):
@@ -84,7 +85,7 @@ class PlainSTMFANet(nn.Module):
         self.lstm = BasicConvLSTM(deep, deep, 3)
         w = width
         self.decoder = nn.ModuleList(
-            nn.ModuleList(nn.ConvTranspose2d(i, o, 3, padding=1) for i, o in pairs)
+            rectified(nn.ConvTranspose2d(i, o, 3, padding=1) for i, o in pairs)
             for pairs in (
                 ((8 * w, 8 * w), (8 * w, 4 * w), (4 * w, 2 * w)),
                 ((2 * w, 2 * w), (2 * w, w)),
@@ -95,7 +96,7 @@ class PlainSTMFANet(nn.Module):
         if temporal:
             bands = self.bands(torch.zeros(1, window, 1, 1)).shape[1]
             wide = (bands, 2 * w, 4 * w, 8 * w)
-            self.temporal = nn.Sequential(*(pooled(i, o) for i, o in zip(wide[:-1], wide[1:], strict=True)))
+            self.temporal = nn.Sequential(*(pooled(i, o) for i, o in pairwise(wide)))
             self.fusion = nn.Conv2d(16 * w, 8 * w, 1)
 
     def forward(self, past: Tensor, steps: int) -> Tensor:
@@ -122,28 +123,27 @@ class PlainSTMFANet(nn.Module):
             newest = [frames[max(0, t - age)] for age in reversed(range(self.window))]
             moving = self.temporal(self.bands(torch.cat(newest, dim=1)))
             x = self.fusion(torch.cat([x, moving], dim=1))
-        return x
+        encoded: Tensor = x
+        return encoded
 
     @staticmethod
     def bands(window: Tensor) -> Tensor:
         """H1, H2 and L2 of two Haar levels along time."""
         low, high = halves(window)
-        if low.shape[1] % 2:
-            low = torch.cat([low, low[:, -1:]], dim=1)
         lower, higher = halves(low)
         return torch.cat([high, higher, lower], dim=1)
 
     def decode(self, x: Tensor) -> Tensor:
         """A frame in [-1, 1]."""
         for layers in self.decoder:
-            x = unpool(x)
-            for layer in layers:
-                x = F.relu(layer(x))
+            x = layers(unpool(x))
         return torch.tanh(self.frame(x))
 
 
 def halves(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums and differences of pairs along time."""
+    """Sums and differences of pairs along time; the last of an odd number is repeated."""
+    if x.shape[1] % 2:
+        x = torch.cat([x, x[:, -1:]], dim=1)
     return (x[:, ::2] + x[:, 1::2]) / 2**0.5, (x[:, ::2] - x[:, 1::2]) / 2**0.5
 
 

@@ -59,9 +59,8 @@ class PlainVPN(nn.Module):
         self.first = nn.Conv2d(1, 2 * channels, 1)
         self.encoder = nn.Sequential(*(Block(channels, d) for d in spread))
         self.lstm = BasicConvLSTM(2 * channels, 2 * channels, 3)
-        self.decoder = nn.Sequential(
-            *(Block(channels) for _ in range(decoder_blocks - 1)), Block(channels, out=1)
-        )
+        self.decoder = nn.Sequential(*(Block(channels) for _ in range(decoder_blocks - 1)))
+        self.last = Block(channels, out=1)
 
     def forward(self, past: Tensor, steps: int) -> Tensor:
         """(B, T, 1, H, W) -> (B, S, 1, H, W)."""
@@ -71,5 +70,5 @@ class PlainVPN(nn.Module):
             frame = past[:, t] if t < past.shape[1] else forecast[-1]
             state = self.lstm(self.encoder(self.first(frame)), state)
             if t >= past.shape[1] - 1:
-                forecast.append(torch.sigmoid(self.decoder(state[0])))
+                forecast.append(torch.sigmoid(self.last(self.decoder(state[0]))))
         return torch.stack(forecast, dim=1)
