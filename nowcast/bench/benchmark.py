@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from nowcast.bench.checks import check_apart, check_columns, check_frames
 from nowcast.bench.draws import DrawProtocol, Draws
+from nowcast.bench.reported import ReportedTable, reported_of
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.packaged_configs import config_path
 from nowcast.core.settings import build, override, plain, read_layered
+from nowcast.data.windows import ClipWindow
 from nowcast.models.catalog import find_model
 from nowcast.models.choice import ModelChoice
 from nowcast.scores.protocols import Backbones, check_scores
@@ -41,7 +44,11 @@ class Row:
     """Put over the shared ``training`` for this row alone."""
     reported: dict[str, float] = field(default_factory=dict)
     """What the paper prints: name of a score, or of a cost in `COSTS` -> value. It stands in a column of
-    its own and is never mixed with what was computed."""
+    its own and is never mixed with what was computed. The three papers' own tables fill it by name."""
+    reported_as: str = ""
+    """What the paper calls this row, where that is not its name."""
+    over: str = ""
+    """Name of the row that this one is built upon: how much lower its first score is, is its gain."""
     draws: int = 1
     """So many futures of a stochastic network are scored; any other network has one."""
     draw_protocol: DrawProtocol = "mean"
@@ -132,19 +139,64 @@ class Benchmark:
     weights: Backbones = field(default_factory=Backbones)
     """Files with the pretrained weights that lpips and fvd need; without, the table shows "not computed"."""
     sheets: Sheets = field(default_factory=Sheets)
+    test_future: int | None = None
+    """Lead times that are forecast and scored; None: as many as training has. A longer one asks of a network
+    what it was not trained for, as the papers do."""
+    leads: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Columns beside the mean over all lead times: name -> first and last lead time, counted from 1, for
+    example ``10->40, last 10: [31, 40]``."""
+    primary: str | None = None
+    """The score that ranks the rows; None: the first of ``scores``."""
+    reported: tuple[ReportedTable, ...] = ()
+    """Which of the papers' tables stand beside it."""
+    sweep: str = ""
+    """A setting of the networks, for example ``motion.alpha``, over which the primary score is drawn."""
 
     def __post_init__(self) -> None:
         self._check_numbers()
         self._check_rows()
         check_scores(self.scores)
+        check_columns(self)
         self._check_test()
+
+    @property
+    def test_window(self) -> ClipWindow:
+        """Past and future of what is tested."""
+        window = self.data.window
+        return replace(
+            window, future=self.test_future or window.future, stride=self.test_stride, before=0, after=0
+        )
+
+    @property
+    def setting(self) -> str:
+        """How the papers call these lead times: ``10->40``."""
+        return f"{self.test_window.past}->{self.test_window.future}"
+
+    @property
+    def ranked_by(self) -> str:
+        """The score that ranks the rows."""
+        return self.primary or self.scores[0]
+
+    @property
+    def scores_dbz(self) -> bool:
+        """Whether a score needs to know which value is which dBZ."""
+        return any(name.startswith("csi_dbz") for name in self.scores)
+
+    def shows(self, setting: str) -> bool:
+        """Whether a paper's setting, for example ``10->20``, is among the columns."""
+        return setting == self.setting or setting in self.leads
+
+    def reported_of(self, row: Row) -> dict[tuple[str, str], float]:
+        """What a paper prints of a row: (name of the lead times, empty for all; score) -> value."""
+        own = {("", name): value for name, value in row.reported.items()}
+        return reported_of(self.reported, row.reported_as or row.name, self.setting, self.leads) | own
 
     def _check_numbers(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise SettingsError(
                 complain("seeds", list(self.seeds), "at least one, each once, 0 or more", "take [0, 1, 2]")
             )
-        for name in ("test_clips", "test_stride", "test_batch"):
+        for name in ("test_clips", "test_stride", "test_batch", "test_future"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SettingsError(complain(name, value, "1 or more", "change it"))
@@ -198,54 +250,6 @@ class Benchmark:
         learned = [*self.data.sources, *self.data.validation_sources]
         for test in self.test_sources:
             check_apart(plain(test), [plain(choice) for choice in learned])
-
-
-def check_frames(probabilities: bool, where: str) -> None:
-    """Refuse a network that forecasts probabilities: all scores here are of frames.
-
-    Raises:
-        SettingsError: it does.
-    """
-    if probabilities:
-        raise SettingsError(
-            complain(
-                where, "a network of probabilities", "one that forecasts frames", "score it with nowcast verify"
-            )
-        )
-
-
-def check_apart(test: Mapping[str, Any], learned: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse a test source that shows what training or validation shows, as far as settings tell.
-
-    Sequences of moving digits follow from seed and number, so an equal seed means equal motion. Any other
-    source must differ in some setting; that videos have other names is checked when they are opened.
-
-    Raises:
-        SettingsError: they share a seed or all settings.
-    """
-    for other in learned:
-        if test.get("kind") != other.get("kind"):
-            continue
-        mine, its = dict(test.get("settings") or {}), dict(other.get("settings") or {})
-        if test["kind"] == "moving_digits":
-            if mine.get("seed", 0) == its.get("seed", 0):
-                raise SettingsError(
-                    complain(
-                        "test_sources",
-                        f"moving_digits of seed {mine.get('seed', 0)}, which training or validation has too",
-                        "a seed of its own",
-                        "change it",
-                    )
-                )
-        elif mine == its:
-            raise SettingsError(
-                complain(
-                    "test_sources",
-                    f"the {test['kind']} of training or validation",
-                    "videos that neither has",
-                    "choose another part or path",
-                )
-            )
 
 
 def slug(name: str) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nowcast.bench.benchmark import Benchmark, Row, check_apart, check_frames, slug
+from nowcast.bench.benchmark import Benchmark, Row, slug
+from nowcast.bench.checks import check_apart, check_frames
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.files import sha256
 from nowcast.core.settings import build, current_names, merged, plain
@@ -164,6 +165,10 @@ def _hash(bench: Benchmark, what: Any, row: Row) -> str:
         "clips": bench.test_clips,
         "stride": bench.test_stride,
     }
+    if bench.test_future is not None:
+        tested["future"] = bench.test_future
+    if bench.scores_dbz:
+        tested["scaling"] = plain(bench.data.scaling)
     if row.draws > 1:
         tested["draws"] = row.drawn.told
     if "fvd" in bench.scores and bench.weights.fvd_sha256 is not None:

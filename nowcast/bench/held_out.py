@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from nowcast.bench.benchmark import Benchmark
 from nowcast.core.errors import NowcastError, SettingsError, complain
@@ -67,8 +66,7 @@ class HeldOut:
         self._seal = Seal()
         sources = self._sources(bench)
         sealed = [SealedSource(source, self._seal) for source in sources]
-        window = replace(bench.data.window, stride=bench.test_stride, before=0, after=0)
-        self.clips = VideoDataset(sealed, window, crop=bench.data.crop, train=False)
+        self.clips = VideoDataset(sealed, bench.test_window, crop=bench.data.crop, train=False)
         if learned is not None:
             if bench.test_sources:
                 _check_videos(sources, [*learned.train.sources, *learned.validation.sources])

@@ -11,6 +11,8 @@ from typing import Any
 
 from nowcast.bench.benchmark import Benchmark, Row, slug
 from nowcast.bench.costs import Costs, Sequences, device_of, measure
+from nowcast.bench.details import Details
+from nowcast.bench.draws import OF_ALL_VIDEOS
 from nowcast.bench.entries import Entry, entries_of
 from nowcast.bench.exports import Exports
 from nowcast.bench.fits import check_networks
@@ -38,6 +40,8 @@ class TableLine:
     frames: dict[int, Any]
     """Number of a test clip -> forecast (S, C, H, W) in eight bits, of the first seed."""
     costs: Costs | None
+    details: tuple[Details, ...] = ()
+    """One a seed."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class BenchmarkRun:
         rows: only these are trained and scored; None takes all. The table shows whatever is known.
         most_minutes: no further training starts later than this after the call.
         progress: log to stderr what goes on.
+        runs: folder of the trainings, where several tables may share those that are the same; None: in ``out``.
         predictions: also write every forecast of the test clips, see `nowcast.bench.exports`.
 
     Raises:
@@ -73,9 +78,10 @@ class BenchmarkRun:
         most_minutes: float | None = None,
         progress: bool = False,
         predictions: bool = False,
+        runs: Path | None = None,
     ) -> None:
         self.bench, self.progress = bench, progress
-        self.runs, self.records = Path(out) / "runs", Records(Path(out) / "results")
+        self.runs, self.records = runs or Path(out) / "runs", Records(Path(out) / "results")
         self.exports = Exports(Path(out) / "predictions", predictions)
         self._until = None if most_minutes is None else time.monotonic() + 60 * most_minutes
         self._picked = {row.name for row in (bench.rows if rows is None else rows)}
@@ -86,7 +92,7 @@ class BenchmarkRun:
         data = None if first is None else self._open(first)
         train_data = "" if data is None else data.clips.train.fingerprint
         self.held_out = HeldOut(bench, None if data is None else data.clips)
-        self._metrics, self._not_computed = computable(bench.scores, bench.weights)
+        self._metrics, self._not_computed = computable(bench.scores, bench.weights, bench.data.scaling)
         self.known = Known(bench, self.runs, self.records, self.held_out, train_data, self._not_computed)
         self.device = device_of("auto" if bench.training is None else bench.training.accelerator)
         self.costs = KeptCosts(bench, self.records, self._shape, self.device)
@@ -195,6 +201,7 @@ class BenchmarkRun:
                     name=_title(entry),
                     progress=self.progress,
                     sink=sink,
+                    apart=[name for name in (self.bench.ranked_by,) if name not in OF_ALL_VIDEOS],
                 )
         except ForecastError as error:
             found, failed = Scored({}), str(error)
@@ -210,7 +217,7 @@ class BenchmarkRun:
             draws=found.draws,
             failed=failed,
         )
-        self.records.put(entry.key, record, found.frames)
+        self.records.put(entry.key, record, found.frames, found.details)
 
     def _origin(self, entry: Entry, loaded: LoadedNetwork | None) -> dict[str, Any]:
         """What a record and its predictions say about where they come from."""
@@ -240,7 +247,8 @@ class BenchmarkRun:
     def _line(self, row: Row) -> TableLine:
         found = [(e.key, r) for e in self._entries if e.row is row and (r := self.known.record(e)) is not None]
         frames = self.records.frames(found[0][0]) if found else {}
-        return TableLine(row, tuple(record for _, record in found), frames, self.costs.of(row))
+        details = tuple(self.records.details(key) for key, _ in found)
+        return TableLine(row, tuple(record for _, record in found), frames, self.costs.of(row), details)
 
     def _missing(self) -> list[str]:
         found = []
@@ -270,7 +278,7 @@ class BenchmarkRun:
 
     @property
     def _shape(self) -> Sequences:
-        window, clips = self.bench.data.window, self.held_out.clips
+        window, clips = self.bench.test_window, self.held_out.clips
         return Sequences(window.past, window.future, clips.size, clips.channels)
 
     def _untimed(self, row: Row) -> bool:

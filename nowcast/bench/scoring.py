@@ -6,7 +6,7 @@ Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W colu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from nowcast.bench.details import Details, PerClip, inside
 from nowcast.bench.draws import ONE, Draws, Forecast, futures, tally
 from nowcast.core.errors import MissingWeightsError, NowcastError
+from nowcast.core.scaling import Scaling
 from nowcast.data.clips import VideoDataset
 from nowcast.models.base import ClipBatch
 from nowcast.scores import i3d, lpips_weights
 from nowcast.scores.base import Metric
+from nowcast.scores.frames import FrameCsi
 from nowcast.scores.fvd import Fvd
 from nowcast.scores.lpips import Lpips
 from nowcast.scores.protocols import Backbones, build_protocols
@@ -46,10 +49,19 @@ class Scored:
     """Number of a test clip -> its forecast (S, C, H, W), of the first draw."""
     draws: str = ""
     """Where several futures were scored: ``best of 100``, as `Draws.told` has it."""
+    details: Details = field(default_factory=dict)
+    """The scores of each clip, and what a network holds inside."""
 
 
-def computable(names: Sequence[str], weights: Backbones) -> tuple[dict[str, Metric], dict[str, str]]:
+def computable(
+    names: Sequence[str], weights: Backbones, scaling: Scaling | None = None
+) -> tuple[dict[str, Metric], dict[str, str]]:
     """Make the scores; those whose pretrained weights are missing are named with the reason.
+
+    Args:
+        names: of `nowcast.scores.protocols.PROTOCOLS`.
+        weights: where pretrained ones lie.
+        scaling: how dBZ became what is scored, for scores of dBZ.
 
     Raises:
         FileError: weights that are there and are not the right ones.
@@ -62,8 +74,13 @@ def computable(names: Sequence[str], weights: Backbones) -> tuple[dict[str, Metr
         except MissingWeightsError as error:
             missing[name] = str(error)
         else:
+            made[name] = _of_this_data(made[name], scaling)
             _read_weights(made[name])
     return made, missing
+
+
+def _of_this_data(metric: Metric, scaling: Scaling | None) -> Metric:
+    return replace(metric, scaling=scaling) if isinstance(metric, FrameCsi) and scaling else metric
 
 
 def _read_weights(metric: Metric) -> None:
@@ -93,6 +110,7 @@ def score(
     name: str = "",
     progress: bool = False,
     sink: Sink | None = None,
+    apart: Sequence[str] = (),
 ) -> Scored:
     """Forecast test clips and score them.
 
@@ -111,25 +129,30 @@ def score(
         name: for the bar.
         progress: show a bar on stderr.
         sink: is given every forecast, as it is scored.
+        apart: names of metrics whose value of each clip is kept too.
 
     Raises:
         ForecastError: a forecast that is not finite.
     """
     drawn = futures(forecast, draws)
     scores = tally(metrics, draws, len(drawn))
+    each = PerClip({name: metrics[name] for name in apart if name in metrics}, len(drawn))
     for clip in _batches(clips, chosen, batch, workers, name, progress):
         for number, future in enumerate(drawn):
             found = _frames(future, clip, device)
             scores.add(number, found, clip.future)
+            each.add(found, clip.future)
             if sink is not None:
                 sink(clip, found, number, len(drawn))
         scores.next_batch()
-    kept = {}
+        each.next_batch()
+    kept, past = {}, {}
     for number in keep:
         clip = next(_batches(clips, [number], 1, 0, name, False))
         kept[number] = to_pixels(_frames(drawn[0], clip, device)[0])
+        past[number] = clip.past.to(device)
     several = draws.told if drawn[0] is not forecast else ""
-    return Scored(scores.values(), kept, several)
+    return Scored(scores.values(), kept, several, each.details() | inside(forecast, past))
 
 
 def to_pixels(frames: Tensor | npt.NDArray[np.floating[Any]]) -> Pixels:

@@ -70,6 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="folder of runs and tables (default: runs/bench/NAME of the configuration)"
     )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of the trainings (default: runs in --out); tables that name the same one train a row "
+        "with the same name, network, data and training once",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,7 +93,9 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.bench.run import BenchmarkRun
 
     out = args.out or Path("runs/bench") / args.config.stem
-    work = BenchmarkRun(bench, out, rows, args.most_minutes, progress=True, predictions=args.predictions)
+    work = BenchmarkRun(
+        bench, out, rows, args.most_minutes, progress=True, predictions=args.predictions, runs=args.runs
+    )
     outcome = work(lambda scored: write_results(out, bench, scored, work.held_out))
     written = write_results(out, bench, outcome, work.held_out)
     print(written.table.read_text(encoding="utf-8"))

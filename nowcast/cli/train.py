@@ -97,7 +97,8 @@ def _train(args: argparse.Namespace, interruption: Interruption) -> int:
         experiment = replace(experiment, training=training)
     from nowcast.models.catalog import build_model
     from nowcast.models.checkpoint import read
-    from nowcast.training.run import check_logger, train
+    from nowcast.training.loggers import check_logger
+    from nowcast.training.run import train
     from nowcast.training.run_log import first_device
     from nowcast.workflows.training_data import open_data
 

@@ -15,6 +15,7 @@ from nowcast.data.kitti import KittiSettings, open_kitti
 from nowcast.data.kth import KthSettings, open_kth
 from nowcast.data.moving_digits import DigitSettings, MovingDigits
 from nowcast.data.moving_mnist_file import MovingMnistFile, MovingMnistFileSettings
+from nowcast.data.moving_rain import MovingRain, RainSettings
 from nowcast.data.phases import at_step
 from nowcast.data.radar_archive import ArchiveSettings, open_cached
 from nowcast.data.radar_cache import CacheSettings, RadarCache
@@ -58,6 +59,11 @@ SOURCES: dict[str, SourceEntry] = {
         "(V-MNIST), made on the fly",
         DigitSettings,
         lambda settings, _: [MovingDigits(settings)],
+    ),
+    "moving_rain": SourceEntry(
+        "made-up rain cells that a wind carries while they grow and decay, made on the fly, in dBZ",
+        RainSettings,
+        lambda settings, scaling: [MovingRain(settings, scaling)],
     ),
     "moving_mnist_file": SourceEntry(
         "Moving MNIST's fixed test file mnist_test_seq.npy, memory-mapped",

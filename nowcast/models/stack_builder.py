@@ -73,7 +73,7 @@ def build_stack(
     motion: MotionSettings | None = getattr(settings, "motion", None)
     depth = settings.patch**2 * spec.channels
     if spec.size is not None:
-        side = settings.patch * (2 if motion else 1) * (ends.shrink if ends else 1)
+        side = settings.patch * (2 if motion and motion.gru else 1) * (ends.shrink if ends else 1)
         check_size((side, side), *spec.size)
     if motion is not None and len(settings.hidden) < 2:
         raise SettingsError(
@@ -81,7 +81,7 @@ def build_stack(
                 "hidden",
                 list(settings.hidden),
                 "two layers or more",
-                "MotionGRU stands between two layers; build the plain backbone",
+                "MotionGRU and Motion Highway stand between two layers; build the plain backbone",
             )
         )
     if motion is not None and motion.highway and len(set(settings.hidden)) > 1:
@@ -98,7 +98,7 @@ def build_stack(
         made = cell(layer, wide_in, wide)
         if motion is not None:
             top = layer == len(settings.hidden) - 1
-            made = MotionCell(made, motion, settings.filter_size, moves=not top)
+            made = MotionCell(made, motion, settings.filter_size, moves=motion.gru and not top)
         cells.append(made)
         wide_in = wide
     if ends is None and settings.embed is not None:

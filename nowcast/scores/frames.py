@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
+from nowcast.core.scaling import Scaling
 from nowcast.scores.arrays import Floats, ScoreError, ratio
 from nowcast.scores.base import Sums
+from nowcast.scores.categorical import csi
 from nowcast.scores.neighbourhood import (
     GradientDifference,
     Reduction,
@@ -184,6 +186,48 @@ class FrameGdl(GradientDifference, FrameScore):
         )
         pairs = c * ((h - 1) * w + h * (w - 1))
         return np.asarray(total / max(pairs, 1) if self.reduction == "mean" else total)
+
+
+@dataclass(frozen=True)
+class FrameCsi:
+    """Critical success index of reaching a value, counts pooled over all frames of a lead time.
+
+    ``pixel`` is MotionRNN's protocol: frames truncated to 0 ... 255, of which a shade v stands for (v + 30) / 2
+    dBZ, and 0 where nobody has an event. ``dbz`` is that of radar here: values by the scale of the data, NaN
+    where nobody has an event. On the scale from -15 to 112.5 dBZ both have the same events. The published code
+    pools within batches of 8 and takes the mean of batches, which would make the number depend on the batch.
+    """
+
+    level_dbz: int
+    """At least this is an event."""
+    scale: Literal["dbz", "pixel"] = "dbz"
+    scaling: Scaling = field(default_factory=Scaling)
+    """How dBZ became what is scored, where ``scale`` is ``dbz``."""
+
+    @property
+    def name(self) -> str:
+        """``csi_dbz_30`` or ``csi_pixel_30``."""
+        return f"csi_{self.scale}_{self.level_dbz}"
+
+    def sums(self, forecast: Any, observed: Any) -> Sums:
+        """Count ``hits``, ``misses`` and ``false_alarms`` a lead time, int64 (S,).
+
+        Raises:
+            ScoreError: see `frames`.
+        """
+        here, there = (self._events(a) for a in frames(forecast, observed))
+        pairs = {"hits": here & there, "misses": ~here & there, "false_alarms": here & ~there}
+        return {name: events.sum(axis=(0, 2, 3, 4), dtype=np.int64) for name, events in pairs.items()}
+
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish: (S,)."""
+        found = csi(sums["hits"], sums["misses"], sums["false_alarms"])
+        return np.nan_to_num(found, nan=0.0) if self.scale == "pixel" else found
+
+    def _events(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        if self.scale == "pixel":
+            return np.asarray(_truncated(values) >= 2 * self.level_dbz - 30)
+        return np.asarray(values.astype(np.float32) >= np.float32(self.scaling.scaled(self.level_dbz)))
 
 
 def _in_unit(values: Any, what: str) -> npt.NDArray[Any]:

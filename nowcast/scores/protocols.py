@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.scores.base import Metric
-from nowcast.scores.frames import FrameErrors, FrameGdl, FramePsnr, FrameSsim
+from nowcast.scores.frames import FrameCsi, FrameErrors, FrameGdl, FramePsnr, FrameSsim
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,19 @@ def _fvd(backbones: Backbones) -> Metric:
     return fvd.make(backbones.fvd, backbones.fvd_sha256)
 
 
+CSI_LEVELS = (30, 40, 50)
+"""dBZ, as MotionRNN's Table 4 has them."""
+
+
+def _csi(level: int, scale: Literal["dbz", "pixel"]) -> ProtocolEntry:
+    told = (
+        f"shade {2 * level - 30} of 255, 0 without events" if scale == "pixel" else "by the scale of the data"
+    )
+    return ProtocolEntry(
+        lambda _: FrameCsi(level, scale), f"critical success index of {level} dBZ ({told}), counts pooled", 1
+    )
+
+
 PROTOCOLS: dict[str, ProtocolEntry] = {
     "mse": ProtocolEntry(lambda _: FrameErrors(2), "mean squared error, mean over pixels and channels"),
     "mse_sum": ProtocolEntry(
@@ -91,6 +104,8 @@ PROTOCOLS: dict[str, ProtocolEntry] = {
     "gdl_alpha2_sum": ProtocolEntry(
         lambda _: FrameGdl(2, "sum"), "gradient difference loss, alpha 2, sum of a frame"
     ),
+    **{f"csi_pixel_{level}": _csi(level, "pixel") for level in CSI_LEVELS},
+    **{f"csi_dbz_{level}": _csi(level, "dbz") for level in CSI_LEVELS},
     "lpips": ProtocolEntry(
         _lpips("signed"), "distance of AlexNet features, frames given in [-1, 1]", needs_weights=True
     ),

@@ -110,8 +110,8 @@ class Training:
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     log_every: int = 10
     """Iterations between two lines of metrics.csv."""
-    logger: Literal["csv", "tensorboard"] = "csv"
-    """tensorboard writes its files besides metrics.csv."""
+    logger: Literal["csv", "tensorboard", "mlflow", "wandb"] = "csv"
+    """The others write besides metrics.csv, into the folder of the run; see `nowcast.training.loggers`."""
 
     @property
     def processes(self) -> int:

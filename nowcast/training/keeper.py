@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 
 from nowcast.models.checkpoint import CheckpointMeta, pack, save
 from nowcast.training.interruption import Interrupted, Interruption
+from nowcast.training.loggers import RunLogger
 from nowcast.training.metrics_file import MetricsFile
 from nowcast.training.module import TrainingError, TrainingModule
 from nowcast.training.progress_bar import TrainingBar
@@ -34,7 +35,7 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         folder: where best.ckpt, last.ckpt and metrics.csv go; only the first device writes.
         meta: what the checkpoints say about themselves.
         best: score and iteration of the best checkpoint so far (of a resumed run), else None.
-        tensorboard: a logger with ``log_metrics``, or None.
+        logger: takes the metrics as well, or None.
         progress: show a bar on stderr.
         interruption: listens to the signals that end the run.
     """
@@ -44,12 +45,12 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         folder: Path,
         meta: CheckpointMeta,
         best: dict[str, Any] | None,
-        tensorboard: Any | None,
+        logger: RunLogger | None,
         progress: bool,
         interruption: Interruption,
     ) -> None:
         self.folder, self.meta, self.best = folder, meta, best
-        self.tensorboard, self.progress = tensorboard, progress
+        self.logger, self.progress = logger, progress
         self.metrics = MetricsFile(folder / "metrics.csv")
         self._interruption = interruption
         self._point: dict[str, Any] = {}
@@ -196,11 +197,11 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
         }
 
     def close(self) -> None:
-        """End the bar and what TensorBoard writes."""
+        """End the bar and what a logger writes."""
         if self._bar is not None:
             self._bar.close()
-        if self.tensorboard is not None:
-            self.tensorboard.finalize("success")
+        if self.logger is not None:
+            self.logger.close()
 
     def _asked_to_end(self, trainer: pl.Trainer) -> bool:
         """Whether a signal has come to any device."""
@@ -208,8 +209,8 @@ class Keeper(pl.Callback):  # type: ignore[misc]  # Lightning comes without type
 
     def _write(self, values: dict[str, float], module: TrainingModule) -> None:
         self.metrics.add(module.iteration, module.seconds, values)
-        if self.tensorboard is not None:
-            self.tensorboard.log_metrics(values, step=module.iteration)
+        if self.logger is not None:
+            self.logger.write(values, module.iteration)
 
 
 def _ends_stretch(trainer: pl.Trainer, batch_idx: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import signal
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 import yaml
 from pytorch_lightning.strategies import DDPStrategy
 
-from nowcast.core.errors import CheckpointError, MissingExtraError, SettingsError, printable
+from nowcast.core.errors import CheckpointError, SettingsError, printable
 from nowcast.core.files import provenance, whole_file
 from nowcast.core.settings import plain
 from nowcast.models import checkpoint
@@ -25,6 +24,7 @@ from nowcast.training.data_module import ClipData, ClipDataModule
 from nowcast.training.experiment import Experiment, Training, differences
 from nowcast.training.interruption import Interrupted, Interruption
 from nowcast.training.keeper import Keeper
+from nowcast.training.loggers import RunLogger, check_logger
 from nowcast.training.module import TrainingError, TrainingModule
 from nowcast.training.run_log import LOG, first_device, log_to, quiet_lightning
 from nowcast.training.schedule import Plateau
@@ -57,7 +57,7 @@ def train(
     Raises:
         CheckpointError: ``resume`` cannot be read or belongs to other settings or other data.
         SettingsError: settings and data do not fit.
-        MissingExtraError: TensorBoard is asked for and not installed.
+        MissingExtraError: a logger is asked for and not installed.
         TrainingError: the loss is not finite; or ``resume`` has done its last iteration and has no best.ckpt.
         KeyboardInterrupt: Ctrl-C; last.ckpt was written if training had begun. (SIGTERM: SystemExit with 143.)
     """
@@ -93,7 +93,8 @@ def _train(
     best = _take_up(module, Path(resume), meta, experiment) if resume is not None else None
     check_logger(experiment)
     folder = Path(resume).parent if resume is not None else _new_folder(out / experiment.name)
-    keeper = Keeper(folder, meta, best, _tensorboard(experiment, folder), progress, interruption)
+    logger = RunLogger(experiment, folder) if first_device() else None
+    keeper = Keeper(folder, meta, best, logger, progress, interruption)
     data = ClipDataModule(
         train_data, val_data, experiment.training, experiment.data.validation_clips, lambda: module.iteration
     )
@@ -257,24 +258,6 @@ def _write_settings(path: Path, experiment: Experiment) -> None:
         with whole_file(path) as temporary:
             text = yaml.safe_dump(plain(experiment), sort_keys=False, allow_unicode=True)
             temporary.write_text(text, encoding="utf-8")
-
-
-def check_logger(experiment: Experiment) -> None:
-    """Refuse TensorBoard where it is not installed, before anything is written.
-
-    Raises:
-        MissingExtraError: it is asked for and not there.
-    """
-    if experiment.training.logger == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
-        raise MissingExtraError("training.logger=tensorboard", "tensorboard", "tensorboard")
-
-
-def _tensorboard(experiment: Experiment, folder: Path) -> Any | None:
-    if experiment.training.logger != "tensorboard":
-        return None
-    from pytorch_lightning.loggers import TensorBoardLogger
-
-    return TensorBoardLogger(save_dir=str(folder), name="", version="tensorboard")
 
 
 def _opening(network: SequenceModel, train_data: ClipData, val_data: ClipData, meta: CheckpointMeta) -> str:

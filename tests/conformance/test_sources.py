@@ -13,6 +13,7 @@ from nowcast.data.clips import VideoDataset
 from nowcast.data.digit_images import load_digits
 from nowcast.data.frame_transform import FrameTransform
 from nowcast.data.moving_digits import DigitSettings, make_sequence
+from nowcast.data.moving_rain import RainSettings, make_rain
 from nowcast.data.source import FrameSource
 from nowcast.data.windows import ClipWindow
 from tests.fakes.data_sets import (
@@ -44,6 +45,7 @@ def choice(request, tmp_path):
         "radar_cache": lambda: {"path": str(write_cache(tmp_path / "c", storm_codes(12)))},
         "video_folder": lambda: {"path": str(write_video(tmp_path / "v", counting_pictures(12, (16, 20))))},
         "moving_digits": lambda: {"count": 3, "length": 6, "size": 32},
+        "moving_rain": lambda: {"count": 3, "length": 6, "size": 32, "cells": [6, 9]},
         "moving_mnist_file": lambda: {"path": str(write_moving_mnist(tmp_path / "m.npy", size=(16, 20)))},
         "video_files": lambda: {"path": str(write_avi(tmp_path / "v.avi", blob(12, (16, 20))))},
         "kth": lambda: {"path": str(write_kth(tmp_path / "kth", [1], frames=12)), "size": [16, 20]},
@@ -94,6 +96,8 @@ def known_frames(kind, path):
     if kind == "moving_digits":
         settings = DigitSettings(count=3, length=6, size=32)
         return make_sequence(settings, load_digits(None, "train"), 0)[2:5, np.newaxis] / 255
+    if kind == "moving_rain":
+        return Scaling().encode(make_rain(RainSettings(length=6, size=32, cells=(6, 9)), 0)[2:5, np.newaxis])
     if kind == "moving_mnist_file":
         frames = np.broadcast_to(np.arange(2, 5)[:, None, None, None], (3, 1, 16, 20)).copy()
         frames[..., 0] = np.arange(16)

@@ -135,7 +135,7 @@ def test_highway_adds_what_the_output_gate_closes():
     assert torch.equal(off(x, off.initial_state(x), Relay(highway=below)).hidden, plain.hidden)
 
 
-@pytest.mark.parametrize("off", ["highway", "transient", "trend"])
+@pytest.mark.parametrize("off", ["highway", "transient", "trend", "gru"])
 @pytest.mark.parametrize("variant", ["released", "paper"])
 def test_each_part_can_be_left_out_alone(off, variant):
     past = torch.rand(1, 3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -150,6 +150,18 @@ def test_each_part_can_be_left_out_alone(off, variant):
     assert count[1] <= count[0]
     without.sum().backward()
     assert [n for n, p in less.named_parameters() if p.grad is None] == []
+
+
+def test_the_highway_alone_adds_no_weights_but_the_projection_of_the_input():
+    settings = {**SMALL, "motion": {"gru": False}}
+    model = build_model("motionrnn_predrnn", settings)
+    plain = build_model("predrnn", SMALL)
+    extra = {n for n, _ in model.named_parameters() if n.startswith("first.")}
+    assert len(extra) == 1
+    assert len(dict(model.named_parameters())) == len(dict(plain.named_parameters())) + 1
+    assert tuple(model.multiple_of) == tuple(plain.multiple_of)
+    with pytest.raises(SettingsError, match="without MotionGRU"):
+        model.motion(torch.rand(1, 2, 1, 16, 24), 3)
 
 
 def test_motion_points_where_the_features_go():
@@ -175,6 +187,7 @@ def test_motion_points_where_the_features_go():
         ({"motion": {"alpha": 1.5}}, "motion.alpha"),
         ({"motion": {"limit": 0.0}}, "motion.limit"),
         ({"motion": {"trend": False, "transient": False}}, "plain backbone"),
+        ({"motion": {"gru": False, "highway": False}}, "neither gru nor highway"),
         ({"hidden": [8, 4]}, "one size for all layers"),
         ({"hidden": [6, 6]}, "multiple of 4"),
         ({"hidden": [8]}, "two layers"),

@@ -18,7 +18,7 @@ from nowcast.data.clips import VideoDataset
 from nowcast.models import checkpoint
 from nowcast.models.catalog import MODELS
 from nowcast.models.cpu import capability
-from nowcast.training import run
+from nowcast.training import loggers, run
 from nowcast.training.interruption import Interruption
 from nowcast.training.module import TrainingError, TrainingModule
 from nowcast.training.run import train
@@ -378,10 +378,12 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tensorboard_is_an_extra(tmp_path, monkeypatch):
-    monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"nowcast\[tensorboard\]"):
-        go(tmp_path, "training.logger=tensorboard")
+def test_every_logger_is_an_extra(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(loggers.importlib.util, "find_spec", lambda name: None)
+    for name in ("tensorboard", "mlflow", "wandb"):
+        with pytest.raises(MissingExtraError, match=rf"nowcast\[{name}\]"):
+            go(tmp_path, f"training.logger={name}")
     assert list(tmp_path.iterdir()) == []
 
 

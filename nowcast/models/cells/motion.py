@@ -37,6 +37,8 @@ class MotionSettings:
     """Transient variation: the gated recurrence of the filter. Off: the trend follows the features alone."""
     trend: bool = True
     """Trending momentum. Off: the filter is the transient variation alone."""
+    gru: bool = True
+    """MotionGRU between the layers. Off: the Motion Highway alone (a row of the paper's Table 3)."""
     stability: Stability = "limit"
     """What keeps the filter bounded over long horizons: ``none`` as published; ``limit`` bends the filter
     softly at ``limit``; ``transient`` feeds gates and momentum with the transient part, which never leaves
@@ -50,6 +52,10 @@ class MotionSettings:
             raise SettingsError(complain("motion.alpha", self.alpha, "0 to 1", "the paper takes 0.5"))
         if not self.limit > 0.0:
             raise SettingsError(complain("motion.limit", self.limit, "more than 0 cells", "take 4"))
+        if not (self.gru or self.highway):
+            raise SettingsError(
+                complain("motion", "neither gru nor highway", "one of them", "build the plain backbone")
+            )
         if not (self.transient or self.trend):
             raise SettingsError(
                 complain("motion", "neither transient nor trend", "one of them", "build the plain backbone")
