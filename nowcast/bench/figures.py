@@ -49,13 +49,13 @@ def _curves(folder: Path, bench: Benchmark, outcome: BenchmarkOutcome) -> dict[P
 
 
 def _sweep(folder: Path, bench: Benchmark, outcome: BenchmarkOutcome) -> dict[Path, str]:
-    from nowcast.report.bench_figures import Point, draw_sweep
+    from nowcast.report.bench_figures import SweepPoint, draw_sweep
 
     points = []
     for row in ranked(bench, outcome) if bench.sweep else ():
         value = _setting(row.line, bench.sweep)
         if value is not None:
-            points.append(Point(value, row.mean, interval_of_seeds(row.seeds)))
+            points.append(SweepPoint(value, row.mean, interval_of_seeds(row.seeds)))
     if not points:
         return {}
     told = f"{bench.ranked_by} over {bench.sweep}, with the interval of the mean over seeds (95 %)"

@@ -129,10 +129,10 @@ def _scores(
         for lead, of in means.items():
             cells = _score_cells(name, lines, of)
             title = name if len(means) == 1 else f"{name}, {lead or bench.setting}"
-            columns.append(Column((lead, name), title, _unit(name), cells))
+            columns.append(Measured((lead, name), title, _unit(name), cells))
     if any(line.row.over for line in lines):
         columns.append(
-            Column(("", "gain"), "gain", ", % ↑", [Cell(_gain(bench, line, lines)) for line in lines])
+            Measured(("", "gain"), "gain", ", % ↑", [Cell(_gain(bench, line, lines)) for line in lines])
         )
     return _table(caption, bench, lines, columns, _reported_score if reported else None)
 
@@ -177,14 +177,14 @@ def _score_cell(line: TableLine, name: str, values: Sequence[float], best: bool)
 
 def _costs(bench: Benchmark, lines: Sequence[TableLine]) -> Table:
     columns = [
-        Column(("", name), title, "", [Cell(_cost(name, getattr(line.costs, name, None))) for line in lines])
+        Measured(("", name), title, "", [Cell(_cost(name, getattr(line.costs, name, None))) for line in lines])
         for name, title in _COST_HEADS.items()
     ]
     return _table("Costs of a forecast", bench, lines, columns, _cost)
 
 
-class Column(NamedTuple):
-    """One column of what was computed."""
+class Measured(NamedTuple):
+    """One column of what was computed or measured."""
 
     key: tuple[str, str]
     """Name of the lead times, empty for all, and of the score or cost."""
@@ -197,7 +197,7 @@ def _table(
     caption: str,
     bench: Benchmark,
     lines: Sequence[TableLine],
-    columns: Sequence[Column],
+    columns: Sequence[Measured],
     reported: Callable[[str, float], str] | None,
 ) -> Table:
     """A table of columns, each followed by what is reported where anything is."""

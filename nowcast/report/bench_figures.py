@@ -31,7 +31,7 @@ class Curve(NamedTuple):
     high: Sequence[float]
 
 
-class Point(NamedTuple):
+class SweepPoint(NamedTuple):
     """A score at one value of a setting."""
 
     setting: float
@@ -61,7 +61,7 @@ def draw_curves(path: Path, title: str, curves: Mapping[str, Curve]) -> Path:
     return _save(figure, path)
 
 
-def draw_sweep(path: Path, setting: str, score: str, points: Sequence[Point]) -> Path:
+def draw_sweep(path: Path, setting: str, score: str, points: Sequence[SweepPoint]) -> Path:
     """Draw a score over the values of a setting, with intervals.
 
     Args:
