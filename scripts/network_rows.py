@@ -106,7 +106,7 @@ def _line(name: str, row: ModelConfiguration, script: str) -> str:
     taken = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     work = row.count()
     line = (
-        f"| {row.title.partition(', ')[0]} | {'its defaults' if name in MODELS else f'`{name}`'} "
+        f"| {row.title.rpartition(', ')[0] or row.title} | {'its defaults' if name in MODELS else f'`{name}`'} "
         f"| {work.parameters / 1e6:.2f} | {work.multiply_accumulates / 1e9:.1f} "
         f"| {_two_digits(taken['seconds'])} | {taken['megabytes']:.0f} |"
     )
@@ -115,4 +115,6 @@ def _line(name: str, row: ModelConfiguration, script: str) -> str:
 
 
 def _two_digits(seconds: float) -> str:
-    return "< 0.001" if seconds < 0.001 else f"{seconds:#.2g}"
+    if seconds < 0.001:
+        return "< 0.001"
+    return f"{seconds:#.2g}" if seconds < 10 else f"{seconds:.0f}"

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nowcast.bench.costs import Costs
+from nowcast.bench.details import Details
 from nowcast.bench.scoring import Pixels
 from nowcast.core.errors import SettingsError
 from nowcast.core.files import whole_file
@@ -57,6 +58,11 @@ class Record:
         """The mean over lead times, NaN if there is none."""
         return finite_mean(self.values(name))
 
+    def over(self, name: str, leads: slice) -> float:
+        """The mean over some lead times, NaN for scores of whole videos."""
+        values = self.values(name)
+        return finite_mean(values[leads]) if len(values) > 1 else math.nan
+
     def late(self, name: str) -> float:
         """The mean over the last third of the lead times; NaN for scores of whole videos."""
         values = self.values(name)
@@ -80,18 +86,26 @@ class Records:
         except (OSError, ValueError, SettingsError):
             return None
 
-    def put(self, key: str, record: Record, frames: dict[int, Pixels]) -> None:
-        """Keep an entry and the frames its pictures show; the record comes last, so it never lacks them."""
+    def put(self, key: str, record: Record, frames: dict[int, Pixels], details: Details | None = None) -> None:
+        """Keep an entry and what its pictures show; the record comes last, so it never lacks them."""
+        arrays = {f"clip_{n}": part for n, part in frames.items()} | (details or {})
         with whole_file(self.folder / f"{key}.npz") as temporary, temporary.open("wb") as handle:
-            np.savez_compressed(handle, **{f"clip_{n}": part for n, part in frames.items()})  # type: ignore[arg-type]
+            np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]
         _write(self.folder / f"{key}.json", plain(record))
 
     def frames(self, key: str) -> dict[int, Pixels]:
         """The forecasts kept with an entry, by number of the clip; none if they cannot be read."""
+        return {int(n.removeprefix("clip_")): a for n, a in self._arrays(key).items() if n.startswith("clip_")}
+
+    def details(self, key: str) -> Details:
+        """What else is kept with an entry; none if it cannot be read."""
+        return {n: a for n, a in self._arrays(key).items() if not n.startswith("clip_")}
+
+    def _arrays(self, key: str) -> Details:
         try:
             with (self.folder / f"{key}.npz").open("rb") as handle:
                 stored = np.load(handle, allow_pickle=False)
-                return {int(name.removeprefix("clip_")): stored[name] for name in stored.files}
+                return {name: stored[name] for name in stored.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
             return {}
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nowcast.bench.benchmark import Benchmark
+from nowcast.bench.csv_files import long_csv, wide_csv
+from nowcast.bench.figures import draw
 from nowcast.bench.held_out import HeldOut
 from nowcast.bench.run import BenchmarkOutcome
-from nowcast.bench.scoring import to_pixels
-from nowcast.bench.tables import charts_of, long_csv, markdown, sentences, tables_of, wide_csv
+from nowcast.bench.tables import charts_of, markdown, sentences, tables_of
 from nowcast.core.files import whole_file
 from nowcast.report.bench_page import BenchPage, render_bench_page
 from nowcast.report.content import Picture
@@ -44,7 +45,7 @@ def write_results(out: Path, bench: Benchmark, outcome: BenchmarkOutcome, held_o
     Raises:
         FileError: the folder cannot be written.
     """
-    pictures = _draw(out / "sheets", bench, outcome, held_out)
+    pictures = draw(out, bench, outcome, held_out)
     shown = [
         Picture(data_uri(path.read_bytes(), path.suffix[1:]), caption) for path, caption in pictures.items()
     ]
@@ -60,7 +61,7 @@ def write_results(out: Path, bench: Benchmark, outcome: BenchmarkOutcome, held_o
     paths = Written(
         out / "results.md", out / "results.csv", out / "scores.csv", out / "index.html", tuple(pictures)
     )
-    names = [f"sheets/{path.name}" for path in pictures]
+    names = [path.relative_to(out).as_posix() for path in pictures]
     texts = {
         paths.table: markdown(bench, outcome, names),
         paths.csv: wide_csv(bench, outcome),
@@ -71,21 +72,3 @@ def write_results(out: Path, bench: Benchmark, outcome: BenchmarkOutcome, held_o
         for path, text in texts.items():
             stack.enter_context(whole_file(path)).write_text(text, encoding="utf-8")
     return paths
-
-
-def _draw(folder: Path, bench: Benchmark, outcome: BenchmarkOutcome, held_out: HeldOut) -> dict[Path, str]:
-    """Draw a sheet and an animation of each chosen clip that somebody forecast: path -> caption."""
-    from nowcast.report.sheets import SheetRow, draw_animation, draw_sheet
-
-    found: dict[Path, str] = {}
-    for number in bench.sheets.clips:
-        rows = [SheetRow(line.row.name, line.frames[number]) for line in outcome.lines if number in line.frames]
-        if not rows:
-            continue
-        clip = held_out.clips[number]
-        past, future = to_pixels(clip.past), to_pixels(clip.future)
-        told = f"test clip {number}, {len(past)} frames given, first seed of each model"
-        sheet = draw_sheet(folder / f"clip_{number:04d}.png", past, future, rows, bench.sheets.columns)
-        film = draw_animation(folder / f"clip_{number:04d}.gif", past, future, rows)
-        found |= {sheet: f"Predicted frames, {told}", film: f"The same as it moves, {told}"}
-    return found

@@ -11,6 +11,8 @@ from typing import Any
 
 from nowcast.bench.benchmark import Benchmark, Row, slug
 from nowcast.bench.costs import Costs, Sequences, device_of, measure
+from nowcast.bench.details import Details
+from nowcast.bench.draws import OF_ALL_VIDEOS
 from nowcast.bench.entries import Entry, entries_of
 from nowcast.bench.exports import Exports
 from nowcast.bench.fits import check_networks
@@ -38,6 +40,8 @@ class TableLine:
     frames: dict[int, Any]
     """Number of a test clip -> forecast (S, C, H, W) in eight bits, of the first seed."""
     costs: Costs | None
+    details: tuple[Details, ...] = ()
+    """One a seed."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +201,7 @@ class BenchmarkRun:
                     name=_title(entry),
                     progress=self.progress,
                     sink=sink,
+                    apart=[name for name in (self.bench.ranked_by,) if name not in OF_ALL_VIDEOS],
                 )
         except ForecastError as error:
             found, failed = Scored({}), str(error)
@@ -212,7 +217,7 @@ class BenchmarkRun:
             draws=found.draws,
             failed=failed,
         )
-        self.records.put(entry.key, record, found.frames)
+        self.records.put(entry.key, record, found.frames, found.details)
 
     def _origin(self, entry: Entry, loaded: LoadedNetwork | None) -> dict[str, Any]:
         """What a record and its predictions say about where they come from."""
@@ -242,7 +247,8 @@ class BenchmarkRun:
     def _line(self, row: Row) -> TableLine:
         found = [(e.key, r) for e in self._entries if e.row is row and (r := self.known.record(e)) is not None]
         frames = self.records.frames(found[0][0]) if found else {}
-        return TableLine(row, tuple(record for _, record in found), frames, self.costs.of(row))
+        details = tuple(self.records.details(key) for key, _ in found)
+        return TableLine(row, tuple(record for _, record in found), frames, self.costs.of(row), details)
 
     def _missing(self) -> list[str]:
         found = []

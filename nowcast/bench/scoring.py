@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from nowcast.bench.details import Details, PerClip, inside
 from nowcast.bench.draws import ONE, Draws, Forecast, futures, tally
 from nowcast.core.errors import MissingWeightsError, NowcastError
 from nowcast.core.scaling import Scaling
@@ -48,6 +49,8 @@ class Scored:
     """Number of a test clip -> its forecast (S, C, H, W), of the first draw."""
     draws: str = ""
     """Where several futures were scored: ``best of 100``, as `Draws.told` has it."""
+    details: Details = field(default_factory=dict)
+    """The scores of each clip, and what a network holds inside."""
 
 
 def computable(
@@ -107,6 +110,7 @@ def score(
     name: str = "",
     progress: bool = False,
     sink: Sink | None = None,
+    apart: Sequence[str] = (),
 ) -> Scored:
     """Forecast test clips and score them.
 
@@ -125,25 +129,30 @@ def score(
         name: for the bar.
         progress: show a bar on stderr.
         sink: is given every forecast, as it is scored.
+        apart: names of metrics whose value of each clip is kept too.
 
     Raises:
         ForecastError: a forecast that is not finite.
     """
     drawn = futures(forecast, draws)
     scores = tally(metrics, draws, len(drawn))
+    each = PerClip({name: metrics[name] for name in apart if name in metrics}, len(drawn))
     for clip in _batches(clips, chosen, batch, workers, name, progress):
         for number, future in enumerate(drawn):
             found = _frames(future, clip, device)
             scores.add(number, found, clip.future)
+            each.add(found, clip.future)
             if sink is not None:
                 sink(clip, found, number, len(drawn))
         scores.next_batch()
-    kept = {}
+        each.next_batch()
+    kept, past = {}, {}
     for number in keep:
         clip = next(_batches(clips, [number], 1, 0, name, False))
         kept[number] = to_pixels(_frames(drawn[0], clip, device)[0])
+        past[number] = clip.past.to(device)
     several = draws.told if drawn[0] is not forecast else ""
-    return Scored(scores.values(), kept, several)
+    return Scored(scores.values(), kept, several, each.details() | inside(forecast, past))
 
 
 def to_pixels(frames: Tensor | npt.NDArray[np.floating[Any]]) -> Pixels:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from nowcast.bench.benchmark import COSTS, Benchmark
+from nowcast.bench.benchmark import Benchmark
+from nowcast.bench.ranking import ranking_sentences, ranking_tables
 from nowcast.bench.records import Record, finite_mean
 from nowcast.bench.run import BenchmarkOutcome, TableLine
-from nowcast.core.text_table import csv_text
+from nowcast.bench.shown import DASH, drawn, finite, knows_the_truth, number, shown_name
 from nowcast.report.bench_page import Chart
 from nowcast.report.content import Cell, Table
 from nowcast.scores.protocols import PROTOCOLS
 
+Mean = Callable[[Record, str], float]
 NOT_COMPUTED = "not computed"
-DASH = "-"
+SHOWN: Mapping[str, float] = dict.fromkeys(("lpips", "lpips_unit", "lpips_spatial"), 1000.0)
+"""What tables show a score times, as the papers print it; CSV files hold it as it is."""
 _COST_HEADS = {
     "parameters": "parameters",
     "multiply_accumulates": "GMAC a sequence",
@@ -27,21 +32,33 @@ _COST_HEADS = {
 
 def tables_of(bench: Benchmark, outcome: BenchmarkOutcome) -> list[Table]:
     """All tables: scores, scores of the last third of the lead times, costs, origin."""
-    steps = bench.data.window.future
+    steps = bench.test_window.future
     seeds = " and, in brackets, each seed" if any(len(line.records) > 1 for line in outcome.lines) else ""
     told = f"mean over {steps} lead times{seeds}"
     late = f"mean over the last {max(1, steps // 3)} of {steps} lead times{seeds}"
+    if bench.leads:
+        told = f"{bench.setting} is the {told}, other columns that over their own"
+    thirds = [] if bench.leads else [_scores(f"Scores, {late}", bench, outcome.lines, {"": Record.late}, False)]
     return [
-        _scores(f"Scores, {told}", bench, outcome.lines, Record.mean, reported=True),
-        _scores(f"Scores, {late}", bench, outcome.lines, Record.late, reported=False),
-        _costs(outcome.lines),
+        *ranking_tables(bench, outcome),
+        _scores(f"Scores, {told}", bench, outcome.lines, _means(bench), True),
+        *thirds,
+        _costs(bench, outcome.lines),
         _origin(outcome.lines),
     ]
 
 
+def _means(bench: Benchmark) -> Mapping[str, Mean]:
+    """Name of the lead times, empty for all -> how a record's mean over them is taken."""
+    found: dict[str, Mean] = {"": Record.mean}
+    for name, (first, last) in bench.leads.items():
+        found[name] = functools.partial(Record.over, leads=slice(first - 1, last))
+    return found
+
+
 def sentences(bench: Benchmark, outcome: BenchmarkOutcome) -> list[str]:
     """How the numbers were made, one sentence each."""
-    window = bench.data.window
+    window = bench.test_window
     clips = max((r.test_clips for line in outcome.lines for r in line.records), default=0)
     found = [
         f"{window.past} frames given, {window.future} forecast; {clips} test clips; frames clamped to [0, 1].",
@@ -49,8 +66,10 @@ def sentences(bench: Benchmark, outcome: BenchmarkOutcome) -> list[str]:
         "training is over.",
     ]
     found += [f"{name}: {PROTOCOLS[name].text}." for name in bench.scores]
-    if any(line.row.reported for line in outcome.lines):
+    found += [f"{name} is shown times {SHOWN[name]:g}." for name in bench.scores if name in SHOWN]
+    if any(bench.reported_of(line.row) for line in outcome.lines):
         found.append("Reported: as the paper prints it, made by others on their data; never mixed with ours.")
+    found += ranking_sentences(bench, outcome)
     if machines := sorted({line.costs.machine for line in outcome.lines if line.costs is not None}):
         found.append(
             f"Times: median at batch 1 on {', '.join(machines)}; frames/s with 8 sequences at a time; "
@@ -59,7 +78,7 @@ def sentences(bench: Benchmark, outcome: BenchmarkOutcome) -> list[str]:
     for line in outcome.lines:
         if line.costs is not None and line.costs.uncounted:
             found.append(f"{line.row.name}: no GMAC and MB: {line.costs.uncounted}.")
-    found += [line.row.drawn.sentence(line.row.name) for line in outcome.lines if _drawn(line)]
+    found += [line.row.drawn.sentence(line.row.name) for line in outcome.lines if drawn(line)]
     return [*found, *bench.notes]
 
 
@@ -102,128 +121,95 @@ def markdown(bench: Benchmark, outcome: BenchmarkOutcome, pictures: Sequence[str
     return "\n\n".join(parts) + "\n"
 
 
-def wide_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
-    """One line a row of the table: means, spreads, last thirds, what is reported, costs, origin."""
-    heads = ["row"]
-    for name in bench.scores:
-        heads += [name, f"{name}_spread", f"{name}_last_third", f"{name}_reported"]
-    for name in COSTS:
-        heads += [name, f"{name}_reported"]
-    heads += [
-        "machine",
-        "seeds",
-        "iterations",
-        "train_seconds",
-        "configuration",
-        "train_data",
-        "test_data",
-        "commit",
-        "checkpoints",
-    ]
-    lines: list[list[str]] = [heads]
-    for line in outcome.lines:
-        cells = [shown_name(line)]
-        for name in bench.scores:
-            means = _finite(r.mean(name) for r in line.records)
-            spread = statistics.stdev(means) if len(means) > 1 else math.nan
-            late = finite_mean([r.late(name) for r in line.records])
-            cells += [_exact(v) for v in (finite_mean(means), spread, late, line.row.reported.get(name))]
-        for name in COSTS:
-            cells += [_exact(getattr(line.costs, name, None)), _exact(line.row.reported.get(name))]
-        cells += [line.costs.machine if line.costs is not None else "", *_origin_cells(line.records, " ")]
-        lines.append(cells)
-    return csv_text(lines)
-
-
-def long_csv(bench: Benchmark, outcome: BenchmarkOutcome) -> str:
-    """Every value: row, seed, score, lead time in frames (or mean, last_third), value."""
-    lines = [["row", "seed", "score", "lead", "value"]]
-    for line in outcome.lines:
-        for record in line.records:
-            seed = "" if record.seed is None else str(record.seed)
-            for name in bench.scores:
-                values = record.values(name)
-                told = [(str(i + 1), v) for i, v in enumerate(values)] if len(values) > 1 else []
-                told += [("mean", record.mean(name)), ("last_third", record.late(name))]
-                lines += [[shown_name(line), seed, name, lead, _exact(value) or "nan"] for lead, value in told]
-    return csv_text(lines)
-
-
-def shown_name(line: TableLine) -> str:
-    """The name of a row, and how its futures were scored where there are several: ``SAVP-VAE (best of 9)``."""
-    drawn = _drawn(line)
-    return f"{line.row.name} ({drawn})" if drawn else line.row.name
-
-
-def _drawn(line: TableLine) -> str:
-    return next((record.draws for record in line.records if record.draws), "")
-
-
-def _knows_the_truth(line: TableLine) -> bool:
-    """Whether its forecasts were chosen by what came, so that it is not compared with the others."""
-    return _drawn(line) != "" and line.row.draw_protocol == "best"
-
-
-def number(value: float) -> str:
-    """A value with four significant figures, as a table shows it."""
-    if not math.isfinite(value):
-        return DASH
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.4g}".rstrip(".")
-
-
 def _scores(
-    caption: str,
-    bench: Benchmark,
-    lines: Sequence[TableLine],
-    of: Callable[[Record, str], float],
-    reported: bool,
+    caption: str, bench: Benchmark, lines: Sequence[TableLine], means: Mapping[str, Mean], reported: bool
 ) -> Table:
     columns = []
     for name in bench.scores:
-        entry = PROTOCOLS[name]
-        values = [_finite(of(record, name) for record in line.records) for line in lines]
-        sign, arrow = (1, "↑") if entry.better == "higher" else (-1, "↓")
-        fair = [v for line, v in zip(lines, values, strict=True) if v and not _knows_the_truth(line)]
-        top = max((sign * finite_mean(v) for v in fair), default=math.nan)
-        pairs = zip(lines, values, strict=True)
-        cells = [
-            _score_cell(line, name, v, sign * finite_mean(v) == top and not _knows_the_truth(line))
-            for line, v in pairs
-        ]
-        columns.append((name, name, f"{', ' + entry.unit if entry.unit else ''} {arrow}", cells))
-    return _table(caption, lines, columns, (lambda _, value: f"{value:g}") if reported else None)
+        for lead, of in means.items():
+            cells = _score_cells(name, lines, of)
+            title = name if len(means) == 1 else f"{name}, {lead or bench.setting}"
+            columns.append(Measured((lead, name), title, _unit(name), cells))
+    if any(line.row.over for line in lines):
+        columns.append(
+            Measured(("", "gain"), "gain", ", % ↑", [Cell(_gain(bench, line, lines)) for line in lines])
+        )
+    return _table(caption, bench, lines, columns, _reported_score if reported else None)
+
+
+def _score_cells(name: str, lines: Sequence[TableLine], of: Mean) -> list[Cell]:
+    values = [finite(of(record, name) for record in line.records) for line in lines]
+    sign = 1 if PROTOCOLS[name].better == "higher" else -1
+    fair = [v for line, v in zip(lines, values, strict=True) if v and not knows_the_truth(line)]
+    top = max((sign * finite_mean(v) for v in fair), default=math.nan)
+    return [
+        _score_cell(line, name, v, sign * finite_mean(v) == top and not knows_the_truth(line))
+        for line, v in zip(lines, values, strict=True)
+    ]
+
+
+def _unit(name: str) -> str:
+    entry = PROTOCOLS[name]
+    unit = f"{1 / SHOWN[name]:g}" if name in SHOWN else entry.unit
+    return f"{', ' + unit if unit else ''} {'↑' if entry.better == 'higher' else '↓'}"
+
+
+def _gain(bench: Benchmark, line: TableLine, lines: Sequence[TableLine]) -> str:
+    """How much lower the first score is than that of the row it is built upon, in %."""
+    below = next((other for other in lines if other.row.name == line.row.over), None)
+    if below is None:
+        return DASH
+    mine, its = (finite_mean([r.mean(bench.scores[0]) for r in each.records]) for each in (line, below))
+    return number(100 * (its - mine) / its) if its else DASH
+
+
+def _reported_score(name: str, value: float) -> str:
+    return f"{float(f'{value * SHOWN.get(name, 1):.9g}'):g}"
 
 
 def _score_cell(line: TableLine, name: str, values: Sequence[float], best: bool) -> Cell:
     if not values:
         return Cell(NOT_COMPUTED if any(name in r.not_computed for r in line.records) else DASH)
-    each = f" ({', '.join(number(v) for v in values)})" if len(values) > 1 else ""
-    return Cell(number(finite_mean(values)) + each, best)
+    scale = SHOWN.get(name, 1)
+    each = f" ({', '.join(number(scale * v) for v in values)})" if len(values) > 1 else ""
+    return Cell(number(scale * finite_mean(values)) + each, best)
 
 
-def _costs(lines: Sequence[TableLine]) -> Table:
+def _costs(bench: Benchmark, lines: Sequence[TableLine]) -> Table:
     columns = [
-        (name, title, "", [Cell(_cost(name, getattr(line.costs, name, None))) for line in lines])
+        Measured(("", name), title, "", [Cell(_cost(name, getattr(line.costs, name, None))) for line in lines])
         for name, title in _COST_HEADS.items()
     ]
-    return _table("Costs of a forecast", lines, columns, _cost)
+    return _table("Costs of a forecast", bench, lines, columns, _cost)
+
+
+class Measured(NamedTuple):
+    """One column of what was computed or measured."""
+
+    key: tuple[str, str]
+    """Name of the lead times, empty for all, and of the score or cost."""
+    title: str
+    unit: str
+    cells: list[Cell]
 
 
 def _table(
     caption: str,
+    bench: Benchmark,
     lines: Sequence[TableLine],
-    columns: Sequence[tuple[str, str, str, list[Cell]]],
+    columns: Sequence[Measured],
     reported: Callable[[str, float], str] | None,
 ) -> Table:
-    """A table of columns (name, title, unit, cells), each followed by what is reported where anything is."""
+    """A table of columns, each followed by what is reported where anything is."""
+    printed = [bench.reported_of(line.row) for line in lines]
     header, filled = [Cell("model")], [[Cell(shown_name(line)) for line in lines]]
-    for name, title, unit, cells in columns:
+    for key, title, unit, cells in columns:
         header.append(Cell(title + unit))
         filled.append(cells)
-        if reported is not None and any(name in line.row.reported for line in lines):
+        if reported is not None and any(key in found for found in printed):
             header.append(Cell(f"{title}, reported", reported=True))
-            values = [line.row.reported.get(name) for line in lines]
-            filled.append([Cell(DASH if v is None else reported(name, v), reported=True) for v in values])
+            values = [found.get(key) for found in printed]
+            filled.append([Cell(DASH if v is None else reported(key[1], v), reported=True) for v in values])
     return Table(caption, tuple(header), tuple(zip(*filled, strict=True)))
 
 
@@ -247,12 +233,12 @@ def _origin(lines: Sequence[TableLine]) -> Table:
         "commit",
         "checkpoints",
     )
-    told = [(shown_name(line), *_origin_cells(line.records, ", ")) for line in lines]
+    told = [(shown_name(line), *origin_cells(line.records, ", ")) for line in lines]
     rows = tuple(tuple(Cell(text or DASH) for text in row) for row in told)
     return Table("Where each row comes from", tuple(map(Cell, header)), rows)
 
 
-def _origin_cells(records: Sequence[Record], between: str) -> list[str]:
+def origin_cells(records: Sequence[Record], between: str) -> list[str]:
     """Seeds, iterations, seconds, hashes and commits; what all seeds share stands once."""
 
     def told(values: Sequence[str]) -> str:
@@ -268,14 +254,6 @@ def _origin_cells(records: Sequence[Record], between: str) -> list[str]:
         told([r.commit for r in records]),
         told([r.checkpoint for r in records]),
     ]
-
-
-def _finite(values: object) -> list[float]:
-    return [v for v in values if math.isfinite(v)]  # type: ignore[attr-defined]
-
-
-def _exact(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.9g}"
 
 
 def _row(cells: Sequence[str]) -> str:

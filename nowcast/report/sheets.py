@@ -68,6 +68,49 @@ def draw_sheet(
     return path
 
 
+def draw_differences(
+    path: Path, future: Pixels, rows: Sequence[SheetRow], columns: int = 12, past: int = 0
+) -> Path:
+    """Draw forecast less truth of each model: red is too much, blue too little, white is right.
+
+    Args:
+        path: the PNG, whole or not at all.
+        future: (S, C, H, W), what was observed.
+        rows: forecasts of the same steps.
+        columns: at most so many lead times, evenly, the last one among them.
+        past: frames before the first of them, for the times above the columns.
+    """
+    few = min(columns, len(future))
+    chosen = sorted({round((i + 1) * len(future) / few) - 1 for i in range(few)})
+    zoom, font = _zoom(future), ImageFont.load_default(12)
+    high, wide = (side * zoom for side in future.shape[-2:])
+    margin = 10 + max(round(font.getlength(row.name)) for row in rows)
+    size = (margin + len(chosen) * (wide + _GAP), _HEAD + len(rows) * (high + _GAP))
+    picture = Image.new("RGB", size, "#c9d3df")
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((0, 0, margin - _GAP, size[1]), fill="white")
+    draw.rectangle((0, 0, size[0], _HEAD - _GAP), fill="white")
+    for column, time in enumerate(chosen):
+        left = margin + column * (wide + _GAP)
+        draw.text((left + 2, 3), f"t = {past + time + 1}", font=font, fill=_INK)
+        for number, row in enumerate(rows):
+            frame = _signed(row.frames[time], future[time])
+            picture.paste(_picture(frame, zoom), (left, _HEAD + number * (high + _GAP)))
+    for number, row in enumerate(rows):
+        draw.text((4, _HEAD + number * (high + _GAP) + high // 2 - 8), row.name, font=font, fill=_INK)
+    with whole_file(path) as part:
+        picture.save(part, format="PNG", optimize=True)
+    return path
+
+
+def _signed(forecast: Pixels, truth: Pixels) -> Pixels:
+    """The mean difference of the channels as red (above) or blue (below) on white, (3, H, W)."""
+    apart = (forecast.astype(np.float32) - truth).mean(axis=0)
+    fade = (255 - np.abs(apart)).clip(0, 255).astype(np.uint8)
+    full = np.full_like(fade, 255)
+    return np.stack([np.where(apart < 0, fade, full), fade, np.where(apart > 0, fade, full)])
+
+
 def draw_animation(path: Path, past: Pixels, future: Pixels | None, rows: Sequence[SheetRow]) -> Path:
     """Draw truth and models side by side as they move, every frame, into one GIF or MP4.
 

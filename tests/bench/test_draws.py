@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from nowcast.bench.benchmark import Row
+from nowcast.bench.csv_files import long_csv, wide_csv
 from nowcast.bench.draws import Draws, futures
 from nowcast.bench.entries import entries_of
 from nowcast.bench.records import Record, as_json
 from nowcast.bench.run import BenchmarkOutcome, BenchmarkRun, TableLine
 from nowcast.bench.scoring import score
-from nowcast.bench.tables import charts_of, long_csv, markdown, tables_of, wide_csv
+from nowcast.bench.tables import charts_of, markdown, tables_of
 from nowcast.core.errors import SettingsError
 from nowcast.data.clips import VideoDataset
 from nowcast.data.windows import ClipWindow
@@ -154,7 +155,7 @@ def test_the_table_tells_them_apart_and_never_marks_the_best_of_many():
     lines = tuple(line(row, *value) for row, value in zip(chosen.rows, values, strict=True))
     found = BenchmarkOutcome(lines, ())
     names = ["one", "mean (mean of 4)", "best (best of 4)"]
-    scores = tables_of(chosen, found)[0]
+    scores = tables_of(chosen, found)[1]
     assert [row[0].text for row in scores.rows] == names
     assert [row[1].best for row in scores.rows] == [False, True, False]
     assert list(charts_of(chosen, found)[0].lines) == names

@@ -124,6 +124,43 @@ main(["bench", "tiny.yaml", "--out", "here"])
 """
 
 
+KILLED_WHILE_IT_EXPORTS = """
+import os, signal, sys
+from nowcast.cli.main import main
+from nowcast.products.predictions import PredictionStore
+was, calls = PredictionStore.add, []
+def add(*given):
+    was(*given)
+    calls.append(1)
+    if len(calls) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+PredictionStore.add = add
+main(["bench", "tiny.yaml", "--out", "here", "--predictions"])
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_while_it_exports_leaves_whole_stores_and_the_next_call_writes_the_others(place):
+    """kill -9 within the second of two stores, of three batches each."""
+    values = {**TINY, "seeds": [0], "test_batch": 2, "scores": ["mse_sum"]}
+    (place / "tiny.yaml").write_text(yaml.safe_dump(values))
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_EXPORTS], cwd=place, env=env, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    folder = place / "here/predictions"
+    (whole,) = folder.glob("*.zarr")
+    assert list(folder.glob(".*.part"))
+    before = (whole / "zarr.json").stat().st_mtime_ns
+    command = [sys.executable, "-m", "nowcast.cli.main", "bench", "tiny.yaml", "--out", "here", "--predictions"]
+    done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, check=True)
+    assert "train" not in done.stderr
+    assert "score 1 of 1" in done.stderr
+    assert "predictions: not written" not in done.stderr
+    assert {p.name for p in folder.glob("*.zarr")} == {"copy_last.zarr", "convlstm_seed0.zarr"}
+    assert not list(folder.glob(".*.part"))
+    assert (whole / "zarr.json").stat().st_mtime_ns == before
+
+
 @pytest.mark.slow
 def test_a_kill_while_it_times_loses_the_times_of_one_row(place):
     """kill -9 while the second of two rows is timed: the table of all scores and the first times are there."""

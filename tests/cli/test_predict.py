@@ -9,9 +9,9 @@ import xarray as xr
 from PIL import Image
 
 from nowcast.cli.main import main
-from nowcast.core.scaling import Scaling
 from nowcast.models import checkpoint
-from tests.fakes.benchmarks import write_checkpoint
+from nowcast.models.choice import ModelChoice
+from tests.fakes.benchmarks import TINY_STACK, write_checkpoint
 from tests.fakes.videos import write_video
 
 FRAMES = np.random.default_rng(4).integers(0, 256, (12, 48, 64), np.uint8)
@@ -115,7 +115,6 @@ def test_mistakes_are_one_line_and_leave_nothing(place, capsys, arguments, words
     write_checkpoint(place / "odd.ckpt", data={"sources": [{"kind": "film", "settings": {}}]})
     content = checkpoint.read(place / "best.ckpt")
     content["nowcast"]["scaling"] = {"low_dbz": 5.0, "high_dbz": 65.0}
-    assert Scaling(5.0, 65.0)
     checkpoint.save(place / "radar.ckpt", content)
     before = {p.name for p in place.iterdir()}
     assert predict(*arguments.pop("more", []), **arguments) == 2
@@ -133,6 +132,19 @@ def test_a_checkpoint_without_a_description_of_its_data_takes_frames_as_they_are
     assert predict("--size", "20", "28", model="bare.ckpt") == 0
     with np.load("a.npz") as stored:
         assert stored["prediction"].shape == (3, 1, 20, 28)
+
+
+def test_a_network_that_is_tied_to_a_size_takes_frames_of_that_alone(place, capsys):
+    settings = {**TINY_STACK, "layer_norm": True}
+    network = ModelChoice("predrnn", settings).build(1, (24, 32))
+    meta = checkpoint.CheckpointMeta("predrnn", settings, 1, (24, 32), 2, 3, 1.0, None)
+    checkpoint.save(place / "tied.ckpt", checkpoint.pack(network.state_dict(), meta))
+    assert predict(model="tied.ckpt") == 0
+    with np.load("a.npz") as stored:
+        assert stored["past"].shape == (2, 1, 24, 32)
+    assert predict("--size", "32", "32", model="tied.ckpt") == 2
+    words = "frame size: got 32 x 32, expected 24 x 32, to which layer norm ties the network; give --size 24 32"
+    assert words in told(capsys)
 
 
 def test_digits_have_one_side_for_both(place):

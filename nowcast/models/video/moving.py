@@ -90,8 +90,9 @@ def moved_affinely(frame: Tensor, transforms: Tensor, border: Border = "zeros") 
         (B, M, C, H, W).
     """
     batch, count = transforms.shape[:2]
-    maps = frame.float().unsqueeze(1).expand(-1, count, -1, -1, -1).flatten(0, 1)
-    matrices = transforms.float().reshape(batch * count, 2, 3)
+    precise = torch.promote_types(frame.dtype, torch.float32)
+    maps = frame.to(precise).unsqueeze(1).expand(-1, count, -1, -1, -1).flatten(0, 1)
+    matrices = transforms.to(precise).reshape(batch * count, 2, 3)
     places = F.affine_grid(matrices, list(maps.shape), align_corners=True)
     beyond = "zeros" if border == "zeros" else "border"
     read = F.grid_sample(maps, places, padding_mode=beyond, align_corners=True)

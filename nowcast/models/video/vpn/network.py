@@ -115,8 +115,10 @@ class VPN(SequenceModel):
         return self.increments.add(self.increments.value(read[:, -steps:]), outputs)
 
     def _opened(self, logits: Tensor) -> Tensor:
-        """Chances in float32, where 16 bits have none near 1; where outputs are changes, as they are."""
-        return torch.sigmoid(logits.float()) if self.increments is None else logits
+        """Chances, at least in float32: 16 bits have none near 1; where outputs are changes, as they are."""
+        if self.increments is not None:
+            return logits
+        return torch.sigmoid(logits.to(torch.promote_types(logits.dtype, torch.float32)))
 
 
 class _Sequence:
