@@ -50,7 +50,7 @@ def _check_fit(network: SequenceModel, shape: Sequences) -> None:
             complain(
                 "frame size",
                 f"{shape.size[0]} x {shape.size[1]}",
-                f"{tied[0]} x {tied[1]}, to which layer norm ties the network",
+                f"{tied[0]} x {tied[1]}, to which the network is tied",
                 "use frames of that size",
             )
         )

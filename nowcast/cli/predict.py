@@ -54,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="number of the first frame that is given, from the end if below 0 (default 0)",
     )
     parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="of a network with a future for each seed: which; without, that of its settings",
+    )
+    parser.add_argument(
         "--size",
         type=int,
         nargs=2,
@@ -74,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         value = getattr(args, name)
         if value is not None and value < 1:
             raise SettingsError(complain(f"--{name}", value, "1 or more", "change it"))
+    if args.seed is not None and not 0 <= args.seed < 2**63:
+        raise SettingsError(complain("--seed", args.seed, "0 or more, below 2^63", "change it"))
     if args.size is not None and min(args.size) < 1:
         raise SettingsError(complain("--size", args.size, "rows and columns of 1 or more", "change it"))
     _check_name(args.model)
@@ -92,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
         past=args.past,
         steps=args.steps,
         start=args.start,
+        seed=args.seed,
         size=None if args.size is None else (args.size[0], args.size[1]),
         progress=True,
     )

@@ -1,10 +1,8 @@
 """Caltech's pedestrians: films from a car, 30 frames a second, parted by set.
 
 Source: Dollar, Wojek, Schiele, Perona, "Pedestrian Detection: A Benchmark", CVPR 2009 (set00 to set05 are to
-train
-on, set06 to set10 to test); size and rate of Lotter, Kreiman, Cox, "Deep Predictive Coding Networks"
-(PredNet), ICLR
-2017: 128 x 160, every third frame, so 10 frames a second as KITTI, on which it trains.
+train on, set06 to set10 to test); size and rate of Lotter, Kreiman, Cox, "Deep Predictive Coding Networks"
+(PredNet), ICLR 2017: 128 x 160, every third frame, so 10 frames a second as KITTI, on which it trains.
 """
 
 from __future__ import annotations
@@ -26,11 +24,9 @@ _FILM = re.compile(
 )
 HOW_TO_GET = (
     "get set00 ... set10 of the Caltech Pedestrian Dataset from "
-    "http://www.vision.caltech.edu/Image_Datasets/CaltechPedestrians/ "
-    "(see there "
-    "for the terms, cite Dollar et al., CVPR 2009), turn its .seq files into films or pictures (they are "
-    "JPEG frames one "
-    "after the other) and lay them as caltech/set06/V000.avi or caltech/set06/V000/I00000.jpg"
+    "http://www.vision.caltech.edu/Image_Datasets/CaltechPedestrians/ (see there for the terms, cite Dollar "
+    "et al., CVPR 2009), turn its .seq files into films or pictures (they are JPEG frames one after the "
+    "other) and lay them as caltech/set06/V000.avi or caltech/set06/V000/I00000.jpg"
 )
 
 

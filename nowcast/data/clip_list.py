@@ -42,8 +42,7 @@ def read_clip_list(path: Path, name_of: Callable[[str], str | None]) -> dict[str
         if name is None or not number.isdecimal():
             raise FileError(
                 f"{path}: got the line '{printable(line)[:80]}', expected a video and the number of a frame "
-                f"such as "
-                "images/S1_Walking.54138969_,1621; mend the line"
+                "such as images/S1_Walking.54138969_,1621; mend the line"
             )
         found[name].append(int(number))
     if not found:
@@ -75,7 +74,6 @@ def with_listed_clips(
     if not found:
         raise FileError(
             f"{path}: got no clip of the {len(videos)} videos asked for, the first is '{videos[0].name}'; "
-            f"look at "
-            "the part, the scenarios and frame_step"
+            "look at the part, the scenarios and frame_step"
         )
     return found

@@ -15,6 +15,8 @@ from typing import Any
 from nowcast.core.errors import FileError
 
 _LARGEST_CHUNK = 1 << 26
+_LARGEST_ITEM = 1 << 26
+_LARGEST_LIST = 1 << 28
 _LAST_NUMBER = re.compile(r"(\d+)$")
 
 
@@ -48,8 +50,7 @@ def array_of(file: Any, name: str, axes: int) -> Any:
         shape = getattr(found, "shape", None)
         raise FileError(
             f"{file.filename}: got {had if shape is None else shape}, expected an array '{name}' of {axes} "
-            f"axes; "
-            "get the file again"
+            "axes; get the file again"
         )
     if found.is_virtual or found.external:
         raise FileError(
@@ -63,6 +64,12 @@ def array_of(file: Any, name: str, axes: int) -> Any:
         raise FileError(
             f"{file.filename}: got chunks of {chunk} bytes of '{name}', expected no more than its own {whole}; "
             "it is not read"
+        )
+    largest, held = (_LARGEST_LIST, whole) if axes == 1 else (_LARGEST_ITEM, math.prod(found.shape[1:]) * item)
+    if held > largest:
+        raise FileError(
+            f"{file.filename}: '{name}' claims {found.shape}, expected at most {largest} bytes "
+            f"{'in all' if axes == 1 else 'an item'}; get the file again"
         )
     return found
 

@@ -41,10 +41,8 @@ _CHUNK = 64
 HOW_TO_GET = (
     "get the synced and rectified raw recordings of the categories city, residential and road from "
     "https://www.cvlibs.net/datasets/kitti/raw_data.php (CC BY-NC-SA 3.0; cite Geiger et al., IJRR 2013) and "
-    "unpack "
-    "them as kitti/2011_09_26/2011_09_26_drive_0001_sync/image_03/data/0000000000.png (folders above it do "
-    "no harm), or "
-    "name the folder with PredNet's X_train.hkl and sources_train.hkl"
+    "unpack them as kitti/2011_09_26/2011_09_26_drive_0001_sync/image_03/data/0000000000.png (folders above "
+    "it do no harm), or name the folder with PredNet's X_train.hkl and sources_train.hkl"
 )
 
 
@@ -167,8 +165,8 @@ def _of_stack(path: Path, sources: Path, part: str) -> Iterator[RawVideo]:
         count = len(array_of(file, only_name(file), 4))
     if count != len(names):
         raise FileError(
-            f"{path}: got {count} frames and {len(names)} sources of them, expected as many of both; get "
-            f"both again"
+            f"{path}: got {count} frames and {len(names)} sources of them, expected as many of both; "
+            "get both again"
         )
     first, seen = 0, 0
     for name, run in groupby(names):

@@ -74,7 +74,7 @@ def _times(file: Any, path: Path) -> Times:
             axis[:], axis.units, getattr(axis, "calendar", "standard"), only_use_cftime_datetimes=True
         )
         times: Times = np.array([date.isoformat() for date in dates], "datetime64[ns]")
-    except (KeyError, AttributeError, ValueError, TypeError, OSError, RuntimeError) as error:
+    except (KeyError, AttributeError, ValueError, TypeError, OSError, RuntimeError, OverflowError) as error:
         raise FileError(
             f"{path}: got no times ({error}), expected an axis 'time' with units; get the file again"
         ) from error
@@ -89,7 +89,7 @@ def read_channel(part: FilePart, chosen: npt.NDArray[np.int64], channel: Channel
     with _opened(part.path) as file:
         found = file.variables[name]
         axes = list(found.dimensions)
-        index: dict[str, Any] = {axes[0]: slice(int(chosen[0]), int(chosen[-1]) + 1)}
+        index: dict[str, Any] = {axis: slice(int(chosen[0]), int(chosen[-1]) + 1) for axis in axes[:1]}
         if len(axes) == 4:
             index[axes[1]] = _level(file, axes[1], level, part.path)
         kept = [axis for axis in axes if not isinstance(index.get(axis), int)]
@@ -100,20 +100,26 @@ def read_channel(part: FilePart, chosen: npt.NDArray[np.int64], channel: Channel
         read = np.ma.filled(
             found[tuple(index.get(axis, slice(None)) for axis in axes)].astype(np.float64), np.nan
         )
-        northward = (
-            len(file.dimensions[kept[1]]) > 1 and file.variables[kept[1]][0] < file.variables[kept[1]][1]
-        )
+        northward = _is_northward(file, kept[1], part.path)
     values = np.asarray(read)[chosen - chosen[0]]
     if northward:
         values = values[:, ::-1]
-    if np.nanmin(values) < channel.low or np.nanmax(values) > channel.high:
+    observed = values[~np.isnan(values)]
+    if observed.size and not channel.low <= observed.min() <= observed.max() <= channel.high:
         raise FileError(
-            f"{part.path}: got {np.nanmin(values):g} to {np.nanmax(values):g} of '{channel.variable}', "
-            f"expected "
-            f"{channel.low:g} to {channel.high:g}; set wider 'ranges'"
+            f"{part.path}: got {observed.min():g} to {observed.max():g} of '{channel.variable}', "
+            f"expected {channel.low:g} to {channel.high:g}; set wider 'ranges'"
         )
     scaled: npt.NDArray[np.float32] = ((values - channel.low) / (channel.high - channel.low)).astype(np.float32)
     return scaled
+
+
+def _is_northward(file: Any, axis: str, path: Path) -> bool:
+    """Whether the first row is the southernmost."""
+    if axis not in file.variables:
+        raise FileError(f"{path}: got an axis '{axis}' without values, expected latitudes; get the file again")
+    latitudes = file.variables[axis][:2]
+    return len(latitudes) > 1 and bool(latitudes[0] < latitudes[1])
 
 
 def _level(file: Any, axis: str, level: str, path: Path) -> int:
@@ -138,8 +144,7 @@ def check_times(channels: tuple[Channel, ...], parts: list[list[FilePart]]) -> N
         if not same:
             raise FileError(
                 f"{found[0].path}: '{channel.variable}' has other times than '{channels[0].variable}', "
-                f"expected files of "
-                "the same years of both; get those that lack"
+                "expected files of the same years of both; get those that lack"
             )
 
 
@@ -173,4 +178,6 @@ def _fields(file: Any) -> Iterator[str]:
         axes = variable.dimensions
         kept = [axes[0], *axes[-2:]] if len(axes) in (3, 4) else []
         if len(kept) == 3 and all(axis in names for axis, names in zip(kept, _AXES, strict=True)):
+            if len(axes) == 4 and axes[1] not in file.variables:
+                raise FileError(f"got '{name}' over '{axes[1]}' without values, expected levels")
             yield f"{name}/{float(file.variables[axes[1]][0]):g}" if len(axes) == 4 else name

@@ -7,6 +7,7 @@ Dimensions: T frames, C channels, H rows, W columns.
 from __future__ import annotations
 
 import contextlib
+import sys
 import zipfile
 from collections import deque
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ def read_stretch(path: Path, transform: FrameTransform, first: int, most: int) -
         MissingExtraError: a video file, and PyAV is not installed.
     """
     every, source = _frames(path, transform)
-    kept: deque[tuple[int, Pixels]] = deque(maxlen=-first if first < 0 else None)
+    kept: deque[tuple[int, Pixels]] = deque(maxlen=min(-first, sys.maxsize) if first < 0 else None)
     seen = 0
     try:
         with contextlib.closing(source):

@@ -41,9 +41,9 @@ _EVENT = re.compile(r"[A-Za-z0-9]{1,40}")
 _COLUMNS = ("id", "file_name", "file_index", "img_type", "time_utc", "minute_offsets")
 HOW_TO_GET = (
     "get CATALOG.csv and data/vil of the bucket s3://sevir (aws s3 cp --no-sign-request "
-    "s3://sevir/CATALOG.csv . and "
-    "aws s3 sync --no-sign-request s3://sevir/data/vil vil; see https://registry.opendata.aws/sevir/ for the "
-    "terms) and lay them as sevir/CATALOG.csv and sevir/vil/2019/SEVIR_VIL_STORMEVENTS_2019_0101_0630.h5"
+    "s3://sevir/CATALOG.csv . and aws s3 sync --no-sign-request s3://sevir/data/vil vil; see "
+    "https://registry.opendata.aws/sevir/ for the terms) and lay them as sevir/CATALOG.csv and "
+    "sevir/vil/2019/SEVIR_VIL_STORMEVENTS_2019_0101_0630.h5"
 )
 
 
@@ -164,7 +164,9 @@ def find_events(root: Path) -> tuple[list[RawVideo], list[str]]:
     files = {path.name: path for path in sorted(root.rglob("*.h5"))}
     found, absent = [], set()
     for row in _rows(root / CATALOG):
-        name = Path(row["file_name"]).name
+        name = Path(row["file_name"] or "").name
+        if not name:
+            raise FileError(f"{root / CATALOG}: got a row without a file; get the catalog again")
         if name not in files:
             absent.add(name)
             continue
@@ -199,9 +201,8 @@ def _event(row: dict[str, str], path: Path, catalog: Path) -> SevirEvent:
     if index < 0 or not even or _EVENT.fullmatch(row["id"]) is None:
         raise FileError(
             f"{catalog}: got event {row['id']!r} at {index} with offsets {row['minute_offsets'][:40]}, "
-            f"expected a name "
-            f"of letters and digits, a place from 0 on and frames every {_STEP_MINUTES} minutes; get the "
-            f"file again"
+            "expected a name of letters and digits, a place from 0 on and frames every "
+            f"{_STEP_MINUTES} minutes; get the file again"
         )
     first = np.timedelta64(round(offsets[0] * 60), "s")
     return SevirEvent(path, index, row["id"], int((time + first).astype("datetime64[ns]").astype(np.int64)))

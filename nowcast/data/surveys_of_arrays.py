@@ -51,6 +51,8 @@ def survey_weather_bench(root: Path) -> Survey | None:
     if not paths:
         return None
     contents = contents_of(paths)
+    if not contents.variables and not contents.faults:
+        return None
     videos, notes, faults = [], [], list(contents.faults)
     for variable in contents.variables:
         try:

@@ -1,8 +1,7 @@
 """TaxiBJ: taxis that enter and leave each of 32 x 32 squares of Beijing in half an hour, two channels.
 
 Two forms go round. ``dataset.npz`` of OpenSTL holds clips of 4 + 4 frames, already scaled to -1 ... 1 and
-parted
-into train and test: they become one reel, between two clips a step left out. The published files
+parted into train and test: they become one reel, between two clips a step left out. The published files
 ``BJ13_M32x32_T30_InOut.h5`` to ``BJ16`` hold counts by time slot: each is a video with real times, and days are
 parted at its end.
 
@@ -42,10 +41,8 @@ _SLOTS = 48
 _CHUNK = 512
 HOW_TO_GET = (
     "get BJ13 ... BJ16_M32x32_T30_InOut.h5 from https://github.com/TolicWang/DeepST (data/TaxiBJ; its "
-    "authors state no "
-    "licence, cite Zhang, Zheng and Qi, AAAI 2017) and lay them in one folder, or name the folder with "
-    "OpenSTL's "
-    "dataset.npz"
+    "authors state no licence, cite Zhang, Zheng and Qi, AAAI 2017) and lay them in one folder, or name the "
+    "folder with OpenSTL's dataset.npz"
 )
 
 
@@ -245,8 +242,7 @@ def _parted(videos: list[Any], settings: TaxiBjSettings) -> list[FrameSource]:
     if not found:
         raise FileError(
             f"{settings.path}: got no slots of the part '{settings.part}', expected more than "
-            f"{settings.test_days} + "
-            f"{settings.validation_days} days; {HOW_TO_GET}"
+            f"{settings.test_days} + {settings.validation_days} days; {HOW_TO_GET}"
         )
     return found
 

@@ -47,8 +47,7 @@ _CHUNK = 256
 HOW_TO_GET = (
     "get 2m_temperature_5.625deg.zip or another variable of WeatherBench from "
     "https://github.com/pangeo-data/WeatherBench (made of ERA5 by ECMWF; see there for the terms, cite Rasp "
-    "et al., "
-    "JAMES 2020) and unpack it as weather/2m_temperature/2m_temperature_1979_5.625deg.nc"
+    "et al., JAMES 2020) and unpack it as weather/2m_temperature/2m_temperature_1979_5.625deg.nc"
 )
 
 
@@ -91,8 +90,7 @@ class WeatherBenchSettings(CachedSettings):
         if found is None:
             raise SettingsError(
                 f"weather_bench.ranges: got none of '{variable}', expected its lowest and highest value, "
-                f"such as "
-                f"{{{variable}: [0, 1]}}"
+                f"such as {{{variable}: [0, 1]}}"
             )
         return found
 

@@ -16,6 +16,7 @@ import xarray as xr
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import HIGHEST_DBZ, NAME, PROBABILITY
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.core.stripes import in_stripes
 from nowcast.forecasters.decision_thresholds import DecisionThresholds
 
 Array = npt.NDArray[np.float32]
@@ -139,7 +140,8 @@ def dbz_from_probabilities(
     decision = _as_table(decision_thresholds, *probabilities.shape[:2])
     dbz = np.empty(probabilities.shape[1:], np.float32)
     for lead in range(probabilities.shape[1]):
-        dbz[lead] = _one_lead(np.asarray(probabilities[:, lead], np.float32), thresholds, decision[:, lead])
+        for part, given in zip(in_stripes(dbz[lead]), in_stripes(probabilities[:, lead]), strict=True):
+            part[:] = _one_lead(np.asarray(given, np.float32), thresholds, decision[:, lead])
     return dbz
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from nowcast.models.base import SequenceModel
     from nowcast.models.checkpoint import LoadedNetwork
+    from nowcast.models.wrapper import ModelWrapper
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -53,9 +54,26 @@ class NetworkRunner:
         """
         import torch
 
-        scaled = np.where(observed, scaled, np.float32(0))
+        from nowcast.models.lagrangian.wrapper import LagrangianModel
+        from nowcast.models.padding import AnySize
+
+        steps, (height, width) = int(indices[-1]) + 1, scaled.shape[1:]
+        past, mask = _batch(np.where(observed, scaled, np.float32(0))), _batch(observed)
+        del scaled, observed
+        network, inside = self._network, self._network.network
         with torch.no_grad():
-            found = self._network(_batch(scaled), int(indices[-1]) + 1, observed=_batch(observed))[0]
+            if isinstance(network, AnySize) and isinstance(inside, LagrangianModel):
+                # What these two do in `forward`, stage by stage: what a stage has read is gone in the next.
+                past, mask = network.pad(past), network.pad_mask(mask)
+                motion = inside.motion(past, 1, mask)[:, 0, 0]
+                del mask
+                past = inside.at_reference_time(past, motion)
+                forecast = inside.network(past, steps)
+                del past
+                forecast = inside.at_own_times(forecast, motion)[..., :height, :width]
+            else:
+                forecast = network(past, steps, None, mask)
+        found = forecast[0]
         if len(indices) < len(found):
             found = found[torch.from_numpy(indices)]
         chosen: Array = found.float().numpy()
@@ -109,7 +127,7 @@ class NetworkRunner:
         return None if size is None else (int(size[0]), int(size[1]))
 
     @cached_property
-    def _network(self) -> SequenceModel:
+    def _network(self) -> ModelWrapper:
         import torch
 
         from nowcast.models.cpu.fast import fast
@@ -117,7 +135,7 @@ class NetworkRunner:
         from nowcast.models.padding import AnySize
         from nowcast.models.tiling import Tiled
 
-        def tiled(network: SequenceModel) -> SequenceModel:
+        def tiled(network: SequenceModel) -> ModelWrapper:
             read = self._receptive_field
             overlap = max(self.how.overlap, 2 * read + _FADE)
             return Tiled(AnySize(network), self._tile_size, overlap, read, one_size=self._tied is not None)

@@ -26,6 +26,7 @@ from nowcast.forecasters.decision import EVEN_ODDS, dbz_from_probabilities
 from nowcast.forecasters.decision_thresholds import DecisionThresholds, check_identity
 from nowcast.forecasters.inputs import check_leads, newest
 from nowcast.forecasters.network_runner import NetworkRunner, Running
+from nowcast.postprocessing.recalibration import Recalibration
 
 if TYPE_CHECKING:
     from nowcast.models.checkpoint import LoadedNetwork
@@ -194,9 +195,9 @@ class Neural:
         leads = check_leads(lead_times, self.name)
         past = newest(observed, self.needs, self.name)
         self._check_grid(past.grid)
-        observed_mask = ~np.isnan(past.dbz)
-        outputs = self._runner.run(self._scaling.encode(past.dbz), observed_mask, self._indices(leads))
-        unknown = ~observed_mask.any(axis=0)
+        unknown = np.isnan(past.dbz).all(axis=0)
+        # Without names for what the network reads: on a large grid it lets go of each part once it was used.
+        outputs = self._runner.run(self._scaling.encode(past.dbz), ~np.isnan(past.dbz), self._indices(leads))
         exceedance = self._loaded.meta.exceedance_probability
         if exceedance is None:
             dbz = self._scaling.decode(outputs[:, 0])
@@ -209,7 +210,7 @@ class Neural:
         dbz = dbz_from_probabilities(probabilities, thresholds, decision)
         found = label_forecast(dbz, past.reference_time, leads, past.grid, probabilities, thresholds)
         for step in () if self.calibration is None else self.calibration.after_decision:
-            found = step.apply(found, observed)
+            found = step.apply_over(found) if isinstance(step, Recalibration) else step.apply(found, observed)
         return found
 
     @property

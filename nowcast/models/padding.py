@@ -78,18 +78,23 @@ class AnySize(ModelWrapper):
     ) -> Tensor:
         """Forecast with ``network`` at any H and W."""
         height, width = past.shape[-2:]
-        padded = network(self._pad(past), steps, self._pad_targets(targets), self._pad_mask(observed))
+        padded = network(
+            self.pad(past),
+            steps,
+            self._pad_targets(targets),
+            None if observed is None else self.pad_mask(observed),
+        )
         return padded[..., :height, :width]
 
     def rollout(self, past: Tensor, steps: int, targets: ScheduledTargets | None = None) -> Tensor:
         """Forecast as `SequenceModel.rollout` at any H and W."""
         height, width = past.shape[-2:]
-        padded = self.network.rollout(self._pad(past), steps, self._pad_targets(targets))
+        padded = self.network.rollout(self.pad(past), steps, self._pad_targets(targets))
         return padded[..., :height, :width]
 
     def motion(self, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
         """The wrapped network's motion (`ModelWrapper.motion`) for the padded frame."""
-        return super().motion(self._pad(past), steps, self._pad_mask(observed))
+        return super().motion(self.pad(past), steps, None if observed is None else self.pad_mask(observed))
 
     def optimiser_steps(
         self, clip: ClipBatch, targets: ScheduledTargets | None, generator: torch.Generator
@@ -98,7 +103,7 @@ class AnySize(ModelWrapper):
         height, width = clip.past.shape[-2:]
         observed = F.pad(clip.observed, self._margin(height, width))
         padded = ClipBatch(
-            self._pad(clip.past), self._pad(clip.future), observed, self._pad(clip.context), clip.faintest
+            self.pad(clip.past), self.pad(clip.future), observed, self.pad(clip.context), clip.faintest
         )
         for step in self.network.optimiser_steps(padded, self._pad_targets(targets), generator):
             tensors = (step.prediction, step.target, step.observed)
@@ -109,15 +114,17 @@ class AnySize(ModelWrapper):
         rows, columns = self.network.multiple_of
         return 0, -width % columns, 0, -height % rows
 
-    def _pad(self, frames: Tensor) -> Tensor:
+    def pad(self, frames: Tensor) -> Tensor:
+        """Frames (B, N, C, H, W) in a size that the network inside takes."""
         margin = self._margin(*frames.shape[-2:])
         if not any(margin) or not frames.numel():
             return frames
         padded = F.pad(frames.flatten(0, 1), margin, mode="replicate")
         return padded.view(*frames.shape[:2], *padded.shape[1:])
 
-    def _pad_mask(self, observed: Tensor | None) -> Tensor | None:
-        return None if observed is None else self._pad(observed.float()) > 0
+    def pad_mask(self, observed: Tensor) -> Tensor:
+        """As `pad`, a mask."""
+        return self.pad(observed.float()) > 0
 
     def _pad_targets(self, targets: ScheduledTargets | None) -> ScheduledTargets | None:
-        return None if targets is None else targets._replace(frames=self._pad(targets.frames))
+        return None if targets is None else targets._replace(frames=self.pad(targets.frames))

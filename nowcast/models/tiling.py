@@ -124,8 +124,10 @@ def blended(
             if total is None:
                 total = part.new_zeros((*part.shape[:-2], *shape))
             weight = _weight(row, overlap, margin)[:, None] * _weight(column, overlap, margin)[None, :]
-            total[..., row, column] += part * weight
             weights[row, column] += weight
+            for known, own in zip(_maps(total), _maps(part), strict=True):  # no second copy of a tile
+                known[row, column] += own * weight
+            del part, own  # gone before the next one is made
     assert total is not None
     total /= weights
     return total
@@ -138,6 +140,11 @@ def spans(length: int, tile: int, overlap: int) -> list[slice]:
     count = int(np.ceil((length - overlap) / (tile - overlap)))
     starts = np.rint(np.linspace(0, length - tile, count)).astype(int)
     return [slice(int(s), int(s) + tile) for s in starts]
+
+
+def _maps(batch: Tensor) -> list[Tensor]:
+    """The maps (h, w) of (..., h, w), each a view."""
+    return [batch[index] for index in np.ndindex(*batch.shape[:-2])]
 
 
 def _weight(span: slice, overlap: int, margin: int) -> Tensor:

@@ -34,7 +34,7 @@ class ModelWrapper(SequenceModel):
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(H, W) that layer norm ties the network inside to, else None."""
+        """(H, W) that the network inside is tied to, else None."""
         found: tuple[int, int] | None = getattr(self.network, "size", None)
         return found
 

@@ -16,6 +16,7 @@ import xarray as xr
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import PROBABILITY
+from nowcast.core.stripes import in_stripes
 from nowcast.core.times import minutes
 from nowcast.postprocessing.probability_bins import CENTRES, LEAST, WIDTH, Floats, logit, probability
 
@@ -71,17 +72,22 @@ class RecalibrationTable:
         """Whether any threshold has a map that is not the identity."""
         return any(method != "identity" for method in self.methods)
 
-    def apply(self, probabilities: Array, lead_times: npt.NDArray[np.timedelta64]) -> Array:
+    def apply(
+        self, probabilities: Array, lead_times: npt.NDArray[np.timedelta64], overwrite: bool = False
+    ) -> Array:
         """Return recalibrated probabilities (K, S', H, W) that never rise with the threshold.
 
         Between known lead times maps are linear in the lead time, from the identity at lead time 0 on;
-        beyond the last one nothing is known and the identity holds. NaN stays NaN.
+        beyond the last one nothing is known and the identity holds. NaN stays NaN. With ``overwrite`` they take
+        the place of those given: of a large grid there is no room for both.
         """
-        found = np.array(probabilities, np.float32)
+        found = probabilities if overwrite else np.array(probabilities, np.float32)
         for k, rows in enumerate(self.logits):
             if rows:
                 for s, lead in enumerate(lead_times):
-                    found[k, s] = _mapped(found[k, s], self._at(rows, minutes(lead)))
+                    logits = self._at(rows, minutes(lead))
+                    for part in in_stripes(found[k, s]):
+                        part[:] = _mapped(part, logits)
         if self.changes:
             for weaker, stronger in pairwise(found):
                 np.minimum(weaker, stronger, out=stronger)
@@ -129,6 +135,13 @@ class Recalibration:
             SettingsError: no probabilities, those of other thresholds, or recalibrated ones.
         """
         del observed
+        return self._recalibrated(forecast)
+
+    def apply_over(self, forecast: xr.Dataset) -> xr.Dataset:
+        """As `apply`, for whoever has just made the forecast: its probabilities (float32) are overwritten."""
+        return self._recalibrated(forecast, overwrite=True)
+
+    def _recalibrated(self, forecast: xr.Dataset, overwrite: bool = False) -> xr.Dataset:
         known = tuple(forecast["threshold"].values.tolist()) if PROBABILITY in forecast else ()
         if known != self.table.thresholds_dbz or "recalibration" in forecast.attrs:
             own = ", ".join(f"{t:g}" for t in known) or "no"
@@ -142,7 +155,7 @@ class Recalibration:
                     "calibrate this model, and apply it once",
                 )
             )
-        values = self.table.apply(forecast[PROBABILITY].values, forecast["lead_time"].values)
+        values = self.table.apply(forecast[PROBABILITY].values, forecast["lead_time"].values, overwrite)
         said = json.dumps(dict(zip((f"{t:g}" for t in known), self.table.methods, strict=True)))
         return forecast.assign({PROBABILITY: forecast[PROBABILITY].copy(data=values)}).assign_attrs(
             recalibration=said

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from nowcast.core.errors import CheckpointError, SettingsError, complain
+from nowcast.core.errors import CheckpointError, SettingsError, complain, printable
 from nowcast.core.files import check_place, whole_folder
 from nowcast.core.settings import build
 from nowcast.core.stages import Stages
@@ -36,6 +36,7 @@ FORMATS: Mapping[str, str] = {
 }
 """End of the name -> what is written."""
 _SHEET_COLUMNS = 12
+_CHANNELS = (1, 3)
 
 
 class VideoForecast(NamedTuple):
@@ -77,13 +78,22 @@ def load_video_network(path: Path) -> LoadedNetwork:
     """Load a checkpoint that forecasts videos.
 
     Raises:
-        CheckpointError: it cannot be read, or was trained on radar.
+        CheckpointError: it cannot be read, or was trained on radar or on other channels than those of videos.
     """
     loaded = load_network(path)
     if loaded.meta.scaling is not None:
         remedy = f"forecast radar with 'nowcast forecast --archive ARCHIVE --model {path}'"
         raise CheckpointError(
             complain(str(path), "a network of radar", "one that was trained on videos", remedy)
+        )
+    if loaded.meta.channels not in _CHANNELS:
+        raise CheckpointError(
+            complain(
+                str(path),
+                f"a network of {loaded.meta.channels} channels",
+                "gray (1) or colour (3)",
+                "score it with 'nowcast bench'",
+            )
         )
     return loaded
 
@@ -92,26 +102,37 @@ def transform_of(loaded: LoadedNetwork, path: Path) -> FrameTransform:
     """What a checkpoint's training did to the frames of its first source, the step of its window included.
 
     Raises:
-        CheckpointError: its description names a source that this version does not know.
+        CheckpointError: its description names a source that this version does not know, or is none.
+        SettingsError: that source's settings are not those of this version.
     """
-    data = loaded.meta.experiment.get("data", {})
-    found = _transform(loaded.meta, data, path)
+    data = loaded.meta.experiment.get("data") or {}
+    found = _transform(loaded.meta, _source(data, path), path)
     tied = getattr(loaded.model, "size", None)
     if found.size is None and tied is not None:
         found = replace(found, size=tuple(tied))
-    every = build(ClipWindow, data["window"]).every if "window" in data else 1
+    every = build(ClipWindow, data["window"], f"{path}: window").every if "window" in data else 1
     return replace(found, step=found.step * every)
 
 
-def _transform(meta: CheckpointMeta, data: Mapping[str, Any], path: Path) -> FrameTransform:
+def _source(data: Any, path: Path) -> Mapping[str, Any] | None:
+    """The first source of a training, as its description says; None where it names none."""
+    sources = data.get("sources") or [None] if isinstance(data, Mapping) else data
+    choice = sources[0] if isinstance(sources, (list, tuple)) else sources
+    if choice is None:
+        return None
+    kind = choice.get("kind") if isinstance(choice, Mapping) else choice
+    if not isinstance(kind, str) or kind not in SOURCES:
+        expected = f"one of {', '.join(SOURCES)}"
+        remedy = "forecast with the version that trained it"
+        raise CheckpointError(complain(f"{path}: source", printable(repr(kind))[:80], expected, remedy))
+    found: Mapping[str, Any] = choice
+    return found
+
+
+def _transform(meta: CheckpointMeta, choice: Mapping[str, Any] | None, path: Path) -> FrameTransform:
     colour: Any = "gray" if meta.channels == 1 else "rgb"
-    if not data.get("sources"):
+    if choice is None:
         return FrameTransform(colour, meta.size)
-    choice = data["sources"][0]
-    if choice["kind"] not in SOURCES:
-        raise CheckpointError(
-            complain(f"{path}: source", f"'{choice['kind']}'", f"one of {', '.join(SOURCES)}", "give --size")
-        )
     settings: Any = build(SOURCES[choice["kind"]].settings, choice.get("settings") or {}, f"{path}: source")
     told: FrameTransform | None = getattr(settings, "transform", None)
     if told is not None:
@@ -128,6 +149,7 @@ def predict_video(
     past: int | None = None,
     steps: int | None = None,
     start: int = 0,
+    seed: int | None = None,
     size: tuple[int, int] | None = None,
     progress: bool = False,
 ) -> VideoForecast:
@@ -140,17 +162,22 @@ def predict_video(
         past: how many frames it is given; None is as in training.
         steps: how many it forecasts; None is as in training.
         start: number of the first frame it is given; below 0 counted from the end.
+        seed: of the future, for a stochastic network; None is that of its settings.
         size: rows and columns instead of those of training.
         progress: say on stderr what it is at, if it takes long.
 
     Raises:
-        SettingsError: numbers that cannot be, or a size that the network does not take.
+        SettingsError: numbers that cannot be, a seed for a network of one future, or a size that the network
+            does not take.
         FileError: the video cannot be read, or has too few frames.
     """
     past, steps = past or loaded.meta.past, steps or loaded.meta.future
     fewest = loaded.model.past_min
     if past < fewest:
         raise SettingsError(complain("--past", past, f"{fewest} or more for this network", "give more"))
+    if seed is not None and not loaded.model.stochastic:
+        expected = f"none: {loaded.meta.model} has one future"
+        raise SettingsError(complain("--seed", seed, expected, "leave it out"))
     transform = transform_of(loaded, checkpoint)
     if size is not None:
         transform = replace(transform, size=size)
@@ -164,7 +191,7 @@ def predict_video(
         _check_size(loaded, stretch.frames.shape[-2:])
         frames = from_bytes(stretch.frames)
         stage("forecast")
-        prediction = _forecast(loaded, frames[:past], steps)
+        prediction = _forecast(loaded, frames[:past], steps, seed)
     truth = frames[past:] if len(frames) == past + steps else None
     attributes = {
         "video": video.name,
@@ -174,6 +201,8 @@ def predict_video(
         "checkpoint": loaded.sha256[:12],
         "checkpoint_commit": loaded.meta.provenance.get("commit", "unknown"),
     }
+    if seed is not None:
+        attributes["seed"] = seed
     clip = PredictedClips(frames[None, :past], prediction[None], None if truth is None else truth[None])
     return VideoForecast(video.name, loaded.meta.model, clip, attributes)
 
@@ -182,17 +211,19 @@ def _check_size(loaded: LoadedNetwork, size: tuple[int, ...]) -> None:
     tied = getattr(loaded.model, "size", None)
     if tied is not None and tuple(tied) != size:
         got = f"{size[0]} x {size[1]}"
-        expected = f"{tied[0]} x {tied[1]}, to which layer norm ties the network"
+        expected = f"{tied[0]} x {tied[1]}, to which the network is tied"
         raise SettingsError(complain("frame size", got, expected, f"give --size {tied[0]} {tied[1]}"))
 
 
-def _forecast(loaded: LoadedNetwork, past: Any, steps: int) -> Any:
+def _forecast(loaded: LoadedNetwork, past: Any, steps: int, seed: int | None) -> Any:
     """Forecast (S, C, H, W) in [0, 1] from (T, C, H, W), on the GPU where there is one."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = loaded.model.to(device)
     ready = AnySize(fast(network) if device.type == "cpu" else network)
     with torch.inference_mode():
-        found = network.frames(ready(torch.from_numpy(past)[None].to(device), steps))[0].float().cpu()
+        given = torch.from_numpy(past)[None].to(device)
+        made = ready(given, steps) if seed is None else ready.draw(given, steps, seed)
+        found = network.frames(made)[0].float().cpu()
     if not bool(torch.isfinite(found).all()):
         raise CheckpointError(
             complain("forecast", "values that are not finite", "numbers", "train again with a lower rate")

@@ -12,6 +12,7 @@ from nowcast.cli.main import main
 from nowcast.models import checkpoint
 from nowcast.models.choice import ModelChoice
 from tests.fakes.benchmarks import TINY_STACK, write_checkpoint
+from tests.fakes.tiny_models import tiny_model, tiny_settings
 from tests.fakes.videos import write_video
 
 FRAMES = np.random.default_rng(4).integers(0, 256, (12, 48, 64), np.uint8)
@@ -102,17 +103,28 @@ def test_a_film_in_mp4(place):
         ({"model": "motionrnn"}, "nowcast forecast --archive ARCHIVE --model motionrnn"),
         ({"model": "radar.ckpt"}, "got a network of radar, expected one that was trained on videos; forecast"),
         ({"model": "odd.ckpt"}, "odd.ckpt: source: got 'film'"),
+        ({"model": "odd1.ckpt"}, "odd1.ckpt: source: got 5, expected one of"),
+        ({"model": "odd2.ckpt"}, "odd2.ckpt: source: got 5"),
+        ({"model": "odd3.ckpt"}, "odd3.ckpt: source: got ['kth']"),
+        ({"model": "odd4.ckpt"}, "odd4.ckpt: window: got 5, expected a group of settings"),
+        ({"model": "two.ckpt"}, "two.ckpt: got a network of 2 channels, expected gray (1) or colour (3)"),
+        ({"more": ["--seed", "-1"]}, "--seed: got -1, expected 0 or more"),
+        ({"more": ["--seed", "1"]}, "--seed: got 1, expected none: convlstm has one future; leave it out"),
         ({"video": "none.avi"}, "none.avi: no such video"),
         ({"more": ["--past", "0"]}, "--past: got 0, expected 1 or more"),
         ({"more": ["--steps", "-1"]}, "--steps: got -1"),
         ({"more": ["--size", "0", "4"]}, "--size: got"),
         ({"more": ["--start", "5"]}, "a.npy: got 1 frames from 5 on, expected 2 or more without a gap"),
+        ({"more": ["--start", "-99999999999999999999", "--past", "7"]}, "got 6 frames from 0 on, expected 7"),
         ({"more": ["--start", "6"]}, "a.npy: frame 6: got none, expected one of 0 to 5"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(place, capsys, arguments, words):
     (place / "old.zarr").mkdir()
     write_checkpoint(place / "odd.ckpt", data={"sources": [{"kind": "film", "settings": {}}]})
+    for number, data in enumerate((5, {"sources": [5]}, {"sources": [{"kind": ["kth"]}]}, {"window": 5}), 1):
+        write_checkpoint(place / f"odd{number}.ckpt", data=data)
+    write_checkpoint(place / "two.ckpt", channels=2)
     content = checkpoint.read(place / "best.ckpt")
     content["nowcast"]["scaling"] = {"low_dbz": 5.0, "high_dbz": 65.0}
     checkpoint.save(place / "radar.ckpt", content)
@@ -143,7 +155,7 @@ def test_a_network_that_is_tied_to_a_size_takes_frames_of_that_alone(place, caps
     with np.load("a.npz") as stored:
         assert stored["past"].shape == (2, 1, 24, 32)
     assert predict("--size", "32", "32", model="tied.ckpt") == 2
-    words = "frame size: got 32 x 32, expected 24 x 32, to which layer norm ties the network; give --size 24 32"
+    words = "frame size: got 32 x 32, expected 24 x 32, to which the network is tied; give --size 24 32"
     assert words in told(capsys)
 
 
@@ -156,3 +168,18 @@ def test_digits_have_one_side_for_both(place):
     with np.load("a.npz") as stored:
         assert stored["past"].shape == (2, 1, 40, 40)
         assert stored["past"][1].mean() == pytest.approx(FRAMES[3].mean() / 255, rel=0.02)
+
+
+def test_a_network_of_many_futures_takes_a_seed(place):
+    settings = tiny_settings("savp_vae")
+    network = tiny_model("savp_vae")
+    meta = checkpoint.CheckpointMeta("savp_vae", settings, 1, (16, 24), 2, 2, 1.0, None)
+    checkpoint.save(place / "vae.ckpt", checkpoint.pack(network.state_dict(), meta))
+    found = []
+    for seed in ("0", "7", "7"):
+        assert predict("--seed", seed, model="vae.ckpt") == 0
+        with np.load("a.npz") as stored:
+            found.append((stored["prediction"], json.loads(str(stored["attributes"]))["seed"]))
+    assert [seed for _, seed in found] == [0, 7, 7]
+    np.testing.assert_array_equal(found[1][0], found[2][0])
+    assert np.abs(found[0][0] - found[1][0]).max() > 1e-4

@@ -7,6 +7,8 @@ from nowcast.core.errors import SettingsError
 from nowcast.core.settings import build
 from nowcast.models.base import ClipBatch, ScheduledTargets, SequenceModel
 from nowcast.models.cpu.fast import fast
+from nowcast.models.lagrangian import semilagrangian
+from nowcast.models.lagrangian.semilagrangian import trajectories
 from nowcast.models.lagrangian.wrapper import LagrangianModel, LagrangianSettings
 from tests.fakes.tiny_models import PAST, frames, size_of, tiny_model
 from tests.models.test_optical_flow import disc
@@ -123,3 +125,13 @@ def test_all_three_systems_train_and_forecast_in_it(name):
 def test_settings_that_make_no_sense_are_refused(values):
     with pytest.raises(SettingsError):
         build(LagrangianSettings, values)
+
+
+def test_a_large_map_in_stripes_is_the_same_to_the_last_bit(monkeypatch):
+    generator = torch.manual_seed(3)
+    motion, maps = (torch.rand(1, n, 61, 83, generator=generator) * 9 - 3 for n in (2, 3))
+    whole = [(places, semilagrangian.sample(maps, places)) for places in trajectories(motion, 3)]
+    monkeypatch.setattr(semilagrangian, "_PIXELS", 5 * 83)
+    for (places, read), found in zip(whole, trajectories(motion, 3), strict=True):
+        assert torch.equal(found, places)
+        assert torch.equal(semilagrangian.sample_in_stripes(maps, found), read)

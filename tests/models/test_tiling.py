@@ -1,3 +1,4 @@
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -37,6 +38,19 @@ def test_the_middle_of_a_tile_outweighs_the_edge_of_the_next():
 def test_tiles_that_do_not_advance_are_refused(tile, overlap):
     with pytest.raises(SettingsError, match="tile"):
         blended(lambda rows, columns: torch.zeros(2, 2), (20, 20), tile, overlap)
+
+
+def test_a_tile_is_gone_before_the_next_is_made():
+    made = []
+
+    def make(rows, columns):
+        assert all(tile() is None for tile in made)
+        tile = torch.ones(3, 8, 8)
+        made.append(weakref.ref(tile))
+        return tile
+
+    blended(make, (20, 20), (8, 8), 2)
+    assert len(made) == 9
 
 
 class Around(SequenceModel):

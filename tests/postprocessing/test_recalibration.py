@@ -1,11 +1,14 @@
 """Recalibration: fits by hand, what synthetic miscalibration is found to be, the choice, and the step."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nowcast.core.errors import SettingsError
+from nowcast.forecasters.decision import dbz_from_probabilities
 from nowcast.postprocessing.monotone import rising_fit, rising_table
 from nowcast.postprocessing.probability_bins import CENTRES, BinCounts, bins_of, count, logit, probability
 from nowcast.postprocessing.recalibration import Recalibration, RecalibrationTable
@@ -154,6 +157,22 @@ def test_the_step_replaces_probabilities_alone_and_once():
         step.apply(Probable(thresholds=(25.0, 30.0)).forecast(storm, LEADS), storm)
     with pytest.raises(SettingsError, match="got those of no dBZ"):
         step.apply(Weak().forecast(storm, LEADS), storm)
+
+
+def test_a_large_forecast_is_recalibrated_in_its_place_and_a_few_rows_at_a_time():
+    known = table(0.5, 0.5, None)
+    large = np.linspace(1, 0, 3 * 2 * 400 * 500, dtype=np.float32).reshape(3, 2, 400, 500)
+    expected = known.apply(large, LEADS)
+    tracemalloc.start()
+    try:
+        found = known.apply(large, LEADS, overwrite=True)
+        assert tracemalloc.get_traced_memory()[1] < large.nbytes
+        dbz_from_probabilities(found, known.thresholds_dbz)
+        assert tracemalloc.get_traced_memory()[1] < 2 * large.nbytes
+    finally:
+        tracemalloc.stop()
+    assert found is large
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(

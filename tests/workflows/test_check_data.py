@@ -1,6 +1,7 @@
 """`nowcast data check`: which set a folder is, what is there, what is missing and what is damaged."""
 
 import h5py
+import netCDF4
 import numpy as np
 import pytest
 
@@ -44,7 +45,7 @@ def test_every_set_is_recognised_and_read(tmp_path, form, expected):
 
 
 def test_every_kind_of_files_can_be_checked():
-    assert set(SURVEYS) == set(SOURCES) - {"radar_archive", "radar_cache", "video_folder"}
+    assert set(SURVEYS) == set(SOURCES) - {"radar_archive", "radar_cache", "video_folder", "moving_rain"}
 
 
 def test_kth_says_who_and_what_is_missing_and_which_file_is_damaged(tmp_path):
@@ -139,3 +140,41 @@ def test_what_is_wrong_with_the_only_kind_that_fits_is_said(tmp_path):
         check(tmp_path)
     with pytest.raises(SettingsError, match="--kind"):
         check(tmp_path, "video_folder")
+
+
+@pytest.mark.parametrize(
+    ("times", "latitudes", "expected"),
+    [
+        ([0, 1e12], [1, 0], "wrong     {path}: got no times"),
+        ([0, 1], None, "damaged   t2m: {path}: got an axis 'lat' without values, expected latitudes"),
+        ([0, 1], [1, 0], "2 frames of 2 x 3"),
+    ],
+)
+def test_fields_without_axes_times_beyond_the_calendar_and_fields_of_nothing(
+    tmp_path, times, latitudes, expected
+):
+    path = tmp_path / "a.nc"
+    with netCDF4.Dataset(path, "w") as file:
+        for name, size in (("time", 2), ("lat", 2), ("lon", 3)):
+            file.createDimension(name, size)
+        axis = file.createVariable("time", "f8", ("time",))
+        axis.units, axis[:] = "hours since 2000-01-01", times
+        if latitudes:
+            file.createVariable("lat", "f8", ("lat",))[:] = latitudes
+        file.createVariable("t2m", "f4", ("time", "lat", "lon"), fill_value=-1)  # never written: nothing seen
+    assert expected.format(path=path) in str(check(path))
+
+
+def test_netcdf_without_fields_is_no_set_of_fields(tmp_path):
+    netCDF4.Dataset(tmp_path / "a.nc", "w").close()
+    with pytest.raises(FileError, match="got none, expected data of one of the kinds"):
+        check(tmp_path)
+
+
+def test_arrays_too_large_for_frames_are_named_unread(tmp_path):
+    root = write_sevir(tmp_path / "sevir")
+    [path] = (root / "vil" / "2018").glob("*.h5")
+    with h5py.File(path, "a") as file:
+        del file["vil"]
+        file.create_dataset("vil", (2, 90_000, 90_000, 49), "u1", chunks=(1, 500, 500, 1))
+    assert "'vil' claims (2, 90000, 90000, 49), expected at most" in str(check(root))

@@ -42,12 +42,29 @@ class _Folded(NamedTuple):
     bias is in the constant."""
 
 
-def probabilities(cascade: LogitCascade, past: Tensor, logits: Tensor, bound: float) -> Tensor:
+class Summary(NamedTuple):
+    """What a cascade reads of the past: smaller than the past itself, which can then be let go."""
+
+    newest: Tensor
+    """The newest frame, and its change from the mean of those before: (B, 2 or 1, K, H, W)."""
+    context: _Enlarged | None
+
+
+def summarised(cascade: LogitCascade, past: Tensor) -> Summary:
+    """Summarise the logits of past frames (B, T, K, H, W)."""
+    context = None
+    if cascade.context_unet is not None:
+        context = _Enlarged(cascade.context_unet.coarse(past.mean(dim=2) * INPUT_SCALE), past.shape[-2:])
+    read = [past[:, -1]] if cascade.pixel_layers is None else [past[:, -1], cascade.change(past)]
+    return Summary(torch.stack(read, dim=1), context)
+
+
+def probabilities(cascade: LogitCascade, past: Summary, logits: Tensor, bound: float) -> Tensor:
     """Probabilities that fall with the threshold, written over the logits.
 
     Args:
         cascade: as trained.
-        past: logits of past frames (B, T, K, H, W).
+        past: what `summarised` gives.
         logits: those that the network forecasts (B, S, K, H, W), float32; they are lost.
         bound: largest absolute value of a logit of the network that counts.
 
@@ -55,16 +72,13 @@ def probabilities(cascade: LogitCascade, past: Tensor, logits: Tensor, bound: fl
         (B, S, K, H, W).
     """
     folded = _fold(cascade, logits.shape[1])
-    smooth = _smoothed(cascade, past)
-    context = None
-    if cascade.context_unet is not None:
-        context = _Enlarged(cascade.context_unet.coarse(past.mean(dim=2) * INPUT_SCALE), past.shape[-2:])
-    height, width = past.shape[-2:]
-    rows = height if past.is_cuda else max(_PIXELS // width, 1)
-    for sample, start in ((b, r) for b in range(len(past)) for r in range(0, height, rows)):
+    smooth = _smoothed(cascade, past.newest)
+    height, width = logits.shape[-2:]
+    rows = height if logits.is_cuda else max(_PIXELS // width, 1)
+    for sample, start in ((b, r) for b in range(len(logits)) for r in range(0, height, rows)):
         stripe = slice(start, min(start + rows, height))
         read = smooth[sample, ..., stripe, :].flatten(3).flatten(0, 2)
-        around = None if context is None else context.rows(sample, stripe)
+        around = None if past.context is None else past.context.rows(sample, stripe)
         own = logits[sample, :, :, stripe]
         found = _logits(folded, read, around).view(own.shape)
         own.copy_(falling(found.add_(own.clamp(-bound, bound))))
@@ -92,17 +106,13 @@ def _logits(folded: _Folded, read: Tensor, around: Tensor | None) -> Tensor:
     return found.addmm_(last.weight, F.gelu(hidden))
 
 
-def _smoothed(cascade: LogitCascade, past: Tensor) -> Tensor:
-    """The newest frame, and its change from the mean of those before, smoothed: (B, 2 or 1, L + 1, K, H, W)."""
-    read = [past[:, -1]]
-    if cascade.pixel_layers is not None:
-        read.append(cascade.change(past))
-    maps = torch.cat(read, dim=1)
-    batch, _, height, width = maps.shape
-    smooth = maps.new_empty(batch, len(read), len(cascade.scales) + 1, past.shape[2], height, width)
-    smooth[:, :, 0] = maps.view_as(smooth[:, :, 0])
+def _smoothed(cascade: LogitCascade, maps: Tensor) -> Tensor:
+    """Maps (B, 2 or 1, K, H, W) at all scales: (B, 2 or 1, L + 1, K, H, W)."""
+    batch, kinds, thresholds, height, width = maps.shape
+    smooth = maps.new_empty(batch, kinds, len(cascade.scales) + 1, thresholds, height, width)
+    smooth[:, :, 0] = maps
     for level, scale in enumerate(cascade.scales, 1):
-        smooth[:, :, level] = gaussian(maps, scale, "replicate").view_as(smooth[:, :, 0])
+        smooth[:, :, level] = gaussian(maps.flatten(1, 2), scale, "replicate").view_as(maps)
     return smooth
 
 

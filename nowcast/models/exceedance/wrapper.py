@@ -17,7 +17,7 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.scaling import Scaling
 from nowcast.models.base import ClipBatch, OptimiserStep, ScheduledTargets, SequenceModel
 from nowcast.models.exceedance.cascade import CascadeSettings, LogitCascade
-from nowcast.models.exceedance.stripes import falling, probabilities
+from nowcast.models.exceedance.stripes import falling, probabilities, summarised
 from nowcast.models.wrapper import Inner, ModelWrapper
 
 _MARGIN = 0.01
@@ -165,7 +165,11 @@ class ExceedanceProbabilityModel(ModelWrapper):
         if self.cascade is None:
             falling(logits.flatten(0, 1))
             return logits
-        return probabilities(self.cascade, INCREMENTS.value(read), logits, LARGEST_LOGIT)
+        past = INCREMENTS.value(read)
+        del read, mask
+        summary = summarised(self.cascade, past)
+        del past
+        return probabilities(self.cascade, summary, logits, LARGEST_LOGIT)
 
     def optimiser_steps(
         self, clip: ClipBatch, targets: ScheduledTargets | None, generator: torch.Generator

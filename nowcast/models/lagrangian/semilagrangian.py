@@ -8,7 +8,7 @@ half precision cannot count to 600.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -17,6 +17,8 @@ from torch import Tensor
 
 _HALF = 0.5
 _ROUNDING = 1e-6
+_PIXELS = 1 << 18
+"""Of a stripe of rows on a CPU, about: smaller frames are one stripe."""
 
 
 def home(height: int, width: int, device: torch.device | None = None) -> Tensor:
@@ -49,10 +51,40 @@ def trajectories(
         strides = max(math.ceil(time - reached - _ROUNDING), 1)
         stride = (time - reached) / strides
         for _ in range(strides):
-            middle = places - _HALF * stride * sample(motion, places, padding="border")
-            places = places - stride * sample(motion, middle, padding="border")
+            places = _earlier(motion, places, stride)
         reached = time
         yield places
+
+
+def _earlier(motion: Tensor, places: Tensor, stride: float) -> Tensor:
+    """Where the air at ``places`` was ``stride`` frames before, a few rows at a time."""
+
+    def moved(here: Tensor) -> Tensor:
+        middle = here - _HALF * stride * sample(motion, here, padding="border")
+        return here - stride * sample(motion, middle, padding="border")
+
+    return _in_stripes(moved, places)
+
+
+def sample_in_stripes(maps: Tensor, places: Tensor) -> Tensor:
+    """As `sample`, a few rows at a time: a continent's places need not be there as a grid of shares, too."""
+    return _in_stripes(lambda here: sample(maps, here), places)
+
+
+def _in_stripes(make: Callable[[Tensor], Tensor], places: Tensor) -> Tensor:
+    """Maps (B, C, H, W) that ``make`` gives at places (B, 2, H, W); whole on a GPU and where they are few."""
+    height, width = places.shape[-2:]
+    rows = max(_PIXELS // max(width, 1), 1)
+    if places.is_cuda or rows >= height:
+        return make(places)
+    found: Tensor | None = None
+    for first in range(0, height, rows):
+        part = make(places[:, :, first : first + rows])
+        if found is None:
+            found = part.new_empty(*part.shape[:2], height, width)
+        found[:, :, first : first + rows] = part
+    assert found is not None
+    return found
 
 
 def sample(

@@ -16,7 +16,7 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.models.base import ClipBatch, OptimiserStep, ScheduledTargets, SequenceModel
 from nowcast.models.lagrangian.flow_settings import FlowSettings
 from nowcast.models.lagrangian.lucas_kanade import lucas_kanade
-from nowcast.models.lagrangian.semilagrangian import inside, sample, trajectories
+from nowcast.models.lagrangian.semilagrangian import inside, sample, sample_in_stripes, trajectories
 from nowcast.models.lagrangian.shared_motion import estimated_once
 from nowcast.models.wrapper import Inner, ModelWrapper
 
@@ -77,18 +77,25 @@ class LagrangianModel(ModelWrapper):
     ) -> Tensor:
         """Forecast (B, S, C, H, W) with ``network`` and its C."""
         motion = self._flow(past, observed)
-        advected = _to_reference(past, _origins(past, motion))
         if targets is not None:
             ahead = trajectories(-motion, targets.frames.shape[1])
             targets = targets._replace(frames=_sampled(targets.frames, ahead))
-        forecast = network(advected.to(past.dtype), steps, targets)
-        ahead = trajectories(motion, steps)
+        forecast = network(self.at_reference_time(past, motion), steps, targets)
+        return self.at_own_times(forecast, motion).to(past.dtype)
+
+    def at_reference_time(self, past: Tensor, motion: Tensor) -> Tensor:
+        """Advect past frames (B, T, C, H, W) along ``motion`` to the forecast reference time."""
+        return _to_reference(past, _origins(past, motion)).to(past.dtype)
+
+    def at_own_times(self, forecast: Tensor, motion: Tensor) -> Tensor:
+        """Advect forecast frames (B, S, C, H, W) along ``motion``; without gradients each in its place."""
+        ahead = trajectories(motion, forecast.shape[1])
         if torch.is_grad_enabled():
-            return _sampled(forecast, ahead).to(past.dtype)
-        forecast = forecast.contiguous()  # frame by frame in its place: a continent is there once
+            return _sampled(forecast, ahead)
+        forecast = forecast.contiguous()  # a continent is there once
         for n, places in enumerate(ahead):
-            forecast[:, n] = sample(forecast[:, n], places)
-        return forecast.to(past.dtype)
+            forecast[:, n] = sample_in_stripes(forecast[:, n], places)
+        return forecast
 
     def motion(self, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
         """The motion that frames are advected by: (B, S, 1, 2, H, W), cells a frame, rows first."""
