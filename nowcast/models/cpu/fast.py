@@ -104,7 +104,7 @@ class PackedConvolution(nn.Module):
         super().__init__()
         self.weight, self.bias = like.weight, like.bias
         self.padding = [int(side) for side in like.padding]
-        self.stride, self.dilation = list(like.stride), list(like.dilation)
+        self.stride, self.dilation, self.groups = list(like.stride), list(like.dilation), like.groups
         self._packed: dict[tuple[int, ...], Tensor] = {}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -114,9 +114,9 @@ class PackedConvolution(nn.Module):
         if packed is None:
             if len(self._packed) >= _KEPT_SHAPES:
                 self._packed.pop(next(iter(self._packed)))
-            packed = pack(self.weight, self.padding, maps, self.stride, self.dilation)
+            packed = pack(self.weight, self.padding, maps, self.stride, self.dilation, self.groups)
             self._packed[maps] = packed
-        return convolve(x, packed, self.bias, self.padding, self.stride, self.dilation)
+        return convolve(x, packed, self.bias, self.padding, self.stride, self.dilation, self.groups)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave what is packed behind: it can be neither copied nor saved, and is made again."""
@@ -200,7 +200,6 @@ def _can_pack(part: nn.Module) -> TypeGuard[nn.Conv2d | nn.Conv3d]:
         and type(part) in (nn.Conv2d, nn.Conv3d)
         and isinstance(part.padding, tuple)
         and part.padding_mode == "zeros"
-        and part.groups == 1
         and packs(part.weight)
     )
 

@@ -52,18 +52,19 @@ def pack(
     maps: Sequence[int],
     stride: Sequence[int] | None = None,
     dilation: Sequence[int] | None = None,
+    groups: int = 1,
 ) -> Tensor:
-    """Pack the weights (out, in, taps ...) of a convolution for maps of (B, h, w) or (B, L, h, w).
+    """Pack the weights (out, in / groups, taps ...) of a convolution for maps of (B, h, w) or (B, L, h, w).
 
     The result is opaque and fits `convolve` alone; it is a copy, so weights that change are packed anew.
     Ask `packs` first.
     """
     flat = [1] * len(padding)
-    shape = [maps[0], kernel.shape[1], *maps[1:]]
+    shape = [maps[0], groups * kernel.shape[1], *maps[1:]]
     reorder = _private(f"_C._nn.mkldnn_reorder_conv{kernel.dim() - 2}d_weight")
     assert reorder is not None
     packed: Tensor = reorder(
-        kernel.detach().to_mkldnn(), list(padding), list(stride or flat), list(dilation or flat), 1, shape
+        kernel.detach().to_mkldnn(), list(padding), list(stride or flat), list(dilation or flat), groups, shape
     )
     return packed
 
@@ -75,6 +76,7 @@ def convolve(
     padding: Sequence[int],
     stride: Sequence[int] | None = None,
     dilation: Sequence[int] | None = None,
+    groups: int = 1,
 ) -> Tensor:
     """Convolve (B, C, h, w) or (B, C, L, h, w) with what `pack` gave; 2-D output lies channels-last."""
     flat = [1] * len(padding)
@@ -83,7 +85,7 @@ def convolve(
     run = _private("ops.mkldnn._convolution_pointwise")
     assert run is not None
     found: Tensor = run(
-        x, packed, bias, list(padding), list(stride or flat), list(dilation or flat), 1, "none", [], ""
+        x, packed, bias, list(padding), list(stride or flat), list(dilation or flat), groups, "none", [], ""
     )
     return found
 
