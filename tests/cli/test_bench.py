@@ -35,14 +35,19 @@ def test_bench_writes_tables_pictures_and_page_and_says_where(place, capsys):
         "runs",
         "results",
         "sheets",
+        "figures",
         "results.md",
         "results.csv",
         "scores.csv",
         "index.html",
     }
-    assert {p.name for p in (out / "sheets").iterdir()} == {"clip_0001.png", "clip_0001.gif"}
+    sheets = {"clip_0001.png", "clip_0001.gif", "clip_0001_differences.png"}
+    assert {p.name for p in (out / "sheets").iterdir()} == sheets
+    curves = {p.name for p in (out / "figures").iterdir()}
+    assert "mse_sum.png" in curves
     page = (out / "index.html").read_text()
-    assert page.count("data:image/png") == page.count("data:image/gif") == 1
+    assert page.count("data:image/png") == 2 + len(curves)
+    assert page.count("data:image/gif") == 1
     assert main(["bench", "tiny.yaml", "--set", "seeds=[0]", "sheets.clips=[1]"]) == 0
     assert "train" not in capsys.readouterr().err
 

@@ -26,6 +26,7 @@ ELSEWHERE = {
     ("verify", "--step"): "the longest step that a model was made for",
     ("bench", "--models"): "all",
     ("bench", "--out"): "runs/bench/NAME of the configuration",
+    ("bench", "--runs"): "runs in --out",
     ("fetch-weights", "--out"): "the cache folder, NOWCAST_CACHE or ~/.cache/nowcast",
     ("ingest", "--resample"): "default",
     ("inspect-memory", "--crop"): "at most 256 a side",
