@@ -70,7 +70,13 @@ def needs(name, settings, size):
     return network.multiple_of, network.past_min
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+FULL_SIZE = [
+    pytest.param(path, marks=() if path.stem.endswith("_small") else pytest.mark.slow) for path in CONFIGS
+]
+"""Networks of the papers' sizes take a while to be built, even without values."""
+
+
+@pytest.mark.parametrize("path", FULL_SIZE, ids=[path.stem for path in CONFIGS])
 def test_it_loads_and_builds(path):
     bench = read_benchmark(path)
     assert [e for e in entries_of(bench) if e.experiment is not None]

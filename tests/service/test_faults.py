@@ -206,7 +206,7 @@ def _segfault(*_):
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-@pytest.mark.parametrize("method", ["sniff", "open"])
+@pytest.mark.parametrize("method", [pytest.param("sniff", marks=pytest.mark.slow), "open"])
 @pytest.mark.parametrize(
     ("read", "reason"),
     [

@@ -33,7 +33,8 @@ TEN = {"model_settings": {"step_minutes": 10}}
 
 
 @pytest.mark.parametrize(
-    ("changes", "model", "leads"), [({}, "motionrnn_5min", [5, 10, 15]), (TEN, "motionrnn", [10, 20, 30])]
+    ("changes", "model", "leads"),
+    [({}, "motionrnn_5min", [5, 10, 15]), pytest.param(TEN, "motionrnn", [10, 20, 30], marks=pytest.mark.slow)],
 )
 def test_it_publishes_by_the_network_with_its_probabilities(service, changes, model, leads):
     cycle = service.cycle(4.5, **changes)  # the newest frame is that of 45 minutes

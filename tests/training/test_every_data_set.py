@@ -61,6 +61,7 @@ def bench(kind, place):
     return main(["bench", "table.yaml", "--out", "table"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sevir"])
 def test_fills_a_table(kind, place, capsys):
     assert bench(kind, place) == 0, capsys.readouterr().err
