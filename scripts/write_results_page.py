@@ -1,10 +1,10 @@
-"""Write docs/reference/results.md from what `nowcast bench` wrote: its tables, the command, and a sentence each.
+"""Write docs/reference/results.md from what `nowcast bench` wrote: tables, the command, a sentence each.
 
     python scripts/write_results_page.py FOLDER [--out docs/reference/results.md]
 
-FOLDER has a folder with ``results.md`` for each table, called as its configuration. `results_tables.yaml` beside
-this script names the tables in their order with the sentence that says what may be concluded; a table that has
-no results is left out and named. Numbers are those that the command wrote, none is changed; pictures go beside
+FOLDER has a folder with ``results.md`` for each table, called as its configuration. `results_tables.yaml`
+beside this script has the head of the page and names the tables in their order, with the sentence that says
+what may be concluded; a table that has no results is left out and named. Numbers are those that the command wrote, none is changed; pictures go beside
 the page where the file asks for them.
 """
 
@@ -21,13 +21,6 @@ from nowcast.core.files import whole_file
 from nowcast.core.settings import build, read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAD = """# Networks side by side, small
-
-Every table below was made by `nowcast bench` on one CPU core a run, and is what the command wrote; only the sentence under each command is
-added. Sizes are small: the tables compare networks with each other, not with the papers, whose numbers stand beside for the order alone.
-Digits are MNIST's own (`--data FOLDER`); where a paper used people, digits that turn and scale stand in for them, and made-up rain for its
-radar. `python scripts/write_results_page.py FOLDER` makes this page.
-"""
 
 
 @dataclass(frozen=True)
@@ -49,6 +42,7 @@ class Shown:
 class Page:
     """All tables of the page."""
 
+    head: str
     tables: tuple[Shown, ...]
 
 
@@ -90,7 +84,7 @@ def main() -> int:
     found = [(t, args.folder / t.name / "results.md") for t in page.tables]
     sections = [section(table, path, args.out.parent) for table, path in found if path.exists()]
     with whole_file(args.out) as part:
-        part.write_text("\n".join([HEAD, *sections]).rstrip() + "\n", encoding="utf-8")
+        part.write_text("\n".join([page.head, *sections]).rstrip() + "\n", encoding="utf-8")
     for table, path in found:
         if not path.exists():
             print(f"missing: {table.name} (no {path})", file=sys.stderr)
