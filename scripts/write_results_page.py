@@ -4,8 +4,8 @@
 
 FOLDER has a folder with ``results.md`` for each table, called as its configuration. `results_tables.yaml`
 beside this script has the head of the page and names the tables in their order, with the sentence that says
-what may be concluded; a table that has no results is left out and named. Numbers are those that the command wrote, none is changed; pictures go beside
-the page where the file asks for them.
+what may be concluded; a table that has no results is left out and named. Numbers are those that the command
+wrote, none is changed; pictures go beside the page where the file asks for them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import re
 import shutil
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def section(table: Shown, results: Path, beside: Path) -> str:
         f"nowcast bench {table.name}{data} --runs results/runs --out results/{table.name}",
         "```",
         "",
-        table.conclusion.strip(),
+        textwrap.fill(table.conclusion, 140),
         "",
         rest,
         "",
