@@ -35,8 +35,6 @@ class Shown:
     """It takes ``--data``."""
     pictures: tuple[str, ...] = ()
     """Files of its folder that the page shows."""
-    before: str = ""
-    """Text above it."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +52,10 @@ def section(table: Shown, results: Path, beside: Path) -> str:
     title, rest = text.split("\n", 1)
     rest = re.sub(r"^(#+) ", r"#\1 ", rest, flags=re.MULTILINE).strip()
     data = " --data mnist" if table.digits else ""
-    lines = [table.before, ""] if table.before else []
-    lines += [
+    lines = [
         f"## {title.lstrip('# ')}",
         "",
-        "<!-- not run: minutes to an hour -->",
-        "```bash",
-        f"nowcast bench {table.name}{data} --runs results/runs --out results/{table.name}",
-        "```",
+        f"`nowcast bench {table.name}{data} --runs results/runs --out results/{table.name}`",
         "",
         textwrap.fill(table.conclusion, 140),
         "",
