@@ -119,7 +119,8 @@ def draw_arrows(path: Path, frame: npt.NDArray[np.uint8], motions: Mapping[str, 
         scale = frame.shape[-1] / motion.shape[-1]
         rows = (np.arange(motion.shape[1])[::every] + 0.5) * scale - 0.5
         columns = (np.arange(motion.shape[2])[::every] + 0.5) * scale - 0.5
-        axes.quiver(columns, rows, right, down, color="#ff5a1f", angles="xy", width=0.006)
+        if motion.any():  # a network that has not learned to move has no arrows
+            axes.quiver(columns, rows, right, down, color="#ff5a1f", angles="xy", width=0.006)
         length = float(np.hypot(*motion).mean())
         axes.set_title(f"{name}, mean {length:.1f} pixels a step", fontsize=9)
     return _save(figure, path)

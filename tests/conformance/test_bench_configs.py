@@ -164,5 +164,7 @@ def test_small_ones_run_from_end_to_end(path, tmp_path, monkeypatch):
     assert outcome.missing == ()
     assert [line.row.name for line in outcome.lines] == [row.name for row in bench.rows]
     for line in outcome.lines:
-        assert all(np.isfinite(line.records[0].mean(name)) for name in bench.scores)
+        # in two clips nothing may reach the higher thresholds, and then there is no CSI
+        expected = [name for name in bench.scores if not name.startswith("csi")]
+        assert all(np.isfinite(line.records[0].mean(name)) for name in expected)
     assert "</html>" in write_results(tmp_path, bench, outcome, work.held_out).page.read_text()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nowcast.report.bench_figures import draw_arrows
 from nowcast.report.bench_page import BenchPage, Chart, render_bench_page
 from nowcast.report.content import Cell, Picture, Table
 from nowcast.report.pictures import data_uri
@@ -97,3 +98,9 @@ def test_what_there_is_none_of_is_hidden():
     page = render_bench_page(BenchPage("t"))
     assert page.count(" hidden>") == 2
     assert "Not whole yet" not in page
+
+
+def test_a_network_that_moves_nothing_has_no_arrows_and_is_no_fault(tmp_path):
+    frame = np.zeros((1, 16, 16), np.uint8)
+    still, moving = np.zeros((2, 4, 4)), np.ones((2, 4, 4))
+    assert draw_arrows(tmp_path / "a.png", frame, {"still": still, "moving": moving}).stat().st_size > 1000
