@@ -12,7 +12,7 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.models.base import SequenceModel
 from nowcast.models.checkpoint import load_network
 from nowcast.models.counts import count
-from nowcast.models.padding import check_size
+from nowcast.models.padding import check_size, check_tied_size
 
 
 def check_networks(rows: Iterable[Row], shape: Sequences, progress: bool) -> None:
@@ -44,16 +44,7 @@ def _check_network(row: Row, shape: Sequences) -> None:
 
 def _check_fit(network: SequenceModel, shape: Sequences) -> None:
     check_size(network.multiple_of, *shape.size)
-    tied = getattr(network, "size", None)
-    if tied is not None and tuple(tied) != shape.size:
-        raise SettingsError(
-            complain(
-                "frame size",
-                f"{shape.size[0]} x {shape.size[1]}",
-                f"{tied[0]} x {tied[1]}, to which the network is tied",
-                "use frames of that size",
-            )
-        )
+    check_tied_size(network, shape.size, "use frames of that size")
     if shape.past < network.past_min:
         raise SettingsError(
             complain("data.window.past", shape.past, f"{network.past_min} or more", "give more past frames")

@@ -13,19 +13,17 @@ section 4.3 (digits move, rotate and scale at once); the paper gives no rates, s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
-from nowcast.core.times import Times
 from nowcast.data.digit_images import SIDE, Digits, MnistPart, load_digits
-from nowcast.data.source import FrameArray, SentWithoutCaches, check_span, from_bytes
+from nowcast.data.reel import Reel
+from nowcast.data.source import FrameArray, from_bytes
 
-REEL_STEP = np.timedelta64(1_000_000_000, "ns")
-"""Time between two frames of a reel: a second."""
 Floats = npt.NDArray[np.float32]
 
 
@@ -76,26 +74,19 @@ class DigitSettings:
         return self.turn_degrees != 0 or self.scale_range != (1.0, 1.0)
 
 
-class MovingDigits(SentWithoutCaches):
+class MovingDigits(Reel):
     """A reel of sequences of moving digits as a frame source; the same settings give the same frames.
 
     Raises:
         FileError: the folder of digits holds none.
     """
 
-    step = REEL_STEP
-
     def __init__(self, settings: DigitSettings) -> None:
+        super().__init__(settings.count, settings.length)
         self.settings = settings
         self.name = f"moving_digits({settings.part}, seed {settings.seed})"
         self.frame_shape = (1, settings.size, settings.size)
         self._digits = load_digits(settings.path, settings.part)
-        self._last: tuple[int, npt.NDArray[np.uint8]] | None = None
-
-    @cached_property
-    def times(self) -> Times:
-        """Seconds from 1970 on; between two sequences one second is left out."""
-        return reel_times(self.settings.count, self.settings.length)
 
     @property
     def fingerprint(self) -> str:
@@ -104,28 +95,11 @@ class MovingDigits(SentWithoutCaches):
 
     def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames of the reel: (T, 1, h, w) in [0, 1]."""
-        length = self.settings.length
-        check_span(self, first, count, length * self.settings.count)
-        parts = []
-        while count > 0:
-            number, start = divmod(first, length)
-            part = self.sequence(number)[start : start + count, rows, columns]
-            parts.append(part)
-            first, count = first + len(part), count - len(part)
-        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return from_bytes(whole[:, np.newaxis])
+        return from_bytes(self.frames(first, count, rows, columns))
 
-    def sequence(self, number: int) -> npt.NDArray[np.uint8]:
+    def make(self, number: int) -> npt.NDArray[np.uint8]:
         """Make sequence ``number``: (F, H, W)."""
-        if self._last is None or self._last[0] != number:
-            self._last = (number, make_sequence(self.settings, self._digits, number))
-        return self._last[1]
-
-
-def reel_times(count: int, length: int) -> Times:
-    """Return the times of ``count`` sequences of ``length`` frames: between two a step is left out."""
-    steps: npt.NDArray[np.int64] = np.arange(count)[:, np.newaxis] * (length + 1) + np.arange(length)
-    return np.datetime64(0, "ns") + steps.ravel() * REEL_STEP
+        return make_sequence(self.settings, self._digits, number)
 
 
 def make_sequence(s: DigitSettings, digits: Digits, number: int) -> npt.NDArray[np.uint8]:

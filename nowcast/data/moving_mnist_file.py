@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.times import Times
-from nowcast.data.moving_digits import REEL_STEP, reel_times
+from nowcast.data.reel import REEL_STEP, reel_times
 from nowcast.data.source import FrameArray, SentWithoutCaches, check_span, from_bytes
 
 NAME = "mnist_test_seq.npy"

@@ -9,16 +9,14 @@ rain; the life of each cell it does not.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import SettingsError
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
-from nowcast.core.times import Times
-from nowcast.data.moving_digits import REEL_STEP, reel_times
-from nowcast.data.source import FrameArray, SentWithoutCaches, check_span
+from nowcast.data.reel import Reel
+from nowcast.data.source import FrameArray
 
 _LOWEST_ECHO_DBZ = 5.0
 Floats = npt.NDArray[np.float32]
@@ -57,21 +55,14 @@ class RainSettings:
                 )
 
 
-class MovingRain(SentWithoutCaches):
+class MovingRain(Reel):
     """A reel of sequences of made-up rain as a frame source; the same settings give the same frames."""
 
-    step = REEL_STEP
-
     def __init__(self, settings: RainSettings, scaling: Scaling) -> None:
+        super().__init__(settings.count, settings.length)
         self.settings, self.scaling = settings, scaling
         self.name = f"moving_rain(seed {settings.seed})"
         self.frame_shape = (1, settings.size, settings.size)
-        self._last: tuple[int, FrameArray] | None = None
-
-    @cached_property
-    def times(self) -> Times:
-        """Seconds from 1970 on; between two sequences one second is left out."""
-        return reel_times(self.settings.count, self.settings.length)
 
     @property
     def fingerprint(self) -> str:
@@ -80,20 +71,11 @@ class MovingRain(SentWithoutCaches):
 
     def read(self, first: int, count: int, rows: slice, columns: slice) -> FrameArray:
         """Read frames of the reel: (T, 1, h, w) in [0, 1]."""
-        length = self.settings.length
-        check_span(self, first, count, length * self.settings.count)
-        parts = []
-        while count > 0:
-            number, start = divmod(first, length)
-            part = self._sequence(number)[start : start + count, rows, columns]
-            parts.append(part)
-            first, count = first + len(part), count - len(part)
-        return np.concatenate(parts)[:, np.newaxis]
+        return np.array(self.frames(first, count, rows, columns), np.float32)
 
-    def _sequence(self, number: int) -> FrameArray:
-        if self._last is None or self._last[0] != number:
-            self._last = (number, self.scaling.encode(make_rain(self.settings, number)))
-        return self._last[1]
+    def make(self, number: int) -> FrameArray:
+        """Make sequence ``number``: (F, H, W)."""
+        return self.scaling.encode(make_rain(self.settings, number))
 
 
 def make_rain(s: RainSettings, number: int) -> Floats:

@@ -36,6 +36,24 @@ def check_size(multiple_of: tuple[int, int], height: int, width: int) -> None:
         )
 
 
+def check_tied_size(network: SequenceModel, size: tuple[int, ...], remedy: str) -> None:
+    """Refuse frames of another size than the one that a network is tied to, if it is to any.
+
+    Args:
+        network: or a wrapper around it.
+        size: rows and columns of the frames.
+        remedy: what to do; ``{rows}`` and ``{columns}`` are those of the network.
+
+    Raises:
+        SettingsError: another size.
+    """
+    tied = getattr(network, "size", None)
+    if tied is not None and tuple(tied) != tuple(size):
+        expected = f"{tied[0]} x {tied[1]}, to which the network is tied"
+        told = remedy.format(rows=tied[0], columns=tied[1])
+        raise SettingsError(complain("frame size", f"{size[0]} x {size[1]}", expected, told))
+
+
 def check_past(network: SequenceModel, past: Tensor, channels: int) -> None:
     """Refuse frames that a network cannot take, before anything is computed.
 

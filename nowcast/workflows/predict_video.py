@@ -24,7 +24,7 @@ from nowcast.data.source import from_bytes
 from nowcast.data.windows import ClipWindow
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork, load_network
 from nowcast.models.cpu.fast import fast
-from nowcast.models.padding import AnySize
+from nowcast.models.padding import AnySize, check_tied_size
 from nowcast.products.predictions import PredictedClips, PredictionStore, check_prediction_place, write_npz
 
 FORMATS: Mapping[str, str] = {
@@ -188,7 +188,7 @@ def predict_video(
             got = f"{len(stretch.frames)} frames from {stretch.first} on"
             remedy = "start earlier or give fewer with --past"
             raise SettingsError(complain(str(video), got, f"{past} or more without a gap", remedy))
-        _check_size(loaded, stretch.frames.shape[-2:])
+        check_tied_size(loaded.model, stretch.frames.shape[-2:], "give --size {rows} {columns}")
         frames = from_bytes(stretch.frames)
         stage("forecast")
         prediction = _forecast(loaded, frames[:past], steps, seed)
@@ -205,14 +205,6 @@ def predict_video(
         attributes["seed"] = seed
     clip = PredictedClips(frames[None, :past], prediction[None], None if truth is None else truth[None])
     return VideoForecast(video.name, loaded.meta.model, clip, attributes)
-
-
-def _check_size(loaded: LoadedNetwork, size: tuple[int, ...]) -> None:
-    tied = getattr(loaded.model, "size", None)
-    if tied is not None and tuple(tied) != size:
-        got = f"{size[0]} x {size[1]}"
-        expected = f"{tied[0]} x {tied[1]}, to which the network is tied"
-        raise SettingsError(complain("frame size", got, expected, f"give --size {tied[0]} {tied[1]}"))
 
 
 def _forecast(loaded: LoadedNetwork, past: Any, steps: int, seed: int | None) -> Any:
