@@ -257,7 +257,14 @@ def attributes(group: Any, name: str, wanted: Iterable[str] | None = None) -> di
     """
     member = group.get(name)
     stated = {} if member is None else member.attrs
-    return {k: plain(stated[k]) for k in (stated if wanted is None else wanted) if k in stated}
+    found = {}
+    for k in stated if wanted is None else wanted:
+        try:
+            found[k] = plain(stated[k])
+        except KeyError:  # asked only now, as most are there
+            if k in stated:
+                raise
+    return found
 
 
 def number(path: Path, where: str, stated: Mapping[str, Any], name: str) -> float:
