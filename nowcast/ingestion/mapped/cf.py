@@ -49,6 +49,11 @@ class NamedVariable:
         self.ndim, self.size = len(self.shape), int(np.prod(self.shape, dtype=np.int64))
         self.dtype = inner.dtype if inner is not None else self._values.dtype
 
+    @property
+    def inner(self) -> Any:
+        """The variable of the file."""
+        return self._inner
+
     def ncattrs(self) -> list[str]:
         """Return the names of all attributes."""
         own = self._inner.ncattrs() if self._inner is not None else []
@@ -108,6 +113,10 @@ class MappedStore:
         """Open a file whose variables are named and described as the mapping says."""
         with self.store.opened(path, known) as data:
             yield overlaid(path, data, self.mapping)
+
+    def stored(self, variable: Any) -> Stored:
+        """Return what finds the variable of the file below again."""
+        return self.store.stored(variable.inner if isinstance(variable, NamedVariable) else variable)
 
     def frame(self, path: Path, stored: Stored, axes: Axes, time: int) -> npt.NDArray[Any]:
         """Read it from the file below: numbers as stored are those of no mapping."""
@@ -178,6 +187,7 @@ def _lay_time(path: Path, variables: dict[str, Any], mapping: Mapping, main: Any
                 )
             )
         attributes = {"standard_name": "time", "long_name": "time", "units": units}
+        attributes["calendar"] = time.calendar or str(getattr(stamp, "calendar", "standard"))
         moved = stamp[...] + _offset(units, time.offset_minutes) if time.offset_minutes else None
         made = NamedVariable(
             time.variable, attributes, stamp if moved is None else None, stamp.dimensions, moved

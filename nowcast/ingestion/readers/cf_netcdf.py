@@ -44,7 +44,8 @@ class CfNetcdf:
     and its zeros are 0 dBZ. Values lower than any radar gives are refused unless explained. Amounts
     become rates by their period.
 
-    ``variable`` chooses where several would do, None takes the one there is.
+    ``variable`` chooses where several would do, None takes the one there is. Where no array lies outside the
+    groups of a file, the one group that holds reflectivity or rain is read.
 
     Source: CF Conventions 1.10, sections 2.5, 3, 4, 5.6, 7 and 8.1.
     """
@@ -66,7 +67,7 @@ class CfNetcdf:
 
     def open(self, path: Path) -> xr.DataArray:
         """Open the file as a lazy field; see `nowcast.ingestion.readers.base.Reader`."""
-        return open_cf(path, NetcdfStore(), z_r(self.z_r_name), self.variable)
+        return open_cf(path, NetcdfStore(group=None), z_r(self.z_r_name), self.variable)
 
 
 def open_cf(
@@ -107,7 +108,7 @@ def open_cf(
             _read,
             path,
             store,
-            Stored(variable.name, tuple(variable.shape), variable.dtype),
+            store.stored(variable),
             axes,
             order,
             flips,

@@ -15,16 +15,18 @@ import numpy.typing as npt
 
 from nowcast.ingestion.readers import netcdf_size
 from nowcast.ingestion.readers.cf_axes import Axes
+from nowcast.ingestion.readers.cf_groups import in_group
 from nowcast.ingestion.readers.hdf5 import HDF5_MAGIC, check_packed, check_packed_members, open_hdf5
 from nowcast.ingestion.readers.lazy import HDF5_LOCK, faults_named
 
+ROOT = ""
 _OWN_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 """What h5py unpacks as netCDF does; others may be of netCDF's own plug-ins."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A variable as netCDF gives it: its name, shape and type."""
+    """A variable as netCDF gives it: its name with the groups that it lies in, shape and type."""
 
     name: str
     shape: tuple[int, ...]
@@ -41,6 +43,10 @@ class CfStore(Protocol):
         """Open a file that has been looked through, unless it is ``known``."""
         ...
 
+    def stored(self, variable: Any) -> Stored:
+        """Return what finds a variable of an open file again."""
+        ...
+
     def frame(self, path: Path, stored: Stored, axes: Axes, time: int) -> npt.NDArray[Any]:
         """Read the frame (H, W) at one index of time as stored, of a file that has been opened once.
 
@@ -52,7 +58,9 @@ class CfStore(Protocol):
 
 @dataclass(frozen=True)
 class NetcdfStore:
-    """netCDF-3 and -4 files."""
+    """netCDF-3 and -4 files; ``group`` as `nowcast.ingestion.readers.cf_groups.in_group`, or the root alone."""
+
+    group: str | None = ROOT
 
     @contextmanager
     def opened(self, path: Path, known: bool = False) -> Iterator[Any]:
@@ -66,15 +74,20 @@ class NetcdfStore:
                 with open_hdf5(path, check_packed_members):
                     pass
             with netCDF4.Dataset(path) as data:
-                yield data
+                yield data if self.group == ROOT else in_group(path, data, self.group)
+
+    def stored(self, variable: Any) -> Stored:
+        """Return name with its group, shape and type."""
+        name = f"{variable.group().path}/{variable.name}".strip("/")
+        return Stored(name, tuple(variable.shape), variable.dtype)
 
     def frame(self, path: Path, stored: Stored, axes: Axes, time: int) -> npt.NDArray[Any]:
         """Read a frame by h5py where it reads what netCDF does, else by netCDF."""
         found = self._by_h5py(path, stored, axes, time)
         if found is not None:
             return found
-        with self.opened(path, known=True) as data:
-            variable = data.variables[stored.name]
+        with NetcdfStore().opened(path, known=True) as data:
+            variable = data[stored.name]
             self.check_frame(path, data, stored.name, axes.place(time))
             variable.set_auto_maskandscale(False)
             return axes.frame(variable, time)

@@ -97,7 +97,8 @@ def decode_times(path: Path, stamp: Any, values: Any) -> Times:
                 f"{path}: calendar",
                 repr(calendar[:40]),
                 f"one of {', '.join(_CALENDARS)}",
-                "radar files are of the world's calendar, mend the attribute",
+                "mend it, or, if its numbers are of the world's calendar, say so by a mapping (--mapping) with "
+                "time: {calendar: standard}",
             )
         )
     seconds, epoch = _unit(path, stated_units(stamp), calendar)

@@ -164,6 +164,10 @@ class ZarrStore:
             finally:
                 store.close()
 
+    def stored(self, variable: Any) -> Stored:
+        """Return name, shape and type."""
+        return Stored(variable.name, variable.shape, variable.dtype)
+
     def frame(self, path: Path, stored: Stored, axes: Axes, time: int) -> npt.NDArray[Any]:
         """Read a frame; each chunk is checked as it is read."""
         with self.opened(path, known=True) as data:
