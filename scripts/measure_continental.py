@@ -70,7 +70,7 @@ def measure(model: str, rows: int, columns: int) -> None:
             {
                 "wall": time.perf_counter() - wall,
                 "cpu": time.process_time() - cpu,
-                "gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+                "gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
             }
         )
     )

@@ -16,15 +16,24 @@ if TYPE_CHECKING:
 
     from nowcast.models.base import SequenceModel
     from nowcast.models.checkpoint import LoadedNetwork
-    from nowcast.models.wrapper import ModelWrapper
+    from nowcast.models.exceedance.wrapper import ExceedanceProbabilityModel
+    from nowcast.models.lagrangian.wrapper import LagrangianModel
+    from nowcast.models.padding import AnySize
+    from nowcast.models.wrapper import Inner
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 _BYTES_PER_GB = 1e9
-_TILES_IN_MEMORY = 4
+_BYTES = 4.0
+"""Of a number."""
+_HELD = 2.5
+"""How often a number of a tile is there, at most: as a frame and as patches, and what memory freed is in between."""
+_TILES_IN_MEMORY = 8
 """So that the forecast of a frame too large for memory has room beside its tile."""
+_READ = 96
+"""Cells around a pixel that a network is taken to read: what lies farther away has been forgotten on the way."""
 _FADE = 16
-"""Cells over which one tile gives way to the next where both know all that a cascade reads."""
+"""Cells over which one tile gives way to the next where both know what is read."""
 
 
 class Running(NamedTuple):
@@ -54,26 +63,24 @@ class NetworkRunner:
         """
         import torch
 
-        from nowcast.models.lagrangian.wrapper import LagrangianModel
-        from nowcast.models.padding import AnySize
-
         steps, (height, width) = int(indices[-1]) + 1, scaled.shape[1:]
         past, mask = _batch(np.where(observed, scaled, np.float32(0))), _batch(observed)
         del scaled, observed
-        network, inside = self._network, self._network.network
+        parts = self._parts
+        # What the wrappers do in `forward`, stage by stage: what a stage has read is gone in the next.
         with torch.no_grad():
-            if isinstance(network, AnySize) and isinstance(inside, LagrangianModel):
-                # What these two do in `forward`, stage by stage: what a stage has read is gone in the next.
-                past, mask = network.pad(past), network.pad_mask(mask)
-                motion = inside.motion(past, 1, mask)[:, 0, 0]
-                del mask
-                past = inside.at_reference_time(past, motion)
-                forecast = inside.network(past, steps)
-                del past
-                forecast = inside.at_own_times(forecast, motion)[..., :height, :width]
+            if parts.frame is not None:
+                past, mask = parts.frame.pad(past), parts.frame.pad_mask(mask)
+            if parts.flow is None:
+                forecast = parts.at_reference_time(past, steps, mask)
             else:
-                forecast = network(past, steps, None, mask)
-        found = forecast[0]
+                motion = parts.flow.motion(past, 1, mask)[:, 0, 0]
+                del mask
+                past = parts.flow.at_reference_time(past, motion)
+                forecast = parts.at_reference_time(past, steps)
+                del past
+                forecast = parts.flow.at_own_times(forecast, motion)
+        found = forecast[0, ..., :height, :width]
         if len(indices) < len(found):
             found = found[torch.from_numpy(indices)]
         chosen: Array = found.float().numpy()
@@ -116,64 +123,86 @@ class NetworkRunner:
         return rows, columns
 
     @property
-    def _receptive_field(self) -> int:
-        """Cells that a cascade reads around a pixel; what a network reads beyond fades with the distance."""
-        events = self._loaded.meta.exceedance_probability
-        return 0 if events is None or events.cascade is None else round(events.cascade.receptive_field)
-
-    @property
     def _tied(self) -> tuple[int, int] | None:
         size = getattr(self._loaded.model, "size", None)
         return None if size is None else (int(size[0]), int(size[1]))
 
     @cached_property
-    def _network(self) -> ModelWrapper:
+    def _parts(self) -> _Parts:
         import torch
 
         from nowcast.models.cpu.fast import fast
-        from nowcast.models.lagrangian.wrapper import LagrangianModel
         from nowcast.models.padding import AnySize
         from nowcast.models.tiling import Tiled
 
-        def tiled(network: SequenceModel) -> ModelWrapper:
-            read = self._receptive_field
-            overlap = max(self.how.overlap, 2 * read + _FADE)
-            return Tiled(AnySize(network), self._tile_size, overlap, read, one_size=self._tied is not None)
-
         network = fast(self._loaded.model, torch.bfloat16 if self.how.half else torch.float32)
-        if not isinstance(network, LagrangianModel):
-            return tiled(network)
-        network.network = tiled(network.network)
-        return AnySize(network)
+        flow, head, network = self._apart(network)
+        inside = AnySize(network)
+        overlap = max(self.how.overlap, 2 * _READ + _FADE)
+        tiles = Tiled(inside, self._tile_size, overlap, _READ, one_size=self._tied is not None)
+        frame = None if flow is None and head is None else AnySize(network)
+        in_tiles = tiles if head is None else tiles.holding(inside.holding(head.of_frames(network)))
+        return _Parts(frame, flow, head, in_tiles)
+
+    def _apart(
+        self, network: SequenceModel
+    ) -> tuple[LagrangianModel | None, ExceedanceProbabilityModel | None, SequenceModel]:
+        """A network out of its Lagrangian coordinates and its head; the head of one tied to a size stays on."""
+        from nowcast.models.exceedance.wrapper import ExceedanceProbabilityModel
+        from nowcast.models.lagrangian.wrapper import LagrangianModel
+
+        flow = network if isinstance(network, LagrangianModel) else None
+        network = network if flow is None else flow.network
+        if self._tied is not None or not isinstance(network, ExceedanceProbabilityModel):
+            return flow, None, network
+        return flow, network, network.network
 
     @cached_property
     def _bytes_per_pixel(self) -> float:
-        """Measure on a small frame what one step puts into memory; twice the sum of all maps.
+        """What a tile takes: frames read and forecast, and maps of one step, which a small frame tells; twice.
 
-        What a wrapper takes for all steps together is its own ``bytes_per_pixel``.
+        What stands around the network is no part of it: it is made for the whole frame, a band at a time.
         """
         import torch
         from torch import nn
 
-        model = self._loaded.model
-        rows, columns = (8 * side for side in model.multiple_of)
+        head, network = self._apart(self._loaded.model)[1:]
+        channels = 1 if head is None else len(head.thresholds)
+        rows, columns = (8 * side for side in network.multiple_of)
         total = [0]
 
         def count(_module: nn.Module, _inputs: object, output: object) -> None:
             if isinstance(output, torch.Tensor):
                 total[0] += output.numel() * output.element_size()
 
-        leaves = [m for m in model.modules() if not list(m.children())]
+        leaves = [m for m in network.modules() if not list(m.children())]
         hooks = [leaf.register_forward_hook(count) for leaf in leaves]
-        frames = max(model.past_min, self._loaded.meta.past)
+        frames = max(network.past_min, self._loaded.meta.past)
         try:
             with torch.no_grad():
-                model(torch.zeros(1, frames, 1, rows, columns), 1)
+                network(torch.zeros(1, frames, channels, rows, columns), 1)
         finally:
             for hook in hooks:
                 hook.remove()
-        around = sum(float(getattr(module, "bytes_per_pixel", 0.0)) for module in model.modules())
-        return max(2.0 * total[0] / frames, 1.0) / (rows * columns) + around
+        step = total[0] / (frames * rows * columns)
+        return _HELD * (step + _BYTES * channels * (frames + self._loaded.meta.future))
+
+
+class _Parts(NamedTuple):
+    """A network taken apart, to be run stage by stage."""
+
+    frame: AnySize | None
+    """Pads the whole frame, where something stands around the tiles."""
+    flow: LagrangianModel | None
+    head: ExceedanceProbabilityModel | None
+    in_tiles: Inner
+    """The network inside all of these on frames, tile by tile."""
+
+    def at_reference_time(self, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
+        """Forecast (B, S, K, H, W) in the coordinates of the past that is given."""
+        if self.head is None:
+            return self.in_tiles(past, steps, None, observed)
+        return self.head.forecast(self.in_tiles, past, steps, observed)
 
 
 def _batch(frames: npt.NDArray[np.generic]) -> Tensor:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nowcast.core.errors import SettingsError, complain
+from nowcast.core.freed_memory import give_back_freed
 from nowcast.models.base import ScheduledTargets, SequenceModel
 from nowcast.models.wrapper import Inner, ModelWrapper
 
@@ -116,6 +117,7 @@ def blended(
     rows, columns = (spans(n, t, overlap) for n, t in zip(shape, tile, strict=True))
     if len(rows) == len(columns) == 1:
         return make(rows[0], columns[0])
+    give_back_freed()
     total: Tensor | None = None
     weights = torch.zeros(shape)
     for row in rows:
@@ -128,6 +130,7 @@ def blended(
             for known, own in zip(_maps(total), _maps(part), strict=True):  # no second copy of a tile
                 known[row, column] += own * weight
             del part, own  # gone before the next one is made
+    give_back_freed()
     assert total is not None
     total /= weights
     return total

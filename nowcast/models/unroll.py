@@ -72,16 +72,17 @@ def unroll(
     encoded = encoded.view(batch, length, *encoded.shape[1:])
     early = warm or use_past is not None
     state = net.start(encoded[:, 0], past)
-    outputs: list[Tensor] = []
+    outputs = _Outputs(steps, apart=early or torch.is_grad_enabled())
     for t in range(length - 1 + steps):
         emit = early or t >= length - 1
-        if t < length and (use_past is None or not outputs):
+        if t < length and (use_past is None or outputs.newest is None):
             x = encoded[:, t]
             value = past[:, t]
             if increments is not None and emit:
                 value = increments.value(value)
         else:
-            value, frame = _read(t, outputs[-1], past, targets, increments)
+            assert outputs.newest is not None
+            value, frame = _read(t, outputs.newest, past, targets, increments)
             x = net.encode(frame.to(past.dtype))  # values may be finer than what the network reads
         output, state = net.step(x, state, emit)
         if watch is not None:
@@ -90,8 +91,35 @@ def unroll(
             if output is None and not warm and t < length - 1:
                 continue  # a network of differences has read one frame alone
             assert output is not None
-            outputs.append(output if increments is None else increments.add(value, output))
-    return torch.stack(outputs if warm else outputs[-steps:], dim=1)
+            outputs.add(output if increments is None else increments.add(value, output))
+    return outputs.stacked(None if warm else steps)
+
+
+class _Outputs:
+    """What the loop has made, each in its place unless gradients or a warm start keep them apart."""
+
+    def __init__(self, steps: int, apart: bool) -> None:
+        self.steps, self.apart = steps, apart
+        self.newest: Tensor | None = None
+        self._parts: list[Tensor] = []
+        self._whole: Tensor | None = None
+        self._made = 0
+
+    def add(self, output: Tensor) -> None:
+        self.newest = output
+        if self.apart:
+            self._parts.append(output)
+            return
+        if self._whole is None:
+            self._whole = output.new_empty(len(output), self.steps, *output.shape[1:])
+        self._whole[:, self._made] = output
+        self._made += 1
+
+    def stacked(self, last: int | None) -> Tensor:
+        """All of them, or the last ones: (B, N, C, h, w)."""
+        if self._whole is not None:
+            return self._whole
+        return torch.stack(self._parts if last is None else self._parts[-last:], dim=1)
 
 
 def _read(

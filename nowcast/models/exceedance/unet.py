@@ -94,13 +94,6 @@ class ContextUNet(nn.Module):
             found = up(torch.cat([_enlarged(found, fine.shape[-2:]), fine], dim=1))
         return self.head(found), self.settings.patch
 
-    @property
-    def bytes_per_pixel(self) -> float:
-        """At most so much memory a forecast takes for each pixel."""
-        cells = sum(wide / (1 << 2 * stage) for stage, wide in enumerate(self.settings.widths))
-        ends = 2 * self.settings.frames + 2 * self.head.out_channels
-        return 4.0 * (ends + 8 * cells / self.settings.patch**2)
-
     def _padded(self, frames: Tensor) -> Tensor:
         lacking = self.settings.frames - frames.shape[1]
         if lacking > 0:
