@@ -27,11 +27,11 @@ _BYTES_PER_GB = 1e9
 _BYTES = 4.0
 """Of a number."""
 _HELD = 2.5
-"""How often a number of a tile is there, at most: as a frame and as patches, and what memory freed is in between."""
+"""How often a number of a tile is there, at most: as a frame, as patches, and freed but kept."""
 _TILES_IN_MEMORY = 8
 """So that the forecast of a frame too large for memory has room beside its tile."""
 _READ = 96
-"""Cells around a pixel that a network is taken to read: what lies farther away has been forgotten on the way."""
+"""Cells around a pixel that a network is taken to read; what lies farther away matters less and less."""
 _FADE = 16
 """Cells over which one tile gives way to the next where both know what is read."""
 

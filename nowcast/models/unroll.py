@@ -46,6 +46,7 @@ def unroll(
     warm: bool = False,
     watch: Watch | None = None,
     increments: Increments | None = None,
+    finish: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Feed the past, then the network's own predictions (or the scheduled-sampling targets).
 
@@ -61,6 +62,7 @@ def unroll(
         warm: also return the one-step predictions made while reading the past.
         watch: called after each step with t = 0 ... T + S - 2 and the state.
         increments: how outputs change the frame that was read; None takes them as frames.
+        finish: what is made of outputs (..., C, h, w) in the end; None leaves them.
 
     Returns:
         (B, S, C, h, w), or (B, T - 1 + S, C, h, w) when ``warm``: frames, or their values where outputs are
@@ -72,7 +74,7 @@ def unroll(
     encoded = encoded.view(batch, length, *encoded.shape[1:])
     early = warm or use_past is not None
     state = net.start(encoded[:, 0], past)
-    outputs = _Outputs(steps, apart=early or torch.is_grad_enabled())
+    outputs = _Outputs(steps, finish or _as_it_is, apart=early or torch.is_grad_enabled())
     for t in range(length - 1 + steps):
         emit = early or t >= length - 1
         if t < length and (use_past is None or outputs.newest is None):
@@ -98,8 +100,8 @@ def unroll(
 class _Outputs:
     """What the loop has made, each in its place unless gradients or a warm start keep them apart."""
 
-    def __init__(self, steps: int, apart: bool) -> None:
-        self.steps, self.apart = steps, apart
+    def __init__(self, steps: int, finish: Callable[[Tensor], Tensor], apart: bool) -> None:
+        self.steps, self.finish, self.apart = steps, finish, apart
         self.newest: Tensor | None = None
         self._parts: list[Tensor] = []
         self._whole: Tensor | None = None
@@ -110,16 +112,21 @@ class _Outputs:
         if self.apart:
             self._parts.append(output)
             return
+        finished = self.finish(output)
         if self._whole is None:
-            self._whole = output.new_empty(len(output), self.steps, *output.shape[1:])
-        self._whole[:, self._made] = output
+            self._whole = finished.new_empty(len(finished), self.steps, *finished.shape[1:])
+        self._whole[:, self._made] = finished
         self._made += 1
 
     def stacked(self, last: int | None) -> Tensor:
         """All of them, or the last ones: (B, N, C, h, w)."""
         if self._whole is not None:
             return self._whole
-        return torch.stack(self._parts if last is None else self._parts[-last:], dim=1)
+        return self.finish(torch.stack(self._parts if last is None else self._parts[-last:], dim=1))
+
+
+def _as_it_is(output: Tensor) -> Tensor:
+    return output
 
 
 def _read(

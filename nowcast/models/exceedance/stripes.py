@@ -117,13 +117,16 @@ class Newest:
         first, last = max(band.start - self.reach, 0), min(band.stop + self.reach, self.past.shape[-2])
         parts = [] if self.maps is None else [self.maps[..., first - self.first :, :]]
         done = first + (parts[0].shape[-2] if parts else 0)
-        if done < last:
-            logits = self.logits_of(self.past[..., done:last, :])
-            without = self.cascade.pixel_layers is None
-            read = [logits[:, -1]] if without else [logits[:, -1], self.cascade.change(logits)]
-            parts.append(torch.stack(read, dim=1))
+        rows = band.stop - band.start
+        parts += [self._read(slice(row, min(row + rows, last))) for row in range(done, last, rows)]
         self.maps, self.first = torch.cat(parts, dim=-2) if len(parts) > 1 else parts[0], first
         return self.maps
+
+    def _read(self, rows: slice) -> Tensor:
+        logits = self.logits_of(self.past[..., rows, :])
+        if self.cascade.pixel_layers is None:
+            return logits[:, -1:]
+        return torch.stack([logits[:, -1], self.cascade.change(logits)], dim=1)
 
 
 def falling(logits: Tensor) -> Tensor:
