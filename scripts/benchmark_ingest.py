@@ -2,11 +2,11 @@
 
     python scripts/benchmark_ingest.py FOLDER [--workers N] [--out FOLDER] [--side-by-side 2]
 
-Each run is a fresh process; CPU seconds are its own and its workers', user and system; peak memory is the sum of
-their resident memory, sampled every 50 ms. With --side-by-side, ODIM_H5 composites are laid N times beside and N
-times below themselves first, on cells of an Nth of the side, so that corners stay: 1900 x 2200 cells of 2 km become
-3800 x 4400 of 1 km, stored as the file's own. The bare limit is measured beside it: reading and decoding the same
-files frame by frame in one process, without an archive.
+Each run is a fresh process; CPU seconds are its own and its workers', user and system; peak memory is the sum
+of their resident memory, sampled every 50 ms. With --side-by-side, ODIM_H5 composites are laid N times beside
+and N times below themselves first, on cells of an Nth of the side, so that corners stay: 1900 x 2200 cells of
+2 km become 3800 x 4400 of 1 km, stored as the file's own. The bare limit is measured beside it: reading and
+decoding the same files frame by frame in one process, without an archive.
 """
 
 from __future__ import annotations
