@@ -114,7 +114,7 @@ class Average:
         parts = ", ".join(part.forecaster.name for part in self.parts)
         own = {} if self.calibration is None else {"calibration": self.calibration.digest}
         return {
-            "model": "average",
+            "model": self.name,
             "average_of": parts,
             "settings": json.dumps(settings, sort_keys=True),
             **own,
