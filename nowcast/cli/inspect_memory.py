@@ -131,6 +131,8 @@ def _data(args: argparse.Namespace, loaded: LoadedNetwork) -> tuple[str, VideoDa
     if kind == "radar_archive":
         settings["step_minutes"] = meta.step_seconds / 60
     sources: list[Any] = build_sources([{"kind": kind, "settings": settings}], meta.scaling, "--data")
+    if kind == "radar_archive":
+        sources = sources[:1]  # clips of other phases of the step lie minutes beside those of the first
     if args.period:
         if kind != "radar_archive":
             raise SettingsError(complain("--period", args.period, "it with an archive only", "leave it out"))

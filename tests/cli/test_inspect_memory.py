@@ -82,7 +82,7 @@ def test_weights_of_the_package_address_with_short_clips_at_their_own_step(tmp_p
         in capsys.readouterr().out
     )
     found = json.loads((out / "memory.json").read_text())
-    assert found["clips"] == 4  # six frames in either phase of 20 minutes, five in a window
+    assert found["clips"] == 2  # six frames in the first phase of 20 minutes, five in a window
     assert found["usage_long"] == [None] * 5
     assert sum(found["usage_short"]) == pytest.approx(1, abs=1e-6)
     assert found["similarity"]["same_clip"] is None

@@ -84,6 +84,11 @@ def test_starts_are_in_an_order_that_is_spread(script):
     assert module.spread(1) == [0]
     gaps = [np.diff(sorted([0, *module.spread(32)[:n], 31])).max() for n in (4, 8, 16)]
     assert gaps == [8, 4, 2]
+    starts = list(np.datetime64("2025-03-21T00:00") + np.arange(36) * np.timedelta64(60, "m"))
+    few, every = (module.picked_of(module.parse_model(text), starts) for text in ("net@6", "net"))
+    assert sorted(module.first_of(few)) == few == [starts[i] for i in (0, 7, 14, 21, 28, 35)]
+    assert every == starts
+    assert len(module.first_of(every)) == 6
 
 
 @pytest.fixture
