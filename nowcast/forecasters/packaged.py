@@ -115,7 +115,9 @@ def packaged(name: str, settings: NeuralSettings | None = None, raw: bool = Fals
 
     Raises:
         CheckpointError: its file is missing or is not the one the registry names.
+        SettingsError: a GPU is asked for and there is none.
     """
+    settings = (settings or NeuralSettings()).on_this_machine(name)
     path = weights_of(name)
     chosen = folder() / f"{name}{CALIBRATION}"
     calibration = None if raw or not chosen.is_file() else read_calibration(chosen).models[0]
