@@ -119,8 +119,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_name(model: Path) -> None:
     """Refuse a network of the package by its name: all of them are of radar."""
-    from nowcast.forecasters.packaged import registry
+    from nowcast.forecasters.packaged import packaged_names
 
-    if not model.exists() and str(model) in registry():
+    if not model.exists() and str(model) in packaged_names():
         remedy = f"forecast radar with 'nowcast forecast --archive ARCHIVE --model {model}'"
         raise SettingsError(complain("--model", model, "a checkpoint that was trained on videos", remedy))

@@ -117,7 +117,7 @@ class Average:
         if told := ", ".join(place for place in places if place is not None):
             own[COMPUTED_ON] = told
         return {
-            "model": "average",
+            "model": self.name,
             "average_of": parts,
             "settings": json.dumps(settings, sort_keys=True),
             **own,

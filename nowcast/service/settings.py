@@ -221,11 +221,11 @@ def check_model(settings: ServiceSettings) -> None:
     """
     from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
     from nowcast.forecasters.neural import NeuralSettings
-    from nowcast.forecasters.packaged import registry
+    from nowcast.forecasters.packaged import packaged_names
     from nowcast.models.device import choose_device
     from nowcast.workflows.calibrated import calibrated, read_calibrations
 
-    network = settings.model in registry() or Path(settings.model).exists()
+    network = settings.model in packaged_names() or Path(settings.model).exists()
     known = [] if settings.calibration is None else read_calibrations([settings.calibration])
     if settings.model in FORECASTERS or not network:
         forecaster = build_forecaster(settings.model, settings.model_settings)

@@ -19,7 +19,7 @@ from nowcast.core.times import minutes, to_text
 from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.interpolated_frames import with_interpolated
-from nowcast.forecasters.packaged import registry
+from nowcast.forecasters.packaged import packaged_names
 from nowcast.models.device import Device
 from nowcast.postprocessing.chain import Products, chain, check_relation
 from nowcast.postprocessing.rain_rate import relation_for
@@ -124,7 +124,7 @@ def forecast(
 def _choice(asked: Path | str, forecaster: Forecaster) -> dict[str, str]:
     """Say which network was taken for the archive's step, where it is not the one of the name."""
     step = forecaster.needs.step
-    if step is None or str(asked) == forecaster.name or str(asked) not in registry():
+    if step is None or str(asked) == forecaster.name or str(asked) not in packaged_names():
         return {}
     return {"network_choice": f"{forecaster.name}, which reads frames every {minutes(step):g} minutes"}
 

@@ -94,7 +94,8 @@ def comparison(tmp_path):
     (place / "scores.csv").write_text(
         "model,score,threshold_dbz,lead_minutes,value\n"
         "sprog,csi,20,mean,0.4\nnet,csi,20,mean,0.44\nnet,csi,20,10,0.9\nnet,csi,30,mean,0.2\n"
-        "net,brier_skill,20,mean,0.5\nnet,rapsd_ratio,,mean,0.25\nsteps,brier_skill,20,mean,0.45\n"
+        "net,brier_skill,20,mean,0.5\nnet,rapsd_ratio,,mean,0.25\n"
+        "net,rapsd_ratio,,10,0.4\nnet,rapsd_ratio,,100,0.1\nsteps,brier_skill,20,mean,0.45\n"
     )
     (place / "confidence.csv").write_text(
         "model,reference,measure,threshold_dbz,value,low,high,blocks\n"
@@ -121,7 +122,7 @@ def test_tables_by_country_by_hand(script, comparison):
     assert module.reliability(groups, "net")[2:] == [
         "| Alps, July | 20 dBZ | 1 |  |  |  |  | 61 |  |  |  | 50 |"
     ]
-    assert module.brier(groups)[3] == "| Alps, July | 7 | net | 0.500 | - | - | 0.25 | - |"
+    assert module.brier(groups)[3] == "| Alps, July | 7 | net | 0.500 | - | - | 0.25, 0.10 | - |"
     with pytest.raises(OSError, match="no group of a comparison with nobody"):
         module.groups_of(comparison, "nobody")
 
