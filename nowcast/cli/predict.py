@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.device_argument import add_device_argument, device_of
 from nowcast.cli.help_page import HelpPage
 from nowcast.core.errors import SettingsError, complain
 
@@ -66,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("ROWS", "COLUMNS"),
         help="resize the frames to this; without, as in training",
     )
+    add_device_argument(parser, "")
     parser.add_argument(
         "--out",
         type=Path,
@@ -93,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
     )
 
     check_format(args.out)
+    device = device_of(args)
     found = predict_video(
         args.video,
         args.model,
@@ -101,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
         steps=args.steps,
         start=args.start,
         seed=args.seed,
+        device=device,
         size=None if args.size is None else (args.size[0], args.size[1]),
         progress=True,
     )

@@ -36,6 +36,7 @@ from nowcast.forecasters.persistence import Persistence
 from nowcast.forecasters.pysteps_cascades import Sprog, StepsMean
 from nowcast.forecasters.pysteps_ensembles import LindaP, Steps
 from nowcast.forecasters.pysteps_lk import PystepsExtrapolation
+from nowcast.models.device import Device
 
 
 def build_persistence(settings: Mapping[str, Any]) -> Persistence:
@@ -70,6 +71,8 @@ class AverageSettings:
     weights: tuple[float, ...] = ()
     calibration: str | None = None
     raw: bool = False
+    device: Device = "cpu"
+    """That networks among them forecast on."""
 
 
 FORECASTERS: dict[str, Callable[[Mapping[str, Any]], Forecaster]] = {
@@ -102,7 +105,7 @@ def build_average(settings: Mapping[str, Any], step: np.timedelta64 | None = Non
     known = [] if chosen.calibration is None else read_calibration(Path(chosen.calibration)).models
     parts = []
     for n, name in enumerate(names):
-        one = build_forecaster(name, {"raw": True} if name in networks() else None)
+        one = build_forecaster(name, {"raw": True} if name in networks() else None, device=chosen.device)
         steps = next((m.steps for m in known if m.identity == identity_of(one)), ())
         parts.append(Part(one, steps, chosen.weights[n] if chosen.weights else 1.0))
     made = Average(tuple(parts), "+".join(chosen.of) or "average")
@@ -116,7 +119,10 @@ def builders() -> dict[str, Callable[[Mapping[str, Any]], Forecaster]]:
 
 
 def build_forecaster(
-    name: str | Path, settings: Mapping[str, Any] | None = None, step: np.timedelta64 | None = None
+    name: str | Path,
+    settings: Mapping[str, Any] | None = None,
+    step: np.timedelta64 | None = None,
+    device: Device = "cpu",
 ) -> Forecaster:
     """Build a forecaster by its name, or from the network of a checkpoint.
 
@@ -126,12 +132,15 @@ def build_forecaster(
         settings: plain values; what is left out keeps its default. ``raw`` leaves out the
             calibration that comes with a network, ``step_minutes`` names the step of its frames.
         step: time between the frames of the archive, by which that of several networks of a system is chosen.
+        device: that networks forecast on where ``settings`` do not say; baselines compute on the CPU.
 
     Raises:
-        SettingsError: neither a name nor a file; the message says what is near, or all names.
+        SettingsError: neither a name nor a file, the message says what is near, or all names; no such device.
         CheckpointError: a file that is no checkpoint of radar.
     """
     text = str(name)
+    if device != "cpu" and text not in FORECASTERS:
+        settings = {"device": device, **(settings or {})}
     if text not in (known := builders()) and "+" in text and not Path(text).exists():
         return build_average({**(settings or {}), "of": [part.strip() for part in text.split("+")]}, step)
     if text == "average":

@@ -153,7 +153,9 @@ def packaged(name: str, settings: NeuralSettings | None = None, raw: bool = Fals
 
     Raises:
         CheckpointError: its file is missing or is not the one the registry names.
+        SettingsError: a GPU is asked for and there is none.
     """
+    settings = (settings or NeuralSettings()).on_this_machine(name)
     path = weights_of(name)
     try:
         return Neural.load(path, settings, name, None if raw else _calibration(name))
@@ -172,7 +174,9 @@ def packaged_mean(name: str, settings: NeuralSettings | None = None, raw: bool =
     Raises:
         CheckpointError: a file is missing, or not the one the registry names, or the calibration is that of
             other networks.
+        SettingsError: as `packaged`.
     """
+    settings = (settings or NeuralSettings()).on_this_machine(name)
     members = tuple(Part(packaged(member, settings, raw=True)) for member in means()[name].members)
     try:
         return Average(members, name, None if raw else _calibration(name))
