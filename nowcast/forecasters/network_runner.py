@@ -5,6 +5,7 @@ Dimensions: T past frames, S forecast steps, K channels of the output, H rows, W
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, dtype
 
     from nowcast.models.base import SequenceModel
     from nowcast.models.checkpoint import LoadedNetwork
+    from nowcast.models.device import Found
     from nowcast.models.exceedance.wrapper import ExceedanceProbabilityModel
     from nowcast.models.lagrangian.wrapper import LagrangianModel
-    from nowcast.models.padding import AnySize
-    from nowcast.models.wrapper import Inner
+    from nowcast.models.wrapper import ModelWrapper
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -28,7 +29,7 @@ _BYTES = 4.0
 """Of a number."""
 _HELD = 2.5
 """How often a number of a tile is there, at most: as a frame, as patches, and freed but kept."""
-_TILES_IN_MEMORY = 8
+_TILES_IN_MEMORY = 10
 """So that the forecast of a frame too large for memory has room beside its tile."""
 _READ = 96
 """Cells around a pixel that a network is taken to read; what lies farther away matters less and less."""
@@ -44,6 +45,7 @@ class Running(NamedTuple):
     overlap: int
     half: bool
     """In bfloat16."""
+    device: Found = "cpu"
 
 
 class NetworkRunner:
@@ -63,24 +65,26 @@ class NetworkRunner:
         """
         import torch
 
+        from nowcast.models.lagrangian.wrapper import LagrangianModel
+        from nowcast.models.padding import AnySize
+
         steps, (height, width) = int(indices[-1]) + 1, scaled.shape[1:]
-        past, mask = _batch(np.where(observed, scaled, np.float32(0))), _batch(observed)
+        past, mask = batch(np.where(observed, scaled, np.float32(0))), batch(observed)
         del scaled, observed
-        parts = self._parts
-        # What the wrappers do in `forward`, stage by stage: what a stage has read is gone in the next.
+        network, inside = self._network, self._network.network
         with torch.no_grad():
-            if parts.frame is not None:
-                past, mask = parts.frame.pad(past), parts.frame.pad_mask(mask)
-            if parts.flow is None:
-                forecast = parts.at_reference_time(past, steps, mask)
-            else:
-                motion = parts.flow.motion(past, 1, mask)[:, 0, 0]
+            if isinstance(network, AnySize) and isinstance(inside, LagrangianModel):
+                # What these two do in `forward`, stage by stage: what a stage has read is gone in the next.
+                past, mask = network.pad(past), network.pad_mask(mask)
+                motion = inside.motion(past, 1, mask)[:, 0, 0]
                 del mask
-                past = parts.flow.at_reference_time(past, motion)
-                forecast = parts.at_reference_time(past, steps)
+                past = inside.at_reference_time(past, motion)
+                forecast = inside.network(past, steps)
                 del past
-                forecast = parts.flow.at_own_times(forecast, motion)
-        found = forecast[0, ..., :height, :width]
+                forecast = inside.at_own_times(forecast, motion)[..., :height, :width]
+            else:
+                forecast = network(past, steps, None, mask)
+        found = forecast[0]
         if len(indices) < len(found):
             found = found[torch.from_numpy(indices)]
         chosen: Array = found.float().numpy()
@@ -102,7 +106,7 @@ class NetworkRunner:
 
         scaled = np.where(observed, scaled, np.float32(0))
         with torch.no_grad():
-            found = AnySize(self._loaded.model).motion(_batch(scaled), 1, _batch(observed))[:, -1].mean(dim=1)
+            found = AnySize(self._loaded.model).motion(batch(scaled), 1, batch(observed))[:, -1].mean(dim=1)
             multiples = zip(scaled.shape[1:], self._loaded.model.multiple_of, strict=True)
             padded = [-(-side // multiple) * multiple for side, multiple in multiples]
             whole = interpolate(found, size=padded, mode="bilinear", align_corners=False)
@@ -110,12 +114,12 @@ class NetworkRunner:
         return cropped
 
     def _tile_size(self, height: int, width: int) -> tuple[int, int]:
-        """The frame itself where the network can take it whole, else a tile of a quarter of that memory."""
+        """The frame itself where the network can take it whole, else a tile of a part of that memory."""
         if self._tied is not None:
             return self._tied
         if self.how.tile is not None:
             return self.how.tile
-        most = self.how.memory_gb * _BYTES_PER_GB / self._bytes_per_pixel
+        most = self._memory_gb * _BYTES_PER_GB / self._bytes_per_pixel
         if height * width <= most:
             return height, width
         cells = int(np.sqrt(most / _TILES_IN_MEMORY))
@@ -123,26 +127,52 @@ class NetworkRunner:
         return rows, columns
 
     @property
+    def _memory_gb(self) -> float:
+        """What the network may take."""
+        return self.how.memory_gb
+
+    @property
     def _tied(self) -> tuple[int, int] | None:
         size = getattr(self._loaded.model, "size", None)
         return None if size is None else (int(size[0]), int(size[1]))
 
     @cached_property
-    def _parts(self) -> _Parts:
+    def _network(self) -> ModelWrapper:
+        from nowcast.models.cpu.fast import fast
+
+        return self._any_size(fast(self._loaded.model, self._dtype))
+
+    @property
+    def _dtype(self) -> dtype:
         import torch
 
-        from nowcast.models.cpu.fast import fast
+        return torch.bfloat16 if self.how.half else torch.float32
+
+    def _any_size(
+        self, network: SequenceModel, of_tile: Callable[[SequenceModel], SequenceModel] | None = None
+    ) -> ModelWrapper:
+        """Make a network take frames of any size; ``of_tile`` goes around what runs on one tile.
+
+        Flow and head go around the tiles: they are made once, for the whole frame.
+        """
+        from nowcast.models.exceedance.in_tiles import FramesToLogits, HeadOfTiles
+        from nowcast.models.lagrangian.wrapper import LagrangianModel
         from nowcast.models.padding import AnySize
         from nowcast.models.tiling import Tiled
 
-        network = fast(self._loaded.model, torch.bfloat16 if self.how.half else torch.float32)
-        flow, head, network = self._apart(network)
-        inside = AnySize(network)
+        flow, head, inside = self._apart(network)
+        tile: SequenceModel = AnySize(inside if head is None else FramesToLogits(head))
+        tile = tile if of_tile is None else of_tile(tile)
         overlap = max(self.how.overlap, 2 * _READ + _FADE)
-        tiles = Tiled(inside, self._tile_size, overlap, _READ, one_size=self._tied is not None)
-        frame = None if flow is None and head is None else AnySize(network)
-        in_tiles = tiles if head is None else tiles.holding(inside.holding(head.of_frames(network)))
-        return _Parts(frame, flow, head, in_tiles)
+        made: ModelWrapper = Tiled(tile, self._tile_size, overlap, _READ, one_size=self._tied is not None)
+        if head is not None:
+            made = HeadOfTiles(head, made)
+        if flow is not None:
+            made = LagrangianModel(made, flow.settings)
+        if made.__class__ is Tiled:
+            return made
+        made.past_min, made.multiple_of = network.past_min, network.multiple_of
+        return AnySize(made.eval())
 
     def _apart(
         self, network: SequenceModel
@@ -159,7 +189,7 @@ class NetworkRunner:
 
     @cached_property
     def _bytes_per_pixel(self) -> float:
-        """What a tile takes: frames read and forecast, and maps of one step, which a small frame tells; twice.
+        """What a tile takes: frames read and forecast, and maps of one step, which a small frame tells.
 
         What stands around the network is no part of it: it is made for the whole frame, a band at a time.
         """
@@ -188,24 +218,7 @@ class NetworkRunner:
         return _HELD * (step + _BYTES * channels * (frames + self._loaded.meta.future))
 
 
-class _Parts(NamedTuple):
-    """A network taken apart, to be run stage by stage."""
-
-    frame: AnySize | None
-    """Pads the whole frame, where something stands around the tiles."""
-    flow: LagrangianModel | None
-    head: ExceedanceProbabilityModel | None
-    in_tiles: Inner
-    """The network inside all of these on frames, tile by tile."""
-
-    def at_reference_time(self, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
-        """Forecast (B, S, K, H, W) in the coordinates of the past that is given."""
-        if self.head is None:
-            return self.in_tiles(past, steps, None, observed)
-        return self.head.forecast(self.in_tiles, past, steps, observed)
-
-
-def _batch(frames: npt.NDArray[np.generic]) -> Tensor:
+def batch(frames: npt.NDArray[np.generic]) -> Tensor:
     """(T, H, W) as a batch of one clip of one channel, (1, T, 1, H, W)."""
     import torch
 

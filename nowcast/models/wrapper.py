@@ -54,16 +54,6 @@ class ModelWrapper(SequenceModel):
 
         return self.around(future, past, steps, None, observed)
 
-    def holding(self, network: Inner) -> Inner:
-        """What stands around the network, around another one."""
-
-        def forward(
-            past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
-        ) -> Tensor:
-            return self.around(network, past, steps, targets, observed)
-
-        return forward
-
     def around(
         self,
         network: Inner,

@@ -120,7 +120,8 @@ def _cpu() -> dict[str, Any]:
 def _gpu() -> dict[str, Any]:
     import torch
 
-    from nowcast.models.cpu.capability import gpus, native_bfloat16
+    from nowcast.models.cpu.capability import native_bfloat16
+    from nowcast.models.device import gpus
 
     return {
         "devices": [{"name": name, "memory_gb": round(memory, 1)} for name, memory in gpus()],

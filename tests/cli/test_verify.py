@@ -216,7 +216,12 @@ def test_scores_are_chosen_by_name(storms, tmp_path, capsys):
     # persistence is certain, and the whole of its error is that what it says does not come as it says
     assert 0 < float(rows["reliability", "20", "mean"]) < float(rows["brier", "20", "mean"]) < 1
     assert float(rows["rapsd_ratio", "", "10"]) == pytest.approx(1.0, abs=0.2)  # it moves, it does not blur
-    assert "RAPSD 8 to 16 km" in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert "RAPSD 8 to 16 km" in page
+    mean, last = (float(rows["rapsd_ratio", "", lead]) for lead in ("mean", "20"))
+    table = page[page.index("Fine structure that is left") :].split("</table>")[0]
+    assert ">single field, +20 min</th>" in table
+    assert table.index(f">{mean:.2f}</td>") < table.rindex(f">{last:.2f}</td>")
     capsys.readouterr()
     for wrong in ("csi,csi", ",", "cis"):
         assert verify(storms, tmp_path / "none", "--scores", wrong, models="persistence") == 2

@@ -15,9 +15,10 @@ from nowcast.forecasters.network_runner import NetworkRunner, Running
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork
 from nowcast.models.choice import ModelChoice
 from nowcast.models.exceedance import stripes
-from nowcast.models.exceedance.cascade import CascadeSettings
+from nowcast.models.exceedance.cascade import CascadeSettings, LogitCascade
 from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
-from nowcast.models.lagrangian.wrapper import LagrangianSettings
+from nowcast.models.lagrangian.wrapper import LagrangianModel, LagrangianSettings
+from nowcast.models.tiling import Tiled
 from tests.fakes.fields import moving_disc, projected_grid
 
 THRESHOLDS = (10.0, 20.0, 30.0, 40.0)
@@ -42,22 +43,13 @@ def runner(cascade=None, lagrangian=None):
     return NetworkRunner(LoadedNetwork(network, meta, "0" * 64), Running(4.0, None, 64, half=False))
 
 
-def test_what_stands_around_the_network_is_none_of_the_tiles_business(monkeypatch):
+def test_what_stands_around_the_network_is_none_of_the_tiles_business():
     """However far a cascade reads: it is made for the whole frame, as the flow is."""
-    said = []
-
-    def blended(make, shape, tile, overlap, margin):
-        said.append((overlap, margin))
-        return make(slice(None), slice(None))
-
-    monkeypatch.setattr("nowcast.models.tiling.blended", blended)
     cascade, flow = CascadeSettings(scales=(2.0, 32.0)), LagrangianSettings(fastest=20.0)
-    dbz = moving_disc(projected_grid(40, 48), 5, (1.5, 3.0)).values
     for made in ((), (cascade,), (None, flow), (cascade, flow)):
-        found = runner(*made)
-        found.how = found.how._replace(tile=(500, 600))
-        found.run(Scaling().encode(dbz), ~np.isnan(dbz), np.arange(2))
-    assert said == [(2 * 96 + 16, 96)] * 4
+        (tiles,) = (part for part in runner(*made)._network.modules() if isinstance(part, Tiled))
+        assert (tiles.overlap, tiles.margin) == (2 * 96 + 16, 96)
+        assert not any(isinstance(part, LogitCascade | LagrangianModel) for part in tiles.modules())
 
 
 def test_a_frame_in_tiles_has_one_motion_and_equals_the_whole():
@@ -76,7 +68,7 @@ def test_a_frame_in_tiles_has_one_motion_and_equals_the_whole():
 
 def test_the_past_is_gone_when_the_network_runs():
     found = runner(CascadeSettings(scales=(1.0, 2.0), hidden=0), LagrangianSettings())
-    inside, read = found._parts.flow, []
+    inside, read = found._network.network, []
     motion = inside.motion
 
     def kept(past, steps, observed):
@@ -84,9 +76,7 @@ def test_the_past_is_gone_when_the_network_runs():
         return motion(past, steps, observed)
 
     inside.motion = kept
-    found._parts.head.network.register_forward_pre_hook(
-        lambda module, args: read.append([one() for one in read])
-    )
+    inside.network.register_forward_pre_hook(lambda module, args: read.append([one() for one in read]))
     dbz = moving_disc(projected_grid(40, 48), 5, (1.5, 3.0)).values
     found.run(Scaling().encode(dbz), ~np.isnan(dbz), np.arange(2))
     assert read[2] == [None, None]
@@ -108,13 +98,15 @@ def taken(work):
 
 def taken_by_parts(side):
     """Give the bytes of the network on a tile, and what a cascade in narrow bands adds to it."""
-    stripes._BAND, past = 8192, torch.rand(1, 5, 1, side, side)
-    plain, faded = runner()._parts, runner(CascadeSettings())._parts
+    stripes._WHOLE = stripes._BAND = 8192
+    past = torch.rand(1, 5, 1, side, side)
+    plain, faded = runner()._network, runner(CascadeSettings())._network
     with torch.no_grad():
         for parts in (plain, faded):
-            parts.at_reference_time(past[..., :32, :32], 10)  # libraries load what they need
-        tile = taken(lambda: plain.in_tiles(past, 10))
-        return tile, taken(lambda: faded.at_reference_time(past, 10)) - tile
+            parts(past[..., :32, :32], 10)  # libraries load what they need
+        (tiles,) = (part for part in plain.modules() if isinstance(part, Tiled))
+        tile = taken(lambda: tiles(past, 10))
+        return tile, taken(lambda: faded(past, 10)) - tile
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's account of memory")

@@ -13,22 +13,29 @@ import torch
 from torch import Tensor
 
 from nowcast.models.exceedance.cascade import INPUT_SCALE, LogitCascade
+from nowcast.models.exceedance.unet import ContextUNet
 
 _COLUMNS = 1024
 """That one matrix enlarges to: in that of a wide frame nearly all would be zeros."""
 
 
 class Context:
-    """A coarse map (B, D, h, w) whose cells are squares of pixels, read bilinearly."""
+    """A coarse map (B, D, h, w) whose cells are squares of pixels, read bilinearly.
 
-    def __init__(self, coarse: tuple[Tensor, int], size: tuple[int, ...]) -> None:
-        self.maps, self.side = coarse
+    Args:
+        unet: what it is from.
+        frames: what that reads (B, T, H, W).
+    """
+
+    def __init__(self, unet: ContextUNet, frames: Tensor) -> None:
+        self.maps, self.side = unet.coarse(frames)
+        self.head, size = unet.head, frames.shape[-2:]
         self.across = [self._across(first, size[1]) for first in range(0, size[1], _COLUMNS)]
 
     def band(self, rows: slice) -> Band:
         """What a band of rows reads."""
         cells = self._cells(rows.start, rows.stop, self.maps.shape[-2])
-        coarse = self.maps[:, :, cells]
+        coarse = self.head(self.maps[:, :, cells])
         wide = torch.cat([coarse[..., reads] @ matrix for reads, matrix in self.across], dim=-1)
         lines = torch.arange(rows.start, rows.stop, device=self.maps.device)
         lower, upper, share = self._places(lines, self.maps.shape[-2])
@@ -88,4 +95,4 @@ def context_of(
     if cascade.context_unet is None:
         return None
     means = [logits_of(past[..., rows, :]).mean(dim=2) * INPUT_SCALE for rows in bands]
-    return Context(cascade.context_unet.coarse(torch.cat(means, dim=-2)), past.shape[-2:])
+    return Context(cascade.context_unet, torch.cat(means, dim=-2))

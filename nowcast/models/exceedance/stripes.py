@@ -24,8 +24,12 @@ from nowcast.models.smoothing import gaussian, reach
 
 _PIXELS = 4096
 """Of a stripe, about: its maps of all channels then fit the second-level cache."""
-_BAND = 300_000
-"""Pixels of a band of rows, about: a continent's maps of all scales are never there together."""
+_WHOLE = 1 << 19
+"""Pixels of a frame that is one band, at most."""
+_BAND = 1 << 17
+"""Pixels of a band of rows of a larger one, about: a continent has no room for its maps of all scales."""
+_BAND_ON_GPU = 1 << 21
+"""Which has to wait for every band, and more memory for one."""
 
 
 class _Layer(NamedTuple):
@@ -47,9 +51,11 @@ class _Folded(NamedTuple):
 
 
 def bands(frames: Tensor) -> list[slice]:
-    """Bands of rows of frames (..., H, W) that are worked on one after the other: one on a GPU."""
+    """Bands of rows of frames (..., H, W) that are worked on one after the other."""
     height, width = frames.shape[-2:]
-    rows = height if frames.is_cuda else max(_BAND // width, 1)
+    if height * width <= (_BAND_ON_GPU if frames.is_cuda else _WHOLE):
+        return [slice(0, height)]
+    rows = max((_BAND_ON_GPU if frames.is_cuda else _BAND) // width, 1)
     return [slice(first, min(first + rows, height)) for first in range(0, height, rows)]
 
 
