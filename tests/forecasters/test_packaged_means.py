@@ -101,8 +101,9 @@ def test_one_line_registers_and_calibrates_and_the_name_forecasts(place, package
     with pytest.raises(CheckpointError, match=r"both\.calibration\.json: calibration of both: got one made"):
         build_forecaster("both")
     assert build_forecaster("a+b").calibration is None
-    assert package(*made) == 0
+    assert package("a", "--also", "both", "--archives", archives, "--days", "discs") == 0
     assert build_forecaster("both").calibration.identity != own.identity
+    assert build_forecaster("a").calibration.model == "a"
 
 
 def test_settings_of_networks_are_those_of_a_mean(place):
