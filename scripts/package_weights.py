@@ -33,7 +33,8 @@ from nowcast.forecasters.average import Average, Part
 from nowcast.forecasters.calibration_file import read_calibration, write_calibration
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.decision_thresholds import identity_of
-from nowcast.forecasters.packaged import (
+from nowcast.forecasters.packaged import packaged
+from nowcast.forecasters.registry import (
     CALIBRATION,
     REGISTRY,
     PackagedMean,
@@ -41,7 +42,6 @@ from nowcast.forecasters.packaged import (
     folder,
     means,
     networks,
-    packaged,
 )
 from nowcast.models import weights_file
 from nowcast.models.checkpoint import load_network, pack

@@ -11,11 +11,11 @@ from nowcast.cli.main import main
 from nowcast.cli.models import _forecasters
 from nowcast.core.errors import CheckpointError, NowcastError
 from nowcast.core.field import PROBABILITY
-from nowcast.forecasters import packaged as module
+from nowcast.forecasters import registry as module
 from nowcast.forecasters.calibration_file import read_calibration
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.decision_thresholds import identity_of
-from nowcast.forecasters.packaged import means, networks, packaged_names, registry
+from nowcast.forecasters.registry import means, networks, packaged_names, registry
 from nowcast.workflows.forecast import forecast
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.memory_archive import MemoryArchive
