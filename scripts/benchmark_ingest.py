@@ -1,10 +1,15 @@
 """Measure ingest: frames/s and peak memory for 1, 4 and all files of a folder, and the second run.
 
     python scripts/benchmark_ingest.py FOLDER [--workers N] [--out FOLDER]
+    python scripts/benchmark_ingest.py --append 10 100000 [--rounds 5]
 
 Each run is a fresh process; peak memory is the sum of the resident memory of the process and its
 workers, sampled every 50 ms. The bare limit is measured beside it: reading and decoding the same
 files frame by frame in one process, without an archive.
+
+``--append`` measures what one new frame costs in archives of so many frames, each of a file of its own: CPU
+seconds of ``nowcast ingest`` and of ``nowcast forecast`` (persistence) from start to end, in turns. The
+archives are made up: 8 x 8 cells, all chunks alike.
 """
 
 from __future__ import annotations
@@ -17,6 +22,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
+
+import numpy as np
+from measure_scan import SIDE, START, STEP, Simulated, as_netcdf
 
 _SAMPLE_SECONDS = 0.05
 _BARE = """
@@ -36,13 +45,20 @@ print(frames, time.perf_counter() - began)
 def main() -> int:
     """Run the measurements and print one line each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, help="where the archives are made; a temporary folder")
+    parser.add_argument("--append", type=int, nargs="+", metavar="FRAMES", help="into archives so long")
+    parser.add_argument("--rounds", type=int, default=5, help="of --append (5)")
     args = parser.parse_args()
-    files = sorted(p for p in args.folder.iterdir() if p.is_file())
+    if not args.append and args.folder is None:
+        parser.error("got neither FOLDER nor --append, expected one of them")
     work = Path(tempfile.mkdtemp(dir=args.out))
     try:
+        if args.append:
+            _append(args.append, args.rounds, work)
+            return 0
+        files = sorted(p for p in args.folder.iterdir() if p.is_file())
         for count in sorted({1, min(4, len(files)), len(files)}):
             archive = work / f"{count}.zarr"
             said, seconds, peak = _ingest(files[:count], archive, args.workers)
@@ -60,6 +76,63 @@ def main() -> int:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return 0
+
+
+def _append(lengths: list[int], rounds: int, work: Path) -> None:
+    """Print what the commands cost by the length of the archive."""
+    archives = {frames: _made_up(work / f"{frames}.zarr", frames) for frames in lengths}
+    taken: dict[tuple[str, int], list[float]] = {}
+    for turn in range(rounds + 1):
+        for frames, archive in archives.items():
+            file = _file(work, frames + turn)
+            out = str(work / "forecast.nc")
+            commands = {
+                "ingest": [str(file), "--archive", str(archive)],
+                "forecast": ["--archive", str(archive), "--model", "persistence", "--no-page", "--out", out],
+            }
+            for name, arguments in commands.items():
+                before = os.times()
+                command = [sys.executable, "-m", "nowcast", name, *arguments]
+                subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                after = os.times()
+                if turn:
+                    spent = after.children_user + after.children_system - before.children_user
+                    taken.setdefault((name, frames), []).append(spent - before.children_system)
+    for (name, frames), seconds in sorted(taken.items()):
+        more = [a - b for a, b in zip(seconds, taken[name, lengths[0]], strict=True)]
+        print(f"{name:9} {frames:9,} frames {median(seconds):7.2f} s of CPU, {median(more):+.2f} s")
+
+
+def _made_up(path: Path, frames: int) -> Path:
+    """Make an archive of so many frames, as many files and pages as a real one, in a few seconds."""
+    from nowcast.archive.create import NewArchive
+    from nowcast.archive.layout import frame_name
+    from nowcast.archive.ledger import Source
+    from nowcast.archive.packing import PACKING, encode_chunk
+    from nowcast.archive.writer import describe, open_writer
+    from nowcast.core.grid import Grid
+    from nowcast.ingestion.readers.catalog import find_reader
+
+    field = find_reader(file := _file(path.parent, 0)).open(file)
+    codes = PACKING.pack(field.values[0])
+    chunk = encode_chunk(codes)
+    new = NewArchive(Grid.of(field), STEP, START, {"measured_quantity": "reflectivity"})
+    with open_writer(path, new) as writer:
+        for slot in range(frames):
+            (path / "reflectivity" / frame_name(slot)).write_bytes(chunk)
+        names = (f"radar_composite_north_{slot:09d}.nc" for slot in range(frames))
+        sources = [Source(name, 1, 1, f"{n:064x}", "cf_netcdf", 1, "dbz") for n, name in enumerate(names)]
+        writer.commit([(one, [describe(slot, codes)]) for slot, one in enumerate(sources)])
+    return path
+
+
+def _file(folder: Path, slot: int) -> Path:
+    path = folder / f"new_{slot}.nc"
+    if not path.exists():
+        times = START + STEP * np.arange(slot, slot + 1)
+        rows = np.linspace(1000.0 * SIDE, 1000.0, SIDE)
+        as_netcdf(Simulated(1).read(times).assign_coords(time=times, y=rows, x=rows[::-1]), path)
+    return path
 
 
 def _ingest(files: list[Path], archive: Path, workers: int) -> tuple[str, float, float]:

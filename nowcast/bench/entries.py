@@ -29,7 +29,7 @@ LATER: tuple[tuple[str, Any], ...] = (
     ("training.sampling.reverse", None),
 )
 """Settings that tables were filled without: at these values they are not counted, so that hashes stay."""
-NOT_COUNTED = ("workers", "accelerator", "log_every", "logger", "devices", "nodes")
+NOT_COUNTED = ("workers", "accelerator", "cuda_graph", "log_every", "logger", "devices", "nodes")
 """Settings of training that change where and how it runs, but not what comes out."""
 PLACES = ("path", "cache", "processes")
 """Settings of sources that tell where frames lie and how they get there, but not what they are."""

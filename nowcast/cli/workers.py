@@ -35,8 +35,12 @@ def add_scheduler_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def engine_of(args: argparse.Namespace) -> AbstractContextManager[Engine]:
-    """Open the engine that the arguments ask for."""
+def engine_of(args: argparse.Namespace, device: str = "cpu") -> AbstractContextManager[Engine]:
+    """Open the engine that the arguments ask for.
+
+    Long work that a GPU does is not spread of itself: every process would hold networks in its memory.
+    """
     from nowcast.core.engine import open_engine
 
-    return open_engine(args.workers, args.scheduler, args.dashboard)
+    asked = args.workers is not None or args.scheduler is not None or args.dashboard
+    return open_engine(args.workers if asked or device == "cpu" else 1, args.scheduler, args.dashboard)

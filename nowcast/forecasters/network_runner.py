@@ -5,6 +5,7 @@ Dimensions: T past frames, S forecast steps, K channels of the output, H rows, W
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, dtype
 
     from nowcast.models.base import SequenceModel
     from nowcast.models.checkpoint import LoadedNetwork
+    from nowcast.models.device import Found
     from nowcast.models.wrapper import ModelWrapper
 
 Array = npt.NDArray[np.float32]
@@ -35,6 +37,7 @@ class Running(NamedTuple):
     overlap: int
     half: bool
     """In bfloat16."""
+    device: Found = "cpu"
 
 
 class NetworkRunner:
@@ -58,7 +61,7 @@ class NetworkRunner:
         from nowcast.models.padding import AnySize
 
         steps, (height, width) = int(indices[-1]) + 1, scaled.shape[1:]
-        past, mask = _batch(np.where(observed, scaled, np.float32(0))), _batch(observed)
+        past, mask = batch(np.where(observed, scaled, np.float32(0))), batch(observed)
         del scaled, observed
         network, inside = self._network, self._network.network
         with torch.no_grad():
@@ -95,7 +98,7 @@ class NetworkRunner:
 
         scaled = np.where(observed, scaled, np.float32(0))
         with torch.no_grad():
-            found = AnySize(self._loaded.model).motion(_batch(scaled), 1, _batch(observed))[:, -1].mean(dim=1)
+            found = AnySize(self._loaded.model).motion(batch(scaled), 1, batch(observed))[:, -1].mean(dim=1)
             multiples = zip(scaled.shape[1:], self._loaded.model.multiple_of, strict=True)
             padded = [-(-side // multiple) * multiple for side, multiple in multiples]
             whole = interpolate(found, size=padded, mode="bilinear", align_corners=False)
@@ -108,12 +111,17 @@ class NetworkRunner:
             return self._tied
         if self.how.tile is not None:
             return self.how.tile
-        most = self.how.memory_gb * _BYTES_PER_GB / self._bytes_per_pixel
+        most = self._memory_gb * _BYTES_PER_GB / self._bytes_per_pixel
         if height * width <= most:
             return height, width
         cells = int(np.sqrt(most / _TILES_IN_MEMORY))
         rows, columns = (max(cells // multiple, 4) * multiple for multiple in self._loaded.model.multiple_of)
         return rows, columns
+
+    @property
+    def _memory_gb(self) -> float:
+        """What the network may take."""
+        return self.how.memory_gb
 
     @property
     def _receptive_field(self) -> int:
@@ -128,23 +136,35 @@ class NetworkRunner:
 
     @cached_property
     def _network(self) -> ModelWrapper:
+        from nowcast.models.cpu.fast import fast
+
+        return self._any_size(fast(self._loaded.model, self._dtype))
+
+    @property
+    def _dtype(self) -> dtype:
         import torch
 
-        from nowcast.models.cpu.fast import fast
+        return torch.bfloat16 if self.how.half else torch.float32
+
+    def _any_size(
+        self, network: SequenceModel, of_tile: Callable[[SequenceModel], SequenceModel] | None = None
+    ) -> ModelWrapper:
+        """Make a network take frames of any size; ``of_tile`` goes around what runs on one tile."""
         from nowcast.models.lagrangian.wrapper import LagrangianModel
         from nowcast.models.padding import AnySize
         from nowcast.models.tiling import Tiled
 
-        def tiled(network: SequenceModel) -> ModelWrapper:
+        def tiled(inside: SequenceModel) -> ModelWrapper:
             read = self._receptive_field
             overlap = max(self.how.overlap, 2 * read + _FADE)
-            return Tiled(AnySize(network), self._tile_size, overlap, read, one_size=self._tied is not None)
+            tile = AnySize(inside) if of_tile is None else of_tile(AnySize(inside))
+            return Tiled(tile, self._tile_size, overlap, read, one_size=self._tied is not None)
 
-        network = fast(self._loaded.model, torch.bfloat16 if self.how.half else torch.float32)
         if not isinstance(network, LagrangianModel):
             return tiled(network)
-        network.network = tiled(network.network)
-        return AnySize(network)
+        around = LagrangianModel(tiled(network.network), network.settings).eval()
+        around.past_min, around.multiple_of = network.past_min, network.multiple_of
+        return AnySize(around)
 
     @cached_property
     def _bytes_per_pixel(self) -> float:
@@ -176,7 +196,7 @@ class NetworkRunner:
         return max(2.0 * total[0] / frames, 1.0) / (rows * columns) + around
 
 
-def _batch(frames: npt.NDArray[np.generic]) -> Tensor:
+def batch(frames: npt.NDArray[np.generic]) -> Tensor:
     """(T, H, W) as a batch of one clip of one channel, (1, T, 1, H, W)."""
     import torch
 

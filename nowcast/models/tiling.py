@@ -126,10 +126,10 @@ def blended(
             weight = _weight(row, overlap, margin)[:, None] * _weight(column, overlap, margin)[None, :]
             weights[row, column] += weight
             for known, own in zip(_maps(total), _maps(part), strict=True):  # no second copy of a tile
-                known[row, column] += own * weight
+                known[row, column] += own * weight.to(own.device)
             del part, own  # gone before the next one is made
     assert total is not None
-    total /= weights
+    total /= weights.to(total.device)
     return total
 
 

@@ -108,6 +108,10 @@ class Training:
     nodes: int = 1
     """Machines that share each batch; one process a device is started on each by torchrun or SLURM."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    cuda_graph: bool = False
+    """On one GPU: record the forward and backward pass at the first batch and play it back, so that
+    thousands of launches need not be waited for; the numbers are the same. For networks of one optimiser step
+    a batch, without scheduled sampling."""
     log_every: int = 10
     """Iterations between two lines of metrics.csv."""
     logger: Literal["csv", "tensorboard", "mlflow", "wandb"] = "csv"
@@ -169,6 +173,7 @@ class Experiment:
                 "the cascade starts from the past as it was observed; set it to null"
             )
         self._check_missing()
+        self._check_cuda_graph()
         self._check_positive()
 
     def _check_missing(self) -> None:
@@ -178,6 +183,14 @@ class Experiment:
             raise SettingsError(
                 f"data.missing: got {d.missing} with training.reverse_input or window.before or window.after, "
                 "expected 0: those read future frames as if they were there; change one of them"
+            )
+
+    def _check_cuda_graph(self) -> None:
+        t = self.training
+        if t.cuda_graph and (t.processes > 1 or t.sampling.start > 0 or t.sampling.reverse is not None):
+            raise SettingsError(
+                "training.cuda_graph: got true with several devices or scheduled sampling, expected one device "
+                "and training.sampling.start=0, as a recording draws nothing; change one of them"
             )
 
     def _check_positive(self) -> None:
@@ -232,6 +245,7 @@ def differences(before: dict[str, Any], after: Experiment) -> list[str]:
         "training.validate_every",
         "training.workers",
         "training.accelerator",
+        "training.cuda_graph",
         "training.log_every",
         "training.logger",
         "training.start_from",

@@ -116,6 +116,8 @@ def log_score(weights: Sequence[float]) -> Loss:
     Source: Good (1952), J. R. Stat. Soc. B 14, 107-114; ordinal use: Frank and Hall (2001), ECML.
     """
     shares = torch.tensor(weights) / sum(weights)
+    there = {shares.device: shares}
+    """On each device once: what is copied from the CPU in the middle cannot be recorded as a CUDA graph."""
 
     def loss(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
         logits = prediction.float().clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
@@ -124,7 +126,9 @@ def log_score(weights: Sequence[float]) -> Loss:
         )
         axes = (0, 1, 3, 4)
         mean = term.sum(dim=axes) / observed.sum(dim=axes, dtype=torch.float32).clamp(min=1.0)
-        return (mean * shares.to(mean.device)).sum()
+        if mean.device not in there:
+            there[mean.device] = shares.to(mean.device)
+        return (mean * there[mean.device]).sum()
 
     return loss
 

@@ -21,6 +21,7 @@ from nowcast.training.ema import WeightAverage
 from nowcast.training.experiment import Experiment
 from nowcast.training.losses import make_loss
 from nowcast.training.optimizer import make_optimizer
+from nowcast.training.recorded_pass import RecordedPass
 from nowcast.training.schedule import Plateau
 from nowcast.training.validation import ValidationSums
 
@@ -56,6 +57,7 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         )
         decay = experiment.training.ema_decay
         self.average = WeightAverage(network, decay) if decay is not None else None
+        self.recorded = RecordedPass(network, self._loss_of) if experiment.training.cuda_graph else None
         self.iteration = 0
         """Iterations that are done."""
         self.seconds_before = 0.0
@@ -132,17 +134,24 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
     ) -> list[Tensor]:
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
-        limit = self.experiment.training.gradient_clip
+        if self.recorded is not None and clip.past.is_cuda:
+            loss = self.recorded(clip)
+            self._step(optimizer)
+            return [loss.clone()]  # the next batch writes over it
         losses = []
         for step in self.network.optimiser_steps(clip, targets, generator):
             loss = self._loss_of(step)
             optimizer.zero_grad(set_to_none=True)
             self.manual_backward(loss)
-            if limit is not None:
-                torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
-            optimizer.step()
+            self._step(optimizer)
             losses.append(loss.detach())
         return losses
+
+    def _step(self, optimizer: Any) -> None:
+        limit = self.experiment.training.gradient_clip
+        if limit is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        optimizer.step()
 
     def _loss_of(self, step: OptimiserStep) -> Tensor:
         loss = self.loss(step.prediction, step.target, step.observed)

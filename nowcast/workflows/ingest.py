@@ -11,7 +11,7 @@ from typing import get_args
 
 import numpy as np
 
-from nowcast.archive.ledger import Source
+from nowcast.archive.ledger import Entries
 from nowcast.archive.reader import Archive
 from nowcast.core.engine import Engine, TimeLimited
 from nowcast.core.errors import ArchiveError, NowcastError, SettingsError, complain
@@ -108,6 +108,8 @@ def ingest(
             always replaces, also one that was refused before. ``keep``: the first stays, without a word.
             ``refuse``: it stays, and the second is a problem.
         polar: how polar volumes are put on a grid; without it they are refused. A mapping may say so, too.
+            With ``grid`` they are put straight onto that one, where ``resample`` is a mean from places
+            ``cell_km`` apart.
         z_r: the relation through which rain becomes dBZ, by name or as ``a=200,b=1.6``; the archive's own
             where there is one, else that of each source. An archive of reflectivity keeps it as the relation
             by which its dBZ become rain.
@@ -146,11 +148,6 @@ def ingest(
     polar = polar or getattr(getattr(reader, "mapping", None), "polar", None)
     wanted = None if grid is None else wanted_grid(grid)
     how = resample_settings(resample) if isinstance(resample, str) else resample
-    if wanted is not None and polar is not None:
-        raise SettingsError(
-            "grid: got it beside polar settings, which choose the grid of volumes, expected "
-            "one of both; leave one out"
-        )
     files, problems = list_files(Path(p) if engine is None else Path(p).absolute() for p in paths)
     try:
         target = local_only(
@@ -163,14 +160,14 @@ def ingest(
         choice = replace(choice, z_r=_one_relation(target, z_r))
         regridding = Regridding.of(target, wanted, how)
         with _pool(workers_count, file_seconds, engine) as pool:
-            volumes = PolarIngest(target, polar, step)
+            volumes = PolarIngest(target, polar, step, None if wanted is None else wanted.grid)
             unread = {} if volumes.together else known_by_name(files, known)
             problems += [p for path, source in unread.items() for p in repeated(path, source)]
             fresh = [path for path in files if path not in unread]
             fresh = volumes.taken_from(pool, fresh, known, progress)
             problems += volumes.problems
             twice, scans = volumes.known_files, volumes.scans
-            filled = Filled()
+            filled, order = Filled(), {path: place for place, path in enumerate(files)}
             settings = FillSettings(step, licence, now or now_utc(), progress, reissued, choice.relation)
             for number, part in enumerate(_parts(fresh)):
                 if number:
@@ -181,7 +178,7 @@ def ingest(
                 scans = [*found, *(volumes.scans if number == 0 else ())]
                 twice += again
                 if regridding is not None:
-                    scans = regridding.applied(scans)
+                    scans = regridding.applied(sorted(scans, key=lambda scan: order[scan.path]))
                 if scans:
                     filled.add(fill(pool, target, scans, settings))
                     if regridding is not None:
@@ -222,10 +219,10 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _known(target: Path, again: bool) -> list[Source]:
+def _known(target: Path, again: bool) -> Entries:
     """Return the files that are not read: those that are in completely, ``again`` only if without a problem."""
-    done = Archive.open(target).done_sources() if (target / "zarr.json").exists() else []
-    return [source for source in done if not (again and source.problems)]
+    done = Archive.open(target).done_entries() if (target / "zarr.json").exists() else Entries()
+    return done.without_problems() if again else done
 
 
 def _one_relation(target: Path, chosen: str | None) -> str | None:

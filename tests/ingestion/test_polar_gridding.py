@@ -184,7 +184,10 @@ def test_a_composite_takes_the_largest_the_nearest_or_the_lowest():
         gridded(site, [made(0.5, dbz)], grid, PolarSettings(radius_km=60))
         for site, dbz in ((SITE, flat(20.0)), (other, flat(30.0)))
     ]
-    found = {how: composite(parts, PolarSettings(composite=how))[0] for how in ("maximum", "nearest", "lowest")}
+    found = {
+        how: composite(parts, grid.shape, PolarSettings(composite=how))[0]
+        for how in ("maximum", "nearest", "lowest")
+    }
     row = grid.shape[0] // 2
     middle = grid.shape[1] // 2
     assert (found["maximum"][row, middle - 3], found["maximum"][row, middle + 3]) == (30.0, 30.0)

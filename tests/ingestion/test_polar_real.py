@@ -1,6 +1,7 @@
 """Real volumes of six formats: every cell against the gate that stands over it, read by other libraries."""
 
 import gzip
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ from nowcast.ingestion.polar.gridding import gridded
 from nowcast.ingestion.polar.reader import compose
 from nowcast.ingestion.polar.scans import grid_around
 from nowcast.ingestion.polar.settings import PolarSettings
+from nowcast.ingestion.regridding.target import wanted_grid
 from tests.ingestion.test_polar_gridding import ground_m
 from tests.shared_data import radar_folder
 
@@ -42,9 +44,20 @@ def odim_files():
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(11))
 def test_every_cell_of_an_odim_sweep_is_the_gate_that_h5py_reads(number):
-    path = odim_files()[number]
+    check_cells(odim_files()[number], None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wanted", ["EPSG:3035@2km", "EPSG:4326@0.02deg"])
+def test_every_cell_of_a_grid_that_is_asked_for_is_the_gate_that_h5py_reads(wanted):
+    check_cells(odim_files()[0], wanted)
+
+
+def check_cells(path, wanted):
     volume = read_volume(path, SETTINGS)
     grid = grid_around([volume.site], SETTINGS)
+    if wanted is not None:
+        grid = wanted_grid(wanted).over([grid])
     sweep = volume.sweeps[0]
     with h5py.File(path) as file:
         name = min(
@@ -59,7 +72,11 @@ def test_every_cell_of_an_odim_sweep_is_the_gate_that_h5py_reads(number):
         expected, toward = over_each_cell(
             np.maximum(dbz, -32.0), azimuth, first, where["rscale"], where["elangle"], volume.site, grid
         )
-    found = gridded(volume.site, [sweep], grid, SETTINGS).dbz
+    if wanted is None:
+        found = gridded(volume.site, [sweep], grid, SETTINGS).dbz
+    else:
+        only = replace(SETTINGS, highest_elevation_deg=sweep.elevation_deg)
+        found = compose([path], grid, only)[0]
     off = np.abs(toward * 2 - np.round(toward * 2)) < 2e-2  # between two rays to a hundredth of a degree
     np.testing.assert_array_equal(found[~off], expected.astype(np.float32)[~off])
     assert off.mean() < 0.05

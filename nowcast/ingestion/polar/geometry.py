@@ -20,6 +20,10 @@ Array = npt.NDArray[np.float64]
 EFFECTIVE_RADIUS_M = 4.0 / 3.0 * 6_371_000.0
 """Radius of an Earth over which beams run straight."""
 _WIDEST_RAYS = 1.5
+_MARGIN = 1.02
+"""Around a circle of 72 points, for the arcs between them."""
+Window = tuple[tuple[int, int], tuple[int, int]]
+"""Rows and columns, each half-open."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,34 @@ def cells_of(grid: Grid, site: Site) -> Cells:
             del _KEPT[next(iter(_KEPT))]
         _KEPT[key] = Cells(distance / EFFECTIVE_RADIUS_M, distance, azimuth % 360.0)
     return _KEPT[key]
+
+
+def reach(grid: Grid, site: Site, radius_m: float) -> Window | None:
+    """Return a part of a grid that holds every cell within a radius of a radar, None where there is none.
+
+    Why: on the grid of a continent a radar observes a hundredth of the cells, and each of its sweeps keeps
+    where they lie.
+    """
+    whole = (0, grid.shape[0]), (0, grid.shape[1])
+    if abs(site.lat) > 90.0 - _MARGIN * np.rad2deg(radius_m / 6_356_000.0):
+        return whole
+    lon, lat, _ = pyproj.Geod(ellps="WGS84").fwd(
+        np.full(72, site.lon),
+        np.full(72, site.lat),
+        np.arange(0.0, 360.0, 5.0),
+        np.full(72, _MARGIN * radius_m),
+    )
+    y, x = grid.yx(lon, lat)
+    if not np.isfinite([y, x]).all() or (grid.crs.is_geographic and np.ptp(x) > 180.0):
+        return whole
+    dy, dx = grid.spacing
+    found = []
+    for places, size in (((grid.y[0] - y) / dy, grid.shape[0]), ((x - grid.x[0]) / dx, grid.shape[1])):
+        first, last = max(int(np.floor(places.min())), 0), min(int(np.ceil(places.max())), size - 1)
+        if first > last:
+            return None
+        found.append((min(first, size - 2), max(last, min(first, size - 2) + 1) + 1))
+    return found[0], found[1]
 
 
 def slant_range_m(angle: Any, elevation_deg: float, altitude_m: float) -> Array:

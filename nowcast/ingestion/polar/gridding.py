@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.ingestion.polar.geometry import BeamIndex, Cells, cells_of, place_of
+from nowcast.ingestion.polar.geometry import BeamIndex, Cells, Window, cells_of, place_of
 from nowcast.ingestion.polar.settings import PolarSettings
 from nowcast.ingestion.polar.volume import Site, Sweep
 from nowcast.ingestion.readers.lazy import Frame
@@ -27,11 +27,13 @@ class Gridded:
     """dBZ of one radar (H, W), the height of the beams it is from, and how far each cell is from the radar.
 
     ``height_m`` is NaN where nothing is observed; of the column's maximum it is that of the lowest sweep.
+    ``window`` is the part of a larger grid that these cells are.
     """
 
     dbz: Frame
     height_m: Heights
     distance_m: npt.NDArray[np.float64]
+    window: Window | None = None
 
 
 def gridded(site: Site, sweeps: Sequence[Sweep], grid: Grid, settings: PolarSettings) -> Gridded:
@@ -148,17 +150,22 @@ def _nothing(cells: Cells) -> tuple[Frame, Heights]:
     return np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
 
 
-def composite(parts: Sequence[Gridded], settings: PolarSettings) -> tuple[Frame, Heights]:
+def composite(
+    parts: Sequence[Gridded], shape: tuple[int, int], settings: PolarSettings
+) -> tuple[Frame, Heights]:
     """Put several radars together: the largest value, that of the nearest radar, or of the lowest beam.
 
     A radar counts only where it observes. Equals are decided by the order of the radars.
     """
-    dbz, height = parts[0].dbz.copy(), parts[0].height_m.copy()
-    score = _score(parts[0], settings)
-    for part in parts[1:]:
+    dbz, height = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
+    score = np.full(shape, np.inf)
+    for part in parts:
+        rows, columns = part.window or ((0, shape[0]), (0, shape[1]))
+        here = slice(*rows), slice(*columns)
         its = _score(part, settings)
-        better = its < score
-        dbz[better], height[better], score[better] = part.dbz[better], part.height_m[better], its[better]
+        better = its < score[here]
+        dbz[here][better], height[here][better] = part.dbz[better], part.height_m[better]
+        score[here][better] = its[better]
     return dbz, height
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from nowcast.core.errors import FileError
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.ingestion.polar.formats import read_volume
-from nowcast.ingestion.polar.gridding import Heights, composite, gridded
+from nowcast.ingestion.polar.geometry import reach
+from nowcast.ingestion.polar.gridding import Gridded, Heights, composite, gridded
 from nowcast.ingestion.polar.settings import PolarSettings
 from nowcast.ingestion.polar.volume import Site, Sweep
 from nowcast.ingestion.readers.foreign import polar_kind
@@ -69,10 +70,19 @@ def compose(parts: Sequence[Path], grid: Grid, settings: PolarSettings) -> tuple
     """Return dBZ and beam height of the files of one time on a grid.
 
     Raises:
-        FileError: one of them is damaged.
+        FileError: one of them is damaged, or no cell of the grid is within the radius of a radar.
     """
-    each = [gridded(site, sweeps, grid, settings) for site, sweeps in _radars(parts, settings)]
-    return composite(each, settings)
+    each: list[Gridded] = []
+    for site, sweeps in _radars(parts, settings):
+        window = reach(grid, site, settings.radius_km * 1000.0)
+        if window is not None:
+            each.append(replace(gridded(site, sweeps, grid.cut(*window), settings), window=window))
+    if not any((part.distance_m <= settings.radius_km * 1000.0).any() for part in each):
+        raise FileError(
+            f"{parts[0]}: no cell of the grid is within {settings.radius_km:g} km of its radar, expected "
+            "some; check --grid, or ingest it into another archive"
+        )
+    return composite(each, grid.shape, settings)
 
 
 def _radars(parts: Sequence[Path], settings: PolarSettings) -> list[tuple[Site, list[Sweep]]]:

@@ -22,6 +22,8 @@ from nowcast.ingestion.polar.volume import Site
 from nowcast.ingestion.readers.projections import crs_of_proj
 from nowcast.ingestion.scan import Scan
 
+GRIDDING = "gridding"
+"""Attribute of archives that says how frames were made of volumes."""
 TOGETHER = "files_of_one_time_together"
 """Attribute of archives whose frames may be of several files each."""
 _MOST_SIDE = 5000
@@ -58,6 +60,7 @@ def polar_scans(
     step: np.timedelta64 | None,
     target: Target | None,
     known: frozenset[str] = frozenset(),
+    grid: Grid | None = None,
 ) -> tuple[list[Scan], list[Problem], int]:
     """Return a scan for each frame.
 
@@ -67,6 +70,7 @@ def polar_scans(
         step: of the archive, where it is given.
         target: the archive, where it is there: its grid is the grid.
         known: digests of what the archive holds already.
+        grid: of an archive that is new; that around the radars when None.
 
     Returns:
         Scans, problems, and how many files are in already.
@@ -76,7 +80,7 @@ def polar_scans(
     """
     if not files:
         return [], [], 0
-    grid = target.grid if target is not None else grid_around([f.site for f in files], settings)
+    grid = target.grid if target is not None else grid or grid_around([f.site for f in files], settings)
     step, phase = (target.step, target.phase) if target is not None else (step, None)
     bundles, problems, together = bundles_of(
         files, settings, step, phase, target is not None and target.together
@@ -127,7 +131,7 @@ def _scan(bundle: Bundle, grid: Grid, settings: PolarSettings, together: bool) -
         "source": ", ".join(sorted({f.site.name for f in files}))[:200],
         "quantity": f"{files[0].quantity} {settings.method}"
         + (f" {settings.height_km:g} km" if settings.method == "cappi" else ""),
-        "gridding": in_words(files, settings),
+        GRIDDING: in_words(files, settings),
         **({TOGETHER: "1"} if together else {}),
     }
     parts = tuple(f.path for f in files)

@@ -11,7 +11,10 @@ from nowcast.archive.reader import Archive
 from nowcast.archive.writer import open_writer
 from nowcast.core.errors import ArchiveError, SettingsError, complain
 from nowcast.core.grid import Grid
+from nowcast.ingestion.polar.reader import PolarVolumes
+from nowcast.ingestion.polar.scans import GRIDDING, TOGETHER
 from nowcast.ingestion.regridding.frames import RegriddedReader
+from nowcast.ingestion.regridding.polar import POLAR, polar_reader
 from nowcast.ingestion.regridding.settings import ResampleSettings, resample_settings
 from nowcast.ingestion.regridding.target import WantedGrid
 from nowcast.ingestion.scan import Scan
@@ -77,7 +80,11 @@ class Regridding:
         return cls(wanted, settings, None if archive is None else archive.grid, stated)
 
     def applied(self, scans: Sequence[Scan]) -> list[Scan]:
-        """Return the scans as if their files lay on the grid of the archive."""
+        """Return the scans as if their files lay on the grid of the archive.
+
+        Raises:
+            GridError: there would be too many cells, or the projection does not reach the sources.
+        """
         if not scans:
             return []
         grids = {scan.grid.fingerprint: scan.grid for scan in scans}
@@ -86,30 +93,38 @@ class Regridding:
         else:
             assert self.wanted is not None
             grid = self.wanted.over(list(grids.values()))
-        attribute = self._attribute(grid, list(grids.values()))
-        return [self._one(scan, grid, attribute) for scan in scans]
+        polar = next((scan.attrs for scan in scans if isinstance(scan.reading, PolarVolumes)), {})
+        shared = {name: polar[name] for name in (GRIDDING, TOGETHER) if name in polar}
+        shared[ATTRIBUTE] = self._attribute(grid, scans)
+        return [self._one(replace(scan, attrs={**scan.attrs, **shared}), grid) for scan in scans]
 
-    def _one(self, scan: Scan, grid: Grid, attribute: Mapping[str, Any]) -> Scan:
-        attrs = {**scan.attrs, ATTRIBUTE: attribute}
+    def _one(self, scan: Scan, grid: Grid) -> Scan:
+        if isinstance(scan.reading, PolarVolumes):
+            reader = polar_reader(scan.reading, grid, self.settings)
+            return replace(scan, grid=grid, reading=reader, source_grid=POLAR)
         if grid.matches(scan.grid):
-            return replace(scan, attrs=attrs)
+            return scan
         reading = RegriddedReader(scan.reader_of(), grid, self.settings)
-        return replace(scan, attrs=attrs, grid=grid, reading=reading, source_grid=scan.grid.fingerprint)
+        return replace(scan, grid=grid, reading=reading, source_grid=scan.grid.fingerprint)
 
-    def _attribute(self, grid: Grid, sources: Sequence[Grid]) -> dict[str, Any]:
+    def _attribute(self, grid: Grid, scans: Sequence[Scan]) -> dict[str, Any]:
+        polar = [isinstance(scan.reading, PolarVolumes) for scan in scans]
+        own = {s.grid.fingerprint: s.grid for s, of_gates in zip(scans, polar, strict=True) if not of_gates}
         told = [str(text) for text in self.stated.get("sources", ())]
-        told += [_in_words(source) for source in sources if not grid.matches(source)]
+        told += [_in_words(source) for source in own.values() if not grid.matches(source)]
+        told += [POLAR] if any(polar) else []
         said = self.stated.get("grid") or (self.wanted.said if self.wanted is not None else "")
         return {"grid": said, "resample": str(self.settings), "sources": list(dict.fromkeys(told))}
 
     def note(self, target: Path, scans: Sequence[Scan]) -> None:
-        """Write down in an archive that was there from which grids frames have come."""
+        """Write down in an archive that was there from which grids, or how from volumes, frames have come."""
         if not scans or not (target / "zarr.json").exists():
             return
-        attribute = scans[0].attrs[ATTRIBUTE]
-        if Archive.open(target).attrs.get(ATTRIBUTE) != attribute:
+        held, said = Archive.open(target).attrs, scans[0].attrs
+        first = {name: said[name] for name in (GRIDDING, TOGETHER) if name in said and name not in held}
+        if first or held.get(ATTRIBUTE) != said[ATTRIBUTE]:
             with open_writer(target) as writer:
-                writer.annotate({ATTRIBUTE: attribute})
+                writer.annotate({ATTRIBUTE: said[ATTRIBUTE], **first})
 
 
 def _in_words(grid: Grid) -> str:
