@@ -10,7 +10,7 @@ included: with few files that is all one sees. Verification has its workers star
 counts that, too) and scores persistence, extrapolation and a network; the tables must be the same to the last
 bit whatever the number of workers, of which one a core is started at most. Beside the clock stands the CPU time
 of all processes for each nowcast, which a busy machine changes little. What two cores of the machine are worth
-at most is measured in the same rounds: two processes that know nothing of each other verify the same, each alone.
+at most is measured in the same rounds: two processes that know nothing of each other verify the same.
 """
 
 from __future__ import annotations
