@@ -185,6 +185,7 @@ def count_all(
 ) -> None:
     """Count forecasters on the starts that are not there yet, all of them on one start before the next."""
     order = [starts[i] for i in spread(len(starts))]
+    powered = {asked: set(first_of(picked_of(asked, starts))) for asked in models}
     waiting = {asked: waiting_of(args, name, asked, starts) for asked in models}
     waiting = {asked: missing for asked, missing in waiting.items() if missing}
     shared = Shared()
@@ -194,10 +195,10 @@ def count_all(
     known = days.calibrations({asked.what: made[asked] for asked in fitted})
     archive = Archive.open(args.archives / group.archive)
     with tqdm(total=sum(map(len, waiting.values())), desc=name, unit="nowcast") as bar:
-        for n, at in enumerate(order):
+        for at in order:
             for asked in (asked for asked, missing in waiting.items() if at in missing):
                 post = known[asked.what].steps if asked in fitted else ()
-                found = count(archive, group, made[asked], post, at, n < STARTS_FOR_POWER)
+                found = count(archive, group, made[asked], post, at, at in powered[asked])
                 write_counted(path_of(args, name, asked, at), found)
                 bar.update()
 
@@ -206,9 +207,19 @@ def waiting_of(
     args: argparse.Namespace, group: str, asked: Asked, starts: list[np.datetime64]
 ) -> set[np.datetime64]:
     """The starts on which a forecaster is to be counted and was not."""
-    places = np.linspace(0, len(starts) - 1, min(asked.starts or len(starts), len(starts)))
-    picked = {starts[int(i)] for i in places.round()}
+    picked = picked_of(asked, starts)
     return {at for at in picked if not path_of(args, group, asked, at).is_file()}
+
+
+def picked_of(asked: Asked, starts: list[np.datetime64]) -> list[np.datetime64]:
+    """The starts that a forecaster is asked for, evenly over all."""
+    places = np.linspace(0, len(starts) - 1, min(asked.starts or len(starts), len(starts)))
+    return [starts[int(i)] for i in places.round()]
+
+
+def first_of(picked: list[np.datetime64]) -> list[np.datetime64]:
+    """Those of which the power of members is taken: a few, spread over all."""
+    return [picked[i] for i in spread(len(picked))[:STARTS_FOR_POWER]]
 
 
 def spread(count: int) -> list[int]:

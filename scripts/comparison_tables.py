@@ -34,7 +34,14 @@ class GroupOfStarts(NamedTuple):
 
     def mean(self, model: str, score: str, threshold: str = "") -> float:
         """A score, mean over lead times; NaN where it is not there."""
-        key = (model, score, threshold, "mean")
+        return self._score(model, score, threshold, "mean")
+
+    def last(self, model: str, score: str, threshold: str = "") -> float:
+        """A score at the last lead time; NaN where it is not there."""
+        leads = {r["lead_minutes"] for r in self.scores} - {"mean"}
+        return self._score(model, score, threshold, max(leads, key=float, default=""))
+
+    def _score(self, *key: str) -> float:
         names = ("model", "score", "threshold_dbz", "lead_minutes")
         return next((float(r["value"]) for r in self.scores if tuple(r[n] for n in names) == key), math.nan)
 
@@ -106,16 +113,25 @@ def _country(group: GroupOfStarts, model: str) -> list[str]:
 
 
 def brier(groups: list[GroupOfStarts], model: str | None = None) -> list[str]:
-    """A line a group and forecaster: Brier skill, power; of one model those beside S-PROG and STEPS alone."""
+    """A line a group and forecaster: Brier skill, power; of one model those beside S-PROG and STEPS alone.
+
+    Power is told as the mean over lead times and, after the comma, at the last one.
+    """
     lines = []
     for group in groups:
         for name in group.models:
             if model in (None, name) or name in ("sprog", "steps"):
                 values = [number(group.mean(name, "brier_skill", t), 3) for t in BRIER]
-                power = [number(group.mean(name, s), 2) for s in ("rapsd_ratio", "rapsd_ratio_members")]
+                power = [_power(group, name, s) for s in ("rapsd_ratio", "rapsd_ratio_members")]
                 lines.append([place_of(group), str(group.about["nowcasts"]), name, *values, *power])
-    heads = (*(f"Brier skill {t} dBZ" for t in BRIER), "power at 8-16 km", "of members")
+    heads = (*(f"Brier skill {t} dBZ" for t in BRIER), "power at 8-16 km, last lead", "of members, last lead")
     return table(["country, season", "nowcasts", "model", *heads], lines)
+
+
+def _power(group: GroupOfStarts, model: str, score: str) -> str:
+    """Mean over lead times and at the last; "-" where it was not counted."""
+    mean = number(group.mean(model, score), 2)
+    return mean if mean == "-" else f"{mean}, {number(group.last(model, score), 2)}"
 
 
 def reliability(groups: list[GroupOfStarts], model: str) -> list[str]:

@@ -66,11 +66,12 @@ def fill(count: int) -> None:
         for number in range(count):
             field = made.read(made.times[number : number + 1])
             field = field.assign_coords(time=made.times[number : number + 1], y=rows, x=rows[::-1])
-            _as_netcdf(field, files / f"{number:07d}.nc")
+            as_netcdf(field, files / f"{number:07d}.nc")
         ingest([files], Path(folder) / "a.zarr", workers_count=1, progress=False)
 
 
-def _as_netcdf(field: Any, path: Path) -> None:
+def as_netcdf(field: Any, path: Path) -> None:
+    """Write a field as a CF netCDF file."""
     import pyproj
 
     named = field.rename("dbz").assign_attrs(units="dBZ", grid_mapping="crs")

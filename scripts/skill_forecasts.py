@@ -10,18 +10,21 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+import yaml
 
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import Thinned
+from nowcast.core.errors import SettingsError, complain
 from nowcast.core.times import parse_period
 from nowcast.evaluation.windows import MOST_MISSING_FUTURE
 from nowcast.forecasters.average import Average
 from nowcast.forecasters.base import Forecaster, LeadTimes, Needs
 from nowcast.forecasters.calibration_file import ModelCalibration, read_calibration, write_calibration
 from nowcast.forecasters.decision_thresholds import identity_of
-from nowcast.forecasters.packaged import CALIBRATION, folder
-from nowcast.workflows.calibrate import calibrate
+from nowcast.forecasters.registry import CALIBRATION, folder
+from nowcast.workflows.calibrate import Calibration, calibrate
 
+GROUPS = Path(__file__).with_name("skill_groups.yaml")
 LADDER = (10.0, 20.0, 30.0, 35.0, 40.0, 45.0)
 
 
@@ -77,8 +80,20 @@ class Days:
     name: str
     days: Mapping[str, Any]
     """As skill_groups.yaml has them."""
-    out: Path
-    """Where calibrations are kept."""
+    out: Path | None = None
+    """Where calibrations are kept; needed for `calibrations`."""
+
+    @classmethod
+    def named(cls, archives: Path, name: str) -> Days:
+        """The days of that name of scripts/skill_groups.yaml.
+
+        Raises:
+            SettingsError: it has none of that name.
+        """
+        known = yaml.safe_load(GROUPS.read_text(encoding="utf-8"))["calibrations"]
+        if name not in known:
+            raise SettingsError(complain("days", f"'{name}'", f"one of {', '.join(known)}", "choose one"))
+        return cls(archives, name, known[name])
 
     def calibrations(self, forecasters: Mapping[str, Forecaster]) -> dict[str, ModelCalibration]:
         """The calibration of each, by the name or path that was asked for; made once, all at once, and kept.
@@ -88,22 +103,26 @@ class Days:
         paths = {what: self._path(what, forecaster) for what, forecaster in forecasters.items()}
         new = {what: forecaster for what, forecaster in forecasters.items() if not paths[what].is_file()}
         if new:
-            step = np.timedelta64(round(self.days["step"] * 60e9), "ns")
-            found = calibrate(
-                [Thinned(Archive.open(self.archives / place), step) for place in self.days["archives"]],
-                new,
-                [parse_period(str(text)) for text in self.days["periods"]],
-                thresholds=LADDER,
-                lead_times=self.days["lead_times"],
-                stride=self.days["stride"],
-                min_wet_pixels=self.days["min_wet_pixels"],
-                most_missing=MOST_MISSING_FUTURE,
-                progress=True,
-            )
+            found = self.learn(new)
             for what, one in zip(new, found.learnt, strict=True):
                 paths[what].parent.mkdir(parents=True, exist_ok=True)
                 write_calibration(paths[what], [one], found.made)
         return {what: read_calibration(path).models[0] for what, path in paths.items()}
+
+    def learn(self, forecasters: Mapping[str, Forecaster]) -> Calibration:
+        """Calibrate forecasters on these days, all from the same starts."""
+        step = np.timedelta64(round(self.days["step"] * 60e9), "ns")
+        return calibrate(
+            [Thinned(Archive.open(self.archives / place), step) for place in self.days["archives"]],
+            forecasters,
+            [parse_period(str(text)) for text in self.days["periods"]],
+            thresholds=LADDER,
+            lead_times=self.days["lead_times"],
+            stride=self.days["stride"],
+            min_wet_pixels=self.days["min_wet_pixels"],
+            most_missing=MOST_MISSING_FUTURE,
+            progress=True,
+        )
 
     def _path(self, what: str, forecaster: Forecaster) -> Path:
         packaged = folder() / f"{what}{CALIBRATION}"
@@ -111,4 +130,6 @@ class Days:
             return packaged
         digest = hashlib.sha256(identity_of(forecaster).encode()).hexdigest()[:12]
         name = forecaster.name.replace("/", "_")[-60:]
+        if self.out is None:
+            raise SettingsError(complain("out", "none", "a folder for calibrations", "name one"))
         return self.out / self.name / f"{name}_{digest}.calibration.json"

@@ -1,4 +1,4 @@
-"""Write the card of a network that comes with the package, from its weights, curve and verifications.
+"""Write the card of a network, or a mean, of the package, from its weights, curve and verifications.
 
     python scripts/write_model_card.py motionrnn \
         --skill "Italy, 21 and 22 March 2025=skill" --skill "Finland=skill_fmi"
@@ -6,8 +6,8 @@
 Every number is read from files: the description within the weights, NAME.curve.csv, and scores.csv and
 confidence.csv of ``nowcast verify`` or all groups of scripts/compare_skill.py (--comparison): by country,
 season and threshold, with reliability and where S-PROG is ahead. Terms of the data stand in data_terms.yaml.
-Where it fails is in words, from NAME.words.md. Without --skill and --comparison the skill that the card has
-stays.
+Where it fails is in words, from NAME.words.md. The card of a mean names its networks and its calibration.
+Without --skill and --comparison the skill that the card has stays.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from skill_cells import interval, number, rows
 from nowcast.core.errors import NowcastError
 from nowcast.core.files import sha256, whole_file
 from nowcast.core.settings import current_names, plain
-from nowcast.forecasters.packaged import folder
+from nowcast.forecasters.calibration_file import read_calibration
+from nowcast.forecasters.registry import CALIBRATION, PackagedMean, folder, means
 from nowcast.models.checkpoint import CheckpointMeta, load_network
 from nowcast.training.experiment import Experiment
 
@@ -36,26 +37,17 @@ THRESHOLDS = ("20", "30", "35", "40")
 def main() -> int:
     """Write NAME.md beside the weights; return 2 where something is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", help="of the network, a key of registry.json")
+    parser.add_argument("name", help="of the network or mean, a key of registry.json")
     parser.add_argument(
         "--skill", action="append", default=[], metavar="TITLE=FOLDER", help="a folder of nowcast verify"
     )
     parser.add_argument("--comparison", type=Path, help="the folder of scripts/compare_skill.py")
     parser.add_argument("--counted-as", metavar="NAME", help="name that it has in the comparison (its own)")
     args = parser.parse_args()
-    weights, card = folder() / f"{args.name}.safetensors", folder() / f"{args.name}.md"
+    card = folder() / f"{args.name}.md"
     try:
-        loaded = load_network(weights)
-        parameters = sum(p.numel() for p in loaded.model.parameters())
-        parts = [
-            f"# {args.name}",
-            "",
-            f"{loaded.meta.model}, {parameters:,} parameters, {weights.stat().st_size / 1e6:.2f} MB in "
-            f"float16, sha256 `{sha256(weights)}`.",
-            "",
-            *_settings(loaded.meta),
-            *_curve(folder() / f"{args.name}.curve.csv"),
-        ]
+        mean = means().get(args.name)
+        parts = [f"# {args.name}", "", *(_network(args.name) if mean is None else _mean(args.name, mean))]
         if args.comparison is not None:
             parts += _comparison(args.comparison, args.counted_as or f"{args.name}")
         for asked in args.skill:
@@ -71,6 +63,52 @@ def main() -> int:
         temporary.write_text("\n".join(parts), encoding="utf-8")
     print(card)
     return 0
+
+
+def _network(name: str) -> list[str]:
+    """Size, digest, settings and learning curve of a network."""
+    weights = folder() / f"{name}.safetensors"
+    loaded = load_network(weights)
+    parameters = sum(p.numel() for p in loaded.model.parameters())
+    return [
+        f"{loaded.meta.model}, {parameters:,} parameters, {weights.stat().st_size / 1e6:.2f} MB in "
+        f"float16, sha256 `{sha256(weights)}`.",
+        "",
+        *_settings(loaded.meta),
+        *_curve(folder() / f"{name}.curve.csv"),
+    ]
+
+
+def _mean(name: str, mean: PackagedMean) -> list[str]:
+    """Of which networks a mean is, what these were trained on, and on which days it was calibrated."""
+    loaded = {member: load_network(folder() / f"{member}.safetensors") for member in mean.members}
+    sizes = {member: sum(p.numel() for p in one.model.parameters()) for member, one in loaded.items()}
+    lines = [
+        [f"`{member}`", one.meta.model, f"{sizes[member]:,}", f"`{one.sha256}`"]
+        for member, one in loaded.items()
+    ]
+    metas = [one.meta for one in loaded.values()]
+    sources = [source for meta in metas for source in plain(meta.experiment)["data"]["sources"]]
+    made = read_calibration(folder() / f"{name}{CALIBRATION}").made
+    days = ", ".join(period.split("T")[0] for period in made["periods"])
+    starts = sum(archive["nowcasts"] for archive in made["archives"])
+    archives = ", ".join(f"`{archive['name']}`" for archive in made["archives"] if archive["nowcasts"])
+    cards = ", ".join(f"`nowcast models --card {member}`" for member in mean.members)
+    return [
+        f"The mean of the probabilities of {len(lines)} networks of the package, each counted alike, "
+        f"calibrated once; {sum(sizes.values()):,} parameters, no weights of its own.",
+        "",
+        *table(["network", "kind", "parameters", "sha256"], lines),
+        "",
+        "## Data, split and settings",
+        "",
+        f"Frames every {mean.step_minutes:g} minutes, {max(meta.past for meta in metas)} in, "
+        f"{min(meta.future for meta in metas)} out. Settings, split and learning curve of each network stand "
+        f"in its own card: {cards}. The mean is calibrated on {starts} nowcasts of {archives}, {days}, "
+        "on which none of them was trained.",
+        "",
+        *_terms(list({Path(str(s["settings"].get("path", s["kind"]))).name: s for s in sources}.values())),
+    ]
 
 
 def _settings(meta: CheckpointMeta) -> list[str]:
@@ -112,12 +150,15 @@ def _settings(meta: CheckpointMeta) -> list[str]:
 
 
 def _terms(sources: list[dict[str, Any]]) -> list[str]:
-    """A line an archive it was trained on, with the terms of the data."""
+    """A line a set of data it was trained on, with the names of its archives and its terms."""
     known = yaml.safe_load(Path(__file__).with_name("data_terms.yaml").read_text(encoding="utf-8"))
-    names = [Path(str(one["settings"].get("path", one["kind"]))).name for one in sources]
+    places = [Path(str(one["settings"].get("path", one["kind"]))).name for one in sources]
     unknown = {"data": "a source that data_terms.yaml does not know", "terms": "unknown"}
-    found = [(name, known.get(name, unknown)) for name in names]
-    lines = [[f"`{name}`", one["data"], one["terms"]] for name, one in found]
+    found = [(name, known.get(name, unknown)) for name in places]
+    alike: dict[tuple[str, str], list[str]] = {}
+    for name, one in found:
+        alike.setdefault((one["data"], one["terms"]), []).append(f"`{name}`")
+    lines = [[", ".join(names), *told] for told, names in alike.items()]
     return [*table(["trained on", "data", "terms of the data"], lines), ""]
 
 
@@ -138,7 +179,7 @@ def _comparison(place: Path, name: str) -> list[str]:
         "## Skill: probabilities and fine structure",
         "",
         "Brier skill against the climatology of the sample, mean over lead times; power as a share of what was "
-        "observed, mean over lead times, of the single field and of members.",
+        "observed, mean over lead times and at the last one, of the single field and of members.",
         "",
         *brier(groups, name),
         "",

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from nowcast.archive.layout import WHOLE, Document, frame_name
-from nowcast.archive.ledger import Source, read_ledger
+from nowcast.archive.ledger import Entries, Source, read_ledger
 from nowcast.archive.packing import PACKING, Codes, Packing, decode_chunk
 from nowcast.archive.store import content_of, read_over_time, read_root, read_store
 from nowcast.core.errors import ArchiveError, TimeError
@@ -102,22 +102,24 @@ class Archive:
     @property
     def sources(self) -> list[Source]:
         """The files the archive was made from, in the order of the array ``source``."""
-        return read_ledger(self.path)
+        return list(read_ledger(self.path))
 
     def done_sources(self) -> list[Source]:
         """Return the files that are in to their last frame; a run that was killed leaves one that is not."""
-        sources = self.sources
-        counts = np.bincount(self.over_time("source").clip(0), minlength=len(sources))
-        return [s for s, n in zip(sources, counts, strict=False) if s.complete and n >= s.frames]
+        return list(self.done_entries())
+
+    def done_entries(self) -> Entries:
+        """`done_sources`, of which only those are made that are asked for."""
+        entries = read_ledger(self.path)
+        return entries.done(np.bincount(self.over_time("source").clip(0), minlength=len(entries)))
 
     @property
     def fingerprint(self) -> str:
         """Sixteen digits that change with grid, step, the whole frames and the files they are from."""
-        digests = {i: s.sha256.encode() for i, s in enumerate(self.sources)}
+        digests = {i: digest.encode() for i, digest in enumerate(read_ledger(self.path).column("sha256"))}
         digest = hashlib.sha256(f"{self.grid.fingerprint} {self.step}".encode())
         digest.update(self.times.tobytes())
-        for index in self.over_time("source").tolist():
-            digest.update(digests.get(index, b"?"))
+        digest.update(b"".join(digests.get(index, b"?") for index in self.over_time("source").tolist()))
         return digest.hexdigest()[:16]
 
     def packed(self, time: np.datetime64) -> Codes:
@@ -216,7 +218,8 @@ class Archive:
 
     def _held(self, times: Times) -> Times:
         wanted: Times = np.asarray(times, dtype="datetime64[ns]")
-        for time in wanted[~np.isin(wanted, self.times)][:1]:
+        places = np.searchsorted(self.times, wanted).clip(max=max(len(self.times) - 1, 0))
+        for time in wanted[self.times[places] != wanted][:1] if len(self.times) else wanted[:1]:
             self._slot(time)
         return wanted
 

@@ -85,18 +85,17 @@ class ArchiveWriter:
 
     def credit(self, sha256: str) -> int:
         """Count the whole frames that the archive has from the file with this digest."""
-        for index, source in enumerate(self.sources):
-            if source.sha256 == sha256:
-                return int(np.count_nonzero((self._arrays["source"] == index) & self.whole))
-        return 0
+        index = self.sources.place(sha256)
+        if index is None:
+            return 0
+        return int(np.count_nonzero((self._arrays["source"] == index) & self.whole))
 
     def sweep(self) -> None:
         """Remove chunks that do not count; call it when no worker is writing."""
         whole = {frame_name(s) for s in np.flatnonzero(self.whole).tolist()}
         folder = self.path / "reflectivity"
-        with os.scandir(folder) as chunks:
-            left = [c.name for c in chunks if c.name != "zarr.json" and c.name not in whole]
-        for name in left:
+        whole.add("zarr.json")
+        for name in set(os.listdir(folder)) - whole:  # noqa: PTH208 - names alone, of a folder with a file a frame
             (folder / name).unlink(missing_ok=True)
 
     def discard(self) -> None:
@@ -108,11 +107,11 @@ class ArchiveWriter:
     def commit(self, entries: Sequence[tuple[Source, Sequence[FrameRecord]]]) -> None:
         """Count files and their frames in; the chunks must have been written before."""
         changed = len(self.sources)
-        places = {s.sha256: i for i, s in enumerate(self.sources)}
         records: list[tuple[int, FrameRecord]] = []
         for source, frames in entries:
-            index = places.setdefault(source.sha256, len(self.sources))
-            if index == len(self.sources):
+            index = self.sources.place(source.sha256)
+            if index is None:
+                index = len(self.sources)
                 self.sources.append(source)
             elif not self.sources[index].complete or self.sources[index].problems:
                 changed = min(changed, index)
@@ -160,12 +159,10 @@ class ArchiveWriter:
 
     def handed_over(self, slot: int, sha256: str) -> bool:
         """Whether the ledger notes a replacement by the file with this digest that a kill prevented."""
-        holder = self.source_of(slot)
-        return (
-            holder is not None
-            and holder.sha256 != sha256
-            and any(self._replaced_line(slot, holder) in s.replaced for s in self.sources if s.sha256 == sha256)
-        )
+        holder, place = self.source_of(slot), self.sources.place(sha256)
+        if holder is None or place is None or holder.sha256 == sha256:
+            return False
+        return self._replaced_line(slot, holder) in self.sources[place].replaced
 
     def _grow(self, slots: int) -> None:
         """Extend the time axis at its end; slots nobody wrote are missing frames."""
@@ -284,5 +281,7 @@ def _clear_leftovers(path: Path) -> None:
         aside.rename(path)
     for place in path.parent.glob(f".{path.name}.*.part"):
         shutil.rmtree(place, ignore_errors=True)
-    for place in (*path.glob("*.part"), *path.glob("*/*.part"), *path.glob("sources/*/*.part")):
-        place.unlink(missing_ok=True)
+    folders = (place for place in path.glob("*/") if place.name != "reflectivity")  # which is swept
+    for folder in (path, *folders, *path.glob("sources/*/")):
+        for place in folder.glob("*.part"):
+            place.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nowcast.cli.device_argument import add_device_argument, device_of
 from nowcast.cli.help_page import HelpPage
 from nowcast.cli.set_argument import add_set_argument
 
@@ -81,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, metavar="S", default=0, help="seed of the members (default 0)")
     add_set_argument(parser, "with --archive: settings of the model")
+    add_device_argument(parser)
     parser.add_argument(
         "--z-r", metavar="NAME", help="Z-R relation for mm/h and mm; by default the one that the forecast names"
     )
@@ -206,6 +208,7 @@ def _found(args: argparse.Namespace, places: list[Location]) -> xr.Dataset:
         args.at,
         args.leads,
         settings=settings,
+        device=device_of(args),
         calibration=args.calibration,
         members=args.members,
         seed=args.seed,

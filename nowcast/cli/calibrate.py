@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.device_argument import device_of
 from nowcast.cli.forecast import add_mask_argument, marks_of
 from nowcast.cli.help_page import HelpPage
 from nowcast.cli.verify import add_forecast_arguments, parse_models, parse_thresholds
@@ -71,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.forecasters.calibration_file import write_calibration
     from nowcast.workflows.calibrate import calibrate, summary
 
-    with engine_of(args) as engine:
+    device = device_of(args)
+    with engine_of(args, device) as engine:
         found = calibrate(
             [masked(Archive.open(path), marks_of(args)) for path in args.archive],
             parse_models(args.models),
@@ -81,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
             stride=args.stride,
             min_wet_pixels=args.min_wet_pixels,
             most_missing=args.most_missing,
+            device=device,
             progress=True,
             engine=engine,
         )

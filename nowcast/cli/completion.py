@@ -62,9 +62,9 @@ def _names(command: str, argument: str) -> list[str]:
 
     if (command, argument) in _MODELS:
         from nowcast.forecasters.catalog import FORECASTERS
-        from nowcast.forecasters.packaged import registry
+        from nowcast.forecasters.registry import packaged_names
 
-        return [*(() if argument == "card" else FORECASTERS), *registry()]
+        return [*(() if argument == "card" else FORECASTERS), *packaged_names()]
     kind = _CONFIGS.get((command, argument))
     if kind is None:
         return []

@@ -92,7 +92,8 @@ def _cpu(cpu: dict[str, Any]) -> str:
 def _gpu(gpu: dict[str, Any]) -> str:
     named = ", ".join(f"{one['name']} with {one['memory_gb']:g} GB" for one in gpu["devices"]) or "none"
     half = ", native bfloat16" if gpu["devices"] and gpu["native_bfloat16"] else ""
-    return f"{named}{half}; torch is built for {gpu['torch_built_for']}"
+    use = "; forecasts compute on it with --device cuda" if gpu["devices"] else ""
+    return f"{named}{half}; torch is built for {gpu['torch_built_for']}{use}"
 
 
 def _disk(disk: dict[str, Any]) -> str:

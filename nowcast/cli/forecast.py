@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nowcast.cli.device_argument import add_device_argument, device_of
 from nowcast.cli.help_page import HelpPage
 from nowcast.cli.set_argument import add_set_argument
 
@@ -52,6 +53,7 @@ and files of other programs.""",
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_model_arguments(parser)
+    add_device_argument(parser)
     parser.add_argument("--leads", type=int, default=10, help="number of frames to forecast (default 10)")
     add_post_processing_arguments(parser)
     parser.add_argument(
@@ -176,6 +178,7 @@ def run(args: argparse.Namespace) -> int:
         args.at,
         args.leads,
         settings=settings,
+        device=device_of(args),
         most_missing=args.most_missing,
         mask=marks_of(args),
         calibration=args.calibration,
@@ -261,6 +264,8 @@ def summary(path: Path, coming: xr.Dataset) -> str:
     ]
     if "network_choice" in coming.attrs:
         lines.append(f"  chosen by the step of the archive: {coming.attrs['network_choice']}")
+    if not str(coming.attrs.get("computed_on", "CPU")).startswith("CPU"):
+        lines.append(f"  computed on {coming.attrs['computed_on']}")
     if "interpolated_frames" in coming.attrs:
         lines.append(f"  past frames that are missing, interpolated: {coming.attrs['interpolated_frames']}")
     if "quality_masks" in coming.attrs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from nowcast.cli.device_argument import add_device_argument, device_of
 from nowcast.cli.forecast import (
     add_mask_argument,
     add_post_processing_arguments,
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a name (see 'nowcast models') or a checkpoint of 'nowcast train'",
     )
     add_set_argument(parser, "settings of the model, for example method=tvl1 or memory_gb=2")
+    add_device_argument(parser)
     parser.add_argument(
         "--period",
         required=True,
@@ -78,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.workflows.hindcast import hindcast
 
     settings = override({}, args.assignments)
-    with engine_of(args) as engine:
+    device = device_of(args)
+    with engine_of(args, device) as engine:
         report = hindcast(
             args.archive,
             args.model,
@@ -88,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
             lead_times=args.leads,
             mask=marks_of(args),
             settings=settings,
+            device=device,
             calibration=args.calibration,
             members=args.members,
             seed=args.seed,

@@ -23,12 +23,18 @@ _WIDEST = 256
 
 HELP = HelpPage(
     """Shows clips to a trained LMC-Memory and says what its memory holds: which slots are used, how
-alike clips of one class address it, and where on the map, as pictures and as numbers.""",
+alike clips of one class address it, and where on the map, as pictures and as numbers. Networks of the
+package come without the encoder of long clips, which forecasting does not need: of them it says what short
+clips address, and how alike those of one class are.""",
     examples=(
         (
             "nowcast inspect-memory runs/italy_lmc/v0/best.ckpt --data italy.zarr --period "
             "2025-03-21/2025-03-22",
             "on radar of two days",
+        ),
+        (
+            "nowcast inspect-memory lmc_memory --data slovenia.zarr --period 2026-08-16/2026-08-17",
+            "that of the package; an archive of 5 minutes is read every 10 minutes, as it was trained",
         ),
         (
             "nowcast inspect-memory runs/digits/v0/best.ckpt --data moving_digits --clips 64 --out memory/",
@@ -41,7 +47,11 @@ alike clips of one class address it, and where on the map, as pictures and as nu
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `nowcast inspect-memory` takes."""
-    parser.add_argument("checkpoint", type=Path, metavar="CKPT", help="a trained LMC-Memory with its memory")
+    parser.add_argument(
+        "checkpoint",
+        metavar="NAME|CKPT",
+        help="a trained LMC-Memory with its memory: a network of the package or a checkpoint",
+    )
     parser.add_argument(
         "--data",
         required=True,
@@ -70,12 +80,15 @@ def run(args: argparse.Namespace) -> int:
     """Analyse; write memory.json, memory.png and, for radar, memory_map.png."""
     if args.clips < 2:
         raise SettingsError(complain("--clips", args.clips, "2 or more to compare", "give more"))
+    from nowcast.forecasters.registry import registry, weights_of
     from nowcast.models.checkpoint import load_network
     from nowcast.models.lagrangian.wrapper import LagrangianModel
     from nowcast.models.lmc.network import LmcMemory
+    from nowcast.models.weights_file import SUFFIX
     from nowcast.models.wrapper import ModelWrapper
 
-    loaded = load_network(args.checkpoint, whole=True)
+    path = weights_of(args.checkpoint) if args.checkpoint in registry() else Path(args.checkpoint)
+    loaded = load_network(path, whole=path.suffix != SUFFIX)
     outer = loaded.model
     addressed: Any = outer.network if isinstance(outer, LagrangianModel) else outer
     network = addressed.network if isinstance(addressed, ModelWrapper) else addressed
@@ -90,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
         )
     kind, data = _data(args, loaded)
     carry = outer.advected if isinstance(outer, LagrangianModel) else None
-    _analyse(args, kind, data, _Shown(addressed, network.settings.long_length, carry))
+    long = network.settings.long_length if network.store_encoder is not None else 0
+    _analyse(args, kind, data, _Shown(addressed, long, carry))
     return 0
 
 
@@ -99,6 +113,7 @@ class _Shown(NamedTuple):
 
     addressed: AddressableMemory
     long_length: int
+    """Frames of the clip that is stored; 0 without the encoder of long clips."""
     carry: Callable[[ClipBatch], ClipBatch] | None
     """Carries a clip to where the network sees it, where that is not where it is."""
 
@@ -113,7 +128,11 @@ def _data(args: argparse.Namespace, loaded: LoadedNetwork) -> tuple[str, VideoDa
     trained = meta.experiment.get("data", {}).get("window", {})
     window = ClipWindow(meta.past, meta.future, before=trained.get("before", 0), after=trained.get("after", 0))
     kind, settings = _source(args.data, window.frames, meta)
+    if kind == "radar_archive":
+        settings["step_minutes"] = meta.step_seconds / 60
     sources: list[Any] = build_sources([{"kind": kind, "settings": settings}], meta.scaling, "--data")
+    if kind == "radar_archive":
+        sources = sources[:1]  # clips of other phases of the step lie minutes beside those of the first
     if args.period:
         if kind != "radar_archive":
             raise SettingsError(complain("--period", args.period, "it with an archive only", "leave it out"))
@@ -154,15 +173,18 @@ def _analyse(args: argparse.Namespace, kind: str, data: VideoDataset, memory: _S
     count = min(args.clips, len(data))
     chosen = [i * len(data) // count for i in range(count)]
     labels = [_label(args.classes, kind, data, index) for index in chosen]
-    found = analyse_memory(memory.addressed, _clips(data, chosen, labels, memory))
+    stored = memory.long_length > 0
+    found = analyse_memory(memory.addressed, _clips(data, chosen, labels, memory), stored)
     with whole_file(args.out / "memory.json") as temporary:
         temporary.write_text(json.dumps(plain_analysis(found), indent=1), encoding="utf-8")
     written = [args.out / "memory.json", *_draw(args, kind, data, chosen, found)]
-    same, other = found.similarity_centred.same_clip, found.similarity_centred.other_class
+    centred = found.similarity_centred
     print(
         f"{found.clips} clips, {found.places} places: {found.slots_in_use:.1f} of {len(found.strongest)} "
-        f"slots in use at a place; centred similarity long to short {same:.3f} within a clip, "
-        f"{other:.3f} between classes"
+        f"slots in use at a place; centred similarity "
+        + (f"long to short {centred.same_clip:.3f} within a clip" if stored else "")
+        + ("" if stored else f"of short clips {centred.same_class:.3f} within a class")
+        + f", {centred.other_class:.3f} between classes"
     )
     print(f"written: {', '.join(map(str, written))}")
 
@@ -182,7 +204,7 @@ def _clips(data: VideoDataset, chosen: list[int], labels: list[str], memory: _Sh
             batch = ClipBatch(*(torch.from_numpy(part)[None] for part in clip))
             clip = type(clip)(*(part[0].numpy() for part in memory.carry(batch) if part is not None))
         around = clip.context if len(clip.context) else np.concatenate([clip.past, clip.future])
-        yield NamedClip(clip.past, around[: memory.long_length], label)
+        yield NamedClip(clip.past, around[: memory.long_length or None], label)
 
 
 def _label(classes: str, kind: str, data: VideoDataset, index: int) -> str:

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.models.catalog import MODELS
 
     if args.card is not None:
-        from nowcast.forecasters.packaged import card
+        from nowcast.forecasters.registry import card
 
         print(card(args.card))
         return 0
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 def _forecasters() -> str:
     """What `forecast` and `verify` take by name, from the first sentence of each one's docstring."""
     from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
-    from nowcast.forecasters.packaged import registry, weights_of
+    from nowcast.forecasters.registry import means, registry, weights_of
     from nowcast.models.checkpoint import load_network
 
     lines = [f"{'forecaster':<22} {'parameters':>12}  what it does"]
@@ -95,12 +95,16 @@ def _forecasters() -> str:
         told = (type(build_forecaster(name)).__doc__ or "").strip().split("\n\n")[0]
         lines.append(f"{name:<22} {0:>12}  {' '.join(told.split())}")
     lines.append(f"{'average':<22} {'':>12}  The mean of the probabilities of several, as a+b+c names it, too.")
+    sizes = {}
     for name in registry():
         loaded = load_network(weights_of(name))
-        parameters = sum(p.numel() for p in loaded.model.parameters())
+        parameters = sizes[name] = sum(p.numel() for p in loaded.model.parameters())
         step, reach = loaded.meta.step_seconds / 60, loaded.meta.future * loaded.meta.step_seconds / 60
         told = f"trained {loaded.meta.model}: every {step:g} min to {reach:g} min (--card {name})"
         lines.append(f"{name:<22} {parameters:>12,}  {told}")
+    for name, mean in means().items():
+        told = f"mean of {', '.join(mean.members)}, calibrated: every {mean.step_minutes:g} min (--card {name})"
+        lines.append(f"{name:<22} {sum(sizes[m] for m in mean.members):>12,}  {told}")
     lines.append(
         "'forecast' and 'verify' take these names and the checkpoints that 'train' makes of the networks above."
     )

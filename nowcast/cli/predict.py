@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.device_argument import add_device_argument, device_of
 from nowcast.cli.help_page import HelpPage
 from nowcast.core.errors import SettingsError, complain
 
@@ -66,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("ROWS", "COLUMNS"),
         help="resize the frames to this; without, as in training",
     )
+    add_device_argument(parser, "")
     parser.add_argument(
         "--out",
         type=Path,
@@ -93,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
     )
 
     check_format(args.out)
+    device = device_of(args)
     found = predict_video(
         args.video,
         args.model,
@@ -101,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
         steps=args.steps,
         start=args.start,
         seed=args.seed,
+        device=device,
         size=None if args.size is None else (args.size[0], args.size[1]),
         progress=True,
     )
@@ -115,8 +119,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_name(model: Path) -> None:
     """Refuse a network of the package by its name: all of them are of radar."""
-    from nowcast.forecasters.packaged import registry
+    from nowcast.forecasters.registry import packaged_names
 
-    if not model.exists() and str(model) in registry():
+    if not model.exists() and str(model) in packaged_names():
         remedy = f"forecast radar with 'nowcast forecast --archive ARCHIVE --model {model}'"
         raise SettingsError(complain("--model", model, "a checkpoint that was trained on videos", remedy))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nowcast.cli.device_argument import add_device_argument, device_of
 from nowcast.cli.forecast import add_mask_argument, marks_of
 from nowcast.cli.help_page import HelpPage
 from nowcast.cli.motion import add_palette_argument
@@ -139,6 +140,7 @@ def add_forecast_arguments(parser: argparse.ArgumentParser, of_events: str) -> N
         metavar="A,B,...",
         help="names (see 'nowcast models') and checkpoints, separated by commas",
     )
+    add_device_argument(parser)
     parser.add_argument("--stride", type=int, default=6, help="frames between two initialisation times (6)")
     parser.add_argument(
         "--thresholds", nargs="+", default=["10", "20", "30", "40", "50"], metavar="DBZ", help=of_events
@@ -175,7 +177,8 @@ def run(args: argparse.Namespace) -> int:
 
     by = [name.strip() for name in (args.by or "").split(",") if name.strip()]
     horizon = dict(zip(("horizon_dbz", "horizon_csi"), args.horizon or (), strict=False))
-    with engine_of(args) as engine:
+    device = device_of(args)
+    with engine_of(args, device) as engine:
         skill = verify(
             args.archive,
             [*parse_models(args.models), *(StoredHindcast(place_of(store)) for store in args.hindcast)],
@@ -197,6 +200,7 @@ def run(args: argparse.Namespace) -> int:
             most_missing=args.most_missing,
             members=args.members,
             seed=args.seed,
+            device=device,
             cases=max(0, args.cases),
             palette=args.palette,
             progress=True,

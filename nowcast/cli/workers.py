@@ -16,7 +16,8 @@ def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="processes of this machine, 1 for this one alone; default: one a core where the work is long",
+        help="processes of this machine, at most one a core, 1 for this one alone; default: one a core "
+        "where the work is long",
     )
     add_scheduler_argument(parser)
     parser.add_argument(
@@ -34,8 +35,12 @@ def add_scheduler_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def engine_of(args: argparse.Namespace) -> AbstractContextManager[Engine]:
-    """Open the engine that the arguments ask for."""
+def engine_of(args: argparse.Namespace, device: str = "cpu") -> AbstractContextManager[Engine]:
+    """Open the engine that the arguments ask for.
+
+    Long work that a GPU does is not spread of itself: every process would hold networks in its memory.
+    """
     from nowcast.core.engine import open_engine
 
-    return open_engine(args.workers, args.scheduler, args.dashboard)
+    asked = args.workers is not None or args.scheduler is not None or args.dashboard
+    return open_engine(args.workers if asked or device == "cpu" else 1, args.scheduler, args.dashboard)

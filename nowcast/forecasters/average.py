@@ -24,7 +24,7 @@ from nowcast.core.errors import SettingsError, TimeError, complain
 from nowcast.core.field import PROBABILITY
 from nowcast.core.grid import Grid
 from nowcast.core.times import minutes
-from nowcast.forecasters.base import Forecaster, LeadTimes, Needs, label_forecast
+from nowcast.forecasters.base import COMPUTED_ON, Forecaster, LeadTimes, Needs, label_forecast
 from nowcast.forecasters.calibration_file import ModelCalibration
 from nowcast.forecasters.decision import dbz_from_probabilities
 from nowcast.forecasters.decision_thresholds import check_identity, identity_of
@@ -113,8 +113,11 @@ class Average:
         ]
         parts = ", ".join(part.forecaster.name for part in self.parts)
         own = {} if self.calibration is None else {"calibration": self.calibration.digest}
+        places = dict.fromkeys(part.forecaster.describe().get(COMPUTED_ON) for part in self.parts)
+        if told := ", ".join(place for place in places if place is not None):
+            own[COMPUTED_ON] = told
         return {
-            "model": "average",
+            "model": self.name,
             "average_of": parts,
             "settings": json.dumps(settings, sort_keys=True),
             **own,

@@ -18,6 +18,8 @@ from nowcast.core.grid import Grid
 from nowcast.postprocessing.labels import with_probabilities
 
 LeadTimes = npt.NDArray[np.timedelta64]
+COMPUTED_ON = "computed_on"
+"""Attribute of a forecast: device and precision that its network was run with."""
 
 
 @dataclass(frozen=True)

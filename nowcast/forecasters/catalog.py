@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from nowcast.forecasters.decision_thresholds import identity_of
 from nowcast.forecasters.extrapolation import Extrapolation
 from nowcast.forecasters.motion import MOTIONS
 from nowcast.forecasters.neural import Neural, NeuralSettings
-from nowcast.forecasters.packaged import CALIBRATION, at_step, folder, networks, packaged, registry
+from nowcast.forecasters.packaged import packaged, packaged_mean, with_calibration
 from nowcast.forecasters.persistence import Persistence
 from nowcast.forecasters.pysteps_cascades import Sprog, StepsMean
 from nowcast.forecasters.pysteps_ensembles import LindaP, Steps
 from nowcast.forecasters.pysteps_lk import PystepsExtrapolation
+from nowcast.forecasters.registry import at_step, means, networks, packaged_models, packaged_names
+from nowcast.models.device import Device
 
 
 def build_persistence(settings: Mapping[str, Any]) -> Persistence:
@@ -61,6 +63,8 @@ class AverageSettings:
     weights: tuple[float, ...] = ()
     calibration: str | None = None
     raw: bool = False
+    device: Device = "cpu"
+    """That networks among them forecast on."""
 
 
 FORECASTERS: dict[str, Callable[[Mapping[str, Any]], Forecaster]] = {
@@ -93,24 +97,24 @@ def build_average(settings: Mapping[str, Any], step: np.timedelta64 | None = Non
     known = [] if chosen.calibration is None else read_calibration(Path(chosen.calibration)).models
     parts = []
     for n, name in enumerate(names):
-        one = build_forecaster(name, {"raw": True} if name in registry() else None)
+        one = build_forecaster(name, {"raw": True} if name in networks() else None, device=chosen.device)
         steps = next((m.steps for m in known if m.identity == identity_of(one)), ())
         parts.append(Part(one, steps, chosen.weights[n] if chosen.weights else 1.0))
     made = Average(tuple(parts), "+".join(chosen.of) or "average")
-    own = folder() / f"average{CALIBRATION}"
-    if chosen.raw or not own.is_file():
-        return made
-    fitting = [m for m in read_calibration(own).models if m.identity == identity_of(made)]
-    return replace(made, calibration=fitting[0]) if fitting else made
+    return made if chosen.raw else with_calibration(made)
 
 
 def builders() -> dict[str, Callable[[Mapping[str, Any]], Forecaster]]:
-    """Everything that can be named: baselines, the networks that come with the package, and their mean."""
-    return FORECASTERS | {name: partial(_packaged, name) for name in registry()} | {"average": build_average}
+    """Everything that can be named: baselines, networks that come with the package, and means of them."""
+    own = {name: partial(_packaged, name) for name in packaged_names()}
+    return FORECASTERS | own | {"average": build_average}
 
 
 def build_forecaster(
-    name: str | Path, settings: Mapping[str, Any] | None = None, step: np.timedelta64 | None = None
+    name: str | Path,
+    settings: Mapping[str, Any] | None = None,
+    step: np.timedelta64 | None = None,
+    device: Device = "cpu",
 ) -> Forecaster:
     """Build a forecaster by its name, or from the network of a checkpoint.
 
@@ -120,12 +124,15 @@ def build_forecaster(
         settings: plain values; what is left out keeps its default. ``raw`` leaves out the
             calibration that comes with a network, ``step_minutes`` names the step of its frames.
         step: time between the frames of the archive, by which that of several networks of a system is chosen.
+        device: that networks forecast on where ``settings`` do not say; baselines compute on the CPU.
 
     Raises:
-        SettingsError: neither a name nor a file; the message says what is near, or all names.
+        SettingsError: neither a name nor a file, the message says what is near, or all names; no such device.
         CheckpointError: a file that is no checkpoint of radar.
     """
     text = str(name)
+    if device != "cpu" and text not in FORECASTERS:
+        settings = {"device": device, **(settings or {})}
     if text not in (known := builders()) and "+" in text and not Path(text).exists():
         return build_average({**(settings or {}), "of": [part.strip() for part in text.split("+")]}, step)
     if text == "average":
@@ -148,7 +155,7 @@ def _packaged(name: str, settings: Mapping[str, Any]) -> Forecaster:
     raw = rest.pop("raw", False) is True
     wanted = rest.pop("step_minutes", None)
     if wanted is not None:
-        known = networks()
+        known = packaged_models()
         same = {
             str(one.step_minutes): other for other, one in known.items() if one.system == known[name].system
         }
@@ -157,7 +164,8 @@ def _packaged(name: str, settings: Mapping[str, Any]) -> Forecaster:
                 complain(f"{name}: step_minutes", wanted, f"one of {', '.join(same)}", "choose a step there is")
             )
         name = same[str(float(wanted))]
-    return packaged(name, build(NeuralSettings, rest, "neural"), raw)
+    load = packaged_mean if name in means() else packaged
+    return load(name, build(NeuralSettings, rest, "neural"), raw)
 
 
 def _checkpoint(path: Path, settings: Mapping[str, Any]) -> Forecaster:

@@ -105,13 +105,16 @@ class MadeFor(Protocol):
 def identity_of(forecaster: Forecaster) -> str:
     """Return in one text what a forecaster is: the digest of its checkpoint, else its name and settings.
 
+    Of a mean it is what its parts are; its name does not count.
+
     How a network is run (precision, tiles, its own decision thresholds) is not part of it: that moves no
     decision by more than rounding, or is what these replace.
     """
     described = forecaster.describe()
     if described.get("checkpoint_sha256"):
         return f"sha256:{described['checkpoint_sha256']}"
-    return f"{described.get('model', forecaster.name)} {described.get('settings', '{}')}"
+    kind = "average" if "average_of" in described else described.get("model", forecaster.name)
+    return f"{kind} {described.get('settings', '{}')}"
 
 
 def check_identity(made: MadeFor, forecaster: Forecaster) -> None:

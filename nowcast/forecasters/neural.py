@@ -9,7 +9,7 @@ import copy
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,14 @@ from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
 from nowcast.core.settings import plain
 from nowcast.core.times import minutes
-from nowcast.forecasters.base import LeadTimes, Needs, label_forecast
+from nowcast.forecasters.base import COMPUTED_ON, LeadTimes, Needs, label_forecast
 from nowcast.forecasters.calibration_file import ModelCalibration
 from nowcast.forecasters.decision import EVEN_ODDS, dbz_from_probabilities
 from nowcast.forecasters.decision_thresholds import DecisionThresholds, check_identity
+from nowcast.forecasters.gpu_runner import GpuRunner
 from nowcast.forecasters.inputs import check_leads, newest
 from nowcast.forecasters.network_runner import NetworkRunner, Running
+from nowcast.models.device import Device, Found, device_name
 from nowcast.postprocessing.recalibration import Recalibration
 
 if TYPE_CHECKING:
@@ -53,11 +55,14 @@ class NeuralSettings:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """bfloat16 is about twice as fast on CPUs that multiply it natively, to three digits; others compute in
     float32, as auto does."""
+    device: Device = "cpu"
+    """``cpu``, ``cuda`` (the first GPU) or ``auto`` (that, where there is one)."""
 
     @property
     def running(self) -> Running:
         """The part that says how large frames are run."""
-        return Running(self.memory_gb, self.tile, self.overlap, self.precision == "bfloat16")
+        found: Found = "cuda" if self.device == "cuda" else "cpu"
+        return Running(self.memory_gb, self.tile, self.overlap, self.precision == "bfloat16", found)
 
     def __post_init__(self) -> None:
         sides = self.tile or (1, 1)
@@ -71,12 +76,18 @@ class NeuralSettings:
                 )
             )
 
-    def on_this_cpu(self, name: str) -> NeuralSettings:
-        """The settings with the precision that is computed in; a log line where it is not the one asked for."""
-        from nowcast.models.cpu.capability import bfloat16_or_say
+    def on_this_machine(self, name: str) -> NeuralSettings:
+        """The settings with device and precision that are computed in; a log line for each not as asked for.
 
-        half = self.precision == "bfloat16" and bfloat16_or_say(f"{name}: precision=bfloat16")
-        return replace(self, precision="bfloat16" if half else "float32")
+        Raises:
+            SettingsError: a GPU is asked for and there is none.
+        """
+        from nowcast.models.cpu.capability import bfloat16_or_say
+        from nowcast.models.device import choose_device
+
+        device = choose_device(self.device, f"{name}: device")
+        half = self.precision == "bfloat16" and bfloat16_or_say(f"{name}: precision=bfloat16", device)
+        return replace(self, precision="bfloat16" if half else "float32", device=device)
 
 
 class Neural:
@@ -115,10 +126,11 @@ class Neural:
                 )
             )
         self.name = name or meta.model
-        self.settings = (settings or NeuralSettings()).on_this_cpu(self.name)
+        self.settings = (settings or NeuralSettings()).on_this_machine(self.name)
         self._loaded = loaded
         self._scaling: Scaling = meta.scaling
-        self._runner = NetworkRunner(loaded, self.settings.running)
+        how = self.settings.running
+        self._runner = GpuRunner(loaded, how) if how.device == "cuda" else NetworkRunner(loaded, how)
         self.calibration: ModelCalibration | None = None
         if calibration is not None:
             check_identity(calibration, self)
@@ -172,9 +184,8 @@ class Neural:
             "model": self.name,
             "network": meta.model,
             "checkpoint_sha256": self._loaded.sha256,
-            "settings": json.dumps(
-                {"network": meta.settings, "forecast": plain(self.settings)}, sort_keys=True
-            ),
+            "settings": json.dumps({"network": meta.settings, "forecast": self._as_run()}, sort_keys=True),
+            COMPUTED_ON: f"{device_name(self.settings.running.device)} in {self.settings.precision}",
             "experiment": json.dumps(plain(meta.experiment), sort_keys=True),
             "scaling": f"{self._scaling.low_dbz:g} to {self._scaling.high_dbz:g} dBZ",
             "trained_on": meta.data_fingerprint,
@@ -184,6 +195,10 @@ class Neural:
         if self.calibration is not None:
             described["calibration"] = self.calibration.digest
         return described if self.decision is None else described | {"decision_thresholds": str(self.decision)}
+
+    def _as_run(self) -> dict[str, Any]:
+        """The settings as plain values; a CPU is left out, as it was before there was a choice."""
+        return {k: v for k, v in plain(self.settings).items() if k != "device" or v != "cpu"}
 
     def forecast(self, observed: xr.DataArray, lead_times: LeadTimes) -> xr.Dataset:
         """Forecast as `Forecaster.forecast`, with probabilities from a network that was trained for them.

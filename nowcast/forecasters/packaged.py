@@ -1,108 +1,15 @@
-"""Networks that come with the package: trained weights and their calibration, by the name of their system."""
+"""Networks that come with the package, and means of some of them, loaded with their calibration."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-from nowcast.core.errors import CheckpointError, SettingsError, complain
-from nowcast.core.files import sha256
-from nowcast.forecasters.calibration_file import read_calibration
+from nowcast.core.errors import CheckpointError, SettingsError
+from nowcast.forecasters.average import Average, Part
+from nowcast.forecasters.calibration_file import ModelCalibration, read_calibration
+from nowcast.forecasters.decision_thresholds import identity_of
 from nowcast.forecasters.neural import Neural, NeuralSettings
-
-REGISTRY = "registry.json"
-CALIBRATION = ".calibration.json"
-"""What the name of the file of a network's calibration ends in."""
-
-
-def folder() -> Path:
-    """The folder of the package that holds weights, calibrations, cards and their registry."""
-    return Path(str(files("nowcast") / "weights"))
-
-
-@dataclass(frozen=True)
-class PackagedNetwork:
-    """What the registry says of a network that comes with the package."""
-
-    sha256: str
-    """Of its weights."""
-    system: str
-    """The name that `nowcast forecast` knows it by, shared by networks of other steps."""
-    step_minutes: float | None
-    """Time between its frames; None where the registry does not tell."""
-
-
-def networks() -> dict[str, PackagedNetwork]:
-    """The networks that come with the package, by name.
-
-    A system may have several, one a step: ``motionrnn`` for frames every 10 minutes, ``motionrnn_5min`` for 5.
-    """
-    found: dict[str, Any] = json.loads((folder() / REGISTRY).read_text(encoding="utf-8"))
-    return {
-        name: PackagedNetwork(one, name, None)
-        if isinstance(one, str)
-        else PackagedNetwork(one["sha256"], one["system"], one["step_minutes"])
-        for name, one in found.items()
-    }
-
-
-def registry() -> dict[str, str]:
-    """The networks that come with the package: name -> sha256 of its weights."""
-    return {name: one.sha256 for name, one in networks().items()}
-
-
-def at_step(names: Sequence[str], step_minutes: float) -> list[str]:
-    """Name for each of some systems the network that reads an archive with frames so far apart.
-
-    It is that of the shortest step for which all of them have one, so that they can be set side by side, and
-    of which the archive's step is a whole part. Names of which there is none stay, as do those that are no
-    system's: ``motionrnn_5min`` is that network whatever the step.
-    """
-    known = networks()
-    systems = {name for name in names if name in known and known[name].system == name}
-    steps = {one.step_minutes for one in known.values() if one.step_minutes is not None}
-    for step in sorted(steps):
-        found = {one.system: other for other, one in known.items() if one.step_minutes == step}
-        if step % step_minutes == 0 and systems <= found.keys():
-            return [found[name] if name in systems else name for name in names]
-    return list(names)
-
-
-def weights_of(name: str) -> Path:
-    """The file of weights of a network that comes with the package.
-
-    Raises:
-        SettingsError: there is no such network.
-        CheckpointError: its file is missing or is not the one the registry names.
-    """
-    known = registry()
-    if name not in known:
-        listed = ", ".join(known) or "none is installed"
-        raise SettingsError(complain("network of the package", f"'{name}'", listed, "choose one"))
-    path = folder() / f"{name}.safetensors"
-    if not path.is_file() or sha256(path) != known[name]:
-        raise CheckpointError(
-            f"{path}: got {'other weights' if path.is_file() else 'no file'}, expected those that come with "
-            "nowcast; install the package again"
-        )
-    return path
-
-
-def card(name: str) -> str:
-    """The card of a network that comes with the package, as Markdown.
-
-    Raises:
-        SettingsError, CheckpointError: as `weights_of`.
-    """
-    path = weights_of(name).with_suffix(".md")
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CheckpointError(f"{path}: no card ({error.strerror}); install the package again") from error
+from nowcast.forecasters.registry import calibration_of, means, weights_of
 
 
 def packaged(name: str, settings: NeuralSettings | None = None, raw: bool = False) -> Neural:
@@ -115,11 +22,44 @@ def packaged(name: str, settings: NeuralSettings | None = None, raw: bool = Fals
 
     Raises:
         CheckpointError: its file is missing or is not the one the registry names.
+        SettingsError: a GPU is asked for and there is none.
     """
+    settings = (settings or NeuralSettings()).on_this_machine(name)
     path = weights_of(name)
-    chosen = folder() / f"{name}{CALIBRATION}"
-    calibration = None if raw or not chosen.is_file() else read_calibration(chosen).models[0]
     try:
-        return Neural.load(path, settings, name, calibration)
+        return Neural.load(path, settings, name, None if raw else _calibration(name))
     except SettingsError as error:
-        raise CheckpointError(f"{chosen}: {error}; install the package again") from error
+        raise CheckpointError(f"{calibration_of(name)}: {error}; install the package again") from error
+
+
+def packaged_mean(name: str, settings: NeuralSettings | None = None, raw: bool = False) -> Average:
+    """Load a mean of networks that comes with the package, calibrated on validation days.
+
+    Args:
+        name: a key of `means`.
+        settings: how each of its networks is run.
+        raw: leave the calibration out.
+
+    Raises:
+        CheckpointError: a file is missing, or not the one the registry names, or the calibration is that of
+            other networks.
+        SettingsError: as `packaged`.
+    """
+    settings = (settings or NeuralSettings()).on_this_machine(name)
+    members = tuple(Part(packaged(member, settings, raw=True)) for member in means()[name].members)
+    try:
+        return Average(members, name, None if raw else _calibration(name))
+    except SettingsError as error:
+        raise CheckpointError(f"{calibration_of(name)}: {error}; install the package again") from error
+
+
+def with_calibration(mean: Average) -> Average:
+    """A mean with the calibration that comes with the package, where one is of the same networks."""
+    known = (found for name in means() if (found := _calibration(name)) is not None)
+    own = identity_of(mean)
+    return next((replace(mean, calibration=one) for one in known if one.identity == own), mean)
+
+
+def _calibration(name: str) -> ModelCalibration | None:
+    path = calibration_of(name)
+    return read_calibration(path).models[0] if path.is_file() else None

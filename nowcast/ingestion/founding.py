@@ -74,10 +74,7 @@ def _not_ahead(times: Times, now: np.datetime64) -> Times:
 
 def rules_of(writer: ArchiveWriter, scans: Sequence[Scan], now: np.datetime64) -> Rules:
     """Return what an archive takes: an empty one what most files are, else what it holds already."""
-    alike = {
-        (s.reader, s.quantity, s.z_r_relation, s.accumulation_hours): s for s in writer.sources if s.frames
-    }
-    quantities = tuple(dict.fromkeys(map(MeasuredQuantity.of, alike.values())))
+    quantities = tuple(dict.fromkeys(map(MeasuredQuantity.of, writer.sources.kinds())))
     fitting = [s for s in scans if not misfit(s, writer.grid, quantities)]
     if fitting and not quantities:
         quantities = (common_quantity(fitting),)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nowcast.archive.ledger import Source
+from nowcast.archive.ledger import Entries, Source
 from nowcast.core.errors import printable
 
 ZARR_METADATA = ("zarr.json", ".zgroup", ".zmetadata")
@@ -107,9 +107,9 @@ def state_of(parts: Sequence[Path]) -> tuple[int, int]:
     return sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)
 
 
-def known_by_name(files: Sequence[Path], known: Sequence[Source]) -> dict[Path, Source]:
+def known_by_name(files: Sequence[Path], known: Entries) -> dict[Path, Source]:
     """Return those files that the archive knows by name, size and time of change, each with its entry."""
-    by_stat = {(s.name, s.size, s.mtime_ns): s for s in known}
+    by_stat = {(s.name, s.size, s.mtime_ns): s for s in known.named({path.name for path in files})}
     found = {}
     for path in files:
         try:

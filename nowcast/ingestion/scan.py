@@ -11,7 +11,7 @@ from typing import Any
 import xarray as xr
 from tqdm import tqdm
 
-from nowcast.archive.ledger import Source
+from nowcast.archive.ledger import Entries, Source
 from nowcast.core.engine import Engine
 from nowcast.core.errors import FileError, NowcastError, printable
 from nowcast.core.field import check
@@ -114,7 +114,7 @@ def unforeseen(error: Exception) -> str:
 
 
 def scan_all(
-    pool: Engine, files: Sequence[Path], choice: ReaderChoice, known: Sequence[Source], progress: bool
+    pool: Engine, files: Sequence[Path], choice: ReaderChoice, known: Entries, progress: bool
 ) -> tuple[list[Scan], list[Problem], int]:
     """Scan in parallel.
 
@@ -122,10 +122,9 @@ def scan_all(
         The scans of files to read in the given order, problems, and how many files had the content
         of another one.
     """
-    by_digest = {s.sha256: s for s in known}
     results: dict[Path, Scan | Problem | str] = {}
     grids: dict[tuple[str, bytes, bytes], Grid] = {}
-    work = partial(_scan_one, choice=choice, known=frozenset(by_digest))
+    work = partial(_scan_one, choice=choice, known=frozenset(known.column("sha256")))
     disable = not progress or len(files) < 2
     with tqdm(total=len(files), desc="scan", unit="file", disable=disable) as bar:
         for path, result in pool.each(work, files, _lost):
@@ -140,7 +139,8 @@ def scan_all(
             problems.append(found)
         elif isinstance(found, str):
             twice += 1
-            problems += repeated(path, by_digest[found])
+            place = known.place(found)
+            problems += [] if place is None else repeated(path, known[place])
         elif found.sha256 in scans:
             twice += 1
         else:

@@ -48,7 +48,8 @@ def draw_memory_slots(
 
     Args:
         path: PNG that appears whole or not at all.
-        usage_long: (N,) mean weight of each slot for long clips; sums to 1.
+        usage_long: (N,) mean weight of each slot for long clips; sums to 1; NaN where none were addressed, and
+            all similarities are then of short clips.
         usage_short: (N,) the same for short clips.
         strongest: (N,) share of places at which each slot stands out.
         similarities: by which clips are compared: cosine of addressing vectors, long clip against short,
@@ -64,8 +65,9 @@ def draw_memory_slots(
     figure = Figure(figsize=(4.2 * columns, 3.6 * rows), layout="constrained")
     grid = figure.add_gridspec(rows, columns)
     _usage(figure.add_subplot(grid[0, 0]), usage_long, usage_short, strongest)
-    _similarities(figure.add_subplot(grid[0, 1]), similarities)
-    _classes(figure, figure.add_subplot(grid[0, 2]), classes, between_classes)
+    kind = "long" if np.isfinite(usage_long).any() else "short"
+    _similarities(figure.add_subplot(grid[0, 1]), kind, similarities)
+    _classes(figure, figure.add_subplot(grid[0, 2]), kind, classes, between_classes)
     ranks = _ranks(strongest)
     _frames_of_slots(figure.add_subplot(grid[0, 3]), change, activity, strongest, ranks)
     for column, picture in enumerate(pictures):
@@ -101,14 +103,15 @@ def _usage(axes: Any, long: Floats, short: Floats, strongest: Floats) -> None:
     order = np.argsort(-short, kind="stable")
     place = np.arange(len(order))
     axes.bar(place, 100 * strongest[order], width=1.0, color="#c9d3df", label="stands out (share of places)")
-    axes.plot(place, 100 * long[order], color="#b4442f", linewidth=1.2, label="long clips (mean weight)")
+    if np.isfinite(long).any():
+        axes.plot(place, 100 * long[order], color="#b4442f", linewidth=1.2, label="long clips (mean weight)")
     axes.plot(place, 100 * short[order], color="#1f4e79", linewidth=1.2, label="short clips (mean weight)")
     axes.axhline(100 / len(order), color="black", linewidth=0.6, linestyle=":")
     axes.set(title="Use of the slots", xlabel="slots, most used first", ylabel="%")
     axes.legend(fontsize=7)
 
 
-def _similarities(axes: Any, similarities: Mapping[str, tuple[float, float]]) -> None:
+def _similarities(axes: Any, kind: str, similarities: Mapping[str, tuple[float, float]]) -> None:
     place = np.arange(len(similarities))
     looks = ((-0.2, "#9aa7b5", "as they are"), (0.2, "#1f4e79", "centred"))
     for (shift, colour, name), values in zip(looks, zip(*similarities.values(), strict=True), strict=True):
@@ -118,15 +121,15 @@ def _similarities(axes: Any, similarities: Mapping[str, tuple[float, float]]) ->
     axes.axhline(0, color="black", linewidth=0.6)
     axes.set_xticks(place, list(similarities))
     axes.margins(y=0.15)
-    axes.set(title="Long against short addressing", ylabel="cosine similarity")
+    axes.set(title=f"Addressing: {kind} clips against short", ylabel="cosine similarity")
     axes.legend(fontsize=7)
 
 
-def _classes(figure: Figure, axes: Any, classes: Sequence[str], table: Floats) -> None:
+def _classes(figure: Figure, axes: Any, kind: str, classes: Sequence[str], table: Floats) -> None:
     bound = max(float(np.nanmax(np.abs(table))), 1e-6) if np.isfinite(table).any() else 1.0
     image = axes.imshow(table, cmap="RdBu_r", vmin=-bound, vmax=bound)
     figure.colorbar(image, ax=axes, shrink=0.8)
-    axes.set(title="Between classes (centred)", xlabel="short clips", ylabel="long clips")
+    axes.set(title="Between classes (centred)", xlabel="short clips", ylabel=f"{kind} clips")
     if len(classes) <= 12:
         axes.set_xticks(range(len(classes)), [_short(c) for c in classes], rotation=60, fontsize=6)
         axes.set_yticks(range(len(classes)), [_short(c) for c in classes], fontsize=6)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nowcast.core.score_row import ScoreRow
 from nowcast.report.charts import Line, line_chart
 from nowcast.report.confidence import DASH
+from nowcast.report.content import Cell, Table
 from nowcast.report.model_colours import styles_of
 from nowcast.report.plane import tells
 from nowcast.report.score_texts import text_of
@@ -16,6 +17,8 @@ from nowcast.report.score_texts import text_of
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+STRUCTURE = {"rapsd_ratio": "single field", "rapsd_ratio_members": "members"}
+"""Scores that tell how much fine structure is left, and of what."""
 OTHER = "values"
 """Key of the tab with the scores that have no threshold."""
 
@@ -82,6 +85,28 @@ class ScoreTable:
             columns = [self._column(name, None) for name in self.of_values]
             made.append(Tab(OTHER, "Errors and structure", "Scores", note, columns))
         return made
+
+    def structure(self) -> Table | None:
+        """Fine structure of the one field and of members: mean and last lead time; None where not scored."""
+        known = [name for name in STRUCTURE if name in self.of_values]
+        if not known or not self.leads:
+            return None
+        last = self.leads[-1]
+        heads = [
+            f"{STRUCTURE[name]}, {when}"
+            for name in known
+            for when in ("mean over lead times", f"+{last:g} min")
+        ]
+        rows = []
+        for model in self.models:
+            values = [self.value(model, name, None, lead) for name in known for lead in (None, last)]
+            texts = [f"{v:.2f}" if math.isfinite(v) else DASH for v in values]
+            rows.append((Cell(model, style=self.styles[model]), *map(Cell, texts)))
+        return Table(
+            "Fine structure that is left: power at 8 to 16 km over that observed",
+            tuple(map(Cell, ("Model", *heads))),
+            tuple(rows),
+        )
 
     def _column(self, name: str, threshold: float | None) -> Column:
         text = text_of(name)

@@ -57,6 +57,9 @@ SCORE_TEXTS: Mapping[str, ScoreText] = {
         "Power at wavelengths of 8 to 16 km, forecast over observed: "
         "1 keeps all structure of that size, less is blurred.",
     ),
+    "rapsd_ratio_members": ScoreText(
+        "RAPSD of members", "one", 2, "", "The same of members, each by itself: 1 looks like radar."
+    ),
     "ets": ScoreText(
         "ETS",
         "higher",

@@ -88,6 +88,16 @@ def per_lead(values: Any, xp: Any) -> Any:
     return values.sum(axis=axes, dtype=kind)
 
 
+def at_hand(both: Pair) -> bool:
+    """Whether both are arrays of numpy, of which frame after frame is counted faster than all at once."""
+    return type(both.forecast) is type(both.observed) is np.ndarray
+
+
+def count_frames(values: Any) -> Integers:
+    """How many pixels of each frame are True: (N, H, W) -> (N,); a count along axes is several times slower."""
+    return np.array([np.count_nonzero(frame) for frame in values], np.int64)
+
+
 def ratio(above: Any, below: Any) -> Any:
     """The quotient, NaN (never a warning, never infinity) where ``below`` is 0."""
     if _is_tensor(above):

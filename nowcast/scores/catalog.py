@@ -18,7 +18,7 @@ from nowcast.scores.probabilistic import Brier, BrierSkill, Uncertainty
 from nowcast.scores.probability_classes import Reliability, Resolution
 from nowcast.scores.rank_histogram import RankHistogram
 from nowcast.scores.spatial import Fss, FssProbability, Gdl, Ssim
-from nowcast.scores.spectral import RapsdRatio
+from nowcast.scores.spectral import RapsdRatio, RapsdRatioMembers
 
 
 class MetricEntry(NamedTuple):
@@ -58,6 +58,7 @@ METRICS: dict[str, MetricEntry] = {
     "ssim": MetricEntry(lambda _: Ssim(), 1),
     "ssim_gaussian": MetricEntry(lambda _: Ssim(window="gaussian"), 1),
     "rapsd_ratio": MetricEntry(lambda _: RapsdRatio(), 1),
+    "rapsd_ratio_members": MetricEntry(lambda _: RapsdRatioMembers(), 1),
     "brier": MetricEntry(Brier, 0, True),
     "brier_skill": MetricEntry(BrierSkill, 1, True),
     "reliability": MetricEntry(Reliability, 0, True),
@@ -160,4 +161,6 @@ def _fitted(metric: Metric, thresholds_dbz: tuple[float, ...], cell_km: tuple[fl
         return dataclasses.replace(metric, thresholds_dbz=thresholds_dbz)
     if isinstance(metric, RapsdRatio) and cell_km is not None:
         return dataclasses.replace(metric, cell_km=cell_km)
+    if isinstance(metric, RapsdRatioMembers) and cell_km is not None:
+        return dataclasses.replace(metric, of_one=dataclasses.replace(metric.of_one, cell_km=cell_km))
     return metric

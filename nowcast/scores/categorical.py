@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from nowcast.core.errors import SettingsError
-from nowcast.scores.arrays import pair, per_lead, ratio, reaches
+from nowcast.scores.arrays import Pair, at_hand, by_frames, count_frames, pair, per_lead, ratio, reaches
 from nowcast.scores.base import Sums
 
 DEFAULT_THRESHOLDS_DBZ = (10.0, 20.0, 30.0, 40.0, 50.0)
@@ -67,21 +69,35 @@ class Contingency:
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Count ``hits``, ``misses``, ``false_alarms`` and ``correct_negatives`` a lead time, int64 (S,)."""
-        parts, observed_mask, xp = self._parts(forecast, observed)
-        counts = {name: per_lead(values, xp) for name, values in parts.items()}
-        return {**counts, "correct_negatives": per_lead(observed_mask, xp) - sum(counts.values())}
+        both = pair(forecast, observed)
+        if at_hand(both):
+            counts = by_frames(self._frames, both, parts=4)
+            pixels, forecasts, events, hits = (count.astype(np.int64) for count in counts)
+        else:
+            pixels, forecasts, events, hits = (per_lead(found, both.xp) for found in self._events(both))
+        return {
+            "hits": hits,
+            "misses": events - hits,
+            "false_alarms": forecasts - hits,
+            "correct_negatives": pixels - forecasts - events + hits,
+        }
 
     def fields(self, forecast: Any, observed: Any) -> Sums:
         """Where there is a hit, a miss and a false alarm."""
-        return self._parts(forecast, observed)[0]
+        _, called, occurred, hits = self._events(pair(forecast, observed))
+        return {"hits": hits, "misses": occurred & ~called, "false_alarms": called & ~occurred}
 
-    def _parts(self, forecast: Any, observed: Any) -> tuple[dict[str, Any], Any, Any]:
-        """Where there is a hit, a miss and a false alarm, where it was observed, and the arrays' module."""
-        both = pair(forecast, observed)
+    def _events(self, both: Pair) -> tuple[Any, Any, Any, Any]:
+        """What was observed, and where the event was forecast, where it was observed, and where both."""
         observed_mask = ~both.xp.isnan(both.observed)
-        called, occurred = (reaches(a, self.threshold_dbz) & observed_mask for a in both[:2])
-        parts = {"hits": called & occurred, "misses": occurred & ~called, "false_alarms": called & ~occurred}
-        return parts, observed_mask, both.xp
+        called = reaches(both.forecast, self.threshold_dbz) & observed_mask
+        occurred = reaches(both.observed, self.threshold_dbz)
+        return observed_mask, called, occurred, called & occurred
+
+    def _frames(self, forecast: Any, observed: Any) -> Any:
+        """The counts of frames (N, H, W), which stay in the cache of a core: (4, N)."""
+        found = self._events(pair(forecast, observed))
+        return np.array([count_frames(values) for values in found])
 
 
 @dataclass(frozen=True)

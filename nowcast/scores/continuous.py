@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nowcast.scores.arrays import bounded, pair, per_lead, ratio
+import numpy as np
+
+from nowcast.scores.arrays import Floats, at_hand, bounded, by_frames, count_frames, pair, per_lead, ratio
 from nowcast.scores.base import Sums
 
 FLOOR_DBZ = 5.0
+_ROWS_AT_ONCE = 64
+_SUMS = ("error", "absolute", "squared")
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,25 @@ class Errors:
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Add up ``pixels`` (int64), ``error``, ``absolute`` (dB) and ``squared`` (dB^2), each (S,)."""
-        xp = pair(forecast, observed).xp
-        return {name: per_lead(values, xp) for name, values in self.fields(forecast, observed).items()}
+        both = pair(forecast, observed)
+        if at_hand(both):
+            pixels, *errors = by_frames(self._frames, both, parts=4)
+            return {"pixels": pixels.astype(np.int64), **dict(zip(_SUMS, errors, strict=True))}
+        return {name: per_lead(values, both.xp) for name, values in self.fields(forecast, observed).items()}
+
+    def _frames(self, forecast: Any, observed: Any) -> Floats:
+        """The sums of frames (N, H, W), a few rows at a time, which stay in the cache of a core: (4, N)."""
+        found = np.zeros((4, len(observed)))
+        for first in range(0, observed.shape[-2], _ROWS_AT_ONCE):
+            rows = (slice(None), slice(first, first + _ROWS_AT_ONCE))
+            error, true, observed_mask = bounded(pair(forecast[rows], observed[rows]), self.floor_dbz)
+            error -= true
+            error[~observed_mask] = 0.0
+            total = error.sum(axis=(1, 2))
+            absolute = np.abs(error, out=true).sum(axis=(1, 2))
+            squared = np.square(error, out=error).sum(axis=(1, 2))
+            found += np.stack([count_frames(observed_mask), total, absolute, squared])
+        return found
 
     def fields(self, forecast: Any, observed: Any) -> Sums:
         """What each pixel adds to them."""

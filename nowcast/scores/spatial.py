@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nowcast.core.errors import SettingsError
-from nowcast.scores.arrays import Floats, bounded, by_frames, pair, ratio, reaches
+from nowcast.scores.arrays import Floats, Pair, bounded, by_frames, count_frames, pair, ratio, reaches
 from nowcast.scores.base import Sums
 from nowcast.scores.categorical import check_threshold
 from nowcast.scores.continuous import FLOOR_DBZ
@@ -29,6 +29,8 @@ from nowcast.scores.neighbourhood import (
 from nowcast.scores.probabilistic import check_probability
 
 HIGH_DBZ = 65.0
+_ROWS_AT_ONCE = 48
+"""Windows of so many rows at a time: what is made of them stays in the cache of a core."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Gdl(GradientDifference):
     def fields(self, forecast: Any, observed: Any) -> Sums:
         """What the pairs add whose northern or western pixel one is: ``total`` and ``pairs``, of numpy."""
         total, pairs = np.zeros((2, *np.shape(observed)))
-        for gaps, joined in self._pairs(forecast, observed):
+        for gaps, joined in self._pairs(pair(forecast, observed)):
             first = (..., slice(joined.shape[-2]), slice(joined.shape[-1]))
             total[first] += gaps
             pairs[first] += joined
@@ -62,17 +64,25 @@ class Gdl(GradientDifference):
 
     def _frames(self, forecast: Any, observed: Any) -> Floats:
         total, pairs = np.zeros((2, len(forecast)))
-        for gaps, joined in self._pairs(forecast, observed):
-            total += gaps.sum(axis=(-2, -1))
-            pairs += joined.sum(axis=(-2, -1))
+        for first in range(0, forecast.shape[1], _ROWS_AT_ONCE):
+            rows = slice(first, first + _ROWS_AT_ONCE + 1)
+            for gaps, joined in self._pairs(pair(forecast[:, rows], observed[:, rows]), _ROWS_AT_ONCE):
+                total += gaps.sum(axis=(-2, -1))
+                pairs += count_frames(joined)
         return np.stack([total, pairs, (pairs > 0).astype(np.float64)])
 
-    def _pairs(self, forecast: Any, observed: Any) -> Iterator[tuple[Any, Any]]:
-        """The gaps of vertical, then of horizontal neighbours, and which of the pairs were both observed."""
-        predicted, true, observed_mask = bounded(pair(forecast, observed), self.floor_dbz)
-        for axis in (-2, -1):
+    def _pairs(self, both: Pair, rows: int | None = None) -> Iterator[tuple[Any, Any]]:
+        """The gaps of vertical, then of horizontal neighbours, and which of the pairs were both observed.
+
+        ``rows``: so many have horizontal neighbours that count; one more is there for the vertical ones.
+        """
+        found = bounded(both, self.floor_dbz)
+        for axis, last in ((-2, None), (-1, rows)):
+            predicted, true, observed_mask = (values[..., :last, :] for values in found)
             joined = np.logical_and(*_neighbours(observed_mask, axis))
-            yield np.where(joined, gradient_gaps(predicted, true, axis, self.alpha), 0.0), joined
+            gaps = gradient_gaps(predicted, true, axis, self.alpha)
+            gaps[~joined] = 0.0
+            yield gaps, joined
 
 
 @dataclass(frozen=True)
@@ -114,18 +124,28 @@ class Ssim:
         return ratio(sums["similarity"], sums["windows"])
 
     def _frames(self, forecast: Any, observed: Any) -> Floats:
-        predicted, true, observed_mask = bounded(pair(forecast, observed), self.low_dbz, self.high_dbz)
         k = len(window_weights(self.window))
-        sums = np.zeros((2, len(predicted)))
-        if min(predicted.shape[1:]) < k:
+        sums = np.zeros((2, len(forecast)))
+        if min(forecast.shape[1:]) < k:
             return sums
-        for i in range(len(predicted)):
-            f = np.where(observed_mask[i], predicted[i] - self.low_dbz, 0.0)
-            o = true[i] - self.low_dbz
-            index = similarity_map(f, o, self.high_dbz - self.low_dbz, self.window)
-            whole = whole_windows(observed_mask[i], k)
-            sums[:, i] = np.where(whole, index, 0.0).sum(), whole.sum()
+        rows = forecast.shape[1] - k + 1
+        for first in range(0, rows, _ROWS_AT_ONCE):
+            part = slice(first, min(first + _ROWS_AT_ONCE, rows) + k - 1)
+            for i in range(len(forecast)):
+                sums[:, i] += self._rows(forecast[i, part], observed[i, part], k)
         return sums
+
+    def _rows(self, forecast: Any, observed: Any, k: int) -> tuple[float, int]:
+        """The sum over windows of some rows, and how many windows they have."""
+        both = pair(forecast[None], observed[None])
+        (f,), (o,), (observed_mask,) = bounded(both, self.low_dbz, self.high_dbz)
+        f -= self.low_dbz
+        o -= self.low_dbz
+        f[~observed_mask] = 0.0
+        index = similarity_map(f, o, self.high_dbz - self.low_dbz, self.window)
+        whole = whole_windows(observed_mask, k)
+        index[~whole] = 0.0
+        return float(index.sum()), int(np.count_nonzero(whole))
 
 
 @dataclass(frozen=True)

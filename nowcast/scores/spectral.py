@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from nowcast.core.errors import SettingsError
 from nowcast.scores.arrays import Floats, Integers, bounded, by_frames, pair, ratio
 from nowcast.scores.base import Sums
 from nowcast.scores.continuous import FLOOR_DBZ
+from nowcast.scores.stacked import stack
 
 CellSize = tuple[float, float]
 
@@ -78,6 +79,35 @@ class RapsdRatio:
                 for side in (predicted, true)
             ]
         )
+
+
+@dataclass(frozen=True)
+class RapsdRatioMembers:
+    """`RapsdRatio` of members, each taken for a forecast of its own; 1 is best.
+
+    The mean of members is smooth by nature, a member is not: this tells whether it looks like radar. The first
+    few members stand for all, as each transform takes as long as that of the one field.
+    """
+
+    of_one: RapsdRatio = RapsdRatio()
+    most_members: int = 4
+    reads: ClassVar[str] = "members"
+
+    @property
+    def name(self) -> str:
+        """That of one field, and ``_members``."""
+        return f"{self.of_one.name}_members"
+
+    def sums(self, forecast: Any, observed: Any) -> Sums:
+        """Add up the power in the band over members, ``forecast`` and ``observed``, each (S,)."""
+        both = stack(forecast, observed)
+        first = both.forecast[: self.most_members]
+        each = [self.of_one.sums(first[m], both.observed) for m in range(len(first))]
+        return {key: sum(one[key] for one in each) for key in each[0]}
+
+    def value(self, sums: Mapping[str, Any]) -> Any:
+        """Finish, as for one field."""
+        return self.of_one.value(sums)
 
 
 def radial_spectrum(frame: Floats, cell_km: CellSize) -> Floats:

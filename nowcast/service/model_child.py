@@ -12,7 +12,7 @@ import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from nowcast.core.times import minutes
 
 if TYPE_CHECKING:
     from nowcast.forecasters.base import Forecaster
+    from nowcast.models.device import Device
 
 _BYTES_PER_GB = 2**30
 STEP = "step_seconds"
@@ -38,15 +39,16 @@ def main(arguments: Sequence[str]) -> int:
     Arguments: MODEL, its settings as JSON, the parent's process id, the most memory in GB (0 for no
     limit), a file for the step of the model once it is loaded, the seconds between two frames of the archive,
     by which a system chooses its network (0: not known yet, so the model is loaded when the archive that the
-    request names can tell). The request has ``archive``,
+    request names can tell), the device that a network forecasts on. The request has ``archive``,
     ``reference_time``, ``settings`` (of the service, as plain values) and ``folder``, which gets the forecast
     file first, then what is said of places and warnings, and ``NOTES`` with a line for all that was left out;
     no request ends the process.
     """
-    model, settings, parent, memory_gb, step_file, archive_step = arguments
+    model, settings, parent, memory_gb, step_file, archive_step, device = arguments
     _bind(int(parent))
     try:
-        return _answer(model, json.loads(settings), float(memory_gb), Path(step_file), int(archive_step))
+        asked = _Model(model, json.loads(settings), cast("Device", device), Path(step_file))
+        return _answer(asked, float(memory_gb), int(archive_step))
     except (NowcastError, MemoryError) as error:
         print(str(error) or "out of memory", file=sys.stderr)
         return 2
@@ -66,22 +68,32 @@ def _limit(memory_gb: float) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def _load(model: str, settings: dict[str, Any], step_file: Path, archive_seconds: int) -> Forecaster:
+class _Model(NamedTuple):
+    """What is to be loaded."""
+
+    name: str
+    settings: dict[str, Any]
+    device: Device
+    step_file: Path
+    """Where the cycle finds the step of its frames."""
+
+
+def _load(model: _Model, archive_seconds: int) -> Forecaster:
     """Load the model for frames so far apart, and leave the step of its own frames where the cycle finds it."""
     from nowcast.core.files import whole_file
     from nowcast.forecasters.catalog import build_forecaster
 
-    forecaster = build_forecaster(model, settings, np.timedelta64(archive_seconds, "s"))
+    forecaster = build_forecaster(
+        model.name, model.settings, np.timedelta64(archive_seconds, "s"), model.device
+    )
     step = forecaster.needs.step
     if step is not None:
-        with whole_file(step_file) as part:
+        with whole_file(model.step_file) as part:
             part.write_text(str(step.astype("timedelta64[s]").astype(int)), encoding="ascii")
     return forecaster
 
 
-def _answer(
-    model: str, settings: dict[str, Any], memory_gb: float, step_file: Path, archive_seconds: int
-) -> int:
+def _answer(model: _Model, memory_gb: float, archive_seconds: int) -> int:
     from nowcast.archive.reader import Archive
     from nowcast.core.settings import build
     from nowcast.core.times import parse_time
@@ -91,14 +103,14 @@ def _answer(
     from nowcast.service.settings import ServiceSettings
 
     _limit(memory_gb)
-    forecaster = _load(model, settings, step_file, archive_seconds) if archive_seconds else None
+    forecaster = _load(model, archive_seconds) if archive_seconds else None
     line = sys.stdin.readline()
     if not line:
         return 0
     request = json.loads(line)
     archive, folder = Archive.open(request["archive"]), Path(request["folder"])
     if forecaster is None:
-        forecaster = _load(model, settings, step_file, round(minutes(archive.step) * 60))
+        forecaster = _load(model, round(minutes(archive.step) * 60))
     asked = build(ServiceSettings, request["settings"])
     with (folder / NOTES).open("a", encoding="utf-8") as notes:
 

@@ -84,6 +84,7 @@ class ModelProcess:
             str(self._settings.memory_gb or 0.0),
             str(self._folder / STEP),
             str(self._archive_seconds()),
+            self._settings.device,
         ]
         with (self._folder / "log").open("wb") as out:
             self._child = subprocess.Popen(

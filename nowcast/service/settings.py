@@ -15,6 +15,7 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.packaged_configs import config_path
 from nowcast.core.settings import build, formerly, override, read_yaml
 from nowcast.ingestion.polar.settings import PolarSettings
+from nowcast.models.device import Device
 from nowcast.report.palettes import SAFE, palette_of
 from nowcast.service.warning_settings import HookSettings, PlaceSettings, WarningSettings, within
 from nowcast.workflows.past import MOST_MISSING
@@ -102,6 +103,8 @@ class ServiceSettings:
     """persistence, extrapolation, a network of the package such as motionrnn, or the path of a checkpoint."""
     model_settings: dict[str, Any] = field(default_factory=dict)
     """Settings of that model, such as ``precision: bfloat16`` of a network or ``method`` of extrapolation."""
+    device: Device = "cpu"
+    """That a network forecasts on: ``cpu``, ``cuda`` (the first GPU) or ``auto`` (that, where there is one)."""
     calibration: Path | None = None
     """File of ``nowcast calibrate`` that knows the model, in place of what a network of the package brings."""
     lead_times: int = field(default=10, metadata=formerly("leads"))
@@ -212,16 +215,17 @@ def check_model(settings: ServiceSettings) -> None:
 
     Raises:
         SettingsError: neither a baseline, a network of the package nor a file; or a setting it has not; or a
-            calibration that cannot be, or of another baseline.
+            calibration that cannot be, or of another baseline; or a GPU that is not there.
         CheckpointError: a checkpoint that is not there.
         FileError: no calibration file.
     """
     from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
     from nowcast.forecasters.neural import NeuralSettings
-    from nowcast.forecasters.packaged import registry
+    from nowcast.forecasters.registry import packaged_names
+    from nowcast.models.device import choose_device
     from nowcast.workflows.calibrated import calibrated, read_calibrations
 
-    network = settings.model in registry() or Path(settings.model).exists()
+    network = settings.model in packaged_names() or Path(settings.model).exists()
     known = [] if settings.calibration is None else read_calibrations([settings.calibration])
     if settings.model in FORECASTERS or not network:
         forecaster = build_forecaster(settings.model, settings.model_settings)
@@ -229,7 +233,16 @@ def check_model(settings: ServiceSettings) -> None:
             calibrated(forecaster, known)
     else:
         given = {k: v for k, v in settings.model_settings.items() if k not in ("raw", "step_minutes")}
-        build(NeuralSettings, given, "model_settings")
+        asked = build(NeuralSettings, {"device": settings.device, **given}, "model_settings").device
+        if choose_device(asked) == "cuda" and settings.memory_gb is not None:
+            raise SettingsError(
+                complain(
+                    "memory_gb",
+                    f"{settings.memory_gb:g} beside a GPU",
+                    "null: CUDA maps more addresses than any machine has memory",
+                    "leave it out; model_settings.memory_gb limits what the network takes of the GPU",
+                )
+            )
 
 
 def read_settings(path: Path, assignments: Sequence[str] = ()) -> ServiceSettings:

@@ -22,6 +22,7 @@ from nowcast.evaluation.windows import Windows, check_counts, windows
 from nowcast.forecasters.base import Forecaster, LeadTimes
 from nowcast.forecasters.calibration_file import ModelCalibration
 from nowcast.forecasters.decision_thresholds import DecisionThresholds, identity_of
+from nowcast.models.device import Device
 from nowcast.scores.catalog import build_metrics
 from nowcast.scores.categorical import check_threshold
 from nowcast.workflows.calibrated import uncalibrated
@@ -65,6 +66,7 @@ def calibrate(
     wet_dbz: float = 20.0,
     most_missing: int = 0,
     least_past: int = LEAST_PAST,
+    device: Device = "cpu",
     progress: bool = False,
     engine: Engine | None = None,
 ) -> Calibration:
@@ -82,6 +84,7 @@ def calibrate(
         thresholds: of events, in dBZ; sorted here.
         lead_times, stride, min_wet_pixels, wet_dbz, most_missing, least_past, progress, engine: as
             `nowcast.workflows.verify.verify_period`.
+        device: that networks among named models forecast on.
 
     Raises:
         SettingsError: no archive or period, a setting out of range.
@@ -90,7 +93,7 @@ def calibrate(
     """
     if not archives or not periods:
         raise SettingsError("calibrate: got no archive or no period, expected at least one of each")
-    models = {n: uncalibrated(model) for n, model in named(forecasters, archives[0].step).items()}
+    models = {n: uncalibrated(model) for n, model in named(forecasters, archives[0].step, device).items()}
     build_metrics(thresholds, ["csi"])
     check_counts(stride=stride, least_past=least_past)
     check_threshold(wet_dbz)

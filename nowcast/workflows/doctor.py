@@ -120,7 +120,8 @@ def _cpu() -> dict[str, Any]:
 def _gpu() -> dict[str, Any]:
     import torch
 
-    from nowcast.models.cpu.capability import gpus, native_bfloat16
+    from nowcast.models.cpu.capability import native_bfloat16
+    from nowcast.models.device import gpus
 
     return {
         "devices": [{"name": name, "memory_gb": round(memory, 1)} for name, memory in gpus()],
@@ -141,7 +142,7 @@ def _disks() -> dict[str, dict[str, Any]]:
 
 def _networks() -> dict[str, str]:
     """Networks of the package -> what is wrong with their weights, "" for nothing."""
-    from nowcast.forecasters.packaged import registry, weights_of
+    from nowcast.forecasters.registry import registry, weights_of
 
     found = {}
     for name in registry():

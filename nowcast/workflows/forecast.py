@@ -19,7 +19,8 @@ from nowcast.core.times import minutes, to_text
 from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.interpolated_frames import with_interpolated
-from nowcast.forecasters.packaged import registry
+from nowcast.forecasters.registry import packaged_names
+from nowcast.models.device import Device
 from nowcast.postprocessing.chain import Products, chain, check_relation
 from nowcast.postprocessing.rain_rate import relation_for
 from nowcast.workflows.calibrated import calibrated, read_calibrations
@@ -39,6 +40,7 @@ def forecast(
     lead_times: int | LeadTimes = 10,
     *,
     settings: Mapping[str, Any] | None = None,
+    device: Device = "cpu",
     short_past: bool = False,
     most_missing: int = MOST_MISSING,
     mask: Sequence[str] = (),
@@ -61,6 +63,8 @@ def forecast(
         at: forecast reference time, UTC: the time of a frame the archive holds, or ``latest``.
         lead_times: how many, one step apart; or rising times above zero.
         settings: of the model where it is named; plain values, what is left out keeps its default.
+        device: that a network which is named forecasts on: ``cpu``, ``cuda`` (the first GPU) or ``auto`` (that,
+            where there is one); the attribute ``computed_on`` names it. Baselines compute on the CPU.
         short_past: make do with fewer past frames (`Needs.fewest`) where some are missing.
         most_missing: so many frames of the past may be missing; they are interpolated along the motion, and
             the attribute ``interpolated_frames`` names them. 0 refuses a past with a gap.
@@ -95,7 +99,7 @@ def forecast(
         archive = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
         asked = forecaster if isinstance(forecaster, (str, Path)) else None
         if isinstance(forecaster, (str, Path)):
-            forecaster = build_forecaster(forecaster, settings, archive.step)
+            forecaster = build_forecaster(forecaster, settings, archive.step, device)
         if calibration is not None:
             forecaster, of_file = calibrated(forecaster, read_calibrations([calibration]))
             post = (*of_file, *post)
@@ -120,7 +124,7 @@ def forecast(
 def _choice(asked: Path | str, forecaster: Forecaster) -> dict[str, str]:
     """Say which network was taken for the archive's step, where it is not the one of the name."""
     step = forecaster.needs.step
-    if step is None or str(asked) == forecaster.name or str(asked) not in registry():
+    if step is None or str(asked) == forecaster.name or str(asked) not in packaged_names():
         return {}
     return {"network_choice": f"{forecaster.name}, which reads frames every {minutes(step):g} minutes"}
 

@@ -24,8 +24,9 @@ from nowcast.core.errors import FileError, SettingsError, shown
 from nowcast.core.places import DataPath, place_of
 from nowcast.core.times import Times, parse_period, to_text
 from nowcast.evaluation.windows import check_counts, windows
-from nowcast.forecasters.base import Forecaster, LeadTimes
+from nowcast.forecasters.base import COMPUTED_ON, Forecaster, LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
+from nowcast.models.device import Device
 from nowcast.postprocessing.base import PostProcessing
 from nowcast.postprocessing.chain import Products, chain
 from nowcast.products.hindcast_zarr import HindcastStore, create_hindcast, is_created
@@ -65,6 +66,7 @@ def hindcast(
     lead_times: int = 10,
     mask: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
+    device: Device = "cpu",
     calibration: Path | str | None = None,
     post: Sequence[PostProcessing] = (),
     members: int | None = None,
@@ -89,6 +91,7 @@ def hindcast(
         lead_times: how many, one step apart.
         mask: quality marks left out of the past, as `nowcast.forecast` does.
         settings: of the model where it is named.
+        device: that networks among named models forecast on, as `nowcast.forecast`.
         calibration, post, members, seed, products, z_r: as `nowcast.forecast`.
         progress: show a bar on stderr.
         engine: of `nowcast.open_engine`; None spreads long work over the cores of this machine. The values
@@ -113,7 +116,7 @@ def hindcast(
     check_counts(stride=stride)
     given = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
     model = (
-        build_forecaster(forecaster, settings, given.step)
+        build_forecaster(forecaster, settings, given.step, device)
         if isinstance(forecaster, (str, Path))
         else forecaster
     )
@@ -190,8 +193,10 @@ class _Make:
     def identity(self) -> dict[str, str]:
         """What the forecasts depend on beside their times."""
         steps = [f"{step.name} {sha256(pickle.dumps(step)).hexdigest()[:16]}" for step in self.post]
+        described = self.forecaster.describe()
+        described.pop(COMPUTED_ON, None)  # one GPU goes on where another of its kind stopped
         return {
-            **self.forecaster.describe(),
+            **described,
             "archive": self.archive.path.name,
             "archive_fingerprint": self.archive.fingerprint,
             "post_processing": ", ".join(steps),

@@ -11,7 +11,7 @@ from typing import get_args
 
 import numpy as np
 
-from nowcast.archive.ledger import Source
+from nowcast.archive.ledger import Entries
 from nowcast.archive.reader import Archive
 from nowcast.core.engine import Engine, TimeLimited
 from nowcast.core.errors import ArchiveError, NowcastError, SettingsError, complain
@@ -219,10 +219,10 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _known(target: Path, again: bool) -> list[Source]:
+def _known(target: Path, again: bool) -> Entries:
     """Return the files that are not read: those that are in completely, ``again`` only if without a problem."""
-    done = Archive.open(target).done_sources() if (target / "zarr.json").exists() else []
-    return [source for source in done if not (again and source.problems)]
+    done = Archive.open(target).done_entries() if (target / "zarr.json").exists() else Entries()
+    return done.without_problems() if again else done
 
 
 def _one_relation(target: Path, chosen: str | None) -> str | None:

@@ -18,7 +18,8 @@ from nowcast.core.times import Times, minutes
 from nowcast.evaluation.windows import Windows, check_counts
 from nowcast.forecasters.base import Forecaster, LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
-from nowcast.forecasters.packaged import at_step
+from nowcast.forecasters.registry import at_step
+from nowcast.models.device import Device
 from nowcast.workflows.forecast import leads_of
 
 LEAST_PAST = 5
@@ -39,10 +40,13 @@ class Initialisations(NamedTuple):
     """How many were left out."""
 
 
-def named(forecasters: Models, step: np.timedelta64 | None = None) -> dict[str, Forecaster]:
+def named(
+    forecasters: Models, step: np.timedelta64 | None = None, device: Device = "cpu"
+) -> dict[str, Forecaster]:
     """Forecasters by name, in the order given; a name or the path of a checkpoint is loaded.
 
-    Networks of the package are those for frames so far apart as ``step`` says, the same step for all.
+    Networks of the package are those for frames so far apart as ``step`` says, the same step for all; networks
+    that are named forecast on ``device``.
 
     A checkpoint goes by the name its forecaster gives itself; where two share one, the folder and file
     that were given tell them apart.
@@ -59,7 +63,7 @@ def named(forecasters: Models, step: np.timedelta64 | None = None) -> dict[str, 
             asked = [part for f in given if isinstance(f, str) for part in f.split("+")]
             fitting = dict(zip(asked, at_step(asked, minutes(step)), strict=True))
             given = ["+".join(fitting[p] for p in f.split("+")) if isinstance(f, str) else f for f in given]
-        made = [build_forecaster(f) if isinstance(f, str) else f for f in given]
+        made = [build_forecaster(f, device=device) if isinstance(f, str) else f for f in given]
         own = [f.name for f in made]
         names = [
             f"{name} ({'/'.join(Path(f).parts[-3:])})" if isinstance(f, str) and own.count(name) > 1 else name

@@ -24,6 +24,7 @@ from nowcast.data.source import from_bytes
 from nowcast.data.windows import ClipWindow
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork, load_network
 from nowcast.models.cpu.fast import fast
+from nowcast.models.device import Device, Found, choose_device, device_name, whole_mantissa
 from nowcast.models.padding import AnySize, check_tied_size
 from nowcast.products.predictions import PredictedClips, PredictionStore, check_prediction_place, write_npz
 
@@ -151,6 +152,7 @@ def predict_video(
     start: int = 0,
     seed: int | None = None,
     size: tuple[int, int] | None = None,
+    device: Device = "cpu",
     progress: bool = False,
 ) -> VideoForecast:
     """Forecast the frames that follow some of a video.
@@ -164,11 +166,12 @@ def predict_video(
         start: number of the first frame it is given; below 0 counted from the end.
         seed: of the future, for a stochastic network; None is that of its settings.
         size: rows and columns instead of those of training.
+        device: where the network forecasts: ``cpu``, ``cuda`` (the first GPU) or ``auto`` (that, or the CPU).
         progress: say on stderr what it is at, if it takes long.
 
     Raises:
-        SettingsError: numbers that cannot be, a seed for a network of one future, or a size that the network
-            does not take.
+        SettingsError: numbers that cannot be, a seed for a network of one future, a size that the network
+            does not take, or a device that is not there.
         FileError: the video cannot be read, or has too few frames.
     """
     past, steps = past or loaded.meta.past, steps or loaded.meta.future
@@ -178,6 +181,7 @@ def predict_video(
     if seed is not None and not loaded.model.stochastic:
         expected = f"none: {loaded.meta.model} has one future"
         raise SettingsError(complain("--seed", seed, expected, "leave it out"))
+    found_device = choose_device(device)
     transform = transform_of(loaded, checkpoint)
     if size is not None:
         transform = replace(transform, size=size)
@@ -191,7 +195,7 @@ def predict_video(
         check_tied_size(loaded.model, stretch.frames.shape[-2:], "give --size {rows} {columns}")
         frames = from_bytes(stretch.frames)
         stage("forecast")
-        prediction = _forecast(loaded, frames[:past], steps, seed)
+        prediction = _forecast(loaded, frames[:past], steps, seed, found_device)
     truth = frames[past:] if len(frames) == past + steps else None
     attributes = {
         "video": video.name,
@@ -200,6 +204,7 @@ def predict_video(
         "model": loaded.meta.model,
         "checkpoint": loaded.sha256[:12],
         "checkpoint_commit": loaded.meta.provenance.get("commit", "unknown"),
+        "computed_on": f"{device_name(found_device)} in float32",
     }
     if seed is not None:
         attributes["seed"] = seed
@@ -207,12 +212,11 @@ def predict_video(
     return VideoForecast(video.name, loaded.meta.model, clip, attributes)
 
 
-def _forecast(loaded: LoadedNetwork, past: Any, steps: int, seed: int | None) -> Any:
-    """Forecast (S, C, H, W) in [0, 1] from (T, C, H, W), on the GPU where there is one."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _forecast(loaded: LoadedNetwork, past: Any, steps: int, seed: int | None, device: Found) -> Any:
+    """Forecast (S, C, H, W) in [0, 1] from (T, C, H, W)."""
     network = loaded.model.to(device)
-    ready = AnySize(fast(network) if device.type == "cpu" else network)
-    with torch.inference_mode():
+    ready = AnySize(fast(network) if device == "cpu" else network)
+    with torch.inference_mode(), whole_mantissa():
         given = torch.from_numpy(past)[None].to(device)
         made = ready(given, steps) if seed is None else ready.draw(given, steps, seed)
         found = network.frames(made)[0].float().cpu()

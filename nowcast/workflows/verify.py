@@ -24,6 +24,7 @@ from nowcast.evaluation.skill_report import SkillReport, drawn_thresholds, write
 from nowcast.evaluation.windows import MOST_MISSING_FUTURE, check_counts, is_held, wettest, windows
 from nowcast.forecasters.neural import Neural
 from nowcast.forecasters.stored import StoredHindcast, at_stored_times
+from nowcast.models.device import Device
 from nowcast.postprocessing.members import Members
 from nowcast.report.content import Case
 from nowcast.report.palettes import palette_of
@@ -62,6 +63,7 @@ def verify(
     against: Against | None = None,
     members: int | None = None,
     seed: int = 0,
+    device: Device = "cpu",
     by: Sequence[str] = (),
     regions: Masks | Path | str | None = None,
     region_km: float = REGION_KM,
@@ -95,6 +97,7 @@ def verify(
         members: draw so many from the probabilities of each model that knows some and has no members of its
         own.
         seed: of these.
+        device: that networks among named models forecast on: ``cpu``, ``cuda`` or ``auto``.
         by: ``hour``, ``region``, ``event``: scores of each hour of the day, of each region and of each event
             (`nowcast.evaluation.windows.events_of`) as well, in groups.csv.
         regions: named masks (y, x) of the grid, or a GeoJSON file of areas; None takes blocks of about
@@ -122,7 +125,7 @@ def verify(
     frames = masked(Archive.open(archive) if isinstance(archive, (str, Path)) else archive, mask)
     if step_minutes is not None:
         frames = thinned(frames, _step(step_minutes))
-    readings = {name: Reading(f) for name, f in named(models, frames.step).items()}
+    readings = {name: Reading(f) for name, f in named(models, frames.step, device).items()}
     if calibration or decision_thresholds:
         readings = with_calibrated(readings, read_calibrations(calibration, decision_thresholds))
     if members is not None:

@@ -8,7 +8,8 @@ from packaging.requirements import Requirement
 
 from nowcast.cli import doctor as command
 from nowcast.cli.main import main
-from nowcast.forecasters.packaged import registry
+from nowcast.forecasters.registry import registry
+from nowcast.models import device
 from nowcast.models.cpu import capability
 from nowcast.workflows import doctor
 
@@ -133,13 +134,14 @@ def test_the_report_for_people():
         "video (av): pip install 'nowcast[video]'",
     ]
     assert told["cpu"].strip() == "EPYC, 4 of 8 cores, AVX512, native bfloat16, torch takes 4 threads"
-    assert told["gpu"].strip() == "H100 with 80 GB, native bfloat16; torch is built for CUDA 12.8"
+    said = "H100 with 80 GB, native bfloat16; torch is built for CUDA 12.8; forecasts compute on it with"
+    assert told["gpu"].strip() == f"{said} --device cuda"
     assert told["disk (this folder)"].strip() == "500 GB free, /data"
     assert (told["slow"].strip(), told["to mend"].strip()) == ("nothing", "nothing")
 
 
 def test_this_machine_is_examined(capsys, monkeypatch):
-    monkeypatch.setattr(capability, "gpus", lambda: [("Made up", 12.34)])
+    monkeypatch.setattr(device, "gpus", lambda: [("Made up", 12.34)])
     code = main(["doctor", "--json"])
     found = json.loads(capsys.readouterr().out)
     assert code == (1 if found["wrong"] else 0)

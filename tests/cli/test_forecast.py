@@ -65,6 +65,7 @@ def test_members_of_a_network_and_of_a_seed(archive, tmp_path, capsys):
     assert "with 3 members drawn from the probabilities, seed 4; " in capsys.readouterr().out
     a, b = (read_forecast(tmp_path / name)["reflectivity_members"].values for name in ("a.nc", "b.nc"))
     assert a.shape == (3, 1, 48, 64)
+    assert read_forecast(tmp_path / "a.nc").attrs["computed_on"] == "CPU in float32"
     assert (a != b).any()
 
 

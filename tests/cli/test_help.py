@@ -14,7 +14,7 @@ from nowcast.cli.main import COMMANDS, main
 from nowcast.cli.parser import build_parser, page_of
 from nowcast.core.packaged_configs import kinds_of
 from nowcast.forecasters.catalog import FORECASTERS
-from nowcast.forecasters.packaged import registry
+from nowcast.forecasters.registry import packaged_names
 
 ROOT = Path(__file__).resolve().parents[2]
 PARSER = build_parser(COMMANDS, COMMANDS)
@@ -46,7 +46,7 @@ def test_every_example_parses(name, command):
     if name in NAMED and "own" not in str(config):
         assert kinds_of(str(config)) == [NAMED[name]]
     if name in ("forecast", "hindcast", "motion"):
-        assert args.model in {*FORECASTERS, *registry()}
+        assert args.model in {*FORECASTERS, *packaged_names()}
 
 
 def test_the_help_shows_them(capsys):

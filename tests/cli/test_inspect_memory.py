@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from nowcast.cli.main import main
+from nowcast.core.files import sha256
 from nowcast.core.scaling import Scaling
+from nowcast.forecasters import registry
+from nowcast.models import weights_file
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, pack, save
 from nowcast.models.choice import ModelChoice
@@ -62,6 +65,29 @@ def test_radar_on_a_map_with_long_clips_around_the_short_one(tmp_path):
     assert found["clips"] == 3  # nine frames, seven in a window
     assert np.array(found["maps"]).shape == (3, 1, 2)  # the middle 16 x 32 of 24 x 32
     assert found["similarity"]["other_class"] is None
+
+
+def test_weights_of_the_package_address_with_short_clips_at_their_own_step(tmp_path, monkeypatch, capsys):
+    archive, _ = write_archive(tmp_path, frames=12)
+    settings = LMC | {"long_length": 5}
+    meta = CheckpointMeta("lmc_memory", settings, 1, None, 3, 2, 1200.0, Scaling())
+    path = tmp_path / "own.safetensors"
+    weights_file.write(path, pack(build_model("lmc_memory", settings).forecast_only().state_dict(), meta))
+    monkeypatch.setattr(registry, "folder", lambda: tmp_path)
+    (tmp_path / "registry.json").write_text(json.dumps({"own": sha256(path)}))
+    out = tmp_path / "out"
+    assert main(["inspect-memory", "own", "--data", str(archive), "--out", str(out), "--classes", "clip"]) == 0
+    assert (
+        "slots in use at a place; centred similarity of short clips nan within a class"
+        in capsys.readouterr().out
+    )
+    found = json.loads((out / "memory.json").read_text())
+    assert found["clips"] == 2  # six frames in the first phase of 20 minutes, five in a window
+    assert found["usage_long"] == [None] * 5
+    assert sum(found["usage_short"]) == pytest.approx(1, abs=1e-6)
+    assert found["similarity"]["same_clip"] is None
+    assert found["similarity"]["other_class"] > 0
+    assert (out / "memory_map.png").is_file()
 
 
 def test_a_memory_behind_a_head_of_probabilities_and_advection(tmp_path):

@@ -1,6 +1,7 @@
 """``nowcast verify`` from files to scores.csv and the page, and each mistake as one line and exit code 2."""
 
 import csv
+import re
 
 import pytest
 
@@ -216,7 +217,12 @@ def test_scores_are_chosen_by_name(storms, tmp_path, capsys):
     # persistence is certain, and the whole of its error is that what it says does not come as it says
     assert 0 < float(rows["reliability", "20", "mean"]) < float(rows["brier", "20", "mean"]) < 1
     assert float(rows["rapsd_ratio", "", "10"]) == pytest.approx(1.0, abs=0.2)  # it moves, it does not blur
-    assert "RAPSD 8 to 16 km" in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert "RAPSD 8 to 16 km" in page
+    mean, last = (float(rows["rapsd_ratio", "", lead]) for lead in ("mean", "20"))
+    table = page[page.index("Fine structure that is left") :].split("</table>")[0]
+    assert ">single field, +20 min</th>" in table
+    assert table.index(f">{mean:.2f}</td>") < table.rindex(f">{last:.2f}</td>")
     capsys.readouterr()
     for wrong in ("csi,csi", ",", "cis"):
         assert verify(storms, tmp_path / "none", "--scores", wrong, models="persistence") == 2
@@ -241,10 +247,16 @@ def test_probabilities_members_and_groups_from_the_command_line(storms, tmp_path
         "--scores",
         "probabilistic,crps,csi",
         "--by",
-        "hour,region",
+        "hour,region,event",
+        "--storms",
     )
     assert verify(storms, out, *extra) == 0
     printed = capsys.readouterr().out
+    page = (out / "index.html").read_text()
+    events = page[page.index('<h3 id="events">By event</h3>') :].split("</table>")[0]
+    assert events.count("<tr>") == 2  # the head, and the one event, by when it begins
+    assert re.search(r'<th scope="row">2\d{3}-\d\d-\d\dT1[01]:\d\dZ</th>', events)
+    assert "bootstrap over 1 storm of initialisation times" in page
     assert "brier_skill less that of the reference" in printed
     assert "crps less that of the reference" in printed
     assert "warning: intervals come from 1 block" in printed
@@ -279,7 +291,7 @@ def test_probabilities_members_and_groups_from_the_command_line(storms, tmp_path
     assert {"csi_difference", "brier_skill_difference", "crps_difference", "csi_at_10_min"} <= set(measures)
     with (out / "groups.csv").open(newline="") as handle:
         groups = list(csv.DictReader(handle))
-    assert {(r["by"], r["group"]) for r in groups} == {("hour", "10"), ("hour", "11")} | {
+    assert {(r["by"], r["group"]) for r in groups if r["by"] != "event"} == {("hour", "10"), ("hour", "11")} | {
         ("region", f"r{i}c{j}") for i in (1, 2) for j in (1, 2, 3)
     }
     for wrong in (["--by", "minute"], ["--region-km", "-1", "--by", "region"]):

@@ -84,6 +84,11 @@ def test_starts_are_in_an_order_that_is_spread(script):
     assert module.spread(1) == [0]
     gaps = [np.diff(sorted([0, *module.spread(32)[:n], 31])).max() for n in (4, 8, 16)]
     assert gaps == [8, 4, 2]
+    starts = list(np.datetime64("2025-03-21T00:00") + np.arange(36) * np.timedelta64(60, "m"))
+    few, every = (module.picked_of(module.parse_model(text), starts) for text in ("net@6", "net"))
+    assert sorted(module.first_of(few)) == few == [starts[i] for i in (0, 7, 14, 21, 28, 35)]
+    assert every == starts
+    assert len(module.first_of(every)) == 6
 
 
 @pytest.fixture
@@ -94,7 +99,8 @@ def comparison(tmp_path):
     (place / "scores.csv").write_text(
         "model,score,threshold_dbz,lead_minutes,value\n"
         "sprog,csi,20,mean,0.4\nnet,csi,20,mean,0.44\nnet,csi,20,10,0.9\nnet,csi,30,mean,0.2\n"
-        "net,brier_skill,20,mean,0.5\nnet,rapsd_ratio,,mean,0.25\nsteps,brier_skill,20,mean,0.45\n"
+        "net,brier_skill,20,mean,0.5\nnet,rapsd_ratio,,mean,0.25\n"
+        "net,rapsd_ratio,,10,0.4\nnet,rapsd_ratio,,100,0.1\nsteps,brier_skill,20,mean,0.45\n"
     )
     (place / "confidence.csv").write_text(
         "model,reference,measure,threshold_dbz,value,low,high,blocks\n"
@@ -121,7 +127,7 @@ def test_tables_by_country_by_hand(script, comparison):
     assert module.reliability(groups, "net")[2:] == [
         "| Alps, July | 20 dBZ | 1 |  |  |  |  | 61 |  |  |  | 50 |"
     ]
-    assert module.brier(groups)[3] == "| Alps, July | 7 | net | 0.500 | - | - | 0.25 | - |"
+    assert module.brier(groups)[3] == "| Alps, July | 7 | net | 0.500 | - | - | 0.25, 0.10 | - |"
     with pytest.raises(OSError, match="no group of a comparison with nobody"):
         module.groups_of(comparison, "nobody")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nowcast.forecasters.packaged import folder, registry
+from nowcast.forecasters.registry import folder, packaged_names
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,9 +24,9 @@ def script(monkeypatch):
     return load
 
 
-@pytest.mark.parametrize("name", sorted(registry()))
+@pytest.mark.parametrize("name", sorted(packaged_names()))
 def test_a_card_is_what_the_script_makes_of_weights_curve_and_words(name, script, tmp_path, monkeypatch):
-    for file in folder().glob(f"{name}.*"):
+    for file in (*folder().glob(f"{name}.*"), *folder().glob("*.safetensors")):
         shutil.copy(file, tmp_path)
     expected = (folder() / f"{name}.md").read_text(encoding="utf-8")
     card = tmp_path / f"{name}.md"

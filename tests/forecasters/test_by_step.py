@@ -1,64 +1,37 @@
 """Networks of one system for several steps: the archive's step chooses, and the forecast says so."""
 
-import json
-
 import numpy as np
 import pytest
-import torch
 
 from nowcast.cli.forecast import summary
 from nowcast.core.errors import NowcastError
-from nowcast.core.files import sha256
-from nowcast.core.scaling import Scaling
-from nowcast.forecasters import catalog
-from nowcast.forecasters import packaged as module
+from nowcast.forecasters import registry as module
 from nowcast.forecasters.catalog import build_forecaster
-from nowcast.forecasters.packaged import at_step
-from nowcast.models import weights_file
-from nowcast.models.checkpoint import CheckpointMeta, pack
-from nowcast.models.choice import ModelChoice
-from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
+from nowcast.forecasters.registry import at_step
 from nowcast.workflows.forecast import forecast
 from nowcast.workflows.initialisation import named
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.memory_archive import MemoryArchive
+from tests.fakes.packaged_weights import write_network, write_registry
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two systems: ``tiny`` for 10 and 5 minutes, ``slow`` for 10."""
+    """Three systems: ``tiny`` for 10 and 5 minutes, ``slow`` and the mean ``both`` for 10."""
     place = tmp_path_factory.mktemp("weights")
-    settings = {"hidden": [4], "filter_size": 3, "patch": 4}
-    chosen = ModelChoice("convlstm", settings, ExceedanceProbabilitySettings((20.0, 40.0)))
-    entries = {}
-    for seed, (name, system, step) in enumerate(
-        [("tiny", "tiny", 10), ("tiny_5min", "tiny", 5), ("slow", "slow", 10)]
-    ):
-        torch.manual_seed(seed)
-        network = chosen.build(1, None, Scaling())
-        meta = CheckpointMeta(
-            "convlstm",
-            chosen.settings,
-            1,
-            None,
-            3,
-            2,
-            60.0 * step,
-            Scaling(),
-            (1.0, 1.0),
-            exceedance_probability=chosen.exceedance_probability,
-        )
-        path = place / f"{name}.safetensors"
-        weights_file.write(path, pack(network.state_dict(), meta))
-        entries[name] = {"sha256": sha256(path), "system": system, "step_minutes": float(step)}
-    (place / "registry.json").write_text(json.dumps(entries))
+    entries = {
+        "tiny": write_network(place, "tiny"),
+        "tiny_5min": write_network(place, "tiny_5min", 1, 5, "tiny"),
+        "slow": write_network(place, "slow", 2),
+        "both": {"members": ["tiny", "slow"], "system": "both", "step_minutes": 10.0},
+    }
+    write_registry(place, entries)
     return place
 
 
 @pytest.fixture(autouse=True)
 def shipped(folder, monkeypatch):
     monkeypatch.setattr(module, "folder", lambda: folder)
-    monkeypatch.setattr(catalog, "folder", lambda: folder)
 
 
 def archive(step):
@@ -75,6 +48,8 @@ def archive(step):
         (["tiny_5min"], 10.0, ["tiny_5min"]),
         (["tiny", "slow"], 5.0, ["tiny", "slow"]),
         (["sprog", "tiny"], 5.0, ["sprog", "tiny_5min"]),
+        (["both"], 5.0, ["both"]),
+        (["tiny", "both"], 5.0, ["tiny", "both"]),
         (["runs/a.ckpt"], 5.0, ["runs/a.ckpt"]),
     ],
 )
@@ -105,6 +80,7 @@ def test_networks_that_are_compared_have_one_step():
 
     assert steps(["tiny", "persistence"], 5) == {"tiny_5min": 5, "persistence": None}
     assert steps(["tiny", "slow"], 5) == {"tiny": 10, "slow": 10}
+    assert steps(["tiny", "both"], 5) == {"tiny": 10, "both": 10}
     assert steps(["tiny+slow"], 5) == {"tiny+slow": 10}
 
 

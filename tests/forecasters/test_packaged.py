@@ -1,25 +1,24 @@
 """Networks that come with the package: whole, small, described, and used by name."""
 
-import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-import torch
 
 from nowcast.cli.main import main
 from nowcast.core.errors import CheckpointError, SettingsError
 from nowcast.core.files import sha256
-from nowcast.core.scaling import NO_ECHO_DBZ, Scaling
-from nowcast.forecasters import packaged as module
+from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.forecasters import registry as module
 from nowcast.forecasters.calibration_file import ModelCalibration, write_calibration
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.decision_thresholds import DecisionThresholds
-from nowcast.forecasters.packaged import folder, networks, packaged, registry
-from nowcast.models import weights_file
-from nowcast.models.checkpoint import CheckpointMeta, load_network, pack
-from nowcast.models.choice import ModelChoice
-from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
+from nowcast.forecasters.packaged import packaged
+from nowcast.forecasters.registry import card, folder, means, packaged_names, registry
+from nowcast.models.checkpoint import load_network
 from tests.fakes.fields import moving_disc, projected_grid
+from tests.fakes.packaged_weights import write_network, write_registry
 
 LEADS = np.arange(1, 4) * np.timedelta64(10, "m")
 
@@ -28,25 +27,9 @@ LEADS = np.arange(1, 4) * np.timedelta64(10, "m")
 def shipped(tmp_path, monkeypatch):
     """A folder of weights with one tiny network named ``tiny``; gives a maker of its decision thresholds."""
     monkeypatch.setattr(module, "folder", lambda: tmp_path)
-    settings = {"hidden": [4], "filter_size": 3, "patch": 4}
-    chosen = ModelChoice("convlstm", settings, ExceedanceProbabilitySettings((20.0, 40.0)))
-    torch.manual_seed(0)
-    network = chosen.build(1, None, Scaling())
-    meta = CheckpointMeta(
-        "convlstm",
-        chosen.settings,
-        1,
-        None,
-        3,
-        2,
-        600.0,
-        Scaling(),
-        (1.0, 1.0),
-        exceedance_probability=chosen.exceedance_probability,
-    )
+    write_network(tmp_path, "tiny")
     path = tmp_path / "tiny.safetensors"
-    weights_file.write(path, pack(network.state_dict(), meta))
-    (tmp_path / "registry.json").write_text(json.dumps({"tiny": sha256(path)}))
+    write_registry(tmp_path, {"tiny": sha256(path)})
 
     own = f"sha256:{sha256(path)}"
 
@@ -106,22 +89,38 @@ def test_a_card_is_printed_and_a_wrong_name_is_one_line(shipped, capsys):
 
 
 @pytest.mark.parametrize("name", sorted(registry()))
-def test_what_is_shipped_is_whole_small_and_described(name):
+def test_what_is_shipped_is_whole_and_small(name):
     weights = folder() / f"{name}.safetensors"
     for source in load_network(weights).meta.experiment["data"]["sources"]:
         assert "/" not in source["settings"]["path"]
     assert sha256(weights) == registry()[name]
     assert weights.stat().st_size <= 8_000_000
-    card = (folder() / f"{name}.md").read_text(encoding="utf-8")
-    paths = [source["settings"]["path"] for source in load_network(weights).meta.experiment["data"]["sources"]]
+
+
+@pytest.mark.parametrize("name", sorted(packaged_names()))
+def test_what_is_shipped_is_described_and_follows_a_cell(name):
+    parts = means()[name].members if name in means() else (name,)
+    metas = [load_network(folder() / f"{part}.safetensors").meta for part in parts]
+    paths = [source["settings"]["path"] for meta in metas for source in meta.experiment["data"]["sources"]]
     terms = {"CC BY-SA 4.0" if "italy" in path or "dpc" in path else "none are stated" for path in paths}
-    for words in (registry()[name], "## Data, split", "## Skill", "## Where it fails", *terms):
-        assert words in card
-    minutes = int(networks()[name].step_minutes)
+    digests = (registry()[part] for part in parts)
+    text = card(name)
+    for words in (*digests, "## Data, split", "## Skill", "## Where it fails", *terms):
+        assert words in text
+    minutes = int(metas[0].step_seconds / 60)
     observed = moving_disc(projected_grid(64, 80), 6, (1.0, 2.0), minutes, peak_dbz=55.0)
     leads = np.arange(1, 4) * np.timedelta64(minutes, "m")
-    forecast = build_forecaster(name).forecast(observed, leads).reflectivity
-    wet = forecast.values > 20
+    model = build_forecaster(name)
+    assert (model.name, model.calibration is not None) == (name, True)
+    wet = model.forecast(observed, leads).reflectivity.values > 20
     assert wet.any(axis=(1, 2)).all()
     places = [np.argwhere(w).mean(axis=0) for w in wet]
     np.testing.assert_allclose(places[2] - places[0], (2.0, 4.0), atol=2.0)
+
+
+def test_names_and_files_are_told_without_torch_and_xarray():
+    """``nowcast train --start-from motionrnn`` asks for them on a GPU box that has no xarray."""
+    asked = "import sys, nowcast.forecasters.registry as r; r.weights_of('motionrnn')"
+    code = f"{asked}; print({{'torch', 'xarray'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

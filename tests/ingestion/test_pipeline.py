@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from nowcast.archive.ledger import Entries
 from nowcast.archive.reader import Archive
 from nowcast.core.errors import ArchiveError, SettingsError, TimeError
 from nowcast.core.processes import Workers
@@ -244,6 +245,7 @@ def test_files_that_are_looked_at_in_parts_give_the_same_archive(tmp_path, monke
 def test_a_grid_is_kept_once_for_all_files_that_lie_on_it(tmp_path):
     folder = days(tmp_path / "in", "2025-03-01T00:00", "2025-03-01T01:00")
     with Workers(1) as pool:
-        scans, _, _ = scan_all(pool, sorted(folder.iterdir()), ReaderChoice(None, None), [], progress=False)
+        files = sorted(folder.iterdir())
+        scans, _, _ = scan_all(pool, files, ReaderChoice(None, None), Entries(), progress=False)
     assert len(scans) == 2
     assert scans[0].grid is scans[1].grid

@@ -28,11 +28,11 @@ def test_rows_by_hand_and_the_mean_over_defined_lead_times():
 
 def test_metrics_of_one_threshold_share_one_count(monkeypatch):
     calls = []
-    plain = categorical.per_lead
-    monkeypatch.setattr(categorical, "per_lead", lambda *a: calls.append(1) or plain(*a))
+    plain = categorical.by_frames
+    monkeypatch.setattr(categorical, "by_frames", lambda *a, **b: calls.append(1) or plain(*a, **b))
     tally = Tally([Csi(20.0), Pod(20.0), Pod(30.0)])
     tally.add(FORECAST, OBSERVED)
-    assert len(calls) == 2 * 4  # two thresholds, four sums each
+    assert len(calls) == 2  # thresholds
 
 
 def test_two_tallies_merged_are_one():

@@ -5,7 +5,7 @@ import pytest
 
 from nowcast.core.errors import NowcastError
 from nowcast.scores.catalog import build_metrics
-from nowcast.scores.spectral import RapsdRatio, radial_spectrum, ring_wavelengths
+from nowcast.scores.spectral import RapsdRatio, RapsdRatioMembers, radial_spectrum, ring_wavelengths
 
 NAN = np.nan
 
@@ -84,14 +84,24 @@ def test_what_was_not_observed_is_the_same_hole_in_both():
     assert np.isnan(value(RapsdRatio(), forecast, observed)).all()
 
 
+def test_of_members_each_is_taken_for_itself_and_the_first_few_for_all():
+    observed = waves((2, 64, 64), 1.0, w16=4.0)
+    half, whole, rough = (waves((2, 64, 64), 1.0, w16=4.0 * size) for size in (0.5, 1.0, 9.0))
+    metric = RapsdRatioMembers(most_members=2)
+    assert value(metric, np.stack([half, whole, rough]), observed) == pytest.approx([(0.25 + 1) / 2] * 2)
+    assert value(metric, half, observed) == pytest.approx([0.25, 0.25])
+    assert value(RapsdRatio(), (half + whole) / 2, observed) == pytest.approx([0.75**2] * 2)
+
+
 def test_dry_or_small_frames_have_no_ratio():
     assert np.isnan(value(RapsdRatio(), np.zeros((1, 64, 64)), np.full((1, 64, 64), -32.0))).all()
     assert np.isnan(value(RapsdRatio(), *np.random.default_rng(0).normal(20, 5, (2, 1, 7, 7)))).all()
 
 
 def test_cells_come_from_the_grid():
-    csi, ratio = build_metrics([20.0], ["csi", "rapsd_ratio"], cell_km=(2.0, 2.5))
-    assert ratio == RapsdRatio((2.0, 2.5))
+    chosen = ["csi", "rapsd_ratio", "rapsd_ratio_members"]
+    csi, ratio, members = build_metrics([20.0], chosen, cell_km=(2.0, 2.5))
+    assert ratio == members.of_one == RapsdRatio((2.0, 2.5))
     assert build_metrics([20.0], ["rapsd_ratio"]) == [RapsdRatio((1.0, 1.0))]
     assert csi.threshold_dbz == 20.0
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from nowcast.archive.ledger import Source
+from nowcast.archive.ledger import Entries
 from nowcast.archive.reader import Archive
 from nowcast.core.engine import Engine
 from nowcast.core.errors import FileError
@@ -58,15 +57,13 @@ class PolarIngest:
         """Whether all files must be looked at, as one that is new may belong to a frame that is in."""
         return self.target is not None and self.target.together
 
-    def taken_from(
-        self, pool: Engine, files: list[Path], known: Sequence[Source], progress: bool
-    ) -> list[Path]:
+    def taken_from(self, pool: Engine, files: list[Path], known: Entries, progress: bool) -> list[Path]:
         """Take the polar ones out of files and return the rest."""
         if self.settings is None:
             return files
         found, self.problems, rest = look_all(pool, files, self.settings, progress)
         self.scans, more, self.known_files = polar_scans(
-            found, self.settings, self.step, self.target, frozenset(s.sha256 for s in known), self.grid
+            found, self.settings, self.step, self.target, frozenset(known.column("sha256")), self.grid
         )
         self.problems += more
         return rest

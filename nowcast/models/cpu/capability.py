@@ -37,13 +37,3 @@ def vector_instructions() -> str:
     import torch
 
     return str(torch.backends.cpu.get_cpu_capability())
-
-
-def gpus() -> list[tuple[str, float]]:
-    """The GPUs that torch can compute on: name and memory in GB."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return []
-    found = (torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count()))
-    return [(str(one.name), one.total_memory / 1e9) for one in found]

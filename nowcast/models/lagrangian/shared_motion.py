@@ -37,9 +37,12 @@ def shared_motion() -> Iterator[None]:
 def estimated_once(
     settings: Any, past: Tensor, observed: Tensor | None, estimate: Callable[[Tensor, Tensor | None], Tensor]
 ) -> Tensor:
-    """The motion of a past, kept from an equal one before where motion is shared; without gradients alone."""
+    """The motion of a past, kept from an equal one before where motion is shared; without gradients alone.
+
+    On a GPU each estimates its own: to compare two pasts there, the CPU would have to wait for the answer.
+    """
     kept = _KEPT.get()
-    if kept is None or torch.is_grad_enabled():
+    if kept is None or torch.is_grad_enabled() or past.is_cuda:
         return estimate(past, observed)
     for one in kept:
         if one.settings == settings and _same(one.past, past) and _same(one.observed, observed):

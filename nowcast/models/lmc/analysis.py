@@ -51,9 +51,13 @@ class NamedClip(NamedTuple):
 
 @dataclass(frozen=True)
 class Similarity:
-    """Mean cosine similarity of addressing vectors at the same place, long clip against short."""
+    """Mean cosine similarity of addressing vectors at the same place, long clip against short.
+
+    Without long clips it is that of short clips against others.
+    """
 
     same_clip: float
+    """NaN where no long clips were addressed."""
     same_class: float
     """Other clips of the same class; NaN where every clip is a class of its own."""
     other_class: float
@@ -68,7 +72,7 @@ class MemoryAnalysis:
     """Of all clips together."""
     usage_long: Floats
     usage_short: Floats
-    """(N,): mean weight of each slot; sums to 1."""
+    """(N,): mean weight of each slot; sums to 1. Of long clips NaN where none were addressed."""
     strongest: Floats
     """(N,): share of the places of short clips at which a slot stands out most (see `standing_out`)."""
     slots_in_use: float
@@ -90,8 +94,10 @@ class MemoryAnalysis:
     frame to the newest, mean absolute change from frame to frame. NaN where it never does."""
 
 
-def analyse_memory(network: AddressableMemory, clips: Iterable[NamedClip]) -> MemoryAnalysis:
-    """Address the memory with long and short clips and count.
+def analyse_memory(
+    network: AddressableMemory, clips: Iterable[NamedClip], stored: bool = True
+) -> MemoryAnalysis:
+    """Address the memory with long and short clips and count; with short ones alone where ``stored`` is false.
 
     Why two similarities: at the published temperature all weights lie near 1 / N, and any two
     addressing vectors are almost parallel; what differs from clip to clip shows only once the mean
@@ -103,10 +109,13 @@ def analyse_memory(network: AddressableMemory, clips: Iterable[NamedClip]) -> Me
     chosen = list(clips)
     if len(chosen) < 2:
         raise SettingsError(f"clips: got {len(chosen)}, expected two or more to compare; give more data")
-    long = np.stack([_address(network, clip.long, True) for clip in chosen])
     short = np.stack([_address(network, clip.short, False) for clip in chosen])
+    long = np.stack([_address(network, clip.long, True) for clip in chosen]) if stored else short
     labels = [clip.label for clip in chosen]
     plain, centred = _cosines(long, short), _cosines(_centred(long), _centred(short))
+    if not stored:
+        for cosines in (plain, centred):
+            np.fill_diagonal(cosines, np.nan)
     classes, between = _between_classes(centred, labels)
     maps = standing_out(short)
     count = long.shape[1]
@@ -115,7 +124,7 @@ def analyse_memory(network: AddressableMemory, clips: Iterable[NamedClip]) -> Me
     return MemoryAnalysis(
         clips=len(chosen),
         places=int(maps.size),
-        usage_long=long.mean(axis=(0, 2, 3)),
+        usage_long=long.mean(axis=(0, 2, 3)) if stored else np.full(count, np.nan),
         usage_short=short.mean(axis=(0, 2, 3)),
         strongest=np.bincount(maps.ravel(), minlength=count) / maps.size,
         slots_in_use=float(np.exp(entropy).mean()),
