@@ -76,9 +76,15 @@ class KeyedClips(Dataset[Any]):
 
     def __getitems__(self, keys: Sequence[Key]) -> ClipBatch:
         """A batch, read at once by a data set that can."""
-        if not hasattr(self.clips, "batch"):
+        if not _reads_batches(type(self.clips)):
             return collate([self[key] for key in keys])
-        return ClipBatch(*map(torch.from_numpy, self.clips.batch(keys)))
+        return ClipBatch(*map(torch.from_numpy, self.clips.batch(keys)))  # type: ignore[attr-defined]
+
+
+def _reads_batches(kind: type) -> bool:
+    """Whether the class that reads single clips reads batches, too: a subclass may have clips of its own."""
+    reads_clips = next(base for base in kind.__mro__ if "__getitem__" in vars(base))
+    return "batch" in vars(reads_clips)
 
 
 def _own_epoch(worker: int) -> None:
