@@ -25,7 +25,7 @@ from interleaved import Job, Seconds, interleaved, peak_of, print_peak
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.forecasters.base import Forecaster
 from nowcast.forecasters.catalog import build_forecaster
-from nowcast.forecasters.packaged import registry
+from nowcast.forecasters.registry import registry
 
 REFERENCE = "sprog"
 _DRIER_DB = 14.0

@@ -11,8 +11,8 @@ curve of the run) and the digest in registry.json; of a mean the registry holds 
 With --archives it calibrates on validation days, by name of scripts/skill_groups.yaml, and writes
 NAME.calibration.json; with --calibration it takes that from a file of `nowcast calibrate`. A calibration names
 the digests of its networks: when one is exchanged, its own and those of the means it is part of are made again,
-by the same lines. A network of a system for frames of another step has a name of its own and names the system:
-`nowcast forecast --model SYSTEM` chooses by the step of the archive.
+at once with --also motionrnn_mean. A network of a system for frames of another step has a name of its own and
+names the system: `nowcast forecast --model SYSTEM` chooses by the step of the archive.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from skill_forecasts import Days
+from skill_forecasts import Days, Shared
 
 from nowcast.core.errors import CheckpointError, NowcastError, SettingsError, complain
 from nowcast.core.files import sha256, whole_file
@@ -33,7 +33,8 @@ from nowcast.forecasters.average import Average, Part
 from nowcast.forecasters.calibration_file import read_calibration, write_calibration
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.decision_thresholds import identity_of
-from nowcast.forecasters.packaged import (
+from nowcast.forecasters.packaged import packaged
+from nowcast.forecasters.registry import (
     CALIBRATION,
     REGISTRY,
     PackagedMean,
@@ -41,7 +42,6 @@ from nowcast.forecasters.packaged import (
     folder,
     means,
     networks,
-    packaged,
 )
 from nowcast.models import weights_file
 from nowcast.models.checkpoint import load_network, pack
@@ -93,12 +93,19 @@ def _register(name: str, one: PackagedNetwork | PackagedMean) -> None:
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
-def calibrate_packaged(name: str, days: Days) -> str:
-    """Calibrate a network or mean of the package, as it is now, on validation days; return what to print."""
-    found = days.learn({name: build_forecaster(name, {"raw": True})})
-    path = folder() / f"{name}{CALIBRATION}"
-    write_calibration(path, [replace(one, model=name) for one in found.learnt], found.made)
-    return f"{summary(found)}\n{path}: {path.stat().st_size / 1e3:.0f} kB"
+def calibrate_packaged(names: list[str], days: Days) -> str:
+    """Calibrate networks or means of the package, as they are now, on validation days; return what to print.
+
+    A network that is also part of a mean forecasts once.
+    """
+    shared = Shared()
+    found = days.learn({name: shared.of(build_forecaster(name, {"raw": True})) for name in names})
+    told = [summary(found)]
+    for name, one in zip(names, found.learnt, strict=True):
+        path = folder() / f"{name}{CALIBRATION}"
+        write_calibration(path, [replace(one, model=name)], found.made)
+        told.append(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+    return "\n".join(told)
 
 
 def package_calibration(name: str, file: Path) -> str:
@@ -127,6 +134,7 @@ def main() -> int:
     parser.add_argument("--mean", metavar="A,B,...", help="networks of the package whose mean it is")
     parser.add_argument("--calibration", type=Path, help="file of 'nowcast calibrate' that knows these weights")
     parser.add_argument("--archives", type=Path, help="the folder of the archives of the days to calibrate on")
+    parser.add_argument("--also", default="", metavar="A,B", help="others to calibrate on the same forecasts")
     parser.add_argument("--days", default="italy", help="which, of scripts/skill_groups.yaml (italy)")
     args = parser.parse_args()
     try:
@@ -135,7 +143,8 @@ def main() -> int:
         if args.mean is not None:
             print(package_mean(args.name, tuple(args.mean.split(",")), args.system))
         if args.archives is not None:
-            print(calibrate_packaged(args.name, Days.named(args.archives, args.days)))
+            also = [name for name in args.also.split(",") if name]
+            print(calibrate_packaged([args.name, *also], Days.named(args.archives, args.days)))
         if args.calibration is not None:
             print(package_calibration(args.name, args.calibration))
     except (NowcastError, OSError) as error:

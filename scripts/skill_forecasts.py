@@ -21,7 +21,7 @@ from nowcast.forecasters.average import Average
 from nowcast.forecasters.base import Forecaster, LeadTimes, Needs
 from nowcast.forecasters.calibration_file import ModelCalibration, read_calibration, write_calibration
 from nowcast.forecasters.decision_thresholds import identity_of
-from nowcast.forecasters.packaged import CALIBRATION, folder
+from nowcast.forecasters.registry import CALIBRATION, folder
 from nowcast.workflows.calibrate import Calibration, calibrate
 
 GROUPS = Path(__file__).with_name("skill_groups.yaml")

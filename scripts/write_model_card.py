@@ -26,7 +26,7 @@ from nowcast.core.errors import NowcastError
 from nowcast.core.files import sha256, whole_file
 from nowcast.core.settings import current_names, plain
 from nowcast.forecasters.calibration_file import read_calibration
-from nowcast.forecasters.packaged import CALIBRATION, PackagedMean, folder, means
+from nowcast.forecasters.registry import CALIBRATION, PackagedMean, folder, means
 from nowcast.models.checkpoint import CheckpointMeta, load_network
 from nowcast.training.experiment import Experiment
 

@@ -62,7 +62,7 @@ def _names(command: str, argument: str) -> list[str]:
 
     if (command, argument) in _MODELS:
         from nowcast.forecasters.catalog import FORECASTERS
-        from nowcast.forecasters.packaged import packaged_names
+        from nowcast.forecasters.registry import packaged_names
 
         return [*(() if argument == "card" else FORECASTERS), *packaged_names()]
     kind = _CONFIGS.get((command, argument))

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     """Analyse; write memory.json, memory.png and, for radar, memory_map.png."""
     if args.clips < 2:
         raise SettingsError(complain("--clips", args.clips, "2 or more to compare", "give more"))
-    from nowcast.forecasters.packaged import registry, weights_of
+    from nowcast.forecasters.registry import registry, weights_of
     from nowcast.models.checkpoint import load_network
     from nowcast.models.lagrangian.wrapper import LagrangianModel
     from nowcast.models.lmc.network import LmcMemory

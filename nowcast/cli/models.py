@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.models.catalog import MODELS
 
     if args.card is not None:
-        from nowcast.forecasters.packaged import card
+        from nowcast.forecasters.registry import card
 
         print(card(args.card))
         return 0
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 def _forecasters() -> str:
     """What `forecast` and `verify` take by name, from the first sentence of each one's docstring."""
     from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
-    from nowcast.forecasters.packaged import means, registry, weights_of
+    from nowcast.forecasters.registry import means, registry, weights_of
     from nowcast.models.checkpoint import load_network
 
     lines = [f"{'forecaster':<22} {'parameters':>12}  what it does"]

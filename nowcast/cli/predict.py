@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_name(model: Path) -> None:
     """Refuse a network of the package by its name: all of them are of radar."""
-    from nowcast.forecasters.packaged import packaged_names
+    from nowcast.forecasters.registry import packaged_names
 
     if not model.exists() and str(model) in packaged_names():
         remedy = f"forecast radar with 'nowcast forecast --archive ARCHIVE --model {model}'"

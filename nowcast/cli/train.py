@@ -128,6 +128,6 @@ def _train(args: argparse.Namespace, interruption: Interruption) -> int:
 
 
 def _weights(text: str) -> Path:
-    from nowcast.forecasters.packaged import packaged_names, weights_of
+    from nowcast.forecasters.registry import packaged_names, weights_of
 
     return weights_of(text) if text in packaged_names() else Path(text)

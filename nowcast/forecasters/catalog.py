@@ -22,20 +22,12 @@ from nowcast.forecasters.decision_thresholds import identity_of
 from nowcast.forecasters.extrapolation import Extrapolation
 from nowcast.forecasters.motion import MOTIONS
 from nowcast.forecasters.neural import Neural, NeuralSettings
-from nowcast.forecasters.packaged import (
-    at_step,
-    means,
-    networks,
-    packaged,
-    packaged_mean,
-    packaged_models,
-    packaged_names,
-    with_calibration,
-)
+from nowcast.forecasters.packaged import packaged, packaged_mean, with_calibration
 from nowcast.forecasters.persistence import Persistence
 from nowcast.forecasters.pysteps_cascades import Sprog, StepsMean
 from nowcast.forecasters.pysteps_ensembles import LindaP, Steps
 from nowcast.forecasters.pysteps_lk import PystepsExtrapolation
+from nowcast.forecasters.registry import at_step, means, networks, packaged_models, packaged_names
 from nowcast.models.device import Device
 
 

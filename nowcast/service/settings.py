@@ -221,7 +221,7 @@ def check_model(settings: ServiceSettings) -> None:
     """
     from nowcast.forecasters.catalog import FORECASTERS, build_forecaster
     from nowcast.forecasters.neural import NeuralSettings
-    from nowcast.forecasters.packaged import packaged_names
+    from nowcast.forecasters.registry import packaged_names
     from nowcast.models.device import choose_device
     from nowcast.workflows.calibrated import calibrated, read_calibrations
 

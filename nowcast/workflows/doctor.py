@@ -142,7 +142,7 @@ def _disks() -> dict[str, dict[str, Any]]:
 
 def _networks() -> dict[str, str]:
     """Networks of the package -> what is wrong with their weights, "" for nothing."""
-    from nowcast.forecasters.packaged import registry, weights_of
+    from nowcast.forecasters.registry import registry, weights_of
 
     found = {}
     for name in registry():

@@ -19,7 +19,7 @@ from nowcast.core.times import minutes, to_text
 from nowcast.forecasters.base import LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.interpolated_frames import with_interpolated
-from nowcast.forecasters.packaged import packaged_names
+from nowcast.forecasters.registry import packaged_names
 from nowcast.models.device import Device
 from nowcast.postprocessing.chain import Products, chain, check_relation
 from nowcast.postprocessing.rain_rate import relation_for

@@ -18,7 +18,7 @@ from nowcast.core.times import Times, minutes
 from nowcast.evaluation.windows import Windows, check_counts
 from nowcast.forecasters.base import Forecaster, LeadTimes
 from nowcast.forecasters.catalog import build_forecaster
-from nowcast.forecasters.packaged import at_step
+from nowcast.forecasters.registry import at_step
 from nowcast.models.device import Device
 from nowcast.workflows.forecast import leads_of
 

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 
 from nowcast.cli import doctor as command
 from nowcast.cli.main import main
-from nowcast.forecasters.packaged import registry
+from nowcast.forecasters.registry import registry
 from nowcast.models import device
 from nowcast.models.cpu import capability
 from nowcast.workflows import doctor

@@ -14,7 +14,7 @@ from nowcast.cli.main import COMMANDS, main
 from nowcast.cli.parser import build_parser, page_of
 from nowcast.core.packaged_configs import kinds_of
 from nowcast.forecasters.catalog import FORECASTERS
-from nowcast.forecasters.packaged import packaged_names
+from nowcast.forecasters.registry import packaged_names
 
 ROOT = Path(__file__).resolve().parents[2]
 PARSER = build_parser(COMMANDS, COMMANDS)

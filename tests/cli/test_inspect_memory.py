@@ -9,7 +9,7 @@ import torch
 from nowcast.cli.main import main
 from nowcast.core.files import sha256
 from nowcast.core.scaling import Scaling
-from nowcast.forecasters import packaged
+from nowcast.forecasters import registry
 from nowcast.models import weights_file
 from nowcast.models.catalog import build_model
 from nowcast.models.checkpoint import CheckpointMeta, pack, save
@@ -73,7 +73,7 @@ def test_weights_of_the_package_address_with_short_clips_at_their_own_step(tmp_p
     meta = CheckpointMeta("lmc_memory", settings, 1, None, 3, 2, 1200.0, Scaling())
     path = tmp_path / "own.safetensors"
     weights_file.write(path, pack(build_model("lmc_memory", settings).forecast_only().state_dict(), meta))
-    monkeypatch.setattr(packaged, "folder", lambda: tmp_path)
+    monkeypatch.setattr(registry, "folder", lambda: tmp_path)
     (tmp_path / "registry.json").write_text(json.dumps({"own": sha256(path)}))
     out = tmp_path / "out"
     assert main(["inspect-memory", "own", "--data", str(archive), "--out", str(out), "--classes", "clip"]) == 0

@@ -1,6 +1,7 @@
 """``nowcast verify`` from files to scores.csv and the page, and each mistake as one line and exit code 2."""
 
 import csv
+import re
 
 import pytest
 
@@ -246,10 +247,16 @@ def test_probabilities_members_and_groups_from_the_command_line(storms, tmp_path
         "--scores",
         "probabilistic,crps,csi",
         "--by",
-        "hour,region",
+        "hour,region,event",
+        "--storms",
     )
     assert verify(storms, out, *extra) == 0
     printed = capsys.readouterr().out
+    page = (out / "index.html").read_text()
+    events = page[page.index('<h3 id="events">By event</h3>') :].split("</table>")[0]
+    assert events.count("<tr>") == 2  # the head, and the one event, by when it begins
+    assert re.search(r'<th scope="row">2\d{3}-\d\d-\d\dT1[01]:\d\dZ</th>', events)
+    assert "bootstrap over 1 storm of initialisation times" in page
     assert "brier_skill less that of the reference" in printed
     assert "crps less that of the reference" in printed
     assert "warning: intervals come from 1 block" in printed
@@ -284,7 +291,7 @@ def test_probabilities_members_and_groups_from_the_command_line(storms, tmp_path
     assert {"csi_difference", "brier_skill_difference", "crps_difference", "csi_at_10_min"} <= set(measures)
     with (out / "groups.csv").open(newline="") as handle:
         groups = list(csv.DictReader(handle))
-    assert {(r["by"], r["group"]) for r in groups} == {("hour", "10"), ("hour", "11")} | {
+    assert {(r["by"], r["group"]) for r in groups if r["by"] != "event"} == {("hour", "10"), ("hour", "11")} | {
         ("region", f"r{i}c{j}") for i in (1, 2) for j in (1, 2, 3)
     }
     for wrong in (["--by", "minute"], ["--region-km", "-1", "--by", "region"]):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nowcast.forecasters.packaged import folder, packaged_names
+from nowcast.forecasters.registry import folder, packaged_names
 
 ROOT = Path(__file__).resolve().parents[2]
 

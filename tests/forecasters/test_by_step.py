@@ -5,9 +5,9 @@ import pytest
 
 from nowcast.cli.forecast import summary
 from nowcast.core.errors import NowcastError
-from nowcast.forecasters import packaged as module
+from nowcast.forecasters import registry as module
 from nowcast.forecasters.catalog import build_forecaster
-from nowcast.forecasters.packaged import at_step
+from nowcast.forecasters.registry import at_step
 from nowcast.workflows.forecast import forecast
 from nowcast.workflows.initialisation import named
 from tests.fakes.fields import moving_disc, projected_grid

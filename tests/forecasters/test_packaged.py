@@ -1,5 +1,8 @@
 """Networks that come with the package: whole, small, described, and used by name."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,11 +10,12 @@ from nowcast.cli.main import main
 from nowcast.core.errors import CheckpointError, SettingsError
 from nowcast.core.files import sha256
 from nowcast.core.scaling import NO_ECHO_DBZ
-from nowcast.forecasters import packaged as module
+from nowcast.forecasters import registry as module
 from nowcast.forecasters.calibration_file import ModelCalibration, write_calibration
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.decision_thresholds import DecisionThresholds
-from nowcast.forecasters.packaged import card, folder, means, packaged, packaged_names, registry
+from nowcast.forecasters.packaged import packaged
+from nowcast.forecasters.registry import card, folder, means, packaged_names, registry
 from nowcast.models.checkpoint import load_network
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.packaged_weights import write_network, write_registry
@@ -112,3 +116,11 @@ def test_what_is_shipped_is_described_and_follows_a_cell(name):
     assert wet.any(axis=(1, 2)).all()
     places = [np.argwhere(w).mean(axis=0) for w in wet]
     np.testing.assert_allclose(places[2] - places[0], (2.0, 4.0), atol=2.0)
+
+
+def test_names_and_files_are_told_without_torch_and_xarray():
+    """``nowcast train --start-from motionrnn`` asks for them on a GPU box that has no xarray."""
+    asked = "import sys, nowcast.forecasters.registry as r; r.weights_of('motionrnn')"
+    code = f"{asked}; print({{'torch', 'xarray'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

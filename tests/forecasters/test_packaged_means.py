@@ -11,11 +11,11 @@ from nowcast.cli.main import main
 from nowcast.cli.models import _forecasters
 from nowcast.core.errors import CheckpointError, NowcastError
 from nowcast.core.field import PROBABILITY
-from nowcast.forecasters import packaged as module
+from nowcast.forecasters import registry as module
 from nowcast.forecasters.calibration_file import read_calibration
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.decision_thresholds import identity_of
-from nowcast.forecasters.packaged import means, networks, packaged_names, registry
+from nowcast.forecasters.registry import means, networks, packaged_names, registry
 from nowcast.workflows.forecast import forecast
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.memory_archive import MemoryArchive
@@ -101,8 +101,9 @@ def test_one_line_registers_and_calibrates_and_the_name_forecasts(place, package
     with pytest.raises(CheckpointError, match=r"both\.calibration\.json: calibration of both: got one made"):
         build_forecaster("both")
     assert build_forecaster("a+b").calibration is None
-    assert package(*made) == 0
+    assert package("a", "--also", "both", "--archives", archives, "--days", "discs") == 0
     assert build_forecaster("both").calibration.identity != own.identity
+    assert build_forecaster("a").calibration.model == "a"
 
 
 def test_settings_of_networks_are_those_of_a_mean(place):

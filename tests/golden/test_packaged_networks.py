@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nowcast.forecasters.packaged import weights_of
+from nowcast.forecasters.registry import weights_of
 from nowcast.models.base import ClipBatch
 from nowcast.models.checkpoint import load_network
 from nowcast.training.losses import IntensityWeights, make_loss

@@ -328,7 +328,7 @@ def test_a_run_of_before_a_setting_was_known_resumes(tmp_path):
 
 
 def test_weights_that_lack_what_training_needs_are_no_start(tmp_path):
-    from nowcast.forecasters.packaged import weights_of
+    from nowcast.forecasters.registry import weights_of
     from nowcast.training.start import start_from
 
     path = weights_of("lmc_memory")
