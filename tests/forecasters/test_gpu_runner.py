@@ -183,7 +183,7 @@ def test_the_networks_of_the_package_say_on_a_gpu_what_they_say_on_the_cpu(name,
     caplog.set_level(logging.WARNING)
     there, here = build_forecaster(name, device="cuda"), build_forecaster(name)
     step = int(there.needs.step / np.timedelta64(1, "m"))
-    observed = moving_disc(projected_grid(120, 141), 5, (1.5, 3.0), step_minutes=step)
+    observed = moving_disc(projected_grid(120, 141), there.needs.past, (1.5, 3.0), step_minutes=step)
     leads = np.arange(1, 11) * there.needs.step
     expected = here.forecast(observed, leads).exceedance_probability.values
     for _ in range(2):
