@@ -16,7 +16,8 @@ def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="processes of this machine, 1 for this one alone; default: one a core where the work is long",
+        help="processes of this machine, at most one a core, 1 for this one alone; default: one a core "
+        "where the work is long",
     )
     add_scheduler_argument(parser)
     parser.add_argument(

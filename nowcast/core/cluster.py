@@ -32,6 +32,13 @@ _SETTINGS = {
     "distributed.comm.timeouts.connect": _CONNECT_SECONDS,
     "distributed.admin.large-graph-warning-threshold": "1 GiB",
 }
+_CALM = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
+"""Where nobody looks at the dashboard, nothing is measured for it: each process of dask would otherwise wake up
+over a hundred times a second, for 2 to 3 % of a core."""
 
 
 class Cluster:
@@ -155,7 +162,9 @@ def start_local(workers: int, dashboard: bool = False, failures: int | None = No
             with dask.config.set({"distributed.deploy.lost-worker-timeout": "1 week"}):
                 super()._update_worker_status(op, msg)
 
-    settings = _SETTINGS | ({} if failures is None else {"distributed.scheduler.allowed-failures": failures})
+    settings = _SETTINGS | ({} if dashboard else _CALM)
+    if failures is not None:
+        settings |= {"distributed.scheduler.allowed-failures": failures}
     with dask.config.set(settings), _quiet():
         _start_fork_server()
         try:
@@ -185,9 +194,7 @@ def start_local(workers: int, dashboard: bool = False, failures: int | None = No
 def _start_fork_server() -> None:
     """Start the process that workers are forked from; it imports what is imported here, once for all of them.
 
-    Why not a clean start of each: importing torch takes seconds of a core, for every worker anew. And dask
-    starts a process with a variable (MALLOC_TRIM_THRESHOLD_) by which every large array comes fresh from the
-    system: a network then takes three times as long.
+    Why not a clean start of each: importing torch takes seconds of a core, for every worker anew.
     """
     if sys.platform != "linux":
         return

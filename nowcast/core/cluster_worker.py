@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from distributed import WorkerPlugin, get_worker
 
 from nowcast.core.engine import one_thread
+from nowcast.core.kept_memory import keep_freed_memory
 from nowcast.core.processes import end_with_parent, portable
 from nowcast.core.version import __version__
 
@@ -33,6 +34,7 @@ class Function(WorkerPlugin):  # type: ignore[misc]  # read without types
     def setup(self, worker: Any) -> None:
         """Keep the function until it is called: what is wrong with it is then told as a task's error."""
         del worker
+        keep_freed_memory()
         _FUNCTIONS[self.name] = self.packed
 
     def teardown(self, worker: Any) -> None:

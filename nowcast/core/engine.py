@@ -110,8 +110,8 @@ def open_engine(
     """An engine for the length of a block.
 
     Args:
-        workers: processes of this machine; 1 is this process, None this one and, where the work is long,
-            one a core.
+        workers: processes of this machine, of which no more are started than it has cores; 1 is this
+            process, None this one and, where the work is long, one a core.
         scheduler: address of a dask scheduler (``tcp://HOST:PORT``) or a `distributed.Client`; it has the
             workers then.
         dashboard: serve the dashboard of dask for the local workers, on this machine only.
@@ -243,6 +243,7 @@ def one_thread() -> Iterator[None]:
 
 
 def _local_cluster(workers: int, dashboard: bool = False) -> Cluster:
+    """Start workers, at most one a core: more would only take turns on it, each with a memory of its own."""
     from nowcast.core.cluster import start_local
 
-    return start_local(workers, dashboard)
+    return start_local(min(workers, usable_cores()), dashboard)

@@ -13,6 +13,7 @@ import pytest
 
 from nowcast.core import cluster as cluster_module
 from nowcast.core import engine as engines
+from nowcast.core.cluster_worker import Function
 from nowcast.core.engine import InProcess, Spreading, TimeLimited, in_order, open_engine
 from nowcast.core.errors import MissingExtraError, NowcastError, SettingsError
 from tests.fakes import work
@@ -29,6 +30,13 @@ class Backwards:
 
     def close(self):
         pass
+
+
+class Counted(InProcess):
+    """Knows how many it was to be."""
+
+    def __init__(self, workers):
+        self.workers = workers
 
 
 def lost(task, how):
@@ -98,6 +106,21 @@ def test_this_process_computes_with_one_thread_and_gets_its_own_back(monkeypatch
 def test_what_cannot_be_asked_for(asked, said):
     with pytest.raises(SettingsError, match=said), open_engine(**asked):
         pass
+
+
+def test_no_more_workers_are_started_than_there_are_cores(monkeypatch):
+    monkeypatch.setattr(engines, "usable_cores", lambda: 3)
+    monkeypatch.setattr(cluster_module, "start_local", lambda workers, dashboard: Counted(workers))
+    for asked, started in ((2, 2), (8, 3)):
+        with open_engine(asked) as engine:
+            assert engine.workers == started
+
+
+def test_workers_of_any_cluster_keep_freed_memory(monkeypatch):
+    asked = []
+    monkeypatch.setattr("nowcast.core.cluster_worker.keep_freed_memory", lambda: asked.append("keep"))
+    Function("name", b"").setup(None)
+    assert asked == ["keep"]
 
 
 @pytest.fixture(scope="module")
