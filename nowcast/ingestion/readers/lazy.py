@@ -47,11 +47,16 @@ def lazy_field(
 def frame_at(data: Any, index: int) -> Frame:
     """Compute one frame (H, W) of a lazy field's dask array in this thread, without planning for more.
 
-    Why not ``compute``: for a graph of one task its planning takes longer than small files take to read.
+    Why not ``compute``: for a graph of one task its planning takes longer than small files take to read; and
+    what `lazy_field` made is called outright.
     """
     if data.numblocks[1:] != (1, 1):
         data = data.rechunk({1: -1, 2: -1})
     key = (data.name, index, 0, 0)
+    task = data.dask.get(key)
+    if isinstance(task, tuple) and task[0] is _block:
+        read: Callable[[int], Frame] = task[1]
+        return read(task[2])
     found: Frame = np.asarray(get_sync(data.dask.cull({key}), key))[0]
     return found
 
