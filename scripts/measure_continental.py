@@ -99,7 +99,7 @@ def compare(model: str, size: tuple[int, ...], side: int) -> None:
     apart = np.abs(whole.exceedance_probability.values - tiled.exceedance_probability.values)
     dbz = np.abs(whole.reflectivity.values - tiled.reflectivity.values) > HALF_DB
     print(
-        f"{model:14} probabilities differ by {np.nanmax(apart):.1e} at most, {np.nanmean(apart):.1e} in the mean;"
+        f"{model:14} probabilities differ {np.nanmax(apart):.1e} at most, {np.nanmean(apart):.1e} in the mean;"
         f" reflectivity by more than half a dB at {dbz.mean():.1e} of the pixels"
     )
 
