@@ -59,8 +59,7 @@ def measure(model: str, rows: int, columns: int) -> None:
     side = 400  # made small and laid side by side: making a continent takes more memory than forecasting it
     piece = rain(side, side)
     down, along = -(-rows // side), -(-columns // side)
-    dbz = np.tile(piece.values, (1, down, along))[:, :rows, :columns]
-    frames = wide(piece, dbz)
+    frames = wide(piece, np.tile(piece.values, (1, down, along))[:, :rows, :columns].copy())
     forecaster = build_forecaster(model)
     leads = np.timedelta64(10, "m") * np.arange(1, LEADS + 1)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -70,7 +69,7 @@ def measure(model: str, rows: int, columns: int) -> None:
             {
                 "wall": time.perf_counter() - wall,
                 "cpu": time.process_time() - cpu,
-                "gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+                "gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
             }
         )
     )

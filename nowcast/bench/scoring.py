@@ -28,7 +28,7 @@ from nowcast.scores.frames import FrameCsi
 from nowcast.scores.fvd import Fvd
 from nowcast.scores.lpips import Lpips
 from nowcast.scores.protocols import Backbones, build_protocols
-from nowcast.training.data_module import collate
+from nowcast.training.data_module import KeyedClips, as_read
 
 Sink = Callable[[ClipBatch, Tensor, int, int], None]
 """Takes each batch with a forecast of it (B, S, C, H, W), which of how many futures that is."""
@@ -178,11 +178,11 @@ def _frames(forecast: Forecast, clip: ClipBatch, device: torch.device | None) ->
 def _batches(
     clips: VideoDataset, chosen: Sequence[int], batch: int, workers: int, name: str, progress: bool
 ) -> Iterator[ClipBatch]:
-    sampler = [list(chosen[at : at + batch]) for at in range(0, len(chosen), batch)]
+    keys = [(clips.epoch, index) for index in chosen]
     loader: Any = DataLoader(
-        clips,  # type: ignore[arg-type]
-        batch_sampler=sampler,
-        collate_fn=collate,
+        KeyedClips(clips),
+        batch_sampler=[keys[at : at + batch] for at in range(0, len(keys), batch)],
+        collate_fn=as_read,
         num_workers=workers,
     )
     yield from tqdm(loader, desc=f"score {name}", unit="batch", disable=not progress, leave=False)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyproj
 import xarray as xr
+from xarray.indexes import PandasIndex
 
 from nowcast.core.errors import NowcastError
 from nowcast.core.grid import Grid
@@ -49,14 +50,37 @@ def make_field(dbz: Any, times: Times, grid: Grid, attrs: Mapping[str, Any] | No
         grid: where it lies; H rows north to south, W columns west to east.
         attrs: further attributes (source, licence, the Z-R relation of a rain-rate source).
     """
-    coords = {"time": ("time", np.asarray(times, "datetime64[ns]"), {"standard_name": "time"})}
-    return xr.DataArray(
-        dbz,
-        dims=("time", "y", "x"),
-        coords={**coords, **grid_coords(grid)},
-        name=NAME,
-        attrs={**ATTRS, **(attrs or {})},
-    )
+    stamps = xr.Variable(("time",), np.asarray(times, "datetime64[ns]"), {"standard_name": "time"})
+    index = PandasIndex(stamps.values, "time")
+    place = _place(grid.crs_wkt, *((v.dtype.str, v.tobytes()) for v in (grid.y, grid.x)))
+    coords = {
+        **index.create_variables({"time": stamps}),
+        **{name: variable.copy(deep=False) for name, variable in place.variables.items()},
+    }
+    variable = xr.Variable(("time", "y", "x"), dbz, {**ATTRS, **(attrs or {})})
+    return _labelled(variable, coords, {"time": index, **place.xindexes})
+
+
+def _labelled(variable: xr.Variable, coords: dict[Any, Any], indexes: dict[Any, Any]) -> xr.DataArray:
+    """Put coordinates to numbers, by xarray's own short way where it has one.
+
+    Why: the other copies each index and attribute, which takes longer than to read a small file.
+    """
+    try:
+        return xr.DataArray(variable, coords, name=NAME, indexes=indexes, fastpath=True)
+    except TypeError:
+        return xr.DataArray(variable, xr.Coordinates(coords, indexes), name=NAME)
+
+
+@lru_cache(maxsize=16)
+def _place(wkt: str, y: tuple[str, bytes], x: tuple[str, bytes]) -> xr.Coordinates:
+    """Return the coordinates of a grid, given by type and bytes of its centres; every field gets a copy.
+
+    Why cached: the files of an archive share them, and their indexes take longer to make than a small file to
+    read.
+    """
+    rows, columns = (np.frombuffer(values, kind) for kind, values in (y, x))
+    return xr.Coordinates(grid_coords(Grid(wkt, rows, columns)))
 
 
 def grid_coords(grid: Grid) -> dict[str, Any]:

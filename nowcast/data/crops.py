@@ -58,10 +58,8 @@ def draw(
 
 
 def oriented(frames: FrameArray, way: Orientation) -> FrameArray:
-    """Lay frames (..., H, W) another way, as a contiguous array; as they are, it is ``frames`` itself."""
-    if way == Orientation():
-        return frames
+    """Lay frames (..., H, W) another way, without a copy."""
     if way.transpose:
         frames = frames.swapaxes(-1, -2)
     row_step, column_step = -1 if way.flip_rows else 1, -1 if way.flip_columns else 1
-    return np.ascontiguousarray(frames[..., ::row_step, ::column_step])
+    return frames[..., ::row_step, ::column_step]

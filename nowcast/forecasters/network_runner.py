@@ -18,15 +18,23 @@ if TYPE_CHECKING:
     from nowcast.models.base import SequenceModel
     from nowcast.models.checkpoint import LoadedNetwork
     from nowcast.models.device import Found
+    from nowcast.models.exceedance.wrapper import ExceedanceProbabilityModel
+    from nowcast.models.lagrangian.wrapper import LagrangianModel
     from nowcast.models.wrapper import ModelWrapper
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 _BYTES_PER_GB = 1e9
-_TILES_IN_MEMORY = 4
+_BYTES = 4.0
+"""Of a number."""
+_HELD = 2.5
+"""How often a number of a tile is there, at most: as a frame, as patches, and freed but kept."""
+_TILES_IN_MEMORY = 10
 """So that the forecast of a frame too large for memory has room beside its tile."""
+_READ = 96
+"""Cells around a pixel that a network is taken to read; what lies farther away matters less and less."""
 _FADE = 16
-"""Cells over which one tile gives way to the next where both know all that a cascade reads."""
+"""Cells over which one tile gives way to the next where both know what is read."""
 
 
 class Running(NamedTuple):
@@ -106,7 +114,7 @@ class NetworkRunner:
         return cropped
 
     def _tile_size(self, height: int, width: int) -> tuple[int, int]:
-        """The frame itself where the network can take it whole, else a tile of a quarter of that memory."""
+        """The frame itself where the network can take it whole, else a tile of a part of that memory."""
         if self._tied is not None:
             return self._tied
         if self.how.tile is not None:
@@ -122,12 +130,6 @@ class NetworkRunner:
     def _memory_gb(self) -> float:
         """What the network may take."""
         return self.how.memory_gb
-
-    @property
-    def _receptive_field(self) -> int:
-        """Cells that a cascade reads around a pixel; what a network reads beyond fades with the distance."""
-        events = self._loaded.meta.exceedance_probability
-        return 0 if events is None or events.cascade is None else round(events.cascade.receptive_field)
 
     @property
     def _tied(self) -> tuple[int, int] | None:
@@ -149,51 +151,71 @@ class NetworkRunner:
     def _any_size(
         self, network: SequenceModel, of_tile: Callable[[SequenceModel], SequenceModel] | None = None
     ) -> ModelWrapper:
-        """Make a network take frames of any size; ``of_tile`` goes around what runs on one tile."""
+        """Make a network take frames of any size; ``of_tile`` goes around what runs on one tile.
+
+        Flow and head go around the tiles: they are made once, for the whole frame.
+        """
+        from nowcast.models.exceedance.in_tiles import FramesToLogits, HeadOfTiles
         from nowcast.models.lagrangian.wrapper import LagrangianModel
         from nowcast.models.padding import AnySize
         from nowcast.models.tiling import Tiled
 
-        def tiled(inside: SequenceModel) -> ModelWrapper:
-            read = self._receptive_field
-            overlap = max(self.how.overlap, 2 * read + _FADE)
-            tile = AnySize(inside) if of_tile is None else of_tile(AnySize(inside))
-            return Tiled(tile, self._tile_size, overlap, read, one_size=self._tied is not None)
+        flow, head, inside = self._apart(network)
+        tile: SequenceModel = AnySize(inside if head is None else FramesToLogits(head))
+        tile = tile if of_tile is None else of_tile(tile)
+        overlap = max(self.how.overlap, 2 * _READ + _FADE)
+        made: ModelWrapper = Tiled(tile, self._tile_size, overlap, _READ, one_size=self._tied is not None)
+        if head is not None:
+            made = HeadOfTiles(head, made)
+        if flow is not None:
+            made = LagrangianModel(made, flow.settings)
+        if made.__class__ is Tiled:
+            return made
+        made.past_min, made.multiple_of = network.past_min, network.multiple_of
+        return AnySize(made.eval())
 
-        if not isinstance(network, LagrangianModel):
-            return tiled(network)
-        around = LagrangianModel(tiled(network.network), network.settings).eval()
-        around.past_min, around.multiple_of = network.past_min, network.multiple_of
-        return AnySize(around)
+    def _apart(
+        self, network: SequenceModel
+    ) -> tuple[LagrangianModel | None, ExceedanceProbabilityModel | None, SequenceModel]:
+        """A network out of its Lagrangian coordinates and its head; the head of one tied to a size stays on."""
+        from nowcast.models.exceedance.wrapper import ExceedanceProbabilityModel
+        from nowcast.models.lagrangian.wrapper import LagrangianModel
+
+        flow = network if isinstance(network, LagrangianModel) else None
+        network = network if flow is None else flow.network
+        if self._tied is not None or not isinstance(network, ExceedanceProbabilityModel):
+            return flow, None, network
+        return flow, network, network.network
 
     @cached_property
     def _bytes_per_pixel(self) -> float:
-        """Measure on a small frame what one step puts into memory; twice the sum of all maps.
+        """What a tile takes: frames read and forecast, and maps of one step, which a small frame tells.
 
-        What a wrapper takes for all steps together is its own ``bytes_per_pixel``.
+        What stands around the network is no part of it: it is made for the whole frame, a band at a time.
         """
         import torch
         from torch import nn
 
-        model = self._loaded.model
-        rows, columns = (8 * side for side in model.multiple_of)
+        head, network = self._apart(self._loaded.model)[1:]
+        channels = 1 if head is None else len(head.thresholds)
+        rows, columns = (8 * side for side in network.multiple_of)
         total = [0]
 
         def count(_module: nn.Module, _inputs: object, output: object) -> None:
             if isinstance(output, torch.Tensor):
                 total[0] += output.numel() * output.element_size()
 
-        leaves = [m for m in model.modules() if not list(m.children())]
+        leaves = [m for m in network.modules() if not list(m.children())]
         hooks = [leaf.register_forward_hook(count) for leaf in leaves]
-        frames = max(model.past_min, self._loaded.meta.past)
+        frames = max(network.past_min, self._loaded.meta.past)
         try:
             with torch.no_grad():
-                model(torch.zeros(1, frames, 1, rows, columns), 1)
+                network(torch.zeros(1, frames, channels, rows, columns), 1)
         finally:
             for hook in hooks:
                 hook.remove()
-        around = sum(float(getattr(module, "bytes_per_pixel", 0.0)) for module in model.modules())
-        return max(2.0 * total[0] / frames, 1.0) / (rows * columns) + around
+        step = total[0] / (frames * rows * columns)
+        return _HELD * (step + _BYTES * channels * (frames + self._loaded.meta.future))
 
 
 def batch(frames: npt.NDArray[np.generic]) -> Tensor:

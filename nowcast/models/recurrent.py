@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -123,8 +124,8 @@ class RecurrentStack(SequenceModel):
         self.check_input(past)
         if targets is not None:
             targets = targets._replace(frames=to_patches(targets.frames, self.patch))
-        patches = unroll(self, to_patches(past, self.patch), steps, targets, warm, watch, self.increments)
-        return from_patches(patches, self.patch)
+        finish = partial(from_patches, side=self.patch)
+        return unroll(self, to_patches(past, self.patch), steps, targets, warm, watch, self.increments, finish)
 
     def motion(self, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
         """The motion along which the MotionGRUs move features at each forecast step.

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nowcast.core.errors import SettingsError, complain
+from nowcast.core.freed_memory import give_back_freed
 from nowcast.models.base import ScheduledTargets, SequenceModel
 from nowcast.models.wrapper import Inner, ModelWrapper
 
@@ -116,20 +117,20 @@ def blended(
     rows, columns = (spans(n, t, overlap) for n, t in zip(shape, tile, strict=True))
     if len(rows) == len(columns) == 1:
         return make(rows[0], columns[0])
+    give_back_freed()
     total: Tensor | None = None
-    weights = torch.zeros(shape)
-    for row in rows:
-        for column in columns:
+    down, along = _shares(rows, overlap, margin), _shares(columns, overlap, margin)
+    for row, by_row in zip(rows, down, strict=True):
+        for column, by_column in zip(columns, along, strict=True):
             part = make(row, column)
             if total is None:
                 total = part.new_zeros((*part.shape[:-2], *shape))
-            weight = _weight(row, overlap, margin)[:, None] * _weight(column, overlap, margin)[None, :]
-            weights[row, column] += weight
+            share = (by_row[:, None] * by_column[None, :]).to(part.device)
             for known, own in zip(_maps(total), _maps(part), strict=True):  # no second copy of a tile
-                known[row, column] += own * weight.to(own.device)
+                known[row, column] += own * share
             del part, own  # gone before the next one is made
+    give_back_freed()
     assert total is not None
-    total /= weights.to(total.device)
     return total
 
 
@@ -145,6 +146,15 @@ def spans(length: int, tile: int, overlap: int) -> list[slice]:
 def _maps(batch: Tensor) -> list[Tensor]:
     """The maps (h, w) of (..., h, w), each a view."""
     return [batch[index] for index in np.ndindex(*batch.shape[:-2])]
+
+
+def _shares(stretches: list[slice], overlap: int, margin: int) -> list[Tensor]:
+    """How much each stretch of an axis counts at each of its cells; they add up to 1."""
+    weights = [_weight(span, overlap, margin) for span in stretches]
+    total = torch.zeros(stretches[-1].stop)
+    for span, weight in zip(stretches, weights, strict=True):
+        total[span] += weight
+    return [weight / total[span] for span, weight in zip(stretches, weights, strict=True)]
 
 
 def _weight(span: slice, overlap: int, margin: int) -> Tensor:

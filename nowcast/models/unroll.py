@@ -46,6 +46,7 @@ def unroll(
     warm: bool = False,
     watch: Watch | None = None,
     increments: Increments | None = None,
+    finish: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Feed the past, then the network's own predictions (or the scheduled-sampling targets).
 
@@ -61,6 +62,7 @@ def unroll(
         warm: also return the one-step predictions made while reading the past.
         watch: called after each step with t = 0 ... T + S - 2 and the state.
         increments: how outputs change the frame that was read; None takes them as frames.
+        finish: what is made of outputs (..., C, h, w) in the end; None leaves them.
 
     Returns:
         (B, S, C, h, w), or (B, T - 1 + S, C, h, w) when ``warm``: frames, or their values where outputs are
@@ -72,16 +74,17 @@ def unroll(
     encoded = encoded.view(batch, length, *encoded.shape[1:])
     early = warm or use_past is not None
     state = net.start(encoded[:, 0], past)
-    outputs: list[Tensor] = []
+    outputs = _Outputs(steps, finish or _as_it_is, apart=early or torch.is_grad_enabled())
     for t in range(length - 1 + steps):
         emit = early or t >= length - 1
-        if t < length and (use_past is None or not outputs):
+        if t < length and (use_past is None or outputs.newest is None):
             x = encoded[:, t]
             value = past[:, t]
             if increments is not None and emit:
                 value = increments.value(value)
         else:
-            value, frame = _read(t, outputs[-1], past, targets, increments)
+            assert outputs.newest is not None
+            value, frame = _read(t, outputs.newest, past, targets, increments)
             x = net.encode(frame.to(past.dtype))  # values may be finer than what the network reads
         output, state = net.step(x, state, emit)
         if watch is not None:
@@ -90,8 +93,40 @@ def unroll(
             if output is None and not warm and t < length - 1:
                 continue  # a network of differences has read one frame alone
             assert output is not None
-            outputs.append(output if increments is None else increments.add(value, output))
-    return torch.stack(outputs if warm else outputs[-steps:], dim=1)
+            outputs.add(output if increments is None else increments.add(value, output))
+    return outputs.stacked(None if warm else steps)
+
+
+class _Outputs:
+    """What the loop has made, each in its place unless gradients or a warm start keep them apart."""
+
+    def __init__(self, steps: int, finish: Callable[[Tensor], Tensor], apart: bool) -> None:
+        self.steps, self.finish, self.apart = steps, finish, apart
+        self.newest: Tensor | None = None
+        self._parts: list[Tensor] = []
+        self._whole: Tensor | None = None
+        self._made = 0
+
+    def add(self, output: Tensor) -> None:
+        self.newest = output
+        if self.apart:
+            self._parts.append(output)
+            return
+        finished = self.finish(output)
+        if self._whole is None:
+            self._whole = finished.new_empty(len(finished), self.steps, *finished.shape[1:])
+        self._whole[:, self._made] = finished
+        self._made += 1
+
+    def stacked(self, last: int | None) -> Tensor:
+        """All of them, or the last ones: (B, N, C, h, w)."""
+        if self._whole is not None:
+            return self._whole
+        return self.finish(torch.stack(self._parts if last is None else self._parts[-last:], dim=1))
+
+
+def _as_it_is(output: Tensor) -> Tensor:
+    return output
 
 
 def _read(

@@ -6,7 +6,7 @@ Dimensions: B batch on one device.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
@@ -63,7 +63,9 @@ class ClipData(Protocol):
         ...
 
 
-class _Keyed(Dataset[Any]):
+class KeyedClips(Dataset[Any]):
+    """Clips by epoch and index, for a DataLoader whose ``collate_fn`` is `as_read`."""
+
     def __init__(self, clips: ClipData) -> None:
         self.clips = clips
 
@@ -71,6 +73,18 @@ class _Keyed(Dataset[Any]):
         epoch, index = key
         self.clips.set_epoch(epoch)
         return self.clips[index]
+
+    def __getitems__(self, keys: Sequence[Key]) -> ClipBatch:
+        """A batch, read at once by a data set that can."""
+        if not _reads_batches(type(self.clips)):
+            return collate([self[key] for key in keys])
+        return ClipBatch(*map(torch.from_numpy, self.clips.batch(keys)))  # type: ignore[attr-defined]
+
+
+def _reads_batches(kind: type) -> bool:
+    """Whether the class that reads single clips reads batches, too: a subclass may have clips of its own."""
+    reads_clips = next(base for base in kind.__mro__ if "__getitem__" in vars(base))
+    return "batch" in vars(reads_clips)
 
 
 def _own_epoch(worker: int) -> None:
@@ -84,6 +98,11 @@ def _own_epoch(worker: int) -> None:
 def collate(clips: list[Any]) -> ClipBatch:
     """Stack unbatched clips of the data wing into one `ClipBatch` of tensors."""
     return ClipBatch(*(_stacked(parts) for parts in zip(*clips, strict=True)))
+
+
+def as_read(batch: Any) -> ClipBatch:
+    """A batch as `KeyedClips` reads it."""
+    return ClipBatch(*batch)
 
 
 def _stacked(parts: tuple[Any, ...]) -> Any:
@@ -109,10 +128,10 @@ class Batches:
     def __iter__(self) -> Iterator[ClipBatch]:
         return iter(
             DataLoader(
-                _Keyed(self.clips),
+                KeyedClips(self.clips),
                 batch_sampler=self.keys,
                 num_workers=self.workers,
-                collate_fn=collate,
+                collate_fn=as_read,
                 pin_memory=self.pin,
                 generator=torch.Generator(),
                 worker_init_fn=_own_epoch if self.workers else None,

@@ -17,7 +17,6 @@ from nowcast.core.files import whole_file
 from nowcast.core.grid import Grid
 from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import read_forecast
-from nowcast.products.forecast_zarr import read_newest
 from nowcast.report.viewer.content import ShownForecast
 from nowcast.report.viewer.page import render_forecast_page
 from nowcast.workflows.at import OBSERVED_FRAMES, reference_time_of, relation_of
@@ -147,6 +146,8 @@ def _held(forecast: xr.Dataset | Path | str) -> tuple[xr.Dataset, Callable[[str]
         return held, held.get
     path = Path(forecast)
     if path.is_dir():
+        from nowcast.products.forecast_zarr import read_newest  # with it come zarr and dask: half a second
+
         held = read_newest(path)
         return held, held.get
     return read_forecast(path, ()), lambda name: read_forecast(path, (name,)).get(name)

@@ -15,7 +15,6 @@ from nowcast.core.grid import Grid
 from nowcast.core.places import DataPath, ObjectPath, place_of
 from nowcast.core.times import to_text
 from nowcast.products.cf_netcdf import write_forecast
-from nowcast.products.forecast_zarr import check_store, write_forecast_zarr
 from nowcast.workflows.at import reference_time_of
 
 Write = Callable[[DataPath, xr.Dataset, xr.DataArray | None], object]
@@ -41,6 +40,8 @@ def _netcdf(place: DataPath, forecast: xr.Dataset, _observed: xr.DataArray | Non
 
 
 def _zarr(place: DataPath, forecast: xr.Dataset, _observed: xr.DataArray | None) -> object:
+    from nowcast.products.forecast_zarr import write_forecast_zarr  # with it come zarr and dask: half a second
+
     return write_forecast_zarr(place, forecast)
 
 
@@ -122,6 +123,8 @@ def format_of(out: DataPath | str) -> ForecastFormat:
         )
     found.check()
     if suffix == ".zarr":
+        from nowcast.products.forecast_zarr import check_store
+
         check_store(place)
     elif isinstance(place, Path):
         check_place(place)

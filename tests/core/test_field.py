@@ -3,9 +3,10 @@
 import numpy as np
 import pyproj
 import pytest
+import xarray as xr
 
 from nowcast.core.errors import GridError
-from nowcast.core.field import FieldError, check, check_values, make_field
+from nowcast.core.field import FieldError, check, check_values, grid_coords, make_field
 from nowcast.core.grid import Grid
 
 GRID = Grid(pyproj.CRS.from_epsg(4326).to_wkt(), np.array([46.0, 45.0]), np.array([7.0, 8.0, 9.0]))
@@ -76,3 +77,26 @@ def test_values_need_not_be_looked_at(field):
 def test_an_oblique_projection_needs_no_warning():
     grid = Grid(pyproj.CRS.from_epsg(21781).to_wkt(), np.array([2000.0, 1000.0]), np.array([0.0, 1000.0]))
     check(make_field(np.zeros((1, 2, 2), np.float32), TIMES[:1], grid))
+
+
+def test_fields_of_one_grid_share_no_attribute_and_are_as_xarray_makes_them():
+    grid = Grid(pyproj.CRS.from_epsg(3035).to_wkt(), np.array([3e6, 2e6]), np.array([1e6, 2e6, 3e6]))
+    times = np.array(["2025-03-01", "2025-03-02"], "datetime64[s]")
+    one, other = (make_field(np.zeros((2, 2, 3), np.float32), times, grid, {"source": "a"}) for _ in range(2))
+    public = xr.DataArray(
+        np.zeros((2, 2, 3), np.float32),
+        dims=("time", "y", "x"),
+        coords={
+            "time": ("time", times.astype("datetime64[ns]"), {"standard_name": "time"}),
+            **grid_coords(grid),
+        },
+        name="reflectivity",
+        attrs=one.attrs,
+    )
+    xr.testing.assert_identical(one, public)
+    assert {k: type(v) for k, v in one.xindexes.items()} == {k: type(v) for k, v in public.xindexes.items()}
+    assert one.sel(time="2025-03-02").shape == (2, 3)
+    for name in ("crs", "y", "time"):
+        one[name].attrs["changed"] = 1
+        assert "changed" not in other[name].attrs
+        assert "changed" not in make_field(one.data, times, grid)[name].attrs

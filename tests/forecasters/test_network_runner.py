@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from nowcast.core.freed_memory import give_back_freed
 from nowcast.core.scaling import Scaling
 from nowcast.forecasters.network_runner import NetworkRunner, Running
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork
 from nowcast.models.choice import ModelChoice
-from nowcast.models.exceedance.cascade import CascadeSettings
+from nowcast.models.exceedance import stripes
+from nowcast.models.exceedance.cascade import CascadeSettings, LogitCascade
 from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
-from nowcast.models.lagrangian.wrapper import LagrangianSettings
+from nowcast.models.lagrangian.wrapper import LagrangianModel, LagrangianSettings
 from nowcast.models.tiling import Tiled
 from tests.fakes.fields import moving_disc, projected_grid
 
@@ -41,17 +43,13 @@ def runner(cascade=None, lagrangian=None):
     return NetworkRunner(LoadedNetwork(network, meta, "0" * 64), Running(4.0, None, 64, half=False))
 
 
-def test_tiles_share_twice_what_the_cascade_reads_and_the_flow_is_none_of_their_business():
-    cascade = CascadeSettings(scales=(2.0, 32.0))
-    flow = LagrangianSettings(fastest=20.0)
-    for network, overlap, margin in (
-        (runner()._network, 64, 0),
-        (runner(cascade)._network, 2 * 96 + 16, 96),
-        (runner(lagrangian=flow)._network.network.network, 64, 0),
-        (runner(cascade, flow)._network.network.network, 2 * 96 + 16, 96),
-    ):
-        assert isinstance(network, Tiled)
-        assert (network.overlap, network.margin) == (overlap, margin)
+def test_what_stands_around_the_network_is_none_of_the_tiles_business():
+    """However far a cascade reads: it is made for the whole frame, as the flow is."""
+    cascade, flow = CascadeSettings(scales=(2.0, 32.0)), LagrangianSettings(fastest=20.0)
+    for made in ((), (cascade,), (None, flow), (cascade, flow)):
+        (tiles,) = (part for part in runner(*made)._network.modules() if isinstance(part, Tiled))
+        assert (tiles.overlap, tiles.margin) == (2 * 96 + 16, 96)
+        assert not any(isinstance(part, LogitCascade | LagrangianModel) for part in tiles.modules())
 
 
 def test_a_frame_in_tiles_has_one_motion_and_equals_the_whole():
@@ -89,23 +87,36 @@ def kilobytes(name):
     return int(next(line.split()[1] for line in text.splitlines() if line.startswith(f"{name}:")))
 
 
-def added_by_a_cascade(side):
-    """Give the bytes at their highest of a forecast with a cascade, less those of one without."""
-    past, highest = torch.rand(1, 5, 1, side, side), []
-    for found in (runner(), runner(CascadeSettings())):
-        before = kilobytes("VmRSS")
-        with torch.no_grad():
-            found._loaded.model(past, 10)
-        highest.append(kilobytes("VmHWM") - before)
-        Path("/proc/self/clear_refs").write_text("5")  # forgets the highest so far
-    return 1024 * (highest[1] - highest[0])
+def taken(work):
+    """Give the bytes that a call takes at its highest."""
+    give_back_freed()
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the highest so far
+    before = kilobytes("VmRSS")
+    work()
+    return 1024 * (kilobytes("VmHWM") - before)
+
+
+def taken_by_parts(side):
+    """Give the bytes of the network on a tile, and what a cascade in narrow bands adds to it."""
+    stripes._WHOLE = stripes._BAND = 8192
+    past = torch.rand(1, 5, 1, side, side)
+    plain, faded = runner()._network, runner(CascadeSettings())._network
+    with torch.no_grad():
+        for parts in (plain, faded):
+            parts(past[..., :32, :32], 10)  # libraries load what they need
+        (tiles,) = (part for part in plain.modules() if isinstance(part, Tiled))
+        tile = taken(lambda: tiles(past, 10))
+        return tile, taken(lambda: faded(past, 10)) - tile
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's account of memory")
-def test_the_memory_of_a_cascade_is_in_the_estimate():
+def test_the_memory_of_a_tile_is_in_the_estimate_and_a_cascade_takes_that_of_a_band():
     """In a process of its own: one that has lived for a while holds freed memory that it uses again."""
-    more, side = runner(CascadeSettings())._bytes_per_pixel - runner()._bytes_per_pixel, 320
-    code = f"from tests.forecasters.test_network_runner import *; print(added_by_a_cascade({side}))"
+    side = 320
+    code = f"from tests.forecasters.test_network_runner import *; print(*taken_by_parts({side}))"
     root = Path(__file__).parents[2]
     said = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
-    assert 0.05 * more * side * side < int(said.stdout) < 1.1 * more * side * side
+    tile, cascade = (int(number) for number in said.stdout.split())
+    assert 0.2 < tile / (runner()._bytes_per_pixel * side * side) < 1.0
+    every_scale = 2 * 7 * len(THRESHOLDS) * 4 * side * side
+    assert cascade < 0.5 * every_scale

@@ -251,7 +251,8 @@ def test_values_that_nothing_explains_point_to_the_mapping(file):
 
 
 @pytest.mark.parametrize(
-    ("name", "file"), [("own_netcdf", "netcdf"), ("own_pictures", "picture"), ("own_numpy", "numpy")]
+    ("name", "file"),
+    [("own_netcdf", "netcdf"), ("own_pictures", "picture"), ("own_numpy", "numpy"), ("imerg", "imerg")],
 )
 def test_the_examples_of_the_page_say_what_the_files_in_configs_say(name, file):
     page = (EXAMPLE.parents[2] / "docs" / "howto" / "bring-your-own-radar.md").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ import numpy as np
 import pyproj
 import pytest
 
+from nowcast.core import stripes
 from nowcast.core.errors import FileError, GridError, NowcastError
 from nowcast.core.field import check
 from nowcast.core.grid import Grid
@@ -23,6 +24,18 @@ def test_opera_rates_become_dbz_with_three_kinds_of_absence_apart(tmp_path):
     np.testing.assert_allclose(field.values[0], expected, atol=1e-4)
     assert "marshall_palmer" in field.attrs["z_r_relation"]
     assert field.time.values[0] == np.datetime64("2018-08-24T18:00")
+
+
+def test_rates_read_a_few_rows_at_a_time_are_the_same(tmp_path, monkeypatch):
+    raw = np.random.default_rng(1).gamma(0.5, 4.0, (23, 9))
+    raw[::5, 2:4], raw[3, :] = odim.OPERA_NODATA, odim.OPERA_UNDETECT
+    path = odim.write_opera(tmp_path / "o.hdf", raw)
+    whole = OdimH5().open(path).values
+    monkeypatch.setattr(stripes, "_PIXELS", 40)
+    np.testing.assert_array_equal(OdimH5().open(path).values, whole)
+    raw[20, 5], raw[22, 1] = -7.0, -3.0
+    with pytest.raises(FileError, match="got -7 mm/h"):
+        OdimH5().open(odim.write_opera(tmp_path / "code.hdf", raw)).compute()
 
 
 def test_another_relation_can_be_named(tmp_path):

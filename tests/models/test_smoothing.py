@@ -34,6 +34,15 @@ def test_it_is_the_gaussian_of_scipy(edge, named, sigma):
     torch.testing.assert_close(gaussian(maps, sigma, edge), torch.from_numpy(expected), atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("edge", ["replicate", "zeros"])
+def test_some_rows_are_those_of_the_whole(edge):
+    maps = torch.rand(1, 2, 150, 9, generator=torch.manual_seed(0), dtype=torch.float64)
+    for rows in (slice(0, 70), slice(30, 31), slice(80, 150)):
+        whole = gaussian(maps, 3.0, edge)[:, :, rows]
+        torch.testing.assert_close(gaussian(maps, 3.0, edge, rows), whole, atol=1e-12, rtol=0)
+        assert torch.equal(gaussian(maps, 0.0, edge, rows), maps[:, :, rows])
+
+
 def test_no_width_leaves_the_map_as_it_is():
     maps = torch.rand(1, 1, 4, 4)
     assert gaussian(maps, 0.0, "zeros") is maps

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nowcast.models.base import FrameSpec
-from nowcast.models.exceedance import stripes
+from nowcast.models.exceedance import context, stripes
 from nowcast.models.exceedance.cascade import CascadeSettings
 from nowcast.models.exceedance.unet import ContextUNetSettings
 from nowcast.models.exceedance.wrapper import INCREMENTS, ExceedanceProbabilityModel
@@ -36,6 +36,9 @@ def model_of(settings):
 )
 def test_stripes_equal_the_whole(settings, past, pixels, monkeypatch):
     monkeypatch.setattr(stripes, "_PIXELS", pixels)
+    for name in ("_BAND", "_WHOLE"):
+        monkeypatch.setattr(stripes, name, 2 * pixels)
+    monkeypatch.setattr(context, "_COLUMNS", max(pixels // 10, 5))
     model = model_of(settings)
     frames = torch.rand(2, past, 1, 22, 29, generator=torch.Generator().manual_seed(1)) ** 2
     expected = model(frames, 5)

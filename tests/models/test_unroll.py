@@ -1,5 +1,7 @@
 """The loop over time by hand: a network that adds its counter to what it is fed."""
 
+from functools import partial
+
 import torch
 
 from nowcast.models.base import ScheduledTargets
@@ -110,3 +112,13 @@ def test_patches_lie_in_the_published_order_and_come_back():
                 channel = ((y % 2) * 2 + x % 2) * 2 + c
                 assert patches[0, channel, y // 2, x // 2] == image[0, c, y, x]
     assert torch.equal(from_patches(patches, 2), image)
+
+
+def test_outputs_are_the_same_where_no_gradients_keep_them_apart():
+    past = torch.rand(2, 3, 4, 5, 6, generator=torch.manual_seed(0))
+    finish = partial(from_patches, side=2)
+    apart = unroll(Counter(), past, 4, finish=finish)
+    with torch.no_grad():
+        assert torch.equal(unroll(Counter(), past, 4, finish=finish), apart)
+        assert torch.equal(unroll(Counter(), past, 4), to_patches(apart, 2))
+    assert apart.shape == (2, 4, 1, 10, 12)

@@ -6,7 +6,7 @@ import torch
 
 from nowcast.data.clips import VideoDataset
 from nowcast.models.base import ClipBatch
-from nowcast.training.data_module import Batches, ClipDataModule, collate, keys_of
+from nowcast.training.data_module import Batches, ClipDataModule, KeyedClips, collate, keys_of
 from tests.fakes.training_runs import clips, experiment
 
 
@@ -76,6 +76,13 @@ def test_validation_clips_are_spread_evenly():
 def test_collate_takes_tensors_too():
     clip = ClipBatch(*(torch.full((2, 1, 1, 1), float(i)) for i in range(4)))
     assert collate([clip, clip]).future.shape == (2, 2, 1, 1, 1)
+
+
+def test_a_batch_read_at_once_holds_the_clips_read_one_by_one():
+    data, keys = clips(), [(0, 2), (3, 1), (1, 5)]
+    batch = KeyedClips(data).__getitems__(keys)
+    one_by_one = collate([KeyedClips(data)[key] for key in keys])
+    assert all(torch.equal(*parts) for parts in zip(batch, one_by_one, strict=True))
 
 
 @pytest.mark.parametrize("index", [0, 5])

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nowcast.core.errors import FileError, complain
 from nowcast.ingestion.mapped.file_time import times_by
 from nowcast.ingestion.mapped.place import centres
 from nowcast.ingestion.mapped.settings import Mapping
 from nowcast.ingestion.mapped.values import period_hours_of, stated_codes, stated_quantity
+from nowcast.ingestion.readers.cf_axes import Axes
 from nowcast.ingestion.readers.cf_quantity import AMOUNT, DBZ, RATE, factor_to
-from nowcast.ingestion.readers.cf_store import CfStore
+from nowcast.ingestion.readers.cf_store import CfStore, Stored
 from nowcast.ingestion.readers.projections import crs_of_proj
 from nowcast.ingestion.readers.stated_codes import StatedMeaning
 
@@ -46,6 +48,11 @@ class NamedVariable:
         self.shape = tuple(inner.shape) if inner is not None else self._values.shape
         self.ndim, self.size = len(self.shape), int(np.prod(self.shape, dtype=np.int64))
         self.dtype = inner.dtype if inner is not None else self._values.dtype
+
+    @property
+    def inner(self) -> Any:
+        """The variable of the file."""
+        return self._inner
 
     def ncattrs(self) -> list[str]:
         """Return the names of all attributes."""
@@ -85,11 +92,6 @@ class NamedVariables:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["_inner"], name)
 
-    @property
-    def inner(self) -> Any:
-        """The file below."""
-        return self._inner
-
     def ncattrs(self) -> list[str]:
         """Return the names of the attributes of the file."""
         return [*(n for n in self._inner.ncattrs() if n not in self._attributes), *self._attributes]
@@ -112,9 +114,13 @@ class MappedStore:
         with self.store.opened(path, known) as data:
             yield overlaid(path, data, self.mapping)
 
-    def check_frame(self, path: Path, data: Any, name: str, place: MappingOf[int, int]) -> None:
-        """Check the file below."""
-        self.store.check_frame(path, data.inner, name, place)
+    def stored(self, variable: Any) -> Stored:
+        """Return what finds the variable of the file below again."""
+        return self.store.stored(variable.inner if isinstance(variable, NamedVariable) else variable)
+
+    def frame(self, path: Path, stored: Stored, axes: Axes, time: int) -> npt.NDArray[Any]:
+        """Read it from the file below: numbers as stored are those of no mapping."""
+        return self.store.frame(path, stored, axes, time)
 
 
 def overlaid(path: Path, data: Any, mapping: Mapping) -> NamedVariables:
@@ -181,6 +187,7 @@ def _lay_time(path: Path, variables: dict[str, Any], mapping: Mapping, main: Any
                 )
             )
         attributes = {"standard_name": "time", "long_name": "time", "units": units}
+        attributes["calendar"] = time.calendar or str(getattr(stamp, "calendar", "standard"))
         moved = stamp[...] + _offset(units, time.offset_minutes) if time.offset_minutes else None
         made = NamedVariable(
             time.variable, attributes, stamp if moved is None else None, stamp.dimensions, moved

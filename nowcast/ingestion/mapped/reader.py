@@ -7,7 +7,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from nowcast.core.errors import FileError, NowcastError, SettingsError
+from nowcast.core.errors import FileError, NowcastError, SettingsError, complain
 from nowcast.core.rain import z_r
 from nowcast.core.times import parse_time
 from nowcast.ingestion.mapped.cf import MappedStore, stated_meaning
@@ -71,6 +71,7 @@ class Mapped:
             self.mapping.select,
             stated_meaning(self.mapping),
         )
+        self._check_group(path)
         if root_of(path):
             return open_cf(path, MappedStore(ZarrStore(), self.mapping), *settings)
         head = head_of(path)
@@ -79,13 +80,26 @@ class Mapped:
         if head.startswith((NPY_MAGIC, b"PK\x03\x04")) or (head.startswith(HDF5_MAGIC) and self.mapping.array):
             return open_stack(path, self.mapping)
         if head.startswith(HDF5_MAGIC) or is_netcdf3(head):
-            return open_cf(path, MappedStore(NetcdfStore(), self.mapping), *settings)
+            return open_cf(path, MappedStore(NetcdfStore(self.mapping.group), self.mapping), *settings)
         if head.startswith(TIFF_STARTS):
             return open_tiff(path, self.mapping)
         raise FileError(
             f"{path}: {looks_like(path)}, expected netCDF, Zarr, GeoTIFF, a picture or a stack of "
             "numbers as the mapping describes; leave it out"
         )
+
+    def _check_group(self, path: Path) -> None:
+        """Refuse a group of files that have none, or whose array is named with it."""
+        within = not root_of(path) and head_of(path).startswith(HDF5_MAGIC) and self.mapping.array is None
+        if self.mapping.group is not None and not within:
+            raise SettingsError(
+                complain(
+                    f"{path}: group",
+                    f"'{self.mapping.group}'",
+                    "none but for netCDF-4 and HDF5",
+                    "leave it out",
+                )
+            )
 
 
 def mapped(mapping: Mapping | Path | str) -> Mapped:

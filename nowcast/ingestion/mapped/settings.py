@@ -28,11 +28,13 @@ class TimeSettings:
     """When the frames are: a variable, a pattern of the file name (``radar_%Y%m%d%H%M.png``) or a start.
 
     ``step_minutes`` parts the frames of a file that has one time alone, which is that of the first.
-    ``offset_minutes`` is added to every time: -60 for clocks on UTC+1.
+    ``offset_minutes`` is added to every time: -60 for clocks on UTC+1. ``calendar`` holds before that of the
+    variable: ``standard`` where a file names one that its numbers do not follow.
     """
 
     variable: str | None = None
     units: str | None = None
+    calendar: Literal["standard"] | None = None
     file_name: str | None = None
     start: str | None = None
     step_minutes: float | None = None
@@ -101,12 +103,14 @@ class Mapping:
     ``unit`` is dBZ or any unit of rain; an amount (mm) needs ``period_minutes``. ``scale``, ``offset``,
     ``not_observed`` and ``no_echo`` speak of numbers as the file stores them, and hold before its own
     attributes. ``rows`` and ``columns`` name the coordinates, or dimensions where ``grid`` has the edges;
-    ``select`` names an index of any further dimension.
+    ``select`` names an index of any further dimension. ``group`` is where a netCDF file keeps the variable;
+    without it, the one group with a field counts where nothing lies outside groups.
     """
 
     name: str
     source: str | None = None
     licence: str | None = None
+    group: str | None = None
     variable: str | None = None
     unit: str | None = None
     period_minutes: float | None = None

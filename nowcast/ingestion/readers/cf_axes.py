@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nowcast.core.errors import FileError, GridError
+from nowcast.ingestion.readers.cf_attributes import unpacked
 from nowcast.ingestion.readers.cf_quantity import factor_to, stated_units
 
 T, Z, Y, X, MEMBER = "time", "level", "row", "column", "member"
@@ -235,7 +236,7 @@ def cell_centres(path: Path, variables: Mapping[str, Any], axis: Axis) -> npt.ND
 
 
 def _values(variable: Any) -> npt.NDArray[np.float64]:
-    return np.asarray(np.ma.filled(variable[...].astype(np.float64), np.nan))
+    return np.asarray(np.ma.filled(unpacked(variable).astype(np.float64), np.nan))
 
 
 def _factor(path: Path, axis: Axis) -> float:

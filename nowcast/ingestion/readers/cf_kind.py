@@ -27,12 +27,12 @@ def refuse_other_kinds(path: Path, data: Any) -> None:
     variables = data.variables
     if len(variables) > _MOST_VARIABLES:
         raise FileError(f"{path}: holds {len(variables)} variables, expected a radar composite")
-    standard = {str(getattr(v, "standard_name", "")).strip() for v in variables.values()}
-    if _is_polar(data, standard):
+    if is_polar(data):
         raise FileError(
             f"{path}: is a polar volume (rays and range gates), expected a composite on a grid; "
             "make one first, for instance with wradlib or Py-ART"
         )
+    standard = _standard_names(data)
     forecast = [n for n in _FORECAST if n in standard] + [n for n in variables if _FORECAST_NAMES.search(n)]
     if "nowcast_format" in data.ncattrs():
         forecast.append("nowcast_format")
@@ -44,7 +44,8 @@ def refuse_other_kinds(path: Path, data: Any) -> None:
     if not variables and data.groups:
         raise FileError(
             f"{path}: its variables lie in the groups {', '.join(map(repr, data.groups))[:100]}, "
-            "expected them in the root; extract the group first, for instance with ncks -G :"
+            "expected reflectivity or rain in one of them or in the root; choose one by a mapping (--mapping) "
+            "with group and variable"
         )
 
 
@@ -62,7 +63,12 @@ def refuse_forecast(path: Path, variable: Any) -> None:
         )
 
 
-def _is_polar(data: Any, standard: set[str]) -> bool:
+def _standard_names(data: Any) -> set[str]:
+    return {str(getattr(v, "standard_name", "")).strip() for v in data.variables.values()}
+
+
+def is_polar(data: Any) -> bool:
+    """Whether the variables of a file are those of rays and range gates."""
     texts = (str(getattr(data, name, "")).lower() for name in ("Conventions", "Sub_conventions"))
     sweeps = any(re.match(r"sweep_?\d", group, re.IGNORECASE) for group in data.groups)
     dimensions = {d.lower() for d in data.dimensions}
@@ -70,7 +76,7 @@ def _is_polar(data: Any, standard: set[str]) -> bool:
     return (
         any("radial" in text for text in texts)
         or sweeps
-        or bool(standard & set(_POLAR))
+        or bool(_standard_names(data) & set(_POLAR))
         or len(_POLAR_DIMENSIONS & dimensions) >= 2
         or ("range" in dimensions and bool({"azimuth", "elevation"} & names))
     )

@@ -13,20 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from nowcast.core.errors import FileError, GridError
-from nowcast.core.grid import Grid
+from nowcast.core.errors import FileError
 from nowcast.core.rain import ZRelation, z_r
+from nowcast.core.times import Times
 from nowcast.ingestion.readers import netcdf_size
 from nowcast.ingestion.readers.base import FormatDescription
-from nowcast.ingestion.readers.cf_axes import Axes, axes_of, cell_centres
+from nowcast.ingestion.readers.cf_axes import Axes, axes_of
+from nowcast.ingestion.readers.cf_grid import grid_of
 from nowcast.ingestion.readers.cf_kind import refuse_forecast, refuse_other_kinds
-from nowcast.ingestion.readers.cf_mapping import crs_of
 from nowcast.ingestion.readers.cf_missing import AbsenceCodes
 from nowcast.ingestion.readers.cf_quantity import AMOUNT, DBZ, Quantity, find_variable
-from nowcast.ingestion.readers.cf_store import CfStore, NetcdfStore
+from nowcast.ingestion.readers.cf_store import CfStore, NetcdfStore, Stored
 from nowcast.ingestion.readers.cf_time import in_order, period_hours, times_of
 from nowcast.ingestion.readers.hdf5 import is_hdf5
-from nowcast.ingestion.readers.lazy import Frame, check_size, lazy_field
+from nowcast.ingestion.readers.lazy import Frame, lazy_field
 from nowcast.ingestion.readers.stated_codes import StatedMeaning
 
 _OVER_TIME = re.compile(r"(?:^|\s)time:\s*(\w+)")
@@ -44,7 +44,8 @@ class CfNetcdf:
     and its zeros are 0 dBZ. Values lower than any radar gives are refused unless explained. Amounts
     become rates by their period.
 
-    ``variable`` chooses where several would do, None takes the one there is.
+    ``variable`` chooses where several would do, None takes the one there is. Where no array lies outside the
+    groups of a file, the one group that holds reflectivity or rain is read.
 
     Source: CF Conventions 1.10, sections 2.5, 3, 4, 5.6, 7 and 8.1.
     """
@@ -66,7 +67,7 @@ class CfNetcdf:
 
     def open(self, path: Path) -> xr.DataArray:
         """Open the file as a lazy field; see `nowcast.ingestion.readers.base.Reader`."""
-        return open_cf(path, NetcdfStore(), z_r(self.z_r_name), self.variable)
+        return open_cf(path, NetcdfStore(group=None), z_r(self.z_r_name), self.variable)
 
 
 def open_cf(
@@ -98,16 +99,16 @@ def open_cf(
         axes = axes_of(path, data.variables, variable, select)
         times, stamp = times_of(path, data.variables, variable, axes.time)
         order = in_order(path, times)
-        grid, flips = _grid(path, data.variables, variable, axes)
+        grid, flips = grid_of(path, data.variables, variable, axes)
         attrs = _texts(data)
-        hours = _period(path, data, variable, stamp, quantity, stated.hours)
+        hours = _period(path, data, variable, (stamp, times), quantity, stated.hours)
         factor = quantity.factor / (hours if quantity.kind == AMOUNT and hours else 1.0)
         codes = _codes(path, variable, stated)
         read = partial(
             _read,
             path,
             store,
-            variable.name,
+            store.stored(variable),
             axes,
             order,
             flips,
@@ -137,19 +138,6 @@ def _texts(data: Any) -> dict[str, Any]:
     return attrs
 
 
-def _grid(path: Path, variables: dict[str, Any], variable: Any, axes: Axes) -> tuple[Grid, tuple[bool, bool]]:
-    """Return the grid and whether rows and columns must be reversed."""
-    lengths = dict(zip(variable.dimensions, variable.shape, strict=True))
-    check_size(path, lengths[axes.row.dimension], lengths[axes.column.dimension])
-    y, x = (cell_centres(path, variables, axis) for axis in (axes.row, axes.column))
-    crs = crs_of(path, variables, variable, axes, y, x)
-    flips = (bool(y[0] < y[-1]), bool(x[0] > x[-1]))
-    try:
-        return Grid(crs.to_wkt(), y[::-1] if flips[0] else y, x[::-1] if flips[1] else x), flips
-    except GridError as error:
-        raise GridError(f"{path}: {error} ({axes.row.dimension!r}, {axes.column.dimension!r})") from error
-
-
 def _codes(path: Path, variable: Any, stated: StatedMeaning) -> AbsenceCodes:
     try:
         return AbsenceCodes.of(variable, stated.codes)
@@ -158,7 +146,12 @@ def _codes(path: Path, variable: Any, stated: StatedMeaning) -> AbsenceCodes:
 
 
 def _period(
-    path: Path, data: Any, variable: Any, stamp: Any, quantity: Quantity, stated_hours: float | None
+    path: Path,
+    data: Any,
+    variable: Any,
+    of_times: tuple[Any, Times],
+    quantity: Quantity,
+    stated_hours: float | None,
 ) -> float | None:
     """Return over how many hours rain is summed or averaged, None for what is of one moment."""
     if stated_hours is not None and quantity.kind != DBZ:
@@ -173,7 +166,7 @@ def _period(
         )
     if over == "point" or quantity.kind == DBZ:
         return None
-    hours = period_hours(path, data.variables, variable, stamp, (variable, data))
+    hours = period_hours(path, data.variables, variable, *of_times, (variable, data))
     if hours is None and quantity.kind == AMOUNT:
         raise FileError(
             f"{path}: {variable.name!r} in {variable.units!r} is an amount of rain over an "
@@ -186,7 +179,7 @@ def _period(
 def _read(
     path: Path,
     store: CfStore,
-    name: str,
+    stored: Stored,
     axes: Axes,
     order: npt.NDArray[np.intp],
     flips: tuple[bool, bool],
@@ -195,13 +188,9 @@ def _read(
     relation: ZRelation | None,
     index: int,
 ) -> Frame:
-    with store.opened(path, known=True) as data:
-        variable = data.variables[name]
-        store.check_frame(path, data, name, axes.place(int(order[index])))
-        variable.set_auto_maskandscale(False)
-        raw = axes.frame(variable, int(order[index]))
+    raw = store.frame(path, stored, axes, int(order[index]))
     try:
         dbz = codes.decode(raw, factor, relation)
     except FileError as error:
-        raise FileError(f"{path}: {name!r}: {error}") from error
+        raise FileError(f"{path}: {stored.name!r}: {error}") from error
     return np.ascontiguousarray(dbz[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1])

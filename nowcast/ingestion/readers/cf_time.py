@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from nowcast.core.errors import FileError, TimeError, complain
 from nowcast.core.times import Times, nanoseconds, to_text
-from nowcast.ingestion.readers.cf_attributes import numbers
+from nowcast.ingestion.readers.cf_attributes import numbers, unpacked
 from nowcast.ingestion.readers.cf_quantity import factor_to, stated_units
 
 _MOST_TIMES = 100_000
@@ -57,7 +57,7 @@ def times_of(path: Path, variables: dict[str, Any], variable: Any, dimension: st
         )
     if "climatology" in stamp.ncattrs():
         raise FileError(f"{path}: its times are of a climatology, expected those of observations")
-    return decode_times(path, stamp, stamp[...]), stamp
+    return decode_times(path, stamp, unpacked(stamp)), stamp
 
 
 def _time_variable(path: Path, variables: dict[str, Any], variable: Any, dimension: str | None) -> Any:
@@ -97,11 +97,12 @@ def decode_times(path: Path, stamp: Any, values: Any) -> Times:
                 f"{path}: calendar",
                 repr(calendar[:40]),
                 f"one of {', '.join(_CALENDARS)}",
-                "radar files are of the world's calendar, mend the attribute",
+                "mend it, or, if its numbers are of the world's calendar, say so by a mapping (--mapping) with "
+                "time: {calendar: standard}",
             )
         )
     seconds, epoch = _unit(path, stated_units(stamp), calendar)
-    given = np.ma.atleast_1d(values)
+    given = (np.ma if np.ma.isMaskedArray(values) else np).atleast_1d(values)
     found = np.ma.filled(given.astype(np.float64), np.nan)
     if not np.isfinite(found).all():
         raise FileError(f"{path}: some times are missing values, expected a time for every frame")
@@ -170,9 +171,11 @@ def in_order(path: Path, times: Times) -> npt.NDArray[np.intp]:
 
 
 def period_hours(
-    path: Path, variables: dict[str, Any], variable: Any, stamp: Any, attributes: Iterable[Any]
+    path: Path, variables: dict[str, Any], variable: Any, stamp: Any, times: Times, attributes: Iterable[Any]
 ) -> float | None:
     """Return over how many hours the values are summed or averaged; None where the file does not say.
+
+    ``stamp`` and ``times`` are what `times_of` returns.
 
     It is said by the bounds of the time, by a variable ``start_time``, by the interval in ``cell_methods``, or
     by an attribute such as ``accumulation_period``.
@@ -186,7 +189,7 @@ def period_hours(
         return _length(path, edges[:, 0], edges[:, 1])
     start = variables.get("start_time")
     if start is not None and start.shape == stamp.shape and " since " in stated_units(start).lower():
-        return _length(path, decode_times(path, start, start[...]), decode_times(path, stamp, stamp[...]))
+        return _length(path, decode_times(path, start, unpacked(start)), times)
     interval = re.search(
         r"time:\s*(?:sum|mean)\s*\(\s*interval:\s*([^)]+?)\s*\)", str(getattr(variable, "cell_methods", ""))
     )

@@ -19,7 +19,9 @@ import xarray as xr
 from nowcast.core.errors import FileError
 from nowcast.core.rain import z_r
 from nowcast.ingestion.readers.base import FormatDescription
+from nowcast.ingestion.readers.cf_axes import Axes
 from nowcast.ingestion.readers.cf_netcdf import open_cf
+from nowcast.ingestion.readers.cf_store import Stored
 from nowcast.ingestion.readers.lazy import faults_named
 from nowcast.ingestion.readers.zarr_guard import check_packed_chunk, check_store, largest_chunk
 
@@ -162,8 +164,14 @@ class ZarrStore:
             finally:
                 store.close()
 
-    def check_frame(self, path: Path, data: Any, name: str, place: Mapping[int, int]) -> None:
-        """Nothing to do: each chunk is checked as it is read."""
+    def stored(self, variable: Any) -> Stored:
+        """Return name, shape and type."""
+        return Stored(variable.name, variable.shape, variable.dtype)
+
+    def frame(self, path: Path, stored: Stored, axes: Axes, time: int) -> npt.NDArray[Any]:
+        """Read a frame; each chunk is checked as it is read."""
+        with self.opened(path, known=True) as data:
+            return axes.frame(data.variables[stored.name], time)
 
 
 def bounded_store(path: Path, most: int) -> Any:

@@ -138,9 +138,12 @@ def _looks_like_hdf5(path: Path) -> str:
     try:
         with open_hdf5(path) as file:
             kind = odim_object(file)
+            imerg = "IMERG" in str(plain(file.attrs.get("FileHeader", "")))
             members = ", ".join(sorted(file)[:8]) or "nothing"
     except Exception as error:
         return f"is a truncated or damaged HDF5 file ({' '.join(str(error).split())[:120]})"
+    if imerg:
+        return "is HDF5 of GPM IMERG, which --mapping imerg reads"
     if kind:
         return f"is an ODIM_H5 file of the object {kind[:20]}, expected COMP or IMAGE"
     return f"is HDF5 but no composite of ODIM or KNMI, nor CF netCDF with dBZ or mm/h (it holds {members})"

@@ -30,7 +30,7 @@ _DEFLATE_RATIO = 1032
 _HARMLESS_INFLATED = 256 << 20
 _PACKED_SLACK = 1 << 16
 _NOWHERE = {0: -1}
-Check = Callable[[Path, Any], None]
+Check = Callable[[Path, list[Any]], None]
 _SETTLED_NS = 2_000_000_000
 _MOST_SEEN = 64
 _SEEN: dict[tuple[Any, ...], None] = {}
@@ -46,7 +46,7 @@ def open_hdf5(path: Path, further: Check | None = None) -> Iterator[Any]:
 
     Args:
         path: the file.
-        further: what else to check before it is used, which is cached as well.
+        further: what else to check of its data sets in chunks before it is used, which is cached as well.
 
     Raises:
         FileError: external storage or links, virtual data, or sizes beyond reason.
@@ -66,18 +66,22 @@ def _check_once(path: Path, file: Any, further: Check | None) -> None:
     mark = (further, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     if mark in _SEEN:
         return
-    _check_tree(path, file.id)
+    chunked = _check_tree(path, file.id)
     if further is not None:
-        further(path, file)
+        further(path, chunked)
     if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _SETTLED_NS:
         while len(_SEEN) >= _MOST_SEEN:
             _SEEN.pop(next(iter(_SEEN)))
         _SEEN[mark] = None
 
 
-def _check_tree(path: Path, root: Any) -> None:
-    """Visit every link and every object once; what is returned to the library ends its visit."""
+def _check_tree(path: Path, root: Any) -> list[Any]:
+    """Visit every link and every object once and return the data sets in chunks.
+
+    What is returned to the library ends its visit.
+    """
     links: list[bytes] = []
+    chunked: list[Any] = []
 
     def check_link(name: bytes, info: Any) -> FileError | None:
         links.append(name)
@@ -90,15 +94,19 @@ def _check_tree(path: Path, root: Any) -> None:
         return None
 
     def check_object(name: bytes, info: Any) -> FileError | None:
-        member = h5py.h5o.open(root, name)
-        fault = _attribute_fault(path, name, member)
-        if fault is None and info.type == h5py.h5o.TYPE_DATASET:
-            fault = _storage_fault(path, h5py.Dataset(member))
-        return fault
+        beyond_header = info.meta_size.attr.index_size or info.meta_size.attr.heap_size
+        if beyond_header or info.hdr.space.total > _LARGEST_ATTRIBUTE:
+            fault = _attribute_fault(path, name, h5py.h5o.open(root, name))
+            if fault is not None:
+                return fault
+        if info.type == h5py.h5o.TYPE_DATASET:
+            return _storage_fault(path, h5py.h5o.open(root, name), chunked)
+        return None
 
     fault = root.links.visit(check_link, info=True) or h5py.h5o.visit(root, check_object, info=True)
     if fault is not None:
         raise fault
+    return chunked
 
 
 def _outside(path: Path, what: str) -> FileError:
@@ -106,6 +114,7 @@ def _outside(path: Path, what: str) -> FileError:
 
 
 def _attribute_fault(path: Path, name: bytes, member: Any) -> FileError | None:
+    """Say what is wrong with attributes that do not all lie in the header of their object, which is small."""
     number = h5py.h5a.get_num_attrs(member)
     largest = 0
     if 0 < number <= _MOST_ATTRIBUTES:
@@ -123,21 +132,24 @@ def _attribute_fault(path: Path, name: bytes, member: Any) -> FileError | None:
     )
 
 
-def _storage_fault(path: Path, dataset: Any) -> FileError | None:
-    plist = dataset.id.get_create_plist()
+def _storage_fault(path: Path, member: Any, chunked: list[Any]) -> FileError | None:
+    """Say what is wrong with where a data set is kept; one in chunks is put to ``chunked``."""
+    plist = member.get_create_plist()
+    layout = plist.get_layout()
     if plist.get_external_count():
-        return _outside(path, f"{dataset.name} keeps its data in another file")
-    if plist.get_layout() == h5py.h5d.VIRTUAL:
-        return _outside(path, f"{dataset.name} is made of other data sets")
-    if plist.get_layout() != h5py.h5d.CHUNKED:
+        return _outside(path, f"{h5py.Dataset(member).name} keeps its data in another file")
+    if layout == h5py.h5d.VIRTUAL:
+        return _outside(path, f"{h5py.Dataset(member).name} is made of other data sets")
+    if layout != h5py.h5d.CHUNKED:
         return None
-    item = dataset.dtype.itemsize
-    chunk, whole = math.prod(plist.get_chunk()) * item, (dataset.size or 0) * item
+    chunked.append(member)
+    item = member.dtype.itemsize
+    chunk, whole = math.prod(plist.get_chunk()) * item, math.prod(member.shape) * item
     if chunk <= min(max(_SMALL_CHUNK, 2 * whole), _LARGEST_CHUNK):
         return None
     return FileError(
         complain(
-            f"{path}: chunks of {dataset.name}",
+            f"{path}: chunks of {h5py.Dataset(member).name}",
             f"{chunk} bytes",
             f"no more than its own {whole}",
             "it is not read",
@@ -182,15 +194,14 @@ def check_packed(path: Path, dataset: Any, at: Mapping[int, int] | None = None) 
             )
 
 
-def check_packed_members(path: Path, file: Any) -> None:
-    """Refuse packed chunks in the root of a file whose size alone shows that they hold more than declared.
+def check_packed_members(path: Path, chunked: list[Any]) -> None:
+    """Refuse packed chunks whose size alone shows that they hold more than declared.
 
     Raises:
         FileError: one does.
     """
-    for member in file.values():
-        if isinstance(member, h5py.Dataset):
-            check_packed(path, member, _NOWHERE)
+    for member in chunked:
+        check_packed(path, h5py.Dataset(member), _NOWHERE)
 
 
 def _packed_chunks(dataset: Any) -> list[tuple[tuple[int, ...], int]]:
@@ -244,8 +255,16 @@ def attributes(group: Any, name: str, wanted: Iterable[str] | None = None) -> di
 
     Why not always all: each takes as long as a thousand cells.
     """
-    stated = group[name].attrs if name in group else {}
-    return {k: plain(stated[k]) for k in (stated if wanted is None else wanted) if k in stated}
+    member = group.get(name)
+    stated = {} if member is None else member.attrs
+    found = {}
+    for k in stated if wanted is None else wanted:
+        try:
+            found[k] = plain(stated[k])
+        except KeyError:  # asked only now, as most are there
+            if k in stated:
+                raise
+    return found
 
 
 def number(path: Path, where: str, stated: Mapping[str, Any], name: str) -> float:

@@ -41,6 +41,7 @@ _PLACE = tuple(
         "dim_pixel",
     )
 )
+_CALIBRATION = tuple(f"calibration_{name}" for name in ("formulas", "missing_data", "out_of_image"))
 _PROJ = "projection_proj4_params"
 _PROJECTION = ("lat_0", "lon_0", "lat_ts", "a", "b")
 _NOTHING = {"x_0": 0.0, "y_0": 0.0, "k": 1.0, "k_0": 1.0}
@@ -101,7 +102,7 @@ class KnmiH5:
                 if hours <= 0:
                     raise FileError(f"{path}: its period lasts {hours:g} h, expected more than 0")
                 attrs |= {"z_r_relation": str(relation), "accumulation_hours": f"{hours:.4g}"}
-            codes = _Codes.of(path, attributes(file, "image1/calibration"), data.dtype, hours)
+            codes = _Codes.of(path, attributes(file, "image1/calibration", _CALIBRATION), data.dtype, hours)
         read = partial(_read, path, codes, relation if kind == RAIN else None)
         return lazy_field(read, np.array([end], "datetime64[ns]"), grid, attrs)
 

@@ -20,6 +20,7 @@ from nowcast.core.errors import FileError, NowcastError
 from nowcast.core.field import make_field
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.core.stripes import in_stripes
 from nowcast.core.times import Times
 
 Frame = npt.NDArray[np.float32]
@@ -46,11 +47,16 @@ def lazy_field(
 def frame_at(data: Any, index: int) -> Frame:
     """Compute one frame (H, W) of a lazy field's dask array in this thread, without planning for more.
 
-    Why not ``compute``: for a graph of one task its planning takes longer than small files take to read.
+    Why not ``compute``: for a graph of one task its planning takes longer than small files take to read; and
+    what `lazy_field` made is called outright.
     """
     if data.numblocks[1:] != (1, 1):
         data = data.rechunk({1: -1, 2: -1})
     key = (data.name, index, 0, 0)
+    task = data.dask.get(key)
+    if isinstance(task, tuple) and task[0] is _block:
+        read: Callable[[int], Frame] = task[1]
+        return read(task[2])
     found: Frame = np.asarray(get_sync(data.dask.cull({key}), key))[0]
     return found
 
@@ -118,7 +124,7 @@ def _all_of(to_dbz: Callable[[npt.NDArray[Any]], Frame], every: int) -> Frame:
 
 
 def decode_codes(raw: npt.NDArray[Any], to_dbz: Callable[[npt.NDArray[Any]], Frame]) -> Frame:
-    """Apply ``to_dbz``, by a table of 256 or 65 536 entries where that is shorter; floor at no echo.
+    """Apply ``to_dbz``, by a table of 256 or 65 536 entries where that is shorter, else a few rows at a time.
 
     Echoes below ``NO_ECHO_DBZ`` count as no echo: the field cannot hold anything lower.
     """
@@ -129,4 +135,9 @@ def decode_codes(raw: npt.NDArray[Any], to_dbz: Callable[[npt.NDArray[Any]], Fra
         else:
             table = _all_of(to_dbz, every)
         return looked_up(table, raw)
-    return np.maximum(to_dbz(raw), np.float32(NO_ECHO_DBZ))
+    if raw.ndim < 2:
+        return np.maximum(to_dbz(raw), np.float32(NO_ECHO_DBZ))
+    found = np.empty(raw.shape, np.float32)
+    for part, codes in zip(in_stripes(found), in_stripes(raw), strict=True):
+        np.maximum(to_dbz(codes), np.float32(NO_ECHO_DBZ), out=part)
+    return found

@@ -16,6 +16,7 @@ import xarray as xr
 from nowcast.core.errors import FileError, TimeError, complain
 from nowcast.core.rain import ZRelation, z_r
 from nowcast.core.scaling import NO_ECHO_DBZ
+from nowcast.core.stripes import in_stripes
 from nowcast.core.times import nanoseconds, to_text
 from nowcast.ingestion.readers.base import FormatDescription
 from nowcast.ingestion.readers.foreign import odim_object
@@ -212,19 +213,24 @@ def _read(path: Path, place: str, codes: _Codes, relation: ZRelation | None, ind
 def _refuse_unexplained(path: Path, codes: _Codes, raw: npt.NDArray[Any], relation: ZRelation | None) -> None:
     """Refuse values below what there can be that are neither ``nodata`` nor ``undetect``: some other code."""
     if raw.dtype == np.uint8:
-        raw = np.flatnonzero(np.bincount(raw.reshape(-1), minlength=256)).astype(np.uint8)
-    value = raw.astype(np.float64) * codes.gain + codes.offset
+        raw = np.flatnonzero(np.bincount(raw.reshape(-1), minlength=256)).astype(np.uint8)[np.newaxis]
     limit, unit = (LOWEST_DBZ, "dBZ") if relation is None else (-max(abs(codes.gain), 1e-3), "mm/h")
-    low = value[(value < limit) & ~_equal(raw, codes.undetect) & ~_equal(raw, codes.nodata)]
-    if low.size:
+    low = min((_lowest_unexplained(codes, part) for part in in_stripes(raw)), default=np.inf)
+    if low < limit:
         raise FileError(
             complain(
                 f"{path}: values",
-                f"{low.min():g} {unit}",
+                f"{low:g} {unit}",
                 f"at least {limit:g} {unit}, or nodata and undetect that say what it stands for",
                 "ask the producer for a file that follows its format",
             )
         )
+
+
+def _lowest_unexplained(codes: _Codes, raw: npt.NDArray[Any]) -> float:
+    value = raw.astype(np.float64) * codes.gain + codes.offset
+    told = _equal(raw, codes.undetect) | _equal(raw, codes.nodata) | np.isnan(value)
+    return float(value.min(where=~told, initial=np.inf))
 
 
 def _to_dbz(codes: _Codes, relation: ZRelation | None, raw: npt.NDArray[Any]) -> Frame:

@@ -5,7 +5,6 @@ Run as ``python -m nowcast.models.cpu.peak_memory`` it reads one JSON request an
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nowcast.core.errors import NowcastError, SettingsError
+from nowcast.core.freed_memory import give_back_freed
 from nowcast.core.settings import build
 from nowcast.models.catalog import find_model
 
@@ -109,9 +109,7 @@ def resident_peak(work: Callable[[], object]) -> float:
     It tells the truth in a process that has done little else: what other work has left behind is taken first.
     What the C library keeps of it for later is given back before, where it can be asked to.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
-    if trim is not None:
-        trim(0)
+    give_back_freed()
     _RESET.write_text("5")  # the peak starts anew from what is resident now
     before = _status("VmRSS")
     work()

@@ -131,12 +131,6 @@ class LogitCascade(nn.Module):
         """How the newest logits (B, K, H, W) differ from their mean over the earlier frames."""
         return past[:, -1] - (past[:, :-1].mean(dim=1) if past.shape[1] > 1 else past[:, -1])
 
-    @property
-    def bytes_per_pixel(self) -> float:
-        """At most so much memory a forecast takes for each pixel, for all lead times together."""
-        thresholds, levels = self.weights.shape[1:]
-        return 4.0 * thresholds * (3 * levels + 12)  # smoothed maps, and what makes one of them
-
     def split(self, logits: Tensor) -> Tensor:
         """Split (B, K, H, W) into cascade levels (B, K, L + 1, H, W) that add up to it, small scales first."""
         smooth = [logits, *(gaussian(logits, scale, "replicate") for scale in self.scales)]

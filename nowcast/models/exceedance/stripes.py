@@ -10,6 +10,7 @@ P pixels of a stripe of rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -18,10 +19,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nowcast.models.exceedance.cascade import GAIN, INPUT_SCALE, LogitCascade
-from nowcast.models.smoothing import gaussian
+from nowcast.models.exceedance.context import Context
+from nowcast.models.smoothing import gaussian, reach
 
 _PIXELS = 4096
 """Of a stripe, about: its maps of all channels then fit the second-level cache."""
+_WHOLE = 1 << 19
+"""Pixels of a frame that is one band, at most."""
+_BAND = 1 << 17
+"""Pixels of a band of rows of a larger one, about: a continent has no room for its maps of all scales."""
+_BAND_ON_GPU = 1 << 21
+"""Which has to wait for every band, and more memory for one."""
 
 
 class _Layer(NamedTuple):
@@ -42,29 +50,24 @@ class _Folded(NamedTuple):
     bias is in the constant."""
 
 
-class Summary(NamedTuple):
-    """What a cascade reads of the past: smaller than the past itself, which can then be let go."""
-
-    newest: Tensor
-    """The newest frame, and its change from the mean of those before: (B, 2 or 1, K, H, W)."""
-    context: _Enlarged | None
-
-
-def summarised(cascade: LogitCascade, past: Tensor) -> Summary:
-    """Summarise the logits of past frames (B, T, K, H, W)."""
-    context = None
-    if cascade.context_unet is not None:
-        context = _Enlarged(cascade.context_unet.coarse(past.mean(dim=2) * INPUT_SCALE), past.shape[-2:])
-    read = [past[:, -1]] if cascade.pixel_layers is None else [past[:, -1], cascade.change(past)]
-    return Summary(torch.stack(read, dim=1), context)
+def bands(frames: Tensor) -> list[slice]:
+    """Bands of rows of frames (..., H, W) that are worked on one after the other."""
+    height, width = frames.shape[-2:]
+    if height * width <= (_BAND_ON_GPU if frames.is_cuda else _WHOLE):
+        return [slice(0, height)]
+    rows = max((_BAND_ON_GPU if frames.is_cuda else _BAND) // width, 1)
+    return [slice(first, min(first + rows, height)) for first in range(0, height, rows)]
 
 
-def probabilities(cascade: LogitCascade, past: Summary, logits: Tensor, bound: float) -> Tensor:
+def probabilities(
+    cascade: LogitCascade, newest: Newest, context: Context | None, logits: Tensor, bound: float
+) -> Tensor:
     """Probabilities that fall with the threshold, written over the logits.
 
     Args:
         cascade: as trained.
-        past: what `summarised` gives.
+        newest: of the past.
+        context: of the past.
         logits: those that the network forecasts (B, S, K, H, W), float32; they are lost.
         bound: largest absolute value of a logit of the network that counts.
 
@@ -72,17 +75,64 @@ def probabilities(cascade: LogitCascade, past: Summary, logits: Tensor, bound: f
         (B, S, K, H, W).
     """
     folded = _fold(cascade, logits.shape[1])
-    smooth = _smoothed(cascade, past.newest)
-    height, width = logits.shape[-2:]
-    rows = height if logits.is_cuda else max(_PIXELS // width, 1)
-    for sample, start in ((b, r) for b in range(len(logits)) for r in range(0, height, rows)):
-        stripe = slice(start, min(start + rows, height))
-        read = smooth[sample, ..., stripe, :].flatten(3).flatten(0, 2)
-        around = None if past.context is None else past.context.rows(sample, stripe)
-        own = logits[sample, :, :, stripe]
-        found = _logits(folded, read, around).view(own.shape)
-        own.copy_(falling(found.add_(own.clamp(-bound, bound))))
+    for band in bands(logits):
+        smooth = newest.smoothed(band)
+        around = None if context is None else context.band(band)
+        for sample, maps in enumerate(logits[..., band, :]):
+            height, width = maps.shape[-2:]
+            rows = height if logits.is_cuda else max(_PIXELS // width, 1)
+            for stripe in (slice(r, min(r + rows, height)) for r in range(0, height, rows)):
+                read = smooth[sample, ..., stripe, :].flatten(3).flatten(0, 2)
+                own = maps[:, :, stripe]
+                found = _logits(folded, read, None if around is None else around.rows(sample, stripe))
+                own.copy_(falling(found.view(own.shape).add_(own.clamp(-bound, bound))))
+        del smooth, around  # gone before those of the next band are made
     return logits
+
+
+class Newest:
+    """The newest frame's logits, and their change from the mean of those before, at all scales.
+
+    Args:
+        cascade: whose scales they are.
+        past: frames (B, T, 1, H, W).
+        logits_of: from frames to their logits, pixel by pixel.
+    """
+
+    def __init__(self, cascade: LogitCascade, past: Tensor, logits_of: Callable[[Tensor], Tensor]) -> None:
+        self.cascade, self.past, self.logits_of = cascade, past, logits_of
+        self.reach = max(map(reach, cascade.scales))
+        self.maps: Tensor | None = None
+        """(B, 2 or 1, K, some H, W): what a band reads, from row ``first`` on."""
+        self.first = 0
+
+    def smoothed(self, band: slice) -> Tensor:
+        """(B, 2 or 1, L + 1, K, rows, W) of a band of rows; bands are asked for from the first row on."""
+        maps = self._reach_beyond(band)
+        rows = slice(band.start - self.first, band.stop - self.first)
+        batch, kinds, thresholds, _, width = maps.shape
+        shape = batch, kinds, thresholds, band.stop - band.start, width
+        smooth = maps.new_empty(batch, kinds, len(self.cascade.scales) + 1, *shape[2:])
+        smooth[:, :, 0] = maps[..., rows, :]
+        for level, scale in enumerate(self.cascade.scales, 1):
+            smooth[:, :, level] = gaussian(maps.flatten(1, 2), scale, "replicate", rows).view(shape)
+        return smooth
+
+    def _reach_beyond(self, band: slice) -> Tensor:
+        """Let go of rows that this band no longer reads, and add those that it is the first to read."""
+        first, last = max(band.start - self.reach, 0), min(band.stop + self.reach, self.past.shape[-2])
+        parts = [] if self.maps is None else [self.maps[..., first - self.first :, :]]
+        done = first + (parts[0].shape[-2] if parts else 0)
+        rows = band.stop - band.start
+        parts += [self._read(slice(row, min(row + rows, last))) for row in range(done, last, rows)]
+        self.maps, self.first = torch.cat(parts, dim=-2) if len(parts) > 1 else parts[0], first
+        return self.maps
+
+    def _read(self, rows: slice) -> Tensor:
+        logits = self.logits_of(self.past[..., rows, :])
+        if self.cascade.pixel_layers is None:
+            return logits[:, -1:]
+        return torch.stack([logits[:, -1], self.cascade.change(logits)], dim=1)
 
 
 def falling(logits: Tensor) -> Tensor:
@@ -104,16 +154,6 @@ def _logits(folded: _Folded, read: Tensor, around: Tensor | None) -> Tensor:
         hidden += around
     hidden = torch.addmm(second.bias, second.weight, F.gelu(hidden))
     return found.addmm_(last.weight, F.gelu(hidden))
-
-
-def _smoothed(cascade: LogitCascade, maps: Tensor) -> Tensor:
-    """Maps (B, 2 or 1, K, H, W) at all scales: (B, 2 or 1, L + 1, K, H, W)."""
-    batch, kinds, thresholds, height, width = maps.shape
-    smooth = maps.new_empty(batch, kinds, len(cascade.scales) + 1, thresholds, height, width)
-    smooth[:, :, 0] = maps
-    for level, scale in enumerate(cascade.scales, 1):
-        smooth[:, :, level] = gaussian(maps.flatten(1, 2), scale, "replicate").view_as(maps)
-    return smooth
 
 
 def _fold(cascade: LogitCascade, steps: int) -> _Folded:
@@ -142,30 +182,3 @@ def _fold(cascade: LogitCascade, steps: int) -> _Folded:
 def _of_maps(levels: Tensor) -> Tensor:
     """Weights (..., L + 1) of levels, each the difference of two maps, as weights of the maps."""
     return torch.cat([levels[..., :1], levels[..., 1:] - levels[..., :-1]], dim=-1)
-
-
-class _Enlarged:
-    """A coarse map (B, D, h, w) whose cells are squares of pixels, read bilinearly a few rows at a time."""
-
-    def __init__(self, coarse: tuple[Tensor, int], size: tuple[int, ...]) -> None:
-        maps, self.side = coarse
-        self.height = maps.shape[-2]
-        lower, upper, share = self._places(torch.arange(size[1], device=maps.device), maps.shape[-1])
-        across = maps.new_zeros(maps.shape[-1], size[1])
-        columns = torch.arange(size[1], device=maps.device)
-        across[lower, columns] += 1.0 - share
-        across[upper, columns] += share
-        self.wide = maps @ across
-
-    def rows(self, sample: int, stripe: slice) -> Tensor:
-        """(D, P) of a stripe of rows."""
-        lines = torch.arange(stripe.start, stripe.stop, device=self.wide.device)
-        lower, upper, share = self._places(lines, self.height)
-        wide = self.wide[sample]
-        return torch.lerp(wide[:, lower], wide[:, upper], share[:, None]).flatten(1)
-
-    def _places(self, fine: Tensor, cells: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Between which two cells each pixel lies, and how far on the way to the second."""
-        place = ((fine + 0.5) / self.side - 0.5).clamp(min=0.0)
-        lower = place.long().clamp(max=cells - 1)
-        return lower, (lower + 1).clamp(max=cells - 1), place - lower

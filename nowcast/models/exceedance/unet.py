@@ -80,11 +80,12 @@ class ContextUNet(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Describe the context of each pixel, (B, D, H, W), from frames (B, T, H, W)."""
         rows, columns = frames.shape[-2:]
-        context, side = self.coarse(frames)
+        cells, side = self.coarse(frames)
+        context = self.head(cells)
         return _enlarged(context, (context.shape[-2] * side, context.shape[-1] * side))[..., :rows, :columns]
 
     def coarse(self, frames: Tensor) -> tuple[Tensor, int]:
-        """As `forward`, one value for each square of pixels, (B, D, h, w); and the side of the squares."""
+        """Maps of squares of pixels (B, C, h, w), of which ``head`` makes the D numbers; and their side."""
         maps = [self.enter(F.pixel_unshuffle(self._padded(frames), self.settings.patch))]
         for down in self.down:
             maps.append(down(maps[-1]))
@@ -92,14 +93,7 @@ class ContextUNet(nn.Module):
         for up in reversed(self.up):
             fine = maps.pop()
             found = up(torch.cat([_enlarged(found, fine.shape[-2:]), fine], dim=1))
-        return self.head(found), self.settings.patch
-
-    @property
-    def bytes_per_pixel(self) -> float:
-        """At most so much memory a forecast takes for each pixel."""
-        cells = sum(wide / (1 << 2 * stage) for stage, wide in enumerate(self.settings.widths))
-        ends = 2 * self.settings.frames + 2 * self.head.out_channels
-        return 4.0 * (ends + 8 * cells / self.settings.patch**2)
+        return found, self.settings.patch
 
     def _padded(self, frames: Tensor) -> Tensor:
         lacking = self.settings.frames - frames.shape[1]

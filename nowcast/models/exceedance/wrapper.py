@@ -17,7 +17,8 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.scaling import Scaling
 from nowcast.models.base import ClipBatch, OptimiserStep, ScheduledTargets, SequenceModel
 from nowcast.models.exceedance.cascade import CascadeSettings, LogitCascade
-from nowcast.models.exceedance.stripes import falling, probabilities, summarised
+from nowcast.models.exceedance.context import context_of
+from nowcast.models.exceedance.stripes import Newest, bands, falling, probabilities
 from nowcast.models.wrapper import Inner, ModelWrapper
 
 _MARGIN = 0.01
@@ -145,7 +146,7 @@ class ExceedanceProbabilityModel(ModelWrapper):
     def soft_exceedances(self, frames: Tensor) -> Tensor:
         """Turn (B, N, 1, H, W) in [0, 1] into (B, N, K, H, W); 1 where a threshold is reached."""
         top, width = (v.to(frames.dtype).view(-1, 1, 1) for v in (self.thresholds, self.widths))
-        return ((frames - (top - width)) / width).clamp(0, 1)
+        return (frames - (top - width)).div_(width).clamp_(0, 1)
 
     def around(
         self,
@@ -156,20 +157,45 @@ class ExceedanceProbabilityModel(ModelWrapper):
         observed: Tensor | None,
     ) -> Tensor:
         """Forecast probabilities (B, S, K, H, W) from ``past`` (B, T, 1, H, W)."""
-        read = self.soft_exceedances(past)
-        mask = None if observed is None else observed.expand_as(read)
-        logits = network(read, steps, self._coded(targets), mask)
+        logits_of = self.of_frames(network)
         if torch.is_grad_enabled() or torch.is_autocast_enabled(past.device.type):
-            return torch.sigmoid(self._faded(read, logits)).cummin(dim=2).values
-        logits = logits.float().contiguous()
+            logits = self._faded(self.soft_exceedances(past), logits_of(past, steps, targets, observed))
+            return torch.sigmoid(logits).cummin(dim=2).values
+        return self.forecast(logits_of, past, steps, observed)
+
+    def forecast(self, logits_of: Inner, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
+        """Forecast as `around` without gradients, a band of rows at a time outside the network.
+
+        Args:
+            logits_of: forecasts logits (B, S, K, H, W) from frames: `of_frames`, or that in tiles.
+            past: (B, T, 1, H, W).
+            steps: S.
+            observed: (B, T, 1, H, W).
+        """
+
+        def past_logits(frames: Tensor) -> Tensor:
+            return INCREMENTS.value(self.soft_exceedances(frames))
+
+        # The U-Net's maps are gone when the network's, which are more, are made.
+        context = None if self.cascade is None else context_of(self.cascade, past, past_logits, bands(past))
+        logits = logits_of(past, steps, None, observed).float().contiguous()
         if self.cascade is None:
             falling(logits.flatten(0, 1))
             return logits
-        past = INCREMENTS.value(read)
-        del read, mask
-        summary = summarised(self.cascade, past)
-        del past
-        return probabilities(self.cascade, summary, logits, LARGEST_LOGIT)
+        newest = Newest(self.cascade, past, past_logits)
+        return probabilities(self.cascade, newest, context, logits, LARGEST_LOGIT)
+
+    def of_frames(self, network: Inner) -> Inner:
+        """The network inside as one that reads frames (B, T, 1, H, W) and forecasts logits."""
+
+        def logits_of(
+            past: Tensor, steps: int, targets: ScheduledTargets | None = None, observed: Tensor | None = None
+        ) -> Tensor:
+            read = self.soft_exceedances(past)
+            mask = None if observed is None else observed.expand_as(read)
+            return network(read, steps, self._coded(targets), mask)
+
+        return logits_of
 
     def optimiser_steps(
         self, clip: ClipBatch, targets: ScheduledTargets | None, generator: torch.Generator
