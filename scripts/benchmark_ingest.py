@@ -65,6 +65,7 @@ def main() -> int:
         files = sorted(p for p in args.folder.iterdir() if p.is_file())
         if args.side_by_side > 1:
             files = [side_by_side(path, work / path.name, args.side_by_side) for path in files]
+        spent: list[tuple[int, float]] = []
         for count in sorted({min(2, len(files)), min(4, len(files)), len(files)}):
             archive = work / f"{count}.zarr"
             said, seconds, cpu, peak = _ingest(files[:count], archive, args.workers)
@@ -72,6 +73,9 @@ def main() -> int:
                 f"{count:4d} files: {_frames(said) / seconds:7.1f} frames/s with start-up, {seconds:6.1f} s, "
                 f"{cpu:6.1f} s of CPU, {_frames(said) / cpu:6.2f} frames/s a core, peak {peak:6.0f} MB | {said}"
             )
+            spent.append((_frames(said), cpu))
+        if (more := spent[-1][0] - spent[0][0]) > 0:
+            print(f"a frame    : {(spent[-1][1] - spent[0][1]) / more:6.2f} s of CPU, without start-up")
         said, seconds, cpu, peak = _ingest(files, archive, args.workers)
         print(f"again      : {seconds:6.1f} s, {cpu:6.1f} s of CPU, peak {peak:6.0f} MB | {said}")
         done = subprocess.run(

@@ -46,7 +46,7 @@ class NeuralSettings:
     tile: tuple[int, int] | None = None
     """Rows and columns of a tile; None takes the largest that fits."""
     overlap: int = 64
-    """Cells that neighbouring tiles share."""
+    """Cells that neighbouring tiles share, if more than the 208 that they share anyway."""
     grid_tolerance: float = 0.25
     """How far the size of a cell may be from that of the training grid, as a share of it."""
     least_echo_db: float = 3.0
