@@ -1,13 +1,15 @@
 """Fill the table of speeds in docs/reference/measured.md, or check this machine against it.
 
-    OMP_NUM_THREADS=1 python scripts/measure_all.py [--rounds 5] [--only NAME ...]
+    OMP_NUM_THREADS=1 python scripts/measure_all.py [--rounds 5] [--only NAME ...] [--dry]
     OMP_NUM_THREADS=1 python scripts/measure_all.py --check docs/reference/speeds.json [--tolerance 1.4]
 
 All work and a reference kernel (products of matrices and passes over an array) take turns in each round, in CPU
 seconds of this process: other work on the machine slows all alike. What is compared is never a time but its
 ratio to the kernel within a round. Writes docs/reference/speeds.json and the part of the page between its two
 marks; with ``--check`` it writes nothing and ends with 1 where a ratio is larger than the stored one times the
-tolerance (another kind of CPU is refused). S-PROG of pysteps is among the work where it is installed.
+tolerance (another kind of CPU is refused). S-PROG of pysteps is among the work where it is installed. ``--dry``
+adds the forecasts from frames with little rain; OMP_NUM_THREADS=2 measures two threads. Peak memory:
+`scripts/benchmark_packaged.py --peak`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import importlib.metadata
 import json
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,7 +39,7 @@ from nowcast.scores.evaluate import Tally
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "measured.md"
 STORED = PAGE.with_name("speeds.json")
-KERNEL, PEER, PLAIN = "kernel", "sprog, wet", "motionrnn_predrnn 5 -> 10, 64 px, plain"
+KERNEL, PLAIN = "kernel", "motionrnn_predrnn 5 -> 10, 64 px, plain"
 BEGIN, END = "<!-- speeds -->", "<!-- end of speeds -->"
 ROWS, COLUMNS = 479, 617
 THRESHOLDS = [20.0, 30.0, 35.0, 40.0]
@@ -48,10 +50,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="work whose name starts so")
+    parser.add_argument("--dry", action="store_true", help="also forecasts from frames with little rain")
     parser.add_argument("--check", type=Path, metavar="JSON", help="compare with this file; write nothing")
     parser.add_argument("--tolerance", type=float, default=1.4, help="how much larger a ratio may be (1.4)")
     args = parser.parse_args()
-    makers = {n: m for n, m in work().items() if n == KERNEL or not args.only or n.startswith(tuple(args.only))}
+    known = work(("wet", "dry") if args.dry else ("wet",))
+    makers = {n: m for n, m in known.items() if n == KERNEL or not args.only or n.startswith(tuple(args.only))}
     taken = interleaved({name: make() for name, make in makers.items()}, args.rounds, cpu_time=True)
     found = {"machine": machine(args.rounds), "work": {name: row(taken, name) for name in taken}}
     if args.check:
@@ -62,13 +66,13 @@ def main() -> None:
     print(table(found))
 
 
-def work() -> dict[str, Callable[[], Job]]:
+def work(frames_of: Sequence[str] = ("wet",)) -> dict[str, Callable[[], Job]]:
     """What makes each job ready, by name."""
     found: dict[str, Callable[[], Job]] = {KERNEL: _kernel}
-    if find_spec("pysteps"):
-        found |= {PEER: lambda: _nowcast("sprog"), "pysteps_lk, wet": lambda: _nowcast("pysteps_lk")}
-    for name in ("motionrnn", "lmc_memory", "astm", "extrapolation"):
-        found[f"{name}, wet"] = partial(_nowcast, name)
+    peers = ("sprog", "pysteps_lk") if find_spec("pysteps") else ()
+    for rain in frames_of:
+        for name in (*peers, "motionrnn", "lmc_memory", "astm", "extrapolation"):
+            found[f"{name}, {rain}"] = partial(_nowcast, name, rain == "dry")
     found["default scores of a nowcast"] = _scores
     shanghai = SETTINGS["shanghai"]
     found[PLAIN] = lambda: _forecast(naive(_model("motionrnn_predrnn", shanghai)), shanghai)
@@ -93,8 +97,8 @@ def _kernel() -> Job:
     return run
 
 
-def _nowcast(name: str) -> Job:
-    model, observed = build_forecaster(name), frames(ROWS, COLUMNS, dry=False)
+def _nowcast(name: str, dry: bool) -> Job:
+    model, observed = build_forecaster(name), frames(ROWS, COLUMNS, dry)
     return lambda: model.forecast(observed, leads())
 
 
@@ -120,8 +124,9 @@ def machine(rounds: int) -> dict[str, Any]:
 def row(taken: Seconds, name: str) -> dict[str, list[float]]:
     """Lower quartile, median and upper quartile of the seconds, and of the ratios to kernel and peers."""
     found = {"seconds": spread(taken[name]), "to_kernel": ratios(taken, name, KERNEL)}
-    if PEER in taken and name.endswith(", wet"):
-        found["to_sprog"] = ratios(taken, name, PEER)
+    peer = f"sprog, {name[-3:]}"
+    if peer in taken:
+        found["to_sprog"] = ratios(taken, name, peer)
     if PLAIN in taken and name.startswith("motionrnn_predrnn"):
         found["to_plain"] = ratios(taken, name, PLAIN)
     return {key: [round(value, 4) for value in values] for key, values in found.items()}

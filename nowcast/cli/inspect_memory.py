@@ -186,6 +186,9 @@ def _analyse(args: argparse.Namespace, kind: str, data: VideoDataset, memory: _S
         + ("" if stored else f"of short clips {centred.same_class:.3f} within a class")
         + f", {centred.other_class:.3f} between classes"
     )
+    if stored:
+        gained, error = found.alignment
+        print(f"alignment, the same clip less all others: {gained:+.3f}, standard error over clips {error:.3f}")
     print(f"written: {', '.join(map(str, written))}")
 
 

@@ -41,6 +41,7 @@ A, B, C = (0.5, 0.3, 0.2), (0.2, 0.5, 0.3), (0.3, 0.2, 0.5)
 def test_similarity_by_hand():
     found = analyse_memory(Told(), [shown(A, A, "rain"), shown(A, A, "rain"), shown(B, B, "snow")])
     cosine = (0.5 * 0.2 + 0.3 * 0.5 + 0.2 * 0.3) / 0.38
+    assert found.alignment == pytest.approx((4 / 3, 1 / 3))  # beside others A gains 1 - 0, B 1 - -1
     assert found.similarity.same_clip == pytest.approx(1.0)
     assert found.similarity.same_class == pytest.approx(1.0)
     assert found.similarity.other_class == pytest.approx(cosine)
@@ -65,6 +66,7 @@ def test_long_and_short_that_disagree_are_not_alike():
     assert found.similarity_centred.same_clip == pytest.approx(-1.0)
     assert found.similarity_centred.other_class == pytest.approx(1.0)
     assert math.isnan(found.similarity.same_class)
+    assert found.alignment == pytest.approx((-2.0, 0.0))
 
 
 def test_usage_slots_in_use_and_maps_by_hand():

@@ -81,6 +81,9 @@ class MemoryAnalysis:
     similarity_centred: Similarity
     """The same after the mean over clips at each place is taken off, which all share when weights are near
     uniform, or when a place lies at the edge. Places that stay the same in all clips do not count."""
+    alignment: tuple[float, float]
+    """Centred similarity of a clip's long side with its own short side less that with other clips' short sides,
+    mean over clips, and its standard error. NaN where no long clips were addressed."""
     classes: tuple[str, ...]
     between_classes: Floats
     """(classes, classes): centred similarity, rows long, columns short, a clip with itself left out unless
@@ -130,6 +133,7 @@ def analyse_memory(
         slots_in_use=float(np.exp(entropy).mean()),
         similarity=_summary(plain, labels),
         similarity_centred=_summary(centred, labels),
+        alignment=_alignment(centred),
         classes=classes,
         between_classes=between,
         maps=maps,
@@ -185,6 +189,16 @@ def _summary(cosines: Floats, labels: list[str]) -> Similarity:
     alike = names[:, None] == names[None, :]
     itself = np.eye(len(names), dtype=bool)
     return Similarity(_mean(cosines[itself]), _mean(cosines[alike & ~itself]), _mean(cosines[~alike]))
+
+
+def _alignment(cosines: Floats) -> tuple[float, float]:
+    others = np.where(np.eye(len(cosines), dtype=bool), np.nan, cosines)
+    known = [row[np.isfinite(row)] for row in others]
+    gained = np.diagonal(cosines) - np.array([row.mean() if row.size else np.nan for row in known])
+    gained = gained[np.isfinite(gained)]
+    if len(gained) < 2:
+        return _mean(gained), float("nan")
+    return float(gained.mean()), float(gained.std(ddof=1) / np.sqrt(len(gained)))
 
 
 def _between_classes(cosines: Floats, labels: list[str]) -> tuple[tuple[str, ...], Floats]:
