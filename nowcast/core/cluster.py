@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nowcast.core.clean_start import ONE_THREAD, clean_start
-from nowcast.core.cluster_worker import Answer, Function, call, versions
+from nowcast.core.cluster_worker import Answers, Function, Group, call, versions
 from nowcast.core.engine import Lost
 from nowcast.core.errors import NowcastError, SettingsError, printable
 from nowcast.core.processes import lost_is_an_error
+from nowcast.core.task_groups import TaskGroups
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -24,8 +25,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 _CONNECT_SECONDS = 10
 _START_SECONDS = 120
-_MOST_WAITING = 1000
-"""Tasks that a scheduler is handed at a time: enough for hundreds of workers, and a bounded memory."""
 _SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.worker.multiprocessing-method": "forkserver" if sys.platform == "linux" else "spawn",
@@ -58,30 +57,32 @@ class Cluster:
         self, work: Callable[[T], R], tasks: Sequence[T], lost: Lost[T, R] = lost_is_an_error
     ) -> Iterator[R]:
         """Do every task; see `nowcast.core.engine.Engine.each`."""
-        from distributed import as_completed
+        from distributed import KilledWorker, as_completed
 
-        waiting = iter(tasks)
+        groups = TaskGroups(tasks, sum(self._client.nthreads().values()))
         with self._sent(work) as name:
-            running: dict[Future, T] = {}
+            running: dict[Future, list[T]] = {}
             coming = as_completed((), self._client.loop, with_results=True, raise_errors=False)
 
-            def hand_over() -> bool:
-                for task in waiting:
+            def hand_over() -> None:
+                while len(running) < groups.most_waiting and (group := groups.take()):
                     future = self._client.submit(
-                        call, name, task, key=f"nowcast-{uuid.uuid4().hex}", pure=False
+                        call, name, Group(group), key=f"nowcast-{uuid.uuid4().hex}", pure=False
                     )
-                    running[future] = task
+                    running[future] = group
                     coming.add(future)
-                    return True
-                return False
 
             try:
-                while len(running) < _MOST_WAITING and hand_over():
-                    pass
+                hand_over()
                 for future, found in coming:
-                    task, status = running.pop(future), future.status
+                    group, status = running.pop(future), future.status
+                    if isinstance(found, Answers):
+                        groups.took(found.seconds / len(group))
+                    elif len(group) > 1 and isinstance(_error(found), KilledWorker):
+                        groups.again(group)
+                        group = []
                     hand_over()
-                    yield self._result(status, found, task, lost)
+                    yield from self._results(status, found, group, lost)
             finally:
                 self._client.cancel(list(running), force=True)
 
@@ -105,21 +106,21 @@ class Cluster:
             with contextlib.suppress(Exception):  # the workers may be gone
                 self._client.unregister_worker_plugin(name)
 
-    def _result(self, status: str, found: Any, task: T, lost: Lost[T, R]) -> R:
+    def _results(self, status: str, found: Any, group: list[T], lost: Lost[T, R]) -> Iterator[R]:
+        if isinstance(found, Answers):  # whatever has become of it since, on a worker that died
+            yield from found.results
+            if found.error is not None:
+                raise found.error
+            return
         from distributed import KilledWorker
 
-        if isinstance(found, Answer):  # whatever has become of it since, on a worker that died
-            if not found.good:
-                raise found.value
-            result: R = found.value
-            return result
-        error = found[1] if isinstance(found, tuple) else found
-        if isinstance(error, KilledWorker):
-            return lost(task, "crashed its process")
-        raise NowcastError(
-            f"workers: got no answer from the scheduler ({status}: {printable(error)[:200]}), expected "
-            "results; check that it and its workers run the same libraries, and run again"
-        )
+        for task in group:
+            if not isinstance(_error(found), KilledWorker):
+                raise NowcastError(
+                    f"workers: got no answer from the scheduler ({status}: {printable(_error(found))[:200]}), "
+                    "expected results; check that it and its workers run the same libraries, and run again"
+                )
+            yield lost(task, "crashed its process")
 
     def abort(self) -> None:
         """Nothing more than leaving `each` does: tasks that are being done ask whether they are wanted."""
@@ -130,6 +131,11 @@ class Cluster:
             with contextlib.suppress(Exception), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 one.close()
+
+
+def _error(found: Any) -> Any:
+    """The error of a task of dask, which comes as its type, itself and its place."""
+    return found[1] if isinstance(found, tuple) else found
 
 
 def start_local(workers: int, dashboard: bool = False, failures: int | None = None) -> Cluster:

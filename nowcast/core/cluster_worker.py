@@ -8,6 +8,7 @@ import platform
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -43,21 +44,35 @@ class Function(WorkerPlugin):  # type: ignore[misc]  # read without types
         _FUNCTIONS[self.name] = None
 
 
-class Answer(NamedTuple):
-    """The outcome of a task: a result, or what was raised."""
+class Answers(NamedTuple):
+    """The outcome of a group of tasks: results in their order, up to the first that raised something."""
 
-    good: bool
-    value: Any
+    results: list[Any]
+    error: Exception | None
+    seconds: float
+    """What they took, without what the first of all takes to unpack the function."""
 
 
-def call(name: str, task: Any) -> Answer:
-    """Call a function that was sent."""
+@dataclass(frozen=True)
+class Group:
+    """Tasks that travel together; no list, in which dask would look for tasks of its own."""
+
+    tasks: list[Any]
+
+
+def call(name: str, group: Group) -> Answers:
+    """Call a function that was sent with each task of a group."""
+    results: list[Any] = []
+    began = time.monotonic()
     try:
         work = _function(name)
+        began = time.monotonic()
         with one_thread():
-            return Answer(True, work(task))
+            for task in group.tasks:
+                results.append(work(task))
     except Exception as error:
-        return Answer(False, portable(error))
+        return Answers(results, portable(error), time.monotonic() - began)
+    return Answers(results, None, time.monotonic() - began)
 
 
 def is_wanted() -> bool | None:

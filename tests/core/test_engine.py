@@ -141,6 +141,7 @@ def test_two_processes_of_one_thread_each(cluster):
     with pytest.raises(OSError, match="No space") as caught:
         list(cluster.each(work.refuse, range(4)))
     assert caught.value.errno == 28
+    assert sorted(cluster.each(work.square, range(500))) == [n * n for n in range(500)]
     big = np.arange(100_000)
     assert list(cluster.each(lambda at: int(big[at]), [5, 99_999])) in ([5, 99_999], [99_999, 5])
     lock = threading.Lock()
@@ -150,15 +151,16 @@ def test_two_processes_of_one_thread_each(cluster):
 
 @pytest.mark.slow
 def test_a_killed_worker_costs_its_task_alone_and_the_task_is_done_again(cluster, tmp_path):
-    found = sorted(cluster.each(work.kill_itself_once, [(n, tmp_path) for n in range(8)]))
-    assert found == [n * n for n in range(8)]
+    numbers = [*range(3, 203), 2, *range(203, 403)]
+    found = sorted(cluster.each(work.kill_itself_once, [(n, tmp_path) for n in numbers]))
+    assert found == [n * n for n in range(2, 403)]
     assert (tmp_path / "killed").exists()
 
 
 @pytest.mark.slow
 def test_a_task_that_always_ends_its_worker_is_given_up(cluster):
-    found = list(cluster.each(work.square_or_die, range(9), lost))
-    expected = [*(str(n * n) for n in range(9) if n != 5), "5 crashed its process"]
+    found = list(cluster.each(work.square_or_die, [*range(6, 206), 5, *range(206, 406)], lost))
+    expected = [*(str(n * n) for n in range(6, 406)), "5 crashed its process"]
     assert sorted(map(str, found)) == sorted(expected)
     with pytest.raises(NowcastError, match="workers: one crashed its process at each try"):
         list(cluster.each(work.square_or_die, [5]))

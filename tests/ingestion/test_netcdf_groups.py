@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from nowcast.archive.reader import Archive
-from nowcast.cli.main import main
 from nowcast.core.errors import FileError, SettingsError
 from nowcast.core.grid import Grid
 from nowcast.core.packaged_configs import config_path
@@ -13,8 +12,10 @@ from nowcast.core.rain import z_r
 from nowcast.core.settings import build, merged, read_yaml
 from nowcast.ingestion.mapped.reader import Mapped, mapped
 from nowcast.ingestion.mapped.settings import Mapping
+from nowcast.ingestion.readers.catalog import find_reader
 from nowcast.ingestion.readers.cf_netcdf import CfNetcdf
 from nowcast.ingestion.readers.cf_store import NetcdfStore
+from nowcast.workflows.ingest import ingest
 from tests.fakes import cf, imerg
 
 RAIN = np.array(
@@ -51,13 +52,14 @@ def test_imerg_by_its_mapping(version, tmp_path):
     assert field.attrs["quantity"] == ("precipitation" if version == 7 else "precipitationCal")
 
 
-def test_imerg_through_to_an_archive(tmp_path, capsys):
+def test_imerg_through_to_an_archive(tmp_path):
     for k, start in enumerate(("2024-01-15T00:00", "2024-01-15T00:30")):
         imerg.write_imerg(tmp_path / f"{k}.HDF5", RAIN + k, start)
-    call = ["ingest", str(tmp_path), "--archive", str(tmp_path / "a.zarr"), "--workers", "1"]
-    assert main(call) == 2
-    assert "is HDF5 of GPM IMERG, which --mapping imerg reads" in capsys.readouterr().err
-    assert main([*call, "--mapping", "imerg"]) == 0
+    with pytest.raises(FileError, match="is HDF5 of GPM IMERG, which --mapping imerg reads"):
+        find_reader(tmp_path / "0.HDF5")
+    files = [tmp_path / "0.HDF5", tmp_path / "1.HDF5"]
+    report = ingest(files, tmp_path / "a.zarr", 1, False, reader=mapped("imerg"))
+    assert (report.frames, report.problems) == (2, ())
     archive = Archive.open(tmp_path / "a.zarr")
     assert [str(t)[11:16] for t in archive.times] == ["00:30", "01:00"]
     np.testing.assert_allclose(archive.dbz(archive.times[1]), dbz(RAIN + 1), atol=0.006)

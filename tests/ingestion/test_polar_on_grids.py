@@ -79,7 +79,7 @@ def test_each_cell_holds_the_gate_over_its_middle(wanted, tmp_path):
     assert Archive.open(tmp_path / "a.zarr").attrs["regridding"]["sources"] == ["polar volumes"]
 
 
-@pytest.mark.parametrize("method", ["mean", "conservative"])
+@pytest.mark.parametrize("method", [pytest.param("mean", marks=pytest.mark.slow), "conservative"])
 def test_means_are_of_places_in_each_cell(method, tmp_path, capsys):
     resample = f"{method},observed_share=0.75"
     arguments = ["--grid", "EPSG:3035@4km", "--resample", resample, "--polar", WAY, "--step", "10"]
