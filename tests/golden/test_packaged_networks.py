@@ -1,8 +1,8 @@
 """The packaged networks on a made-up storm with areas that are not observed: numbers of their first release.
 
-Those of ``lmc_memory`` were recorded when networks read NaN for "not observed", went from logits to probabilities and back
-between their parts, and their parts had other names. In double precision nothing has changed since (1e-13); in float32
-that detour cost up to 1e-5, which is the tolerance.
+Those of ``lmc_memory`` were recorded when networks read NaN for "not observed", went from logits to
+probabilities and back between their parts, and their parts had other names. In double precision nothing has
+changed since (1e-13); in float32 that detour cost up to 1e-5, which is the tolerance.
 """
 
 import json
