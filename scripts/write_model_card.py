@@ -154,7 +154,7 @@ def _terms(sources: list[dict[str, Any]]) -> list[str]:
     known = yaml.safe_load(Path(__file__).with_name("data_terms.yaml").read_text(encoding="utf-8"))
     places = [Path(str(one["settings"].get("path", one["kind"]))).name for one in sources]
     unknown = {"data": "a source that data_terms.yaml does not know", "terms": "unknown"}
-    found = [(name, known.get(name, unknown)) for name in places]
+    found = [(name, known.get(Path(name).stem, unknown)) for name in places]
     alike: dict[tuple[str, str], list[str]] = {}
     for name, one in found:
         alike.setdefault((one["data"], one["terms"]), []).append(f"`{name}`")
