@@ -21,6 +21,7 @@ import numpy.typing as npt
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.data.clip_starts import described_starts, starts_of
 from nowcast.data.crops import Crop, Orientation, centre, draw, oriented
+from nowcast.data.frame_shapes import check_shapes
 from nowcast.data.importance_sampling import ImportanceSampling, window_weights
 from nowcast.data.missing_frames import GapFilledSource, check_missing
 from nowcast.data.source import FrameArray, FrameSource, faintest_of, fingerprint_of
@@ -104,7 +105,7 @@ class VideoDataset:
         self.train = train
         self.flips_and_rotations = flips_and_rotations
         self.importance = importance
-        self.size = _check_shapes(self.sources, crop)
+        self.size = check_shapes(self.sources, crop)
         """Rows and columns of a clip."""
         if seed < 0 or (length is not None and length < 1):
             raise SettingsError(f"data: got seed={seed}, length={length}, expected seed >= 0, length >= 1")
@@ -283,32 +284,3 @@ def _log_short(
             _whole(missing),
             short[0],
         )
-
-
-def _check_shapes(sources: Sequence[FrameSource], crop: tuple[int, int] | None) -> tuple[int, int]:
-    if not sources:
-        raise SettingsError("data: got no sources, expected at least one; look at the paths and periods")
-    lead = sources[0]
-    for source in sources:
-        channels, height, width = source.frame_shape
-        if source.step != lead.step:
-            raise TimeError(
-                f"data: '{source.name}' has a step of {source.step}, expected {lead.step} as "
-                f"'{lead.name}'; train on sources of one step, those of a shorter one with step_minutes"
-            )
-        if channels != lead.frame_shape[0]:
-            raise SettingsError(
-                f"data: '{source.name}' has {channels} channels, expected {lead.frame_shape[0]} as "
-                f"'{lead.name}'; read all in gray or all in colour"
-            )
-        if crop is None and source.frame_shape != lead.frame_shape:
-            raise SettingsError(
-                f"data: '{source.name}' has frames of {height} x {width}, expected "
-                f"{lead.frame_shape[1]} x {lead.frame_shape[2]} as '{lead.name}'; set a crop or a size"
-            )
-        if crop is not None and (min(crop) < 1 or crop[0] > height or crop[1] > width):
-            raise SettingsError(
-                f"data: got a crop of {crop[0]} x {crop[1]}, expected at most {height} x {width}, the "
-                f"frames of '{source.name}'; choose a smaller crop"
-            )
-    return crop if crop is not None else lead.frame_shape[1:]
