@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nowcast.core.clean_start import ONE_THREAD, clean_start
-from nowcast.core.cluster_worker import Answers, Function, Group, call, versions
+from nowcast.core.cluster_worker import Answers, Function, TaskGroup, call, versions
 from nowcast.core.engine import Lost
 from nowcast.core.errors import NowcastError, SettingsError, printable
 from nowcast.core.processes import lost_is_an_error
@@ -67,7 +67,7 @@ class Cluster:
             def hand_over() -> None:
                 while len(running) < groups.most_waiting and (group := groups.take()):
                     future = self._client.submit(
-                        call, name, Group(group), key=f"nowcast-{uuid.uuid4().hex}", pure=False
+                        call, name, TaskGroup(group), key=f"nowcast-{uuid.uuid4().hex}", pure=False
                     )
                     running[future] = group
                     coming.add(future)

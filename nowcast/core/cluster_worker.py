@@ -54,13 +54,13 @@ class Answers(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Group:
+class TaskGroup:
     """Tasks that travel together; no list, in which dask would look for tasks of its own."""
 
     tasks: list[Any]
 
 
-def call(name: str, group: Group) -> Answers:
+def call(name: str, group: TaskGroup) -> Answers:
     """Call a function that was sent with each task of a group."""
     results: list[Any] = []
     began = time.monotonic()

@@ -199,7 +199,7 @@ def test_forecasters_of_one_name_are_told_apart(monkeypatch):
     from nowcast.forecasters.persistence import Persistence
     from nowcast.workflows import initialisation
 
-    monkeypatch.setattr(initialisation, "build_forecaster", lambda name: Persistence(name.split("/")[0]))
+    monkeypatch.setattr(initialisation, "build_forecaster", lambda name, **_: Persistence(name.split("/")[0]))
     names = list(initialisation.named(parse_models("m/1/best.ckpt, m/2/best.ckpt,p")))
     assert names == ["m (m/1/best.ckpt)", "m (m/2/best.ckpt)", "p"]
     with pytest.raises(NowcastError, match="each once"):

@@ -55,4 +55,4 @@ class HeadOfTiles(ModelWrapper):
     ) -> Tensor:
         """Forecast probabilities (B, S, K, H, W); nobody trains on tiles."""
         del targets
-        return self.head.forecast(network, past, steps, observed)
+        return self.head.in_bands(network, past, steps, observed)

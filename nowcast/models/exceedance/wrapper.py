@@ -161,9 +161,9 @@ class ExceedanceProbabilityModel(ModelWrapper):
         if torch.is_grad_enabled() or torch.is_autocast_enabled(past.device.type):
             logits = self._faded(self.soft_exceedances(past), logits_of(past, steps, targets, observed))
             return torch.sigmoid(logits).cummin(dim=2).values
-        return self.forecast(logits_of, past, steps, observed)
+        return self.in_bands(logits_of, past, steps, observed)
 
-    def forecast(self, logits_of: Inner, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
+    def in_bands(self, logits_of: Inner, past: Tensor, steps: int, observed: Tensor | None = None) -> Tensor:
         """Forecast as `around` without gradients, a band of rows at a time outside the network.
 
         Args:
