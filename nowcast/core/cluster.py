@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import sys
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 _CONNECT_SECONDS = 10
 _START_SECONDS = 120
+_TRIES, _BETWEEN_TRIES = 5, 0.5
 _SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.worker.multiprocessing-method": "forkserver" if sys.platform == "linux" else "spawn",
@@ -99,12 +101,24 @@ class Cluster:
                 f"workers: got something that cannot be sent to another process ({printable(error)[:200]}), "
                 "expected an archive on disk and models defined in modules; take 1 worker"
             ) from error
-        self._client.register_plugin(Function(name, packed), name=name)
+        self._tell(name, Function(name, packed))
         try:
             yield name
         finally:
             with contextlib.suppress(Exception):  # the workers may be gone
                 self._client.unregister_worker_plugin(name)
+
+    def _tell(self, name: str, function: Function) -> None:
+        """Hand the function to all workers; one that dies meanwhile is left out, which takes another try."""
+        for left in reversed(range(_TRIES)):
+            try:
+                self._client.register_plugin(function, name=name)
+            except OSError:
+                if not left:
+                    raise
+                time.sleep(_BETWEEN_TRIES)
+            else:
+                return
 
     def _results(self, status: str, found: Any, group: list[T], lost: Lost[T, R]) -> Iterator[R]:
         if isinstance(found, Answers):  # whatever has become of it since, on a worker that died

@@ -110,8 +110,8 @@ class Training:
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     cuda_graph: bool = False
     """On one GPU: record the forward and backward pass at the first batch and play it back, so that
-    thousands of launches need not be waited for; the numbers are the same. For networks of one optimiser step
-    a batch, without scheduled sampling."""
+    thousands of launches need not be waited for; the numbers are the same to rounding. For networks of one
+    optimiser step a batch, without scheduled sampling."""
     log_every: int = 10
     """Iterations between two lines of metrics.csv."""
     logger: Literal["csv", "tensorboard", "mlflow", "wandb"] = "csv"

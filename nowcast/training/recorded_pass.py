@@ -1,7 +1,8 @@
 """Training on a GPU without the cost of launching: forward and backward pass recorded once and played back.
 
 A recurrent network at radar sizes launches thousands of small kernels an iteration, each of which takes the CPU
-longer to start than the GPU to run. A CUDA graph starts all of them at once; kernels and numbers are the same.
+longer to start than the GPU to run. A CUDA graph starts all of them at once; kernels are the same, and numbers
+to rounding.
 
 Dimensions: B batch.
 """

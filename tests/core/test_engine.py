@@ -191,6 +191,21 @@ def test_a_cluster_that_is_there(cluster, monkeypatch):
         open_engine(scheduler=address).__enter__()
 
 
+def test_a_worker_that_dies_while_it_is_told_costs_another_try(cluster, monkeypatch):
+    monkeypatch.setattr("nowcast.core.cluster._BETWEEN_TRIES", 0.0)
+    own, tries = cluster._client.register_plugin, []
+
+    def register(function, name):
+        tries.append(name)
+        if len(tries) == 1:
+            raise OSError("the connection was closed")
+        return own(function, name=name)
+
+    monkeypatch.setattr(cluster._client, "register_plugin", register)
+    assert sorted(cluster.each(work.square, range(5))) == [0, 1, 4, 9, 16]
+    assert len(tries) == 2
+
+
 def test_no_cluster_there(monkeypatch):
     monkeypatch.setattr("nowcast.core.cluster._CONNECT_SECONDS", 0.3)
     monkeypatch.setitem(cluster_module._SETTINGS, "distributed.comm.timeouts.connect", 0.3)
