@@ -9,7 +9,7 @@ from nowcast.cli.device_argument import device_of
 from nowcast.cli.forecast import add_mask_argument, marks_of
 from nowcast.cli.help_page import HelpPage
 from nowcast.cli.verify import add_forecast_arguments, parse_models, parse_thresholds
-from nowcast.cli.workers import add_worker_arguments, engine_of
+from nowcast.cli.workers import add_worker_arguments, engine_asked_for
 
 HELP = HelpPage(
     """Learns, on validation days, at which values each forecaster calls an event and what its
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from nowcast.workflows.calibrate import calibrate, summary
 
     device = device_of(args)
-    with engine_of(args, device) as engine:
+    with engine_asked_for(args) as engine:
         found = calibrate(
             [masked(Archive.open(path), marks_of(args)) for path in args.archive],
             parse_models(args.models),

@@ -14,7 +14,7 @@ from nowcast.cli.forecast import (
 )
 from nowcast.cli.help_page import HelpPage
 from nowcast.cli.set_argument import add_set_argument
-from nowcast.cli.workers import add_worker_arguments, engine_of
+from nowcast.cli.workers import add_worker_arguments, engine_asked_for
 
 HELP = HelpPage(
     """Makes the forecasts of a period, each as if made when it was due, into one CF Zarr store, on the
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
     settings = override({}, args.assignments)
     device = device_of(args)
-    with engine_of(args, device) as engine:
+    with engine_asked_for(args) as engine:
         report = hindcast(
             args.archive,
             args.model,

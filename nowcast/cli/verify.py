@@ -9,7 +9,7 @@ from nowcast.cli.device_argument import add_device_argument, device_of
 from nowcast.cli.forecast import add_mask_argument, marks_of
 from nowcast.cli.help_page import HelpPage
 from nowcast.cli.motion import add_palette_argument
-from nowcast.cli.workers import add_worker_arguments, engine_of
+from nowcast.cli.workers import add_worker_arguments, engine_asked_for
 from nowcast.core.errors import SettingsError
 
 HELP = HelpPage(
@@ -178,7 +178,7 @@ def run(args: argparse.Namespace) -> int:
     by = [name.strip() for name in (args.by or "").split(",") if name.strip()]
     horizon = dict(zip(("horizon_dbz", "horizon_csi"), args.horizon or (), strict=False))
     device = device_of(args)
-    with engine_of(args, device) as engine:
+    with engine_asked_for(args) as engine:
         skill = verify(
             args.archive,
             [*parse_models(args.models), *(StoredHindcast(place_of(store)) for store in args.hindcast)],

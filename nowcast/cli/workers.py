@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,12 +35,14 @@ def add_scheduler_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def engine_of(args: argparse.Namespace, device: str = "cpu") -> AbstractContextManager[Engine]:
-    """Open the engine that the arguments ask for.
-
-    Long work that a GPU does is not spread of itself: every process would hold networks in its memory.
-    """
+def engine_of(args: argparse.Namespace) -> AbstractContextManager[Engine]:
+    """Open the engine that the arguments ask for; without any, one that spreads long work."""
     from nowcast.core.engine import open_engine
 
+    return open_engine(args.workers, args.scheduler, args.dashboard)
+
+
+def engine_asked_for(args: argparse.Namespace) -> AbstractContextManager[Engine | None]:
+    """Open the engine that the arguments ask for; without any, the workflow chooses by its forecasters."""
     asked = args.workers is not None or args.scheduler is not None or args.dashboard
-    return open_engine(args.workers if asked or device == "cpu" else 1, args.scheduler, args.dashboard)
+    return engine_of(args) if asked else nullcontext()

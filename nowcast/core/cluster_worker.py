@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from distributed import WorkerPlugin, get_worker
 
+from nowcast.core.allocator import keep_freed_memory
 from nowcast.core.engine import one_thread
-from nowcast.core.kept_memory import keep_freed_memory
 from nowcast.core.processes import end_with_parent, portable
 from nowcast.core.version import __version__
 
@@ -33,9 +33,13 @@ class Function(WorkerPlugin):  # type: ignore[misc]  # read without types
         self.name, self.packed = name, packed
 
     def setup(self, worker: Any) -> None:
-        """Keep the function until it is called: what is wrong with it is then told as a task's error."""
-        del worker
-        keep_freed_memory()
+        """Keep the function until it is called: what is wrong with it is then told as a task's error.
+
+        A nanny starts its worker as a process of its own, with memory that goes back at once. Without one the
+        worker may be a thread of the user's process, whose memory is the user's business.
+        """
+        if worker.nanny is not None:
+            keep_freed_memory()
         _FUNCTIONS[self.name] = self.packed
 
     def teardown(self, worker: Any) -> None:

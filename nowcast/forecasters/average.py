@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,8 @@ from nowcast.forecasters.decision_thresholds import check_identity, identity_of
 from nowcast.postprocessing.base import PostProcessing
 
 Array = npt.NDArray[np.float32]
+PARTS_RUN = "parts_run"
+"""Attribute of the forecast of a mean: the settings that each part was run with."""
 
 
 class Part(NamedTuple):
@@ -51,7 +53,7 @@ class Average:
     one half or more, until the mean is calibrated.
 
     Raises:
-        SettingsError: fewer than two parts, a weight that is not above 0, or one part twice.
+        SettingsError: fewer than two parts, a weight that is not above 0, or a forecaster that counts twice.
         TimeError: parts of different steps.
     """
 
@@ -70,14 +72,7 @@ class Average:
                     "for example motionrnn+astm",
                 )
             )
-        every = [identity_of(part.forecaster) for part in self.parts]
-        if len(set(every)) < len(every):
-            twice = next(
-                p.forecaster.name for p, own in zip(self.parts, every, strict=True) if every.count(own) > 1
-            )
-            raise SettingsError(
-                complain(f"{self.name}: forecasters", f"{twice} twice", "each once", "give it a weight instead")
-            )
+        self._check_once()
         steps = [(part.forecaster.name, part.forecaster.needs.step) for part in self.parts]
         if len({step for _, step in steps if step is not None}) > 1:
             named = ", ".join(f"{name} {minutes(step):g} min" for name, step in steps if step is not None)
@@ -86,6 +81,22 @@ class Average:
             )
         if self.calibration is not None:
             check_identity(self.calibration, self)
+
+    def _check_once(self) -> None:
+        """Refuse a forecaster that counts twice, by itself or within a mean among the parts."""
+        held: dict[str, list[tuple[Forecaster, Forecaster]]] = {}
+        for part in self.parts:
+            for one in _single(part.forecaster):
+                held.setdefault(identity_of(one), []).append((one, part.forecaster))
+        twice = next((found for found in held.values() if len(found) > 1), None)
+        if twice is None:
+            return
+        name, parts = twice[0][0].name, [part for _, part in twice]
+        where, remedy = "", "give it a weight instead"
+        if any(isinstance(part, Average) for part in parts):
+            where = f", in {' and '.join(part.name for part in parts)}"
+            remedy = "leave one out, or name the networks with weights"
+        raise SettingsError(complain(f"{self.name}: forecasters", f"{name} twice{where}", "each once", remedy))
 
     def uncalibrated(self) -> Average:
         """The same mean without its calibration."""
@@ -102,7 +113,10 @@ class Average:
         )
 
     def describe(self) -> dict[str, str]:
-        """Return what each part is, its weight, and the digests of networks."""
+        """Return what each part is, its weight, the digests of networks, and how each part is run.
+
+        The last stands apart from what the mean is, as its calibration holds however it is run.
+        """
         settings = [
             {
                 "forecaster": identity_of(part.forecaster),
@@ -120,6 +134,7 @@ class Average:
             "model": self.name,
             "average_of": parts,
             "settings": json.dumps(settings, sort_keys=True),
+            PARTS_RUN: json.dumps([_as_run(part.forecaster) for part in self.parts], sort_keys=True),
             **own,
         }
 
@@ -180,3 +195,16 @@ class Average:
                 complain(f"{self.name}: thresholds", "none that all parts know", "some", "calibrate them alike")
             )
         return common, np.where(weight > 0, total / np.where(weight > 0, weight, 1), np.float32(np.nan))
+
+
+def _single(forecaster: Forecaster) -> list[Forecaster]:
+    """Of what a forecaster is the mean, through means of means; itself, where it is none."""
+    if not isinstance(forecaster, Average):
+        return [forecaster]
+    return [one for part in forecaster.parts for one in _single(part.forecaster)]
+
+
+def _as_run(forecaster: Forecaster) -> Any:
+    """The settings of a part, with device, precision and tiles of a network, as plain values."""
+    described = forecaster.describe()
+    return json.loads(described.get(PARTS_RUN) or described.get("settings", "{}"))

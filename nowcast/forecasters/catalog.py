@@ -84,7 +84,7 @@ def build_average(settings: Mapping[str, Any], step: np.timedelta64 | None = Non
 
     ``of`` lists their names, the networks of the package when left out; ``weights`` their weights;
     ``calibration`` a file that baselines among them get probabilities from; ``raw`` leaves out the calibration
-    that comes with the mean.
+    that comes with the mean. Networks of the package, and means of them, enter without theirs.
     """
     chosen = build(AverageSettings, settings, "average")
     names = list(chosen.of) or list(dict.fromkeys(one.system for one in networks().values()))
@@ -95,9 +95,10 @@ def build_average(settings: Mapping[str, Any], step: np.timedelta64 | None = Non
             complain("average: weights", len(chosen.weights), f"{len(names)}", "one for each forecaster")
         )
     known = [] if chosen.calibration is None else read_calibration(Path(chosen.calibration)).models
+    own = {*packaged_names(), "average"}
     parts = []
     for n, name in enumerate(names):
-        one = build_forecaster(name, {"raw": True} if name in networks() else None, device=chosen.device)
+        one = build_forecaster(name, {"raw": True} if name in own else None, device=chosen.device)
         steps = next((m.steps for m in known if m.identity == identity_of(one)), ())
         parts.append(Part(one, steps, chosen.weights[n] if chosen.weights else 1.0))
     made = Average(tuple(parts), "+".join(chosen.of) or "average")

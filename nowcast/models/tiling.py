@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nowcast.core.allocator import give_back_freed
 from nowcast.core.errors import SettingsError, complain
-from nowcast.core.freed_memory import give_back_freed
 from nowcast.models.base import ScheduledTargets, SequenceModel
 from nowcast.models.wrapper import Inner, ModelWrapper
 

@@ -111,7 +111,7 @@ class Training:
     cuda_graph: bool = False
     """On one GPU: record the forward and backward pass at the first batch and play it back, so that
     thousands of launches need not be waited for; the numbers are the same to rounding. For networks of one
-    optimiser step a batch, without scheduled sampling."""
+    optimiser step a batch, without scheduled sampling. On a CPU nothing is recorded."""
     log_every: int = 10
     """Iterations between two lines of metrics.csv."""
     logger: Literal["csv", "tensorboard", "mlflow", "wandb"] = "csv"
@@ -187,10 +187,12 @@ class Experiment:
 
     def _check_cuda_graph(self) -> None:
         t = self.training
-        if t.cuda_graph and (t.processes > 1 or t.sampling.start > 0 or t.sampling.reverse is not None):
+        several = t.processes > 1 and t.accelerator != "cpu"
+        if t.cuda_graph and (several or t.sampling.start > 0 or t.sampling.reverse is not None):
             raise SettingsError(
                 "training.cuda_graph: got true with several devices or scheduled sampling, expected one device "
-                "and training.sampling.start=0, as a recording draws nothing; change one of them"
+                "(several with training.accelerator=cpu, where nothing is recorded) and "
+                "training.sampling.start=0, as a recording draws nothing; change one of them"
             )
 
     def _check_positive(self) -> None:

@@ -22,6 +22,7 @@ from nowcast.training.experiment import Experiment
 from nowcast.training.losses import make_loss
 from nowcast.training.optimizer import make_optimizer
 from nowcast.training.recorded_pass import RecordedPass
+from nowcast.training.run_log import LOG
 from nowcast.training.schedule import Plateau
 from nowcast.training.validation import ValidationSums
 
@@ -99,10 +100,12 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         return make_optimizer(training.optimizer, self.network.parameters(), rate, decay)
 
     def on_train_start(self) -> None:
-        """Take up the optimiser of a resumed run; start the clock."""
+        """Take up the optimiser of a resumed run; say where nothing is recorded; start the clock."""
         if self.optimizer_state is not None:
             self.bare_optimizer.load_state_dict(self.optimizer_state)
             self.optimizer_state = None
+        if self.recorded is not None and self.device.type != "cuda":
+            LOG.info("training.cuda_graph=true: this run is on %s, where no pass is recorded", self.device.type)
         self._started = time.monotonic()
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nowcast.archive.thinned import RadarFrames
-from nowcast.core.engine import Engine, InProcess, in_order
+from nowcast.core.engine import Engine, in_order
 from nowcast.core.errors import SettingsError, TimeError
 from nowcast.core.files import provenance
 from nowcast.core.text_table import text_table
@@ -26,6 +26,7 @@ from nowcast.models.device import Device
 from nowcast.scores.catalog import build_metrics
 from nowcast.scores.categorical import check_threshold
 from nowcast.workflows.calibrated import uncalibrated
+from nowcast.workflows.engine_choice import engine_for
 from nowcast.workflows.forecast import forecast
 from nowcast.workflows.initialisation import (
     LEAST_PAST,
@@ -82,8 +83,9 @@ def calibrate(
         forecasters: by the name they go by in messages; a calibration that one has is left out.
         periods: half-open, UTC; keep them apart from what a network was trained and is tested on.
         thresholds: of events, in dBZ; sorted here.
-        lead_times, stride, min_wet_pixels, wet_dbz, most_missing, least_past, progress, engine: as
+        lead_times, stride, min_wet_pixels, wet_dbz, most_missing, least_past, progress: as
             `nowcast.workflows.verify.verify_period`.
+        engine: as `nowcast.verify`.
         device: that networks among named models forecast on.
 
     Raises:
@@ -102,18 +104,19 @@ def calibrate(
     past = max(least_past, *(f.needs.past for f in models.values()))
     counts = {name: CalibrationCounts(sorted(thresholds), lead_times) for name in models}
     learners = {name: ProbabilityLearner(sorted(thresholds)) for name in models}
-    starts = _initialisations(
-        archives, periods, past, lead_times, stride, min_wet_pixels, wet_dbz, most_missing, progress, engine
-    )
-    total = sum(len(found.windows) for found in starts)
-    with tqdm(total=total, desc="calibrating", unit="nowcast", disable=not progress) as bar:
-        for archive, found in zip(archives, starts, strict=True):
-            count = partial(_counted, archive, models, leads, past, sorted(thresholds))
-            for one in in_order(engine or InProcess(), count, list(found.windows)):
-                for name, (decisions, probabilities) in one.items():
-                    counts[name].merge(decisions)
-                    learners[name].merge(probabilities)
-                bar.update()
+    with engine_for(models.values(), engine) as own:
+        starts = _initialisations(
+            archives, periods, past, lead_times, stride, min_wet_pixels, wet_dbz, most_missing, progress, own
+        )
+        total = sum(len(found.windows) for found in starts)
+        with tqdm(total=total, desc="calibrating", unit="nowcast", disable=not progress) as bar:
+            for archive, found in zip(archives, starts, strict=True):
+                count = partial(_counted, archive, models, leads, past, sorted(thresholds))
+                for one in in_order(own, count, list(found.windows)):
+                    for name, (decisions, probabilities) in one.items():
+                        counts[name].merge(decisions)
+                        learners[name].merge(probabilities)
+                    bar.update()
     made = {
         "archives": [
             {"name": a.path.name, "content": a.fingerprint, "nowcasts": len(found.windows)}

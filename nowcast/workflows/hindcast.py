@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import time as clock
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -19,7 +18,7 @@ from tqdm import tqdm
 from nowcast.archive.masked import masked
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames
-from nowcast.core.engine import Engine, one_thread, open_engine
+from nowcast.core.engine import Engine, one_thread
 from nowcast.core.errors import FileError, SettingsError, shown
 from nowcast.core.places import DataPath, place_of
 from nowcast.core.times import Times, parse_period, to_text
@@ -31,6 +30,7 @@ from nowcast.postprocessing.base import PostProcessing
 from nowcast.postprocessing.chain import Products, chain
 from nowcast.products.hindcast_zarr import HindcastStore, create_hindcast, is_created
 from nowcast.workflows.calibrated import calibrated, read_calibrations
+from nowcast.workflows.engine_choice import engine_for
 from nowcast.workflows.forecast import forecast_with_past, postprocess
 from nowcast.workflows.initialisation import LEAST_PAST, at_common_step, common_leads
 
@@ -94,8 +94,8 @@ def hindcast(
         device: that networks among named models forecast on, as `nowcast.forecast`.
         calibration, post, members, seed, products, z_r: as `nowcast.forecast`.
         progress: show a bar on stderr.
-        engine: of `nowcast.open_engine`; None spreads long work over the cores of this machine. The values
-            are the same to the last bit.
+        engine: of `nowcast.open_engine`; None spreads long work over the cores of this machine, unless a GPU
+            does it. The values are the same to the last bit.
 
     Raises:
         TimeError: no initialisation time in the period.
@@ -134,7 +134,7 @@ def hindcast(
     make = _Make(frames, model, leads, steps, place)
     held, waiting = make.prepare(times)
     with (
-        open_engine() if engine is None else nullcontext(engine) as own,
+        engine_for([model], engine) as own,
         tqdm(
             own.each(make, waiting),
             "hindcast",

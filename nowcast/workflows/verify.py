@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from tqdm import tqdm
 from nowcast.archive.masked import masked
 from nowcast.archive.reader import Archive
 from nowcast.archive.thinned import RadarFrames, thinned
-from nowcast.core.engine import Engine, InProcess, in_order, open_engine
+from nowcast.core.engine import Engine, InProcess, in_order
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.times import minutes, parse_period
 from nowcast.evaluation.cell_maps import block_of
@@ -32,6 +31,7 @@ from nowcast.scores.catalog import DEFAULT_SCORES, PROBABILITY_SCORES
 from nowcast.scores.categorical import DEFAULT_THRESHOLDS_DBZ, check_threshold
 from nowcast.workflows.calibrated import read_calibrations
 from nowcast.workflows.drawn_members import with_members
+from nowcast.workflows.engine_choice import engine_for
 from nowcast.workflows.initialisation import (
     LEAST_PAST,
     Models,
@@ -107,8 +107,8 @@ def verify(
         title, notes: of the page.
         palette: colours of reflectivity on it, ``safe`` or ``radar``.
         progress: show a bar on stderr.
-        engine: of `nowcast.open_engine`; None spreads long work over the cores of this machine. The values
-            are the same to the last bit.
+        engine: of `nowcast.open_engine`; None spreads long work over the cores of this machine, unless a GPU
+            does it. The values are the same to the last bit.
 
     Raises:
         NowcastError: as `verify_period`; the folder cannot be written.
@@ -135,7 +135,7 @@ def verify(
     grouping = grouped_by(by, frames.grid.shape, frames.grid.cell_km, regions, region_km)
     against = against or Against()
     against.check(list(readings), list(thresholds))
-    with open_engine() if engine is None else nullcontext(engine) as own:
+    with engine_for((reading.forecaster for reading in readings.values()), engine) as own:
         found = verify_period(
             frames,
             readings,

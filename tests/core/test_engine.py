@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,11 +117,14 @@ def test_no_more_workers_are_started_than_there_are_cores(monkeypatch):
             assert engine.workers == started
 
 
-def test_workers_of_any_cluster_keep_freed_memory(monkeypatch):
+@pytest.mark.parametrize(("nanny", "times"), [("tcp://127.0.0.1:1", 1), (None, 0)])
+def test_workers_that_are_processes_of_their_own_keep_freed_memory(nanny, times, monkeypatch):
     asked = []
     monkeypatch.setattr("nowcast.core.cluster_worker.keep_freed_memory", lambda: asked.append("keep"))
-    Function("name", b"").setup(None)
-    assert asked == ["keep"]
+    function = Function("name", b"")
+    function.setup(SimpleNamespace(nanny=nanny))
+    function.teardown(None)
+    assert len(asked) == times
 
 
 @pytest.fixture(scope="module")

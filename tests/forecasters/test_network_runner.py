@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from nowcast.core.freed_memory import give_back_freed
+from nowcast.core.allocator import give_back_freed
 from nowcast.core.scaling import Scaling
 from nowcast.forecasters.network_runner import NetworkRunner, Running
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork

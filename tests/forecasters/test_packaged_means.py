@@ -7,21 +7,24 @@ import numpy as np
 import pytest
 import yaml
 
+from nowcast.archive.reader import Archive
 from nowcast.cli.main import main
 from nowcast.cli.models import _forecasters
-from nowcast.core.errors import CheckpointError, NowcastError
+from nowcast.core.errors import CheckpointError, NowcastError, SettingsError
 from nowcast.core.field import PROBABILITY
 from nowcast.forecasters import registry as module
-from nowcast.forecasters.calibration_file import read_calibration
+from nowcast.forecasters.calibration_file import read_calibration, write_calibration
 from nowcast.forecasters.catalog import build_forecaster
 from nowcast.forecasters.decision_thresholds import identity_of
 from nowcast.forecasters.registry import means, networks, packaged_names, registry
+from nowcast.workflows.calibrate import calibrate
 from nowcast.workflows.forecast import forecast
 from tests.fakes.fields import moving_disc, projected_grid
 from tests.fakes.memory_archive import MemoryArchive
 from tests.fakes.packaged_weights import write_network, write_registry
 from tests.fakes.small_archive import write_archive
 
+DAY = np.datetime64("2025-03-22", "ns"), np.datetime64("2025-03-23", "ns")
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
@@ -114,6 +117,28 @@ def test_settings_of_networks_are_those_of_a_mean(place):
         build_forecaster("both", {"step_minutes": 5})
     with pytest.raises(NowcastError, match=r"neural\.weights: unknown setting"):
         build_forecaster("both", {"weights": [1, 2]})
+
+
+def test_how_its_networks_are_run_is_told_apart_from_what_it_is(place):
+    write_registry(place, {name: write_network(place, name, seed) for seed, name in enumerate("ab")} | BOTH)
+    model, tiled = build_forecaster("both"), build_forecaster("both", {"memory_gb": 1, "tile": [64, 64]})
+    assert identity_of(model) == identity_of(tiled)
+    told = [json.loads(one.describe()["parts_run"]) for one in (model, tiled)]
+    assert [part["forecast"]["tile"] for parts in told for part in parts] == [None, None, [64, 64], [64, 64]]
+
+
+def test_a_mean_within_a_mean_enters_raw_and_no_network_counts_twice(place, archives):
+    networks = {name: write_network(place, name, seed) for seed, name in enumerate("abc")}
+    write_registry(place, networks | BOTH)
+    both = build_forecaster("both", {"raw": True})
+    learnt = calibrate([Archive.open(archives / "disc.zarr")], [both], [DAY], thresholds=[20], lead_times=2)
+    write_calibration(place / "both.calibration.json", learnt.learnt, {})
+    assert build_forecaster("both").calibration is not None
+    inner = build_forecaster("both+c").parts[0].forecaster
+    assert (inner.name, inner.calibration) == ("both", None)
+    told = r"^both\+b: forecasters: got b twice, in both and b, expected each once; leave one out, or name the"
+    with pytest.raises(SettingsError, match=told):
+        build_forecaster("both+b")
 
 
 def test_it_is_listed_with_its_card_and_no_network_to_start_from(place, capsys):

@@ -120,12 +120,32 @@ def test_the_one_group_with_a_field_is_read(group, shared, tmp_path):
 def test_of_several_groups_one_has_to_be_chosen(tmp_path):
     path = tmp_path / "g.nc"
     scene = grouped(path, ["high", "low", "low/inner"])
-    with pytest.raises(FileError, match=r"got in the groups 'high', 'low', expected one .* group: high"):
+    with pytest.raises(FileError, match=r"got in the groups 'high', 'low', expected one .* group: 'high'"):
         CfNetcdf().open(path)
     for group in ("low", "low/inner", "/high/"):
         cf.assert_truth(Mapped(Mapping("m", group=group)).open(path), scene)
     with pytest.raises(FileError, match=r"group: got 'lower', expected one of 'high', 'low'"):
         Mapped(Mapping("m", group="lower")).open(path)
+
+
+def test_other_arrays_outside_groups_hide_no_field_and_the_root_can_be_chosen(tmp_path):
+    path = tmp_path / "g.nc"
+    scene = grouped(path, ["Grid"])
+    with netCDF4.Dataset(path, "a") as data:
+        data.createDimension("steps", 1)
+        data.createDimension("nv", 2)
+        data.createVariable("time_bnds", "f8", ("steps", "nv"))[...] = 0.0
+    cf.assert_truth(CfNetcdf().open(path), scene)
+    with pytest.raises(FileError, match=r"holds 'time_bnds' without units"):
+        Mapped(Mapping("m", group="/")).open(path)
+
+
+def test_the_name_of_a_group_is_quoted_and_cut_wherever_it_is_told(tmp_path):
+    path = tmp_path / "g.nc"
+    grouped(path, ["a b" + "c" * 200, "low"])
+    with pytest.raises(FileError, match=r"group: 'a bc{50}") as told:
+        CfNetcdf().open(path)
+    assert "c" * 120 not in str(told.value)
 
 
 def test_groups_without_a_field_and_files_without_groups_are_told(tmp_path):

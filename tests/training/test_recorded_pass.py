@@ -123,6 +123,14 @@ def test_settings_that_draw_are_refused():
     assert TrainingModule(network(), experiment("training.sampling.start=0")).recorded is None
 
 
+def test_several_devices_are_refused_but_for_processes_of_a_cpu():
+    shared = ("training.cuda_graph=true", "training.sampling.start=0", "training.devices=2")
+    for accelerator in ("auto", "gpu"):
+        with pytest.raises(SettingsError, match=r"training\.cuda_graph: .* training\.accelerator=cpu"):
+            experiment(*shared, f"training.accelerator={accelerator}")
+    assert experiment(*shared, "training.accelerator=cpu").training.devices == 2
+
+
 @needs_gpu
 @pytest.mark.parametrize("half", [False, True])
 def test_a_gpu_plays_what_it_would_launch(half):

@@ -90,6 +90,14 @@ class Signals:
         return self.inner[index]
 
 
+def test_a_recording_that_a_cpu_does_not_make_is_told(tmp_path):
+    quick = ("training.steps=2", "training.sampling.start=0")
+    line = "training.cuda_graph=true: this run is on cpu, where no pass is recorded"
+    told = go(tmp_path, *quick, "training.cuda_graph=true")
+    assert (told.parent / "train.log").read_text().count(line) == 1
+    assert "cuda_graph" not in (go(tmp_path, *quick).parent / "train.log").read_text()
+
+
 def test_a_run_leaves_its_files_and_says_what_it_did(tmp_path):
     best = go(tmp_path)
     assert best == tmp_path / "tiny" / "v0" / "best.ckpt"

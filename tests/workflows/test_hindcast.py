@@ -1,5 +1,6 @@
 """Hindcast: the forecasts of the one workflow in one store, whole or marked, gone on with where it stopped."""
 
+import json
 import pickle
 import signal
 import subprocess
@@ -17,13 +18,16 @@ from nowcast.cli.main import main
 from nowcast.core.errors import FileError, NowcastError, SettingsError, TimeError
 from nowcast.core.field import NAME, PROBABILITY
 from nowcast.core.grid import Grid
+from nowcast.forecasters.average import Average, Part
 from nowcast.forecasters.base import Needs, label_forecast
+from nowcast.forecasters.decision_thresholds import identity_of
 from nowcast.forecasters.persistence import Persistence
 from nowcast.forecasters.stored import StoredHindcast
 from nowcast.products.hindcast_zarr import HindcastStore, open_hindcast
 from nowcast.workflows.forecast import forecast
 from nowcast.workflows.hindcast import hindcast
 from nowcast.workflows.verify import verify_period
+from tests.fakes.forecasters import Probable
 from tests.fakes.small_archive import write_archive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,6 +131,24 @@ def test_another_hindcast_is_not_gone_on_with(archive, tmp_path):
     with pytest.raises(FileError, match="got no hindcast"):
         HindcastStore(tmp_path / "absent.zarr")
     assert not (tmp_path / "none.zarr").exists()
+
+
+def test_a_mean_run_otherwise_is_not_gone_on_with(archive, tmp_path):
+    class Tiled(Probable):
+        def __init__(self, tile=None):
+            super().__init__("tiled", sha256="a" * 64)
+            self.tile = tile
+
+        def describe(self):
+            return super().describe() | {"settings": json.dumps({"tile": self.tile})}
+
+    one, other = (Average((Part(Probable()), Part(Tiled(tile)))) for tile in (None, 64))
+    assert identity_of(one) == identity_of(other)
+    asked = (PERIOD, tmp_path / "h.zarr")
+    hindcast(archive, one, *asked, stride=8, lead_times=2)
+    with pytest.raises(FileError, match=r"got a hindcast with parts_run .*tile"):
+        hindcast(archive, other, *asked, stride=8, lead_times=2)
+    assert hindcast(archive, one, *asked, stride=8, lead_times=2).made == 0
 
 
 def test_a_forecast_of_other_variables_than_the_first_is_refused(archive, tmp_path):

@@ -104,7 +104,7 @@ class Mapping:
     ``not_observed`` and ``no_echo`` speak of numbers as the file stores them, and hold before its own
     attributes. ``rows`` and ``columns`` name the coordinates, or dimensions where ``grid`` has the edges;
     ``select`` names an index of any further dimension. ``group`` is where a netCDF file keeps the variable;
-    without it, the one group with a field counts where nothing lies outside groups.
+    without it, the one group with a field counts where no field lies outside groups; ``/`` is the root.
     """
 
     name: str

@@ -64,8 +64,10 @@ def _stated(variables: Mapping[str, Any], variable: Any, axes: Axes) -> Hashable
     numbers = []
     for coordinate in members[:2]:
         coordinate.set_auto_maskandscale(False)
-        numbers.append(np.asarray(coordinate[...]))
-        coordinate.set_auto_maskandscale(True)
+        try:
+            numbers.append(np.asarray(coordinate[...]))
+        finally:
+            coordinate.set_auto_maskandscale(True)
     return (
         tuple((axis.role, axis.system, axis.coordinate.name) for axis in (axes.row, axes.column)),
         repr([[(n, type(v).__name__, np.asarray(v).tolist()) for n, v in of_one] for of_one in texts]),

@@ -46,8 +46,8 @@ def in_group(path: Path, data: Any, group: str | None) -> Any:
     Args:
         path: for messages.
         data: the file, opened by netCDF4.
-        group: such as ``Grid`` or ``Grid/Intermediate``; None takes the outermost that holds reflectivity or
-            rain in rows and columns, where the file has no such array outside its groups.
+        group: such as ``Grid`` or ``Grid/Intermediate``, ``/`` for the root; None takes the outermost that
+            holds reflectivity or rain in rows and columns, where the file has no such array outside its groups.
 
     Returns:
         The group, or the file where there is none to choose.
@@ -57,7 +57,7 @@ def in_group(path: Path, data: Any, group: str | None) -> Any:
     """
     if group is not None:
         return _named(path, data, group)
-    if not data.groups or any(v.ndim >= 2 for v in data.variables.values()) or is_polar(data):
+    if not data.groups or _holds_field(data) or is_polar(data):
         return data
     for depth in range(1, _DEEPEST + 1):
         found = [holders for holders in _at_depth([data], depth) if _holds_field(holders[-1])]
@@ -68,7 +68,7 @@ def in_group(path: Path, data: Any, group: str | None) -> Any:
                     f"{path}: fields",
                     f"in the groups {', '.join(map(repr, names))[:120]}",
                     "one group with reflectivity or rain",
-                    f"choose one by a mapping (--mapping) with group: {names[0]}",
+                    f"choose one by a mapping (--mapping) with group: {repr(names[0])[:120]}",
                 )
             )
         if found:
@@ -78,7 +78,7 @@ def in_group(path: Path, data: Any, group: str | None) -> Any:
 
 def _named(path: Path, data: Any, group: str) -> InGroup:
     holders = [data]
-    for part in group.strip("/").split("/"):
+    for part in filter(None, group.split("/")):
         inner = holders[-1].groups
         if part not in inner:
             listed = ", ".join(repr(name) for name in inner)[:120] or "none"

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nowcast.core.allocator import give_back_freed
 from nowcast.core.errors import NowcastError, SettingsError
-from nowcast.core.freed_memory import give_back_freed
 from nowcast.core.settings import build
 from nowcast.models.catalog import find_model
 
