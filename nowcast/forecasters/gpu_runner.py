@@ -61,8 +61,9 @@ class GpuRunner(NetworkRunner):
 
     def _fits(self, height: int, width: int) -> bool:
         """Whether a frame is one tile, with what `AnySize` adds below and to the right."""
-        multiples = self._loaded.model.multiple_of
-        rows, columns = (-(-side // n) * n for side, n in zip((height, width), multiples, strict=True))
+        from nowcast.models.padding import padded_size
+
+        rows, columns = padded_size(self._loaded.model.multiple_of, height, width)
         tile = self._tile_size(rows, columns)
         return rows <= tile[0] and columns <= tile[1]
 

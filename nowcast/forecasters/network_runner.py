@@ -102,15 +102,15 @@ class NetworkRunner:
         import torch
         from torch.nn.functional import interpolate
 
-        from nowcast.models.padding import AnySize
+        from nowcast.models.padding import AnySize, padded_size
 
+        height, width = scaled.shape[1:]
         scaled = np.where(observed, scaled, np.float32(0))
         with torch.no_grad():
             found = AnySize(self._loaded.model).motion(batch(scaled), 1, batch(observed))[:, -1].mean(dim=1)
-            multiples = zip(scaled.shape[1:], self._loaded.model.multiple_of, strict=True)
-            padded = [-(-side // multiple) * multiple for side, multiple in multiples]
+            padded = padded_size(self._loaded.model.multiple_of, height, width)
             whole = interpolate(found, size=padded, mode="bilinear", align_corners=False)
-        cropped: Array = whole[0, :, : scaled.shape[1], : scaled.shape[2]].numpy()
+        cropped: Array = whole[0, :, :height, :width].numpy()
         return cropped
 
     def _tile_size(self, height: int, width: int) -> tuple[int, int]:

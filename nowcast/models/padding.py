@@ -36,6 +36,11 @@ def check_size(multiple_of: tuple[int, int], height: int, width: int) -> None:
         )
 
 
+def padded_size(multiple_of: tuple[int, int], height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the smallest frame a network takes that holds one of ``height`` x ``width``."""
+    return height + -height % multiple_of[0], width + -width % multiple_of[1]
+
+
 def check_tied_size(network: SequenceModel, size: tuple[int, ...], remedy: str) -> None:
     """Refuse frames of another size than the one that a network is tied to, if it is to any.
 
@@ -129,8 +134,8 @@ class AnySize(ModelWrapper):
             yield OptimiserStep(step.name, prediction, target, seen, step.penalty)
 
     def _margin(self, height: int, width: int) -> tuple[int, int, int, int]:
-        rows, columns = self.network.multiple_of
-        return 0, -width % columns, 0, -height % rows
+        rows, columns = padded_size(self.network.multiple_of, height, width)
+        return 0, columns - width, 0, rows - height
 
     def pad(self, frames: Tensor) -> Tensor:
         """Frames (B, N, C, H, W) in a size that the network inside takes."""

@@ -6,6 +6,7 @@ from torch import nn
 from nowcast.core.scaling import Scaling
 from nowcast.models.base import SequenceModel
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork
+from nowcast.models.choice import ModelChoice
 
 SHA = "ab" * 32
 
@@ -32,6 +33,25 @@ class Repeat(SequenceModel):
         self.shapes.append(tuple(past.shape))
         self.pool(past[:, -1])
         return torch.stack([past[:, -1] + self.growth * (s + 1) for s in range(steps)], dim=1)
+
+
+def with_head(name, settings, head, flow=None):
+    """Give a fresh network under a head, and in Lagrangian coordinates, as load_network would."""
+    network = ModelChoice(name, settings, head, flow).build(1, None, Scaling()).eval()
+    meta = CheckpointMeta(
+        name,
+        settings,
+        1,
+        None,
+        5,
+        10,
+        600.0,
+        Scaling(),
+        (1.0, 1.0),
+        exceedance_probability=head,
+        lagrangian=flow,
+    )
+    return LoadedNetwork(network, meta, "0" * 64)
 
 
 def loaded(model, past=3, step_seconds=600.0, grid_km=(1.0, 1.0), channels=1, scaling=Scaling()):  # noqa: B008

@@ -16,13 +16,11 @@ from nowcast.forecasters.gpu_runner import GpuRunner
 from nowcast.forecasters.network_runner import NetworkRunner, Running
 from nowcast.forecasters.neural import Neural, NeuralSettings
 from nowcast.models import cuda_graph, device, on_device
-from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork
-from nowcast.models.choice import ModelChoice
 from nowcast.models.exceedance.cascade import CascadeSettings
 from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
 from nowcast.models.lagrangian.wrapper import LagrangianSettings
 from tests.fakes.fields import moving_disc, projected_grid
-from tests.fakes.networks import Repeat, loaded
+from tests.fakes.networks import Repeat, loaded, with_head
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 THRESHOLDS = (10.0, 20.0, 30.0, 40.0)
@@ -33,23 +31,7 @@ LEADS = np.arange(1, 4) * np.timedelta64(10, "m")
 def trained():
     torch.manual_seed(0)
     head = ExceedanceProbabilitySettings(THRESHOLDS, cascade=CascadeSettings(scales=(1.0, 2.0), hidden=4))
-    flow = LagrangianSettings()
-    settings = {"hidden": [8, 8], "filter_size": 3}
-    network = ModelChoice("motionrnn_predrnn", settings, head, flow).build(1, None, Scaling()).eval()
-    meta = CheckpointMeta(
-        "motionrnn_predrnn",
-        settings,
-        1,
-        None,
-        5,
-        10,
-        600.0,
-        Scaling(),
-        (1.0, 1.0),
-        exceedance_probability=head,
-        lagrangian=flow,
-    )
-    return LoadedNetwork(network, meta, "0" * 64)
+    return with_head("motionrnn_predrnn", {"hidden": [8, 8], "filter_size": 3}, head, LagrangianSettings())
 
 
 @pytest.fixture(scope="module")

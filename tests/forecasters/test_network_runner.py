@@ -12,35 +12,21 @@ import torch
 from nowcast.core.allocator import give_back_freed
 from nowcast.core.scaling import Scaling
 from nowcast.forecasters.network_runner import NetworkRunner, Running
-from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork
-from nowcast.models.choice import ModelChoice
 from nowcast.models.exceedance import stripes
 from nowcast.models.exceedance.cascade import CascadeSettings, LogitCascade
 from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
 from nowcast.models.lagrangian.wrapper import LagrangianModel, LagrangianSettings
 from nowcast.models.tiling import Tiled
 from tests.fakes.fields import moving_disc, projected_grid
+from tests.fakes.networks import with_head
 
 THRESHOLDS = (10.0, 20.0, 30.0, 40.0)
 
 
 def runner(cascade=None, lagrangian=None):
     head = ExceedanceProbabilitySettings(THRESHOLDS, cascade=cascade)
-    network = ModelChoice("lagrangian_persistence", {}, head, lagrangian).build(1, None, Scaling()).eval()
-    meta = CheckpointMeta(
-        "lagrangian_persistence",
-        {},
-        1,
-        None,
-        5,
-        10,
-        600.0,
-        Scaling(),
-        (1.0, 1.0),
-        exceedance_probability=head,
-        lagrangian=lagrangian,
-    )
-    return NetworkRunner(LoadedNetwork(network, meta, "0" * 64), Running(4.0, None, 64, half=False))
+    network = with_head("lagrangian_persistence", {}, head, lagrangian)
+    return NetworkRunner(network, Running(4.0, None, 64, half=False))
 
 
 def test_what_stands_around_the_network_is_none_of_the_tiles_business():
@@ -88,7 +74,7 @@ def kilobytes(name):
 
 
 def taken(work):
-    """Give the bytes that a call takes at its highest."""
+    """Return the peak memory of a call, in bytes."""
     give_back_freed()
     Path("/proc/self/clear_refs").write_text("5")  # forgets the highest so far
     before = kilobytes("VmRSS")
@@ -97,7 +83,7 @@ def taken(work):
 
 
 def taken_by_parts(side):
-    """Give the bytes of the network on a tile, and what a cascade in narrow bands adds to it."""
+    """Return the peak memory of the network on a tile in bytes, and what a cascade in narrow bands adds."""
     stripes._WHOLE = stripes._BAND = 8192
     past = torch.rand(1, 5, 1, side, side)
     plain, faded = runner()._network, runner(CascadeSettings())._network
