@@ -59,18 +59,27 @@ def _wait_for(command: list[str]) -> int:
 
     Its session is its own, so that Ctrl-C at a terminal reaches it once: a second one would end it unsaved.
     """
-    with Interruption(), subprocess.Popen(command, start_new_session=True) as process:
+    with Interruption() as interruption:
+        interruption.deferred = True  # until there is a process to hand it on to
+        with subprocess.Popen(command, start_new_session=True) as process:
+            return _waited_for(process, interruption)
+
+
+def _waited_for(process: subprocess.Popen[bytes], interruption: Interruption) -> int:
+    try:
+        interruption.deferred = False
+        if interruption.asked is not None:
+            raise Interrupted(interruption.asked)
+        return process.wait()
+    except Interrupted as interrupted:
+        process.send_signal(interrupted.number)
         try:
-            return process.wait()
-        except Interrupted as interrupted:
-            process.send_signal(interrupted.number)
-            try:
-                process.wait(_LEAVING_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            if interrupted.number == signal.SIGINT:
-                raise KeyboardInterrupt from None
-            raise SystemExit(128 + interrupted.number) from None
+            process.wait(_LEAVING_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        if interrupted.number == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise SystemExit(128 + interrupted.number) from None
 
 
 def main(folder: Path) -> int:

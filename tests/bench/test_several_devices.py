@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -45,13 +46,18 @@ def test_a_first_device_that_dies_without_a_word_is_told_with_its_exit_code(tmp_
     assert text.endswith("(the process of its first device ended with exit code -9)")
 
 
+def listening(folder, number):
+    """Python of a child that says when it is ready, and writes a letter for each signal."""
+    return (
+        "import signal, sys, time\nfrom pathlib import Path\n"
+        f"def end(*_): Path({str(folder / 'saved')!r}).open('a').write('x'); time.sleep(.1); sys.exit(1)\n"
+        f"signal.signal({int(number)}, end); Path({str(folder / 'ready')!r}).touch(); time.sleep(20)\n"
+    )
+
+
 @pytest.mark.parametrize(("number", "ends"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])
 def test_a_signal_reaches_the_training_once_and_is_waited_for(tmp_path, number, ends):
-    child = (
-        "import signal, sys, time\nfrom pathlib import Path\n"
-        f"def end(*_): Path({str(tmp_path / 'saved')!r}).open('a').write('x'); time.sleep(.1); sys.exit(1)\n"
-        f"signal.signal({int(number)}, end); Path({str(tmp_path / 'ready')!r}).touch(); time.sleep(20)\n"
-    )
+    child = listening(tmp_path, number)
 
     def when_ready():
         while not (tmp_path / "ready").exists():
@@ -63,6 +69,20 @@ def test_a_signal_reaches_the_training_once_and_is_waited_for(tmp_path, number, 
     with pytest.raises(ends):
         several_devices._wait_for([sys.executable, "-S", "-c", child])
     thread.join()
+    assert (tmp_path / "saved").read_text() == "x"
+
+
+def test_a_signal_that_comes_while_the_training_starts_reaches_it_too(tmp_path, monkeypatch):
+    class Started(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            while not (tmp_path / "ready").exists():
+                pass
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(subprocess, "Popen", Started)
+    with pytest.raises(SystemExit):
+        several_devices._wait_for([sys.executable, "-S", "-c", listening(tmp_path, signal.SIGTERM)])
     assert (tmp_path / "saved").read_text() == "x"
 
 
