@@ -72,11 +72,15 @@ def _command(archive: Path, name: str, out: Path) -> Taken:
     words = ["--archive", str(archive), "--model", name, "--no-page", "--out", str(out)]
 
     def run() -> None:
-        subprocess.run(
-            [sys.executable, "-m", "nowcast", "forecast", *words], check=True, stdout=subprocess.DEVNULL
-        )
+        command = [sys.executable, "-m", "nowcast", "forecast", *words]
+        subprocess.run(command, check=True, env=_environment(), capture_output=True)
 
     return _timed(run)
+
+
+def _environment() -> dict[str, str]:
+    """That of this process, with Python's compiled modules kept, as they are where a package is installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _work(archive: Path, name: str, out: Path) -> Callable[[], object]:
