@@ -27,6 +27,7 @@ LATER: tuple[tuple[str, Any], ...] = (
     ("training.learning_rate.rise_share", 0.3),
     ("training.learning_rate.patience", 10),
     ("training.sampling.reverse", None),
+    ("training.only", []),
 )
 """Settings that tables were filled without: at these values they are not counted, so that hashes stay."""
 NOT_COUNTED = ("workers", "accelerator", "cuda_graph", "log_every", "logger", "devices", "nodes")
