@@ -132,11 +132,10 @@ def log_score(weights: Sequence[float]) -> Loss:
 def soft_jaccard(weights: Sequence[float]) -> Loss:
     """Make one minus the CSI of events, with probabilities in place of yes and no.
 
-    For each lead time and threshold: the sum of probabilities where the event was, over that plus all other
-    events and false probabilities, in pixels of the whole batch, one pixel added above and below so that
-    probabilities of an event that is nowhere fall. The weighted mean over thresholds of the mean over lead times;
-    predictions and targets as in `log_score`. Not proper: probabilities go to 0 and 1, about whichever of the two
-    earns the higher CSI.
+    For each lead time and threshold, over all pixels of the batch: the sum of probabilities where the event
+    was, over that of the larger of the two. One pixel is added to both, so that probabilities of an event
+    that is nowhere fall. Then the mean over lead times and the weighted one over thresholds; arguments as in
+    `log_score`. Not proper: probabilities go to 0 or 1, to whichever earns the higher CSI.
 
     Source: Rahman and Wang (2016), ISVC, 234-244 (intersection over union as a loss).
     """
