@@ -50,6 +50,11 @@ class Entry:
     """12 hexadecimal digits, the same for all seeds of a row, that change with any setting that can change
     its numbers. `PLACES` are left out: what data holds, not where it lies, is the fingerprint's part."""
 
+    @property
+    def title(self) -> str:
+        """As messages call it."""
+        return self.row.name if self.seed is None else f"{self.row.name}, seed {self.seed}"
+
 
 def entries_of(bench: Benchmark, rows: Sequence[Row] | None = None) -> list[Entry]:
     """All entries of these rows (None: all), seed by seed, so that a table fills evenly.
