@@ -8,7 +8,8 @@ from torch import nn
 
 from nowcast.core.errors import SettingsError
 from nowcast.models.catalog import MODELS, build_model
-from nowcast.models.cpu.fast import PackedConvolution, fast
+from nowcast.models.cpu.fast import fast
+from nowcast.models.cpu.packed import PackedConvolution
 from scripts.naive_networks import naive
 from tests.fakes.tiny_models import PAST, frames, tiny_model
 
