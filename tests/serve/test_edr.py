@@ -8,8 +8,8 @@ import pytest
 from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.products.cf_netcdf import read_forecast
-from nowcast.serve.edr_query import read_box
-from nowcast.serve.regions import of_box
+from nowcast.serve.edr_query import read_area, read_box
+from nowcast.serve.regions import of_area, of_box
 from nowcast.serve.settings import Limits
 from tests.fakes.fields import geographic_grid
 from tests.fakes.place_forecast import CELL, RATES, THRESHOLDS, dbz_of
@@ -215,8 +215,20 @@ def test_what_is_too_large_is_refused_before_it_is_read(tmp_path):
         assert "expected at most" in answer.json()["description"]
 
 
+def pacific():
+    return Grid(geographic_grid().crs_wkt, 10.0 - 0.5 * np.arange(20), 175.0 + 0.5 * np.arange(20))
+
+
+def test_of_the_window_of_a_triangle_half_is_inside():
+    text = "POLYGON((174.9 0.9,179.3 0.9,174.9 5.3,174.9 0.9))"
+    region = of_area(pacific(), read_area({"coords": text}, Limits()))
+    lon, lat = region.degrees(pacific())
+    assert region.inside.shape == (9, 9)
+    np.testing.assert_array_equal(region.inside, (lon - 175) + (lat - 1) < 4.2)
+
+
 def test_a_box_across_the_dateline_and_one_with_heights():
-    grid = Grid(geographic_grid().crs_wkt, 10.0 - 0.5 * np.arange(20), 175.0 + 0.5 * np.arange(20))
+    grid = pacific()
     region = of_box(grid, (178.9, 1.9, -178.9, 4.1))
     lon, lat = region.degrees(grid)
     assert sorted(set(lon[region.inside].tolist())) == [-180.0, -179.5, -179.0, 179.0, 179.5]
