@@ -17,7 +17,7 @@ from nowcast.models.base import ScheduledTargets, SequenceModel
 from nowcast.models.cells.base import RecurrentCell
 from nowcast.models.cells.convlstm import ConvLSTM
 from nowcast.models.cells.motion import MotionGRU
-from nowcast.models.cells.stlstm import STLSTM
+from nowcast.models.cells.stlstm import STLSTM, Joined
 from nowcast.models.cpu.onednn import DTYPES, convolve, pack, packs
 from nowcast.models.wrapper import ModelWrapper
 
@@ -151,7 +151,12 @@ class FusedSTLSTM(STLSTM):
         self.conv_time = _joined(cell.conv_x, cell.conv_h, time)
         self.conv_space = _joined(cell.conv_x, cell.conv_m, space)
 
-    def gates(self, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def join(self, like: Tensor) -> None:
+        """Nothing: they are joined."""
+
+    def gates(
+        self, x: Tensor, hidden: Tensor, memory: Tensor, joined: Joined | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """(i, f, g), (i', f', g') and what of o does not depend on C and M."""
         both: Tensor = self.conv_time(torch.cat([x, hidden], dim=1))
         space: Tensor = self.conv_space(torch.cat([x, memory], dim=1))
