@@ -6,8 +6,8 @@ import math
 import statistics
 
 from nowcast.bench.benchmark import COSTS, Benchmark
+from nowcast.bench.outcome import BenchmarkOutcome
 from nowcast.bench.records import finite_mean
-from nowcast.bench.run import BenchmarkOutcome
 from nowcast.bench.shown import finite, shown_name
 from nowcast.bench.tables import origin_cells
 from nowcast.core.text_table import csv_text

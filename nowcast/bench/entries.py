@@ -27,6 +27,7 @@ LATER: tuple[tuple[str, Any], ...] = (
     ("training.learning_rate.rise_share", 0.3),
     ("training.learning_rate.patience", 10),
     ("training.sampling.reverse", None),
+    ("training.only", []),
 )
 """Settings that tables were filled without: at these values they are not counted, so that hashes stay."""
 NOT_COUNTED = ("workers", "accelerator", "cuda_graph", "log_every", "logger", "devices", "nodes")
@@ -48,6 +49,11 @@ class Entry:
     hash: str
     """12 hexadecimal digits, the same for all seeds of a row, that change with any setting that can change
     its numbers. `PLACES` are left out: what data holds, not where it lies, is the fingerprint's part."""
+
+    @property
+    def title(self) -> str:
+        """As messages call it."""
+        return self.row.name if self.seed is None else f"{self.row.name}, seed {self.seed}"
 
 
 def entries_of(bench: Benchmark, rows: Sequence[Row] | None = None) -> list[Entry]:

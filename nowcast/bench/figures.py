@@ -11,8 +11,8 @@ import numpy as np
 from nowcast.bench.benchmark import Benchmark
 from nowcast.bench.details import of_clips
 from nowcast.bench.held_out import HeldOut
+from nowcast.bench.outcome import BenchmarkOutcome, TableLine
 from nowcast.bench.ranking import interval_of_seeds, ranked
-from nowcast.bench.run import BenchmarkOutcome, TableLine
 from nowcast.bench.scoring import to_pixels
 from nowcast.bench.shown import shown_name
 from nowcast.core.settings import build, plain

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from nowcast.bench.benchmark import Benchmark
 from nowcast.bench.details import score_of_clips
+from nowcast.bench.outcome import BenchmarkOutcome, TableLine
 from nowcast.bench.records import finite_mean
-from nowcast.bench.run import BenchmarkOutcome, TableLine
 from nowcast.bench.shown import DASH, finite, knows_the_truth, number, shown_name
 from nowcast.report.content import Cell, Table
 from nowcast.scores.protocols import PROTOCOLS

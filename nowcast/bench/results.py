@@ -10,7 +10,7 @@ from nowcast.bench.benchmark import Benchmark
 from nowcast.bench.csv_files import long_csv, wide_csv
 from nowcast.bench.figures import draw
 from nowcast.bench.held_out import HeldOut
-from nowcast.bench.run import BenchmarkOutcome
+from nowcast.bench.outcome import BenchmarkOutcome
 from nowcast.bench.tables import charts_of, markdown, sentences, tables_of
 from nowcast.core.files import whole_file
 from nowcast.report.bench_page import BenchPage, render_bench_page

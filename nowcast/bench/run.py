@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nowcast.bench.benchmark import Benchmark, Row, slug
-from nowcast.bench.costs import Costs, Sequences, device_of, measure
-from nowcast.bench.details import Details
+from nowcast.bench.benchmark import Benchmark, Row
+from nowcast.bench.costs import Sequences, device_of, measure
 from nowcast.bench.draws import OF_ALL_VIDEOS
 from nowcast.bench.entries import Entry, entries_of
 from nowcast.bench.exports import Exports
@@ -19,6 +17,7 @@ from nowcast.bench.fits import check_networks
 from nowcast.bench.held_out import HeldOut
 from nowcast.bench.kept_costs import KeptCosts
 from nowcast.bench.known import Known
+from nowcast.bench.outcome import BenchmarkOutcome, Overview, timing_of
 from nowcast.bench.records import Record, Records, as_json
 from nowcast.bench.runs import Run, alone, carry_on
 from nowcast.bench.scoring import ForecastError, Scored, computable, copy_last, score
@@ -28,30 +27,6 @@ from nowcast.models.checkpoint import LoadedNetwork, load_network
 from nowcast.training.experiment import Experiment
 from nowcast.training.module import TrainingError
 from nowcast.workflows.training_data import ExperimentData, open_data
-
-
-@dataclass(frozen=True)
-class TableLine:
-    """One row of the table with all that is known of it."""
-
-    row: Row
-    records: tuple[Record, ...]
-    """One a seed, in the order of the seeds."""
-    frames: dict[int, Any]
-    """Number of a test clip -> forecast (S, C, H, W) in eight bits, of the first seed."""
-    costs: Costs | None
-    details: tuple[Details, ...] = ()
-    """One a seed."""
-
-
-@dataclass(frozen=True)
-class BenchmarkOutcome:
-    """What there is of a benchmark."""
-
-    lines: tuple[TableLine, ...]
-    """Rows of which something is known."""
-    missing: tuple[str, ...]
-    """What the table lacks, and why, one sentence each."""
 
 
 class BenchmarkRun:
@@ -96,6 +71,9 @@ class BenchmarkRun:
         self.known = Known(bench, self.runs, self.records, self.held_out, train_data, self._not_computed)
         self.device = device_of("auto" if bench.training is None else bench.training.accelerator)
         self.costs = KeptCosts(bench, self.records, self._shape, self.device)
+        self._overview = Overview(
+            bench, self._entries, self.known, self.records, self.costs, self.exports, self._picked
+        )
         self._wanted = [e for e in self._entries if e.row.name in self._picked and self._is_wanted(e)]
         check_networks({e.row.name: e.row for e in self._wanted}.values(), self._shape, progress)
 
@@ -115,18 +93,14 @@ class BenchmarkRun:
         ready = self._train_all()
         self.held_out.unseal()
         for number, (entry, run) in enumerate(ready):
-            self._log(f"score {number + 1} of {len(ready)}: {_title(entry)}")
+            self._log(f"score {number + 1} of {len(ready)}: {entry.title}")
             self._attempt("scoring", entry.key, self._score, entry, run)
-        todo = [row for row in self.bench.rows if row.name in self._picked and self._untimed(row)]
+        todo = [row for row in self._overview.untimed() if row.name in self._picked]
         if todo and write is not None:
-            write(self._outcome())
+            write(self._overview.outcome(self._why))
         for row in todo:
-            self._attempt("timing", _timing(row), self._measure, row)
-        return self._outcome()
-
-    def _outcome(self) -> BenchmarkOutcome:
-        lines = [self._line(row) for row in self.bench.rows]
-        return BenchmarkOutcome(tuple(line for line in lines if line.records), tuple(self._missing()))
+            self._attempt("timing", timing_of(row), self._measure, row)
+        return self._overview.outcome(self._why)
 
     def _attempt(self, what: str, key: str, work: Callable[..., None], *given: Any) -> None:
         """Do the work of one row; what goes wrong with it is told in the table. A full disk ends all."""
@@ -157,7 +131,7 @@ class BenchmarkRun:
                 done = "not begun" if known is None else f"at iteration {known.iterations}"
                 self._why[entry.key] = f"{done} when the time was up"
                 continue
-            self._log(f"train {number + 1} of {len(todo)}: {_title(entry)}")
+            self._log(f"train {number + 1} of {len(todo)}: {entry.title}")
             if (run := self._train(entry)) is not None:
                 ready.append((entry, run))
         return ready
@@ -198,7 +172,7 @@ class BenchmarkRun:
                     batch=self.bench.test_batch,
                     workers=0 if self.bench.training is None else self.bench.training.workers,
                     device=self.device,
-                    name=_title(entry),
+                    name=entry.title,
                     progress=self.progress,
                     sink=sink,
                     apart=[name for name in (self.bench.ranked_by,) if name not in OF_ALL_VIDEOS],
@@ -244,27 +218,6 @@ class BenchmarkRun:
         costs = measure(loaded.meta.model, loaded.meta.settings, network, self._shape, self.device)
         self.costs.put(row, costs)
 
-    def _line(self, row: Row) -> TableLine:
-        found = [(e.key, r) for e in self._entries if e.row is row and (r := self.known.record(e)) is not None]
-        frames = self.records.frames(found[0][0]) if found else {}
-        details = tuple(self.records.details(key) for key, _ in found)
-        return TableLine(row, tuple(record for _, record in found), frames, self.costs.of(row), details)
-
-    def _missing(self) -> list[str]:
-        found = []
-        for entry in self._entries:
-            if (record := self.known.record(entry)) is None:
-                found.append(f"{_title(entry)}: {self._why.get(entry.key, 'not asked for, not done yet')}")
-            elif record.failed:
-                found.append(f"{_title(entry)}: {record.failed}")
-            elif entry.experiment is None or entry.seed == self.bench.seeds[0]:
-                reasons = record.not_computed.items()
-                found += [f"{entry.row.name}: {name} not computed: {why}" for name, why in reasons]
-            if record is not None and entry.row.name in self._picked and self.exports.lacks(entry.key, record):
-                found.append(f"{_title(entry)}: predictions: {self._why.get(entry.key, 'not written yet')}")
-        untimed = [row for row in self.bench.rows if self._untimed(row)]
-        return found + [f"{row.name}: {self._why.get(_timing(row), 'not timed yet')}" for row in untimed]
-
     def _load(self, entry: Entry, run: Run | None) -> LoadedNetwork | None:
         path = entry.row.checkpoint if run is None else run.best
         return None if path is None else load_network(path, self.held_out.clips.channels)
@@ -281,21 +234,6 @@ class BenchmarkRun:
         window, clips = self.bench.test_window, self.held_out.clips
         return Sequences(window.past, window.future, clips.size, clips.channels)
 
-    def _untimed(self, row: Row) -> bool:
-        """Whether a row is scored and was not timed yet; without a network there is nothing to time."""
-        if row.forecaster is not None or self.costs.of(row) is not None:
-            return False
-        return any(entry.row is row and self.known.record(entry) is not None for entry in self._entries)
-
     def _log(self, text: str) -> None:
         if self.progress:
             print(text, file=sys.stderr, flush=True)
-
-
-def _timing(row: Row) -> str:
-    """The key under which the reason is kept why a row has no times; no entry has such a one."""
-    return f"{slug(row.name)} timing"
-
-
-def _title(entry: Entry) -> str:
-    return entry.row.name if entry.seed is None else f"{entry.row.name}, seed {entry.seed}"

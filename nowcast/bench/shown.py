@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nowcast.bench.run import TableLine
+from nowcast.bench.outcome import TableLine
 
 DASH = "-"
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from nowcast.bench.benchmark import Benchmark
+from nowcast.bench.outcome import BenchmarkOutcome, TableLine
 from nowcast.bench.ranking import ranking_sentences, ranking_tables
 from nowcast.bench.records import Record, finite_mean
-from nowcast.bench.run import BenchmarkOutcome, TableLine
 from nowcast.bench.shown import DASH, drawn, finite, knows_the_truth, number, shown_name
 from nowcast.report.bench_page import Chart
 from nowcast.report.content import Cell, Table

@@ -86,7 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
-        bug = not isinstance(error, MemoryError)
+        # torch is not imported here: its error for the memory of a GPU goes by its name
+        bug = not (isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError")
         what = f"{type(error).__name__}: {error}"[:300]
         line = (
             f"a fault of nowcast itself ({what}); please report it, with what {TRACEBACK}=1 prints"

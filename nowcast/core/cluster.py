@@ -86,7 +86,8 @@ class Cluster:
                     hand_over()
                     yield from self._results(status, found, group, lost)
             finally:
-                self._client.cancel(list(running), force=True)
+                if running:  # a scheduler tells all clients of what is cancelled, be it nothing
+                    self._client.cancel(list(running), force=True)
 
     @contextlib.contextmanager
     def _sent(self, work: Callable[[Any], Any]) -> Iterator[str]:
@@ -233,14 +234,15 @@ def connect(scheduler: Client | str) -> Cluster:
         SettingsError: no scheduler at this address, or one whose versions are not those of here.
     """
     import dask
-    from distributed import Client
+
+    from nowcast.core.cluster_client import connected
 
     if not isinstance(scheduler, str):
         _check_versions(scheduler)
         return Cluster(scheduler)
     with dask.config.set(_SETTINGS), _quiet():
         try:
-            client = Client(scheduler, set_as_default=False, timeout=_CONNECT_SECONDS)
+            client = connected(scheduler, _CONNECT_SECONDS)
         except (OSError, ValueError, TypeError, ImportError, RuntimeError, AttributeError) as error:
             raise SettingsError(
                 f"--scheduler: got '{printable(scheduler)}' where none answers ({printable(error)[:200]}), "

@@ -117,14 +117,7 @@ class Average:
 
         The last stands apart from what the mean is, as its calibration holds however it is run.
         """
-        settings = [
-            {
-                "forecaster": identity_of(part.forecaster),
-                "weight": part.weight,
-                "post_processing": [repr(step) for step in part.post],
-            }
-            for part in self.parts
-        ]
+        settings = [_as_counted(part) for part in self.parts]
         parts = ", ".join(part.forecaster.name for part in self.parts)
         own = {} if self.calibration is None else {"calibration": self.calibration.digest}
         places = dict.fromkeys(part.forecaster.describe().get(COMPUTED_ON) for part in self.parts)
@@ -202,6 +195,17 @@ def _single(forecaster: Forecaster) -> list[Forecaster]:
     if not isinstance(forecaster, Average):
         return [forecaster]
     return [one for part in forecaster.parts for one in _single(part.forecaster)]
+
+
+def _as_counted(part: Part) -> dict[str, Any]:
+    """What of a part changes the mean, with the calibration that it brings, which `identity_of` leaves out."""
+    found = {
+        "forecaster": identity_of(part.forecaster),
+        "weight": part.weight,
+        "post_processing": [repr(step) for step in part.post],
+    }
+    own = part.forecaster.describe().get("calibration")
+    return found if own is None else {**found, "calibration": own}
 
 
 def _as_run(forecaster: Forecaster) -> Any:

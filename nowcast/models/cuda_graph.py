@@ -8,7 +8,8 @@ Dimensions: B batch, T past frames, S forecast steps, C channels, H rows, W colu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +20,8 @@ from nowcast.models.wrapper import ModelWrapper
 
 _WARM_UPS = 2
 """Runs before recording: libraries choose their kernels and allocate what they keep."""
+_MEMORY_ENDED = ("out of memory", "ALLOC_FAILED")
+"""Words of CUDA and of its libraries, which torch passes on as errors of no kind of their own."""
 _KEPT = 4
 """Recordings that one network keeps, one for each shape of the past and number of steps."""
 
@@ -96,14 +99,34 @@ def recorded(job: Callable[[], object], warm_ups: int = _WARM_UPS) -> Callable[[
     The job must read and write the same memory each time (fill its inputs in place before each call) and ask
     the GPU for nothing on the way: no value on the CPU, no shape that follows from data. It runs ``warm_ups``
     times before it is recorded, and recording computes nothing.
+
+    Raises:
+        torch.OutOfMemoryError: the memory of the GPU ended, whatever torch says at the end of the recording.
     """
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(warm_ups):
+    with _memory_told():
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(warm_ups):
+                job()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
             job()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        job()
     return graph.replay
+
+
+@contextmanager
+def _memory_told() -> Iterator[None]:
+    """Tell that memory ended as every forecast does: what fails within a recording makes its end fail, too."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, torch.OutOfMemoryError) or any(words in str(cause) for words in _MEMORY_ENDED):
+                raise torch.OutOfMemoryError(str(cause)) from error
+            cause = cause.__cause__ or cause.__context__
+        raise

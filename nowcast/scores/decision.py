@@ -143,12 +143,23 @@ class ProbabilityDecisionCounts(DecisionCounts):
         Of those of equal CSI, and where the event was never observed, the one nearest to 0.5 is taken.
         One near CSI / (1 + CSI) is to be expected: for calibrated probabilities that is the best one.
         """
+        hits, misses, false_alarms = self._of_candidates()
+        values, half = csi(hits, misses, false_alarms), np.full(len(self.thresholds), 0.5, np.float32)
+        return self._chosen(
+            values, self._worth(values, hits[..., 0] + misses[..., 0], half).argmax(axis=-1), half
+        )
+
+    def at(self, decision_thresholds: npt.ArrayLike) -> Integers:
+        """Hits, misses and false alarms (K, S, 3) with decision thresholds (K, S), each a candidate."""
+        chosen = np.searchsorted(self.candidates, np.asarray(decision_thresholds, np.float32))
+        counts = [np.take_along_axis(n, chosen[..., None], axis=-1) for n in self._of_candidates()]
+        return np.concatenate(counts, axis=-1)
+
+    def _of_candidates(self) -> tuple[Integers, Integers, Integers]:
+        """Hits, misses and false alarms of each candidate: (K, S, L)."""
         reached = _from_above(self._joint, axis=3)  # (K, S, 2, L)
-        events = self._joint[:, :, 1].sum(axis=-1)
-        misses_and_false_alarms = events[..., None] - reached[:, :, 1], reached[:, :, 0]
-        values = csi(reached[:, :, 1], *misses_and_false_alarms)
-        half = np.full(len(self.thresholds), 0.5, np.float32)
-        return self._chosen(values, self._worth(values, events, half).argmax(axis=-1), half)
+        events = self._joint[:, :, 1].sum(axis=-1, keepdims=True)
+        return reached[:, :, 1], events - reached[:, :, 1], reached[:, :, 0]
 
 
 def _narrow(forecast: npt.NDArray[np.floating], observed: npt.NDArray[np.floating]) -> list[Narrow]:

@@ -14,7 +14,7 @@ from nowcast.core.settings import build, formerly, override, plain, read_layered
 from nowcast.data.missing_frames import check_missing
 from nowcast.data.windows import ClipWindow
 from nowcast.models.choice import ModelChoice
-from nowcast.training.losses import LOSSES, IntensityWeights
+from nowcast.training.losses import LOSSES, OF_EVENTS, IntensityWeights
 from nowcast.training.optimizer import OptimizerName, check_optimizer
 from nowcast.training.sampling import ScheduledSampling
 from nowcast.training.schedule import LearningRate
@@ -100,6 +100,8 @@ class Training:
     """Iterations; a choice of ours (published: 1 000 to 5 000 at 10 times our speed)."""
     start_from: Path | None = None
     """Checkpoint or weights of the same network whose weights training starts from; None starts anew."""
+    only: tuple[str, ...] = ()
+    """Parts of the network that are trained, the rest staying as it is; none is all."""
     seed: int = 0
     workers: int = 0
     """Processes that load clips; 0 loads in the training process, right on two cores."""
@@ -156,11 +158,11 @@ class Experiment:
                 "give data.scaling or choose l1_l2 and loss"
             )
         events = self.model.exceedance_probability
-        if (t.loss == "log_score") != (events is not None):
+        if (t.loss in OF_EVENTS) != (events is not None):
             raise SettingsError(
                 f"training.loss: got '{t.loss}' {'with' if events else 'without'} "
-                "model.exceedance_probability, expected log_score with it and another loss without; "
-                "change one of them"
+                f"model.exceedance_probability, expected {' or '.join(OF_EVENTS)} with it and another loss "
+                "without; change one of them"
             )
         if events is not None and events.cascade and t.sampling.start > 0:
             raise SettingsError(

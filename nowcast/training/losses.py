@@ -115,9 +115,7 @@ def log_score(weights: Sequence[float]) -> Loss:
 
     Source: Good (1952), J. R. Stat. Soc. B 14, 107-114; ordinal use: Frank and Hall (2001), ECML.
     """
-    shares = torch.tensor(weights) / sum(weights)
-    there = {shares.device: shares}
-    """On each device once: what is copied from the CPU in the middle cannot be recorded as a CUDA graph."""
+    shares = _Shares(weights)
 
     def loss(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
         logits = prediction.float().clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
@@ -126,11 +124,49 @@ def log_score(weights: Sequence[float]) -> Loss:
         )
         axes = (0, 1, 3, 4)
         mean = term.sum(dim=axes) / observed.sum(dim=axes, dtype=torch.float32).clamp(min=1.0)
-        if mean.device not in there:
-            there[mean.device] = shares.to(mean.device)
-        return (mean * there[mean.device]).sum()
+        return (mean * shares.on(mean.device)).sum()
 
     return loss
+
+
+def soft_jaccard(weights: Sequence[float]) -> Loss:
+    """Make one minus the CSI of events, with probabilities in place of yes and no.
+
+    For each lead time and threshold, over all pixels of the batch: the sum of probabilities where the event
+    was, over that of the larger of the two. One pixel is added to both, so that probabilities of an event
+    that is nowhere fall. Then the mean over lead times and the weighted one over thresholds; arguments as in
+    `log_score`. Not proper: probabilities go to 0 or 1, to whichever earns the higher CSI.
+
+    Source: Rahman and Wang (2016), ISVC, 234-244 (intersection over union as a loss).
+    """
+    shares = _Shares(weights)
+
+    def loss(prediction: Tensor, target: Tensor, observed: Tensor) -> Tensor:
+        chance = torch.sigmoid(prediction.float())
+        there, seen = target.float(), observed.float()
+        both = (chance * there * seen).sum(dim=(0, 3, 4))
+        either = ((chance + there - chance * there) * seen).sum(dim=(0, 3, 4))
+        reached = ((both + 1.0) / (either + 1.0)).mean(dim=0)
+        return ((1.0 - reached) * shares.on(reached.device)).sum()
+
+    return loss
+
+
+class _Shares:
+    """Weights of thresholds that add up to 1, on each device once.
+
+    Why: what is copied from the CPU in the middle cannot be recorded as a CUDA graph.
+    """
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        shares = torch.tensor(weights) / sum(weights)
+        self._there = {shares.device: shares}
+        self._first = shares
+
+    def on(self, device: torch.device) -> Tensor:
+        if device not in self._there:
+            self._there[device] = self._first.to(device)
+        return self._there[device]
 
 
 def _weighted(scaling: Scaling | None, intensity: IntensityWeights) -> Loss:
@@ -142,12 +178,12 @@ def _weighted(scaling: Scaling | None, intensity: IntensityWeights) -> Loss:
     return weighted_l1_l2(scaling, intensity)
 
 
-def _of_events(events: ExceedanceProbabilitySettings | None) -> Loss:
+def _of_events(
+    name: str, make: Callable[[Sequence[float]], Loss], events: ExceedanceProbabilitySettings | None
+) -> Loss:
     if events is None:
-        raise SettingsError(
-            "training.loss: 'log_score' scores probabilities; give model.exceedance_probability"
-        )
-    return log_score(events.weights or [1.0] * len(events.thresholds_dbz))
+        raise SettingsError(f"training.loss: '{name}' scores probabilities; give model.exceedance_probability")
+    return make(events.weights or [1.0] * len(events.thresholds_dbz))
 
 
 _Maker = Callable[[Scaling | None, IntensityWeights, ExceedanceProbabilitySettings | None], Loss]
@@ -157,9 +193,12 @@ LOSSES: Mapping[str, _Maker] = {
     "mse": lambda scaling, intensity, events: mse,
     "cross_entropy": lambda scaling, intensity, events: cross_entropy,
     "weighted_l1_l2": lambda scaling, intensity, events: _weighted(scaling, intensity),
-    "log_score": lambda scaling, intensity, events: _of_events(events),
+    "log_score": lambda scaling, intensity, events: _of_events("log_score", log_score, events),
+    "soft_jaccard": lambda scaling, intensity, events: _of_events("soft_jaccard", soft_jaccard, events),
 }
 """Name -> a maker of the loss from the scaling, the weights by intensity and the thresholds."""
+OF_EVENTS = ("log_score", "soft_jaccard")
+"""Those of probabilities of events, which need `model.exceedance_probability`."""
 
 
 def make_loss(

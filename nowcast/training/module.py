@@ -21,6 +21,7 @@ from nowcast.training.ema import WeightAverage
 from nowcast.training.experiment import Experiment
 from nowcast.training.losses import make_loss
 from nowcast.training.optimizer import make_optimizer
+from nowcast.training.parts import trained_parameters
 from nowcast.training.recorded_pass import RecordedPass
 from nowcast.training.run_log import LOG
 from nowcast.training.schedule import Plateau
@@ -49,6 +50,7 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         super().__init__()
         self.automatic_optimization = False
         self.network = network
+        self.trained = trained_parameters(network, experiment.training.only)
         self.experiment = experiment
         self.loss = make_loss(
             experiment.training.loss,
@@ -94,10 +96,10 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
         return min(1.0, max(shares))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The chosen optimiser over all parameters; by default Adam, as all three systems use."""
+        """The chosen optimiser over what is trained; by default Adam, as all three systems use."""
         training = self.experiment.training
         rate, decay = training.learning_rate.start, training.weight_decay
-        return make_optimizer(training.optimizer, self.network.parameters(), rate, decay)
+        return make_optimizer(training.optimizer, self.trained, rate, decay)
 
     def on_train_start(self) -> None:
         """Take up the optimiser of a resumed run; say where nothing is recorded; start the clock."""
@@ -153,7 +155,7 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
     def _step(self, optimizer: Any) -> None:
         limit = self.experiment.training.gradient_clip
         if limit is not None:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+            torch.nn.utils.clip_grad_norm_(self.trained, limit)
         optimizer.step()
 
     def _loss_of(self, step: OptimiserStep) -> Tensor:

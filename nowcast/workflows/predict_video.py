@@ -23,8 +23,8 @@ from nowcast.data.one_video import read_stretch
 from nowcast.data.source import from_bytes
 from nowcast.data.windows import ClipWindow
 from nowcast.models.checkpoint import CheckpointMeta, LoadedNetwork, load_network
-from nowcast.models.cpu.fast import fast
-from nowcast.models.device import Device, Found, choose_device, device_name, whole_mantissa
+from nowcast.models.device import Device, Found, choose_device, device_name
+from nowcast.models.on_device import fast_on, forecast_on
 from nowcast.models.padding import AnySize, check_tied_size
 from nowcast.products.predictions import PredictedClips, PredictionStore, check_prediction_place, write_npz
 
@@ -213,13 +213,20 @@ def predict_video(
 
 
 def _forecast(loaded: LoadedNetwork, past: Any, steps: int, seed: int | None, device: Found) -> Any:
-    """Forecast (S, C, H, W) in [0, 1] from (T, C, H, W)."""
-    network = loaded.model.to(device)
-    ready = AnySize(fast(network) if device == "cpu" else network)
-    with torch.inference_mode(), whole_mantissa():
-        given = torch.from_numpy(past)[None].to(device)
-        made = ready(given, steps) if seed is None else ready.draw(given, steps, seed)
-        found = network.frames(made)[0].float().cpu()
+    """Forecast (S, C, H, W) in [0, 1] from (T, C, H, W).
+
+    Raises:
+        CheckpointError: the forecast is not finite.
+        SettingsError: the GPU's memory does not do.
+    """
+    network = AnySize(fast_on(device, loaded.model, torch.float32))
+    try:
+        made = forecast_on(device, network, torch.from_numpy(past)[None], steps, seed=seed)
+    except torch.OutOfMemoryError as error:
+        what = "GPU memory for {} x {}".format(*past.shape[-2:])
+        remedy = "give a smaller --size or --device cpu, or end what else runs on the GPU"
+        raise SettingsError(complain(what, "out of memory", "some for the forecast", remedy)) from error
+    found = loaded.model.frames(made[None])[0]
     if not bool(torch.isfinite(found).all()):
         raise CheckpointError(
             complain("forecast", "values that are not finite", "numbers", "train again with a lower rate")

@@ -10,8 +10,8 @@ import pytest
 
 from nowcast.bench.costs import Costs, Sequences, machine_of, measure
 from nowcast.bench.csv_files import long_csv, wide_csv
+from nowcast.bench.outcome import BenchmarkOutcome, TableLine
 from nowcast.bench.records import Record, Records, as_json
-from nowcast.bench.run import BenchmarkOutcome, TableLine
 from nowcast.bench.shown import number
 from nowcast.bench.tables import charts_of, markdown, tables_of
 from tests.fakes.benchmarks import TINY_STACK, tiny

@@ -10,8 +10,9 @@ from nowcast.bench.benchmark import Row
 from nowcast.bench.csv_files import long_csv, wide_csv
 from nowcast.bench.draws import Draws, futures
 from nowcast.bench.entries import entries_of
+from nowcast.bench.outcome import BenchmarkOutcome, TableLine
 from nowcast.bench.records import Record, as_json
-from nowcast.bench.run import BenchmarkOutcome, BenchmarkRun, TableLine
+from nowcast.bench.run import BenchmarkRun
 from nowcast.bench.scoring import score
 from nowcast.bench.tables import charts_of, markdown, tables_of
 from nowcast.core.errors import SettingsError

@@ -4,6 +4,7 @@ import importlib
 import os
 
 import pytest
+import torch
 
 from nowcast.cli.main import COMMANDS, main
 from nowcast.core.errors import NowcastError
@@ -102,6 +103,12 @@ def test_other_errors_of_the_system_are_one_line(error, said, monkeypatch, capsy
             MemoryError("Unable to allocate 3 TiB"),
             2,
             "this machine has not enough memory for it (MemoryError: Unable to allocate 3 TiB); ask for less",
+        ),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\n2.00 GiB"),
+            2,
+            "this machine has not enough memory for it (OutOfMemoryError: CUDA out of memory. Tried to "
+            "allocate 2.00 GiB); ask for less",
         ),
         (NowcastError("x" * 10_000 + "; end"), 2, "x" * 3800 + " ... " + "x" * 195 + "; end"),
     ],

@@ -183,3 +183,15 @@ def test_a_network_of_many_futures_takes_a_seed(place):
     assert [seed for _, seed in found] == [0, 7, 7]
     np.testing.assert_array_equal(found[1][0], found[2][0])
     assert np.abs(found[0][0] - found[1][0]).max() > 1e-4
+
+
+def test_memory_of_a_gpu_that_ends_is_one_line(place, capsys, monkeypatch):
+    def full(*args, **named):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\nmany lines")
+
+    monkeypatch.setattr("nowcast.workflows.predict_video.forecast_on", full)
+    assert predict() == 2
+    (line,) = told(capsys).splitlines()
+    assert "GPU memory for 32 x 32: got out of memory, " in line
+    assert "give a smaller --size or --device cpu" in line
+    assert not (place / "a.npz").exists()

@@ -210,6 +210,29 @@ def test_a_worker_that_dies_while_it_is_told_costs_another_try(cluster, monkeypa
     assert len(tries) == 2
 
 
+def test_what_all_clients_are_told_while_one_registers_costs_another_try(cluster, monkeypatch):
+    scheduler = cluster._owned[1].scheduler
+    own, met = scheduler.handle_stream, []
+
+    async def handle(comm, extra=None):
+        if "client" in (extra or {}):
+            met.append(extra["client"])
+            if len(met) == 1:
+                scheduler.report({"op": "cancelled-keys", "keys": [], "reason": None, "msg": None})
+        await own(comm, extra)
+
+    monkeypatch.setattr(scheduler, "handle_stream", handle)
+    with open_engine(scheduler=scheduler.address) as engine:
+        assert sorted(engine.each(work.square, range(5))) == [0, 1, 4, 9, 16]
+    assert len(set(met)) == 2
+    monkeypatch.undo()
+    told = []
+    monkeypatch.setattr(scheduler, "report", lambda message, **_: told.append(message))
+    assert sorted(cluster.each(work.square, range(5))) == [0, 1, 4, 9, 16]
+    assert sorted(cluster.each(work.square, range(5))) == [0, 1, 4, 9, 16]
+    assert not [message for message in told if message["op"] == "cancelled-keys"]
+
+
 def test_no_cluster_there(monkeypatch):
     monkeypatch.setattr("nowcast.core.cluster._CONNECT_SECONDS", 0.3)
     monkeypatch.setitem(cluster_module._SETTINGS, "distributed.comm.timeouts.connect", 0.3)

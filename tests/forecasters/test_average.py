@@ -134,6 +134,27 @@ def test_the_mean_is_calibrated_once_and_verified_as_any_forecaster():
         Average(mean.parts, calibration=ModelCalibration("x", "other", other))
 
 
+def test_a_mean_of_a_calibrated_part_is_another_than_that_of_the_raw_one():
+    raw = of_step(600.0)
+    others = [
+        Neural(raw._loaded, calibration=ModelCalibration("repeat", identity_of(raw), tail_dbz=tail))
+        for tail in (2.0, 3.0)
+    ]
+    means = [Average((Part(one), Part(sure()))) for one in (raw, *others)]
+    above = [Average((Part(mean), Part(Probable()))) for mean in means]
+    for alike in (means, above):
+        assert len({identity_of(mean) for mean in alike}) == 3
+        assert len({mean.describe()["settings"] for mean in alike}) == 3
+    assert "calibration" not in means[0].describe()["settings"]
+    learnt = ModelCalibration("mean", identity_of(means[0]), tail_dbz=2.0)
+    with pytest.raises(NowcastError, match="calibration of mean: got one made for average"):
+        Average(means[1].parts, calibration=learnt)
+    inner = Average(means[0].parts, calibration=learnt)
+    assert identity_of(Average((Part(inner), Part(Probable())))) != identity_of(above[0])
+    with pytest.raises(NowcastError, match="got repeat twice"):
+        Average((Part(raw), Part(others[0])))
+
+
 def test_networks_that_share_it_have_one_motion(monkeypatch):
     asked = []
     estimate = LagrangianModel._estimate

@@ -20,6 +20,7 @@ from nowcast.models.exceedance.cascade import CascadeSettings
 from nowcast.models.exceedance.wrapper import ExceedanceProbabilitySettings
 from nowcast.models.lagrangian.wrapper import LagrangianSettings
 from tests.fakes.fields import moving_disc, projected_grid
+from tests.fakes.gpu import recordings_that_break
 from tests.fakes.networks import Repeat, loaded, with_head
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
@@ -89,6 +90,26 @@ def test_memory_that_ends_is_one_line(trained, frames, gpu_with, monkeypatch):
         SettingsError, match=r"^GPU memory for 61 x 75: got out of memory, .* smaller memory_gb"
     ):
         GpuRunner(trained, running("cpu")).run(*frames, np.arange(2))
+
+
+def test_memory_that_ends_while_a_forecast_is_recorded_is_one_line(trained, frames, gpu_with, monkeypatch):
+    """On a CPU nothing is recorded; here frames say that they are not on one, as far as recordings ask."""
+    gpu_with(100.0)
+    runner = GpuRunner(trained, running("cpu"))
+    known = runner._whole
+    recordings_that_break(monkeypatch)
+    monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda self: True))
+    monkeypatch.setattr(known.network, "forward", lambda past, steps, *_: torch.ones(1, steps, 4, 61, 75))
+    assert runner.run(*frames, np.arange(2)).shape == (2, 4, 61, 75)  # the first of a size is not recorded
+
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\nmany lines")
+
+    monkeypatch.setattr(known.network, "forward", full)
+    with pytest.raises(
+        SettingsError, match=r"^GPU memory for 61 x 75: got out of memory, .* smaller memory_gb"
+    ):
+        runner.run(*frames, np.arange(2))
 
 
 def test_another_process_makes_its_own_copy(trained, frames, gpu_with):

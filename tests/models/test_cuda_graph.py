@@ -7,9 +7,10 @@ import torch
 
 from nowcast.models.catalog import build_model
 from nowcast.models.cpu.fast import fast
-from nowcast.models.cuda_graph import Graphed
+from nowcast.models.cuda_graph import Graphed, recorded
 from nowcast.models.lagrangian.gaps import fill_everywhere, fill_gaps
 from nowcast.models.lagrangian.wrapper import LagrangianModel
+from tests.fakes.gpu import recordings_that_break
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 SMALL = {"hidden": [8, 8], "filter_size": 3}
@@ -46,6 +47,33 @@ def test_gaps_are_filled_alike_with_and_without_looking_at_the_mask():
     ):
         assert torch.allclose(expected[..., :50], found[..., :50])
         assert torch.equal(fill_gaps(frames, observed)[1], fill_everywhere(frames, observed)[1])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+@pytest.mark.parametrize("warm_ups", [0, 1])
+def test_memory_that_ends_while_recording_is_told_as_that(error, warm_ups, monkeypatch):
+    recordings_that_break(monkeypatch)
+
+    def job():
+        raise error
+
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        recorded(job, warm_ups)
+    assert str(caught.value) == str(error)
+
+
+def test_another_failure_of_a_recording_stays_what_it_is(monkeypatch):
+    recordings_that_break(monkeypatch)
+    with pytest.raises(RuntimeError, match="previous error during capture") as caught:
+        recorded(lambda: torch.zeros(2).view(3), 0)
+    assert not isinstance(caught.value, torch.OutOfMemoryError)
 
 
 @needs_gpu

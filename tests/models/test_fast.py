@@ -8,7 +8,7 @@ from torch import nn
 
 from nowcast.core.errors import SettingsError
 from nowcast.models.catalog import MODELS, build_model
-from nowcast.models.cpu.fast import PackedConvolution, fast
+from nowcast.models.cpu.fast import PackedConvolution, _lay_channels_last, fast
 from scripts.naive_networks import naive
 from tests.fakes.tiny_models import PAST, frames, tiny_model
 
@@ -25,6 +25,16 @@ def test_the_fast_copy_forecasts_the_same(name):
     assert all(torch.equal(w, before[n]) for n, w in model.state_dict().items())
     assert model.training is False
     assert next(model.parameters()).requires_grad
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_maps_that_lie_as_on_a_gpu_say_the_same(name, monkeypatch):
+    monkeypatch.setattr("nowcast.models.cpu.fast.packs", lambda weight: False)
+    model, past = tiny_model(name).eval(), frames(name, 2, PAST)
+    quick = fast(model)
+    _lay_channels_last(quick)
+    with torch.no_grad():
+        assert (model(past, STEPS) - quick(past, STEPS)).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize("name", ["convlstm", "motionrnn_convlstm", "motionrnn_predrnn"])

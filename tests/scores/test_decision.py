@@ -103,6 +103,8 @@ def test_thresholds_of_probabilities_by_hand():
     np.testing.assert_allclose(found.thresholds[:, 0], [0.3, 0.4], atol=1e-7)
     np.testing.assert_array_equal(found.csi[:, 0], [1, 1])
     np.testing.assert_array_equal(found.csi_before[:, 0], [2 / 3, 0])
+    np.testing.assert_array_equal(counts.at(found.thresholds)[:, 0], [[3, 0, 0], [1, 0, 0]])
+    np.testing.assert_array_equal(counts.at([[0.5], [0.05]])[:, 0], [[2, 1, 0], [1, 0, 2]])
 
 
 def test_probabilities_that_are_not_a_number_are_no_event():

@@ -60,6 +60,27 @@ def test_the_log_score_by_hand():
     assert loss(torch.logit(said), was, seen).item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_soft_jaccard_by_hand():
+    """Two thresholds with weights 1 and 3, two lead times; a pixel is added above and below."""
+    events = ExceedanceProbabilitySettings((20.0, 30.0), (1.0, 3.0))
+    loss = make_loss("soft_jaccard", None, IntensityWeights(), events)
+    said = torch.tensor([[[0.9, 0.4], [0.2, 0.5]], [[0.5, 0.5], [0.1, 0.3]]]).reshape(1, 2, 2, 1, 2)
+    was = torch.tensor([[[1.0, 0.0], [1.0, 1.0]], [[0.0, 0.0], [0.0, 1.0]]]).reshape(1, 2, 2, 1, 2)
+    seen = torch.ones_like(was, dtype=torch.bool)
+    seen[0, 0, 1, 0, 1] = False
+    first, second = (1.9 / 2.4 + 1 / 2) / 2, (1.2 / 2 + 1.3 / 2.1) / 2
+    expected = 1 - 0.25 * first - 0.75 * second
+    assert loss(torch.logit(said), was, seen).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_soft_jaccard_of_yes_and_no_is_one_minus_csi():
+    loss = make_loss("soft_jaccard", None, IntensityWeights(), EVENTS)
+    said, was = (torch.rand(4, 1, 2, 50, 50, generator=torch.Generator().manual_seed(s)) < 0.5 for s in (1, 2))
+    both, either = (said & was).sum(dim=(0, 1, 3, 4)), (said | was).sum(dim=(0, 1, 3, 4))
+    found = loss(torch.where(said, 50.0, -50.0), was.float(), torch.ones_like(was))
+    assert found.item() == pytest.approx(float((1 - both / either).mean()), abs=1e-3)
+
+
 @given(honest=st.floats(0.05, 0.95), said=st.floats(0.05, 0.95))
 def test_only_the_honest_probability_does_best(honest, said):
     loss = make_loss("log_score", None, IntensityWeights(), ExceedanceProbabilitySettings((20.0, 30.0)))
@@ -111,6 +132,8 @@ def test_mistakes_are_told():
         make_loss("weighted_l1_l2", None, IntensityWeights())
     with pytest.raises(SettingsError, match=r"model\.exceedance"):
         make_loss("log_score", SCALING, IntensityWeights())
+    with pytest.raises(SettingsError, match=r"'soft_jaccard' scores probabilities"):
+        make_loss("soft_jaccard", SCALING, IntensityWeights())
     with pytest.raises(SettingsError, match="got 'l3'"):
         make_loss("l3", SCALING, IntensityWeights())
     with pytest.raises(SettingsError, match="expected 2"):

@@ -316,6 +316,24 @@ def test_a_start_may_be_a_last_ckpt_with_averages_under_a_head(tmp_path):
     assert all(torch.allclose(expected[name], after[name], atol=1e-6) for name in weights)
 
 
+def test_parts_alone_are_trained_on_and_the_rest_stays_as_it_is(tmp_path):
+    first = go(tmp_path, *HEAD, "training.steps=1")
+    parts = "training.only=[cascade.pixel_layers, constants]"
+    again = ["training.loss=soft_jaccard", parts, "training.gradient_clip=1.0", f"training.start_from={first}"]
+    second = go(tmp_path, *HEAD, *again, "training.steps=2")
+    before, after = (checkpoint.load_network(path).model.state_dict() for path in (first, second))
+    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    moved -= {"network.batches_seen"}
+    assert "cascade.constants" in moved
+    assert all(name.startswith(("cascade.pixel_layers.", "cascade.constants")) for name in moved)
+    last = second.parent / "last.ckpt"
+    assert rows(go(tmp_path, *HEAD, *again, "training.steps=3", resume=last))[-1]["iteration"] == "3"
+    with pytest.raises(CheckpointError, match=r"training\.only"):
+        go(tmp_path, *HEAD, again[0], "training.steps=4", resume=last)
+    with pytest.raises(SettingsError, match=r"training\.only: got head, .* such as cascade, "):
+        go(tmp_path, *HEAD, "training.only=[cascade, head]")
+
+
 def test_a_run_that_was_given_a_start_resumes_without_it(tmp_path):
     first = go(tmp_path)
     begun = go(tmp_path, f"training.start_from={first}", "training.steps=3")
