@@ -15,7 +15,7 @@ from nowcast.models.cells.convlstm import FORGET_BIAS
 from nowcast.models.cpu.tiled import TiledConvolution, trains_tiled
 
 
-class Joined(NamedTuple):
+class JoinedGates(NamedTuple):
     """For training on a CPU: the gates' convolutions over what they read together, prepared for a sequence."""
 
     time: TiledConvolution
@@ -31,7 +31,7 @@ class STLSTMState(NamedTuple):
     cell: Tensor
     taken_in: tuple[Tensor, Tensor] | None = None
     """What the input gates let into C and into M at this step, where the cell keeps it."""
-    joined: Joined | None = None
+    joined: JoinedGates | None = None
     """Constant; None where convolutions are done one by one."""
 
 
@@ -75,7 +75,7 @@ class STLSTM(RecurrentCell):
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:])
         return STLSTMState(zeros, zeros, joined=self.join(zeros))
 
-    def join(self, like: Tensor) -> Joined | None:
+    def join(self, like: Tensor) -> JoinedGates | None:
         """Prepare the gates' convolutions for maps like this one; None where that serves nothing."""
         if not torch.is_grad_enabled() or not isinstance(self.norm_x, nn.Identity):
             return None
@@ -85,10 +85,10 @@ class STLSTM(RecurrentCell):
         space = torch.cat([x[3 * wide : 6 * wide], m], dim=1)
         if not trains_tiled(like, time) or not trains_tiled(like, space):
             return None
-        return Joined(TiledConvolution(time, like), TiledConvolution(space, like))
+        return JoinedGates(TiledConvolution(time, like), TiledConvolution(space, like))
 
     def gates(
-        self, x: Tensor, hidden: Tensor, memory: Tensor, joined: Joined | None = None
+        self, x: Tensor, hidden: Tensor, memory: Tensor, joined: JoinedGates | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The gates (i, f, g), (i', f', g') and what of o does not depend on C and M, before the sigmoid."""
         if joined is not None:

@@ -17,7 +17,7 @@ from nowcast.models.base import ScheduledTargets, SequenceModel
 from nowcast.models.cells.base import RecurrentCell
 from nowcast.models.cells.convlstm import ConvLSTM
 from nowcast.models.cells.motion import MotionGRU
-from nowcast.models.cells.stlstm import STLSTM, Joined
+from nowcast.models.cells.stlstm import STLSTM, JoinedGates
 from nowcast.models.cpu.onednn import DTYPES, convolve, pack, packs
 from nowcast.models.wrapper import ModelWrapper
 
@@ -155,7 +155,7 @@ class FusedSTLSTM(STLSTM):
         """Nothing: they are joined."""
 
     def gates(
-        self, x: Tensor, hidden: Tensor, memory: Tensor, joined: Joined | None = None
+        self, x: Tensor, hidden: Tensor, memory: Tensor, joined: JoinedGates | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(i, f, g), (i', f', g') and what of o does not depend on C and M."""
         both: Tensor = self.conv_time(torch.cat([x, hidden], dim=1))
