@@ -192,13 +192,14 @@ def _zone(name: str | None) -> tzinfo | None:
 
 
 def _found(args: argparse.Namespace, places: list[Location]) -> xr.Dataset:
-    from nowcast.workflows.at import at_places, newest_frames
+    from nowcast.workflows.at import at_places
 
     if args.forecast:
         return at_places(args.forecast, places, z_r_name=args.z_r, rain_dbz=args.rain, progress=True)
     from nowcast.core.settings import override
     from nowcast.workflows.forecast import forecast
     from nowcast.workflows.open_archive import open_archive
+    from nowcast.workflows.past import newest_frames
 
     archive = open_archive(args.archive)
     settings = override({}, args.assignments)

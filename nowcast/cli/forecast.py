@@ -164,9 +164,9 @@ def run(args: argparse.Namespace) -> int:
     """Forecast, write the file, and report in a few lines what is in it."""
     from nowcast.archive.masked import masked
     from nowcast.core.settings import override
-    from nowcast.workflows.at import newest_frames, reference_time_of
     from nowcast.workflows.forecast import forecast
     from nowcast.workflows.open_archive import open_archive
+    from nowcast.workflows.past import newest_frames, reference_time_of
     from nowcast.workflows.write_forecast import format_of, write_as
 
     kind = format_of(args.out)
@@ -206,10 +206,11 @@ def _page(args: argparse.Namespace, beside: bool) -> Path | None:
     """Return where the page goes: where asked for, or beside a file of the whole forecast on this machine."""
     from nowcast.core.files import check_place
     from nowcast.core.places import ObjectPath, place_of
-    from nowcast.workflows.show import page_beside
 
     if args.no_page or (args.page is None and (not beside or isinstance(place_of(args.out), ObjectPath))):
         return None
+    from nowcast.workflows.show import page_beside
+
     page: Path = args.page or page_beside(args.out)
     check_place(page)
     return page

@@ -30,7 +30,8 @@ from nowcast.service.asked import areas_of, location_of, points_of
 from nowcast.service.chance import Chance, Chances, plain_number
 from nowcast.service.settings import ServiceSettings
 from nowcast.service.warning_settings import RAIN_RATE, UNITS, WarningSettings
-from nowcast.workflows.at import at_places, newest_frames, relation_of
+from nowcast.workflows.at import at_places, relation_of
+from nowcast.workflows.past import newest_frames
 
 Note = Callable[[str], None]
 JUDGED = "judged.json"

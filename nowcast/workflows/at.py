@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,7 @@ from nowcast.postprocessing.places.series import RAIN_DBZ, PlaceSeries
 from nowcast.postprocessing.places.sums import PRODUCTS
 from nowcast.products.cf_netcdf import read_forecast, read_grid
 
-if TYPE_CHECKING:
-    from nowcast.archive.thinned import RadarFrames
-
 Z_R_ATTRIBUTE = "z_r_relation"
-OBSERVED_FRAMES = 6
 _RAIN_RANGE = (-30.0, 80.0)
 
 
@@ -113,21 +109,6 @@ def at_places(
     relation = relation_of(held, observed, z_r_name)
     seen = None if observed is None else observed.isel(y=rows, x=columns)
     return PlaceSeries(places, near, relation, rain_dbz).of(held, seen)
-
-
-def reference_time_of(forecast: xr.Dataset | xr.DataArray) -> np.datetime64:
-    """The time of the newest observation that a forecast starts from."""
-    first: np.datetime64 = forecast["valid_time"].values[0] - forecast["lead_time"].values[0]
-    return first
-
-
-def newest_frames(
-    archive: RadarFrames, reference_time: np.datetime64, count: int = OBSERVED_FRAMES
-) -> xr.DataArray:
-    """Read the frames of ``count`` steps that end with a forecast reference time; missing ones are left out."""
-    first = reference_time - (count - 1) * archive.step
-    times = archive.times[(archive.times >= first) & (archive.times <= reference_time)]
-    return archive.read(times)
 
 
 def relation_of(forecast: xr.Dataset, observed: xr.DataArray | None, name: str | None) -> ZRelation | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import xarray as xr
 
 from nowcast.archive.thinned import RadarFrames, thinned
 from nowcast.core.errors import SettingsError, TimeError, complain
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 LATEST = "latest"
 MOST_MISSING = 3
 """Past frames that may be missing unless the user says otherwise."""
+OBSERVED_FRAMES = 6
+"""Observed frames that are shown before a forecast."""
 
 
 class ChosenPast(NamedTuple):
@@ -163,3 +166,18 @@ def _unbroken_past(archive: RadarFrames, reference_time: np.datetime64, most: in
     times = archive.times[archive.times <= reference_time][-most:]
     first = unbroken_runs(times, archive.step)[-1][0]
     return np.asarray(times[first:])
+
+
+def reference_time_of(forecast: xr.Dataset | xr.DataArray) -> np.datetime64:
+    """The time of the newest observation that a forecast starts from."""
+    first: np.datetime64 = forecast["valid_time"].values[0] - forecast["lead_time"].values[0]
+    return first
+
+
+def newest_frames(
+    archive: RadarFrames, reference_time: np.datetime64, count: int = OBSERVED_FRAMES
+) -> xr.DataArray:
+    """Read the frames of ``count`` steps that end with a forecast reference time; missing ones are left out."""
+    first = reference_time - (count - 1) * archive.step
+    times = archive.times[(archive.times >= first) & (archive.times <= reference_time)]
+    return archive.read(times)

@@ -19,7 +19,8 @@ from nowcast.core.times import minutes, to_text
 from nowcast.products.cf_netcdf import read_forecast
 from nowcast.report.viewer.content import ShownForecast
 from nowcast.report.viewer.page import render_forecast_page
-from nowcast.workflows.at import OBSERVED_FRAMES, reference_time_of, relation_of
+from nowcast.workflows.at import relation_of
+from nowcast.workflows.past import OBSERVED_FRAMES, reference_time_of
 
 TRAINED = "trained_lead_minutes"
 """Attribute of a forecast: longest lead time in minutes that its network was trained for."""

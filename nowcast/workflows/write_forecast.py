@@ -15,7 +15,7 @@ from nowcast.core.grid import Grid
 from nowcast.core.places import DataPath, ObjectPath, place_of
 from nowcast.core.times import to_text
 from nowcast.products.cf_netcdf import write_forecast
-from nowcast.workflows.at import reference_time_of
+from nowcast.workflows.past import reference_time_of
 
 Write = Callable[[DataPath, xr.Dataset, xr.DataArray | None], object]
 

@@ -1,5 +1,7 @@
 """The frame of the command line: help, unknown commands, mistakes as one line with exit code 2."""
 
+import atexit
+import gc
 import importlib
 import os
 
@@ -35,6 +37,16 @@ def test_threads_wait_without_spinning_unless_the_user_says_otherwise(monkeypatc
     monkeypatch.delenv("OMP_WAIT_POLICY")
     assert main(["models"]) == 0
     assert os.environ["OMP_WAIT_POLICY"] == "passive"
+    capsys.readouterr()
+
+
+def test_the_end_of_a_process_looks_for_no_garbage_and_its_work_seldom(monkeypatch, capsys):
+    ends = []
+    monkeypatch.setattr(atexit, "register", ends.append)
+    assert main(["models"]) == 0
+    assert ends == [gc.freeze]
+    assert gc.isenabled()
+    assert gc.get_threshold()[0] == 10_000
     capsys.readouterr()
 
 

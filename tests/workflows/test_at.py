@@ -7,7 +7,8 @@ import nowcast
 from nowcast.postprocessing.members import Members
 from nowcast.postprocessing.places.locations import Location
 from nowcast.products.cf_netcdf import write_forecast
-from nowcast.workflows.at import at_places, newest_frames
+from nowcast.workflows.at import at_places
+from nowcast.workflows.past import newest_frames
 from tests.fakes.fields import projected_grid
 from tests.fakes.place_forecast import middle_of
 from tests.fakes.small_archive import write_archive

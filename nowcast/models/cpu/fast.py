@@ -1,28 +1,30 @@
 """Fast forecasts: the same network with its weights packed once instead of at every call.
 
 See `nowcast.models.cpu.onednn` for what packing is, which is done on a CPU alone. Besides, maps lie
-channels-last and gates that read different inputs become one convolution over both.
+channels-last and gates that read different inputs become one convolution over both. With AVX2 alone, wide
+convolutions are computed by tiles (`nowcast.models.cpu.tiles`).
 """
 
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nowcast.core.errors import SettingsError
 from nowcast.models.base import ScheduledTargets, SequenceModel
-from nowcast.models.cells.base import RecurrentCell
-from nowcast.models.cells.convlstm import ConvLSTM
 from nowcast.models.cells.motion import MotionGRU
+<<<<<<< HEAD
 from nowcast.models.cells.stlstm import STLSTM, JoinedGates
 from nowcast.models.cpu.onednn import DTYPES, convolve, pack, packs
+=======
+from nowcast.models.cpu.fused import fused
+from nowcast.models.cpu.onednn import DTYPES
+from nowcast.models.cpu.packed import PackedConvolution, can_pack
+>>>>>>> main
 from nowcast.models.wrapper import ModelWrapper
-
-_KEPT_SHAPES = 4
-"""Packed copies that one convolution keeps, one for each shape of input it meets."""
 
 
 def fast(model: SequenceModel, dtype: torch.dtype | None = None) -> SequenceModel:
@@ -97,6 +99,7 @@ class FastCopy(SequenceModel):
         return found.to(past.dtype)
 
 
+<<<<<<< HEAD
 class PackedConvolution(nn.Module):
     """A convolution whose weights are packed when a shape of input first comes."""
 
@@ -192,6 +195,8 @@ def _fused(part: nn.Module) -> nn.Module:
     return part
 
 
+=======
+>>>>>>> main
 def _lay_channels_last(network: nn.Module) -> None:
     """Lay the weights of convolutions so that their outputs, and with them all maps, lie channels-last."""
     for part in network.modules():
@@ -199,21 +204,11 @@ def _lay_channels_last(network: nn.Module) -> None:
             part.weight.data = part.weight.data.contiguous(memory_format=torch.channels_last)
 
 
-def _can_pack(part: nn.Module) -> TypeGuard[nn.Conv2d | nn.Conv3d]:
-    return (
-        isinstance(part, (nn.Conv2d, nn.Conv3d))
-        and type(part) in (nn.Conv2d, nn.Conv3d)
-        and isinstance(part.padding, tuple)
-        and part.padding_mode == "zeros"
-        and packs(part.weight)
-    )
-
-
 def _replace(part: Any) -> Any:
     """Fuse and pack everything inside ``part``; what reads a convolution's weights itself is left alone."""
-    part = _fused(part)
+    part = fused(part)
     for name, child in list(part.named_children()):
         if isinstance(part, MotionGRU) and name == "mix":
             continue
         setattr(part, name, _replace(child))
-    return PackedConvolution(part) if _can_pack(part) else part
+    return PackedConvolution(part) if can_pack(part) else part
