@@ -1,7 +1,7 @@
 """Convolutions of a recurrent network for training on a CPU in float32: weights prepared once a sequence.
 
 An unrolled network convolves with the same weights at each step. Here they are brought into the form of
-`tiles` and into the blocks of oneDNN once, maps that would be joined along channels are read from where they
+`six_by_six` and into the blocks of oneDNN once, maps that would be joined along channels are read from where they
 lie, and the gradient of the weights is summed in one place over all steps and turned into that of the filters
 once.
 
@@ -22,7 +22,7 @@ from torch.autograd.function import once_differentiable
 
 from nowcast.models.cpu.capability import vector_instructions
 from nowcast.models.cpu.onednn import convolve, pack, packs
-from nowcast.models.cpu.tiles import SIDES, Tiling, matrices
+from nowcast.models.cpu.six_by_six import SIDES, Tiling, matrices
 
 _TILES = 128
 """Tiles at a time, about: what is made of them stays in the cache."""
