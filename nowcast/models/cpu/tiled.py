@@ -1,9 +1,9 @@
 """Convolutions of a recurrent network for training on a CPU in float32: weights prepared once a sequence.
 
 An unrolled network convolves with the same weights at each step. Here they are brought into the form of
-`six_by_six` and into the blocks of oneDNN once, maps that would be joined along channels are read from where they
-lie, and the gradient of the weights is summed in one place over all steps and turned into that of the filters
-once.
+`six_by_six` and into the blocks of oneDNN once, maps that would be joined along channels are read from where
+they lie, and the gradient of the weights is summed in one place over all steps and turned into that of the
+filters once.
 
 Dimensions: B batch, C channels in of all maps together, K channels out, h rows, w columns, n tiles, r side of
 the filter.
