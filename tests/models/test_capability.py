@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from nowcast.models.cpu import capability, onednn
-from nowcast.models.cpu.fast import PackedConvolution, fast
+from nowcast.models.cpu.fast import fast
+from nowcast.models.cpu.packed import PackedConvolution
 from tests.fakes.tiny_models import PAST, frames, tiny_model
 
 ONLY_AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
@@ -91,7 +92,8 @@ def test_what_is_computed_otherwise_than_asked_is_one_line(monkeypatch, caplog):
 AVX2 = """
 import torch
 from nowcast.models.cpu import capability, onednn
-from nowcast.models.cpu.fast import PackedConvolution, fast
+from nowcast.models.cpu.fast import fast
+from nowcast.models.cpu.packed import PackedConvolution
 from tests.fakes.tiny_models import PAST, frames, tiny_model
 assert not capability.native_bfloat16()
 assert onednn.packs(torch.ones(1, 1, 1, 1)) and not onednn.packs(torch.ones(1, 1, 1, 1).bfloat16())

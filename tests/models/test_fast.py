@@ -8,7 +8,8 @@ from torch import nn
 
 from nowcast.core.errors import SettingsError
 from nowcast.models.catalog import MODELS, build_model
-from nowcast.models.cpu.fast import PackedConvolution, _lay_channels_last, fast
+from nowcast.models.cpu.fast import _lay_channels_last, fast
+from nowcast.models.cpu.packed import PackedConvolution
 from scripts.naive_networks import naive
 from tests.fakes.tiny_models import PAST, frames, tiny_model
 
@@ -29,7 +30,7 @@ def test_the_fast_copy_forecasts_the_same(name):
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_maps_that_lie_as_on_a_gpu_say_the_same(name, monkeypatch):
-    monkeypatch.setattr("nowcast.models.cpu.fast.packs", lambda weight: False)
+    monkeypatch.setattr("nowcast.models.cpu.packed.packs", lambda weight: False)
     model, past = tiny_model(name).eval(), frames(name, 2, PAST)
     quick = fast(model)
     _lay_channels_last(quick)

@@ -37,3 +37,15 @@ def vector_instructions() -> str:
     import torch
 
     return str(torch.backends.cpu.get_cpu_capability())
+
+
+@cache
+def multiplications_take_the_time() -> bool:
+    """Whether convolutions on this CPU take as long as their multiplications, so that fewer of them pay.
+
+    So it is with AVX2 alone, where products of matrices (MKL) are nearly as fast as oneDNN's convolutions.
+    With AVX-512 these were twice as fast as such products on the CPUs at hand.
+    """
+    import torch
+
+    return vector_instructions() == "AVX2" and bool(torch.backends.mkl.is_available())  # type: ignore[no-untyped-call]

@@ -1,28 +1,25 @@
 """Fast forecasts: the same network with its weights packed once instead of at every call.
 
 See `nowcast.models.cpu.onednn` for what packing is, which is done on a CPU alone. Besides, maps lie
-channels-last and gates that read different inputs become one convolution over both.
+channels-last and gates that read different inputs become one convolution over both. With AVX2 alone, wide
+convolutions are computed by tiles (`nowcast.models.cpu.tiles`).
 """
 
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nowcast.core.errors import SettingsError
 from nowcast.models.base import ScheduledTargets, SequenceModel
-from nowcast.models.cells.base import RecurrentCell
-from nowcast.models.cells.convlstm import ConvLSTM
 from nowcast.models.cells.motion import MotionGRU
-from nowcast.models.cells.stlstm import STLSTM
-from nowcast.models.cpu.onednn import DTYPES, convolve, pack, packs
+from nowcast.models.cpu.fused import fused
+from nowcast.models.cpu.onednn import DTYPES
+from nowcast.models.cpu.packed import PackedConvolution, can_pack
 from nowcast.models.wrapper import ModelWrapper
-
-_KEPT_SHAPES = 4
-"""Packed copies that one convolution keeps, one for each shape of input it meets."""
 
 
 def fast(model: SequenceModel, dtype: torch.dtype | None = None) -> SequenceModel:
@@ -97,96 +94,6 @@ class FastCopy(SequenceModel):
         return found.to(past.dtype)
 
 
-class PackedConvolution(nn.Module):
-    """A convolution whose weights are packed when a shape of input first comes."""
-
-    def __init__(self, like: nn.Conv2d | nn.Conv3d) -> None:
-        super().__init__()
-        self.weight, self.bias = like.weight, like.bias
-        self.padding = [int(side) for side in like.padding]
-        self.stride, self.dilation, self.groups = list(like.stride), list(like.dilation), like.groups
-        self._packed: dict[tuple[int, ...], Tensor] = {}
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve; a 2-D output lies channels-last."""
-        maps = (x.shape[0], *x.shape[2:])
-        packed = self._packed.get(maps)
-        if packed is None:
-            if len(self._packed) >= _KEPT_SHAPES:
-                self._packed.pop(next(iter(self._packed)))
-            packed = pack(self.weight, self.padding, maps, self.stride, self.dilation, self.groups)
-            self._packed[maps] = packed
-        return convolve(x, packed, self.bias, self.padding, self.stride, self.dilation, self.groups)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave what is packed behind: it can be neither copied nor saved, and is made again."""
-        return {**self.__dict__, "_packed": {}}
-
-
-class FusedConvLSTM(ConvLSTM):
-    """`ConvLSTM` with the gates of x and h from one convolution over both."""
-
-    def __init__(self, cell: ConvLSTM) -> None:
-        RecurrentCell.__init__(self)
-        _inherit(self, cell, drop=("conv_x", "conv_h"))
-        self.peephole = cell.peephole
-        self.conv = _joined(cell.conv_x, cell.conv_h, torch.cat([cell.conv_x.weight, cell.conv_h.weight], 1))
-
-    def gates(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """Input, forget, candidate and output before their peephole."""
-        found: Tensor = self.conv(torch.cat([x, hidden], dim=1))
-        return found
-
-
-class FusedSTLSTM(STLSTM):
-    """`STLSTM` without layer norm, with one convolution over x and h and one over x and M."""
-
-    def __init__(self, cell: STLSTM) -> None:
-        RecurrentCell.__init__(self)
-        _inherit(self, cell, drop=("conv_x", "conv_h", "conv_m"))
-        wide = cell.hidden_channels
-        x, h, m = cell.conv_x.weight, cell.conv_h.weight, cell.conv_m.weight
-        time = torch.cat([torch.cat([x[: 3 * wide], x[6 * wide :]]), h], dim=1)
-        space = torch.cat([x[3 * wide : 6 * wide], m], dim=1)
-        self.conv_time = _joined(cell.conv_x, cell.conv_h, time)
-        self.conv_space = _joined(cell.conv_x, cell.conv_m, space)
-
-    def gates(self, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(i, f, g), (i', f', g') and what of o does not depend on C and M."""
-        both: Tensor = self.conv_time(torch.cat([x, hidden], dim=1))
-        space: Tensor = self.conv_space(torch.cat([x, memory], dim=1))
-        wide = self.hidden_channels
-        return both[:, : 3 * wide], space, both[:, 3 * wide :]
-
-
-def _inherit(fused: RecurrentCell, cell: RecurrentCell, drop: tuple[str, ...]) -> None:
-    fused.in_channels, fused.hidden_channels = cell.in_channels, cell.hidden_channels
-    for name, part in cell.named_children():
-        if name not in drop:
-            fused.add_module(name, part)
-
-
-def _joined(first: nn.Conv2d, second: nn.Conv2d, weight: Tensor) -> nn.Conv2d:
-    """Make one convolution over the channels of both, with these weights."""
-    pad = (int(first.padding[0]), int(first.padding[1]))
-    size = (first.kernel_size[0], first.kernel_size[1])
-    conv = nn.Conv2d(first.in_channels + second.in_channels, len(weight), size, padding=pad, bias=False)
-    conv.weight = nn.Parameter(weight.detach().clone(), requires_grad=False)
-    return conv
-
-
-def _fused(part: nn.Module) -> nn.Module:
-    if type(part) is ConvLSTM:
-        return FusedConvLSTM(part)
-    if type(part) is STLSTM and isinstance(part.norm_x, nn.Identity):
-        return FusedSTLSTM(part)
-    twin = getattr(part, "packable", None)  # a part that knows a faster way of its own
-    if callable(twin):
-        made: nn.Module = twin()
-        return made
-    return part
-
-
 def _lay_channels_last(network: nn.Module) -> None:
     """Lay the weights of convolutions so that their outputs, and with them all maps, lie channels-last."""
     for part in network.modules():
@@ -194,21 +101,11 @@ def _lay_channels_last(network: nn.Module) -> None:
             part.weight.data = part.weight.data.contiguous(memory_format=torch.channels_last)
 
 
-def _can_pack(part: nn.Module) -> TypeGuard[nn.Conv2d | nn.Conv3d]:
-    return (
-        isinstance(part, (nn.Conv2d, nn.Conv3d))
-        and type(part) in (nn.Conv2d, nn.Conv3d)
-        and isinstance(part.padding, tuple)
-        and part.padding_mode == "zeros"
-        and packs(part.weight)
-    )
-
-
 def _replace(part: Any) -> Any:
     """Fuse and pack everything inside ``part``; what reads a convolution's weights itself is left alone."""
-    part = _fused(part)
+    part = fused(part)
     for name, child in list(part.named_children()):
         if isinstance(part, MotionGRU) and name == "mix":
             continue
         setattr(part, name, _replace(child))
-    return PackedConvolution(part) if _can_pack(part) else part
+    return PackedConvolution(part) if can_pack(part) else part
