@@ -12,6 +12,16 @@ from torch import Tensor, nn
 
 from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay, check_filter_size
 from nowcast.models.cells.convlstm import FORGET_BIAS
+from nowcast.models.cpu.tiled import TiledConvolution, trains_tiled
+
+
+class JoinedGates(NamedTuple):
+    """For training on a CPU: the gates' convolutions over what they read together, prepared for a sequence."""
+
+    time: TiledConvolution
+    """Of x and h: (i, f, g, o)."""
+    space: TiledConvolution
+    """Of x and M: (i', f', g')."""
 
 
 class STLSTMState(NamedTuple):
@@ -21,6 +31,8 @@ class STLSTMState(NamedTuple):
     cell: Tensor
     taken_in: tuple[Tensor, Tensor] | None = None
     """What the input gates let into C and into M at this step, where the cell keeps it."""
+    joined: JoinedGates | None = None
+    """Constant; None where convolutions are done one by one."""
 
 
 class STLSTM(RecurrentCell):
@@ -61,10 +73,28 @@ class STLSTM(RecurrentCell):
     def initial_state(self, x: Tensor) -> STLSTMState:
         """Zeros (B, hidden_channels, h, w)."""
         zeros = x.new_zeros(x.shape[0], self.hidden_channels, *x.shape[2:])
-        return STLSTMState(zeros, zeros)
+        return STLSTMState(zeros, zeros, joined=self.join(zeros))
 
-    def gates(self, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def join(self, like: Tensor) -> JoinedGates | None:
+        """Prepare the gates' convolutions for maps like this one; None where that serves nothing."""
+        if not torch.is_grad_enabled() or not isinstance(self.norm_x, nn.Identity):
+            return None
+        wide = self.hidden_channels
+        x, h, m = self.conv_x.weight, self.conv_h.weight, self.conv_m.weight
+        time = torch.cat([torch.cat([x[: 3 * wide], x[6 * wide :]]), h], dim=1)
+        space = torch.cat([x[3 * wide : 6 * wide], m], dim=1)
+        if not trains_tiled(like, time) or not trains_tiled(like, space):
+            return None
+        return JoinedGates(TiledConvolution(time, like), TiledConvolution(space, like))
+
+    def gates(
+        self, x: Tensor, hidden: Tensor, memory: Tensor, joined: JoinedGates | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """The gates (i, f, g), (i', f', g') and what of o does not depend on C and M, before the sigmoid."""
+        if joined is not None:
+            split = [3 * self.hidden_channels, self.hidden_channels]
+            time, output = joined.time(x, hidden).split_with_sizes(split, dim=1)
+            return time, joined.space(x, memory), output
         from_x: Tensor = self.norm_x(self.conv_x(x))
         from_h: Tensor = self.norm_h(self.conv_h(hidden))
         from_m: Tensor = self.norm_m(self.conv_m(memory))
@@ -76,14 +106,14 @@ class STLSTM(RecurrentCell):
     def forward(self, x: Tensor, state: STLSTMState, relay: Relay) -> CellOutput:
         """Take one time step; ``relay.memory`` None stands for zeros."""
         memory = torch.zeros_like(state.cell) if relay.memory is None else relay.memory
-        time, space, output = self.gates(x, state.hidden, memory)
+        time, space, output = self.gates(x, state.hidden, memory, state.joined)
         cell, into_cell = _update(time, state.cell)
         memory, into_memory = _update(space, memory)
         both = torch.cat([cell, memory], dim=1)
         gate = torch.sigmoid(output + self.norm_o(self.conv_o(both)))
         hidden = gate * torch.tanh(self.conv_last(both))
         taken_in = (into_cell, into_memory) if self.keeps_taken_in and torch.is_grad_enabled() else None
-        new = STLSTMState(hidden, cell, taken_in)
+        new = STLSTMState(hidden, cell, taken_in, state.joined)
         return CellOutput(hidden, new, relay._replace(memory=memory), gate)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nowcast.models.cells.astm import ASTMCell
 from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay
 from nowcast.models.cells.convlstm import FORGET_BIAS, ConvLSTM
-from nowcast.models.cells.stlstm import STLSTM, STLSTMState
+from nowcast.models.cells.stlstm import STLSTM, JoinedGates, STLSTMState
 from nowcast.models.cpu.packed import convolve_side_by_side
 from nowcast.models.cpu.tiled_astm import tiled
 
@@ -61,7 +61,12 @@ class FusedSTLSTM(STLSTM):
         self.conv_time = _joined(cell.conv_x, time)
         self.conv_space = _joined(cell.conv_x, space)
 
-    def gates(self, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def join(self, like: Tensor) -> None:
+        """Nothing: they are joined."""
+
+    def gates(
+        self, x: Tensor, hidden: Tensor, memory: Tensor, joined: JoinedGates | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """(i, f, g), (i', f', g') and what of o does not depend on C and M."""
         both, space = convolve_side_by_side((hidden, x, memory), self.conv_time, self.conv_space)
         wide = self.hidden_channels
