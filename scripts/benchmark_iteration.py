@@ -1,12 +1,12 @@
-"""CPU time of one iteration of training of an experiment, beside the same with plain convolutions and whole maps.
+"""CPU time of one iteration of training of an experiment, beside the same by plain convolutions and maps.
 
     OMP_NUM_THREADS=1 python scripts/benchmark_iteration.py configs/experiment/italy_motionrnn.yaml \
         --set data.sources.0.settings.path=NORTH.zarr data.sources.1.settings.path=SOUTH.zarr
 
-An iteration is what the trainer does with a batch: both passes, gradient clipping, optimiser and averaged weights;
-loading is left out. Both ways take turns, so that a busy machine slows both alike; the largest difference of a
-gradient is printed, in shares of its norm. With ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 in the environment
-an AVX-512 machine computes as one with AVX2.
+An iteration is what the trainer does with a batch: both passes, gradient clipping, optimiser and averaged
+weights; loading is left out. Both ways take turns, so that a busy machine slows both alike; the largest
+difference of a parameter's gradient is printed, in shares of its norm. With ONEDNN_MAX_CPU_ISA=AVX2
+ATEN_CPU_CAPABILITY=avx2 in the environment an AVX-512 machine computes as one with AVX2.
 """
 
 from __future__ import annotations
@@ -47,9 +47,8 @@ def main() -> None:
     pairs = zip(ours, theirs, strict=True)
     apart = max(float((a - b).norm() / b.norm()) for a, b in pairs if b.norm() > 0)
     taken = interleaved({"plain": iteration.plainly, "now": iteration}, args.rounds, cpu_time=True)
-    print(
-        f"{experiment.name}: {vector_instructions()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    )
+    machine = f"{vector_instructions()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    print(f"{experiment.name}: {machine}")
     for name, seconds in taken.items():
         low, high = min(seconds), max(seconds)
         print(f"{name:<6} {median(seconds):.3f} s of CPU ({low:.3f} to {high:.3f})")
@@ -96,8 +95,8 @@ class Iteration:
 def plain() -> Iterator[None]:
     """Without what is there for training on a CPU."""
     with (
-        mock.patch("nowcast.models.cells.stlstm.trains_tiled", lambda *_: False),
-        mock.patch("nowcast.models.exceedance.cascade.trains_in_stripes", lambda *_: False),
+        mock.patch("nowcast.models.cells.stlstm.trains_tiled", return_value=False),
+        mock.patch("nowcast.models.exceedance.cascade.trains_in_stripes", return_value=False),
     ):
         yield
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_PIXELS = 2048
+_PIXELS = 1024
 """Of a stripe, for each thread."""
 
 
