@@ -59,11 +59,11 @@ def main() -> None:
     parser.add_argument("--cpu-time", action="store_true", help="CPU seconds instead of wall time")
     parser.add_argument("--page", type=Path, help="write the table of all networks into this page")
     parser.add_argument("--alone", nargs=3, help=argparse.SUPPRESS)
-    parser.add_argument("--row", help=argparse.SUPPRESS)
+    parser.add_argument("--row", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.row:
-        print(measured_row(args.row))
+        print(measured_row(*args.row))
         return
     if args.page:
         write_table(args.page, __file__)

@@ -33,7 +33,7 @@ VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
 
 def main() -> None:
     """Measure and print."""
-    found = {name: row for name, row in rows().items() if _has_reading(row)}
+    found = {name: row for name, row in rows().items() if row.model.name in READINGS}
     for name, (base, other) in VARIANTS.items():
         model = found[base].model
         found[name] = replace(found[base], model=replace(model, settings={**model.settings, **other}))
@@ -46,10 +46,6 @@ def main() -> None:
     print(f"{'configuration':<30} {'ours':>7} {'plain':>7} {'ratio':>6} {'range':>12} {'apart':>8}")
     for name in args.networks:
         print(_line(name, found[name], args.rounds), flush=True)
-
-
-def _has_reading(row: ModelConfiguration) -> bool:
-    return row.model.name in READINGS and row.model.settings.get("decoder") != "pixelcnn"
 
 
 def _line(name: str, row: ModelConfiguration, rounds: int) -> str:

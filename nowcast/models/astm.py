@@ -16,6 +16,7 @@ from nowcast.models.base import FrameSpec
 from nowcast.models.cells.astm import ASTMCell
 from nowcast.models.cells.base import RecurrentCell, check_filter_size
 from nowcast.models.cells.motion import MotionSettings
+from nowcast.models.cpu.packed import reads_as_it_lies
 from nowcast.models.padding import check_size
 from nowcast.models.recurrent import Ends, RecurrentStack
 from nowcast.models.stack_builder import StackSettings, build_stack, map_of
@@ -118,7 +119,19 @@ def _ends(settings: ASTMSettings, depth: int) -> Ends:
         width = settings.hidden[0]
         down.append(nn.Conv3d(depth, width, settings.kernel, padding="same"))
     last = nn.Sequential(*up, nn.Conv3d(top, frame_depth, (settings.clip_frames, 1, 1)))
-    return Ends(nn.Sequential(_ChannelsLast(), *down), last, width, settings.downsample)
+    return Ends(_Encoder(_ChannelsLast(), *down), last, width, settings.downsample)
+
+
+class _Encoder(nn.Sequential):
+    """What stands before the first cell."""
+
+    def packable(self) -> nn.Module:
+        """The twin for `nowcast.models.cpu.fast`: where a layer of one tap comes first and is best a product of
+        matrices, it reads the clip as it lies."""
+        layers = list(self)[1:]
+        if layers and type(layers[0]) is nn.Conv3d and reads_as_it_lies(layers[0]):
+            return nn.Sequential(*layers)
+        return self
 
 
 class _ChannelsLast(nn.Module):

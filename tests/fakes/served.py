@@ -77,9 +77,12 @@ class Client:
             "http_version": "1.1",
             "root_path": "",
         }
-        sent = []
+        sent, asked = [], []
 
         async def receive():
+            if asked:  # an answer in parts waits for the client to leave, which it does not
+                await asyncio.Event().wait()
+            asked.append(True)
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message):

@@ -45,6 +45,7 @@ def archive(step):
         (["tiny"], 5.0, ["tiny_5min"]),
         (["tiny"], 2.5, ["tiny_5min"]),
         (["tiny"], 6.0, ["tiny"]),
+        (["tiny"], 4.0, ["tiny"]),
         (["tiny_5min"], 10.0, ["tiny_5min"]),
         (["tiny", "slow"], 5.0, ["tiny", "slow"]),
         (["sprog", "tiny"], 5.0, ["sprog", "tiny_5min"]),

@@ -13,6 +13,7 @@ from nowcast.core.settings import build, merged, read_yaml
 from nowcast.ingestion.mapped.reader import Mapped, mapped
 from nowcast.ingestion.mapped.settings import Mapping
 from nowcast.ingestion.readers.catalog import find_reader
+from nowcast.ingestion.readers.cf_groups import in_group
 from nowcast.ingestion.readers.cf_netcdf import CfNetcdf
 from nowcast.ingestion.readers.cf_store import NetcdfStore
 from nowcast.workflows.ingest import ingest
@@ -126,6 +127,20 @@ def test_of_several_groups_one_has_to_be_chosen(tmp_path):
         cf.assert_truth(Mapped(Mapping("m", group=group)).open(path), scene)
     with pytest.raises(FileError, match=r"group: got 'lower', expected one of 'high', 'low'"):
         Mapped(Mapping("m", group="lower")).open(path)
+
+
+def test_what_a_group_has_hides_what_the_groups_around_it_have(tmp_path):
+    path = tmp_path / "g.nc"
+    scene = grouped(path, ["low", "low/inner"])
+    with netCDF4.Dataset(path, "a") as data:
+        data.note, data["low/inner"].note, data["low"].only = "outer", "inner", "around"
+        for variable in data["low"].variables.values():
+            if variable.ndim >= 2:
+                variable.set_auto_maskandscale(False)
+                variable[...] = 0
+        found = in_group(path, data, "low/inner")
+        assert (found.note, found.only, found.ncattrs().count("note")) == ("inner", "around", 1)
+    cf.assert_truth(Mapped(Mapping("m", group="low/inner")).open(path), scene)
 
 
 def test_other_arrays_outside_groups_hide_no_field_and_the_root_can_be_chosen(tmp_path):

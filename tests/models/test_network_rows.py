@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nowcast.models.catalog import MODELS
@@ -36,3 +37,14 @@ def test_the_table_goes_between_the_marks_and_the_rest_stays(network_rows, monke
     page.write_text("no marks", encoding="utf-8")
     with pytest.raises(SystemExit, match="got no lines"):
         network_rows.write_table(page, "none")
+
+
+def test_what_a_first_forecast_leaves_behind_is_not_counted(network_rows):
+    kept = []
+
+    def forecast():
+        if not kept:
+            kept.append(np.ones(5_000_000))
+        return np.ones(1_000_000).sum()
+
+    assert 7.0 < network_rows.MEASURES["megabytes"](forecast) < 12.0

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from nowcast.models.catalog import build_model
-from nowcast.models.cpu import packed
+from nowcast.models.cpu import packed, tiled_astm
 from nowcast.models.cpu.fast import fast
-from nowcast.models.cpu.packed import PackedConvolution
+from nowcast.models.cpu.packed import PackedConvolution, reads_as_it_lies
+from nowcast.models.cpu.tiled_astm import TiledASTMCell, TiledState
 from nowcast.models.cpu.tiles import convolve_tiles, fits, pays, tile_kernel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def narrow(monkeypatch):
     """A CPU on which tiles are chosen, whatever this one is."""
-    monkeypatch.setattr(packed, "multiplications_take_the_time", lambda: True)
+    for module in (packed, tiled_astm):
+        monkeypatch.setattr(module, "multiplications_take_the_time", lambda: True)
 
 
 @pytest.mark.parametrize("taps", [3, 5])
@@ -118,10 +120,66 @@ def test_a_network_of_tiles_forecasts_the_same(narrow, taps):
     assert any(part._kernel for part in quick.modules() if isinstance(part, PackedConvolution))
 
 
+@pytest.mark.parametrize(
+    ("side", "tiled", "settings"),
+    [
+        (16, True, {"filter_size": 5}),
+        (16, True, {"filter_size": 5, "tau": 1}),
+        (32, True, {"filter_size": 3, "embed": 8}),
+        (4, False, {"filter_size": 3}),
+    ],
+)
+def test_astm_of_tiles_forecasts_the_same(narrow, side, tiled, settings):
+    torch.manual_seed(0)
+    model = build_model(
+        "astm", {"hidden": [32, 32], "patch": 2, "tau": 3, **settings}, size=(side, side)
+    ).eval()
+    for name, weights in model.named_parameters():
+        if name.endswith("bias"):
+            nn.init.uniform_(weights, -0.5, 0.5)
+    past, quick = torch.rand(2, 4, 1, side, side), fast(model)
+    cells = [part for part in quick.modules() if isinstance(part, TiledASTMCell)]
+    assert len(cells) == 2
+    with torch.no_grad():
+        assert (model(past, 3) - quick(past, 3)).abs().max() <= 1e-5
+        state = cells[1].initial_state(torch.rand(2, 32, 2, side // 2, side // 2))
+    assert isinstance(state, TiledState) is tiled
+
+
+@pytest.mark.parametrize(
+    "settings", [{"layer_norm": True}, {"clip_frames": 3}, {"frame_taps": 1}, {"filter_size": 7}]
+)
+def test_other_astms_have_no_tiles(narrow, settings):
+    torch.manual_seed(0)
+    model = build_model(
+        "astm", {"hidden": [8, 8], "patch": 2, "filter_size": 3, **settings}, size=(8, 8)
+    ).eval()
+    past, quick = torch.rand(1, 4, 1, 8, 8), fast(model)
+    assert not any(isinstance(part, TiledASTMCell) for part in quick.modules())
+    with torch.no_grad():
+        assert (model(past, 2) - quick(past, 2)).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("make", [nn.Conv2d, nn.Conv3d])
+def test_layers_of_one_tap_and_few_outputs_read_maps_as_they_lie(narrow, make):
+    torch.manual_seed(0)
+    conv = make(12, 5, 1)
+    x = torch.rand(2, 12, *[4] * (conv.weight.dim() - 2))
+    assert reads_as_it_lies(conv)
+    assert not reads_as_it_lies(make(5, 12, 1))
+    assert not reads_as_it_lies(make(12, 5, 1, stride=2))
+    assert not reads_as_it_lies(make(12, 5, 3, padding=1))
+    with torch.no_grad():
+        torch.testing.assert_close(PackedConvolution(conv)(x), conv(x))
+        conv.bias = None
+        torch.testing.assert_close(PackedConvolution(conv)(x), conv(x))
+
+
 CHOICE = """
 import torch
 from torch import nn
-from nowcast.models.cpu.packed import PackedConvolution
+from nowcast.models.cpu.packed import PackedConvolution, reads_as_it_lies
+from nowcast.models.cpu.tiled_astm import TiledASTMCell, TiledState
 conv = nn.Conv2d(128, 128, 5, padding=2).requires_grad_(False)
 made, x = PackedConvolution(conv), torch.rand(1, 128, 8, 8)
 assert (made(x) - conv(x)).abs().max() < 1e-5

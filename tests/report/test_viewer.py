@@ -41,6 +41,12 @@ def test_unknown_dry_and_hundredths_have_codes_of_their_own():
     assert (packed.bytes_each, packed.dry) == (2, True)
 
 
+def test_codes_up_to_255_take_a_byte_and_larger_steps_than_half_go_round():
+    assert [pack_values(np.array([[[code - 1.0]]]), 0.0, 1.0).bytes_each for code in (255, 256)] == [1, 2]
+    # 40000 above 0 is 25536 below it modulo 2^16, and so 51071
+    assert raw(pack_values(np.array([[[39_999.0]]]), 0.0, 1.0)) == [51_071 >> 8, 51_071 & 255]
+
+
 def stereographic():
     """A grid around the north pole and across the dateline."""
     crs = pyproj.CRS.from_proj4("+proj=stere +lat_0=90 +lon_0=170 +ellps=WGS84")
@@ -51,7 +57,13 @@ def pacific():
     return Grid(pyproj.CRS.from_epsg(4326).to_wkt(), 10.0 - 0.05 * np.arange(80), 177.0 + 0.05 * np.arange(120))
 
 
-@pytest.mark.parametrize("grid", [stereographic(), pacific(), projected_grid(), geographic_grid()])
+def africa():
+    """A grid so wide that it takes many nodes, across the equator, where few would do."""
+    steps = 0.05 * np.arange(1000)
+    return Grid(pyproj.CRS.from_epsg(4326).to_wkt(), 40.0 - steps, -15.0 + steps)
+
+
+@pytest.mark.parametrize("grid", [stereographic(), pacific(), africa(), projected_grid(), geographic_grid()])
 def test_between_the_nodes_places_are_right_to_a_fraction_of_a_cell(grid):
     nodes = lattice_of(grid).vectors.astype(float)
     rng = np.random.default_rng(0)
@@ -64,6 +76,12 @@ def test_between_the_nodes_places_are_right_to_a_fraction_of_a_cell(grid):
         right = directions(grid, np.array([u * grid.shape[0]]), np.array([v * grid.shape[1]]))[0, 0]
         off_km = np.linalg.norm(found / np.linalg.norm(found) - right) * 6371
         assert off_km < 0.03 * min(grid.cell_km)
+
+
+def test_directions_count_from_the_corner_of_the_grid():
+    lon, lat = np.radians([177.0 - 0.025, 10.0 + 0.025])
+    corner = [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]
+    np.testing.assert_allclose(directions(pacific(), np.zeros(1), np.zeros(1))[0, 0], corner, atol=1e-9)
 
 
 def test_towns_stand_in_their_cells_the_largest_first():
@@ -134,6 +152,7 @@ def test_the_licence_of_the_map_library_and_whose_the_data_are_stand_there(html)
 def test_the_slider_has_observed_and_forecast_frames_and_those_beyond_training(html):
     moments = data_of(html)["moments"]
     assert [m["lead"] for m in moments] == [-20, -10, 0, 10, 20, 30, 40]
+    assert data_of(html)["layers"][0]["variants"][0]["frames"] == [0, 1, 2, 3, 4, 5, 6]
     assert [m["observed"] for m in moments] == [True] * 3 + [False] * 4
     assert [m["beyond"] for m in moments] == [False] * 5 + [True] * 2
     assert "Beyond +20 min the model forecasts further ahead than it was trained for" in html

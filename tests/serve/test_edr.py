@@ -5,9 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from nowcast.core.grid import Grid
 from nowcast.core.scaling import NO_ECHO_DBZ
 from nowcast.products.cf_netcdf import read_forecast
+from nowcast.serve.edr_query import read_area, read_box
+from nowcast.serve.regions import of_area, of_box
 from nowcast.serve.settings import Limits
+from tests.fakes.fields import geographic_grid
 from tests.fakes.place_forecast import CELL, RATES, THRESHOLDS, dbz_of
 from tests.fakes.served import GRIDS, LEADS, PROBABILITY, Client, place_of, write_known, write_service
 
@@ -62,6 +66,9 @@ def test_each_threshold_is_a_coverage_of_its_own(served):
     assert one["type"] == "Coverage"
     assert one["domain"]["axes"]["threshold"] == {"values": [20.0]}
     np.testing.assert_allclose(one["ranges"]["exceedance_probability"]["values"], [0.05, 0.1], atol=0.0021)
+    for span, count in ((f"{LAST}/..", 1), (f"../{FIRST}", 1), ("../..", LEADS)):
+        part = client.ask(f"{HERE}/position", **query, threshold="20", datetime=span).json()
+        assert len(part["domain"]["axes"]["t"]["values"]) == count
 
 
 def test_several_points_and_unknown_values(served):
@@ -167,6 +174,7 @@ REFUSED = {
     "no such time": (f"{HERE}/position", {"coords": "POINT(10 45)", "datetime": "2020-01-01T00:00Z"}, 400),
     "no time": (f"{HERE}/position", {"coords": "POINT(10 45)", "datetime": "soon"}, 400),
     "no such threshold": (f"{HERE}/position", {"coords": "POINT(10 45)", "threshold": "21"}, 400),
+    "one such threshold of two": (f"{HERE}/position", {"coords": "POINT(10 45)", "threshold": "10,21"}, 400),
     "no such format": (f"{HERE}/position", {"coords": "POINT(10 45)", "f": "exe"}, 400),
     "no such CRS": (f"{HERE}/position", {"coords": "POINT(10 45)", "crs": "EPSG:3857"}, 400),
     "a height": (f"{HERE}/position", {"coords": "POINT(10 45)", "z": "100"}, 400),
@@ -194,14 +202,38 @@ def test_what_is_wrong_is_one_line_with_its_status(one, path, query, status):
 def test_what_is_too_large_is_refused_before_it_is_read(tmp_path):
     limits = Limits(values=50, points=2, vertices=4)
     client = Client(write_known(tmp_path / "a.nc"), limits=limits)
+    places = (place_of(GRIDS["projected"], cell) for cell in (CELL, (2, 3)))
+    two = ",".join(f"({lon} {lat})" for lon, lat in places)
     for path, query in (
         ("cube", {"bbox": "9,44,11,46"}),
         ("position", {"coords": "MULTIPOINT((10 45),(10 45.01),(10 45.02))"}),
+        ("position", {"coords": f"MULTIPOINT({two})"}),  # few cells, many frames
         ("area", {"coords": "POLYGON((9 44,11 44,11 46,9 46,9 44))"}),
     ):
         answer = client.ask(f"{HERE}/{path}", **query)
         assert answer.status_code == 413, answer.text
         assert "expected at most" in answer.json()["description"]
+
+
+def pacific():
+    return Grid(geographic_grid().crs_wkt, 10.0 - 0.5 * np.arange(20), 175.0 + 0.5 * np.arange(20))
+
+
+def test_of_the_window_of_a_triangle_half_is_inside():
+    text = "POLYGON((174.9 0.9,179.3 0.9,174.9 5.3,174.9 0.9))"
+    region = of_area(pacific(), read_area({"coords": text}, Limits()))
+    lon, lat = region.degrees(pacific())
+    assert region.inside.shape == (9, 9)
+    np.testing.assert_array_equal(region.inside, (lon - 175) + (lat - 1) < 4.2)
+
+
+def test_a_box_across_the_dateline_and_one_with_heights():
+    grid = pacific()
+    region = of_box(grid, (178.9, 1.9, -178.9, 4.1))
+    lon, lat = region.degrees(grid)
+    assert sorted(set(lon[region.inside].tolist())) == [-180.0, -179.5, -179.0, 179.0, 179.5]
+    assert sorted(set(lat[region.inside].tolist())) == [2.0, 2.5, 3.0, 3.5, 4.0]
+    assert read_box({"bbox": "9,45,0,10,46,500"}) == read_box({"bbox": "9,45,10,46"}) == (9.0, 45.0, 10.0, 46.0)
 
 
 def test_every_kept_nowcast_can_be_asked(tmp_path):

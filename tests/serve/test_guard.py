@@ -36,6 +36,8 @@ def test_one_network_is_one_asker_and_many_do_not_fill_the_memory():
     for k in range(12_000):
         limit.wait_seconds(str(ipaddress.ip_address(k)))
     assert len(limit._held) == 10_000
+    assert limit.wait_seconds(str(ipaddress.ip_address(11_999))) == 1.0
+    assert limit.wait_seconds("0.0.0.0") == 0.0
     assert RateLimit(0.0, 1).wait_seconds("1.2.3.4") == 0.0
 
 
@@ -69,8 +71,9 @@ def test_head_has_the_headers_alone(folder):
 
 def test_other_names_of_this_machine_are_refused(folder):
     client = Client(folder)
-    refused = client.ask("/health", headers={"Host": "evil.example:8080"})
-    assert (refused.status_code, refused.json()["code"]) == (421, "UnknownHost")
+    for name in ("evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example:8080"):
+        refused = client.ask("/health", headers={"Host": name})
+        assert (refused.status_code, refused.json()["code"]) == (421, "UnknownHost")
     for name in ("localhost:8080", "127.0.0.1", "[::1]:8080", "LOCALHOST"):
         assert client.ask("/conformance", headers={"Host": name}).status_code == 200
     named = Client(folder, allow_hosts=("radar.example",))
@@ -82,8 +85,12 @@ def test_other_names_of_this_machine_are_refused(folder):
 
 def test_a_request_has_a_size(folder):
     client = Client(folder, limits=Limits(query_bytes=100))
-    answer = client.ask("/collections/nowcast/position", coords="POINT(" + "1" * 100 + " 2)")
-    assert (answer.status_code, answer.json()["code"]) == (414, "TooLarge")
+    for path, query in (
+        ("/collections/nowcast/position", {"coords": "POINT(" + "1" * 100 + " 2)"}),
+        ("/latest/" + "a" * 100, {}),
+    ):
+        answer = client.ask(path, **query)
+        assert (answer.status_code, answer.json()["code"]) == (414, "TooLarge")
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,17 @@ def test_the_middle_of_the_map_is_where_it_was_asked_for(client, version, name, 
     assert "value: 35.4" in ask(client, **info, INFO_FORMAT="text/plain").text
 
 
+def test_the_pixel_under_the_pointer_is_counted_from_the_top_left(client):
+    left, bottom, right, top = around("OGC:CRS84", 0.004)
+    query = {"CRS": "CRS:84", "WIDTH": "32", "HEIGHT": "96", "TIME": WET, "REQUEST": "GetFeatureInfo"}
+    query |= {"QUERY_LAYERS": "reflectivity", "INFO_FORMAT": "application/json"}
+    query["BBOX"] = f"{left},{bottom - 2 * (top - bottom)},{right},{top}"  # the cell lies in its upper third
+    found = [ask(client, **query, I="16", J=row).json()["features"][0] for row in ("16", "79")]
+    values = [feature["properties"]["value"] for feature in found]
+    assert values[0] == pytest.approx(dbz_of(6.0), abs=0.006)
+    assert values[1] is None or values[1] < 0.0
+
+
 def test_as_qgis_asks(client):
     """The forms that QGIS 3 sends, in its order and with its case and encoding."""
     start = (

@@ -8,10 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nowcast.models.cells.astm import ASTMCell
 from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay
 from nowcast.models.cells.convlstm import FORGET_BIAS, ConvLSTM
 from nowcast.models.cells.stlstm import STLSTM, JoinedGates, STLSTMState
 from nowcast.models.cpu.packed import convolve_side_by_side
+from nowcast.models.cpu.tiled_astm import tiled
 
 
 def fused(part: nn.Module) -> nn.Module:
@@ -22,6 +24,8 @@ def fused(part: nn.Module) -> nn.Module:
         weight = part.conv_x.weight
         exact = weight.dtype != torch.bfloat16 and not weight.is_cuda
         return SigmoidSTLSTM(part) if exact else FusedSTLSTM(part)
+    if type(part) is ASTMCell:
+        return tiled(part)
     twin = getattr(part, "packable", None)  # a part that knows a faster way of its own
     if callable(twin):
         made: nn.Module = twin()

@@ -31,7 +31,9 @@ class PackedConvolution(nn.Module):
         self._kernel: TileKernel | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve; a 2-D output lies channels-last."""
+        """Convolve; a 2-D output lies channels-last but where it is computed by pixels."""
+        if x.is_contiguous() and reads_as_it_lies(self):
+            return self._of_pixels(x)
         if self.by_tiles(x):
             return convolve_tiles([x], [(0, self.kernel())])[0]
         maps = (x.shape[0], *x.shape[2:])
@@ -42,6 +44,12 @@ class PackedConvolution(nn.Module):
             packed = pack(self.weight, self.padding, maps, self.stride, self.dilation, self.groups)
             self._packed[maps] = packed
         return convolve(x, packed, self.bias, self.padding, self.stride, self.dilation, self.groups)
+
+    def _of_pixels(self, x: Tensor) -> Tensor:
+        found = self.weight.flatten(1) @ x.flatten(2)
+        if self.bias is not None:
+            found += self.bias[:, None]
+        return found.view(*found.shape[:2], *x.shape[2:])
 
     def by_tiles(self, x: Tensor) -> bool:
         """Whether tiles pay on this CPU for maps like ``x``."""
@@ -60,6 +68,18 @@ class PackedConvolution(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """Leave what is packed behind: it can be neither copied nor saved, and is made again."""
         return {**self.__dict__, "_packed": {}, "_kernel": None}
+
+
+def reads_as_it_lies(conv: nn.Conv2d | nn.Conv3d | PackedConvolution) -> bool:
+    """Whether it is best a product of matrices of maps that lie one after another: one tap, few outputs.
+
+    oneDNN would have them channels-last, and to lay so many of them anew takes longer than the product.
+    """
+    weight = conv.weight
+    plain = set(conv.stride) == {1} and set(conv.padding) == {0} and conv.groups == 1
+    narrow = set(weight.shape[2:]) == {1} and weight.shape[0] < weight.shape[1]
+    here = weight.dtype == torch.float32 and weight.device.type == "cpu" and multiplications_take_the_time()
+    return plain and narrow and here
 
 
 def convolve_side_by_side(

@@ -27,7 +27,7 @@ from torch import Tensor
 SIDE = 6
 _PLACES = (0.0, 1.0, -1.0, 0.5, -2.0)
 """Where the polynomials of filter and tile are evaluated; the sixth place is infinity."""
-_TILES_AT_ONCE = 64
+_TILES_AT_ONCE = 100
 _INTO, _OUT_OF = {3: 115.0, 5: 60.0}, {3: 65.0, 5: 30.0}
 """Multiplications that could be done while one number of a tile is brought into, and out of, this form."""
 _UNEVEN = 1.3
@@ -60,15 +60,21 @@ def fits(weight: Tensor) -> bool:
     return weight.dtype == torch.float32 and tuple(weight.shape[2:]) in ((3, 3), (5, 5))
 
 
-def pays(weight: Tensor, rows: int, columns: int) -> bool:
+def pays(weight: Tensor, rows: int, columns: int, direct: float = 1.0) -> bool:
     """Whether tiles take less time on such maps than a convolution that is bound by its multiplications.
 
-    Both are counted in multiplications; the numbers are fitted to times of
-    convolutions with 32 to 256 channels on one core with AVX2 alone.
+    Both are counted in multiplications; the numbers are fitted to times of convolutions with 32 to 256
+    channels on one core with AVX2 alone.
+
+    Args:
+        weight: (K, C, taps, taps).
+        rows: h.
+        columns: w.
+        direct: the share of these multiplications that the other way takes, where it saves some itself.
     """
     outputs, channels, size, _ = weight.shape
     m = _outputs(size)
-    direct = channels * outputs * size**2 * rows * columns
+    direct *= channels * outputs * size**2 * rows * columns
     form = channels * _INTO[size] + outputs * _OUT_OF[size]
     tiles = -(-rows // m) * -(-columns // m)
     return tiles * SIDE**2 * (channels * outputs * _UNEVEN + form) < direct
