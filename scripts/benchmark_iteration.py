@@ -88,7 +88,7 @@ class Iteration:
         (step,) = self.module.network.optimiser_steps(self.batch, None, torch.Generator())
         loss = self.module.loss(step.prediction, step.target, step.observed)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
