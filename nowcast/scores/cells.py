@@ -14,6 +14,8 @@ import numpy as np
 from nowcast.core.errors import SettingsError
 from nowcast.scores.base import Metric, Reads, Sums, reads
 
+_MOST_IN_A_BYTE = 256
+
 
 @runtime_checkable
 class OfPixels(Metric, Protocol):
@@ -46,16 +48,36 @@ class CellSums:
         return reads(self.metric)
 
     def sums(self, forecast: Any, observed: Any) -> Sums:
-        """Add up over (S, H, W): arrays of S x ceil(H / block) x ceil(W / block)."""
-        return {name: self._blocks(values) for name, values in self.metric.fields(forecast, observed).items()}
+        """Add up over (S, H, W): arrays of S x ceil(H / block) x ceil(W / block).
+
+        One lead time after the other: what its pixels add stays in the cache of a core.
+        """
+        leads = zip(np.split(forecast, len(observed)), np.split(observed, len(observed)), strict=True)
+        found = [self.metric.fields(*lead) for lead in leads]
+        return {
+            name: np.concatenate([self._blocks(np.asarray(part[name])) for part in found]) for name in found[0]
+        }
 
     def value(self, sums: Mapping[str, Any]) -> Any:
         """Finish: a value a block; NaN where nothing was counted in it."""
         return self.metric.value(sums)
 
     def _blocks(self, values: Any) -> Any:
-        found = np.asarray(values)
-        kind = np.int64 if found.dtype == np.bool_ or found.dtype.kind in "iu" else np.float64
-        for axis in (-2, -1):
-            found = np.add.reduceat(found, np.arange(0, found.shape[axis], self.block), axis=axis, dtype=kind)
-        return found
+        exact = values.dtype == np.bool_ or values.dtype.kind in "iu"
+        if values.dtype == np.bool_ and self.block < _MOST_IN_A_BYTE:
+            values = values.view(np.uint8)
+        rows = _added(values, self.block, -2, values.dtype if values.dtype == np.uint8 else None)
+        return _added(rows, self.block, -1, np.int64 if exact else np.float64)
+
+
+def _added(values: Any, block: int, axis: int, kind: Any) -> Any:
+    """Add up each ``block`` neighbours along an axis, and what is left at its end."""
+    size = values.shape[axis]
+    whole = size - size % block
+    first, rest = np.split(values, [whole], axis=axis)
+    shape = list(first.shape)
+    shape[axis : axis + 1 or None] = [whole // block, block]
+    added = first.reshape(shape).sum(axis=axis, dtype=kind)
+    if not rest.shape[axis]:
+        return added
+    return np.concatenate([added, rest.sum(axis=axis, keepdims=True, dtype=kind)], axis=axis)

@@ -15,6 +15,7 @@ import numpy as np
 
 from nowcast.scores.arrays import Floats, at_hand, bounded, by_frames, count_frames, pair, per_lead, ratio
 from nowcast.scores.base import Sums
+from nowcast.scores.wet_columns import wet_columns
 
 FLOOR_DBZ = 5.0
 _ROWS_AT_ONCE = 64
@@ -45,14 +46,16 @@ class Errors:
         """The sums of frames (N, H, W), a few rows at a time, which stay in the cache of a core: (4, N)."""
         found = np.zeros((4, len(observed)))
         for first in range(0, observed.shape[-2], _ROWS_AT_ONCE):
-            rows = (slice(None), slice(first, first + _ROWS_AT_ONCE))
-            error, true, observed_mask = bounded(pair(forecast[rows], observed[rows]), self.floor_dbz)
-            error -= true
-            error[~observed_mask] = 0.0
-            total = error.sum(axis=(1, 2))
-            absolute = np.abs(error, out=true).sum(axis=(1, 2))
-            squared = np.square(error, out=error).sum(axis=(1, 2))
-            found += np.stack([count_frames(observed_mask), total, absolute, squared])
+            rows = slice(first, first + _ROWS_AT_ONCE)
+            f, o = forecast[:, rows], observed[:, rows]
+            found[0] += count_frames(~np.isnan(o))
+            for part in wet_columns(f, o, self.floor_dbz):  # elsewhere both are the floor
+                error, true, observed_mask = bounded(pair(f[..., part], o[..., part]), self.floor_dbz)
+                error -= true
+                error[~observed_mask] = 0.0
+                found[1] += error.sum(axis=(1, 2))
+                found[2] += np.abs(error, out=true).sum(axis=(1, 2))
+                found[3] += np.square(error, out=error).sum(axis=(1, 2))
         return found
 
     def fields(self, forecast: Any, observed: Any) -> Sums:

@@ -119,23 +119,30 @@ def whole_windows(observed_mask: npt.NDArray[np.bool_], k: int) -> npt.NDArray[n
 def _window_sums(frame: Any, k: int, axis: int) -> Any:
     """Add up ``k`` neighbours along an axis, where all are there: sums of 1, 2, 4 … cells by the bits of ``k``.
 
-    Why not a running sum: whole rows are added to whole rows, which is several times faster.
+    Why not a running sum: whole rows are added to whole rows, which is several times faster. Along the columns
+    all rows are one, and what is added across their ends is left out.
     """
-    count = frame.shape[axis] - k + 1
-    parts, power, width, at = [], frame, 1, 0
+    if axis == 0:
+        return _sums_of(frame, k)
+    rows, columns = frame.shape
+    long = np.empty(frame.size, frame.dtype)
+    long[: frame.size - k + 1] = _sums_of(np.ascontiguousarray(frame).reshape(-1), k)
+    return long.reshape(rows, columns)[:, : columns - k + 1]
+
+
+def _sums_of(values: Any, k: int) -> Any:
+    """Add up ``k`` neighbours along the first axis."""
+    count = len(values) - k + 1
+    parts, power, width, at = [], values, 1, 0
     while True:
         if k & width:
-            parts.append(_along(power, axis, at, at + count))
+            parts.append(power[at : at + count])
             at += width
         if 2 * width > k:
             break
-        power = _along(power, axis, 0, -width) + _along(power, axis, width, None)
+        power = power[:-width] + power[width:]
         width *= 2
     total = parts[0] + parts[1] if len(parts) > 1 else parts[0]
     for part in parts[2:]:
         total += part
     return total
-
-
-def _along(frame: Any, axis: int, first: int, last: int | None) -> Any:
-    return frame[first:last] if axis == 0 else frame[:, first:last]

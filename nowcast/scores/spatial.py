@@ -6,14 +6,14 @@ Dimensions: N frames (batch and lead time together), H rows, W columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from nowcast.core.errors import SettingsError
-from nowcast.scores.arrays import Floats, Pair, bounded, by_frames, count_frames, pair, ratio, reaches
+from nowcast.scores.arrays import Floats, bounded, by_frames, count_frames, pair, ratio, reaches
 from nowcast.scores.base import Sums
 from nowcast.scores.categorical import check_threshold
 from nowcast.scores.continuous import FLOOR_DBZ
@@ -27,9 +27,10 @@ from nowcast.scores.neighbourhood import (
     window_weights,
 )
 from nowcast.scores.probabilistic import check_probability
+from nowcast.scores.wet_columns import wet_columns
 
 HIGH_DBZ = 65.0
-_ROWS_AT_ONCE = 48
+_ROWS_AT_ONCE = 64
 """Windows of so many rows at a time: what is made of them stays in the cache of a core."""
 
 
@@ -56,7 +57,8 @@ class Gdl(GradientDifference):
     def fields(self, forecast: Any, observed: Any) -> Sums:
         """What the pairs add whose northern or western pixel one is: ``total`` and ``pairs``, of numpy."""
         total, pairs = np.zeros((2, *np.shape(observed)))
-        for gaps, joined in self._pairs(pair(forecast, observed)):
+        predicted, true, observed_mask = bounded(pair(forecast, observed), self.floor_dbz)
+        for gaps, joined in self._gaps(predicted, true, _joined(observed_mask)):
             first = (..., slice(joined.shape[-2]), slice(joined.shape[-1]))
             total[first] += gaps
             pairs[first] += joined
@@ -66,23 +68,27 @@ class Gdl(GradientDifference):
         total, pairs = np.zeros((2, len(forecast)))
         for first in range(0, forecast.shape[1], _ROWS_AT_ONCE):
             rows = slice(first, first + _ROWS_AT_ONCE + 1)
-            for gaps, joined in self._pairs(pair(forecast[:, rows], observed[:, rows]), _ROWS_AT_ONCE):
-                total += gaps.sum(axis=(-2, -1))
-                pairs += count_frames(joined)
+            f, o = forecast[:, rows], observed[:, rows]
+            joined = _joined(~np.isnan(o), _ROWS_AT_ONCE)
+            pairs += sum(map(count_frames, joined))
+            for part in wet_columns(f, o, self.floor_dbz, reach=1):  # between dry neighbours there is no step
+                predicted, true, _ = bounded(pair(f[..., part], o[..., part]), self.floor_dbz)
+                for gaps, _ in self._gaps(predicted, true, [j[..., part] for j in joined], _ROWS_AT_ONCE):
+                    total += gaps.sum(axis=(-2, -1))
         return np.stack([total, pairs, (pairs > 0).astype(np.float64)])
 
-    def _pairs(self, both: Pair, rows: int | None = None) -> Iterator[tuple[Any, Any]]:
+    def _gaps(
+        self, predicted: Any, true: Any, joined: Sequence[Any], rows: int | None = None
+    ) -> Iterator[tuple[Any, Any]]:
         """The gaps of vertical, then of horizontal neighbours, and which of the pairs were both observed.
 
         ``rows``: so many have horizontal neighbours that count; one more is there for the vertical ones.
         """
-        found = bounded(both, self.floor_dbz)
-        for axis, last in ((-2, None), (-1, rows)):
-            predicted, true, observed_mask = (values[..., :last, :] for values in found)
-            joined = np.logical_and(*_neighbours(observed_mask, axis))
-            gaps = gradient_gaps(predicted, true, axis, self.alpha)
-            gaps[~joined] = 0.0
-            yield gaps, joined
+        for axis, last, observed in zip((-2, -1), (None, rows), joined, strict=True):
+            gaps = gradient_gaps(predicted[..., :last, :], true[..., :last, :], axis, self.alpha)
+            inside = observed[..., : gaps.shape[-1]]
+            gaps[~inside] = 0.0
+            yield gaps, inside
 
 
 @dataclass(frozen=True)
@@ -136,16 +142,21 @@ class Ssim:
         return sums
 
     def _rows(self, forecast: Any, observed: Any, k: int) -> tuple[float, int]:
-        """The sum over windows of some rows, and how many windows they have."""
-        both = pair(forecast[None], observed[None])
-        (f,), (o,), (observed_mask,) = bounded(both, self.low_dbz, self.high_dbz)
-        f -= self.low_dbz
-        o -= self.low_dbz
-        f[~observed_mask] = 0.0
-        index = similarity_map(f, o, self.high_dbz - self.low_dbz, self.window)
-        whole = whole_windows(observed_mask, k)
-        index[~whole] = 0.0
-        return float(index.sum()), int(np.count_nonzero(whole))
+        """The sum over windows of some rows, and how many windows they have; where both are dry each is 1."""
+        whole = whole_windows(~np.isnan(observed), k)
+        windows = int(np.count_nonzero(whole))
+        similarity = float(windows)
+        for part in wet_columns(forecast, observed, self.low_dbz, reach=k - 1):
+            both = pair(forecast[None, :, part], observed[None, :, part])
+            (f,), (o,), (observed_mask,) = bounded(both, self.low_dbz, self.high_dbz)
+            f -= self.low_dbz
+            o -= self.low_dbz
+            f[~observed_mask] = 0.0
+            index = similarity_map(f, o, self.high_dbz - self.low_dbz, self.window)
+            inside = whole[:, part.start : part.start + index.shape[1]]
+            index[~inside] = 0.0
+            similarity += float(index.sum()) - np.count_nonzero(inside)
+        return similarity, windows
 
 
 @dataclass(frozen=True)
@@ -226,7 +237,7 @@ class FssProbability(Fss):
         return probability
 
 
-def _neighbours(values: Any, axis: int) -> tuple[Any, Any]:
-    if axis == -2:
-        return values[..., 1:, :], values[..., :-1, :]
-    return values[..., 1:], values[..., :-1]
+def _joined(observed_mask: Any, rows: int | None = None) -> tuple[Any, Any]:
+    """Which pairs of vertical, and of horizontal neighbours of the first ``rows``, were both observed."""
+    beside = observed_mask[..., :rows, :]
+    return observed_mask[..., 1:, :] & observed_mask[..., :-1, :], beside[..., 1:] & beside[..., :-1]

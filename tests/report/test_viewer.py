@@ -57,7 +57,13 @@ def pacific():
     return Grid(pyproj.CRS.from_epsg(4326).to_wkt(), 10.0 - 0.05 * np.arange(80), 177.0 + 0.05 * np.arange(120))
 
 
-@pytest.mark.parametrize("grid", [stereographic(), pacific(), projected_grid(), geographic_grid()])
+def africa():
+    """A grid so wide that it takes many nodes, across the equator, where few would do."""
+    steps = 0.05 * np.arange(1000)
+    return Grid(pyproj.CRS.from_epsg(4326).to_wkt(), 40.0 - steps, -15.0 + steps)
+
+
+@pytest.mark.parametrize("grid", [stereographic(), pacific(), africa(), projected_grid(), geographic_grid()])
 def test_between_the_nodes_places_are_right_to_a_fraction_of_a_cell(grid):
     nodes = lattice_of(grid).vectors.astype(float)
     rng = np.random.default_rng(0)
