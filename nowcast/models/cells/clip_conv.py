@@ -11,6 +11,7 @@ four 2-D convolutions. This is a Toeplitz product, and three convolutions give i
     p = W1 (x0 + x1)          y0 = p + (W2 - W1) x1          y1 = p + (W0 - W1) x0
 
 exact but for rounding, forward and backward alike. Measured on two cores: 1.3 times faster than conv3d.
+Forecasts on a CPU with AVX2 alone do all four by tiles where that takes less time.
 Source: Winograd (1980), Arithmetic Complexity of Computations (short convolutions).
 """
 
