@@ -8,6 +8,7 @@ from nowcast.models.catalog import build_model
 from nowcast.models.cpu import tiled
 from nowcast.models.cpu.onednn import packs
 from nowcast.models.cpu.tiled import TiledConvolution, trains_tiled
+from scripts.naive_networks import naive
 
 pytestmark = pytest.mark.skipif(
     not packs(torch.zeros(1, 1, 1, 1)), reason="oneDNN's packed weights are not there on this machine"
@@ -82,6 +83,16 @@ def test_a_motionrnn_trains_the_same(side, monkeypatch):
     size = torch.cat([v.flatten() for v in found["AVX512"][1:]]).norm()
     for plain, ours in zip(found["AVX512"], found["AVX2"], strict=True):
         assert (plain - ours).norm() <= 1e-5 * plain.norm() + 1e-7 * size
+
+
+def test_the_naive_network_trains_gate_by_gate(monkeypatch):
+    monkeypatch.setattr(tiled, "vector_instructions", lambda: "AVX2")
+    settings = {"hidden": [16, 16], "filter_size": 3, "patch": 4}
+    model = build_model("motionrnn_predrnn", settings, 1, (16, 16))
+    past = torch.rand(1, 2, 1, 16, 16)
+    with torch.no_grad():
+        expected = model(past, 2)
+    torch.testing.assert_close(naive(model)(past, 2), expected, rtol=0, atol=1e-5)
 
 
 def test_other_work_is_left_to_plain_convolutions(monkeypatch):

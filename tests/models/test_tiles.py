@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from nowcast.models.catalog import build_model
+from nowcast.models.cells import clip_conv
 from nowcast.models.cpu import packed, tiled_astm
 from nowcast.models.cpu.fast import fast
 from nowcast.models.cpu.packed import PackedConvolution, reads_as_it_lies
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def narrow(monkeypatch):
     """A CPU on which tiles are chosen, whatever this one is."""
-    for module in (packed, tiled_astm):
+    for module in (packed, tiled_astm, clip_conv):
         monkeypatch.setattr(module, "multiplications_take_the_time", lambda: True)
 
 
@@ -37,7 +38,7 @@ def test_it_is_a_convolution(taps, shape):
     for given in (None, bias):
         expected = F.conv2d(x, weight, given, padding=taps // 2)
         (found,) = convolve_tiles([x], [(0, tile_kernel(weight, given))])
-        torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)  # the matrices are those of float32
 
 
 def test_two_convolutions_read_parts_of_the_channels():
@@ -45,8 +46,8 @@ def test_two_convolutions_read_parts_of_the_channels():
     maps = [torch.randn(2, channels, 7, 10).double() for channels in (2, 3, 4)]
     first, second = torch.randn(6, 5, 3, 3).double(), torch.randn(8, 7, 3, 3).double()
     one, other = convolve_tiles(maps, [(0, tile_kernel(first)), (2, tile_kernel(second))])
-    torch.testing.assert_close(one, F.conv2d(torch.cat(maps[:2], 1), first, padding=1))
-    torch.testing.assert_close(other, F.conv2d(torch.cat(maps[1:], 1), second, padding=1))
+    torch.testing.assert_close(one, F.conv2d(torch.cat(maps[:2], 1), first, padding=1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(other, F.conv2d(torch.cat(maps[1:], 1), second, padding=1), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(("taps", "most"), [(3, 6.0), (5, 3.0)])
@@ -158,6 +159,19 @@ def test_other_astms_have_no_tiles(narrow, settings):
     assert not any(isinstance(part, TiledASTMCell) for part in quick.modules())
     with torch.no_grad():
         assert (model(past, 2) - quick(past, 2)).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_convolution_of_clips_by_tiles(narrow, bias):
+    torch.manual_seed(0)
+    conv, clip = clip_conv.ClipConv(64, 64, (3, 5, 5), bias), torch.rand(2, 64, 2, 7, 10)  # an odd side, too
+    expected = F.conv3d(clip, conv.weight, conv.bias, padding=conv.padding)
+    with torch.no_grad():
+        kernels = conv.prepare((2, 2, 8, 10))
+        assert kernels.tiles is not None
+        torch.testing.assert_close(conv(clip, kernels), expected, atol=1e-5, rtol=0)
+        assert conv.prepare((2, 2, 1, 1)).tiles is None  # most of each tile would lie outside
+    assert conv.prepare((2, 2, 8, 10)).tiles is None  # for training
 
 
 @pytest.mark.parametrize("make", [nn.Conv2d, nn.Conv3d])

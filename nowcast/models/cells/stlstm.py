@@ -77,7 +77,9 @@ class STLSTM(RecurrentCell):
 
     def join(self, like: Tensor) -> JoinedGates | None:
         """Prepare the gates' convolutions for maps like this one; None where that serves nothing."""
-        if not torch.is_grad_enabled() or not isinstance(self.norm_x, nn.Identity):
+        whole = all(isinstance(conv, nn.Conv2d) for conv in (self.conv_x, self.conv_h, self.conv_m))
+        plain = whole and isinstance(self.norm_x, nn.Identity)
+        if not plain or not torch.is_grad_enabled() or like.device.type != "cpu":
             return None
         wide = self.hidden_channels
         x, h, m = self.conv_x.weight, self.conv_h.weight, self.conv_m.weight

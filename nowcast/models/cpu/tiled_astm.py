@@ -15,14 +15,13 @@ from torch import Tensor
 
 from nowcast.models.cells.astm import ASTMCell, GateConv
 from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay
+from nowcast.models.cells.clip_conv import DIRECT, flat_weight
 from nowcast.models.cells.convlstm import FORGET_BIAS
 from nowcast.models.cells.history import History, attend, extended
 from nowcast.models.cpu.capability import multiplications_take_the_time
 from nowcast.models.cpu.tiles import TileKernel, convolve_tiles, fits, pays, tile_kernel
 
 _FRAMES, _TAPS = 2, 3
-_DIRECT = 0.75
-"""Of four convolutions for a clip the plain cell does three (`nowcast.models.cells.clip_conv`)."""
 
 
 class TiledState(NamedTuple):
@@ -50,11 +49,11 @@ class TiledASTMCell(ASTMCell):
         """Zeros and kernels, or the plain cell's state."""
         time, bias_time, space, bias_space = _gates(self)
         rows, columns = x.shape[-2:]
-        if not all(pays(weight, rows, columns, _DIRECT) for weight in (time, space)):
+        if not all(pays(weight, rows, columns, DIRECT) for weight in (time, space)):
             return super().initial_state(x)
         wide, out = self.hidden_channels, self.conv_o.conv
         flat = x.new_zeros(x.shape[0], rows, columns, _FRAMES * wide).permute(0, 3, 1, 2)
-        of_output = torch.cat([_flat_weight(part) for part in out.weight.split(wide, dim=1)], dim=1)  # type: ignore[no-untyped-call]
+        of_output = torch.cat([flat_weight(part) for part in out.weight.split(wide, dim=1)], dim=1)  # type: ignore[no-untyped-call]
         kernels = (tile_kernel(time, bias_time), tile_kernel(space, bias_space), tile_kernel(of_output))
         return TiledState(_clip(flat), (flat,), kernels)
 
@@ -108,7 +107,7 @@ def _gates(cell: ASTMCell) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
     def blocks(part: GateConv) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         assert part.conv.bias is not None
-        weights = [_flat_weight(weight) for weight in part.conv.weight.detach().unflatten(0, (-1, wide))]  # type: ignore[no-untyped-call]
+        weights = [flat_weight(weight) for weight in part.conv.weight.detach().unflatten(0, (-1, wide))]  # type: ignore[no-untyped-call]
         return tuple(weights), tuple(bias.repeat(_FRAMES) for bias in part.conv.bias.detach().view(-1, wide))
 
     (x, of_x), (h, of_h), (m, of_m) = (blocks(part) for part in (cell.conv_x, cell.conv_h, cell.conv_m))
@@ -122,12 +121,6 @@ def _gates(cell: ASTMCell) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         weights[2] *= 2
         biases[2] *= 2
     return torch.cat(time), torch.cat(bias_time), torch.cat(space), torch.cat(bias_space)
-
-
-def _flat_weight(weight: Tensor) -> Tensor:
-    """Weights (H, C, 3, taps, taps) as (L H, L C, taps, taps): frames stand side by side as channels."""
-    before, now, after = weight.unbind(2)
-    return torch.cat([torch.cat([now, after], dim=1), torch.cat([before, now], dim=1)])
 
 
 def _clip(flat: Tensor) -> Tensor:

@@ -1,48 +1,29 @@
 """Convolutions by tiles of 6 x 6 inputs: fewer multiplications, for CPUs where they are what takes the time.
 
-A tile of 6 x 6 inputs gives 4 x 4 outputs of a 3 x 3 filter (36 products for each pair of channels where its
-definition has 144) or 2 x 2 outputs of a 5 x 5 filter (36 for 100). The tiles are brought to that form and
-back by a product of matrices each. Maps are taken a band at a time, so that all of it stays in the caches.
+`six_by_six` says what the tiles are. Maps are taken a band at a time, so that all of it stays in the caches.
 
 oneDNN computes a convolution on AVX2 as fast as the registers multiply, so that only fewer multiplications
 help; on AVX-512 its convolutions are as fast as this.
 
 Dimensions: B batch, C channels in, K channels out, h rows, w columns, n tiles, m = 4 or 2 outputs to a side.
-
-Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016; the places 1/2 and -2
-beside 0, 1, -1 and infinity, whose rounding errors are small: Barabasz et al., Error Analysis and Improving
-the Accuracy of Winograd Convolution, ACM Transactions on Mathematical Software 46, 2020.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-SIDE = 6
-_PLACES = (0.0, 1.0, -1.0, 0.5, -2.0)
-"""Where the polynomials of filter and tile are evaluated; the sixth place is infinity."""
+from nowcast.models.cpu.six_by_six import SIDE, SIDES, matrices
+
 _TILES_AT_ONCE = 100
 _INTO, _OUT_OF = {3: 115.0, 5: 60.0}, {3: 65.0, 5: 30.0}
 """Multiplications that could be done while one number of a tile is brought into, and out of, this form."""
 _UNEVEN = 1.3
 """How much longer a multiplication of these products takes than one of a direct convolution."""
-
-
-class Forms(NamedTuple):
-    """The matrices of one size of filter, in double precision."""
-
-    inputs: Tensor
-    """(36, 36): a tile's inputs to its form."""
-    weights: Tensor
-    """(6, filter size): for rows and columns of a filter."""
-    outputs: Tensor
-    """(m * m, 36): the products to a tile's outputs."""
 
 
 class TileKernel(NamedTuple):
@@ -57,7 +38,7 @@ class TileKernel(NamedTuple):
 
 def fits(weight: Tensor) -> bool:
     """Whether filters (K, C, taps, taps) can be computed so: 3 x 3 or 5 x 5, in float32."""
-    return weight.dtype == torch.float32 and tuple(weight.shape[2:]) in ((3, 3), (5, 5))
+    return weight.dtype == torch.float32 and tuple(weight.shape[2:]) in [(side, side) for side in SIDES]
 
 
 def pays(weight: Tensor, rows: int, columns: int, direct: float = 1.0) -> bool:
@@ -82,9 +63,8 @@ def pays(weight: Tensor, rows: int, columns: int, direct: float = 1.0) -> bool:
 
 def tile_kernel(weight: Tensor, bias: Tensor | None = None) -> TileKernel:
     """Bring weights (K, C, taps, taps) into the form of tiles."""
-    form = _forms(weight.shape[2]).weights
-    spread = torch.einsum("ij,kcjm,lm->ilck", form, weight.detach().double(), form)
-    return TileKernel(spread.flatten(0, 1).to(weight.dtype).contiguous(), bias, weight.shape[2])
+    spread = weight.detach().flatten(2) @ matrices(weight.shape[2]).filter.T.to(weight.dtype)
+    return TileKernel(spread.permute(2, 1, 0).contiguous(), bias, weight.shape[2])
 
 
 def convolve_tiles(parts: Sequence[Tensor], kernels: Sequence[tuple[int, TileKernel]]) -> list[Tensor]:
@@ -103,7 +83,7 @@ def convolve_tiles(parts: Sequence[Tensor], kernels: Sequence[tuple[int, TileKer
     down, along = -(-height // m), -(-width // m)
     framed = _framed(parts, size, down * m, along * m)
     found = [framed.new_empty(batch, down, m, along, m, kernel.products.shape[2]) for _, kernel in kernels]
-    into, out_of = (form.to(framed.dtype) for form in (_forms(size).inputs, _forms(size).outputs))
+    into, out_of = (form.to(framed.dtype) for form in (matrices(size).input, matrices(size).output))
     rows = min(down, max(1, round(_TILES_AT_ONCE / (batch * along))))
     room = _Room(framed, batch * rows * along, max(kernel.products.shape[2] for _, kernel in kernels))
     for top in range(0, down, rows):
@@ -182,23 +162,3 @@ def _cut(framed: Tensor, down: int, along: int, m: int) -> Tensor:
 
 def _outputs(filter_size: int) -> int:
     return SIDE + 1 - filter_size
-
-
-@cache
-def _forms(filter_size: int) -> Forms:
-    places = torch.tensor(_PLACES, dtype=torch.float64)
-    powers = torch.zeros(SIDE, SIDE, dtype=torch.float64)
-    powers[:-1] = places[:, None] ** torch.arange(SIDE)
-    powers[-1, -1] = 1.0  # infinity
-    apart = torch.ones(SIDE, dtype=torch.float64)
-    apart[:-1] = (places[:, None] - places + torch.eye(SIDE - 1)).prod(dim=1)
-    # So scaled the entries of the first are multiples of powers of 1/2, which float32 holds without rounding.
-    inputs = torch.linalg.inv(powers).T * apart[:, None]
-    inputs = (inputs * 2.0**10).round() / 2.0**10
-    outputs = torch.zeros(_outputs(filter_size), SIDE, dtype=torch.float64)
-    outputs[:, :-1] = powers[:-1, : len(outputs)].T
-    outputs[-1, -1] = 1.0
-    weights = torch.zeros(SIDE, filter_size, dtype=torch.float64)
-    weights[:-1] = powers[:-1, :filter_size]
-    weights[-1, -1] = 1.0
-    return Forms(torch.kron(inputs, inputs), weights / apart[:, None], torch.kron(outputs, outputs))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nowcast.core.errors import SettingsError, complain
 from nowcast.core.settings import formerly
+from nowcast.models.cpu.pixel_layers import PixelWeights, pixel_layers, trains_in_stripes
 from nowcast.models.exceedance.unet import ContextUNet, ContextUNetSettings
 from nowcast.models.smoothing import CUT, gaussian
 
@@ -111,9 +112,12 @@ class LogitCascade(nn.Module):
     def forward(self, past: Tensor, steps: int) -> Tensor:
         """Forecast logits (B, S, K, H, W) of the first ``steps`` lead times from the past's (B, T, K, H, W)."""
         at = torch.arange(steps, device=past.device).clamp(max=len(self.weights) - 1)
+        in_stripes = self.pixel_layers is not None and trains_in_stripes(past)
         with torch.autocast(past.device.type, enabled=False):
             newest = self.split(past[:, -1].float())
             weights, constants = (GAIN * v[at].float() for v in (self.weights, self.constants))
+            if in_stripes:
+                return self._in_stripes(past, newest, weights, constants, at)
             # Clip by clip on a GPU: in one product it sums the gradient of the few weights slowly.
             parts = newest.chunk(len(newest)) if newest.is_cuda else (newest,)
             faded = torch.cat([torch.einsum("bklhw,skl->bskhw", part, weights) for part in parts])
@@ -126,6 +130,35 @@ class LogitCascade(nn.Module):
             hidden = hidden + self.context_unet(past.float().mean(dim=2) * INPUT_SCALE)
         added: Tensor = self.pixel_layers[1:](hidden).unflatten(1, self.constants.shape)
         return logits + added[:, at].float()
+
+    def _in_stripes(
+        self, past: Tensor, newest: Tensor, weights: Tensor, constants: Tensor, at: Tensor
+    ) -> Tensor:
+        """`forward` with layers, for training on a CPU."""
+        assert self.pixel_layers is not None
+        batch, thresholds, levels, *size = newest.shape
+        read = torch.cat([newest, self.split(self.change(past).float())], dim=1).mul_(INPUT_SCALE)
+        context = None
+        if self.context_unet is not None:
+            context = self.context_unet(past.float().mean(dim=2) * INPUT_SCALE).flatten(2)
+        enter, inner, last = (part for part in self.pixel_layers if isinstance(part, nn.Conv2d))
+        assert enter.bias is not None
+        assert inner.bias is not None
+        assert last.bias is not None
+        own = torch.eye(thresholds, device=newest.device)[:, :, None] * weights[:, :, None] / INPUT_SCALE
+        by_lead = last.weight.view(len(self.constants), thresholds, -1)[at].flatten(0, 1)
+        bias = last.bias.view_as(self.constants)[at] + constants
+        pixels = PixelWeights(
+            enter.weight.flatten(1),
+            enter.bias,
+            inner.weight.flatten(1),
+            inner.bias,
+            by_lead,
+            bias.flatten(),
+            own.flatten(2).flatten(0, 1),
+        )
+        found = pixel_layers(read.view(batch, 2 * thresholds * levels, -1), context, pixels)
+        return found.view(batch, len(at), thresholds, *size)
 
     def change(self, past: Tensor) -> Tensor:
         """How the newest logits (B, K, H, W) differ from their mean over the earlier frames."""
