@@ -107,8 +107,9 @@ def _mapped(probabilities: Array, logits: Floats | None) -> Array:
     """Map probabilities (H, W) to those of the logits (B,) at the centres of bins."""
     if logits is None:
         return probabilities
-    mapped = np.where(np.isnan(probabilities), np.nan, probability(logits[0])).astype(np.float32)
-    some = probabilities > LEAST  # most pixels are far from any rain: no logarithm for these
+    # Most pixels are far from any rain: no logarithm for these.
+    mapped = np.where(probabilities <= LEAST, np.float32(probability(logits[0])), probabilities)
+    some = probabilities > LEAST
     place = (logit(probabilities[some]) - CENTRES[0]) / WIDTH
     lower = np.clip(place.astype(np.int64), 0, len(CENTRES) - 2)
     share = np.clip(place - lower, 0.0, 1.0)

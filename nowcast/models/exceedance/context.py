@@ -82,17 +82,16 @@ class Band(NamedTuple):
 
 
 def context_of(
-    cascade: LogitCascade, past: Tensor, logits_of: Callable[[Tensor], Tensor], bands: list[slice]
+    cascade: LogitCascade, means_of: Callable[[slice], Tensor], bands: list[slice]
 ) -> Context | None:
-    """What the context U-Net of a cascade, if it has one, says of past frames (B, T, 1, H, W).
+    """What the context U-Net of a cascade, if it has one, says of past frames.
 
     Args:
         cascade: as trained.
-        past: frames.
-        logits_of: from frames to their logits, pixel by pixel.
+        means_of: from rows to their logits in all past frames as means over the thresholds (B, T, rows, W).
         bands: of rows, that are read one after the other.
     """
     if cascade.context_unet is None:
         return None
-    means = [logits_of(past[..., rows, :]).mean(dim=2) * INPUT_SCALE for rows in bands]
-    return Context(cascade.context_unet, torch.cat(means, dim=-2))
+    means = [means_of(rows).mul_(INPUT_SCALE) for rows in bands]
+    return Context(cascade.context_unet, torch.cat(means, dim=-2) if len(means) > 1 else means[0])

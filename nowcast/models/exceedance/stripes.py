@@ -28,6 +28,8 @@ _WHOLE = 1 << 19
 """Pixels of a frame that is one band, at most."""
 _BAND = 1 << 17
 """Pixels of a band of rows of a larger one, about: a continent has no room for its maps of all scales."""
+_SMOOTHED = 1 << 16
+"""Pixels of a band of rows whose maps of all scales are there at once, about."""
 _BAND_ON_GPU = 1 << 21
 """Which has to wait for every band, and more memory for one."""
 
@@ -59,6 +61,16 @@ def bands(frames: Tensor) -> list[slice]:
     return [slice(first, min(first + rows, height)) for first in range(0, height, rows)]
 
 
+def _bands_to_smooth(frames: Tensor) -> list[slice]:
+    """As `bands`, of a frame that is one of them for the rest: its maps of all scales are many."""
+    whole = bands(frames)
+    if frames.is_cuda or len(whole) > 1:
+        return whole
+    height, width = frames.shape[-2:]
+    rows = -(-height // -(-height * width // _SMOOTHED))
+    return [slice(first, min(first + rows, height)) for first in range(0, height, rows)]
+
+
 def probabilities(
     cascade: LogitCascade, newest: Newest, context: Context | None, logits: Tensor, bound: float
 ) -> Tensor:
@@ -75,7 +87,7 @@ def probabilities(
         (B, S, K, H, W).
     """
     folded = _fold(cascade, logits.shape[1])
-    for band in bands(logits):
+    for band in _bands_to_smooth(logits):
         smooth = newest.smoothed(band)
         around = None if context is None else context.band(band)
         for sample, maps in enumerate(logits[..., band, :]):
@@ -103,8 +115,19 @@ class Newest:
         self.cascade, self.past, self.logits_of = cascade, past, logits_of
         self.reach = max(map(reach, cascade.scales))
         self.maps: Tensor | None = None
-        """(B, 2 or 1, K, some H, W): what a band reads, from row ``first`` on."""
+        """(B, 2 or 1, K, some H, W): what a band reads, from row ``first`` on; of a frame read whole, all."""
         self.first = 0
+
+    def means(self, rows: slice) -> Tensor:
+        """Means (B, T, rows, W) of the logits of all past frames over the thresholds.
+
+        Of a whole frame the maps stay as well: its logits are then computed once.
+        """
+        means = self.past.new_empty(*self.past.shape[:2], rows.stop - rows.start, self.past.shape[-1])
+        maps = self._read(rows, means)
+        if rows == slice(0, self.past.shape[-2]):
+            self.maps = maps
+        return means
 
     def smoothed(self, band: slice) -> Tensor:
         """(B, 2 or 1, L + 1, K, rows, W) of a band of rows; bands are asked for from the first row on."""
@@ -120,6 +143,8 @@ class Newest:
 
     def _reach_beyond(self, band: slice) -> Tensor:
         """Let go of rows that this band no longer reads, and add those that it is the first to read."""
+        if self.maps is not None and self.maps.shape[-2] == self.past.shape[-2]:
+            return self.maps
         first, last = max(band.start - self.reach, 0), min(band.stop + self.reach, self.past.shape[-2])
         parts = [] if self.maps is None else [self.maps[..., first - self.first :, :]]
         done = first + (parts[0].shape[-2] if parts else 0)
@@ -128,11 +153,23 @@ class Newest:
         self.maps, self.first = torch.cat(parts, dim=-2) if len(parts) > 1 else parts[0], first
         return self.maps
 
-    def _read(self, rows: slice) -> Tensor:
-        logits = self.logits_of(self.past[..., rows, :])
-        if self.cascade.pixel_layers is None:
-            return logits[:, -1:]
-        return torch.stack([logits[:, -1], self.cascade.change(logits)], dim=1)
+    def _read(self, rows: slice, means: Tensor | None = None) -> Tensor:
+        """Maps (B, 2 or 1, K, rows, W), a few rows at a time on a CPU; and the means, where they are wanted."""
+        height, width = rows.stop - rows.start, self.past.shape[-1]
+        step = height if self.past.is_cuda else max(_PIXELS // width, 1)
+        maps: Tensor | None = None
+        for own in (slice(r, min(r + step, height)) for r in range(0, height, step)):
+            logits = self.logits_of(self.past[..., rows.start + own.start : rows.start + own.stop, :])
+            if maps is None:
+                kinds = 1 if self.cascade.pixel_layers is None else 2
+                maps = logits.new_empty(len(logits), kinds, logits.shape[2], height, width)
+            maps[:, 0, :, own] = logits[:, -1]
+            if maps.shape[1] > 1:
+                maps[:, 1, :, own] = self.cascade.change(logits)
+            if means is not None:
+                means[..., own, :] = logits.mean(dim=2)
+        assert maps is not None
+        return maps
 
 
 def falling(logits: Tensor) -> Tensor:

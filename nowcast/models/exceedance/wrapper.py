@@ -99,7 +99,7 @@ class LogitIncrements:
 
     def add(self, value: Tensor, output: Tensor) -> Tensor:
         """The next logits."""
-        return value.clamp(-_BOUND, _BOUND) + output.float()
+        return value.clamp(-_BOUND, _BOUND).add_(output.float())
 
     def frame(self, value: Tensor) -> Tensor:
         """Probabilities, as the network reads them."""
@@ -176,14 +176,14 @@ class ExceedanceProbabilityModel(ModelWrapper):
         def past_logits(frames: Tensor) -> Tensor:
             return INCREMENTS.value(self.soft_exceedances(frames))
 
+        newest = None if self.cascade is None else Newest(self.cascade, past, past_logits)
         # The U-Net's maps are gone when the network's, which are more, are made.
-        context = None if self.cascade is None else context_of(self.cascade, past, past_logits, bands(past))
+        context = None if newest is None else context_of(newest.cascade, newest.means, bands(past))
         logits = logits_of(past, steps, None, observed).float().contiguous()
-        if self.cascade is None:
+        if newest is None:
             falling(logits.flatten(0, 1))
             return logits
-        newest = Newest(self.cascade, past, past_logits)
-        return probabilities(self.cascade, newest, context, logits, LARGEST_LOGIT)
+        return probabilities(newest.cascade, newest, context, logits, LARGEST_LOGIT)
 
     def of_frames(self, network: Inner) -> Inner:
         """The network inside as one that reads frames (B, T, 1, H, W) and forecasts logits."""
