@@ -18,7 +18,7 @@ from nowcast.core.errors import SettingsError, complain
 from nowcast.core.field import PROBABILITY
 from nowcast.core.stripes import in_stripes
 from nowcast.core.times import minutes
-from nowcast.postprocessing.probability_bins import CENTRES, LEAST, WIDTH, Floats, logit, probability
+from nowcast.postprocessing.probability_bins import CENTRES, LEAST, WIDTH, Floats, probability
 
 Method = Literal["identity", "logistic", "isotonic"]
 Array = npt.NDArray[np.float32]
@@ -107,13 +107,19 @@ def _mapped(probabilities: Array, logits: Floats | None) -> Array:
     """Map probabilities (H, W) to those of the logits (B,) at the centres of bins."""
     if logits is None:
         return probabilities
-    # Most pixels are far from any rain: no logarithm for these.
-    mapped = np.where(probabilities <= LEAST, np.float32(probability(logits[0])), probabilities)
-    some = probabilities > LEAST
-    place = (logit(probabilities[some]) - CENTRES[0]) / WIDTH
-    lower = np.clip(place.astype(np.int64), 0, len(CENTRES) - 2)
-    share = np.clip(place - lower, 0.0, 1.0)
-    mapped[some] = probability(logits[lower] + share * (logits[lower + 1] - logits[lower]))
+    least = np.float32(probability(logits[0]))
+    mapped: Array = np.where(probabilities <= LEAST, least, probabilities)
+    some = probabilities > LEAST  # many pixels are far from any rain: no logarithm for these
+    # In float32, whose logarithm and exponential take half the time: 1 - p is exact where that matters.
+    odds = np.clip(probabilities[some], np.float32(LEAST), np.float32(1.0 - LEAST))
+    odds /= np.float32(1.0) - odds
+    place = (np.log(odds) - np.float32(CENTRES[0])) * np.float32(1.0 / WIDTH)
+    place = np.clip(place, np.float32(0.0), np.float32(len(CENTRES) - 1))
+    lower = np.minimum(place.astype(np.int32), len(CENTRES) - 2)
+    place -= lower.astype(np.float32)
+    place *= np.diff(logits).astype(np.float32)[lower]
+    place += logits.astype(np.float32)[lower]
+    mapped[some] = 1.0 / (1.0 + np.exp(-place))
     return mapped
 
 

@@ -38,6 +38,7 @@ def test_stripes_equal_the_whole(settings, past, pixels, monkeypatch):
     monkeypatch.setattr(stripes, "_PIXELS", pixels)
     for name in ("_BAND", "_WHOLE"):
         monkeypatch.setattr(stripes, name, 2 * pixels)
+    monkeypatch.setattr(stripes, "_SMOOTHED", 200)  # a frame that is read whole is smoothed in four bands
     monkeypatch.setattr(context, "_COLUMNS", max(pixels // 10, 5))
     model = model_of(settings)
     frames = torch.rand(2, past, 1, 22, 29, generator=torch.Generator().manual_seed(1)) ** 2

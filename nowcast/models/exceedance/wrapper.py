@@ -99,7 +99,7 @@ class LogitIncrements:
 
     def add(self, value: Tensor, output: Tensor) -> Tensor:
         """The next logits."""
-        return value.clamp(-_BOUND, _BOUND).add_(output.float())
+        return value.clamp(-_BOUND, _BOUND) + output.float()
 
     def frame(self, value: Tensor) -> Tensor:
         """Probabilities, as the network reads them."""
