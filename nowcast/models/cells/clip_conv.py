@@ -25,8 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nowcast.models.cpu.capability import multiplications_take_the_time
+from nowcast.models.cpu.forecast_tiles import TileKernel, convolve_tiles, fits, pays, tile_kernel
 from nowcast.models.cpu.onednn import convolve, pack, packs
-from nowcast.models.cpu.tiles import TileKernel, convolve_tiles, fits, pays, tile_kernel
 
 DIRECT = 0.75
 """Of four convolutions for a clip of two frames three are done."""
@@ -38,7 +38,7 @@ class Kernels(NamedTuple):
     weights: tuple[Tensor, ...]
     bias: Tensor | None
     tiles: TileKernel | None = None
-    """In place of ``weights`` where all four convolutions take less time by `nowcast.models.cpu.tiles`."""
+    """In place of ``weights`` where all four convolutions take less time by `forecast_tiles`."""
 
 
 class ClipConv(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay, check_filter_size
 from nowcast.models.cells.convlstm import FORGET_BIAS
-from nowcast.models.cpu.tiled import TiledConvolution, trains_tiled
+from nowcast.models.cpu.training_tiles import TiledConvolution, trains_tiled
 
 
 class JoinedGates(NamedTuple):

@@ -2,7 +2,7 @@
 
 See `nowcast.models.cpu.onednn` for what packing is, which is done on a CPU alone. Besides, maps lie
 channels-last and gates that read different inputs become one convolution over both. With AVX2 alone, wide
-convolutions are computed by tiles (`nowcast.models.cpu.tiles`).
+convolutions are computed by tiles (`nowcast.models.cpu.forecast_tiles`).
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from nowcast.models.cells.astm import ASTMCell
 from nowcast.models.cells.base import CellOutput, RecurrentCell, Relay
 from nowcast.models.cells.convlstm import FORGET_BIAS, ConvLSTM
 from nowcast.models.cells.stlstm import STLSTM, JoinedGates, STLSTMState
+from nowcast.models.cpu.astm_tiles import tiled
 from nowcast.models.cpu.packed import convolve_side_by_side
-from nowcast.models.cpu.tiled_astm import tiled
 
 
 def fused(part: nn.Module) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The private calls of torch: oneDNN's packed weights, and what it says about the CPU.
+"""The private calls of torch: oneDNN's packed weights, what it says about the CPU, and the backward pass.
 
 Where a call is gone, or the CPU refuses it, `packs` says no and callers convolve as usual.
 
@@ -33,6 +33,12 @@ def multiplies_bfloat16() -> bool:
         return False
     instructions = _private("cpu._is_avx512_bf16_supported")
     return platform.machine().lower() not in _X86 or instructions is None or bool(instructions())
+
+
+def backward_pass() -> int | None:
+    """The number of the backward pass in this thread, -1 outside of one; None where torch does not tell."""
+    number = _private("_C._current_graph_task_id")
+    return None if number is None else int(number())
 
 
 def packs(weight: Tensor) -> bool:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from nowcast.models.cpu.capability import multiplications_take_the_time
+from nowcast.models.cpu.forecast_tiles import TileKernel, convolve_tiles, fits, pays, tile_kernel
 from nowcast.models.cpu.onednn import convolve, pack, packs
-from nowcast.models.cpu.tiles import TileKernel, convolve_tiles, fits, pays, tile_kernel
 
 _KEPT_SHAPES = 4
 """Packed copies that one convolution keeps, one for each shape of input it meets."""

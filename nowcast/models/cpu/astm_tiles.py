@@ -1,4 +1,4 @@
-"""The cell of ASTM for forecasts on CPUs where multiplications take the time (`nowcast.models.cpu.tiles`).
+"""The cell of ASTM for forecasts on CPUs where multiplications take the time (`forecast_tiles`).
 
 A clip of two frames is one map with twice the channels, and a convolution over three taps in time one over
 that map. What is summed (gates of input, hidden map and memory) is one convolution over all it reads.
@@ -19,7 +19,7 @@ from nowcast.models.cells.clip_conv import DIRECT, flat_weight
 from nowcast.models.cells.convlstm import FORGET_BIAS
 from nowcast.models.cells.history import History, attend, extended
 from nowcast.models.cpu.capability import multiplications_take_the_time
-from nowcast.models.cpu.tiles import TileKernel, convolve_tiles, fits, pays, tile_kernel
+from nowcast.models.cpu.forecast_tiles import TileKernel, convolve_tiles, fits, pays, tile_kernel
 
 _FRAMES, _TAPS = 2, 3
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nowcast.models.cpu.capability import vector_instructions
-from nowcast.models.cpu.onednn import convolve, pack, packs
+from nowcast.models.cpu.onednn import backward_pass, convolve, pack, packs
 from nowcast.models.cpu.six_by_six import SIDES, Tiling, matrices
 
 _TILES = 128
@@ -52,6 +52,7 @@ def trains_tiled(x: Tensor, weight: Tensor) -> bool:
         and not weight.shape[0] % _BLOCK
         and not weight.shape[1] % _BLOCK
         and packs(weight.detach())
+        and backward_pass() is not None
     )
 
 
@@ -73,7 +74,7 @@ class TiledConvolution:
         self.spread = spread.permute(2, 1, 0).contiguous()
         """(36, C, K)"""
         self._gradient: Tensor | None = None
-        self._pass = -1
+        self._pass: int | None = None
         self.count = self.at_once * self.tiling.down * self.tiling.along
         """n of the samples at once."""
         self.framed = like.new_zeros(self.tiling.frame(self.at_once, self.wide_in))
@@ -105,7 +106,7 @@ class TiledConvolution:
 
         What autograd is given at the start of a pass it reads when all steps have been added to it.
         """
-        number: int = torch._C._current_graph_task_id()
+        number = backward_pass()
         if self._gradient is None or number != self._pass:
             self._gradient, self._pass = torch.zeros_like(self.spread), number
             return self._gradient, self._gradient

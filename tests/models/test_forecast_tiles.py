@@ -13,11 +13,11 @@ from torch import nn
 
 from nowcast.models.catalog import build_model
 from nowcast.models.cells import clip_conv
-from nowcast.models.cpu import packed, tiled_astm
+from nowcast.models.cpu import astm_tiles, packed
+from nowcast.models.cpu.astm_tiles import TiledASTMCell, TiledState
 from nowcast.models.cpu.fast import fast
+from nowcast.models.cpu.forecast_tiles import convolve_tiles, fits, pays, tile_kernel
 from nowcast.models.cpu.packed import PackedConvolution, reads_as_it_lies
-from nowcast.models.cpu.tiled_astm import TiledASTMCell, TiledState
-from nowcast.models.cpu.tiles import convolve_tiles, fits, pays, tile_kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def narrow(monkeypatch):
     """A CPU on which tiles are chosen, whatever this one is."""
-    for module in (packed, tiled_astm, clip_conv):
+    for module in (packed, astm_tiles, clip_conv):
         monkeypatch.setattr(module, "multiplications_take_the_time", lambda: True)
 
 
@@ -193,7 +193,7 @@ CHOICE = """
 import torch
 from torch import nn
 from nowcast.models.cpu.packed import PackedConvolution, reads_as_it_lies
-from nowcast.models.cpu.tiled_astm import TiledASTMCell, TiledState
+from nowcast.models.cpu.astm_tiles import TiledASTMCell, TiledState
 conv = nn.Conv2d(128, 128, 5, padding=2).requires_grad_(False)
 made, x = PackedConvolution(conv), torch.rand(1, 128, 8, 8)
 assert (made(x) - conv(x)).abs().max() < 1e-5

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from nowcast.models.catalog import build_model
-from nowcast.models.cpu import tiled
+from nowcast.models.cpu import training_tiles
 from nowcast.models.cpu.onednn import packs
-from nowcast.models.cpu.tiled import TiledConvolution, trains_tiled
+from nowcast.models.cpu.training_tiles import TiledConvolution, trains_tiled
 from scripts.naive_networks import naive
 
 pytestmark = pytest.mark.skipif(
@@ -74,7 +74,7 @@ def test_a_motionrnn_trains_the_same(side, monkeypatch):
         TiledConvolution, "__call__", lambda self, *maps: (used.append(1), whole(self, *maps))[1]
     )
     for instructions in ("AVX512", "AVX2"):
-        monkeypatch.setattr(tiled, "vector_instructions", lambda known=instructions: known)
+        monkeypatch.setattr(training_tiles, "vector_instructions", lambda known=instructions: known)
         model.zero_grad()
         loss = (model(frames[:, :2], 3) - frames[:, 2:]).square().mean()
         loss.backward()
@@ -86,7 +86,7 @@ def test_a_motionrnn_trains_the_same(side, monkeypatch):
 
 
 def test_the_naive_network_trains_gate_by_gate(monkeypatch):
-    monkeypatch.setattr(tiled, "vector_instructions", lambda: "AVX2")
+    monkeypatch.setattr(training_tiles, "vector_instructions", lambda: "AVX2")
     settings = {"hidden": [16, 16], "filter_size": 3, "patch": 4}
     model = build_model("motionrnn_predrnn", settings, 1, (16, 16))
     past = torch.rand(1, 2, 1, 16, 16)
@@ -97,7 +97,7 @@ def test_the_naive_network_trains_gate_by_gate(monkeypatch):
 
 def test_other_work_is_left_to_plain_convolutions(monkeypatch):
     maps, weight, _ = _case(3, 1, 8, 8)
-    monkeypatch.setattr(tiled, "vector_instructions", lambda: "AVX2")
+    monkeypatch.setattr(training_tiles, "vector_instructions", lambda: "AVX2")
     assert trains_tiled(maps[0], weight)
     assert not trains_tiled(maps[0].double(), weight)
     assert not trains_tiled(maps[0], weight.detach())
@@ -108,5 +108,5 @@ def test_other_work_is_left_to_plain_convolutions(monkeypatch):
         assert not trains_tiled(maps[0], weight)
     with torch.autocast("cpu", torch.bfloat16):
         assert not trains_tiled(maps[0], weight)
-    monkeypatch.setattr(tiled, "vector_instructions", lambda: "AVX512")
+    monkeypatch.setattr(training_tiles, "vector_instructions", lambda: "AVX512")
     assert not trains_tiled(maps[0], weight)
