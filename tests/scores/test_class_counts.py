@@ -24,13 +24,14 @@ def searched(metric, probability, observed):
 
 @pytest.mark.parametrize("bins", [1, 7, 10, 3000])
 def test_the_class_is_the_one_a_search_finds(bins):
-    edges = ProbabilityClasses(20.0, bins).edges.astype(np.float32)
+    wide = ProbabilityClasses(20.0, bins).edges
+    edges = wide.astype(np.float32)
     near = np.concatenate([edges, np.nextafter(edges, np.float32(2)), np.nextafter(edges, np.float32(-1))])
     rng = np.random.default_rng(bins)
     p = np.concatenate(
         [near[(near >= 0) & (near <= 1)], rng.random(999, np.float32), rng.random(99, np.float32) ** 9]
     )
-    found = ClassFinder.of(edges.astype(np.float64)).classes(p)
+    found = ClassFinder.of(wide).classes(p)
     np.testing.assert_array_equal(found, np.searchsorted(edges, p, side="right") - 1)
 
 
