@@ -15,6 +15,8 @@ from nowcast.core.errors import SettingsError
 from nowcast.scores.base import Metric, Reads, Sums, reads
 
 _MOST_IN_A_BYTE = 256
+_ROWS_AT_ONCE = 128
+"""Of pixels, about."""
 
 
 @runtime_checkable
@@ -22,7 +24,10 @@ class OfPixels(Metric, Protocol):
     """A metric whose sums are sums over pixels."""
 
     def fields(self, forecast: Any, observed: Any) -> Sums:
-        """What each pixel adds to each of the sums, (S, H, W) each; 0 where it was not observed."""
+        """What each pixel adds to each of the sums, (S, H, W) each; 0 where it was not observed.
+
+        It depends on no other pixel but neighbours to the east and in the next row.
+        """
         ...
 
 
@@ -50,34 +55,41 @@ class CellSums:
     def sums(self, forecast: Any, observed: Any) -> Sums:
         """Add up over (S, H, W): arrays of S x ceil(H / block) x ceil(W / block).
 
-        One lead time after the other: what its pixels add stays in the cache of a core.
+        Some rows of one lead time after the other: what their pixels add stays in the cache of a core.
         """
         leads = zip(np.split(forecast, len(observed)), np.split(observed, len(observed)), strict=True)
-        found = [self.metric.fields(*lead) for lead in leads]
-        return {
-            name: np.concatenate([self._blocks(np.asarray(part[name])) for part in found]) for name in found[0]
-        }
+        found = [self._lead(*lead) for lead in leads]
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
     def value(self, sums: Mapping[str, Any]) -> Any:
         """Finish: a value a block; NaN where nothing was counted in it."""
         return self.metric.value(sums)
 
+    def _lead(self, forecast: Any, observed: Any) -> Sums:
+        """The sums of one lead time, (1, H, W); the row after a strip is there for what its pixels add."""
+        strip = self.block * max(1, _ROWS_AT_ONCE // self.block)
+        found = []
+        for first in range(0, max(observed.shape[-2], 1), strip):
+            rows = slice(first, first + strip + 1)
+            added = self.metric.fields(forecast[:, rows], observed[:, rows])
+            found.append({name: self._blocks(np.asarray(part)[:, :strip]) for name, part in added.items()})
+        return {name: np.concatenate([part[name] for part in found], axis=-2) for name in found[0]}
+
     def _blocks(self, values: Any) -> Any:
-        exact = values.dtype == np.bool_ or values.dtype.kind in "iu"
-        if values.dtype == np.bool_ and self.block < _MOST_IN_A_BYTE:
-            values = values.view(np.uint8)
-        rows = _added(values, self.block, -2, values.dtype if values.dtype == np.uint8 else None)
-        return _added(rows, self.block, -1, np.int64 if exact else np.float64)
+        kind = np.float64 if values.dtype.kind == "f" else np.int64
+        short = values.dtype == np.bool_ and self.block < _MOST_IN_A_BYTE
+        rows = _added(values.view(np.uint8) if short else values, self.block, -2, np.uint8 if short else kind)
+        return _added(rows, self.block, -1, kind)
 
 
 def _added(values: Any, block: int, axis: int, kind: Any) -> Any:
-    """Add up each ``block`` neighbours along an axis, and what is left at its end."""
-    size = values.shape[axis]
-    whole = size - size % block
-    first, rest = np.split(values, [whole], axis=axis)
-    shape = list(first.shape)
-    shape[axis : axis + 1 or None] = [whole // block, block]
-    added = first.reshape(shape).sum(axis=axis, dtype=kind)
-    if not rest.shape[axis]:
-        return added
-    return np.concatenate([added, rest.sum(axis=axis, keepdims=True, dtype=kind)], axis=axis)
+    """Add up each ``block`` neighbours along an axis, and what is left at its end.
+
+    The first of all blocks, then the second, and so on: numpy sums a few neighbours at a time slowly.
+    """
+    found = np.swapaxes(values, 0, axis)
+    added = found[::block].astype(kind)
+    for place in range(1, min(block, len(found))):
+        part = found[place::block]
+        added[: len(part)] += part
+    return np.swapaxes(added, 0, axis)

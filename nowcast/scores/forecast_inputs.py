@@ -46,6 +46,8 @@ class ForecastInputs:
     def _probability(self, threshold_dbz: float) -> Any:
         if threshold_dbz not in self._probabilities:
             if self._members is None:
+                if type(self._dbz) is np.ndarray:  # True and False are counted faster than 1.0 and 0.0
+                    return reaches(self._dbz, threshold_dbz)
                 return certain(self._dbz, threshold_dbz)
             self._probabilities[threshold_dbz] = _share(self._members, threshold_dbz)
         return self._probabilities[threshold_dbz]

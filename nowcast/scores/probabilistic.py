@@ -14,9 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nowcast.scores.arrays import Floats, ScoreError, by_frames, pair, ratio, reaches
+from nowcast.scores.arrays import Floats, ScoreError, by_frames, count_frames, pair, ratio, reaches
 from nowcast.scores.base import Sums
 from nowcast.scores.categorical import check_threshold
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,9 @@ class ProbabilityScore:
     def __post_init__(self) -> None:
         check_threshold(self.threshold_dbz)
 
-    def _judged(self, probability: Any, observed: Any) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-        """Probability and event (1 or 0) as float64, and which pixels count, (N, H, W) each."""
-        wide = np.where(np.isnan(probability), 0.0, probability).astype(np.float64)
-        check_probability(wide)
-        return wide, reaches(observed, self.threshold_dbz).astype(np.float64), ~np.isnan(observed)
+    def _judged(self, probability: Any, observed: Any) -> tuple[Any, Mask, Mask]:
+        """Probability without NaN, where the event was observed, and which pixels count, (N, H, W) each."""
+        return known(probability), reaches(observed, self.threshold_dbz), ~np.isnan(observed)
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,19 @@ class BrierSums(ProbabilityScore):
     def fields(self, forecast: Any, observed: Any) -> Sums:
         """What each pixel adds to them, of numpy arrays."""
         probability, event, observed_mask = self._judged(forecast, observed)
-        squared = np.where(observed_mask, (probability - event) ** 2, 0.0)
-        return {"squared": squared, "events": event, "pixels": observed_mask}
+        if probability.dtype == np.bool_:
+            return {"squared": (probability ^ event) & observed_mask, "events": event, "pixels": observed_mask}
+        errors = _errors(probability, event, observed_mask)
+        return {"squared": np.square(errors, out=errors), "events": event, "pixels": observed_mask}
 
     def _frames(self, forecast: Any, observed: Any) -> Floats:
-        return np.stack([part.sum(axis=(1, 2)) for part in self.fields(forecast, observed).values()])
+        probability, event, observed_mask = self._judged(forecast, observed)
+        if probability.dtype == np.bool_:
+            squared = count_frames((probability ^ event) & observed_mask).astype(np.float64)
+        else:
+            errors = _errors(probability, event, observed_mask)
+            squared = np.array([np.vdot(error, error) for error in errors])
+        return np.stack([squared, count_frames(event), count_frames(observed_mask)])
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,28 @@ def brier(squared: Any, pixels: Any) -> Any:
 def brier_skill(squared: Any, events: Any, pixels: Any) -> Any:
     """Brier skill score from sums; NaN where the event was observed always, never, or nothing was."""
     return 1 - ratio(squared * pixels, events * (pixels - events))
+
+
+def _errors(probability: Any, event: Mask, observed_mask: Mask) -> Floats:
+    """Probability less event, 0 where nothing was observed."""
+    errors = np.subtract(probability, event, dtype=np.float64)
+    errors *= observed_mask
+    return np.asarray(errors)
+
+
+def known(probability: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Probabilities, 0 where they were NaN; True and False, which are certain, stay what they are.
+
+    Raises:
+        ScoreError: values outside [0, 1].
+    """
+    if probability.dtype == np.bool_ or not probability.size:
+        return probability
+    if probability.min() >= 0 and probability.max() <= 1:  # none is NaN
+        return probability
+    filled = np.where(np.isnan(probability), probability.dtype.type(0), probability)
+    check_probability(filled)
+    return filled
 
 
 def check_probability(values: Floats) -> None:

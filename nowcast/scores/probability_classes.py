@@ -15,6 +15,7 @@ import numpy as np
 from nowcast.core.errors import SettingsError
 from nowcast.scores.arrays import Floats, frame_sums, pair, ratio
 from nowcast.scores.base import Sums
+from nowcast.scores.class_counts import ClassFinder, counted
 from nowcast.scores.probabilistic import ProbabilityScore
 
 FINE = (0.0, 0.001, 0.002, 0.005, 0.01, *(k / 50 for k in range(1, 51)))
@@ -51,15 +52,10 @@ class ProbabilityClasses(ProbabilityScore):
         }
 
     def _frames(self, forecast: Any, observed: Any) -> Floats:
-        edges = self.edges.astype(np.float32)
-        found = np.zeros((3, len(edges), len(forecast)))
+        classes = class_finder(self.bins)
         frames = zip(*self._judged(forecast, observed), strict=True)
-        for i, (probability, event, observed_mask) in enumerate(frames):
-            p = probability[observed_mask]
-            class_of = np.searchsorted(edges, p.astype(np.float32), side="right") - 1
-            for part, weights in enumerate((None, event[observed_mask], p)):
-                found[part, :, i] = np.bincount(class_of, weights, len(edges))
-        return found.reshape(3 * len(edges), -1)
+        found = [counted(classes, *frame) for frame in frames]
+        return np.stack(found, axis=-1).reshape(3 * len(self.edges), -1)
 
     def _by_bin(self, sums: Mapping[str, Any]) -> Iterator[tuple[Any, Any, Any]]:
         """Pixels, events and probabilities of each bin of the diagram, (S,) each."""
@@ -132,6 +128,12 @@ class Resolution(ProbabilityClasses):
         for pixels, events, _ in self._by_bin(sums):
             gaps = gaps + (events - pixels * frequency) ** 2 / (pixels + (pixels == 0))
         return ratio(gaps, total)
+
+
+@lru_cache(maxsize=8)
+def class_finder(bins: int) -> ClassFinder:
+    """What finds the class of a probability."""
+    return ClassFinder.of(_edges(bins))
 
 
 @lru_cache(maxsize=8)

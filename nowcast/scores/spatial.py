@@ -56,7 +56,7 @@ class Gdl(GradientDifference):
 
     def fields(self, forecast: Any, observed: Any) -> Sums:
         """What the pairs add whose northern or western pixel one is: ``total`` and ``pairs``, of numpy."""
-        total, pairs = np.zeros((2, *np.shape(observed)))
+        total, pairs = np.zeros(np.shape(observed)), np.zeros(np.shape(observed), np.int8)
         predicted, true, observed_mask = bounded(pair(forecast, observed), self.floor_dbz)
         for gaps, joined in self._gaps(predicted, true, _joined(observed_mask)):
             first = (..., slice(joined.shape[-2]), slice(joined.shape[-1]))

@@ -7,6 +7,7 @@ import pytest
 
 from nowcast.evaluation.cell_maps import MAPPED, MOST_BLOCKS, CellMaps, block_of, leads_shown
 from nowcast.evaluation.grouping import NowcastArrays
+from nowcast.scores import cells as cells_module
 from nowcast.scores.catalog import METRICS
 from nowcast.scores.cells import CellSums
 from nowcast.scores.spatial import Gdl
@@ -22,13 +23,15 @@ def nowcast(seed: int, shape=(3, 21, 20)) -> NowcastArrays:
     return NowcastArrays(dbz, observed, {20.0: rng.random(shape).astype(np.float32)})
 
 
+@pytest.mark.parametrize("rows", [1, 8, 128])
 @pytest.mark.parametrize("name", MAPPED)
-def test_the_sums_of_all_blocks_are_those_of_the_whole(name):
+def test_the_sums_of_all_blocks_are_those_of_the_whole(name, rows, monkeypatch):
+    monkeypatch.setattr(cells_module, "_ROWS_AT_ONCE", rows)
     metric = METRICS[name].make(20.0)
     given = nowcast(1)
     forecast = given.probabilities[20.0] if name == "brier" else given.dbz
     whole = metric.sums(forecast, given.observed)
-    for block in (1, 4, 50):
+    for block in (1, 4, 50, 300):
         cells = CellSums(metric, block)
         found = cells.sums(forecast, given.observed)
         for key, values in found.items():
