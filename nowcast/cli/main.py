@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         mend, 130 for Ctrl-C.
     """
     os.environ.setdefault(*_PATIENT)
-    _search_less_for_cycles()
+    if argv is None:  # a program that calls this one keeps its own way
+        _search_less_for_cycles()
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = build_parser(COMMANDS, arguments[:1]).parse_args(arguments)
     try:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from nowcast.models.catalog import build_model
 from nowcast.models.cpu import training_tiles
 from nowcast.models.cpu.onednn import packs
+from nowcast.models.cpu.six_by_six import matrices
 from nowcast.models.cpu.training_tiles import TiledConvolution, trains_tiled
 from scripts.naive_networks import naive
 
@@ -59,6 +60,22 @@ def test_gradients_of_weights_are_summed_over_the_steps_of_each_backward_pass():
     torch.autograd.grad(found, maps[0], out, retain_graph=True)
     found.backward(out)
     assert _relative(weight.grad, total) < 3e-6
+
+
+def test_what_is_kept_for_all_calls_does_not_take_after_the_first_of_them():
+    matrices.cache_clear()
+    training_tiles._kept.__dict__.clear()
+    with torch.inference_mode(), torch.device("meta"):
+        matrices(3)
+    maps, weight, out = _case(3, 1, 8, 8)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = TiledConvolution(weight, maps[0])(*maps)
+        (once,) = torch.autograd.grad(found, weight, out)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    (expected,) = torch.autograd.grad(_plain(maps, weight), weight, out)
+    assert _relative(once, expected.double()) < 3e-6
 
 
 @pytest.mark.parametrize("side", [3, 5])

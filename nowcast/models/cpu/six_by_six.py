@@ -42,10 +42,17 @@ class Matrices:
 
 @cache
 def matrices(side: int) -> Matrices:
-    """The matrices for filters of ``side`` x ``side``, in float32.
+    """The matrices for filters of ``side`` x ``side``, in float32 on the CPU.
+
+    They are kept, so whoever asks first must not decide where they lie and whether they can be trained through.
 
     Why they are right: the output is a product of polynomials read at `_POINTS`, transposed.
     """
+    with torch.inference_mode(False), torch.device("cpu"):
+        return _made(side)
+
+
+def _made(side: int) -> Matrices:
     size = SIDE + 1 - side
     powers = torch.tensor([[at**k for k in range(SIDE)] for at in _POINTS], dtype=torch.float64)
     last = torch.zeros(1, SIDE, dtype=torch.float64)

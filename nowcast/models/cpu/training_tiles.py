@@ -183,7 +183,7 @@ def _scratch(name: str, *shape: int) -> Tensor:
     count = prod(shape)
     memory: Tensor | None = getattr(_kept, name, None)
     if memory is None or memory.numel() < count:
-        memory = torch.empty(count)
+        memory = torch.empty(count, dtype=torch.float32, device="cpu")
         setattr(_kept, name, memory)
     return memory[:count].view(shape)
 
