@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from nowcast.core.errors import NowcastError
+from nowcast.core.errors import NowcastError, complain
 from nowcast.models.base import ClipBatch, OptimiserStep, ScheduledTargets, SequenceModel
 from nowcast.training import sampling
 from nowcast.training.ema import WeightAverage
@@ -143,13 +143,18 @@ class TrainingModule(pl.LightningModule):  # type: ignore[misc]  # Lightning com
             loss = self.recorded(clip)
             self._step(optimizer)
             return [loss.clone()]  # the next batch writes over it
-        losses = []
+        losses, trains = [], False
         for step in self.network.optimiser_steps(clip, targets, generator):
             loss = self._loss_of(step)
-            optimizer.zero_grad(set_to_none=True)
-            self.manual_backward(loss)
-            self._step(optimizer)
             losses.append(loss.detach())
+            if loss.requires_grad:  # with training.only a step may train none of the parts
+                trains = True
+                optimizer.zero_grad(set_to_none=True)
+                self.manual_backward(loss)
+                self._step(optimizer)
+        if not trains:
+            only, expected = list(self.experiment.training.only), "parts that the loss depends on"
+            raise TrainingError(complain("training.only", only, expected, "name others"))
         return losses
 
     def _step(self, optimizer: Any) -> None:

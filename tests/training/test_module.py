@@ -63,6 +63,20 @@ def test_each_phase_moves_its_own_and_momentum_moves_nothing_else():
         assert moved(between, end) == {"short", "out"}
 
 
+def test_a_phase_that_trains_none_of_the_parts_takes_no_step():
+    _, weights = fit("training.only=[short]", steps=1)
+    before, after = weights  # one step, and the end of the batch
+    assert moved(before, after) == {"short"}
+
+    class Deaf(TwoPhase):
+        def optimiser_steps(self, clip, targets, generator):
+            for step in super().optimiser_steps(clip, targets, generator):
+                yield step._replace(prediction=step.prediction.detach())
+
+    with pytest.raises(TrainingError, match=r"^training\.only: got \['short'\], expected parts that the loss"):
+        fit("training.only=[short]", network=Deaf(TwoPhaseSettings(dropout=0.0), 1))
+
+
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_a_later_phase_sees_the_moved_weights(precision):
     module, _ = fit(precision=precision, steps=1)
