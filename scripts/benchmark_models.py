@@ -27,6 +27,7 @@ from network_rows import measured_row, write_table
 
 from nowcast.models.base import SequenceModel
 from nowcast.models.catalog import MODELS, build_model
+from nowcast.models.cpu.capability import native_bfloat16
 from nowcast.models.cpu.fast import fast
 
 
@@ -82,7 +83,8 @@ def main() -> None:
 
 
 def _table(name: str, work: str, setting: Setting, args: argparse.Namespace) -> None:
-    runs = {variant: make() for variant, make in _runs(name, work, setting).items()}
+    makers = _runs(name, work, setting)
+    runs = {variant: make() for variant, make in makers.items() if variant != "bf16" or native_bfloat16()}
     taken = interleaved(runs, args.rounds, args.cpu_time)
     for variant, seconds in taken.items():
         ratio = times_faster(taken, "naive", variant)
