@@ -31,6 +31,8 @@ _HELD = 2.5
 """How often a number of a tile is there, at most: as a frame, as patches, and freed but kept."""
 _TILES_IN_MEMORY = 10
 """So that the forecast of a frame too large for memory has room beside its tile."""
+_PLACES_KEPT = 1 << 19
+"""Pixels of a frame, at most, whose air is followed once for the past and the forecast: a continent has no room."""
 _READ = 96
 """Cells around a pixel that a network is taken to read; what lies farther away matters less and less."""
 _FADE = 16
@@ -78,10 +80,12 @@ class NetworkRunner:
                 past, mask = network.pad(past), network.pad_mask(mask)
                 motion = inside.motion(past, 1, mask)[:, 0, 0]
                 del mask
-                past = inside.at_reference_time(past, motion)
+                origins = inside.origins(past, motion)
+                past = inside.at_reference_time(past, origins)
+                origins = origins if height * width <= _PLACES_KEPT else []
                 forecast = inside.network(past, steps)
                 del past
-                forecast = inside.at_own_times(forecast, motion)[..., :height, :width]
+                forecast = inside.at_own_times(forecast, motion, origins)[..., :height, :width]
             else:
                 forecast = network(past, steps, None, mask)
         found = forecast[0]

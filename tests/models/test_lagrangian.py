@@ -135,3 +135,14 @@ def test_a_large_map_in_stripes_is_the_same_to_the_last_bit(monkeypatch):
     for (places, read), found in zip(whole, trajectories(motion, 3), strict=True):
         assert torch.equal(found, places)
         assert torch.equal(semilagrangian.sample_in_stripes(maps, found), read)
+
+
+@pytest.mark.parametrize("steps", [2, 4, 7])
+def test_forecast_frames_come_from_where_past_ones_did_to_the_last_bit(steps):
+    generator = torch.manual_seed(4)
+    motion, forecast = (torch.rand(1, *shape, 24, 31, generator=generator) * 3 for shape in ((2,), (steps, 2)))
+    model, past = LagrangianModel(Recorder()), torch.zeros(1, 5, 1, 24, 31)
+    with torch.no_grad():
+        anew = model.at_own_times(forecast.clone(), motion)
+        known = model.at_own_times(forecast.clone(), motion, model.origins(past, motion))
+    assert torch.equal(known, anew)

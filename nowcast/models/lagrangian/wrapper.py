@@ -80,16 +80,25 @@ class LagrangianModel(ModelWrapper):
         if targets is not None:
             ahead = trajectories(-motion, targets.frames.shape[1])
             targets = targets._replace(frames=_sampled(targets.frames, ahead))
-        forecast = network(self.at_reference_time(past, motion), steps, targets)
-        return self.at_own_times(forecast, motion).to(past.dtype)
+        origins = _origins(past, motion)
+        forecast = network(self.at_reference_time(past, origins), steps, targets)
+        return self.at_own_times(forecast, motion, origins).to(past.dtype)
 
-    def at_reference_time(self, past: Tensor, motion: Tensor) -> Tensor:
-        """Advect past frames (B, T, C, H, W) along ``motion`` to the forecast reference time."""
-        return _to_reference(past, _origins(past, motion)).to(past.dtype)
+    def origins(self, past: Tensor, motion: Tensor) -> list[Tensor]:
+        """For each past frame but the newest, oldest first: where the air of each pixel was then."""
+        return _origins(past, motion)
 
-    def at_own_times(self, forecast: Tensor, motion: Tensor) -> Tensor:
-        """Advect forecast frames (B, S, C, H, W) along ``motion``; without gradients each in its place."""
-        ahead = trajectories(motion, forecast.shape[1])
+    def at_reference_time(self, past: Tensor, origins: Sequence[Tensor]) -> Tensor:
+        """Advect past frames (B, T, C, H, W), whose air came from ``origins``, to the forecast reference time."""
+        return _to_reference(past, origins).to(past.dtype)
+
+    def at_own_times(self, forecast: Tensor, motion: Tensor, origins: Sequence[Tensor] = ()) -> Tensor:
+        """Advect forecast frames (B, S, C, H, W) along ``motion``; without gradients each in its place.
+
+        The air of the n-th of them comes from where that of a frame n before the newest was: `origins`, where
+        they are given, are not looked for again.
+        """
+        ahead = _onwards(motion, list(origins)[::-1], forecast.shape[1])
         if torch.is_grad_enabled():
             return _sampled(forecast, ahead)
         forecast = forecast.contiguous()  # a continent is there once
@@ -147,6 +156,13 @@ class LagrangianModel(ModelWrapper):
 def _origins(past: Tensor, motion: Tensor) -> list[Tensor]:
     """For each past frame but the newest, oldest first: where the air of each pixel was then."""
     return list(trajectories(motion, past.shape[1] - 1))[::-1]
+
+
+def _onwards(motion: Tensor, known: Sequence[Tensor], frames: int) -> Iterator[Tensor]:
+    """As `trajectories`, with the first places known."""
+    yield from known[:frames]
+    if frames > len(known):
+        yield from trajectories(motion, frames - len(known), known[-1] if known else None)
 
 
 def _to_reference(past: Tensor, origins: Sequence[Tensor], mode: Mode = "bilinear") -> Tensor:
