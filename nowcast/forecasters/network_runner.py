@@ -32,7 +32,7 @@ _HELD = 2.5
 _TILES_IN_MEMORY = 10
 """So that the forecast of a frame too large for memory has room beside its tile."""
 _PLACES_KEPT = 1 << 19
-"""Pixels of a frame, at most, whose air is followed once for the past and the forecast: a continent has no room."""
+"""Pixels of a frame, at most, whose air is followed once for past and forecast: a continent has no room."""
 _READ = 96
 """Cells around a pixel that a network is taken to read; what lies farther away matters less and less."""
 _FADE = 16

@@ -89,7 +89,7 @@ class LagrangianModel(ModelWrapper):
         return _origins(past, motion)
 
     def at_reference_time(self, past: Tensor, origins: Sequence[Tensor]) -> Tensor:
-        """Advect past frames (B, T, C, H, W), whose air came from ``origins``, to the forecast reference time."""
+        """Advect past frames (B, T, C, H, W) from their `origins` to the forecast reference time."""
         return _to_reference(past, origins).to(past.dtype)
 
     def at_own_times(self, forecast: Tensor, motion: Tensor, origins: Sequence[Tensor] = ()) -> Tensor:
