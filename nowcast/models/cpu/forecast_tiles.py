@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nowcast.models.cpu.six_by_six import SIDE, SIDES, matrices
+from nowcast.models.cpu.six_by_six import SIDE, SIDES, Tiling, matrices
 
 _TILES_AT_ONCE = 100
 _INTO, _OUT_OF = {3: 115.0, 5: 60.0}, {3: 65.0, 5: 30.0}
@@ -54,11 +54,10 @@ def pays(weight: Tensor, rows: int, columns: int, direct: float = 1.0) -> bool:
         direct: the share of these multiplications that the other way takes, where it saves some itself.
     """
     outputs, channels, size, _ = weight.shape
-    m = _outputs(size)
+    tiling = Tiling(rows, columns, size)
     direct *= channels * outputs * size**2 * rows * columns
     form = channels * _INTO[size] + outputs * _OUT_OF[size]
-    tiles = -(-rows // m) * -(-columns // m)
-    return tiles * SIDE**2 * (channels * outputs * _UNEVEN + form) < direct
+    return tiling.down * tiling.along * SIDE**2 * (channels * outputs * _UNEVEN + form) < direct
 
 
 def tile_kernel(weight: Tensor, bias: Tensor | None = None) -> TileKernel:
@@ -78,10 +77,10 @@ def convolve_tiles(parts: Sequence[Tensor], kernels: Sequence[tuple[int, TileKer
         For each kernel (B, K, h, w), channels-last in memory.
     """
     size = kernels[0][1].filter_size
-    m = _outputs(size)
     batch, _, height, width = parts[0].shape
-    down, along = -(-height // m), -(-width // m)
-    framed = _framed(parts, size, down * m, along * m)
+    tiling = Tiling(height, width, size)
+    m, down, along = tiling.size, tiling.down, tiling.along
+    framed = _framed(parts, tiling)
     found = [framed.new_empty(batch, down, m, along, m, kernel.products.shape[2]) for _, kernel in kernels]
     into, out_of = (form.to(framed.dtype) for form in (matrices(size).input, matrices(size).output))
     rows = min(down, max(1, round(_TILES_AT_ONCE / (batch * along))))
@@ -140,12 +139,10 @@ def _band(tiles: Tensor, first: int, kernel: TileKernel, out_of: Tensor, room: _
         torch.add(outputs.view(place.shape), kernel.bias, out=place)
 
 
-def _framed(parts: Sequence[Tensor], filter_size: int, rows: int, columns: int) -> Tensor:
+def _framed(parts: Sequence[Tensor], tiling: Tiling) -> Tensor:
     """The maps side by side inside a border of zeros, (B, rows + taps - 1, columns + taps - 1, C)."""
-    batch, _, height, width = parts[0].shape
-    border, channels = filter_size // 2, sum(part.shape[1] for part in parts)
-    framed = parts[0].new_zeros(batch, rows + 2 * border, columns + 2 * border, channels)
-    inside, first = framed[:, border : border + height, border : border + width], 0
+    framed = parts[0].new_zeros(tiling.frame(len(parts[0]), sum(part.shape[1] for part in parts)))
+    inside, first = tiling.inside(framed), 0
     for part in parts:
         inside[..., first : first + part.shape[1]].copy_(part.permute(0, 2, 3, 1))
         first += part.shape[1]
@@ -158,7 +155,3 @@ def _cut(framed: Tensor, down: int, along: int, m: int) -> Tensor:
     shape = (SIDE, SIDE, len(framed), down, along, framed.shape[-1])
     strides = (row, column, each, m * row, m * column, channel)
     return framed.as_strided(shape, strides, framed.storage_offset())
-
-
-def _outputs(filter_size: int) -> int:
-    return SIDE + 1 - filter_size
