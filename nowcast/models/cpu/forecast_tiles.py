@@ -80,7 +80,8 @@ def convolve_tiles(parts: Sequence[Tensor], kernels: Sequence[tuple[int, TileKer
     batch, _, height, width = parts[0].shape
     tiling = Tiling(height, width, size)
     m, down, along = tiling.size, tiling.down, tiling.along
-    framed = _framed(parts, tiling)
+    framed = parts[0].new_zeros(tiling.frame(batch, sum(part.shape[1] for part in parts)))
+    tiling.lay(parts, framed)
     found = [framed.new_empty(batch, down, m, along, m, kernel.products.shape[2]) for _, kernel in kernels]
     into, out_of = (form.to(framed.dtype) for form in (matrices(size).input, matrices(size).output))
     rows = min(down, max(1, round(_TILES_AT_ONCE / (batch * along))))
@@ -137,16 +138,6 @@ def _band(tiles: Tensor, first: int, kernel: TileKernel, out_of: Tensor, room: _
         place.copy_(outputs.view(place.shape))
     else:
         torch.add(outputs.view(place.shape), kernel.bias, out=place)
-
-
-def _framed(parts: Sequence[Tensor], tiling: Tiling) -> Tensor:
-    """The maps side by side inside a border of zeros, (B, rows + taps - 1, columns + taps - 1, C)."""
-    framed = parts[0].new_zeros(tiling.frame(len(parts[0]), sum(part.shape[1] for part in parts)))
-    inside, first = tiling.inside(framed), 0
-    for part in parts:
-        inside[..., first : first + part.shape[1]].copy_(part.permute(0, 2, 3, 1))
-        first += part.shape[1]
-    return framed
 
 
 def _cut(framed: Tensor, down: int, along: int, m: int) -> Tensor:

@@ -13,6 +13,7 @@ and infinity are ours: with them float32 rounds half as coarsely as with 0, +-1,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -112,6 +113,13 @@ class Tiling:
         """The map's own place (B, h, w, C) in its frame."""
         pad = self.side // 2
         return framed[:, pad : pad + self.rows, pad : pad + self.columns]
+
+    def lay(self, maps: Sequence[Tensor], framed: Tensor) -> None:
+        """Write maps (B, C_i, h, w) side by side into their place in a frame: their channels are joined so."""
+        inside, first = self.inside(framed), 0
+        for each in maps:
+            inside[..., first : first + each.shape[1]].copy_(each.permute(0, 2, 3, 1))
+            first += each.shape[1]
 
     def cut(self, framed: Tensor, tiles: Tensor) -> None:
         """Write the tiles (n, 36, C), which overlap, of a framed map."""

@@ -157,10 +157,7 @@ class _Tiled(torch.autograd.Function):
 
 def _transformed(plan: TiledConvolution, maps: Sequence[Tensor]) -> Tensor:
     """Tiles (n, 36, C) of maps joined along channels, ready to be multiplied; in scratch memory."""
-    inside, first = plan.tiling.inside(plan.framed), 0
-    for each in maps:
-        inside[..., first : first + each.shape[1]] = each.permute(0, 2, 3, 1)
-        first += each.shape[1]
+    plan.tiling.lay(maps, plan.framed)
     shape = (plan.count, len(plan.spread), plan.wide_in)
     tiles = _scratch("tiles", *shape)
     plan.tiling.cut(plan.framed, tiles)
